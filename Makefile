@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine: `make repro` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+# Stages call `python`: it has to be the environment's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test lint ui lock
+
+repro: .venv/train
+	dvc repro
+	@paratopic report
+
+test: lint
+	pytest
+
+lint: .venv/dev
+	ruff check src tests
+	ruff format --check src tests
+	mypy
+
+ui: .venv/train
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+# The versions that a fresh machine gets; torch is left to the machine, which may have a GPU.
+lock: .venv/dev
+	@{ echo '# Made by `make lock`: the versions that the pipeline was run with.'; \
+	pip freeze --exclude-editable --exclude torch --exclude triton | grep -v '^nvidia-'; } > lock.tmp
+	mv lock.tmp constraints.txt
+
+# An environment that has the dev extra has the train extra too.
+.venv/train: pyproject.toml constraints.txt
+	@test -e .venv/dev -a .venv/dev -nt pyproject.toml -a .venv/dev -nt constraints.txt || \
+	{ echo 'Installing into .venv (a minute or two) ...'; \
+	$(PYTHON) -m venv .venv && pip install --quiet -c constraints.txt -e '.[train]'; }
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt
+	@echo 'Installing into .venv (a minute or two) ...'
+	@$(PYTHON) -m venv .venv && pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,174 @@
+"""The baseline: TF-IDF of words and characters, and logistic regression.
+
+It fits and saves. Prediction from the saved folder is `classifier.BaselineClassifier`, which
+needs none of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from safetensors.numpy import save_file
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import FeatureUnion
+from threadpoolctl import threadpool_limits
+
+from paratopic.classifier import BaselineClassifier, Scores, write_manifest
+from paratopic.files import aside
+from paratopic.params import Baseline
+from paratopic.topics import Topics
+from paratopic.training import Advance, Examples
+
+
+class FittedBaseline:
+    """A trained baseline; what `fit` returns.
+
+    Attributes
+    ----------
+    classes_
+        Topic names in codebook order, also those without a training example (probability 0).
+    history
+        One row a candidate strength: C and its mean log_loss on the inner folds.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        features: dict[str, dict[str, Any]],
+        union: FeatureUnion,
+        coef: npt.NDArray[np.float64],
+        intercept: npt.NDArray[np.float64],
+        history: pd.DataFrame,
+    ) -> None:
+        self.classes_ = topics.names
+        self.history = history
+        self._topics = topics
+        self._features = features
+        self._union = union
+        self._coef, self._intercept = coef, intercept
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics)."""
+        return _probabilities(self._union.transform(texts), self._coef, self._intercept)
+
+    def save(self, folder: Path) -> None:
+        """Write the model's folder: terms, weights and manifest, the same bytes every time."""
+        terms, weights = {}, {"coef": self._coef, "intercept": self._intercept}
+        for name, vectoriser in self._union.transformer_list:
+            terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
+            weights[f"idf.{name}"] = vectoriser.idf_
+        vocabulary, tensors = BaselineClassifier.FILES
+        with aside(folder) as draft:
+            draft.mkdir()
+            (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
+            save_file(weights, draft / tensors)
+            definitions = {topic.name: topic.definition for topic in self._topics.topics}
+            settings = {"features": self._features}
+            write_manifest(draft, "baseline", definitions, settings, BaselineClassifier.FILES)
+
+
+def fit(
+    examples: Examples, topics: Topics, params: Baseline, seed: int, advance: Advance
+) -> FittedBaseline:
+    """Fit the baseline, its strength chosen on inner folds of these examples only.
+
+    Parameters
+    ----------
+    examples
+        Texts, class numbers and groups.
+    topics
+        The codebook.
+    params
+        Section baseline of params.yaml.
+    seed
+        Of the inner folds.
+    advance
+        Told the share of the work done, 0 to 1.
+    """
+    common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
+    features = {
+        "words": common | {"analyzer": "word", "ngram_range": list(params.word_ngrams)},
+        "characters": common | {"analyzer": "char_wb", "ngram_range": list(params.char_ngrams)},
+    }
+    union = FeatureUnion(
+        [
+            (name, TfidfVectorizer(**keywords | {"ngram_range": tuple(keywords["ngram_range"])}))
+            for name, keywords in features.items()
+        ]
+    )
+    matrix = union.fit_transform(examples.texts).tocsr()
+    k = len(topics.names)
+    # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
+    with threadpool_limits(1):
+        strength, history = _choose(matrix, examples, k, params, seed, advance)
+        coef, intercept = _logistic(matrix, examples.labels, strength, k)
+    advance(1.0)
+    return FittedBaseline(topics, features, union, coef, intercept, history)
+
+
+def _choose(
+    matrix: sparse.csr_matrix,
+    examples: Examples,
+    k: int,
+    params: Baseline,
+    seed: int,
+    advance: Advance,
+) -> tuple[float, pd.DataFrame]:
+    """The strength with the lowest mean log loss on inner folds, and the losses of all.
+
+    Where a topic is in one unit only there is nothing to choose by: the middle strength stands.
+    """
+    labels, groups = examples.labels, examples.groups
+    units = min(len(set(groups[labels == label])) for label in set(labels))
+    n_folds = min(params.inner_folds, units)
+    history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
+    if n_folds < 2:
+        return sorted(params.strengths)[len(params.strengths) // 2], history
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    inner = list(splitter.split(labels, labels, groups))
+    for number, strength in enumerate(params.strengths):
+        losses = []
+        for train, test in inner:
+            weights = _logistic(matrix[train], labels[train], strength, k)
+            right = _probabilities(matrix[test], *weights)[np.arange(len(test)), labels[test]]
+            losses.append(-np.log(np.maximum(right, 1e-15)))
+        history.loc[number, "log_loss"] = np.concatenate(losses).mean()
+        advance((number + 1) / (len(params.strengths) + 1))
+    return params.strengths[int(history["log_loss"].argmin())], history
+
+
+def _logistic(
+    matrix: sparse.csr_matrix, labels: npt.NDArray[np.int64], strength: float, k: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weights (k, features) and intercepts (k,); a class that is not in `labels` gets -inf."""
+    coef, intercept = np.zeros((k, matrix.shape[1])), np.full(k, -np.inf)
+    present = np.unique(labels)
+    if len(present) == 1:
+        intercept[present] = 0.0
+        return coef, intercept
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    model.fit(matrix, labels)
+    if len(present) == 2:  # scikit-learn keeps one row for two classes
+        coef[present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
+    else:
+        coef[present], intercept[present] = model.coef_, model.intercept_
+    return coef, intercept
+
+
+def _probabilities(
+    matrix: sparse.csr_matrix,
+    coef: npt.NDArray[np.float64],
+    intercept: npt.NDArray[np.float64],
+) -> Scores:
+    scores: Scores = softmax(matrix @ coef.T + intercept, axis=1)
+    return scores

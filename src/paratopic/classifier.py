@@ -1,0 +1,413 @@
+"""The contract of a trained model, and prediction with it.
+
+A classifier has `classes_` and `predict_proba(texts)`. Everything that prediction needs lies in
+the model's folder, and `load` refuses a folder that lacks a piece. Nothing here trains, and
+nothing here imports training code, torch, transformers or mlflow.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from paratopic.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+Scores = npt.NDArray[np.float64]
+
+MANIFEST = "paratopic.json"
+FORMAT = 1
+CHAMPION = Path("models/champion")
+# Tokens that neighbouring windows of a long text share.
+OVERLAP = 32
+
+
+class Classifier(Protocol):
+    """What every model can do, while it is being trained as well as after loading."""
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names, in the order of the columns of `predict_proba`."""
+        ...
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics); rows sum to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one text.
+
+    Parameters
+    ----------
+    topic
+        The most probable topic; None when the text is blank.
+    confidence
+        Its probability, 0 to 1.
+    scores
+        Probability of each topic, in codebook order.
+    """
+
+    topic: str | None
+    confidence: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, loaded from its folder.
+
+    Parameters
+    ----------
+    kind
+        ``"baseline"`` or ``"transformer"``.
+    folder
+        Where it was loaded from.
+    definitions
+        Topic name → definition, in class order.
+    """
+
+    kind: str
+    folder: Path
+    definitions: dict[str, str]
+    _classifier: Classifier
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names, in the order of the columns of `predict_proba`."""
+        return tuple(self.definitions)
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities of the topics.
+
+        Parameters
+        ----------
+        texts
+            n texts of any length: long ones are read to the end. A blank text (empty or white
+            space only) tells nothing, its probabilities are all 1/k.
+
+        Returns
+        -------
+        (n, k) array, columns in the order of `classes_`, rows summing to 1.
+
+        Raises
+        ------
+        TypeError
+            `texts` is a single str, or an item is not a str.
+        """
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
+        texts = list(texts)
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
+        told = [number for number, text in enumerate(texts) if text.strip()]
+        scores = np.full((len(texts), len(self.classes_)), 1 / len(self.classes_))
+        if told:
+            scores[told] = self._classifier.predict_proba([texts[number] for number in told])
+        return scores
+
+    @overload
+    def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, texts: Iterable[str]) -> list[Prediction]: ...
+    def predict(self, texts: str | Iterable[str]) -> Prediction | list[Prediction]:
+        """Predict the topic of one text, or of each text of an iterable.
+
+        Parameters
+        ----------
+        texts
+            A str gives one `Prediction`, anything else a list of them in the same order.
+
+        Raises
+        ------
+        TypeError
+            An item is not a str.
+        """
+        if isinstance(texts, str):
+            return self.predict([texts])[0]
+        items = list(texts)
+        return [
+            self._prediction(text, row)
+            for text, row in zip(items, self.predict_proba(items), strict=True)
+        ]
+
+    def _prediction(self, text: str, row: npt.NDArray[np.float64]) -> Prediction:
+        best = int(row.argmax())
+        scores = dict(zip(self.classes_, row.tolist(), strict=True))
+        topic = self.classes_[best] if text.strip() else None
+        return Prediction(topic, float(row[best]), scores)
+
+
+def load(folder: str | os.PathLike[str] | None = None) -> Model:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    folder
+        A model's folder, such as ``models/transformer``. None takes the folder that the
+        environment variable PARATOPIC_MODEL names, else the champion of the project that the
+        current directory lies in.
+
+    Raises
+    ------
+    UserError
+        There is no such folder, it is no paratopic model, or a piece is missing or damaged; the
+        message names the piece.
+    """
+    return _load(_folder(folder))
+
+
+@overload  # a str is an iterable of str too: the first that fits is meant
+def predict(texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
+@overload
+def predict(texts: Iterable[str]) -> list[Prediction]: ...
+def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
+    """Predict with the default model (see `load`), which stays loaded until it is trained anew.
+
+    Parameters
+    ----------
+    texts
+        A str gives one `Prediction`, anything else a list of them in the same order.
+
+    Raises
+    ------
+    UserError
+        There is no default model, or it is damaged.
+    TypeError
+        An item is not a str.
+    """
+    folder = _folder(None)
+    manifest = folder / MANIFEST
+    changed = manifest.stat().st_mtime_ns if manifest.exists() else 0
+    return _kept(folder, changed).predict(texts)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(folder: Path, changed: int) -> Model:
+    return _load(folder)
+
+
+def _folder(folder: str | os.PathLike[str] | None) -> Path:
+    chosen = folder or os.environ.get("PARATOPIC_MODEL")
+    if chosen:
+        path = Path(chosen)
+    else:
+        here = Path.cwd()
+        found = [root / CHAMPION for root in (here, *here.parents) if (root / CHAMPION).exists()]
+        if not found:
+            raise UserError(
+                f"no model: neither {here} nor a folder above it has {CHAMPION}; run `make repro` "
+                "in the project, or name a model's folder (load(folder), PARATOPIC_MODEL)"
+            )
+        path = found[0]
+    # The champion is a pointer: a small file that names the folder beside it.
+    if path.is_file():
+        try:
+            name = json.loads(path.read_text(encoding="utf-8"))["champion"]
+            path = path.parent / str(name)
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path} is neither a model's folder nor a champion file") from None
+    return path.absolute()
+
+
+def _load(folder: Path) -> Model:
+    if not folder.is_dir():
+        raise UserError(f"no model: the folder {folder} does not exist")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        kind, settings = manifest["kind"], manifest["settings"]
+        definitions = {topic["name"]: topic["definition"] for topic in manifest["topics"]}
+        version, files = manifest["format"], manifest["files"]
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no paratopic model: it has no {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / MANIFEST} is damaged or foreign ({error!r}); train the model again"
+        ) from None
+    if version != FORMAT or kind not in _KINDS:
+        raise UserError(
+            f"{folder / MANIFEST}: format {version}, kind {kind!r} is not of this version of "
+            f"paratopic (format {FORMAT}, kinds {', '.join(_KINDS)}); train the model again"
+        )
+    for name, digest in files.items():
+        piece = folder / name
+        if not piece.is_file():
+            raise UserError(f"{folder} lacks {name}; train the model again or copy it whole")
+        if _digest(piece) != digest:
+            raise UserError(f"{piece} is damaged (its checksum differs); train the model again")
+    return Model(kind, folder, definitions, _KINDS[kind](folder, tuple(definitions), settings))
+
+
+def write_manifest(
+    folder: Path,
+    kind: str,
+    definitions: Mapping[str, str],
+    settings: Mapping[str, Any],
+    files: Iterable[str],
+) -> None:
+    """Write the file that makes a folder a model; `files` are the pieces that prediction reads."""
+    manifest = {
+        "format": FORMAT,
+        "kind": kind,
+        "topics": [{"name": name, "definition": text} for name, text in definitions.items()],
+        "settings": settings,
+        "files": {name: _digest(folder / name) for name in sorted(files)},
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class BaselineClassifier:
+    """TF-IDF and logistic regression, put together again from a vocabulary and weights.
+
+    Parameters
+    ----------
+    folder
+        Holds vocabulary.json and weights.safetensors.
+    classes
+        Topic names in class order.
+    settings
+        ``features``: name → keyword arguments of its TfidfVectorizer.
+    """
+
+    FILES = ("vocabulary.json", "weights.safetensors")
+
+    def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+        from safetensors.numpy import load_file
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
+        weights = load_file(folder / self.FILES[1])
+        self.classes_ = classes
+        self._vectorisers = []
+        for name, keywords in settings["features"].items():
+            keywords = keywords | {"ngram_range": tuple(keywords["ngram_range"])}
+            vectoriser = TfidfVectorizer(vocabulary=terms[name], **keywords)
+            vectoriser.idf_ = weights[f"idf.{name}"]
+            self._vectorisers.append(vectoriser)
+        self._coef, self._intercept = weights["coef"], weights["intercept"]
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics)."""
+        from scipy import sparse
+        from scipy.special import softmax
+
+        features = sparse.hstack([v.transform(texts) for v in self._vectorisers], format="csr")
+        scores: Scores = softmax(features @ self._coef.T + self._intercept, axis=1)
+        return scores
+
+
+class EncoderClassifier:
+    """A fine-tuned encoder with its head, as one ONNX graph from token ids to logits.
+
+    Parameters
+    ----------
+    folder
+        Holds model.onnx and tokenizer.json.
+    classes
+        Topic names in class order.
+    settings
+        ``max_tokens``: length of a window.
+    """
+
+    FILES = ("model.onnx", "tokenizer.json")
+    # Windows of a batch: large enough to keep the processor busy, small enough for memory.
+    BATCH = 16
+
+    def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self.classes_ = classes
+        self._tokenizer = windowing(
+            Tokenizer.from_file(str(folder / self.FILES[1])), settings["max_tokens"]
+        )
+        self._session = onnxruntime.InferenceSession(
+            folder / self.FILES[0], providers=["CPUExecutionProvider"]
+        )
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics)."""
+        windows, owner = read_windows(self._tokenizer, texts)
+        logits = np.empty((len(windows), len(self.classes_)))
+        for batch in batches([len(window) for window in windows], self.BATCH):
+            ids, mask = padded([windows[number] for number in batch])
+            logits[batch] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return combine(logits, [len(window) for window in windows], owner, len(texts))
+
+
+_KINDS: dict[str, Callable[[Path, tuple[str, ...], dict[str, Any]], Classifier]] = {
+    "baseline": BaselineClassifier,
+    "transformer": EncoderClassifier,
+}
+
+
+def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
+    """Set a tokenizer to cut long text into overlapping windows of `max_tokens`."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens, stride=min(OVERLAP, max_tokens // 4))
+    return tokenizer
+
+
+def read_windows(
+    tokenizer: Tokenizer, texts: Sequence[str]
+) -> tuple[list[list[int]], npt.NDArray[np.int64]]:
+    """Token ids of each window, and the number of the text that it belongs to."""
+    windows: list[list[int]] = []
+    owner: list[int] = []
+    encodings: list[Encoding] = tokenizer.encode_batch(list(texts))
+    for number, encoding in enumerate(encodings):
+        for window in (encoding, *encoding.overflowing):
+            windows.append(window.ids)
+            owner.append(number)
+    return windows, np.array(owner, dtype=np.int64)
+
+
+def batches(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
+    """Rows in batches of like length, so that little is padded: [5, 90, 6], 2 → [[0, 2], [1]]."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Token ids and attention mask, both (n windows, longest)."""
+    shape = len(windows), max(map(len, windows))
+    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = window
+        mask[row, : len(window)] = 1
+    return ids, mask
+
+
+def combine(
+    logits: npt.NDArray[np.floating[Any]],
+    lengths: Sequence[int],
+    owner: npt.NDArray[np.int64],
+    n_texts: int,
+) -> Scores:
+    """Probabilities of texts from the logits of their windows: means weighted by length."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores = exponents / exponents.sum(axis=1, keepdims=True)
+    weight = np.asarray(lengths, dtype=np.float64)
+    total = np.zeros((n_texts, logits.shape[1]))
+    np.add.at(total, owner, scores * weight[:, None])
+    mean: Scores = total / np.bincount(owner, weights=weight, minlength=n_texts)[:, None]
+    return mean

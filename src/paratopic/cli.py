@@ -1,0 +1,106 @@
+"""The command line: thin, over what the other rooms do."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from paratopic import articles, classifier, errors, files
+from paratopic.articles import Article
+from paratopic.errors import UserError
+
+app = typer.Typer(
+    help="Paragraph topics from few labels.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+Files = Annotated[list[str], typer.Argument(help="Articles (.txt); - reads standard input.")]
+
+
+@app.command()
+def predict(
+    paths: Files,
+    model: Annotated[
+        Path | None, typer.Option(help="A model's folder; default: the champion.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Print the paragraphs of articles with their topics."""
+    loaded = classifier.load(model)
+    for article in map(_read, paths):
+        paragraphs = articles.split(article)
+        answers = loaded.predict([paragraph.text for paragraph in paragraphs])
+        if as_json:
+            for paragraph, answer in zip(paragraphs, answers, strict=True):
+                print(json.dumps(asdict(paragraph) | asdict(answer), ensure_ascii=False))
+            continue
+        table = Table("topic", "confidence", "paragraph", title=f"{article.name} ({loaded.kind})")
+        for paragraph, answer in zip(paragraphs, answers, strict=True):
+            table.add_row(answer.topic, f"{answer.confidence:.2f}", paragraph.text)
+        Console().print(table)
+
+
+@app.command()
+def paragraphs(paths: Files) -> None:
+    """Print lines for seeds/labels.csv, a "?" in place of the topics that a person has to give."""
+    from paratopic import corpus
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for article in map(_read, paths):
+        for paragraph in articles.split(article):
+            text = corpus.first_words(paragraph.text)
+            writer.writerow([paragraph.id, corpus.UNDECIDED, text])
+
+
+@app.command()
+def report() -> None:
+    """Print the comparison of the models, and what to do next."""
+    path = Path("reports/summary.md")
+    if not path.exists():
+        raise UserError(f"{path} not found: run `make repro` in the project's root first")
+    console = Console()
+    comparison = files.read_json(path.with_name("comparison.json"), "`make repro`")
+    table = Table("model", "macro-F1", "interval", "accuracy", "log loss", title="Out-of-fold")
+    for name, measured in comparison["models"].items():
+        f1, champion = measured["macro_f1"], name == comparison["champion"]
+        table.add_row(
+            f"{name} (champion)" if champion else name,
+            f"{f1['value']:.3f}",
+            f"{f1['low']:.3f} to {f1['high']:.3f}",
+            f"{measured['accuracy']['value']:.3f}",
+            f"{measured['log_loss']['value']:.3f}",
+            style="bold" if champion else None,
+        )
+    console.print(table)
+    for note in comparison["notes"]:
+        console.print(f"note: {note}")
+    for name, d in comparison["differences"].items():
+        verdict = "significant" if d["significant"] else "not significant"
+        console.print(f"{name}: {d['value']:+.3f} macro-F1, p = {d['p']:.4f}, {verdict}")
+    console.print(
+        Markdown(
+            "Next:\n"
+            "- `make ui` compares runs in MLflow\n"
+            "- `.venv/bin/paratopic predict FILE` gives an article's paragraphs their topics\n"
+            "- `reports/summary.md` says what is significant and which paragraphs go wrong"
+        )
+    )
+
+
+def _read(path: str) -> Article:
+    if path == "-":
+        return Article("stdin", articles.decode(sys.stdin.buffer.read(), "standard input"))
+    return articles.read_article(Path(path))
+
+
+def main() -> None:
+    """Entry point; a user's mistake is told without a traceback."""
+    errors.run(app)

@@ -1,0 +1,302 @@
+"""The paragraph table: its columns, reading and writing it, and the labels that join it.
+
+It holds every paragraph, labelled or not. How text becomes paragraphs is `articles`' matter, which
+fold a paragraph falls into `splits`'.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from paratopic.articles import Paragraph, decode, paragraph_id
+from paratopic.errors import UserError
+from paratopic.files import aside
+from paratopic.topics import Topics
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("article", pa.string()),  # paragraphs of one article never straddle folds
+        ("heading", pa.string()),
+        ("position", pa.int64()),
+        ("text", pa.string()),
+        ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
+        ("label_source", pa.string()),  # hand, heading or none
+    ]
+)
+READERS = {".csv": "csv", ".jsonl": "json", ".parquet": "parquet"}
+LABEL_COLUMNS = ("paragraph", "topics", "text")
+# Stands in labels.csv for a paragraph that nobody has decided on yet.
+UNDECIDED = "?"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One line of labels.csv."""
+
+    line: int
+    paragraph: str
+    topics: tuple[str, ...]
+    text: str
+
+
+def first_words(text: str, width: int = 60) -> str:
+    """What stands in labels.csv for people to read: at most `width` characters, whole words."""
+    if len(text) <= width:
+        return text
+    return text[:width].rpartition(" ")[0] or text[:width]
+
+
+def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
+    """Unlabelled rows of the paragraph table."""
+    rows = [
+        {
+            "id": p.id,
+            "article": p.article,
+            "heading": p.heading,
+            "position": p.position,
+            "text": p.text,
+            "topics": None,
+            "label_source": "none",
+        }
+        for p in paragraphs
+    ]
+    return pd.DataFrame(rows, columns=SCHEMA.names)
+
+
+def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> pd.DataFrame:
+    """Read a labelled table from elsewhere: columns text, label and, optionally, group.
+
+    Rows of one group become one article; without the column each row is an article of its own. An
+    empty label leaves the row unlabelled; a label in `no_topic` means none of the topics.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, a column is missing, a text is empty or a label is unknown.
+    """
+    table = _load(path)
+    groups = table.get("group", [None] * len(table["text"]))
+    seen: Counter[str] = Counter()
+    rows = []
+    for number, (text, label, group) in enumerate(
+        zip(table["text"], table["label"], groups, strict=True)
+    ):
+        where = f"{path}, row {number + 1}"
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"{where}: the text is empty; remove the row")
+        name = "" if label is None else str(label).strip()
+        if name in no_topic:
+            labels: tuple[str, ...] | None = ()
+        elif not name:
+            labels = None
+        elif name in topics.names:
+            labels = (name,)
+        else:
+            topics.parse(name, where)  # says which label is unknown
+            raise UserError(f'{where}: "{name}" is several topics; a table has one label a row')
+        key = paragraph_id(path.stem, text)
+        seen[key] += 1
+        identity = key if seen[key] == 1 else f"{key}-{seen[key]}"
+        rows.append(
+            {
+                "id": identity,
+                "article": identity if group is None else f"{path.stem}/{group}",
+                "heading": "",
+                "position": number,
+                "text": text,
+                "topics": None if labels is None else list(labels),
+                "label_source": "none" if labels is None else "hand",
+            }
+        )
+    return pd.DataFrame(rows, columns=SCHEMA.names)
+
+
+def _load(path: Path) -> dict[str, list[object]]:
+    # Loaded here: only tables from elsewhere need it, and it takes seconds.
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        # Its cache is a folder of our own: nothing of the table stays behind on the machine.
+        with tempfile.TemporaryDirectory() as cache:
+            table = datasets.load_dataset(
+                READERS[path.suffix.lower()],
+                data_files=str(path),
+                split="train",
+                cache_dir=cache,
+                keep_in_memory=True,
+            )
+    except Exception as error:  # datasets raises whatever its readers raise
+        cause = error.__cause__ or error
+        raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {cause}") from None
+    for column in ("text", "label"):
+        if column not in table.column_names:
+            raise UserError(
+                f'{path}: there is no column "{column}"; a labelled table has text, label and, '
+                f"optionally, group (this one has {', '.join(table.column_names)})"
+            )
+    wanted = [c for c in ("text", "label", "group") if c in table.column_names]
+    columns: dict[str, list[object]] = table.select_columns(wanted).to_dict()
+    kind = table.features["label"]
+    if isinstance(kind, datasets.ClassLabel):
+        columns["label"] = [None if n is None else kind.names[n] for n in columns["label"]]
+    return columns
+
+
+def read_labels(path: Path, topics: Topics) -> list[Label]:
+    """Read the hand labels of labels.csv; lines whose topics are "?" are left out.
+
+    Raises
+    ------
+    UserError
+        The file or a column is missing, a topic is unknown, or the same paragraph is labelled
+        twice differently.
+    """
+    try:
+        text = decode(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} not found: make it with `paratopic paragraphs`, or set prepare.labels to null"
+        ) from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    for column in LABEL_COLUMNS[:2]:
+        if column not in (reader.fieldnames or ()):
+            raise UserError(
+                f'{path}, line 1: there is no column "{column}"; the columns are '
+                f"{','.join(LABEL_COLUMNS)}, separated by commas"
+            )
+    labels: dict[str, Label] = {}
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        paragraph = (row["paragraph"] or "").strip()
+        cell = row["topics"]
+        if cell is None or not paragraph:
+            raise UserError(f"{where}: a line needs a paragraph id and a topics cell")
+        if None in row:
+            raise UserError(f"{where}: more cells than columns; quote a text that has commas")
+        if cell.strip() == UNDECIDED:
+            continue
+        label = Label(
+            reader.line_num, paragraph, topics.parse(cell, where), (row.get("text") or "").strip()
+        )
+        earlier = labels.setdefault(paragraph, label)
+        if earlier.topics != label.topics:
+            raise UserError(
+                f"{where}: {paragraph} is labelled {_shown(label.topics)}, but line "
+                f"{earlier.line} labels it {_shown(earlier.topics)}; keep one of the two"
+            )
+    return list(labels.values())
+
+
+def _shown(topics: Sequence[str]) -> str:
+    return f'"{"; ".join(topics)}"' if topics else "none of the topics"
+
+
+def join_labels(
+    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics, source: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Give paragraphs their hand labels, and the others of an unlabelled article its headings'.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    labels
+        From `read_labels`.
+    topics
+        The codebook, whose `heading` patterns give the weak labels.
+    source
+        Name of the labels' file, for errors.
+
+    Returns
+    -------
+    The table with `topics` and `label_source` filled in, and messages for people.
+
+    Raises
+    ------
+    UserError
+        A label's paragraph no longer exists.
+    """
+    frame = frame.copy()
+    by_id = {label.paragraph: label for label in labels}
+    known = set(frame["id"])
+    articles = set(frame["article"])
+    lost, elsewhere = [], []
+    for label in labels:
+        if label.paragraph in known:
+            continue
+        article = label.paragraph.rpartition(":")[0]
+        if article in articles:
+            near = _nearest(label, frame[frame["article"] == article])
+        else:
+            # The article is not among the sources, unless its file has another name now.
+            moved = frame[frame["text"].str.startswith(label.text)] if label.text else frame[:0]
+            if moved.empty:
+                elsewhere.append(article)
+                continue
+            near = moved.iloc[0]
+        hint = "" if near is None else f'; nearest now: {near["id"]} "{first_words(near["text"])}"'
+        lost.append(
+            f"{source}, line {label.line}: {label.paragraph} "
+            f'"{label.text}" is no paragraph any more{hint}'
+        )
+    if lost:
+        raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
+
+    hand = {article for article, ids in frame.groupby("article")["id"] if ids.isin(by_id).any()}
+    found, origin = list(frame["topics"]), list(frame["label_source"])
+    for row, (identity, article, heading) in enumerate(
+        zip(frame["id"], frame["article"], frame["heading"], strict=True)
+    ):
+        if identity in by_id:
+            found[row], origin[row] = list(by_id[identity].topics), "hand"
+        elif origin[row] == "none" and article not in hand:
+            weak = topics.of_heading(heading)
+            if weak is not None:
+                found[row], origin[row] = [weak], "heading"
+    frame["topics"] = pd.Series(found, index=frame.index, dtype=object)
+    frame["label_source"] = origin
+    messages = [
+        f"{source}: {count} labels left aside, their article {article} is not among the sources"
+        for article, count in sorted(Counter(elsewhere).items())
+    ]
+    return frame, messages
+
+
+def _nearest(label: Label, frame: pd.DataFrame) -> pd.Series | None:
+    if not label.text:
+        return None
+    likeness = [
+        difflib.SequenceMatcher(None, label.text, text[: len(label.text)]).ratio()
+        for text in frame["text"]
+    ]
+    return frame.iloc[max(range(len(likeness)), key=likeness.__getitem__)]
+
+
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a label, sorted by id, with a column `topic`: the dominant one, '' for none."""
+    rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
+    return rows.assign(topic=[topics[0] if len(topics) else "" for topics in rows["topics"]])
+
+
+def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
+    """Write the paragraph table as parquet."""
+    with aside(path) as draft:
+        pq.write_table(pa.Table.from_pandas(frame, SCHEMA, preserve_index=False), draft)
+
+
+def read_paragraphs(path: Path) -> pd.DataFrame:
+    """Read the paragraph table."""
+    return pd.DataFrame(pq.read_table(path, schema=SCHEMA).to_pylist(), columns=SCHEMA.names)

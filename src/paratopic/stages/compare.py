@@ -1,0 +1,177 @@
+"""Stage compare: the models and a majority-class dummy side by side, and which is champion."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paratopic import corpus, errors, figures, files
+from paratopic.params import Params, read_params
+from paratopic.splits import splits
+from paratopic.statistics import Outcomes, difference, estimates, outcomes
+
+PARAGRAPHS = Path("data/paragraphs.parquet")
+FOLDS = Path("data/folds.parquet")
+SCORES = Path("data/oof")
+SPLIT = Path("reports/split.json")
+COMPARISON = Path("reports/comparison.json")
+SUMMARY = Path("reports/summary.md")
+PICTURE = Path("reports/comparison.png")
+CHAMPION = Path("models/champion")
+
+DUMMY = "dummy"
+# From the simplest: a model has to be better than each simpler one to be champion.
+ORDER = (DUMMY, "baseline", "transformer")
+SHOWN = ("macro_f1", "accuracy", "log_loss", "brier", "ece")
+
+
+def majority_scores(
+    rows: pd.DataFrame, names: tuple[str, ...], folds: pd.DataFrame
+) -> pd.DataFrame:
+    """Out-of-fold scores of the dummy: the topics' shares in each training part."""
+    parts = []
+    topic, ids = rows["topic"].to_numpy(dtype=object), rows["id"].to_numpy()
+    for repeat, fold, train, test in splits(folds, list(ids)):
+        counts = np.array([(topic[train] == name).sum() for name in names], dtype=np.float64)
+        part = pd.DataFrame(np.tile(counts / counts.sum(), (len(test), 1)), columns=list(names))
+        part.insert(0, "id", ids[test])
+        part.insert(1, "repeat", repeat)
+        part.insert(2, "fold", fold)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def compare(found: dict[str, Outcomes], params: Params) -> dict[str, Any]:
+    """Estimates of every model, every paired difference, and the champion."""
+    level, draws, seed = params.evaluate.confidence, params.evaluate.n_draws, params.seed
+    models = {}
+    for name, outcome in found.items():
+        measured = estimates(outcome, level, draws, seed)
+        models[name] = {metric: asdict(measured[metric]) for metric in SHOWN}
+    differences = {}
+    for simpler, other in combinations(found, 2):
+        result = difference(
+            found[other], found[simpler], level, draws, params.compare.n_permutations, seed
+        )
+        differences[f"{other} - {simpler}"] = asdict(result) | {
+            "significant": result.p <= params.compare.alpha
+        }
+    trained = [name for name in found if name != DUMMY]
+    champion = trained[0]
+    for name in trained[1:]:
+        lead = differences[f"{name} - {champion}"]
+        if lead["significant"] and lead["value"] > 0:
+            champion = name
+    return {"models": models, "differences": differences, "champion": champion}
+
+
+def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
+    """The comparison for people, as markdown."""
+    level = f"{params.evaluate.confidence:.0%}"
+    alpha = f"{params.compare.alpha:.0%}"
+    lines = [
+        "# Comparison of models",
+        "",
+        f"{report['n']} paragraphs labelled by {report['labels']}, {report['n_repeats']} × "
+        f"{report['n_folds']} folds split by {report['split_unit']}. Every figure is out-of-fold, "
+        f"with its {level} interval.",
+        "",
+    ]
+    lines += [f"> {note}" for note in report["notes"]]
+    lines += [
+        "",
+        "| model | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |",
+        "|---|" + "---|" * len(SHOWN),
+    ]
+    for name, measured in report["models"].items():
+        cells = [
+            f"{e['value']:.3f} ({e['low']:.3f} to {e['high']:.3f})"
+            for e in (measured[metric] for metric in SHOWN)
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is better.",
+        "",
+        "## What is significant",
+        "",
+        f"Differences in macro-F1 with {level} intervals; paired permutation test that swaps the "
+        "answers of whole groups, all repeats together (Yeh 2000).",
+        "",
+    ]
+    for name, d in report["differences"].items():
+        verdict = "significant" if d["significant"] else "not significant: within noise"
+        lines.append(
+            f"- {name.replace(' - ', ' − ')}: {d['value']:+.3f} ({d['low']:+.3f} to "
+            f"{d['high']:+.3f}), p = {d['p']:.4f}, {verdict} at {alpha}"
+        )
+    lines += [
+        "",
+        f"## Champion: {report['champion']}",
+        "",
+        "Rule: the simplest model, unless a more complex one has a higher macro-F1 and the "
+        f"difference is significant at {alpha}.",
+    ]
+    against = report["differences"][f"{report['champion']} - {DUMMY}"]
+    if not (against["significant"] and against["value"] > 0):
+        lines += ["", "It is not significantly better than always saying the most common topic."]
+    lines += ["", "## Paragraphs that every model gets wrong", ""]
+    if wrong.empty:
+        lines.append("None.")
+    for row in wrong.to_dict("records"):
+        said = ", ".join(f"{name}: {row[name]}" for name in report["models"] if name != DUMMY)
+        lines.append(f"- **{row['topic']}** ({said}) {corpus.first_words(row['text'], 160)} …")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the stage in the current directory."""
+    params = read_params()
+    names = params.topics.names
+    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    folds = pd.read_parquet(FOLDS)
+    scores: dict[str, pd.DataFrame] = {
+        name: pd.read_parquet(SCORES / name / "scores.parquet")
+        for name in ORDER
+        if name in params.models
+    }
+    scores = {DUMMY: majority_scores(labelled, names, folds)} | scores
+    found: dict[str, Outcomes] = {}
+    for name, table in scores.items():
+        rows, found[name] = outcomes(labelled, folds, table, names)
+
+    said = pd.DataFrame(
+        {name: np.array(names)[o.scores.mean(axis=0).argmax(axis=1)] for name, o in found.items()}
+    )
+    trained = said.columns.drop(DUMMY)
+    missed = said[trained].ne(rows["topic"], axis=0).all(axis=1)
+    wrong = pd.concat([rows[["id", "topic", "text"]], said[trained]], axis=1)[missed]
+
+    split = files.read_json(SPLIT, "stage split")
+    report = {
+        "n": len(rows),
+        "labels": ", ".join(sorted(set(rows["label_source"]))),
+        "split_unit": split["split_unit"],
+        "n_folds": split["n_folds"],
+        "n_repeats": split["n_repeats"],
+        "notes": split["messages"],
+        **compare(found, params),
+        "wrong_by_all": list(wrong["id"]),
+    }
+    files.write_json(COMPARISON, report)
+    files.write_text(SUMMARY, summary(report, wrong, params))
+    shown = {name: measured["macro_f1"] for name, measured in report["models"].items()}
+    label = f"macro-F1, {params.evaluate.confidence:.0%} interval"
+    figures.intervals(shown, label, "Out-of-fold, same folds", PICTURE)
+    files.write_text(CHAMPION, json.dumps({"champion": report["champion"]}) + "\n")
+    print(f"champion: {report['champion']}; see {SUMMARY}")
+
+
+if __name__ == "__main__":
+    errors.run(main)

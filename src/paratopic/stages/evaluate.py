@@ -1,0 +1,128 @@
+"""Stage evaluate@MODEL: out-of-fold scores → metrics with intervals, pictures, predictions."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import precision_recall_curve
+
+from paratopic import corpus, errors, figures, files, metrics
+from paratopic.params import Evaluate, read_params
+from paratopic.statistics import Outcomes, estimates, outcomes
+
+PARAGRAPHS = Path("data/paragraphs.parquet")
+FOLDS = Path("data/folds.parquet")
+SCORES = Path("data/oof")
+SPLIT = Path("reports/split.json")
+REPORTS = Path("reports")
+
+
+def measure(
+    rows: pd.DataFrame, found: Outcomes, names: tuple[str, ...], params: Evaluate, seed: int
+) -> dict[str, Any]:
+    """Every metric with its interval, overall and by topic."""
+    measured = {
+        name: asdict(estimate)
+        for name, estimate in estimates(found, params.confidence, params.n_draws, seed).items()
+    }
+    support = np.bincount(found.true, minlength=len(names))
+    topics = {
+        name: {"support": int(support[number])}
+        | {metric: measured[f"{metric}/{number}"] for metric in ("precision", "recall", "f1")}
+        for number, name in enumerate(names)
+    }
+    overall = {name: value for name, value in measured.items() if "/" not in name}
+    labels = sorted(set(rows["label_source"]))
+    return {"n": len(rows), "labels": ", ".join(labels), **overall, "topics": topics}
+
+
+def curves(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
+    """Precision-recall curves, one topic against the others, of the mean scores."""
+    scores = found.scores.mean(axis=0)
+    parts = []
+    for number, name in enumerate(names):
+        if found.present[number]:
+            precision, recall, _ = precision_recall_curve(found.true == number, scores[:, number])
+            parts.append(pd.DataFrame({"topic": name, "recall": recall, "precision": precision}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def calibration(found: Outcomes) -> pd.DataFrame:
+    """Mean confidence, accuracy and share of the answers in each confidence bin, all repeats."""
+    answers = pd.DataFrame(
+        {
+            "confidence": found.scores.max(axis=2).ravel(),
+            "accuracy": (found.scores.argmax(axis=2) == found.true).ravel().astype(float),
+        }
+    )
+    grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
+    return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
+
+
+def predictions(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """One line a held-out paragraph: text, true and predicted topic, mean scores over repeats."""
+    mean = scores.groupby("id")[list(names)].mean()
+    table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
+    mean = mean.reindex(table["id"])
+    table = table.rename(columns={"topic": "true"}).assign(
+        predicted=mean.idxmax(axis=1).to_numpy(), confidence=mean.max(axis=1).to_numpy()
+    )
+    table["right"] = table["true"] == table["predicted"]
+    for name in names:
+        table[f"score {name}"] = mean[name].to_numpy()
+    return table.reset_index(drop=True)
+
+
+def main() -> None:
+    """Run the stage in the current directory for the model that the command line names."""
+    name = sys.argv[1]
+    params = read_params()
+    names = params.topics.names
+    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    scores = pd.read_parquet(SCORES / name / "scores.parquet")
+    rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
+    split = files.read_json(SPLIT, "stage split")
+    report = measure(rows, found, names, params.evaluate, params.seed)
+    report |= {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
+
+    folder = REPORTS / name
+    files.write_json(folder / "metrics.json", report)
+    predicted = found.scores.argmax(axis=2)
+    true = np.tile(found.true, len(predicted))
+    cells = np.array(names)
+    pairs = pd.DataFrame({"true": cells[true], "predicted": cells[predicted.ravel()]})
+    pr, bins = curves(found, names), calibration(found)
+    history = pd.read_csv(SCORES / name / "history.csv")
+    files.write_csv(folder / "confusion.csv", pairs)
+    files.write_csv(folder / "precision_recall.csv", pr)
+    files.write_csv(folder / "reliability.csv", bins)
+    files.write_csv(folder / "training.csv", history)
+    files.write_csv(folder / "predictions.csv", predictions(labelled, scores, names))
+
+    title = f"{name}, out-of-fold"
+    matrix = metrics.confusion(true, predicted.ravel(), len(names)) / len(predicted)
+    by_topic = {"macro-F1": report["macro_f1"]} | {
+        f"{topic} (n={values['support']})": values["f1"]
+        for topic, values in report["topics"].items()
+    }
+    interval = f"F1, {params.evaluate.confidence:.0%} interval"
+    figures.confusion(matrix, names, f"{title} (mean of repeats)", folder / "confusion.png")
+    figures.precision_recall(pr, title, folder / "precision_recall.png")
+    figures.reliability(bins, title, folder / "reliability.png")
+    figures.intervals(by_topic, interval, title, folder / "f1.png")
+    figures.training(history, f"{name}, each fit", folder / "training.png")
+
+    shown = report["macro_f1"]
+    print(
+        f"{name}: macro-F1 {shown['value']:.3f} "
+        f"({params.evaluate.confidence:.0%} interval {shown['low']:.3f} to {shown['high']:.3f})"
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)

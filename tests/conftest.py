@@ -1,0 +1,90 @@
+"""Tiny offline stand-ins: a codebook, labelled paragraphs, an encoder of a few thousand weights."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.topics import Topic, Topics
+
+ROOT = Path(__file__).parent.parent
+
+WORDS = {
+    "trade": "tariff duty export import market goods quota customs".split(),
+    "technology": "chip software app data platform algorithm network code".split(),
+    "security": "army border missile alliance navy conflict troops island".split(),
+}
+FILLER = "the talks on of and in officials said that both sides will a new".split()
+
+
+def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
+    """A made-up sentence that is about a topic."""
+    words = [rng.choice(WORDS[topic] if rng.random() < 0.4 else FILLER) for _ in range(length)]
+    return " ".join(words).capitalize() + "."
+
+
+@pytest.fixture(scope="session")
+def topics() -> Topics:
+    return Topics("single", tuple(Topic(name, f"About {name}.", rf"\b{name}\b") for name in WORDS))
+
+
+@pytest.fixture(scope="session")
+def rows() -> pd.DataFrame:
+    """36 labelled paragraphs of six articles, and two with none of the topics."""
+    rng = random.Random(7)
+    made = []
+    for number in range(36):
+        topic = list(WORDS)[number % 3]
+        made.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), topic))
+    made += [("p90", "article0", "Nothing to see here at all today.", "")]
+    made += [("p91", "article1", "It rained and then the sun came out.", "")]
+    frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
+    return frame.assign(label_source="hand", heading="")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that sentence-transformers opens: one layer, random weights, its own vocabulary."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = special + sorted({w for topic in WORDS.values() for w in topic} | set(FILLER))
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    plain = folder / "plain"
+    BertModel(config).save_pretrained(plain)
+    fast.save_pretrained(plain)
+    transformer = Transformer(str(plain))
+    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(
+        str(folder / "encoder"), create_model_card=False
+    )
+    return folder / "encoder"

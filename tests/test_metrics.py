@@ -1,0 +1,63 @@
+"""Metrics against scikit-learn, and against values worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from paratopic import metrics
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
+def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.integers(0, k, n), rng.integers(0, k, n)
+    matrix = metrics.confusion(true, predicted, k)
+    labels = list(range(k))
+    assert (matrix == sk.confusion_matrix(true, predicted, labels=labels)).all()
+    assert metrics.accuracy(matrix) == pytest.approx(sk.accuracy_score(true, predicted))
+    expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    for ours, theirs in zip(
+        (metrics.precision, metrics.recall, metrics.f1), expected[:3], strict=True
+    ):
+        assert ours(matrix) == pytest.approx(theirs)
+    present = np.isin(labels, true)
+    assert metrics.macro_f1(matrix, present) == pytest.approx(
+        sk.f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
+    )
+    scores = rng.dirichlet(np.ones(k), n)
+    assert metrics.log_losses(true, scores).mean() == pytest.approx(
+        sk.log_loss(true, scores, labels=labels)
+    )
+
+
+def test_macro_f1_by_hand() -> None:
+    # Topic 0: 2 of 3 found, one false alarm: F1 = 4/6. Topic 1: 1 of 2 found, one false: F1 = 2/4.
+    matrix = metrics.confusion(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0]), 2)
+    assert metrics.f1(matrix) == pytest.approx([2 / 3, 1 / 2])
+    assert metrics.macro_f1(matrix, np.array([True, True])) == pytest.approx(7 / 12)
+
+
+def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
+    matrix = metrics.confusion(np.array([0, 1]), np.array([0, 1]), 3)
+    assert metrics.macro_f1(matrix, np.array([True, True, False])) == 1
+
+
+def test_brier_by_hand() -> None:
+    scores = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
+    assert metrics.brier_scores(np.array([0, 2]), scores) == pytest.approx([0.14, 2.0])
+
+
+def test_calibration_error_by_hand() -> None:
+    # Bin .6: two answers, one right: |.65 - .5|. Bin .9: two answers, both right: |.95 - 1|.
+    confidence, hit = np.array([0.61, 0.69, 0.95, 0.95]), np.array([1.0, 0.0, 1.0, 1.0])
+    in_bin = np.eye(metrics.N_BINS)[metrics.bins(confidence)]
+    error = metrics.calibration_error(in_bin.sum(0), confidence @ in_bin, hit @ in_bin)
+    assert error == pytest.approx(0.5 * 0.15 + 0.5 * 0.05)
+
+
+def test_bins_at_the_edges() -> None:
+    assert metrics.bins(np.array([0.0, 0.05, 0.1, 0.99, 1.0])).tolist() == [0, 0, 1, 9, 9]
