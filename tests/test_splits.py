@@ -132,7 +132,7 @@ def test_near_duplicates() -> None:
 
 def test_near_duplicates_stay_together_across_articles() -> None:
     rows = frame(["x", "y"] * 10)
-    rows.loc[7, "text"] = rows.loc[0, "text"] + "!"
+    rows.loc[7, "text"] = f"{rows['text'][0]}!"
     table = make_folds(rows, 5, 5, None, 0).table
     pair = table[table["id"].isin(["p000", "p007"])]
     assert (pair.groupby("repeat")["fold"].nunique() == 1).all()

@@ -6,8 +6,8 @@ written again, to this store or another, whenever it is missing.
 
 from __future__ import annotations
 
-import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STATE, PART = "paratopic.state", "paratopic.part"
-# Seconds and tries until a server counts as unreachable; mlflow's own are minutes.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# Unless the user says otherwise: seconds and tries until a server counts as unreachable (mlflow's
+# own are minutes), and no word of the tables that a new database is given.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,8 @@ def write(
     UserError
         The store cannot be reached or written to.
     """
-    for name, value in PATIENCE.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
 
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -162,10 +165,11 @@ def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
     import mlflow.data
     from mlflow.entities import DatasetInput, InputTag, Metric, Param
 
-    dataset = None
     if record.dataset is not None:
         rows, name, source, digest = record.dataset
-        dataset = mlflow.data.from_pandas(rows, source=source, name=name, digest=digest)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a path that two of its sources could read
+            dataset = mlflow.data.from_pandas(rows, source=source, name=name, digest=digest)
         entity = DatasetInput(
             dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "train")]
         )

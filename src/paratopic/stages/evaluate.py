@@ -95,7 +95,7 @@ def main() -> None:
     predicted = found.scores.argmax(axis=2)
     true = np.tile(found.true, len(predicted))
     cells = np.array(names)
-    pairs = pd.DataFrame({"true": cells[true], "predicted": cells[predicted.ravel()]})
+    pairs = pd.DataFrame({"actual": cells[true], "predicted": cells[predicted.ravel()]})
     pr, bins = curves(found, names), calibration(found)
     history = pd.read_csv(SCORES / name / "history.csv")
     files.write_csv(folder / "confusion.csv", pairs)

@@ -1,0 +1,288 @@
+"""One contract, both models: in memory, from their folder, and when a folder is damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from paratopic import baseline, classifier, transformer
+from paratopic.classifier import batches, combine, load, predict
+from paratopic.errors import UserError
+from paratopic.params import read_params
+from paratopic.topics import Topics
+from paratopic.training import Examples, Fitted
+from tests.conftest import ROOT
+
+PARAMS = read_params(ROOT / "params.yaml")
+KINDS = ["baseline", "transformer"]
+
+
+def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
+    if kind == "baseline":
+        return baseline.fit(examples, topics, PARAMS.baseline, 1, lambda _: None)
+    section = replace(PARAMS.transformer, encoder=str(encoder), epochs=2, max_tokens=16)
+    return transformer.fit(examples, topics, section, 1, lambda _: None)
+
+
+def examples(rows: pd.DataFrame, topics: Topics) -> Examples:
+    kept = rows[rows["topic"].isin(topics.names)]
+    labels = np.array([topics.index(topic) for topic in kept["topic"]])
+    return Examples(list(kept["text"]), labels, np.arange(len(kept)))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(
+    request: pytest.FixtureRequest,
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Fitted, Path]:
+    model = fit(request.param, examples(rows, topics), topics, tiny_encoder)
+    folder = tmp_path_factory.mktemp("models") / request.param
+    model.save(folder)
+    return model, folder
+
+
+def test_saved_equals_in_memory(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame, topics: Topics
+) -> None:
+    model, folder = trained
+    loaded = load(folder)
+    texts = [*rows["text"], "tariff " * 300, "☃ unheard-of"]
+    assert loaded.classes_ == model.classes_ == topics.names
+    assert loaded.definitions == {topic.name: topic.definition for topic in topics.topics}
+    tolerance = 1e-5 if loaded.kind == "transformer" else 0
+    np.testing.assert_allclose(
+        loaded.predict_proba(texts), model.predict_proba(texts), rtol=0, atol=tolerance
+    )
+
+
+def test_scores_are_probabilities(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
+    scores = load(trained[1]).predict_proba(list(rows["text"]))
+    assert scores.shape == (len(rows), 3)
+    assert (scores >= 0).all()
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    assert load(trained[1]).predict_proba([]).shape == (0, 3)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    model = load(trained[1])
+    texts = [*rows["text"], "chip " * 100]
+    together = model.predict_proba(texts)
+    alone = np.concatenate([model.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(texts[::-1])[::-1], together, rtol=0, atol=1e-5)
+
+
+def test_same_seed_same_bytes(
+    trained: tuple[Fitted, Path],
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path: Path,
+) -> None:
+    folder = trained[1]
+    fit(folder.name, examples(rows, topics), topics, tiny_encoder).save(tmp_path / "again")
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        again = tmp_path / "again" / path.relative_to(folder)
+        assert again.read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("present", [["trade", "security"], ["security"]])
+def test_topics_without_examples_get_no_probability(
+    kind: str,
+    present: list[str],
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path: Path,
+) -> None:
+    model = fit(kind, examples(rows[rows["topic"].isin(present)], topics), topics, tiny_encoder)
+    model.save(tmp_path / "model")
+    for able in (model, load(tmp_path / "model")):
+        scores = able.predict_proba(["tariff on chips", "an army"])
+        absent = [topics.index(name) for name in topics.names if name not in present]
+        assert (scores[:, absent] == 0).all()
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+
+def test_the_baseline_predicts_what_scikit_learn_predicts(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+) -> None:
+    data = examples(rows, topics)
+    model = fit("baseline", data, topics, tiny_encoder)
+    assert isinstance(model, baseline.FittedBaseline)
+    strength = model.history.sort_values("log_loss")["C"].iloc[0]
+    matrix = model._union.transform(data.texts)
+    theirs = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    theirs.fit(matrix, data.labels)
+    np.testing.assert_allclose(
+        model.predict_proba(data.texts), theirs.predict_proba(matrix), rtol=0, atol=1e-9
+    )
+
+
+def test_predictions(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    one = model.predict("A tariff on goods and a quota on exports.")
+    assert one.topic in model.classes_
+    assert list(one.scores) == list(model.classes_)
+    assert one.confidence == max(one.scores.values()) == one.scores[str(one.topic)]
+    assert model.predict(["A tariff on goods and a quota on exports."]) == [one]
+    assert model.predict(iter([])) == []
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t"])
+def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> None:
+    answers = load(trained[1]).predict([blank, "tariff"])
+    assert answers[0].topic is None
+    assert set(answers[0].scores.values()) == {answers[0].confidence} == {1 / 3}
+    assert answers[1].topic is not None
+
+
+@pytest.mark.parametrize("wrong", [[None], ["a", 3], [b"a"], [float("nan")]])
+def test_wrong_types_are_named_by_place(trained: tuple[Fitted, Path], wrong: list[object]) -> None:
+    with pytest.raises(TypeError, match=rf"texts\[{len(wrong) - 1}\] is \w+, not str"):
+        load(trained[1]).predict(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="list of str"):
+        load(trained[1]).predict_proba("a single text")
+
+
+def test_a_million_characters_are_read_to_the_end(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    filler = "the talks on " * 80_000
+    plain, ending = model.predict_proba([filler, filler + "missile navy troops " * 500])
+    assert len(filler) > 1_000_000
+    assert np.abs(plain - ending).max() > 1e-6
+
+
+def test_a_folder_that_lacks_a_piece_or_is_damaged(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    whole = trained[1]
+    pieces = json.loads((whole / "paratopic.json").read_text())["files"]
+    for name in pieces:
+        broken = tmp_path / f"without {name}"
+        shutil.copytree(whole, broken)
+        (broken / name).unlink()
+        with pytest.raises(UserError, match=f"lacks {name}"):
+            load(broken)
+        content = bytearray((whole / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (broken / name).write_bytes(content)
+        with pytest.raises(UserError, match=f"{name} is damaged"):
+            load(broken)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        (None, "has no paratopic.json"),
+        ("{", "damaged or foreign"),
+        ("{}", "damaged or foreign"),
+        ("[]", "damaged or foreign"),
+        (
+            '{"format": 99, "kind": "baseline", "settings": {}, "topics": [], "files": {}}',
+            "format 99",
+        ),
+        (
+            '{"format": 1, "kind": "forest", "settings": {}, "topics": [], "files": {}}',
+            "kind 'forest'",
+        ),
+    ],
+)
+def test_foreign_folders(tmp_path: Path, manifest: str | None, told: str) -> None:
+    if manifest is not None:
+        (tmp_path / "paratopic.json").write_text(manifest)
+    with pytest.raises(UserError, match=told):
+        load(tmp_path)
+
+
+def test_where_the_model_is_looked_for(
+    trained: tuple[Fitted, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="make repro"):
+        predict("a text")
+    with pytest.raises(UserError, match="does not exist"):
+        load(tmp_path / "nowhere")
+    folder = trained[1]
+    monkeypatch.setenv("PARATOPIC_MODEL", str(folder))
+    by_environment = predict("A tariff on goods.")
+    monkeypatch.delenv("PARATOPIC_MODEL")
+    models = tmp_path / "models"
+    shutil.copytree(folder, models / folder.name)
+    (models / "champion").write_text(json.dumps({"champion": folder.name}))
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert predict("A tariff on goods.") == by_environment
+    assert load(models / "champion").folder == models / folder.name
+    (models / "champion").write_text("{")
+    with pytest.raises(UserError, match="neither a model's folder nor a champion"):
+        predict("a text")
+
+
+def test_predicting_elsewhere_loads_nothing_of_training(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    """From another folder and process; heavy packages stay out where the model needs none."""
+    folder = trained[1]
+    program = (
+        "import sys, paratopic\n"
+        "heavy = {'torch', 'transformers', 'mlflow', 'pandas', 'datasets', 'dvc', 'sklearn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "print(paratopic.predict('A tariff on goods.').topic)\n"
+        "if sys.argv[1] == 'baseline': heavy -= {'sklearn', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, folder.name],
+        cwd=tmp_path,
+        env={"PATH": "", "PARATOPIC_MODEL": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == load(folder).predict("A tariff on goods.").topic
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=60), st.integers(1, 9))
+def test_batches_hold_every_row_once(lengths: list[int], size: int) -> None:
+    made = batches(lengths, size)
+    assert sorted(np.concatenate(made).tolist()) == list(range(len(lengths)))
+    assert all(len(batch) <= size for batch in made)
+
+
+def test_windows_are_combined_by_their_length() -> None:
+    logits = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    scores = combine(logits, [30, 10, 7], np.array([0, 0, 1]), 2)
+    np.testing.assert_allclose(scores, [[0.8, 0.2], [0.2, 0.8]])
+
+
+def test_the_default_model_is_loaded_anew_when_it_was_trained_anew(
+    trained: tuple[Fitted, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(trained[1]))
+    classifier._kept.cache_clear()
+    predict("one")
+    predict("two")
+    assert classifier._kept.cache_info().misses == 1
+    (trained[1] / "paratopic.json").touch()
+    predict("three")
+    assert classifier._kept.cache_info().misses == 2

@@ -1,0 +1,97 @@
+"""What a person types and sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paratopic import baseline, cli
+from paratopic.topics import Topics
+from paratopic.training import Examples
+from tests.test_classifier import PARAMS, examples
+
+TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
+
+
+@pytest.fixture(scope="module")
+def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "baseline"
+    data: Examples = examples(rows, topics)
+    baseline.fit(data, topics, PARAMS.baseline, 1, lambda _: None).save(folder)
+    return folder
+
+
+@pytest.fixture
+def article(tmp_path: Path) -> Path:
+    path = tmp_path / "news.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["paratopic", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    code = ended.value.code
+    if isinstance(code, str):  # what sys.exit prints on its way out
+        print(code)
+        return 1
+    return int(code or 0)
+
+
+def test_predict_as_a_table_and_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, article: Path
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(model))
+    assert run(monkeypatch, "predict", str(article)) == 0
+    shown = capsys.readouterr().out
+    assert "news (baseline)" in shown and "trade" in shown and "security" in shown
+    assert run(monkeypatch, "predict", "--json", str(article)) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["topic"] for line in lines] == ["trade", "security"]
+    assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
+    assert np.isclose(sum(lines[0]["scores"].values()), 1)
+
+
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    assert run(monkeypatch, "predict", "--json", "--model", str(model), "-") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["article"] == "stdin"
+
+
+def test_paragraphs_are_lines_for_the_labels_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
+) -> None:
+    assert run(monkeypatch, "paragraphs", str(article)) == 0
+    lines = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert [(line[0].partition(":")[0], line[1]) for line in lines] == [("news", "?")] * 2
+    assert lines[0][2] == "The tariff on goods rose, and so did the quota."
+
+
+def test_mistakes_are_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    article: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    for words, told in (
+        (["predict", str(article)], "make repro"),
+        (["predict", "--model", str(tmp_path / "gone"), str(article)], "does not exist"),
+        (["predict", "--model", str(model), "gone.txt"], "gone.txt"),
+        (["predict", "--model", str(model), str(empty)], "empty.txt"),
+        (["report"], "make repro"),
+    ):
+        assert run(monkeypatch, *words) == 1
+        assert told in capsys.readouterr().out

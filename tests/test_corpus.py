@@ -1,0 +1,176 @@
+"""The paragraph table, and labels joining it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic import corpus
+from paratopic.articles import Article, split
+from paratopic.errors import UserError
+from paratopic.topics import Topics
+
+ONE = Article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained.")
+TWO = Article("two", "Security news\n\nTroops crossed the border at night.")
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return corpus.frame_of([*split(ONE), *split(TWO)])
+
+
+def labels_file(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["paragraph,topics,text", *lines]), encoding="utf-8")
+    return path
+
+
+def test_hand_labels_win_and_headings_serve_unlabelled_articles(
+    tmp_path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    ids = list(frame["id"])
+    path = labels_file(tmp_path, f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
+    joined, messages = corpus.join_labels(frame, corpus.read_labels(path, topics), topics, "l")
+    assert joined["topics"].tolist() == [["security", "trade"], [], None, ["security"]]
+    assert joined["label_source"].tolist() == ["hand", "hand", "none", "heading"]
+    assert messages == []
+    assert corpus.labelled(joined).set_index("id")["topic"].to_dict() == {
+        ids[0]: "security",
+        ids[1]: "",
+        ids[3]: "security",
+    }
+
+
+def test_undecided_lines_are_no_labels(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> None:
+    path = labels_file(tmp_path, f"{frame['id'][0]},?,Tariffs")
+    joined, _ = corpus.join_labels(frame, corpus.read_labels(path, topics), topics, "labels.csv")
+    # No hand label at all: the article's heading speaks for its three paragraphs.
+    assert joined["label_source"].tolist() == ["heading"] * 4
+
+
+def test_the_same_label_twice_is_one(tmp_path: Path, topics: Topics) -> None:
+    path = labels_file(tmp_path, "a:1,trade,x", "a:1,trade,x")
+    assert len(corpus.read_labels(path, topics)) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["a:1,tradee,x"], r'labels.csv, line 2: unknown topic "tradee" \(did you mean "trade"'),
+        (
+            ["a:1,trade,x", "b:1,,y", "a:1,security,x"],
+            r'line 4: a:1 is labelled "security", but line 2 labels it "trade"',
+        ),
+        (["a:1"], r"line 2: a line needs"),
+        ([",trade,x"], r"line 2: a line needs"),
+        (["a:1,trade,The talks, and more"], r"line 2: more cells than columns"),
+    ],
+)
+def test_labels_that_are_refused(
+    tmp_path: Path, topics: Topics, lines: list[str], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        corpus.read_labels(labels_file(tmp_path, *lines), topics)
+
+
+def test_a_labels_file_without_its_columns_or_missing(tmp_path: Path, topics: Topics) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("paragraph;topics\na:1;trade", encoding="utf-8")
+    with pytest.raises(UserError, match=r'line 1: there is no column "paragraph"'):
+        corpus.read_labels(path, topics)
+    with pytest.raises(UserError, match=r"nothing.csv not found"):
+        corpus.read_labels(tmp_path / "nothing.csv", topics)
+
+
+def test_a_label_whose_paragraph_changed_is_named_with_the_nearest(
+    tmp_path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    path = labels_file(tmp_path, "one:0123456789,trade,Tariffs rose on most goods")
+    with pytest.raises(UserError) as caught:
+        corpus.join_labels(frame, corpus.read_labels(path, topics), topics, "labels.csv")
+    assert "labels.csv, line 2: one:0123456789" in str(caught.value)
+    assert f'nearest now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
+
+
+def test_labels_of_a_renamed_article_are_an_error_of_an_absent_one_a_message(
+    tmp_path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    path = labels_file(tmp_path, "old name:0123456789,trade,Tariffs rose on")
+    with pytest.raises(UserError, match=f"nearest now: {frame['id'][0]}"):
+        corpus.join_labels(frame, corpus.read_labels(path, topics), topics, "l")
+    path = labels_file(tmp_path, "gone:0123456789,trade,Nothing like it")
+    _, messages = corpus.join_labels(frame, corpus.read_labels(path, topics), topics, "l")
+    assert messages == ["l: 1 labels left aside, their article gone is not among the sources"]
+
+
+def test_parquet_keeps_none_and_no_topic_apart(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame["topics"] = pd.Series([["trade", "security"], [], None, None], dtype=object)
+    path = tmp_path / "paragraphs.parquet"
+    corpus.write_paragraphs(frame, path)
+    first = path.read_bytes()
+    read = corpus.read_paragraphs(path)
+    assert read["topics"].tolist() == [["trade", "security"], [], None, None]
+    corpus.write_paragraphs(read, path)
+    assert path.read_bytes() == first
+
+
+TABLE = pd.DataFrame(
+    {
+        "text": ["Tariffs, up.", "Chips", "Tariffs, up.", "Rain"],
+        "label": ["trade", "technology", "trade", "other"],
+        "group": [1, 1, 2, 2],
+        "more": [0, 0, 0, 0],
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_labelled_tables_of_each_kind(tmp_path: Path, topics: Topics, suffix: str) -> None:
+    path = tmp_path / f"set.{suffix}"
+    match suffix:
+        case "csv":
+            TABLE.to_csv(path, index=False)
+        case "jsonl":
+            TABLE.to_json(path, orient="records", lines=True)
+        case "parquet":
+            TABLE.to_parquet(path)
+    frame = corpus.read_labelled_table(path, topics, ["other"])
+    assert frame["text"].tolist() == TABLE["text"].tolist()
+    assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
+    assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
+    assert frame["id"].is_unique and frame["id"][2] == frame["id"][0] + "-2"
+
+
+def test_rows_of_a_table_without_groups_are_articles_of_their_own(
+    tmp_path: Path, topics: Topics
+) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text("text,label\nTariffs,trade\nChips,\n", encoding="utf-8")
+    frame = corpus.read_labelled_table(path, topics, [])
+    assert frame["article"].tolist() == frame["id"].tolist()
+    assert frame["label_source"].tolist() == ["hand", "none"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("text,topic\na,trade\n", r'there is no column "label".*this one has text, topic'),
+        ("text,label\na,trade\n,trade\n", r"set.csv, row 2: the text is empty"),
+        ("text,label\na,trad\n", r'set.csv, row 1: unknown topic "trad"'),
+        ("text,label\na,trade;security\n", r"row 1: .* several topics"),
+        ("", r"set.csv cannot be read as csv"),
+    ],
+)
+def test_tables_that_are_refused(tmp_path: Path, topics: Topics, content: str, told: str) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        corpus.read_labelled_table(path, topics, [])
+
+
+def test_first_words() -> None:
+    assert corpus.first_words("short") == "short"
+    assert corpus.first_words("aaaa bbbb cccc", 10) == "aaaa bbbb"
+    assert corpus.first_words("a" * 20, 10) == "a" * 10

@@ -1,0 +1,197 @@
+"""The real pipeline from end to end, on the real seed, with a tiny encoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import ROOT, WORDS
+
+
+def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
+    """Run a program of this environment in the project; returns what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    run = subprocess.run(
+        words,
+        cwd=project,
+        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (run.returncode != 0) == fails, run.stdout
+    assert "Traceback" not in run.stdout, run.stdout
+    return run.stdout
+
+
+def runs(project: Path) -> dict[str, str]:
+    """Run name → experiment tag."""
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("paratopic")
+    found = client.search_runs([experiment.experiment_id])
+    assert all(run.info.status == "FINISHED" for run in found)
+    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in found}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A clone of the project after its first `dvc repro`."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("src", "seeds", ".dvc"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
+        )
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for key, value in (("encoder", str(tiny_encoder)), ("max_tokens", "32"), ("n_repeats", "2")):
+        params, count = re.subn(rf"(?m)^(  {key}): .*", rf"\1: {value}", params)
+        assert count == 1
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    sh(folder, "git", "init", "-q")
+    sh(folder, "git", "config", "user.email", "test@example.org")
+    sh(folder, "git", "config", "user.name", "test")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "start")
+    sh(folder, "dvc", "repro")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "first results")
+    return folder
+
+
+def test_reports_of_the_seed(project: Path) -> None:
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
+    assert comparison["n"] == 21
+    assert (comparison["n_folds"], comparison["n_repeats"]) == (4, 2)
+    assert comparison["split_unit"] == "paragraph"
+    for name in ("baseline", "transformer"):
+        folder = project / "reports" / name
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["macro_f1"]["low"] <= metrics["macro_f1"]["value"]
+        assert metrics["macro_f1"] == comparison["models"][name]["macro_f1"]
+        assert metrics["split_unit"] == "paragraph"
+        assert "one article: expect lower figures on new articles" in metrics["notes"]
+        assert metrics["topics"]["trade"]["support"] == 8
+        table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+        assert len(table) == 25 and (table["true"] == "").sum() == 4
+        for picture in ("confusion", "f1", "precision_recall", "reliability", "training"):
+            assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    summary = (project / "reports/summary.md").read_text(encoding="utf-8")
+    assert f"Champion: {comparison['champion']}" in summary
+    prepared = json.loads((project / "reports/prepare.json").read_text())
+    assert prepared["headings_against_hand"] == {"paragraphs": 12, "same": 12, "kappa": 1.0}
+
+
+def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path) -> None:
+    folds = pd.read_parquet(project / "data/folds.parquet")
+    for name in ("baseline", "transformer"):
+        scores = pd.read_parquet(project / "data/oof" / name / "scores.parquet")
+        both = scores.merge(folds, on=["id", "repeat", "fold"])
+        assert len(both) == len(scores) == len(folds) == 25 * 2
+
+
+def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
+    before = runs(project)
+    assert sorted(name.partition(" ")[2] for name in before) == [
+        "baseline",
+        "comparison",
+        "transformer",
+    ]
+    said = sh(project, "dvc", "repro")
+    assert "MLflow is up to date" in said
+    assert said.count("Running stage") == 2, said  # prepare and track, which always look
+    assert runs(project) == before
+    assert sh(project, "git", "status", "--porcelain") == ""
+
+
+def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path) -> None:
+    lock = (project / "dvc.lock").read_bytes()
+    assert sh(project, "dvc", "repro", "--force").count("Running stage") == 8
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_another_store_is_filled_although_nothing_else_runs(project: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'other.db'}"
+    said = sh(project, "dvc", "repro", MLFLOW_TRACKING_URI=store)
+    assert "3 new MLflow runs" in said and "train" not in said
+
+
+def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) -> None:
+    said = sh(project, "dvc", "repro", fails=True, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "cannot be written to" in said and "safe on disk" in said
+    assert (project / "models/champion").exists()
+    assert "up to date" in sh(project, "dvc", "repro")
+
+
+def test_an_experiment_runs_and_appears_with_its_name(project: Path) -> None:
+    sh(project, "dvc", "exp", "run", "-n", "longer", "-S", "transformer.epochs=6")
+    found = runs(project)
+    assert {"longer comparison", "longer baseline", "longer transformer"} <= set(found)
+    assert found["longer transformer"] == "longer"
+    assert "transformer.epochs" in sh(project, "dvc", "params", "diff")
+    assert "transformer" in sh(project, "dvc", "metrics", "diff")
+    sh(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "confusion.csv" in page and "reliability.png" in page
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_path: Path) -> None:
+    import random
+
+    from tests.conftest import paragraph
+
+    rng = random.Random(1)
+    rows = [(paragraph(name, rng), name.title(), n % 20) for n in range(40) for name in WORDS]
+    rows += [("It rained all day.", "Other", 3)]
+    table = tmp_path / "table.csv"
+    pd.DataFrame(rows, columns=["text", "label", "group"]).to_csv(table, index=False)
+    names = ",".join(name.title() for name in WORDS)
+    sh(
+        project,
+        *("dvc", "exp", "run", "-S", f"prepare.sources=[{table}]"),
+        *("-S", f"topics.codebook=[{names}]", "-S", "prepare.no_topic=[Other]"),
+        *("-S", "models=[baseline]", "-S", "split.holdout=0.25"),
+    )
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert set(comparison["models"]) == {"dummy", "baseline"}
+    assert comparison["champion"] == "baseline"
+    assert comparison["split_unit"] == "article"
+    assert comparison["models"]["baseline"]["macro_f1"]["value"] > 0.8
+    said = sh(
+        project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
+    )
+    assert set(json.loads(said.splitlines()[0])["scores"]) == {name.title() for name in WORDS}
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("us-china-talks-madrid-2025-09-15:adc24e9725,trade,x", "is labelled"),
+        ("us-china-talks-madrid-2025-09-15:adc24e9725,trad,x", "unknown topic"),
+        ("us-china-talks-madrid-2025-09-15:0000000000,trade,The negotiations", "nearest now"),
+    ],
+)
+def test_wrong_labels_stop_the_pipeline_with_one_message(
+    project: Path, line: str, told: str
+) -> None:
+    labels = project / "seeds/labels.csv"
+    before = labels.read_text(encoding="utf-8")
+    labels.write_text(before + line + "\n", encoding="utf-8")
+    said = sh(project, "dvc", "repro", fails=True)
+    labels.write_text(before, encoding="utf-8")
+    assert "labels.csv, line 27" in said and told in said

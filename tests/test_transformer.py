@@ -1,0 +1,110 @@
+"""Devices, precision and the bundled encoder; the contract is tested in test_classifier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from paratopic import transformer
+from paratopic.errors import UserError
+from paratopic.topics import Topics
+from tests.test_classifier import PARAMS, examples
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "picked"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_cuda_then_mps_then_cpu(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, picked: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert transformer.pick_device("auto").type == picked
+    assert transformer.pick_device("cpu").type == "cpu"
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"transformer.device: cuda is not available.*cpu"):
+        transformer.pick_device("cuda")
+
+
+def test_bfloat16_on_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with transformer.autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(torch, "autocast", lambda kind, **how: asked.update(how, kind=kind))
+    transformer.autocast(torch.device("cuda"))
+    assert asked == {"kind": "cuda", "dtype": torch.bfloat16, "enabled": True}
+
+
+def test_the_bundled_encoder_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(transformer.resolve_encoder(transformer.BUNDLED), "model.safetensors").exists()
+    transformer.resolve_encoder.cache_clear()
+    monkeypatch.setattr(transformer, "BUNDLED_SHA256", "0" * 64)
+    with pytest.raises(UserError, match="not the weights of"):
+        transformer.resolve_encoder(transformer.BUNDLED)
+    transformer.resolve_encoder.cache_clear()
+
+
+def test_an_encoder_that_is_nowhere_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"transformer.encoder: .*nowhere cannot be loaded"):
+        transformer.load_encoder(str(tmp_path / "nowhere"), torch.device("cpu"))
+
+
+def test_training_lowers_the_loss_and_is_reported(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+) -> None:
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=15, learning_rate=1e-3, max_tokens=32
+    )
+    told: list[float] = []
+    model = transformer.fit(examples(rows, topics), topics, section, 1, told.append)
+    loss = model.history["loss"]
+    assert len(loss) == 15 * 3  # 36 texts in batches of 16
+    assert loss[-5:].mean() < 0.7 * loss[:5].mean()
+    assert told == sorted(told) and told[-1] == 1
+    hits = model.predict_proba(examples(rows, topics).texts).argmax(axis=1)
+    assert (hits == examples(rows, topics).labels).mean() > 0.9
+
+
+def test_no_epochs_leave_the_encoder_as_it_was(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32)
+    model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
+    assert model.history.empty
+    model.save(tmp_path / "model")
+    texts = list(rows["text"])
+    np.testing.assert_array_equal(
+        SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(texts),
+        SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts),
+    )
+
+
+def test_windows_share_the_weight_of_their_text_and_topics_weigh_the_same() -> None:
+    # Topic 0: texts 0 (two windows) and 1; topic 1: text 2.
+    weights = transformer._weights(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]), 3)
+    np.testing.assert_allclose(weights, [0.5, 0.5, 1.0, 2.0])
+
+
+def test_the_graph_tells_nothing_of_this_machine(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32)
+    model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
+    model.save(tmp_path / "model")
+    source = str(Path(transformer.__file__).parent.parent).encode()
+    for path in (p for p in (tmp_path / "model").rglob("*") if p.is_file()):
+        assert source not in path.read_bytes(), path.name
+        assert b"site-packages" not in path.read_bytes(), path.name
