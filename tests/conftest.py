@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +29,23 @@ def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
     """A made-up sentence that is about a topic."""
     words = [rng.choice(WORDS[topic] if rng.random() < 0.4 else FILLER) for _ in range(length)]
     return " ".join(words).capitalize() + "."
+
+
+def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
+    """Run a program of this environment in the project; returns what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    run = subprocess.run(
+        words,
+        cwd=project,
+        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (run.returncode != 0) == fails, run.stdout
+    assert "Traceback" not in run.stdout, run.stdout
+    return run.stdout
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +110,29 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(folder / "encoder"), create_model_card=False
     )
     return folder / "encoder"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A clone of the project after its first `dvc repro`."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("src", "seeds", ".dvc"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
+        )
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for key, value in (("encoder", str(tiny_encoder)), ("max_tokens", "32"), ("n_repeats", "2")):
+        params, count = re.subn(rf"(?m)^(  {key}): .*", rf"\1: {value}", params)
+        assert count == 1
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    sh(folder, "git", "init", "-q")
+    sh(folder, "git", "config", "user.email", "test@example.org")
+    sh(folder, "git", "config", "user.name", "test")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "start")
+    sh(folder, "dvc", "repro")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "first results")
+    return folder

@@ -26,6 +26,9 @@ from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
 KINDS = ["baseline", "transformer"]
+MANIFEST = """
+{"format": %d, "kind": "%s", "settings": {}, "topics": {"codebook": []}, "files": {}}
+"""
 
 
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
@@ -195,14 +198,8 @@ def test_a_folder_that_lacks_a_piece_or_is_damaged(
         ("{", "damaged or foreign"),
         ("{}", "damaged or foreign"),
         ("[]", "damaged or foreign"),
-        (
-            '{"format": 99, "kind": "baseline", "settings": {}, "topics": [], "files": {}}',
-            "format 99",
-        ),
-        (
-            '{"format": 1, "kind": "forest", "settings": {}, "topics": [], "files": {}}',
-            "kind 'forest'",
-        ),
+        (MANIFEST % (99, "baseline"), "format 99"),
+        (MANIFEST % (1, "forest"), "kind 'forest'"),
     ],
 )
 def test_foreign_folders(tmp_path: Path, manifest: str | None, told: str) -> None:

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
+import random
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import ROOT, WORDS
-
-
-def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
-    """Run a program of this environment in the project; returns what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
-    run = subprocess.run(
-        words,
-        cwd=project,
-        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert (run.returncode != 0) == fails, run.stdout
-    assert "Traceback" not in run.stdout, run.stdout
-    return run.stdout
+from tests.conftest import WORDS, paragraph, sh
 
 
 def runs(project: Path) -> dict[str, str]:
@@ -41,32 +20,6 @@ def runs(project: Path) -> dict[str, str]:
     found = client.search_runs([experiment.experiment_id])
     assert all(run.info.status == "FINISHED" for run in found)
     return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in found}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """A clone of the project after its first `dvc repro`."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("src", "seeds", ".dvc"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
-        )
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(ROOT / name, folder)
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for key, value in (("encoder", str(tiny_encoder)), ("max_tokens", "32"), ("n_repeats", "2")):
-        params, count = re.subn(rf"(?m)^(  {key}): .*", rf"\1: {value}", params)
-        assert count == 1
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
-    sh(folder, "git", "init", "-q")
-    sh(folder, "git", "config", "user.email", "test@example.org")
-    sh(folder, "git", "config", "user.name", "test")
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "commit", "-qm", "start")
-    sh(folder, "dvc", "repro")
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "commit", "-qm", "first results")
-    return folder
 
 
 def test_reports_of_the_seed(project: Path) -> None:
@@ -124,7 +77,8 @@ def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path) -> None:
 def test_another_store_is_filled_although_nothing_else_runs(project: Path, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'other.db'}"
     said = sh(project, "dvc", "repro", MLFLOW_TRACKING_URI=store)
-    assert "3 new MLflow runs" in said and "train" not in said
+    assert "3 new MLflow runs" in said
+    assert said.count("Running stage") == 2, said
 
 
 def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) -> None:
@@ -143,16 +97,12 @@ def test_an_experiment_runs_and_appears_with_its_name(project: Path) -> None:
     assert "transformer" in sh(project, "dvc", "metrics", "diff")
     sh(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
-    assert "confusion.csv" in page and "reliability.png" in page
+    assert '"title": "actual"' in page and "reports_transformer_reliability_png" in page
     sh(project, "git", "checkout", "-q", ".")
     sh(project, "dvc", "checkout", "--force")
 
 
 def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_path: Path) -> None:
-    import random
-
-    from tests.conftest import paragraph
-
     rng = random.Random(1)
     rows = [(paragraph(name, rng), name.title(), n % 20) for n in range(40) for name in WORDS]
     rows += [("It rained all day.", "Other", 3)]
@@ -179,19 +129,24 @@ def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("old", "new", "told"),
     [
-        ("us-china-talks-madrid-2025-09-15:adc24e9725,trade,x", "is labelled"),
-        ("us-china-talks-madrid-2025-09-15:adc24e9725,trad,x", "unknown topic"),
-        ("us-china-talks-madrid-2025-09-15:0000000000,trade,The negotiations", "nearest now"),
+        (',security,"Beyond', ',securty,"Beyond', 'line 14: unknown topic "securty"'),
+        ("7a9316aa49,", "0000000000,", "line 14: us-china-talks-madrid-2025-09-15:0000000000"),
+        (
+            "us-china-talks-madrid-2025-09-15:6796d90aa9,security",
+            "us-china-talks-madrid-2025-09-15:7a9316aa49,trade",
+            "labels.csv, line 14 labels it",
+        ),
     ],
 )
 def test_wrong_labels_stop_the_pipeline_with_one_message(
-    project: Path, line: str, told: str
+    project: Path, old: str, new: str, told: str
 ) -> None:
     labels = project / "seeds/labels.csv"
     before = labels.read_text(encoding="utf-8")
-    labels.write_text(before + line + "\n", encoding="utf-8")
+    assert before.count(old) == 1
+    labels.write_text(before.replace(old, new), encoding="utf-8")
     said = sh(project, "dvc", "repro", fails=True)
     labels.write_text(before, encoding="utf-8")
-    assert "labels.csv, line 27" in said and told in said
+    assert told in said

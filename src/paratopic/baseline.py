@@ -72,9 +72,8 @@ class FittedBaseline:
             draft.mkdir()
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
             save_file(weights, draft / tensors)
-            definitions = {topic.name: topic.definition for topic in self._topics.topics}
             settings = {"features": self._features}
-            write_manifest(draft, "baseline", definitions, settings, BaselineClassifier.FILES)
+            write_manifest(draft, "baseline", self._topics, settings, BaselineClassifier.FILES)
 
 
 def fit(

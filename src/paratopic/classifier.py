@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paratopic.errors import UserError
+from paratopic.topics import Topics
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -229,7 +230,8 @@ def _load(folder: Path) -> Model:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         kind, settings = manifest["kind"], manifest["settings"]
-        definitions = {topic["name"]: topic["definition"] for topic in manifest["topics"]}
+        codebook = manifest["topics"]["codebook"]
+        definitions = {topic["name"]: topic["definition"] for topic in codebook}
         version, files = manifest["format"], manifest["files"]
     except FileNotFoundError:
         raise UserError(f"{folder} is no paratopic model: it has no {MANIFEST}") from None
@@ -254,7 +256,7 @@ def _load(folder: Path) -> Model:
 def write_manifest(
     folder: Path,
     kind: str,
-    definitions: Mapping[str, str],
+    topics: Topics,
     settings: Mapping[str, Any],
     files: Iterable[str],
 ) -> None:
@@ -262,7 +264,10 @@ def write_manifest(
     manifest = {
         "format": FORMAT,
         "kind": kind,
-        "topics": [{"name": name, "definition": text} for name, text in definitions.items()],
+        "topics": {
+            "mode": topics.mode,
+            "codebook": [{"name": t.name, "definition": t.definition} for t in topics.topics],
+        },
         "settings": settings,
         "files": {name: _digest(folder / name) for name in sorted(files)},
     }

@@ -43,11 +43,11 @@ UNDECIDED = "?"
 
 @dataclass(frozen=True)
 class Label:
-    """One line of labels.csv."""
+    """One line of labels.csv; `where` is its file and line, `cell` its topics as written."""
 
-    line: int
+    where: str
     paragraph: str
-    topics: tuple[str, ...]
+    cell: str
     text: str
 
 
@@ -155,13 +155,13 @@ def _load(path: Path) -> dict[str, list[object]]:
     return columns
 
 
-def read_labels(path: Path, topics: Topics) -> list[Label]:
+def read_labels(path: Path) -> list[Label]:
     """Read the hand labels of labels.csv; lines whose topics are "?" are left out.
 
     Raises
     ------
     UserError
-        The file or a column is missing, a topic is unknown, or the same paragraph is labelled
+        The file or a column is missing, a line is incomplete, or the same paragraph is labelled
         twice differently.
     """
     try:
@@ -188,24 +188,18 @@ def read_labels(path: Path, topics: Topics) -> list[Label]:
             raise UserError(f"{where}: more cells than columns; quote a text that has commas")
         if cell.strip() == UNDECIDED:
             continue
-        label = Label(
-            reader.line_num, paragraph, topics.parse(cell, where), (row.get("text") or "").strip()
-        )
+        label = Label(where, paragraph, cell.strip(), (row.get("text") or "").strip())
         earlier = labels.setdefault(paragraph, label)
-        if earlier.topics != label.topics:
+        if earlier.cell != label.cell:
             raise UserError(
-                f"{where}: {paragraph} is labelled {_shown(label.topics)}, but line "
-                f"{earlier.line} labels it {_shown(earlier.topics)}; keep one of the two"
+                f'{where}: {paragraph} is labelled "{label.cell}", but {earlier.where} labels it '
+                f'"{earlier.cell}"; keep one of the two'
             )
     return list(labels.values())
 
 
-def _shown(topics: Sequence[str]) -> str:
-    return f'"{"; ".join(topics)}"' if topics else "none of the topics"
-
-
 def join_labels(
-    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics, source: str
+    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics
 ) -> tuple[pd.DataFrame, list[str]]:
     """Give paragraphs their hand labels, and the others of an unlabelled article its headings'.
 
@@ -217,8 +211,6 @@ def join_labels(
         From `read_labels`.
     topics
         The codebook, whose `heading` patterns give the weak labels.
-    source
-        Name of the labels' file, for errors.
 
     Returns
     -------
@@ -227,15 +219,16 @@ def join_labels(
     Raises
     ------
     UserError
-        A label's paragraph no longer exists.
+        A label's paragraph no longer exists, or its topic is unknown.
     """
     frame = frame.copy()
-    by_id = {label.paragraph: label for label in labels}
+    by_id: dict[str, tuple[str, ...]] = {}
     known = set(frame["id"])
     articles = set(frame["article"])
     lost, elsewhere = [], []
     for label in labels:
         if label.paragraph in known:
+            by_id[label.paragraph] = topics.parse(label.cell, label.where)
             continue
         article = label.paragraph.rpartition(":")[0]
         if article in articles:
@@ -249,8 +242,7 @@ def join_labels(
             near = moved.iloc[0]
         hint = "" if near is None else f'; nearest now: {near["id"]} "{first_words(near["text"])}"'
         lost.append(
-            f"{source}, line {label.line}: {label.paragraph} "
-            f'"{label.text}" is no paragraph any more{hint}'
+            f'{label.where}: {label.paragraph} "{label.text}" is no paragraph any more{hint}'
         )
     if lost:
         raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
@@ -261,7 +253,7 @@ def join_labels(
         zip(frame["id"], frame["article"], frame["heading"], strict=True)
     ):
         if identity in by_id:
-            found[row], origin[row] = list(by_id[identity].topics), "hand"
+            found[row], origin[row] = list(by_id[identity]), "hand"
         elif origin[row] == "none" and article not in hand:
             weak = topics.of_heading(heading)
             if weak is not None:
@@ -269,7 +261,7 @@ def join_labels(
     frame["topics"] = pd.Series(found, index=frame.index, dtype=object)
     frame["label_source"] = origin
     messages = [
-        f"{source}: {count} labels left aside, their article {article} is not among the sources"
+        f"{count} labels left aside: their article {article} is not among the sources"
         for article, count in sorted(Counter(elsewhere).items())
     ]
     return frame, messages

@@ -188,17 +188,17 @@ class FittedTransformer:
         """
         graph, tokenizer = EncoderClassifier.FILES
         settings = {"max_tokens": self._max_tokens}
-        definitions = {topic.name: topic.definition for topic in self._topics.topics}
         with aside(folder) as draft:
             self._network.encoder.save(str(draft), create_model_card=False)
             (draft / tokenizer).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
             _export(self._network, draft / graph)
             exported = EncoderClassifier(draft, self.classes_, settings)
-            sample = [text for text in definitions.values() if text] + ["one", "two words " * 400]
+            sample = [topic.definition for topic in self._topics.topics if topic.definition]
+            sample += ["one", "two words " * 400]
             gap = float(np.abs(exported.predict_proba(sample) - self.predict_proba(sample)).max())
             if gap > PARITY:
                 raise RuntimeError(f"the ONNX graph's probabilities are off by {gap:.1e}")
-            write_manifest(draft, "transformer", definitions, settings, EncoderClassifier.FILES)
+            write_manifest(draft, "transformer", self._topics, settings, EncoderClassifier.FILES)
 
 
 def fit(

@@ -34,8 +34,8 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, dict[str, An
         else:
             raise UserError(f"{path}: sources are .txt, {', '.join(corpus.READERS)}")
     frame = pd.concat(parts, ignore_index=True)
-    labels = [] if params.labels is None else corpus.read_labels(Path(params.labels), topics)
-    frame, messages = corpus.join_labels(frame, labels, topics, str(params.labels))
+    labels = [] if params.labels is None else corpus.read_labels(Path(params.labels))
+    frame, messages = corpus.join_labels(frame, labels, topics)
     rows = corpus.labelled(frame)
     report: dict[str, Any] = {
         "articles": int(frame["article"].nunique()),
