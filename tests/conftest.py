@@ -123,7 +123,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for key, value in (("encoder", str(tiny_encoder)), ("max_tokens", "32"), ("n_repeats", "2")):
+    for key, value in (
+        ("encoder", str(tiny_encoder)),
+        ("max_tokens", "32"),
+        ("n_repeats", "2"),
+        ("train_tokens", "16"),
+    ):
         params, count = re.subn(rf"(?m)^(  {key}): .*", rf"\1: {value}", params)
         assert count == 1
     (folder / "params.yaml").write_text(params, encoding="utf-8")

@@ -34,7 +34,9 @@ MANIFEST = """
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
     if kind == "baseline":
         return baseline.fit(examples, topics, PARAMS.baseline, 1, lambda _: None)
-    section = replace(PARAMS.transformer, encoder=str(encoder), epochs=2, max_tokens=16)
+    section = replace(
+        PARAMS.transformer, encoder=str(encoder), epochs=1, max_tokens=16, train_tokens=16
+    )
     return transformer.fit(examples, topics, section, 1, lambda _: None)
 
 

@@ -66,22 +66,48 @@ def test_training_lowers_the_loss_and_is_reported(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
     section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=15, learning_rate=1e-3, max_tokens=32
+        PARAMS.transformer,
+        encoder=str(tiny_encoder),
+        epochs=15,
+        learning_rate=1e-2,
+        max_tokens=32,
+        train_tokens=16,
     )
     told: list[float] = []
-    model = transformer.fit(examples(rows, topics), topics, section, 1, told.append)
+    data = examples(rows, topics)
+    model = transformer.fit(data, topics, section, 1, told.append)
     loss = model.history["loss"]
-    assert len(loss) == 15 * 3  # 36 texts in batches of 16
+    assert len(loss) == 15 * 4  # 36 texts are two batches of 32, an epoch at least four
     assert loss[-5:].mean() < 0.7 * loss[:5].mean()
     assert told == sorted(told) and told[-1] == 1
-    hits = model.predict_proba(examples(rows, topics).texts).argmax(axis=1)
-    assert (hits == examples(rows, topics).labels).mean() > 0.9
+    hits = model.predict_proba(data.texts).argmax(axis=1)
+    assert (hits == data.labels).mean() > 0.9
+
+
+def test_contrastive_loss_by_hand() -> None:
+    # Two texts of one topic at right angles to one of another: likeness 1, 0 and 0 before the
+    # temperature. Only the first two have a partner: -log(e^10 / (e^10 + e^0)) each.
+    embeddings = torch.tensor([[1, 0], [1, 0], [0, 1]], dtype=torch.float64)
+    loss = transformer.contrastive_loss(embeddings, np.array([0, 0, 1]))
+    assert loss.item() == pytest.approx(np.log(1 + np.exp(-10)), rel=1e-3)
+    assert transformer.contrastive_loss(embeddings, np.array([0, 1, 2])).item() == 0
+
+
+def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    drawn = list(transformer.balanced_batches(labels, 12, 20, np.random.default_rng(0)))
+    assert all(np.bincount(labels[batch]).tolist() == [10, 10] for batch in drawn)
+    assert set(np.concatenate(drawn)) == set(range(100))
+    few = list(transformer.balanced_batches(labels[85:95], 3, 20, np.random.default_rng(0)))
+    assert [batch.tolist() for batch in few] == [list(range(10))] * 3
 
 
 def test_no_epochs_leave_the_encoder_as_it_was(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32)
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+    )
     model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
     assert model.history.empty
     model.save(tmp_path / "model")
@@ -101,7 +127,9 @@ def test_windows_share_the_weight_of_their_text_and_topics_weigh_the_same() -> N
 def test_the_graph_tells_nothing_of_this_machine(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32)
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+    )
     model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
     model.save(tmp_path / "model")
     source = str(Path(transformer.__file__).parent.parent).encode()

@@ -72,6 +72,7 @@ class Transformer:
     encoder: str
     device: Literal["auto", "cpu", "cuda", "mps"]
     max_tokens: Annotated[int, Field(ge=16)]
+    train_tokens: Annotated[int, Field(ge=16)]
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     learning_rate: Positive

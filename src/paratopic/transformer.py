@@ -1,8 +1,9 @@
-"""The transformer: an encoder and a head, fine-tuned together; the only room that knows torch.
+"""The transformer: a fine-tuned encoder and a linear head; the only room that knows torch.
 
-The head starts as a logistic regression on the frozen encoder's embeddings, so that fine-tuning
-does not distort what the encoder knows while the head is still random (LP-FT: Kumar et al. 2022,
-https://arxiv.org/abs/2202.10054). It trains and saves; prediction from the saved folder is
+The encoder is tuned with the supervised contrastive loss (Khosla et al. 2020,
+https://arxiv.org/abs/2004.11362): a batch of n texts gives all of its pairs for n encodings, and
+no head, random at first, distorts what the encoder knows. The head is a logistic regression on the
+tuned embeddings. It trains and saves; prediction from the saved folder is
 `classifier.EncoderClassifier`, which needs none of this.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,12 @@ BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 PREDICT_BATCH = 32
+CHUNK = 8  # texts of like length that are encoded together within a training batch
+LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-HEAD_RATE = 10.0  # the head learns this much faster than the encoder
-HEAD_STRENGTH = 10.0  # C of the logistic regression that the head starts from
+TEMPERATURE = 0.1  # of the contrastive loss
+WEIGHT_DECAY = 0.01
+HEAD_STRENGTH = 10.0  # C of the head's logistic regression
 # Largest difference that the exported graph's probabilities may have.
 PARITY = 1e-4
 # A logit that no softmax notices: of a topic without a training example.
@@ -138,10 +142,9 @@ class Network(nn.Module):
         self.encoder, self.head = encoder, head
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Embeddings, (n, dimensions)."""
+        """Embeddings of unit length, (n, dimensions)."""
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
-        embedding: Tensor = self.encoder(features)["sentence_embedding"]
-        return embedding
+        return nn.functional.normalize(self.encoder(features)["sentence_embedding"], dim=1)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         logits: Tensor = self.head(self.embed(input_ids, attention_mask))
@@ -156,7 +159,7 @@ class FittedTransformer:
     classes_
         Topic names in codebook order, also those without a training example (probability 0).
     history
-        One row a training step: step and loss.
+        One row a step of the tuning: step and loss.
     """
 
     def __init__(
@@ -204,19 +207,19 @@ class FittedTransformer:
 def fit(
     examples: Examples, topics: Topics, params: Transformer, seed: int, advance: Advance
 ) -> FittedTransformer:
-    """Fine-tune the encoder and a head on the examples.
+    """Tune the encoder on the examples, then fit the head on their tuned embeddings.
 
     Parameters
     ----------
     examples
-        Texts and class numbers; a text longer than `max_tokens` counts as its windows do, which
-        share its weight.
+        Texts and class numbers. A step of the tuning reads one window of each text of its batch,
+        drawn at random; the head learns from all windows of a text, which share its weight.
     topics
         The codebook.
     params
         Section transformer of params.yaml.
     seed
-        Of dropout and of the order of the examples.
+        Of the batches and windows.
     advance
         Told the share of the work done, 0 to 1.
 
@@ -229,21 +232,119 @@ def fit(
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
-    tokenizer = windowing(
-        Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str()), params.max_tokens
-    )
-    windows, owner = read_windows(tokenizer, examples.texts)
-    k = len(topics.names)
-    labels = examples.labels[owner]
-    weights = _weights(labels, owner, k)
     dimensions = encoder.get_embedding_dimension()
     assert dimensions is not None
-    network = Network(encoder, nn.Linear(dimensions, k).to(device))
-    embeddings = _run(network, windows, network.embed)
-    _start_head(network.head, embeddings, labels, weights)
-    history = _tune(network, windows, labels, weights, params, seed, advance)
+    network = Network(encoder, nn.Linear(dimensions, len(topics.names)).to(device))
+    # Dropout stays off: with so few steps it only adds noise.
+    network.eval()
+    tokens = encoder.tokenizer.backend_tokenizer.to_str()
+    short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
+    history = _tune(network, short, examples, params, seed, advance)
+
+    tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
+    windows, owner = read_windows(tokenizer, examples.texts)
+    labels = examples.labels[owner]
+    weights = _weights(labels, owner, len(topics.names))
+    _fit_head(network.head, _run(network, windows, network.embed), labels, weights)
     advance(1.0)
     return FittedTransformer(topics, network, tokenizer, params.max_tokens, history)
+
+
+def _tune(
+    network: Network,
+    tokenizer: Tokenizer,
+    examples: Examples,
+    params: Transformer,
+    seed: int,
+    advance: Advance,
+) -> pd.DataFrame:
+    """Tune the encoder with the contrastive loss; returns the loss of each step."""
+    windows, owner = read_windows(tokenizer, examples.texts)
+    of_text = [np.flatnonzero(owner == text) for text in range(len(examples.texts))]
+    n_batches = max(-(-len(of_text) // params.batch_size), LEAST_BATCHES)
+    counts = np.bincount(examples.labels)
+    # Without two texts of one topic beside another topic there is nothing to contrast.
+    n_steps = params.epochs * n_batches if counts.max() > 1 and (counts > 0).sum() > 1 else 0
+    for parameter in network.encoder.parameters():
+        parameter.requires_grad_(False)
+    # Few labels say little about single words: the embedding layer stays as it is.
+    model = network.encoder.transformers_model
+    assert model is not None
+    model.requires_grad_(True)
+    for name, parameter in model.named_parameters():
+        if name.startswith("embeddings."):
+            parameter.requires_grad_(False)
+    tuned = [p for p in network.encoder.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(tuned, lr=params.learning_rate, weight_decay=WEIGHT_DECAY)
+    rising = max(1, int(WARMUP * n_steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda step: min((step + 1) / rising, (n_steps - step) / (n_steps - rising + 1)),
+    )
+    rng = np.random.default_rng(seed)
+    losses: list[float] = []
+    for batch in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
+        drawn = [windows[rng.choice(of_text[text])] for text in batch]
+        loss = contrastive_loss(_encode(network, drawn), examples.labels[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(tuned, 1.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        advance(len(losses) / (n_steps + 1))
+    return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
+
+
+def balanced_batches(
+    labels: npt.NDArray[np.int64], n_steps: int, size: int, rng: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Batches in which topics take turns, each topic's texts in a new order once all were used.
+
+    Up to `size` texts are one batch, the same in every step.
+    """
+    pools: dict[int, list[int]] = {}
+    present = np.unique(labels)
+    for _ in range(n_steps):
+        if len(labels) <= size:
+            yield np.arange(len(labels))
+            continue
+        turn = rng.permutation(present)
+        batch = []
+        for place in range(size):
+            label = int(turn[place % len(turn)])
+            if not pools.get(label):
+                pools[label] = rng.permutation(np.flatnonzero(labels == label)).tolist()
+            batch.append(pools[label].pop())
+        yield np.array(batch)
+
+
+def contrastive_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
+    """Supervised contrastive loss, L_out of Khosla et al. (2020), of unit embeddings (n, d).
+
+    Texts that are alone with their topic in the batch are left out of the mean; 0 if all are.
+    """
+    y = torch.from_numpy(labels).to(embeddings.device)
+    self_pair = torch.eye(len(y), dtype=torch.bool, device=embeddings.device)
+    same = (y[:, None] == y[None, :]) & ~self_pair
+    likeness = (embeddings @ embeddings.T / TEMPERATURE).masked_fill(self_pair, -torch.inf)
+    log_share = likeness - torch.logsumexp(likeness, dim=1, keepdim=True)
+    count = same.sum(dim=1)
+    per_text = -log_share.masked_fill(~same, 0.0).sum(dim=1) / count.clamp(min=1)
+    return per_text.sum() / (count > 0).sum().clamp(min=1)
+
+
+def _encode(network: Network, windows: Sequence[Sequence[int]]) -> Tensor:
+    """Embeddings (n, d) with gradients, in the order of the windows, little padded."""
+    device = network.head.weight.device
+    order, parts = [], []
+    for chunk in batches([len(window) for window in windows], CHUNK):
+        ids, mask = (torch.from_numpy(a).to(device) for a in padded([windows[n] for n in chunk]))
+        with autocast(device):
+            parts.append(network.embed(ids, mask).float())
+        order.append(chunk)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return torch.cat(parts)[torch.from_numpy(back).to(device)]
 
 
 def _weights(
@@ -257,7 +358,7 @@ def _weights(
     return weights
 
 
-def _start_head(
+def _fit_head(
     head: nn.Linear,
     embeddings: npt.NDArray[np.float64],
     labels: npt.NDArray[np.int64],
@@ -280,62 +381,8 @@ def _start_head(
         head.bias.copy_(torch.from_numpy(intercept))
 
 
-def _tune(
-    network: Network,
-    windows: Sequence[Sequence[int]],
-    labels: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float64],
-    params: Transformer,
-    seed: int,
-    advance: Advance,
-) -> pd.DataFrame:
-    """Train encoder and head together; returns the loss of each step."""
-    device = network.head.weight.device
-    # Few labels say little about single words: their embeddings stay as they are.
-    model = network.encoder.transformers_model
-    assert model is not None
-    model.get_input_embeddings().requires_grad_(False)
-    trained = [p for p in network.encoder.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": trained, "lr": params.learning_rate},
-            {"params": network.head.parameters(), "lr": params.learning_rate * HEAD_RATE},
-        ],
-        weight_decay=0.0,
-    )
-    n_steps = params.epochs * -(-len(windows) // params.batch_size)
-    schedule = transformers.get_linear_schedule_with_warmup(
-        optimiser, int(WARMUP * n_steps), n_steps
-    )
-    rng = np.random.default_rng(seed)
-    losses_seen: list[float] = []
-    network.train()
-    for _ in range(params.epochs):
-        order = rng.permutation(len(windows))
-        for start in range(0, len(order), params.batch_size):
-            batch = order[start : start + params.batch_size]
-            ids, mask = padded([windows[number] for number in batch])
-            with autocast(device):
-                logits = network(
-                    torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
-                )
-            losses = nn.functional.cross_entropy(
-                logits.float(), torch.from_numpy(labels[batch]).to(device), reduction="none"
-            )
-            loss = (losses * torch.from_numpy(weights[batch]).to(losses)).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses_seen.append(float(loss.detach()))
-            advance(len(losses_seen) / n_steps)
-    return pd.DataFrame({"step": np.arange(1, len(losses_seen) + 1), "loss": losses_seen})
-
-
 def _run(network: Network, windows: Sequence[Sequence[int]], call: Any) -> npt.NDArray[np.float64]:
     """Rows that `call` (the network or its `embed`) gives for windows, without gradients."""
-    network.eval()
     device = network.head.weight.device
     rows: dict[int, npt.NDArray[np.float64]] = {}
     with torch.inference_mode(), autocast(device):
