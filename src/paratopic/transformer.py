@@ -279,7 +279,7 @@ def _tune(
     rising = max(1, int(WARMUP * n_steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda step: min((step + 1) / rising, (n_steps - step) / (n_steps - rising + 1)),
+        lambda step: min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1)),
     )
     rng = np.random.default_rng(seed)
     losses: list[float] = []
