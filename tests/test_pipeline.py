@@ -56,7 +56,7 @@ def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path)
 
 def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
     before = runs(project)
-    assert sorted(name.partition(" ")[2] for name in before) == [
+    assert sorted(name.partition(" ")[0] for name in before) == [
         "baseline",
         "comparison",
         "transformer",
@@ -91,8 +91,8 @@ def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) 
 def test_an_experiment_runs_and_appears_with_its_name(project: Path) -> None:
     sh(project, "dvc", "exp", "run", "-n", "longer", "-S", "transformer.epochs=6")
     found = runs(project)
-    assert {"longer comparison", "longer baseline", "longer transformer"} <= set(found)
-    assert found["longer transformer"] == "longer"
+    assert {"comparison longer", "baseline longer", "transformer longer"} <= set(found)
+    assert found["transformer longer"] == "longer"
     assert "transformer.epochs" in sh(project, "dvc", "params", "diff")
     assert "transformer" in sh(project, "dvc", "metrics", "diff")
     sh(project, "dvc", "plots", "show")

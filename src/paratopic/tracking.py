@@ -131,7 +131,9 @@ def write_with(
     if found is None:
         local = str(client.tracking_uri).startswith("sqlite:")
         place = artifacts.resolve().as_uri() if local else None
-        experiment_id = client.create_experiment(experiment, artifact_location=place)
+        # The kind makes the UI show models' metrics instead of a chat bot's traces.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        experiment_id = client.create_experiment(experiment, artifact_location=place, tags=kind)
     elif found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
         experiment_id = found.experiment_id

@@ -92,7 +92,7 @@ def records(
         children.append(
             tracking.Record(
                 part=name,
-                name=f"{title} {name}",
+                name=f"{name} {title}",
                 params={
                     key: value
                     for key, value in flat.items()
@@ -114,7 +114,7 @@ def records(
         )
     parent = tracking.Record(
         part="comparison",
-        name=f"{title} comparison",
+        name=f"comparison {title}",
         params=flat,
         metrics=estimate_metrics(
             {name: comparison["models"][name]["macro_f1"] for name in comparison["models"]}
