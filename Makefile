@@ -14,8 +14,8 @@ test: lint
 	pytest
 
 lint: .venv/dev
-	ruff check src tests
-	ruff format --check src tests
+	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks
 	mypy
 
 ui: .venv/train

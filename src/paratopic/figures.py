@@ -43,7 +43,8 @@ def confusion(
     for row in range(k):
         for column in range(k):
             colour = "white" if share[row, column] > 0.5 else "black"
-            text = f"{matrix[row, column]:.4g}"
+            count = float(matrix[row, column])
+            text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
             axes.text(column, row, text, ha="center", va="center", color=colour)
     axes.set_xticks(range(k), names, rotation=30, ha="right")
     axes.set_yticks(range(k), names)
