@@ -18,16 +18,16 @@ from safetensors.numpy import save_file
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion
+from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from paratopic.classifier import BaselineClassifier, Scores, write_manifest
 from paratopic.files import aside
 from paratopic.params import Baseline
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples
+from paratopic.training import Advance, Examples, logistic
 
 
 class FittedBaseline:
@@ -110,7 +110,7 @@ def fit(
     # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
     with threadpool_limits(1):
         strength, history = _choose(matrix, examples, k, params, seed, advance)
-        coef, intercept = _logistic(matrix, examples.labels, strength, k)
+        coef, intercept = logistic(matrix, examples.labels, _balanced(examples.labels), strength, k)
     advance(1.0)
     return FittedBaseline(topics, features, union, coef, intercept, history)
 
@@ -138,7 +138,8 @@ def _choose(
     for number, strength in enumerate(params.strengths):
         losses = []
         for train, test in inner:
-            weights = _logistic(matrix[train], labels[train], strength, k)
+            known = labels[train]
+            weights = logistic(matrix[train], known, _balanced(known), strength, k)
             right = _probabilities(matrix[test], *weights)[np.arange(len(test)), labels[test]]
             losses.append(-np.log(np.maximum(right, 1e-15)))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
@@ -146,22 +147,9 @@ def _choose(
     return params.strengths[int(history["log_loss"].argmin())], history
 
 
-def _logistic(
-    matrix: sparse.csr_matrix, labels: npt.NDArray[np.int64], strength: float, k: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Weights (k, features) and intercepts (k,); a class that is not in `labels` gets -inf."""
-    coef, intercept = np.zeros((k, matrix.shape[1])), np.full(k, -np.inf)
-    present = np.unique(labels)
-    if len(present) == 1:
-        intercept[present] = 0.0
-        return coef, intercept
-    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-    model.fit(matrix, labels)
-    if len(present) == 2:  # scikit-learn keeps one row for two classes
-        coef[present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
-    else:
-        coef[present], intercept[present] = model.coef_, model.intercept_
-    return coef, intercept
+def _balanced(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    weights: npt.NDArray[np.float64] = compute_sample_weight("balanced", labels)
+    return weights
 
 
 def _probabilities(

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
 
 from paratopic.classifier import Scores
 from paratopic.splits import splits
@@ -67,6 +69,45 @@ class Fitted(Protocol):
 
 
 Fit = Callable[[Examples, int, Advance], Fitted]
+
+
+def logistic(
+    features: npt.NDArray[np.float64] | sparse.csr_matrix,
+    labels: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    strength: float,
+    k: int,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Fit a logistic regression with one row of weights a topic, also for those not in `labels`.
+
+    Parameters
+    ----------
+    features
+        (n, d).
+    labels, weights
+        (n,) class numbers and weights of the examples.
+    strength
+        C of scikit-learn's LogisticRegression.
+    k
+        Number of topics.
+
+    Returns
+    -------
+    coef
+        (k, d).
+    intercept
+        (k,); -inf for a topic that is not in `labels`, whose probability thereby is 0.
+    """
+    coef, intercept = np.zeros((k, features.shape[1])), np.full(k, -np.inf)
+    present = np.unique(labels)
+    intercept[present] = 0.0
+    if len(present) > 1:
+        model = LogisticRegression(C=strength, max_iter=1000)
+        model.fit(features, labels, sample_weight=weights)
+        # scikit-learn keeps one row for two classes: that of the second.
+        rows = present if len(present) > 2 else present[1:]
+        coef[rows], intercept[rows] = model.coef_, model.intercept_
+    return coef, intercept
 
 
 def n_fits(folds: pd.DataFrame) -> int:

