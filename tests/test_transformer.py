@@ -102,18 +102,31 @@ def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:
     assert [batch.tolist() for batch in few] == [list(range(10))] * 3
 
 
-def test_no_epochs_leave_the_encoder_as_it_was(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def untuned(
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[transformer.FittedTransformer, Path]:
+    """A model of no epochs, and its folder."""
     section = replace(
         PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
     )
     model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
+    folder = tmp_path_factory.mktemp("untuned") / "model"
+    model.save(folder)
+    return model, folder
+
+
+def test_no_epochs_leave_the_encoder_as_it_was(
+    untuned: tuple[transformer.FittedTransformer, Path], rows: pd.DataFrame, tiny_encoder: Path
+) -> None:
+    model, folder = untuned
     assert model.history.empty
-    model.save(tmp_path / "model")
     texts = list(rows["text"])
     np.testing.assert_array_equal(
-        SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(texts),
+        SentenceTransformer(str(folder), device="cpu").encode(texts),
         SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts),
     )
 
@@ -125,14 +138,10 @@ def test_windows_share_the_weight_of_their_text_and_topics_weigh_the_same() -> N
 
 
 def test_the_graph_tells_nothing_of_this_machine(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    untuned: tuple[transformer.FittedTransformer, Path],
 ) -> None:
-    section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
-    )
-    model = transformer.fit(examples(rows, topics), topics, section, 1, lambda _: None)
-    model.save(tmp_path / "model")
+    _, folder = untuned
     source = str(Path(transformer.__file__).parent.parent).encode()
-    for path in (p for p in (tmp_path / "model").rglob("*") if p.is_file()):
+    for path in (p for p in folder.rglob("*") if p.is_file()):
         assert source not in path.read_bytes(), path.name
         assert b"site-packages" not in path.read_bytes(), path.name

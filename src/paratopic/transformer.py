@@ -17,7 +17,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -177,8 +176,11 @@ class FittedTransformer:
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Probabilities, (n texts, k topics)."""
         windows, owner = read_windows(self._tokenizer, texts)
-        logits = _run(self._network, windows, self._network)
-        return combine(logits, [len(window) for window in windows], owner, len(texts))
+        with torch.inference_mode():
+            logits = self._network.head(_encode(self._network, windows, PREDICT_BATCH))
+        return combine(
+            logits.double().cpu().numpy(), [len(window) for window in windows], owner, len(texts)
+        )
 
     def save(self, folder: Path) -> None:
         """Write the model's folder: the encoder for sentence-transformers, and one ONNX graph.
@@ -244,7 +246,8 @@ def fit(
     windows, owner = read_windows(tokenizer, examples.texts)
     labels = examples.labels[owner]
     weights = _weights(labels, owner, len(topics.names))
-    embeddings = _run(network, windows, network.embed)
+    with torch.inference_mode():
+        embeddings = _encode(network, windows, PREDICT_BATCH).double().cpu().numpy()
     coef, intercept = logistic(embeddings, labels, weights, HEAD_STRENGTH, len(topics.names))
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
@@ -288,7 +291,7 @@ def _tune(
     losses: list[float] = []
     for batch in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        loss = contrastive_loss(_encode(network, drawn), examples.labels[batch])
+        loss = contrastive_loss(_encode(network, drawn, CHUNK), examples.labels[batch])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(tuned, 1.0)
@@ -337,11 +340,11 @@ def contrastive_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tenso
     return per_text.sum() / (count > 0).sum().clamp(min=1)
 
 
-def _encode(network: Network, windows: Sequence[Sequence[int]]) -> Tensor:
-    """Embeddings (n, d) with gradients, in the order of the windows, little padded."""
+def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Tensor:
+    """Embeddings (n, d) in the order of the windows, encoded `size` of like length at a time."""
     device = network.head.weight.device
     order, parts = [], []
-    for chunk in batches([len(window) for window in windows], CHUNK):
+    for chunk in batches([len(window) for window in windows], size):
         ids, mask = (torch.from_numpy(a).to(device) for a in padded([windows[n] for n in chunk]))
         with autocast(device):
             parts.append(network.embed(ids, mask).float())
@@ -359,19 +362,6 @@ def _weights(
     weights = share / per_class[labels]
     weights *= len(labels) / weights.sum()
     return weights
-
-
-def _run(network: Network, windows: Sequence[Sequence[int]], call: Any) -> npt.NDArray[np.float64]:
-    """Rows that `call` (the network or its `embed`) gives for windows, without gradients."""
-    device = network.head.weight.device
-    rows: dict[int, npt.NDArray[np.float64]] = {}
-    with torch.inference_mode(), autocast(device):
-        for batch in batches([len(window) for window in windows], PREDICT_BATCH):
-            ids, mask = padded([windows[number] for number in batch])
-            out = call(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-            rows |= dict(zip(batch.tolist(), out.double().cpu().numpy(), strict=True))
-    stacked: npt.NDArray[np.float64] = np.stack([rows[n] for n in range(len(windows))])
-    return stacked
 
 
 def _export(network: Network, path: Path) -> None:
