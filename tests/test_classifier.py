@@ -14,20 +14,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression
 
 from paratopic import baseline, classifier, transformer
-from paratopic.classifier import batches, combine, load, predict
+from paratopic.classifier import Calibration, batches, combine, load, predict
 from paratopic.errors import UserError
 from paratopic.params import read_params
-from paratopic.topics import Topics
+from paratopic.topics import Topic, Topics
 from paratopic.training import Examples, Fitted
 from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
 KINDS = ["baseline", "transformer"]
 MANIFEST = """
-{"format": %d, "kind": "%s", "settings": {}, "topics": {"codebook": []}, "files": {}}
+{"format": %d, "kind": "%s", "settings": {}, "calibration": {},
+ "topics": {"codebook": []}, "files": {}}
 """
 
 
@@ -43,7 +43,7 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
 def examples(rows: pd.DataFrame, topics: Topics) -> Examples:
     kept = rows[rows["topic"].isin(topics.names)]
     labels = np.array([topics.index(topic) for topic in kept["topic"]])
-    return Examples(list(kept["text"]), labels, np.arange(len(kept)))
+    return Examples(list(kept["text"]), labels, np.arange(len(kept)), np.arange(len(kept)))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -56,7 +56,7 @@ def trained(
 ) -> tuple[Fitted, Path]:
     model = fit(request.param, examples(rows, topics), topics, tiny_encoder)
     folder = tmp_path_factory.mktemp("models") / request.param
-    model.save(folder)
+    model.save(folder, Calibration())
     return model, folder
 
 
@@ -68,7 +68,7 @@ def test_saved_equals_in_memory(
     texts = [*rows["text"], "tariff " * 300, "☃ unheard-of"]
     assert loaded.classes_ == model.classes_ == topics.names
     assert loaded.definitions == {topic.name: topic.definition for topic in topics.topics}
-    tolerance = 1e-5 if loaded.kind == "transformer" else 0
+    tolerance = 1e-5 if loaded.kind == "transformer" else 1e-15
     np.testing.assert_allclose(
         loaded.predict_proba(texts), model.predict_proba(texts), rtol=0, atol=tolerance
     )
@@ -101,7 +101,9 @@ def test_same_seed_same_bytes(
     tmp_path: Path,
 ) -> None:
     folder = trained[1]
-    fit(folder.name, examples(rows, topics), topics, tiny_encoder).save(tmp_path / "again")
+    fit(folder.name, examples(rows, topics), topics, tiny_encoder).save(
+        tmp_path / "again", Calibration()
+    )
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         again = tmp_path / "again" / path.relative_to(folder)
         assert again.read_bytes() == path.read_bytes(), path.name
@@ -117,8 +119,9 @@ def test_topics_without_examples_get_no_probability(
     tiny_encoder: Path,
     tmp_path: Path,
 ) -> None:
-    model = fit(kind, examples(rows[rows["topic"].isin(present)], topics), topics, tiny_encoder)
-    model.save(tmp_path / "model")
+    bare = Topics("single", topics.names)
+    model = fit(kind, examples(rows[rows["topic"].isin(present)], topics), bare, tiny_encoder)
+    model.save(tmp_path / "model", Calibration())
     for able in (model, load(tmp_path / "model")):
         scores = able.predict_proba(["tariff on chips", "an army"])
         absent = [topics.index(name) for name in topics.names if name not in present]
@@ -126,19 +129,34 @@ def test_topics_without_examples_get_no_probability(
         np.testing.assert_allclose(scores.sum(axis=1), 1)
 
 
-def test_the_baseline_predicts_what_scikit_learn_predicts(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+@pytest.mark.parametrize("kind", KINDS)
+def test_descriptions_alone_make_a_model(
+    kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    data = examples(rows, topics)
-    model = fit("baseline", data, topics, tiny_encoder)
-    assert isinstance(model, baseline.FittedBaseline)
-    strength = model.history.sort_values("log_loss")["C"].iloc[0]
-    matrix = model._union.transform(data.texts)
-    theirs = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-    theirs.fit(matrix, data.labels)
+    told = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
+    described = Topics("single", tuple(Topic(name, text) for name, text in told.items()))
+    nothing = Examples([], *[np.zeros(0, dtype=np.int64)] * 3)
+    fit(kind, nothing, described, tiny_encoder).save(tmp_path / kind, Calibration())
+    answers = load(tmp_path / kind).predict(list(told.values()))
+    assert [answer.topic for answer in answers] == list(told)
+
+
+def test_calibration_travels_with_the_model(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    model = fit("baseline", examples(rows, topics), topics, tiny_encoder)
+    texts = ["A tariff on goods.", "The talks of both sides."]
+    raw = model.predict_proba(texts)
+    model.save(tmp_path / "model", Calibration(temperature=2.0, threshold=0.999))
+    loaded = load(tmp_path / "model")
     np.testing.assert_allclose(
-        model.predict_proba(data.texts), theirs.predict_proba(matrix), rtol=0, atol=1e-9
+        loaded.predict_proba(texts), np.sqrt(raw) / np.sqrt(raw).sum(axis=1, keepdims=True)
     )
+    assert [answer.topic for answer in loaded.predict(texts)] == [None, None]
+    surest = loaded.predict_proba(texts).max(axis=1)
+    model.save(tmp_path / "model", Calibration(temperature=2.0, threshold=surest.max()))
+    named = [answer.topic is not None for answer in load(tmp_path / "model").predict(texts)]
+    assert named == (surest == surest.max()).tolist()
 
 
 def test_predictions(trained: tuple[Fitted, Path]) -> None:
@@ -201,7 +219,7 @@ def test_a_folder_that_lacks_a_piece_or_is_damaged(
         ("{}", "damaged or foreign"),
         ("[]", "damaged or foreign"),
         (MANIFEST % (99, "baseline"), "format 99"),
-        (MANIFEST % (1, "forest"), "kind 'forest'"),
+        (MANIFEST % (2, "forest"), "kind 'forest'"),
     ],
 )
 def test_foreign_folders(tmp_path: Path, manifest: str | None, told: str) -> None:

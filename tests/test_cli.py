@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from paratopic import baseline, cli
+from paratopic.classifier import Calibration
 from paratopic.topics import Topics
 from paratopic.training import Examples
 from tests.test_classifier import PARAMS, examples
@@ -23,7 +24,7 @@ TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy l
 def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "baseline"
     data: Examples = examples(rows, topics)
-    baseline.fit(data, topics, PARAMS.baseline, 1, lambda _: None).save(folder)
+    baseline.fit(data, topics, PARAMS.baseline, 1, lambda _: None).save(folder, Calibration())
     return folder
 
 

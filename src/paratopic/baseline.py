@@ -20,14 +20,16 @@ from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion
-from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from paratopic.classifier import BaselineClassifier, Scores, write_manifest
+from paratopic.classifier import BaselineClassifier, Calibration, Scores, write_manifest
 from paratopic.files import aside
 from paratopic.params import Baseline
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, logistic
+from paratopic.training import Advance, Array, Examples, balanced, evidence, logistic
+
+# Logits for each unit of likeness to a topic's description, before any label is seen.
+PRIOR_SCALE = 10.0
 
 
 class FittedBaseline:
@@ -61,7 +63,7 @@ class FittedBaseline:
         """Probabilities, (n texts, k topics)."""
         return _probabilities(self._union.transform(texts), self._coef, self._intercept)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, calibration: Calibration) -> None:
         """Write the model's folder: terms, weights and manifest, the same bytes every time."""
         terms, weights = {}, {"coef": self._coef, "intercept": self._intercept}
         for name, vectoriser in self._union.transformer_list:
@@ -73,7 +75,8 @@ class FittedBaseline:
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
             save_file(weights, draft / tensors)
             settings = {"features": self._features}
-            write_manifest(draft, "baseline", self._topics, settings, BaselineClassifier.FILES)
+            files = BaselineClassifier.FILES
+            write_manifest(draft, "baseline", self._topics, calibration, settings, files)
 
 
 def fit(
@@ -105,12 +108,18 @@ def fit(
             for name, keywords in features.items()
         ]
     )
-    matrix = union.fit_transform(examples.texts).tocsr()
-    k = len(topics.names)
+    described = topics.descriptions
+    matrix = union.fit_transform([*described, *examples.texts]).tocsr()
+    prior = np.zeros((len(topics.names), matrix.shape[1]))
+    if described:
+        prior = PRIOR_SCALE * matrix[: len(described)].toarray()
+    matrix = matrix[len(described) :]
     # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
     with threadpool_limits(1):
-        strength, history = _choose(matrix, examples, k, params, seed, advance)
-        coef, intercept = logistic(matrix, examples.labels, _balanced(examples.labels), strength, k)
+        counts = evidence(examples, topics)
+        strength, history = _choose(matrix, examples, counts, prior, params, seed, advance)
+        weights = balanced(examples.labels, counts)
+        coef, intercept = logistic(matrix, examples.labels, weights, strength, prior)
     advance(1.0)
     return FittedBaseline(topics, features, union, coef, intercept, history)
 
@@ -118,7 +127,8 @@ def fit(
 def _choose(
     matrix: sparse.csr_matrix,
     examples: Examples,
-    k: int,
+    counts: Array,
+    prior: Array,
     params: Baseline,
     seed: int,
     advance: Advance,
@@ -128,7 +138,7 @@ def _choose(
     Where a topic is in one unit only there is nothing to choose by: the middle strength stands.
     """
     labels, groups = examples.labels, examples.groups
-    units = min(len(set(groups[labels == label])) for label in set(labels))
+    units = min((len(set(groups[labels == label])) for label in set(labels)), default=0)
     n_folds = min(params.inner_folds, units)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     if n_folds < 2:
@@ -138,18 +148,13 @@ def _choose(
     for number, strength in enumerate(params.strengths):
         losses = []
         for train, test in inner:
-            known = labels[train]
-            weights = logistic(matrix[train], known, _balanced(known), strength, k)
-            right = _probabilities(matrix[test], *weights)[np.arange(len(test)), labels[test]]
+            weights = balanced(labels[train], counts[train])
+            model = logistic(matrix[train], labels[train], weights, strength, prior)
+            right = _probabilities(matrix[test], *model)[np.arange(len(test)), labels[test]]
             losses.append(-np.log(np.maximum(right, 1e-15)))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
         advance((number + 1) / (len(params.strengths) + 1))
     return params.strengths[int(history["log_loss"].argmin())], history
-
-
-def _balanced(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    weights: npt.NDArray[np.float64] = compute_sample_weight("balanced", labels)
-    return weights
 
 
 def _probabilities(

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Scores = npt.NDArray[np.float64]
 
 MANIFEST = "paratopic.json"
-FORMAT = 1
+FORMAT = 2
 CHAMPION = Path("models/champion")
 # Tokens that neighbouring windows of a long text share.
 OVERLAP = 32
@@ -48,15 +48,40 @@ class Classifier(Protocol):
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What out-of-fold scores taught about a model's probabilities.
+
+    Parameters
+    ----------
+    temperature
+        Above 1 makes them less sure, below 1 more sure; 1 leaves them as they are.
+    threshold
+        Confidence below which no topic is named.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.0
+
+
+def temper(scores: Scores, temperature: float) -> Scores:
+    """Probabilities (n, k) to the power of 1 / temperature, rows summing to 1 again."""
+    scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
+    tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
+    return tempered
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The answer for one text.
 
     Parameters
     ----------
     topic
-        The most probable topic; None when the text is blank.
+        The most probable topic; None when its probability is below the model's threshold, or the
+        text is blank.
     confidence
-        Its probability, 0 to 1.
+        Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores. That no
+        topic fits is told by the threshold, not by the probabilities, which sum to 1.
     scores
         Probability of each topic, in codebook order.
     """
@@ -78,11 +103,14 @@ class Model:
         Where it was loaded from.
     definitions
         Topic name → definition, in class order.
+    calibration
+        Temperature of the probabilities, and the threshold below which no topic is named.
     """
 
     kind: str
     folder: Path
     definitions: dict[str, str]
+    calibration: Calibration
     _classifier: Classifier
 
     @property
@@ -117,7 +145,8 @@ class Model:
         told = [number for number, text in enumerate(texts) if text.strip()]
         scores = np.full((len(texts), len(self.classes_)), 1 / len(self.classes_))
         if told:
-            scores[told] = self._classifier.predict_proba([texts[number] for number in told])
+            raw = self._classifier.predict_proba([texts[number] for number in told])
+            scores[told] = temper(raw, self.calibration.temperature)
         return scores
 
     @overload
@@ -148,7 +177,8 @@ class Model:
     def _prediction(self, text: str, row: npt.NDArray[np.float64]) -> Prediction:
         best = int(row.argmax())
         scores = dict(zip(self.classes_, row.tolist(), strict=True))
-        topic = self.classes_[best] if text.strip() else None
+        sure = text.strip() and row[best] >= self.calibration.threshold
+        topic = self.classes_[best] if sure else None
         return Prediction(topic, float(row[best]), scores)
 
 
@@ -233,6 +263,7 @@ def _load(folder: Path) -> Model:
         codebook = manifest["topics"]["codebook"]
         definitions = {topic["name"]: topic["definition"] for topic in codebook}
         version, files = manifest["format"], manifest["files"]
+        calibration = Calibration(**manifest["calibration"])
     except FileNotFoundError:
         raise UserError(f"{folder} is no paratopic model: it has no {MANIFEST}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -250,13 +281,15 @@ def _load(folder: Path) -> Model:
             raise UserError(f"{folder} lacks {name}; train the model again or copy it whole")
         if _digest(piece) != digest:
             raise UserError(f"{piece} is damaged (its checksum differs); train the model again")
-    return Model(kind, folder, definitions, _KINDS[kind](folder, tuple(definitions), settings))
+    model = _KINDS[kind](folder, tuple(definitions), settings)
+    return Model(kind, folder, definitions, calibration, model)
 
 
 def write_manifest(
     folder: Path,
     kind: str,
     topics: Topics,
+    calibration: Calibration,
     settings: Mapping[str, Any],
     files: Iterable[str],
 ) -> None:
@@ -268,6 +301,7 @@ def write_manifest(
             "mode": topics.mode,
             "codebook": [{"name": t.name, "definition": t.definition} for t in topics.topics],
         },
+        "calibration": asdict(calibration),
         "settings": settings,
         "files": {name: _digest(folder / name) for name in sorted(files)},
     }

@@ -283,6 +283,12 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(topic=[topics[0] if len(topics) else "" for topics in rows["topics"]])
 
 
+def counted(rows: pd.DataFrame) -> pd.Series:
+    """Which of the labelled rows figures are about: hand labels, headings' where there are none."""
+    source = "hand" if (rows["label_source"] == "hand").any() else "heading"
+    return rows["label_source"] == source
+
+
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
     """Write the paragraph table as parquet."""
     with aside(path) as draft:

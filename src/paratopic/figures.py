@@ -84,6 +84,27 @@ def reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
+def risk_coverage(
+    curve: pd.DataFrame, target: float, coverage: float, title: str, path: Path
+) -> None:
+    """Draw risk against coverage from columns of these names, the allowed risk and what is used."""
+    figure = _figure(6, 4.5)
+    axes = figure.subplots()
+    axes.step(curve["coverage"], curve["risk"], where="post", color=BLUE, label="surest first")
+    axes.axhline(target, color=GREY, linestyle="--", label="allowed")
+    axes.axvline(coverage, color=GREY, linestyle=":", label="answered by the threshold")
+    axes.set(
+        xlabel="coverage (share of paragraphs that get a topic)",
+        ylabel="risk (share of wrong topics)",
+        title=title,
+        xlim=(0, 1.02),
+        ylim=(-0.02, 1.02),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    _save(figure, path)
+
+
 def intervals(
     estimates: Mapping[str, Mapping[str, Any]], xlabel: str, title: str, path: Path
 ) -> None:

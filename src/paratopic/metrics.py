@@ -80,6 +80,27 @@ def calibration_error(weight: Array, confidence: Array, hit: Array) -> Array:
     return gap
 
 
+def risk_coverage(confidence: Array, right: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Risk and coverage of answering the surest rows first (El-Yaniv & Wiener 2010).
+
+    Parameters
+    ----------
+    confidence, right
+        (n,) for each row: the confidence of its answer, and whether it is right.
+
+    Returns
+    -------
+    coverage, risk
+        (m,) one point a distinct confidence: the share of rows answered, and the share of wrong
+        ones among those answers.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    last = np.append(np.diff(confidence[order]) != 0, True)
+    answered = np.arange(1, len(order) + 1)
+    wrong = np.cumsum(~right[order])
+    return (answered / len(order))[last], (wrong / answered)[last]
+
+
 def _diagonal(matrix: Array) -> Array:
     diagonal: Array = np.diagonal(matrix, axis1=-2, axis2=-1)
     return diagonal

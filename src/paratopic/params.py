@@ -79,6 +79,13 @@ class Transformer:
 
 
 @dataclass(frozen=True, config=_section)
+class Calibrate:
+    """When a prediction names a topic."""
+
+    precision: Share
+
+
+@dataclass(frozen=True, config=_section)
 class Evaluate:
     """Intervals."""
 
@@ -112,6 +119,7 @@ class Params:
     split: Split
     baseline: Baseline
     transformer: Transformer
+    calibrate: Calibrate
     evaluate: Evaluate
     compare: Compare
     track: Track

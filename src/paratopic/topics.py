@@ -15,6 +15,8 @@ from typing import ClassVar, Literal
 from paratopic.errors import UserError
 
 SEPARATOR = ";"
+# Where a definition turns from the topic to its doubtful cases.
+_CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -32,7 +34,8 @@ class Topic:
     name
         What stands in labels, score columns and predictions.
     definition
-        What the topic covers, what is in and what is out. May be empty for tables from elsewhere.
+        What the topic covers, then, for annotators, "In:" and "Out:" with the doubtful cases. May
+        be empty for tables from elsewhere.
     heading
         Regular expression; a heading in which it is found (case does not matter) gives a weak
         label to the paragraphs under it. Empty means no heading does.
@@ -55,6 +58,11 @@ class Topic:
             re.compile(self.heading)
         except re.error as error:
             raise ValueError(f"{self.heading!r} is no regular expression: {error}") from None
+
+    @property
+    def description(self) -> str:
+        """What models read: the definition up to its first "In:" or "Out:"."""
+        return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,15 @@ class Topics:
     def names(self) -> tuple[str, ...]:
         """Topic names in class order."""
         return tuple(topic.name for topic in self.topics)
+
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """The topics' descriptions in class order; none where a topic lacks one.
+
+        Beside described topics one without a description would never be found.
+        """
+        found = tuple(topic.description for topic in self.topics)
+        return found if all(found) else ()
 
     def parse(self, cell: str, where: str) -> tuple[str, ...]:
         """Read a cell of labels: ``"trade; technology"`` → ``("trade", "technology")``.

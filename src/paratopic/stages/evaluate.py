@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve
+from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from paratopic import corpus, errors, figures, files, metrics
 from paratopic.params import Evaluate, read_params
@@ -64,6 +64,48 @@ def calibration(found: Outcomes) -> pd.DataFrame:
     return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
 
 
+def answers(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """One line a held-out paragraph and repeat, those with none of the topics among them.
+
+    Returns
+    -------
+    Columns confidence, topical (it has a topic), right (the top topic is it) and named (confidence
+    reaches the threshold that the other folds' scores set).
+    """
+    topic = rows[corpus.counted(rows)].set_index("id")["topic"]
+    scores = scores[scores["id"].isin(topic.index)]
+    true = topic.reindex(scores["id"]).to_numpy()
+    confidence = scores[list(names)].max(axis=1).to_numpy()
+    return pd.DataFrame(
+        {
+            "confidence": confidence,
+            "topical": true != "",
+            "right": scores[list(names)].idxmax(axis=1).to_numpy() == true,
+            "named": confidence >= scores["threshold"].to_numpy(),
+        }
+    )
+
+
+def abstention(given: pd.DataFrame, threshold: float, target: float) -> dict[str, float | None]:
+    """What the threshold does: share of paragraphs named, precision of the names, and AUROC.
+
+    `auroc_topical` is the chance that a paragraph with a topic is answered more surely than one
+    with none; None where there is no such pair, and so is the precision of no answer.
+    """
+    named = given[given["named"]]
+    both = given["topical"].nunique() == 2
+    return {
+        "threshold": threshold,
+        "target": target,
+        "coverage": float(given["named"].mean()),
+        "precision": float(named["right"].mean()) if len(named) else None,
+        "precision_without_threshold": float(given["right"].mean()),
+        "auroc_topical": float(roc_auc_score(given["topical"], given["confidence"]))
+        if both
+        else None,
+    }
+
+
 def predictions(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """One line a held-out paragraph: text, true and predicted topic, mean scores over repeats."""
     mean = scores.groupby("id")[list(names)].mean()
@@ -88,6 +130,10 @@ def main() -> None:
     rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
     split = files.read_json(SPLIT, "stage split")
     report = measure(rows, found, names, params.evaluate, params.seed)
+    given = answers(labelled, scores, names)
+    threshold = files.read_json(SCORES / name / "calibration.json", "stage train")["threshold"]
+    target = params.calibrate.precision
+    report["abstention"] = abstention(given, threshold, target)
     report |= {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
 
     folder = REPORTS / name
@@ -97,10 +143,15 @@ def main() -> None:
     cells = np.array(names)
     pairs = pd.DataFrame({"actual": cells[true], "predicted": cells[predicted.ravel()]})
     pr, bins = curves(found, names), calibration(found)
+    coverage, risk = metrics.risk_coverage(
+        given["confidence"].to_numpy(), given["right"].to_numpy()
+    )
+    curve = pd.DataFrame({"coverage": coverage, "risk": risk})
     history = pd.read_csv(SCORES / name / "history.csv")
     files.write_csv(folder / "confusion.csv", pairs)
     files.write_csv(folder / "precision_recall.csv", pr)
     files.write_csv(folder / "reliability.csv", bins)
+    files.write_csv(folder / "risk_coverage.csv", curve)
     files.write_csv(folder / "training.csv", history)
     files.write_csv(folder / "predictions.csv", predictions(labelled, scores, names))
 
@@ -114,6 +165,8 @@ def main() -> None:
     figures.confusion(matrix, names, f"{title} (mean of repeats)", folder / "confusion.png")
     figures.precision_recall(pr, title, folder / "precision_recall.png")
     figures.reliability(bins, title, folder / "reliability.png")
+    named = report["abstention"]["coverage"]
+    figures.risk_coverage(curve, 1 - target, named, title, folder / "risk_coverage.png")
     figures.intervals(by_topic, interval, title, folder / "f1.png")
     figures.training(history, f"{name}, each fit", folder / "training.png")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from paratopic import corpus, errors, files
+from paratopic.calibration import NOT_COUNTED, calibrate
 from paratopic.params import read_params
-from paratopic.training import Advance, Examples, Fitted, n_fits, train
+from paratopic.training import Advance, Examples, Fitted, n_fits, numbers, train
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
@@ -56,11 +58,16 @@ def main() -> None:
             params.seed,
             lambda done: progress.update(task, completed=done),
         )
+    true = numbers(rows, params.topics.names)
+    true[~corpus.counted(rows)] = NOT_COUNTED
+    of_score = pd.Series(true, index=rows["id"]).reindex(scores["id"]).to_numpy()
+    scores, found = calibrate(of_score, scores, params.topics.names, params.calibrate.precision)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         scores.to_parquet(draft / "scores.parquet", index=False)
         history.to_csv(draft / "history.csv", index=False, lineterminator="\n")
-    model.save(MODELS / name)
+        files.write_json(draft / "calibration.json", asdict(found))
+    model.save(MODELS / name, found)
     print(f"{name}: {total} fits in {time.monotonic() - started:.0f} s, saved in {MODELS / name}")
 
 
