@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 
 from tests.conftest import WORDS, paragraph, sh
 
+PICTURES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
+
 
 def runs(project: Path) -> dict[str, str]:
     """Run name → experiment tag."""
@@ -36,9 +38,13 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert metrics["split_unit"] == "paragraph"
         assert "one article: expect lower figures on new articles" in metrics["notes"]
         assert metrics["topics"]["trade"]["support"] == 8
+        silent = metrics["abstention"]
+        assert silent["target"] == 0.9 and 0 <= silent["coverage"] <= 1
+        manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
+        assert manifest["calibration"]["threshold"] == pytest.approx(silent["threshold"])
         table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
         assert len(table) == 25 and (table["true"] == "").sum() == 4
-        for picture in ("confusion", "f1", "precision_recall", "reliability", "training"):
+        for picture in PICTURES:
             assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
     summary = (project / "reports/summary.md").read_text(encoding="utf-8")
     assert f"Champion: {comparison['champion']}" in summary
@@ -124,6 +130,26 @@ def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_pat
         project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
     )
     assert set(json.loads(said.splitlines()[0])["scores"]) == {name.title() for name in WORDS}
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_path: Path) -> None:
+    article = tmp_path / "plain.txt"
+    article.write_text("The tariff on goods rose.\n\nThe navy left the port.\n", encoding="utf-8")
+    said = sh(
+        project,
+        *("dvc", "exp", "run", "-n", "unlabelled", "-S", f"prepare.sources=[{article}]"),
+        *("-S", "prepare.labels=null"),
+    )
+    assert "no labelled paragraph at all" in said
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert (comparison["n"], comparison["champion"]) == (0, "transformer")
+    assert "Not measured" in (project / "reports/summary.md").read_text(encoding="utf-8")
+    assert "comparison unlabelled" in runs(project)
+    answers = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
+    assert all(json.loads(line)["topic"] is not None for line in answers)
+    assert "nothing can be measured" in " ".join(sh(project, "paratopic", "report").split())
     sh(project, "git", "checkout", "-q", ".")
     sh(project, "dvc", "checkout", "--force")
 

@@ -128,6 +128,15 @@ def intervals(
     _save(figure, path)
 
 
+def nothing(title: str, path: Path) -> None:
+    """Draw that there is nothing to draw."""
+    figure = _figure(5, 2)
+    axes = figure.subplots()
+    axes.text(0.5, 0.5, "nothing was held out: nothing measured", ha="center", va="center")
+    axes.set(title=title, xticks=[], yticks=[])
+    _save(figure, path)
+
+
 def training(history: pd.DataFrame, title: str, path: Path) -> None:
     """Draw what fits noted, from columns repeat, fold, x and y: folds thin, the final fit thick."""
     x, y = history.columns[2:4]

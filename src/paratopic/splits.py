@@ -28,6 +28,10 @@ NEAR_DUPLICATE = 0.5
 ALWAYS_TRAIN = -1
 
 
+class TooFewLabels(UserError):
+    """Nothing can be held out."""
+
+
 @dataclass(frozen=True)
 class Folds:
     """Folds and how they came about.
@@ -38,7 +42,8 @@ class Folds:
         Columns id, group (number of the unit that is never torn apart), repeat and fold; with a
         holdout, fold is 0 for what is held out and -1 for the rest.
     split_unit
-        ``"article"``, or ``"paragraph"`` where there are too few articles to split by.
+        ``"article"``, or ``"paragraph"`` where there are too few articles to split by, or
+        ``"nothing"`` where nothing is held out.
     n_folds, n_repeats
         As used, after any reduction.
     messages
@@ -70,23 +75,23 @@ def make_folds(
 
     Raises
     ------
-    UserError
+    TooFewLabels
         No paragraph has a topic, fewer than two topics occur, or none of them twice.
     """
     rows = rows.sort_values("id", ignore_index=True)
     topic = rows["topic"].to_numpy(dtype=object)
     present = sorted(set(topic) - {""})
     if not present:
-        raise UserError(
+        raise TooFewLabels(
             "no labelled paragraph at all: give paragraphs topics in the labels' file "
             "(prepare.labels), or headings that match the codebook"
         )
     if len(present) < 2:
-        raise UserError(
+        raise TooFewLabels(
             f"only one topic is labelled ({present[0]}): a classifier needs paragraphs of two"
         )
     if len(present) == (topic != "").sum():
-        raise UserError("no topic has two paragraphs: nothing can be held out, label some more")
+        raise TooFewLabels("no topic has two paragraphs: nothing can be held out, label some more")
 
     messages = []
     duplicates = near_duplicates(list(rows["text"]))
@@ -129,6 +134,13 @@ def make_folds(
             "to learn from and the topic cannot be found there"
         )
     return Folds(table, split_unit, 1 if holdout else used, len(tables), tuple(messages))
+
+
+def no_folds(rows: pd.DataFrame, why: str) -> Folds:
+    """Nothing is held out: models are trained and cannot be measured, for the reason given."""
+    every = {"id": rows["id"], "group": np.arange(len(rows)), "repeat": 0, "fold": ALWAYS_TRAIN}
+    told = f"{why}; what models know of topics is their descriptions, and nothing can be measured"
+    return Folds(pd.DataFrame(every), "nothing", 0, 0, (told,))
 
 
 def _deal(

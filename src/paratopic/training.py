@@ -210,7 +210,7 @@ def train(
     model
         Fitted on all labels.
     scores
-        Columns id, repeat, fold and one score a topic.
+        Columns id, repeat, fold and one score a topic; no rows where nothing is held out.
     history
         What each fit noted: columns repeat and fold (empty for the final fit) and its own.
     """
@@ -238,6 +238,8 @@ def train(
         history.append(_noted(model, repeat, fold))
     final = fitted(np.arange(len(rows)), len(walk))
     history.append(_noted(final, None, None))
+    if not scores:
+        scores.append(pd.DataFrame(columns=["id", "repeat", "fold", *names]))
     return final, pd.concat(scores, ignore_index=True), pd.concat(history, ignore_index=True)
 
 

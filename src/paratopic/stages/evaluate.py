@@ -120,6 +120,33 @@ def predictions(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]
     return table.reset_index(drop=True)
 
 
+def unmeasured(name: str, split: dict[str, Any]) -> None:
+    """Write the same files where nothing was held out; they say so."""
+    folder, why = REPORTS / name, " · ".join(split["messages"])
+    report = {"n": 0, "split_unit": split["split_unit"], "notes": why}
+    files.write_json(folder / "metrics.json", report)
+    columns = {
+        "confusion": ["actual", "predicted"],
+        "precision_recall": ["topic", "recall", "precision"],
+        "reliability": ["confidence", "accuracy", "share"],
+        "risk_coverage": ["coverage", "risk"],
+        "training": ["repeat", "fold", "step", "loss"],
+        "predictions": ["id", "text", "true", "predicted"],
+    }
+    for table, names in columns.items():
+        files.write_csv(folder / f"{table}.csv", pd.DataFrame(columns=names))
+    for picture in (
+        "confusion",
+        "f1",
+        "precision_recall",
+        "reliability",
+        "risk_coverage",
+        "training",
+    ):
+        figures.nothing(name, folder / f"{picture}.png")
+    print(f"{name}: not measured: {why}")
+
+
 def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
@@ -127,8 +154,11 @@ def main() -> None:
     names = params.topics.names
     labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
     scores = pd.read_parquet(SCORES / name / "scores.parquet")
-    rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
     split = files.read_json(SPLIT, "stage split")
+    if scores.empty:
+        unmeasured(name, split)
+        return
+    rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
     report = measure(rows, found, names, params.evaluate, params.seed)
     given = answers(labelled, scores, names)
     threshold = files.read_json(SCORES / name / "calibration.json", "stage train")["threshold"]

@@ -8,24 +8,29 @@ import pandas as pd
 
 from paratopic import corpus, errors, files
 from paratopic.params import Split, read_params
-from paratopic.splits import Folds, make_folds
+from paratopic.splits import Folds, TooFewLabels, make_folds, no_folds
+from paratopic.topics import Topics
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
 REPORT = Path("reports/split.json")
 
 
-def split(frame: pd.DataFrame, params: Split, seed: int) -> Folds:
-    """Deal the labelled paragraphs out."""
-    return make_folds(
-        corpus.labelled(frame), params.n_folds, params.n_repeats, params.holdout, seed
-    )
+def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
+    """Deal the labelled paragraphs out; where they are too few, descriptions make do."""
+    rows = corpus.labelled(frame)
+    try:
+        return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
+    except TooFewLabels as error:
+        if not topics.descriptions:
+            raise
+        return no_folds(rows, str(error))
 
 
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(corpus.read_paragraphs(PARAGRAPHS), params.split, params.seed)
+    folds = split(corpus.read_paragraphs(PARAGRAPHS), params.topics, params.split, params.seed)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
     report = {

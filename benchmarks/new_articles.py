@@ -1,0 +1,110 @@
+"""What one article teaches about others: the project's labels and codebook on foreign texts.
+
+Trains on the project's labelled paragraphs (data/paragraphs.parquet) and on the codebook, on either
+and on both, and answers the rows of a labelled table whose classes are topics of the codebook. Only
+these topics are told apart: of their scores the best counts. Nothing is tuned here.
+
+    python benchmarks/new_articles.py --data TABLE.parquet OTHER.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+from tables import RESULTS, machine, read
+
+from paratopic import baseline, corpus, transformer
+from paratopic.files import write_json
+from paratopic.params import Params, read_params
+from paratopic.topics import Topics
+from paratopic.training import Examples, Fitted, numbers
+
+PARAGRAPHS = Path("data/paragraphs.parquet")
+MODELS = ("tfidf", "frozen", "fine-tuned")
+KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
+
+
+def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
+    """Examples and codebook with what is to be known, and without what is not."""
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    rows = rows[rows["topic"] != ""]
+    if knowledge == "descriptions":
+        rows = rows[:0]
+    articles = pd.factorize(rows["article"])[0].astype(np.int64)
+    labels = numbers(rows, params.topics.names)
+    examples = Examples(list(rows["text"]), labels, np.arange(len(rows)), articles)
+    bare = Topics(params.topics.mode, params.topics.names)
+    return examples, bare if knowledge == "labels" else params.topics
+
+
+def fitted(model: str, knowledge: str, params: Params) -> Fitted:
+    """One model with one kind of knowledge."""
+    examples, topics = known(params, knowledge)
+    if model == "tfidf":
+        return baseline.fit(examples, topics, params.baseline, params.seed, lambda share: None)
+    section = params.transformer
+    if model == "frozen":
+        section = replace(section, epochs=0)
+    return transformer.fit(examples, topics, section, params.seed, lambda share: None)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON and a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    arguments = parser.parse_args()
+    params = read_params()
+    tables = [read(pattern) for pattern in arguments.data]
+    lines = []
+    for knowledge in KNOWLEDGE:
+        for model in MODELS:
+            started = time.perf_counter()
+            trained = fitted(model, knowledge, params)
+            seconds = time.perf_counter() - started
+            line: dict[str, object] = {"knowledge": knowledge, "model": model}
+            for table in tables:
+                names = [name for name in params.topics.names if name in table.labels]
+                rows = table.rows[table.rows["label"].isin(names)]
+                columns = [params.topics.index(name) for name in names]
+                scores = trained.predict_proba(list(rows["text"]))[:, columns]
+                said = np.array(names)[scores.argmax(axis=1)]
+                f1 = f1_score(rows["label"], said, average="macro")
+                line[table.name] = round(float(f1), 4)
+                line[f"{table.name} rows"] = len(rows)
+            lines.append(line | {"seconds": round(seconds, 2)})
+            print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
+    found = pd.DataFrame(lines)
+    print("| data | known | " + " | ".join(MODELS) + " |\n|---|---|" + "---|" * len(MODELS))
+    for table in tables:
+        for knowledge, part in found.groupby("knowledge", sort=False):
+            cells = [f"{value:.3f}" for value in part[table.name]]
+            print(f"| {table.name} | {knowledge} | " + " | ".join(cells) + " |")
+    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    write_json(RESULTS / "new_articles.json", versions | {"runs": lines})
+
+    figure, axes = plt.subplots(
+        1, len(tables), figsize=(4.5 * len(tables), 3.4), sharey=True, squeeze=False
+    )
+    for axis, table in zip(axes[0], tables, strict=True):
+        for number, knowledge in enumerate(KNOWLEDGE):
+            part = found[found["knowledge"] == knowledge]
+            place = np.arange(len(MODELS)) + 0.27 * (number - 1)
+            bars = axis.bar(place, part[table.name], width=0.25, label=knowledge)
+            axis.bar_label(bars, fmt="%.2f", fontsize=7)
+        axis.set_xticks(range(len(MODELS)), MODELS)
+        axis.set(title=table.name, ylim=(0, 1.05))
+    axes[0][0].set_ylabel("macro-F1")
+    axes[0][0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(RESULTS / "new_articles.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
