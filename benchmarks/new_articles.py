@@ -83,7 +83,8 @@ def main() -> None:
     found = pd.DataFrame(lines)
     print("| data | known | " + " | ".join(MODELS) + " |\n|---|---|" + "---|" * len(MODELS))
     for table in tables:
-        for knowledge, part in found.groupby("knowledge", sort=False):
+        for knowledge in KNOWLEDGE:
+            part = found[found["knowledge"] == knowledge]
             cells = [f"{value:.3f}" for value in part[table.name]]
             print(f"| {table.name} | {knowledge} | " + " | ".join(cells) + " |")
     versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")

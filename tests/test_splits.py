@@ -77,14 +77,17 @@ def test_a_topic_of_one_article_falls_back_and_is_named() -> None:
 
 
 def test_few_examples_reduce_the_folds_and_are_named() -> None:
-    folds = make_folds(frame(["x"] * 10 + ["y"] * 3), 5, 1, None, 0)
-    assert folds.n_folds == 3
-    assert folds.messages == ("topic y has 3 articles, fewer than the 5 folds: 3 folds",)
+    folds = make_folds(frame(["x"] * 10 + ["y"] * 4), 6, 1, None, 0)
+    assert folds.n_folds == 4
+    assert folds.messages == ("topic y has 4 articles, fewer than the 6 folds: 4 folds",)
+    # Not below four while another topic has as many: training parts stay big.
+    assert make_folds(frame(["x"] * 10 + ["y"] * 2), 5, 1, None, 0).n_folds == 4
+    assert make_folds(frame(["x"] * 3 + ["y"] * 2), 5, 1, None, 0).n_folds == 3
 
 
 def test_a_topic_with_one_example_is_named() -> None:
     folds = make_folds(frame(["x"] * 5 + ["y"] * 5 + ["z"]), 5, 1, None, 0)
-    assert folds.n_folds == 2
+    assert folds.n_folds == 4
     assert any("z: in some folds every example" in message for message in folds.messages)
 
 

@@ -21,11 +21,12 @@ def made(true: list[int], predicted: list[list[int]], k: int, groups: list[int] 
 
 @pytest.mark.parametrize("hits", [24, 20, 12])
 def test_accuracy_has_jeffreys_interval(hits: int) -> None:
-    # Golden: the Beta(x + 1/2, n - x + 1/2) quantiles of Brown, Cai & DasGupta (2001).
+    # Golden: the Beta(x + 1/2, n - x + 1/2) quantiles of Brown, Cai & DasGupta (2001), of x hits in
+    # n tests that cross-validation makes worth half as many.
     true = [0, 1] * 12
     predicted = [t if i < hits else 1 - t for i, t in enumerate(true)]
     estimate = estimates(made(true, [predicted], 2), 0.95, 20000, 1)["accuracy"]
-    low, high = stats.beta(hits + 0.5, 24 - hits + 0.5).ppf([0.025, 0.975])
+    low, high = stats.beta(hits / 2 + 0.5, (24 - hits) / 2 + 0.5).ppf([0.025, 0.975])
     assert estimate.value == pytest.approx(hits / 24)
     assert estimate.low == pytest.approx(low, abs=0.01)
     assert estimate.high == pytest.approx(1 if hits == 24 else high, abs=0.01)
@@ -64,6 +65,16 @@ def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
         assert ours.low == pytest.approx(theirs.low, abs=0.01)
 
 
+def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
+    true = [0] * 40 + [1] * 40 + [2] * 2
+    estimate = estimates(made(true, [true], 3), 0.95, 4000, 1)
+    # Golden: Beta(1 + 1/2, 1/2), two hits in two tests that are worth one.
+    low = stats.beta(1.5, 0.5).ppf(0.025)
+    assert estimate["recall/2"].low == pytest.approx(low, abs=0.05)
+    assert estimate["recall/0"].low > 0.85
+    assert estimate["accuracy"].low > 0.9
+
+
 def test_permutation_p_value_of_all_swaps() -> None:
     # Model one is right on 6 of 6, the other wrong on all: only the two outermost of the 2^6
     # swaps reach the difference, so p tends to 2/64.
@@ -72,6 +83,17 @@ def test_permutation_p_value_of_all_swaps() -> None:
     result = difference(one, other, 0.95, 1000, 20000, 1)
     assert result.value == pytest.approx(1)
     assert result.p == pytest.approx(2 / 64, abs=0.005)
+
+
+def test_differences_of_swaps_are_scaled_for_the_shared_training() -> None:
+    # Each model is right where the other is wrong: on 18 of 20 paragraphs, and on 2. The unscaled
+    # test counts swaps that leave a lead of 16 or more, the scaled one of 16 / 1.22 = 13.1 or more.
+    true = [0, 1] * 10
+    mine = true[:18] + [1 - t for t in true[18:]]
+    one, other = made(true, [mine], 2), made(true, [[1 - t for t in mine]], 2)
+    p = difference(one, other, 0.95, 1000, 40000, 1).p
+    assert p == pytest.approx(2 * stats.binom(20, 0.5).cdf(3), abs=0.001)
+    assert p > 3 * 2 * stats.binom(20, 0.5).cdf(2)
 
 
 def test_groups_are_swapped_whole() -> None:

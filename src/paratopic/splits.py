@@ -26,6 +26,9 @@ from paratopic.errors import UserError
 # (Jaccard). One word changed in twenty leaves 0.71; paragraphs written apart stay below 0.2.
 NEAR_DUPLICATE = 0.5
 ALWAYS_TRAIN = -1
+# Rare topics reduce the folds to no fewer: training parts would be too small to stand for the model
+# that ships, of which all figures speak.
+LEAST_FOLDS = 4
 
 
 class TooFewLabels(UserError):
@@ -67,7 +70,7 @@ def make_folds(
     rows
         Columns id, article, text and topic ('' for none of the topics). Their order is immaterial.
     n_folds, n_repeats
-        As wished; folds are reduced to the units of the rarest topic.
+        As wished; folds are reduced to the units of the rarest topic, but not below `LEAST_FOLDS`.
     holdout
         Share held out once instead, or None.
     seed
@@ -111,7 +114,8 @@ def make_folds(
                 "figures on new articles"
             )
         rarest, count = _rarest(topic, groups)
-    used = max(2, min(wished, count))
+    most = max(len(set(groups[topic == name])) for name in present)
+    used = max(2, min(wished, max(count, min(LEAST_FOLDS, most))))
     if used < wished:
         units = "articles" if split_unit == "article" else "distinct paragraphs"
         messages.append(

@@ -1,0 +1,217 @@
+"""Whether probabilities mean what they say, and whether "none of these" is said where it should be.
+
+Draws some rows of each topic and as many rows without a topic as all of these together, calibrates
+on out-of-fold scores as the pipeline does, and measures on held-out rows, mixed in the same way,
+which nothing was fitted or chosen on.
+
+    python benchmarks/calibration.py --data TABLE.parquet --none other --shots 64 --seeds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from simulation import Learner, embeddings, frozen, population, tfidf
+from sklearn.metrics import roc_auc_score
+from tables import RESULTS, Table, machine, read
+
+from paratopic import metrics, transformer
+from paratopic.calibration import calibrate
+from paratopic.classifier import Scores, temper
+from paratopic.files import write_json
+from paratopic.params import Params, read_params
+from paratopic.splits import make_folds
+from paratopic.topics import Topics
+from paratopic.training import Advance, Examples, Fit, Fitted, numbers, train
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model said of held-out rows: raw and calibrated scores, and the threshold."""
+
+    true: Integers
+    raw: Scores
+    calibrated: Scores
+    threshold: float
+    seconds: float
+
+    def line(self) -> dict[str, float]:
+        """Figures on the held-out rows."""
+        topical = self.true >= 0
+        top = self.calibrated.max(axis=1)
+        right = self.calibrated.argmax(axis=1) == self.true
+        named = top >= self.threshold
+        return {
+            "ece": ece(self.true[topical], self.raw[topical]),
+            "ece_calibrated": ece(self.true[topical], self.calibrated[topical]),
+            "log_loss": log_loss(self.true[topical], self.raw[topical]),
+            "log_loss_calibrated": log_loss(self.true[topical], self.calibrated[topical]),
+            "precision_of_all": float(right.mean()),
+            "coverage": float(named.mean()),
+            "precision": float(right[named].mean()) if named.any() else float("nan"),
+            "auroc_topical": float(roc_auc_score(topical, top)),
+            "seconds": self.seconds,
+        }
+
+
+def ece(true: Integers, scores: Scores) -> float:
+    """Expected calibration error of the top topic, ten bins of equal width."""
+    top, right = scores.max(axis=1), scores.argmax(axis=1) == true
+    member = np.eye(metrics.N_BINS)[metrics.bins(top)]
+    sums = member.sum(axis=0), member.T @ top, member.T @ right.astype(np.float64)
+    return float(metrics.calibration_error(*sums))
+
+
+def log_loss(true: Integers, scores: Scores) -> float:
+    """Mean log loss."""
+    return float(metrics.log_losses(true, scores).mean())
+
+
+def tuned(params: Params) -> Learner:
+    """The learner that is the project's transformer."""
+
+    def learner(topics: Topics) -> Fit:
+        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+            return transformer.fit(examples, topics, params.transformer, seed, advance)
+
+        return fit
+
+    return learner
+
+
+def draw(
+    rows: pd.DataFrame, names: tuple[str, ...], shots: int, tests: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labelled and held-out rows: so many of each topic, and as many again with none of them."""
+    rng = np.random.default_rng([seed, shots])
+    shuffled = rows.iloc[rng.permutation(len(rows))]
+    none = shuffled["topic"] == ""
+    place = shuffled.groupby("topic").cumcount()
+    labelled = shuffled[place < np.where(none, shots * len(names), shots)]
+    rest = shuffled[~shuffled["article"].isin(labelled["article"])]
+    place, none = rest.groupby("topic").cumcount(), rest["topic"] == ""
+    smallest = min(tests, int(rest["topic"][~none].value_counts().min()))
+    held_out = rest[place < np.where(none, smallest * len(names), smallest)]
+    return labelled.sort_values("id", ignore_index=True), held_out
+
+
+def run(
+    rows: pd.DataFrame,
+    names: tuple[str, ...],
+    learner: Learner,
+    params: Params,
+    shots: int,
+    tests: int,
+    seed: int,
+) -> Result:
+    """Cross-validate, calibrate and answer held-out rows with one model."""
+    labelled, held_out = draw(rows, names, shots, tests, seed)
+    started = time.perf_counter()
+    split = params.split
+    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+    fit = learner(Topics("single", names))
+    model, scores, _ = train(labelled, names, folds, fit, seed, lambda done: None)
+    number = pd.Series(numbers(labelled, names), index=labelled["id"])
+    true = number.reindex(scores["id"]).to_numpy()
+    _, found = calibrate(true, scores, names, params.calibrate.precision)
+    seconds = time.perf_counter() - started
+    raw = model.predict_proba(list(held_out["text"]))
+    calibrated = temper(raw, found.temperature)
+    return Result(numbers(held_out, names), raw, calibrated, found.threshold, seconds)
+
+
+def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:
+    """Reliability before and after, and risk against coverage; held-out rows of all draws."""
+    figure, axes = plt.subplots(1, len(results) + 1, figsize=(4 * (len(results) + 1), 3.8))
+    for axis, (name, found) in zip(axes, results.items(), strict=False):
+        axis.plot([0, 1], [0, 1], color="grey", linestyle="--")
+        for label in ("raw", "calibrated"):
+            scores = np.concatenate([getattr(r, label)[r.true >= 0] for r in found])
+            true = np.concatenate([r.true[r.true >= 0] for r in found])
+            top, right = scores.max(axis=1), scores.argmax(axis=1) == true
+            bins = pd.DataFrame({"confidence": top, "accuracy": right}).groupby(metrics.bins(top))
+            means = bins.mean()
+            axis.plot(means["confidence"], means["accuracy"], marker="o", label=label)
+        axis.set(title=name, xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
+        axis.legend(loc="upper left")
+        axis.grid(alpha=0.3)
+    axis = axes[-1]
+    for number, (name, found) in enumerate(results.items()):
+        true = np.concatenate([r.true for r in found])
+        scores = np.concatenate([r.calibrated for r in found])
+        coverage, risk = metrics.risk_coverage(scores.max(axis=1), scores.argmax(axis=1) == true)
+        axis.plot(coverage, risk, color=f"C{number}", label=name)
+        lines = pd.DataFrame([r.line() for r in found]).mean()
+        axis.plot(lines["coverage"], 1 - lines["precision"], "o", color=f"C{number}")
+    axis.axhline(1 - target, color="grey", linestyle="--", label="allowed")
+    axis.set(title="risk and coverage", xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, 1))
+    axis.legend(loc="upper left")
+    axis.grid(alpha=0.3)
+    figure.suptitle(f"{table.name}, held-out rows")
+    figure.tight_layout()
+    figure.savefig(RESULTS / f"calibration_{table.name}.png", dpi=120)
+
+
+def main() -> None:
+    """Print a markdown table; write JSON and a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", required=True, help="parquet with text, label, optional group")
+    parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
+    parser.add_argument("--shots", type=int, default=64)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tests", type=int, default=100, help="held-out rows of each topic")
+    parser.add_argument("--repeats", type=int, help="of the folds; default: params.yaml's")
+    parser.add_argument("--models", nargs="+", default=["tfidf", "frozen", "paratopic"])
+    arguments = parser.parse_args()
+
+    params = read_params()
+    if arguments.repeats:
+        params = replace(params, split=replace(params.split, n_repeats=arguments.repeats))
+    table = read(arguments.data)
+    rows = population(table)
+    rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
+    names = tuple(name for name in table.labels if name not in arguments.none)
+    learners = {"tfidf": tfidf(params), "paratopic": tuned(params)}
+    if "frozen" in arguments.models:
+        drawn = [
+            draw(rows, names, arguments.shots, arguments.tests, seed)
+            for seed in range(arguments.seeds)
+        ]
+        texts = [text for pair in drawn for part in pair for text in part["text"]]
+        learners["frozen"] = frozen(embeddings(texts, params, None))
+    results: dict[str, list[Result]] = {name: [] for name in arguments.models}
+    for seed in range(arguments.seeds):
+        for name, found in results.items():
+            found.append(
+                run(rows, names, learners[name], params, arguments.shots, arguments.tests, seed)
+            )
+            print(
+                f"seed {seed}, {name}:",
+                *(f"{key}={value:.3f}" for key, value in found[-1].line().items()),
+                flush=True,
+            )
+    lines = {name: pd.DataFrame([r.line() for r in found]) for name, found in results.items()}
+    columns = [str(column) for column in next(iter(lines.values()))]
+    print("| model | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+    for name, runs in lines.items():
+        means, errors = runs.to_numpy().mean(axis=0), runs.sem().to_numpy()
+        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    told: dict[str, object] = {"data": table.name, "none": arguments.none, "shots": arguments.shots}
+    told |= {"repeats": params.split.n_repeats, "target": params.calibrate.precision}
+    told["runs"] = {name: runs.to_dict("records") for name, runs in lines.items()}
+    write_json(RESULTS / f"calibration_{table.name}.json", told | versions)
+    picture(table, results, params.calibrate.precision)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""How often the paired test finds a difference: where there is none, and where there is one.
+
+Small labelled sets are drawn from a big labelled table. Two models read each text's frozen
+embedding through noise of their own, always the same for the same text: of equal strength, so that
+neither is better, or of less strength for the second model. Both are regularised least squares in
+which every topic weighs the same, fitted on the project's own folds; the test and the champion
+rule are the project's too: the second model is crowned when its macro-F1 is higher and the
+difference significant. Noise makes the models' answers differ more than those of two real models
+that learn from the same features.
+
+    python benchmarks/significance.py TABLE.parquet --leave-out other
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from simulation import draw, embeddings, population
+from tables import RESULTS, machine, read
+
+from paratopic.files import write_json
+from paratopic.params import read_params
+from paratopic.splits import make_folds, splits
+from paratopic.statistics import Outcomes, difference
+
+# Length of the noise of the two models; that of an embedding is 1.
+NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
+SIZES = (24, 100, 500)
+PERMUTATIONS = 499
+RIDGE = 0.1
+MOST_OFTEN = 0.06  # that a difference of nothing may be significant
+
+
+def scored(
+    vectors: npt.NDArray[np.float64],
+    rows: pd.DataFrame,
+    folds: pd.DataFrame,
+    strength: float,
+    rng: np.random.Generator,
+) -> Outcomes:
+    """Out-of-fold scores of a model that reads (n, d) vectors through noise."""
+    noise = rng.standard_normal(vectors.shape)
+    seen = vectors + strength * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    likeness = seen @ seen.T + 1  # the one is the intercept
+    labels = pd.factorize(rows["topic"], sort=True)[0].astype(np.int64)
+    targets = np.eye(labels.max() + 1)[labels]
+    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
+    scores = np.zeros((folds["repeat"].nunique(), *targets.shape))
+    for repeat, _, train, test in splits(folds, list(rows["id"])):
+        counts = np.bincount(labels[train], minlength=len(targets.T))[labels[train]]
+        penalty = RIDGE * np.diag(counts / counts.mean())
+        dual = np.linalg.solve(likeness[np.ix_(train, train)] + penalty, targets[train])
+        scores[repeat, test] = likeness[np.ix_(test, train)] @ dual
+    return Outcomes(labels, pd.factorize(groups)[0].astype(np.int64), scores)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("table", help="parquet with text, label and, optionally, group")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--draws", type=int, nargs="+", default=[500], help="of all or each size")
+    parser.add_argument("--embeddings", type=Path, help="npz to keep the embeddings in")
+    arguments = parser.parse_args()
+
+    params = read_params()
+    table = read(arguments.table, arguments.leave_out)
+    rows = population(table)
+    known = embeddings(list(rows["text"]), params, arguments.embeddings)
+    started = time.perf_counter()
+    print("| n | noise of the models | draws | macro-F1 gained | significant | crowned |")
+    print("|---|---|---|---|---|---|")
+    lines: list[dict[str, Any]] = []
+    draws = np.broadcast_to(arguments.draws, len(arguments.sizes)).tolist()
+    for n, n_draws in zip(arguments.sizes, draws, strict=True):
+        found = np.zeros((len(NOISE), n_draws, 2))
+        for seed in range(n_draws):
+            labelled = draw(rows, n, seed).labelled
+            vectors = np.array([known[text] for text in labelled["text"]])
+            split = params.split
+            folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+            rng = np.random.default_rng([seed, n])
+            for pair, strengths in enumerate(NOISE):
+                first, second = (scored(vectors, labelled, folds, s, rng) for s in strengths)
+                # Its interval is not looked at here.
+                result = difference(
+                    second, first, params.evaluate.confidence, 1, PERMUTATIONS, seed
+                )
+                found[pair, seed] = result.value, result.p
+        for strengths, (gain, p) in zip(NOISE, found.transpose(0, 2, 1), strict=True):
+            significant = p <= params.compare.alpha
+            line = {
+                "n": n,
+                "noise": strengths,
+                "draws": n_draws,
+                "gain": gain.mean(),
+                "significant": significant.mean(),
+                "crowned": (significant & (gain > 0)).mean(),
+            }
+            lines.append(line)
+            print(
+                f"| {n} | {strengths[0]}, {strengths[1]} | {n_draws} | {line['gain']:+.3f} | "
+                f"{line['significant']:.3f} | {line['crowned']:.3f} |",
+                flush=True,
+            )
+    path = RESULTS / f"significance_{table.name.replace(' ', '_')}.json"
+    write_json(
+        path,
+        {
+            "table": table.name,
+            "rows": len(rows),
+            "permutations": PERMUTATIONS,
+            "seconds": round(time.perf_counter() - started),
+            **machine("scikit-learn", "numpy"),
+            "results": lines,
+        },
+    )
+    picture(lines, path.with_suffix(".png"))
+
+
+def picture(lines: list[dict[str, Any]], path: Path) -> None:
+    """How often a difference is significant, by its mean size; one curve for each n."""
+    figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    axes.axhline(MOST_OFTEN, color="0.5", linestyle="--", label="6 %")
+    for color, n in enumerate(sorted({line["n"] for line in lines})):
+        part = sorted((line for line in lines if line["n"] == n), key=lambda line: line["gain"])
+        share = np.array([line["significant"] for line in part])
+        axes.errorbar(
+            [100 * line["gain"] for line in part],
+            share,
+            1.96 * np.sqrt(share * (1 - share) / part[0]["draws"]),
+            marker="o",
+            capsize=3,
+            color=f"C{color}",
+            label=f"n = {n}",
+        )
+    axes.set_xlabel("mean difference in macro-F1, points")
+    axes.set_ylabel("significant at 5 %")
+    axes.set_ylim(0, 1.02)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

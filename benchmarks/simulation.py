@@ -1,0 +1,171 @@
+"""Small labelled sets drawn from a big table, for what can only be known by repetition.
+
+Folds and out-of-fold scores are the project's own. A frozen encoder stands in for the transformer:
+its embeddings are computed once, so that thousands of trainings take minutes. The encoder is not
+tuned here, and topics have no descriptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from tables import Table
+
+from paratopic import baseline, transformer
+from paratopic.classifier import Scores
+from paratopic.params import Params
+from paratopic.splits import make_folds, near_duplicates
+from paratopic.statistics import Outcomes, outcomes
+from paratopic.topics import Topics
+from paratopic.training import Advance, Examples, Fit, Fitted, train
+
+Embeddings = dict[str, npt.NDArray[np.float64]]
+# How a model for some topics is fitted.
+Learner = Callable[[Topics], Fit]
+
+HEAD_STRENGTH = 10.0  # C, as in the transformer's head
+# A table whose group column has fewer values names its parts there, not its articles.
+LEAST_ARTICLES = 100
+
+
+def population(table: Table) -> pd.DataFrame:
+    """The table as labelled paragraphs: id, article, text, topic and label_source.
+
+    Where the table names no articles, each row is one, together with its near-duplicates.
+    """
+    rows = table.rows
+    article = rows["group"]
+    if article.nunique() < LEAST_ARTICLES:
+        article = pd.Series(near_duplicates(list(rows["text"]))).astype(str)
+    return pd.DataFrame(
+        {
+            "id": [f"row {number}" for number in range(len(rows))],
+            "article": article,
+            "text": rows["text"],
+            "topic": rows["label"],
+            "label_source": "hand",
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A labelled set, and the articles of the population that are not in it."""
+
+    labelled: pd.DataFrame
+    rest: pd.DataFrame
+
+    @property
+    def topics(self) -> Topics:
+        """The topics of the labelled set."""
+        return Topics("single", tuple(sorted(set(self.labelled["topic"]))))
+
+    def truth(self) -> npt.NDArray[np.int64]:
+        """Class numbers of the rest, (n,)."""
+        return np.array([self.topics.names.index(topic) for topic in self.rest["topic"]])
+
+
+def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
+    """Draw n rows, article by article; topics that they miss are left out of the rest too."""
+    rng = np.random.default_rng([seed, n])
+    articles = rng.permutation(rows["article"].unique())
+    rank = pd.Series(np.arange(len(articles)), index=articles)
+    shuffled = rows.iloc[np.argsort(rank[rows["article"]].to_numpy(), kind="stable")]
+    labelled, rest = shuffled.iloc[:n], shuffled.iloc[n:]
+    known = rest["topic"].isin(labelled["topic"]) & ~rest["article"].isin(labelled["article"])
+    return Draw(labelled.sort_values("id", ignore_index=True), rest[known])
+
+
+def cross_validated(
+    drawn: Draw, learner: Learner, params: Params, seed: int
+) -> tuple[Fitted, Outcomes]:
+    """The model fitted on the whole labelled set, and the out-of-fold outcomes."""
+    names, split = drawn.topics.names, params.split
+    rows = drawn.labelled
+    folds = make_folds(rows, split.n_folds, split.n_repeats, split.holdout, seed).table
+    fit = learner(drawn.topics)
+    model, scores, _ = train(rows, names, folds, fit, seed, lambda done: None)
+    return model, outcomes(rows, folds, scores, names)[1]
+
+
+def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:
+    """Unit embeddings of texts by the frozen encoder; of long texts, of their beginning.
+
+    Parameters
+    ----------
+    texts
+        Any number of texts.
+    params
+        Names the encoder, the device and the tokens that are read.
+    kept
+        A .npz that spares a second run the encoding, or None. It is not checked that the encoder
+        is still the same.
+    """
+    distinct = sorted(set(texts))
+    if kept is not None and kept.is_file():
+        with np.load(kept) as file:
+            known = dict(zip(file["texts"].tolist(), file["vectors"], strict=True))
+        if known.keys() >= set(distinct):
+            return known
+    wish = params.transformer
+    encoder = transformer.load_encoder(wish.encoder, transformer.pick_device(wish.device))
+    encoder.max_seq_length = wish.max_tokens
+    vectors = encoder.encode(distinct, normalize_embeddings=True, show_progress_bar=False)
+    if kept is not None:
+        np.savez(kept, texts=np.array(distinct), vectors=vectors.astype(np.float64))
+    return dict(zip(distinct, vectors.astype(np.float64), strict=True))
+
+
+@dataclass
+class Frozen:
+    """Frozen embeddings and a logistic regression on them, as `training.Fitted`."""
+
+    classes_: tuple[str, ...]
+    history: pd.DataFrame
+    known: Embeddings
+    head: LogisticRegression
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities, (n texts, k topics)."""
+        scores = np.zeros((len(texts), len(self.classes_)))
+        scores[:, self.head.classes_] = self.head.predict_proba(
+            np.array([self.known[text] for text in texts])
+        )
+        return scores
+
+    def save(self, folder: Path, calibration: object) -> None:
+        """Is never saved."""
+        raise NotImplementedError
+
+
+def frozen(known: Embeddings) -> Learner:
+    """The learner that fits a head to known embeddings; every topic weighs the same."""
+
+    def learner(topics: Topics) -> Fit:
+        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+            features = np.array([known[text] for text in examples.texts])
+            head = LogisticRegression(C=HEAD_STRENGTH, class_weight="balanced", max_iter=1000)
+            head.fit(features, examples.labels)
+            return Frozen(topics.names, pd.DataFrame(), known, head)
+
+        return fit
+
+    return learner
+
+
+def tfidf(params: Params) -> Learner:
+    """The learner that is the project's baseline."""
+
+    def learner(topics: Topics) -> Fit:
+        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+            return baseline.fit(examples, topics, params.baseline, seed, advance)
+
+        return fit
+
+    return learner
