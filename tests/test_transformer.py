@@ -85,13 +85,12 @@ def test_training_lowers_the_loss_and_is_reported(
     assert (hits == data.labels).mean() > 0.9
 
 
-def test_contrastive_loss_by_hand() -> None:
-    # Two texts of one topic at right angles to one of another: likeness 1, 0 and 0 before the
-    # temperature. Only the first two have a partner: -log(e^10 / (e^10 + e^0)) each.
-    embeddings = torch.tensor([[1, 0], [1, 0], [0, 1]], dtype=torch.float64)
-    loss = transformer.contrastive_loss(embeddings, np.array([0, 0, 1]))
-    assert loss.item() == pytest.approx(np.log(1 + np.exp(-10)), rel=1e-3)
-    assert transformer.contrastive_loss(embeddings, np.array([0, 1, 2])).item() == 0
+def test_pair_loss_by_hand() -> None:
+    # Cosines: .6 within topic 0; 0 and .8 between topics. (.4² + (0² + .8²) / 2) / 2.
+    embeddings = torch.tensor([[1, 0], [0.6, 0.8], [0, 1]], dtype=torch.float64)
+    loss = transformer.pair_loss(embeddings, np.array([0, 0, 1]))
+    assert loss.item() == pytest.approx((0.16 + 0.32) / 2)
+    assert transformer.pair_loss(embeddings, np.array([0, 1, 2])).item() == pytest.approx(1 / 6)
 
 
 def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:

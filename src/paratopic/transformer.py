@@ -1,9 +1,9 @@
 """The transformer: a fine-tuned encoder and a linear head; the only room that knows torch.
 
-The encoder is tuned with the supervised contrastive loss (Khosla et al. 2020,
-https://arxiv.org/abs/2004.11362): a batch of n texts gives all of its pairs for n encodings, and
-no head, random at first, distorts what the encoder knows. The head is a logistic regression on the
-tuned embeddings. It trains and saves; prediction from the saved folder is
+The encoder is tuned on pairs of texts, of one topic or of two, as SetFit's is (Tunstall et al.
+2022, https://arxiv.org/abs/2209.11055); but a batch of n texts gives all of its pairs for n
+encodings. No head, random at first, distorts what the encoder knows. The head is a logistic
+regression on the tuned embeddings. It trains and saves; prediction from the saved folder is
 `classifier.EncoderClassifier`, which needs none of this.
 """
 
@@ -55,7 +55,7 @@ CHUNK = 8  # texts of like length that are encoded together within a training ba
 LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-TEMPERATURE = 0.1  # of the contrastive loss, and of the likeness to a topic's description
+PRIOR_SCALE = 10.0  # logits for each unit of likeness to a topic's description
 WEIGHT_DECAY = 0.01
 HEAD_STRENGTH = 10.0  # of the head's logistic regression
 # Largest difference that the exported graph's probabilities may have.
@@ -256,7 +256,7 @@ def fit(
     if topics.descriptions:
         described, of_topic = _read(network, tokenizer, topics.descriptions)
         np.add.at(prior, of_topic, described)
-        prior /= TEMPERATURE * np.linalg.norm(prior, axis=1, keepdims=True)
+        prior *= PRIOR_SCALE / np.linalg.norm(prior, axis=1, keepdims=True)
     coef, intercept = logistic(embeddings, labels, balanced(labels, weights), HEAD_STRENGTH, prior)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
@@ -274,7 +274,7 @@ def _tune(
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
-    """Tune the encoder with the contrastive loss; returns the loss of each step.
+    """Tune the encoder on pairs of texts; returns the loss of each step.
 
     The topics' descriptions are in every batch: they keep their meaning while labels are learnt.
     """
@@ -312,7 +312,7 @@ def _tune(
     for some in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
         batch = np.concatenate([some, np.arange(n, len(labels))])
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        loss = contrastive_loss(_encode(network, drawn, CHUNK), labels[batch])
+        loss = pair_loss(_encode(network, drawn, CHUNK), labels[batch])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(tuned, 1.0)
@@ -357,19 +357,28 @@ def balanced_batches(
         yield np.array(batch)
 
 
-def contrastive_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
-    """Supervised contrastive loss, L_out of Khosla et al. (2020), of unit embeddings (n, d).
+def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
+    """Squared distance of cosines from what they should be, over all pairs of unit embeddings.
 
-    Texts that are alone with their topic in the batch are left out of the mean; 0 if all are.
+    The cosine of two texts of one topic should be 1, of two topics 0 (Reimers & Gurevych 2019,
+    https://arxiv.org/abs/1908.10084). The mean over pairs of the first kind and that over pairs of
+    the second count the same, however many there are.
+
+    Parameters
+    ----------
+    embeddings
+        (n, d).
+    labels
+        (n,) class numbers.
     """
     y = torch.from_numpy(labels).to(embeddings.device)
-    self_pair = torch.eye(len(y), dtype=torch.bool, device=embeddings.device)
-    same = (y[:, None] == y[None, :]) & ~self_pair
-    likeness = (embeddings @ embeddings.T / TEMPERATURE).masked_fill(self_pair, -torch.inf)
-    log_share = likeness - torch.logsumexp(likeness, dim=1, keepdim=True)
-    count = same.sum(dim=1)
-    per_text = -log_share.masked_fill(~same, 0.0).sum(dim=1) / count.clamp(min=1)
-    return per_text.sum() / (count > 0).sum().clamp(min=1)
+    first, second = torch.triu_indices(len(y), len(y), offset=1, device=embeddings.device)
+    cosine = (embeddings[first] * embeddings[second]).sum(dim=1)
+    same = (y[first] == y[second]).to(cosine.dtype)
+    loss = (cosine - same).square()
+    alike = (loss * same).sum() / same.sum().clamp(min=1)
+    apart = (loss * (1 - same)).sum() / (1 - same).sum().clamp(min=1)
+    return (alike + apart) / 2
 
 
 def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Tensor:
