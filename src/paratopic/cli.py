@@ -85,6 +85,15 @@ def report() -> None:
     for name, d in comparison["differences"].items():
         verdict = "significant" if d["significant"] else "not significant"
         console.print(f"{name}: {d['value']:+.3f} macro-F1, p = {d['p']:.4f}, {verdict}")
+    for name in comparison["models"]:
+        measures = path.parent / name / "metrics.json"
+        if measures.exists():  # the dummy has none
+            a = files.read_json(measures, "`make repro`")["abstention"]
+            right = "" if a["precision"] is None else f", {a['precision']:.0%} of them right"
+            console.print(
+                f"{name}: names a topic for {a['coverage']:.0%} of paragraphs{right} "
+                f"(target {a['target']:.0%})"
+            )
     console.print(
         Markdown(
             "Next:\n"
