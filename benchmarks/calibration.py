@@ -17,18 +17,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from simulation import Learner, embeddings, frozen, population, tfidf
+from simulation import Learner, embeddings, frozen, population, trained
 from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
-from paratopic import metrics, transformer
+from paratopic import baseline, metrics, transformer
 from paratopic.calibration import calibrate
 from paratopic.classifier import Scores, temper
 from paratopic.files import write_json
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, Fit, Fitted, numbers, train
+from paratopic.training import numbers, train
 
 Integers = npt.NDArray[np.int64]
 
@@ -73,18 +73,6 @@ def ece(true: Integers, scores: Scores) -> float:
 def log_loss(true: Integers, scores: Scores) -> float:
     """Mean log loss."""
     return float(metrics.log_losses(true, scores).mean())
-
-
-def tuned(params: Params) -> Learner:
-    """The learner that is the project's transformer."""
-
-    def learner(topics: Topics) -> Fit:
-        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-            return transformer.fit(examples, topics, params.transformer, seed, advance)
-
-        return fit
-
-    return learner
 
 
 def draw(
@@ -179,7 +167,10 @@ def main() -> None:
     rows = population(table)
     rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
     names = tuple(name for name in table.labels if name not in arguments.none)
-    learners = {"tfidf": tfidf(params), "paratopic": tuned(params)}
+    learners = {
+        "tfidf": trained(baseline, params.baseline),
+        "paratopic": trained(transformer, params.transformer),
+    }
     if "frozen" in arguments.models:
         drawn = [
             draw(rows, names, arguments.shots, arguments.tests, seed)

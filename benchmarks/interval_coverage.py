@@ -20,10 +20,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from simulation import Learner, cross_validated, draw, embeddings, frozen, population, tfidf
+from simulation import Learner, cross_validated, draw, embeddings, frozen, population, trained
 from tables import RESULTS, machine, read
 
-from paratopic import metrics
+from paratopic import baseline, metrics
 from paratopic.files import write_json
 from paratopic.params import Params, read_params
 from paratopic.statistics import Outcomes, estimates
@@ -101,7 +101,7 @@ def main() -> None:
     if arguments.model == "frozen":
         learner = frozen(embeddings(list(rows["text"]), params, arguments.embeddings))
     else:
-        learner = tfidf(params)
+        learner = trained(baseline, params.baseline)
     started = time.perf_counter()
     lines = []
     for n, n_draws in zip(arguments.sizes, arguments.draws, strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from tables import Table
 
-from paratopic import baseline, transformer
+from paratopic import transformer
 from paratopic.classifier import Scores
 from paratopic.params import Params
 from paratopic.splits import make_folds, near_duplicates
@@ -159,12 +160,13 @@ def frozen(known: Embeddings) -> Learner:
     return learner
 
 
-def tfidf(params: Params) -> Learner:
-    """The learner that is the project's baseline."""
+def trained(room: ModuleType, section: object) -> Learner:
+    """The learner that is one of the project's models: its module and its section of the params."""
 
     def learner(topics: Topics) -> Fit:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-            return baseline.fit(examples, topics, params.baseline, seed, advance)
+            model: Fitted = room.fit(examples, topics, section, seed, advance)
+            return model
 
         return fit
 

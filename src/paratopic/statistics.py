@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic import metrics
+from paratopic import corpus, metrics
 from paratopic.metrics import Array, Integers
 
 STEP = 250  # draws at a time: ten thousand paragraphs stay under 100 MB
@@ -93,9 +93,8 @@ def outcomes(
     -------
     The rows that are evaluated, in order, and their outcomes.
     """
-    source = "hand" if (rows["label_source"] == "hand").any() else "heading"
     tested = rows["id"].isin(scores["id"]) & (rows["topic"] != "")
-    rows = rows[tested & (rows["label_source"] == source)].reset_index(drop=True)
+    rows = rows[tested & corpus.counted(rows)].reset_index(drop=True)
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     slices = [
         part.set_index("id").reindex(rows["id"])[list(names)].to_numpy(dtype=np.float64)
