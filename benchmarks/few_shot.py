@@ -175,7 +175,8 @@ def markdown(lines: pd.DataFrame) -> str:
                 cells.append("")
                 continue
             line = here.iloc[0]
-            cell = f"{line['macro_f1']:.3f} ± {line['error']:.3f} ({line['seconds']:.0f} s"
+            error = f" ± {line['error']:.3f}" if line["seeds"] > 1 else ""
+            cell = f"{line['macro_f1']:.3f}{error} ({line['seconds']:.0f} s"
             if line["done"] < 1:
                 cell += f", cut off at {line['done']:.0%} of its steps"
             cells.append(cell + ")")
