@@ -95,12 +95,12 @@ def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) 
 
 
 def test_an_experiment_runs_and_appears_with_its_name(project: Path) -> None:
-    sh(project, "dvc", "exp", "run", "-n", "longer", "-S", "transformer.epochs=6")
+    sh(project, "dvc", "exp", "run", "-n", "smoother", "-S", "baseline.strengths=[1]")
     found = runs(project)
-    assert {"comparison longer", "baseline longer", "transformer longer"} <= set(found)
-    assert found["transformer longer"] == "longer"
-    assert "transformer.epochs" in sh(project, "dvc", "params", "diff")
-    assert "transformer" in sh(project, "dvc", "metrics", "diff")
+    assert {"comparison smoother", "baseline smoother", "transformer smoother"} <= set(found)
+    assert found["transformer smoother"] == "smoother"
+    assert "baseline.strengths" in sh(project, "dvc", "params", "diff")
+    assert "baseline" in sh(project, "dvc", "metrics", "diff")
     sh(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert '"title": "actual"' in page and "reports_transformer_reliability_png" in page
