@@ -44,7 +44,7 @@ def predict(
             continue
         table = Table("topic", "confidence", "paragraph", title=f"{article.name} ({loaded.kind})")
         for paragraph, answer in zip(paragraphs, answers, strict=True):
-            table.add_row(answer.topic, f"{answer.confidence:.2f}", paragraph.text)
+            table.add_row(answer.topic or "–", f"{answer.confidence:.2f}", paragraph.text)
         Console().print(table)
 
 
