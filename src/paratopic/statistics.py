@@ -29,7 +29,7 @@ STEP = 250  # draws at a time: ten thousand paragraphs stay under 100 MB
 #   in 93, 95 and 95 % of draws of 24, 100 and 500 labels for macro-F1, in 96, 97 and 98 % for
 #   accuracy; with 1, in about 80 % for macro-F1;
 # - of the difference of two models (benchmarks/significance.py). With 1.5, equal models differed
-#   significantly at 5 % in at most 2.6 and 3.8 % of draws of 24 and 100 labels, with 1 in up to 8
+#   significantly at 5 % in at most 2.6 and 3.6 % of draws of 24 and 100 labels, with 1 in up to 8
 #   and 11 %. At 500 labels 1.5 may be too little: 5 and 10 % of only 60 draws each.
 DESIGN_EFFECT = 2.0
 PAIRED_EFFECT = 1.5
