@@ -22,8 +22,8 @@ from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
 from paratopic import baseline, metrics, transformer
-from paratopic.calibration import calibrate
-from paratopic.classifier import Scores, temper
+from paratopic.calibration import calibrate, temper
+from paratopic.classifier import Scores
 from paratopic.files import write_json
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds

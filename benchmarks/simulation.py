@@ -140,7 +140,7 @@ class Frozen:
         )
         return scores
 
-    def save(self, folder: Path, calibration: object) -> None:
+    def save(self, folder: Path, calibration: object) -> dict[str, float]:
         """Is never saved."""
         raise NotImplementedError
 

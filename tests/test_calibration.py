@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from paratopic.calibration import NOT_COUNTED, calibrate, fit_temperature, fit_threshold
-from paratopic.classifier import Calibration, temper
+from paratopic.calibration import NOT_COUNTED, calibrate, fit_temperature, fit_threshold, temper
+from paratopic.classifier import Calibration
 
 NAMES = ("a", "b", "c")
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from paratopic import transformer
@@ -100,6 +102,13 @@ def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:
     assert set(np.concatenate(drawn)) == set(range(100))
     few = list(transformer.balanced_batches(labels[85:95], 3, 20, np.random.default_rng(0)))
     assert [batch.tolist() for batch in few] == [list(range(10))] * 3
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=60), st.integers(1, 9))
+def test_batches_hold_every_row_once(lengths: list[int], size: int) -> None:
+    made = transformer.batches(lengths, size)
+    assert sorted(np.concatenate(made).tolist()) == list(range(len(lengths)))
+    assert all(len(batch) <= size for batch in made)
 
 
 @pytest.fixture(scope="module")

@@ -61,9 +61,13 @@ class FittedBaseline:
         """Probabilities, (n texts, k topics)."""
         return _probabilities(self._union.transform(texts), self._coef, self._intercept)
 
-    def save(self, folder: Path, calibration: Calibration) -> None:
+    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: terms, weights and manifest, the same bytes every time."""
-        terms, weights = {}, {"coef": self._coef, "intercept": self._intercept}
+        terms = {}
+        weights = {
+            "coef": self._coef / calibration.temperature,
+            "intercept": self._intercept / calibration.temperature,
+        }
         for name, vectoriser in self._union.transformer_list:
             terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
             weights[f"idf.{name}"] = vectoriser.idf_
@@ -75,6 +79,7 @@ class FittedBaseline:
             settings = {"features": self._features}
             files = BaselineClassifier.FILES
             write_manifest(draft, "baseline", self._topics, calibration, settings, files)
+        return {}
 
 
 def fit(

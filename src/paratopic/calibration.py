@@ -1,7 +1,7 @@
 """Honest probabilities and a threshold below which no topic is named, from out-of-fold scores.
 
 Nothing is trained on texts here, and no figure is reported: `metrics` and `statistics` do that.
-Prediction applies what was found with `classifier.temper`.
+A saved model has the temperature in its weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from paratopic import metrics
-from paratopic.classifier import Calibration, Scores, temper
+from paratopic.classifier import Calibration, Scores
 from paratopic.metrics import Array, Integers
 from paratopic.training import logistic
 
@@ -23,6 +23,13 @@ TEMPERATURES = 0.05, 20.0
 STRENGTH = 10.0
 # In place of a class number: a row that calibrates nothing.
 NOT_COUNTED = -2
+
+
+def temper(scores: Scores, temperature: float) -> Scores:
+    """Probabilities (n, k) to the power of 1 / temperature, rows summing to 1 again."""
+    scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
+    tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
+    return tempered
 
 
 def fit_temperature(true: Integers, scores: Scores) -> float:

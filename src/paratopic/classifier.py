@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -20,30 +21,27 @@ import numpy as np
 import numpy.typing as npt
 
 from paratopic.errors import UserError
+from paratopic.tfidf import TfIdf, clean
 from paratopic.topics import Topics
 
 if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
     from tokenizers import Encoding, Tokenizer
 
 Scores = npt.NDArray[np.float64]
 
 MANIFEST = "paratopic.json"
-FORMAT = 2
+FORMAT = 3
 CHAMPION = Path("models/champion")
 # Tokens that neighbouring windows of a long text share.
 OVERLAP = 32
 
 
 class Classifier(Protocol):
-    """What every model can do, while it is being trained as well as after loading."""
+    """What a kind of model does with its folder's files."""
 
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Topic names, in the order of the columns of `predict_proba`."""
-        ...
-
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); rows sum to 1."""
+    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
+        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
         ...
 
 
@@ -54,20 +52,13 @@ class Calibration:
     Parameters
     ----------
     temperature
-        Above 1 makes them less sure, below 1 more sure; 1 leaves them as they are.
+        What the saved model's logits are divided by: above 1 makes it less sure, below 1 more.
     threshold
         Confidence below which no topic is named.
     """
 
     temperature: float = 1.0
     threshold: float = 0.0
-
-
-def temper(scores: Scores, temperature: float) -> Scores:
-    """Probabilities (n, k) to the power of 1 / temperature, rows summing to 1 again."""
-    scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
-    tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
-    return tempered
 
 
 @dataclass(frozen=True)
@@ -84,11 +75,14 @@ class Prediction:
         topic fits is told by the threshold, not by the probabilities, which sum to 1.
     scores
         Probability of each topic, in codebook order.
+    windows
+        In how many overlapping pieces the text was read; 0 for a blank text.
     """
 
     topic: str | None
     confidence: float
     scores: dict[str, float]
+    windows: int
 
 
 @dataclass(frozen=True)
@@ -138,16 +132,7 @@ class Model:
         """
         if isinstance(texts, (str, bytes)):
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
-        texts = list(texts)
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
-        told = [number for number, text in enumerate(texts) if text.strip()]
-        scores = np.full((len(texts), len(self.classes_)), 1 / len(self.classes_))
-        if told:
-            raw = self._classifier.predict_proba([texts[number] for number in told])
-            scores[told] = temper(raw, self.calibration.temperature)
-        return scores
+        return self._read(list(texts))[0]
 
     @overload
     def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -168,18 +153,28 @@ class Model:
         """
         if isinstance(texts, str):
             return self.predict([texts])[0]
-        items = list(texts)
+        scores, windows = self._read(list(texts))
         return [
-            self._prediction(text, row)
-            for text, row in zip(items, self.predict_proba(items), strict=True)
+            self._prediction(row, count)
+            for row, count in zip(scores, windows.tolist(), strict=True)
         ]
 
-    def _prediction(self, text: str, row: npt.NDArray[np.float64]) -> Prediction:
+    def _read(self, texts: list[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
+        told = [number for number, text in enumerate(texts) if text.strip()]
+        scores = np.full((len(texts), len(self.classes_)), 1 / len(self.classes_))
+        windows = np.zeros(len(texts), dtype=np.int64)
+        if told:
+            scores[told], windows[told] = self._classifier.read([texts[n] for n in told])
+        return scores, windows
+
+    def _prediction(self, row: npt.NDArray[np.float64], windows: int) -> Prediction:
         best = int(row.argmax())
         scores = dict(zip(self.classes_, row.tolist(), strict=True))
-        sure = text.strip() and row[best] >= self.calibration.threshold
-        topic = self.classes_[best] if sure else None
-        return Prediction(topic, float(row[best]), scores)
+        sure = windows > 0 and row[best] >= self.calibration.threshold
+        return Prediction(self.classes_[best] if sure else None, float(row[best]), scores, windows)
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Model:
@@ -331,66 +326,59 @@ class BaselineClassifier:
 
     def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
-        from sklearn.feature_extraction.text import TfidfVectorizer
 
         terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
         weights = load_file(folder / self.FILES[1])
-        self.classes_ = classes
-        self._vectorisers = []
-        for name, keywords in settings["features"].items():
-            keywords = keywords | {"ngram_range": tuple(keywords["ngram_range"])}
-            vectoriser = TfidfVectorizer(vocabulary=terms[name], **keywords)
-            vectoriser.idf_ = weights[f"idf.{name}"]
-            self._vectorisers.append(vectoriser)
+        self._features = [
+            TfIdf(terms[name], weights[f"idf.{name}"], keywords)
+            for name, keywords in settings["features"].items()
+        ]
         self._coef, self._intercept = weights["coef"], weights["intercept"]
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics)."""
+    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
+        """Calibrated probabilities, (n texts, k topics); each text is one window."""
         from scipy import sparse
-        from scipy.special import softmax
 
-        features = sparse.hstack([v.transform(texts) for v in self._vectorisers], format="csr")
-        scores: Scores = softmax(features @ self._coef.T + self._intercept, axis=1)
-        return scores
+        cleaned = [clean(text) for text in texts]
+        parts = [feature.transform(cleaned) for feature in self._features]
+        logits = sparse.hstack(parts, format="csr") @ self._coef.T + self._intercept
+        return softmax(logits), np.ones(len(texts), dtype=np.int64)
 
 
 class EncoderClassifier:
-    """A fine-tuned encoder with its head, as one ONNX graph from token ids to logits.
+    """A fine-tuned encoder with its head, as one ONNX graph from token ids to probabilities.
+
+    Every window is computed alone, on one thread: the answer for a text depends neither on its
+    neighbours nor on the number of processors, nothing is padded, and it is faster than a batch.
+    Windows are spread over the processors.
 
     Parameters
     ----------
     folder
-        Holds model.onnx and tokenizer.json.
+        Holds the graph and tokenizer.json.
     classes
         Topic names in class order.
     settings
-        ``max_tokens``: length of a window.
+        ``graph``: its file; ``max_tokens``: length of a window.
     """
 
-    FILES = ("model.onnx", "tokenizer.json")
-    # Windows of a batch: large enough to keep the processor busy, small enough for memory.
-    BATCH = 16
+    FULL, INT8, TOKENIZER = "model.onnx", "model_int8.onnx", "tokenizer.json"
 
     def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        self.classes_ = classes
-        self._tokenizer = windowing(
-            Tokenizer.from_file(str(folder / self.FILES[1])), settings["max_tokens"]
-        )
-        self._session = onnxruntime.InferenceSession(
-            folder / self.FILES[0], providers=["CPUExecutionProvider"]
-        )
+        tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
+        self._tokenizer = windowing(tokenizer, settings["max_tokens"])
+        self._session = open_graph(folder / settings["graph"])
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics)."""
+    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
+        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
         windows, owner = read_windows(self._tokenizer, texts)
-        logits = np.empty((len(windows), len(self.classes_)))
-        for batch in batches([len(window) for window in windows], self.BATCH):
-            ids, mask = padded([windows[number] for number in batch])
-            logits[batch] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        return combine(logits, [len(window) for window in windows], owner, len(texts))
+        scores = run_graph(self._session, windows)
+        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
+            logits = np.log(scores)
+        lengths = [len(window) for window in windows]
+        return combine(logits, lengths, owner, len(texts)), np.bincount(owner, minlength=len(texts))
 
 
 _KINDS: dict[str, Callable[[Path, tuple[str, ...], dict[str, Any]], Classifier]] = {
@@ -420,20 +408,41 @@ def read_windows(
     return windows, np.array(owner, dtype=np.int64)
 
 
-def batches(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
-    """Rows in batches of like length, so that little is padded: [5, 90, 6], 2 → [[0, 2], [1]]."""
-    order = np.argsort(lengths, kind="stable")
-    return [order[start : start + size] for start in range(0, len(order), size)]
+def open_graph(graph: Path | bytes) -> InferenceSession:
+    """Load an ONNX graph; a run of it stays on the thread that asks for it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...]:
-    """Token ids and attention mask, both (n windows, longest)."""
-    shape = len(windows), max(map(len, windows))
-    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for row, window in enumerate(windows):
-        ids[row, : len(window)] = window
-        mask[row, : len(window)] = 1
-    return ids, mask
+def run_graph(session: InferenceSession, windows: Sequence[Sequence[int]]) -> Scores:
+    """Probabilities of windows, (n, k), each computed alone; spread over the processors."""
+
+    def run(window: Sequence[int]) -> npt.NDArray[np.float32]:
+        ids = np.array([window], dtype=np.int64)
+        scores: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0][0]
+        return scores
+
+    if len(windows) == 1:
+        return run(windows[0])[None].astype(np.float64)
+    return np.array(list(_pool().map(run, windows)), dtype=np.float64)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    # What this process may use, which can be less than the machine has.
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity else os.cpu_count()
+    return ThreadPoolExecutor(processors, thread_name_prefix="paratopic")
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> Scores:
+    """Probabilities (n, k) of logits (n, k)."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores: Scores = exponents / exponents.sum(axis=1, keepdims=True)
+    return scores
 
 
 def combine(
@@ -442,11 +451,12 @@ def combine(
     owner: npt.NDArray[np.int64],
     n_texts: int,
 ) -> Scores:
-    """Probabilities of texts from the logits of their windows: means weighted by length."""
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores = exponents / exponents.sum(axis=1, keepdims=True)
+    """Probabilities of texts from the logits of their windows: their mean, weighted by length.
+
+    Log probabilities do as well as logits. A temperature may be applied before or after.
+    """
     weight = np.asarray(lengths, dtype=np.float64)
-    total = np.zeros((n_texts, logits.shape[1]))
-    np.add.at(total, owner, scores * weight[:, None])
-    mean: Scores = total / np.bincount(owner, weights=weight, minlength=n_texts)[:, None]
-    return mean
+    weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
+    mean = np.zeros((n_texts, logits.shape[1]))
+    np.add.at(mean, owner, logits * weight[:, None])
+    return softmax(mean)

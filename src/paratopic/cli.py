@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from paratopic import articles, classifier, errors, files
+from paratopic import articles, bulk, classifier, errors, files
 from paratopic.articles import Article
+from paratopic.classifier import Model
 from paratopic.errors import UserError
 
 app = typer.Typer(
@@ -23,18 +26,39 @@ app = typer.Typer(
 )
 
 Files = Annotated[list[str], typer.Argument(help="Articles (.txt); - reads standard input.")]
+# Exit status where every row was written but some could not be answered.
+SOME_ERRORS = 3
 
 
 @app.command()
 def predict(
-    paths: Files,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Articles; - reads standard input. With --out also tables (.csv, .jsonl, "
+            ".parquet), folders and globs."
+        ),
+    ],
     model: Annotated[
         Path | None, typer.Option(help="A model's folder; default: the champion.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write here, every input in its own format.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="Column of a table that holds its texts.")] = "text",
+    resume: Annotated[bool, typer.Option(help="Go on where --out was broken off.")] = False,
 ) -> None:
-    """Print the paragraphs of articles with their topics."""
+    """Give the paragraphs of articles, or the rows of tables, their topics.
+
+    With --out the exit status is 3 where rows could not be answered: their column error says why.
+    """
     loaded = classifier.load(model)
+    if out is not None:
+        raise typer.Exit(_predict_files(loaded, paths, out, text, resume))
+    for path in paths:
+        if Path(path).is_dir() or Path(path).suffix.lower() in (".csv", ".jsonl", ".parquet"):
+            raise UserError(f"{path}: name a folder for the answers (--out)")
     for article in map(_read, paths):
         paragraphs = articles.split(article)
         answers = loaded.predict([paragraph.text for paragraph in paragraphs])
@@ -46,6 +70,32 @@ def predict(
         for paragraph, answer in zip(paragraphs, answers, strict=True):
             table.add_row(answer.topic or "–", f"{answer.confidence:.2f}", paragraph.text)
         Console().print(table)
+
+
+def _predict_files(model: Model, paths: list[str], out: Path, text: str, resume: bool) -> int:
+    """Predict files with progress on a terminal; returns the exit status."""
+    inputs = bulk.find(paths)
+    console = Console(stderr=True)
+    started = time.monotonic()
+    with Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("predict", total=1.0, rows=0, rate=0.0)
+        first: list[int] = []  # rows that were there before, when work is resumed
+
+        def advance(rows: int, share: float) -> None:
+            first.append(rows) if not first else None
+            rate = (rows - first[0]) / max(1e-9, time.monotonic() - started)
+            progress.update(task, completed=share, rows=rows, rate=rate)
+
+        done = bulk.predict_files(model, inputs, out, text, resume, advance)
+    print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
+    return SOME_ERRORS if done.errors else 0
 
 
 @app.command()

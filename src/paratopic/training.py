@@ -74,8 +74,8 @@ class Fitted(Protocol):
         """Probabilities, (n texts, k topics)."""
         ...
 
-    def save(self, folder: Path, calibration: Calibration) -> None:
-        """Write a folder that `classifier.load` opens."""
+    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+        """Write a folder that `classifier.load` opens; returns how like this model it answers."""
         ...
 
 

@@ -28,14 +28,14 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic import graphs
 from paratopic.classifier import (
     Calibration,
     EncoderClassifier,
     Scores,
-    batches,
     combine,
-    padded,
     read_windows,
+    softmax,
     windowing,
     write_manifest,
 )
@@ -57,8 +57,11 @@ EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
 HEAD_STRENGTH = 10.0  # of the head's logistic regression
-# Largest difference that the exported graph's probabilities may have.
-PARITY = 1e-4
+# Texts on which a saved graph's answers are compared with the network's: examples, about as many,
+# and texts of random words.
+PARITY_TEXTS, RANDOM_TEXTS = 100, 20
+# The first in which attention is one operator.
+OPSET = 23
 # A logit that no softmax notices: of a topic without a training example.
 NEVER = -1e4
 
@@ -168,10 +171,12 @@ class FittedTransformer:
         tokenizer: Tokenizer,
         max_tokens: int,
         history: pd.DataFrame,
+        texts: Sequence[str],
+        seed: int,
     ) -> None:
         self.classes_ = topics.names
         self.history = history
-        self._topics = topics
+        self._topics, self._texts, self._seed = topics, texts, seed
         self._network, self._tokenizer, self._max_tokens = network, tokenizer, max_tokens
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
@@ -183,28 +188,43 @@ class FittedTransformer:
             logits.double().cpu().numpy(), [len(window) for window in windows], owner, len(texts)
         )
 
-    def save(self, folder: Path, calibration: Calibration) -> None:
-        """Write the model's folder: the encoder for sentence-transformers, and one ONNX graph.
+    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+        """Write the model's folder: the encoder for sentence-transformers, and ONNX graphs.
+
+        Returns
+        -------
+        How far the graphs' answers are from the network's, on windows of the training examples and
+        of random words: see `graphs.choose`.
 
         Raises
         ------
         RuntimeError
-            The graph does not give the network's probabilities.
+            The full graph does not give the network's probabilities.
         """
-        graph, tokenizer = EncoderClassifier.FILES
-        settings = {"max_tokens": self._max_tokens}
+        windows = self._parity_windows()
+        with torch.inference_mode():
+            logits = self._network.head(_encode(self._network, windows, PREDICT_BATCH))
+        truth = softmax(logits.double().cpu().numpy() / calibration.temperature)
+        tokenizer = EncoderClassifier.TOKENIZER
         with aside(folder) as draft:
             self._network.encoder.save(str(draft), create_model_card=False)
             (draft / tokenizer).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            _export(self._network, draft / graph)
-            exported = EncoderClassifier(draft, self.classes_, settings)
-            sample = [topic.definition for topic in self._topics.topics if topic.definition]
-            sample += ["one", "two words " * 400]
-            gap = float(np.abs(exported.predict_proba(sample) - self.predict_proba(sample)).max())
-            if gap > PARITY:
-                raise RuntimeError(f"the ONNX graph's probabilities are off by {gap:.1e}")
-            files = EncoderClassifier.FILES
+            _export(self._network, calibration.temperature, draft / EncoderClassifier.FULL)
+            graph, parity = graphs.choose(draft, windows, truth)
+            settings = {"graph": graph, "max_tokens": self._max_tokens}
+            files = graph, tokenizer
             write_manifest(draft, "transformer", self._topics, calibration, settings, files)
+        return parity
+
+    def _parity_windows(self) -> list[list[int]]:
+        """Token ids of examples, evenly chosen, of definitions, and of their words in disorder."""
+        step = max(1, len(self._texts) // PARITY_TEXTS)
+        texts = [*self._texts[::step], *self._topics.descriptions]
+        words = sorted({word for text in texts for word in text.split()})
+        rng = np.random.default_rng(self._seed)
+        lengths = rng.integers(1, self._max_tokens, RANDOM_TEXTS)
+        texts += [" ".join(rng.choice(words, length)) for length in lengths]
+        return read_windows(self._tokenizer, texts)[0]
 
 
 def fit(
@@ -260,7 +280,9 @@ def fit(
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(np.maximum(intercept, NEVER)))
     advance(1.0)
-    return FittedTransformer(topics, network, tokenizer, params.max_tokens, history)
+    return FittedTransformer(
+        topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
+    )
 
 
 def _tune(
@@ -354,6 +376,22 @@ def balanced_batches(
         yield np.array(batch)
 
 
+def batches(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
+    """Rows in batches of like length, so that little is padded: [5, 90, 6], 2 → [[0, 2], [1]]."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Token ids and attention mask, both (n windows, longest)."""
+    shape = len(windows), max(map(len, windows))
+    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = window
+        mask[row, : len(window)] = 1
+    return ids, mask
+
+
 def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
     """Squared distance of cosines from what they should be, over all pairs of unit embeddings.
 
@@ -391,22 +429,42 @@ def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Te
     return torch.cat(parts)[torch.from_numpy(back).to(device)]
 
 
-def _export(network: Network, path: Path) -> None:
-    """Write the network as one ONNX graph with free batch size and length."""
-    twin = copy.deepcopy(network).to("cpu").eval()
-    ids, mask = (torch.from_numpy(a) for a in padded([[1, 2, 3, 4], [5, 6]]))
-    axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+class _Window(nn.Module):
+    """Token ids of one window, (1, length), → its calibrated probabilities, (1, k)."""
+
+    def __init__(self, network: Network, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        model = self.network.encoder.transformers_model
+        assert model is not None
+        # No mask: nothing in a lone window is padding, and attention is faster without.
+        features = {
+            "token_embeddings": model(input_ids=input_ids).last_hidden_state,
+            "attention_mask": torch.ones_like(input_ids),
+        }
+        for module in list(self.network.encoder)[1:]:
+            features = module(features)
+        embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
+        return torch.softmax(self.network.head(embedding) / self.temperature, dim=1)
+
+
+def _export(network: Network, temperature: float, path: Path) -> None:
+    """Write the network as one ONNX graph, for windows of any length."""
+    window = _Window(copy.deepcopy(network).to("cpu").eval(), temperature)
     # The exporter warns of packages that it could do more with, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            twin,
-            (ids, mask),
+            window,
+            (torch.tensor([[1, 2, 3, 4]]),),
             dynamo=True,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_shapes=(axes, axes),
+            input_names=["input_ids"],
+            output_names=["probabilities"],
+            dynamic_shapes=({1: torch.export.Dim.DYNAMIC},),
+            opset_version=OPSET,
             verbose=False,
         )
     assert program is not None

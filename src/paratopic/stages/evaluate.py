@@ -161,9 +161,11 @@ def main() -> None:
     rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
     report = measure(rows, found, names, params.evaluate, params.seed)
     given = answers(labelled, scores, names)
-    threshold = files.read_json(SCORES / name / "calibration.json", "stage train")["threshold"]
+    saved = files.read_json(SCORES / name / "calibration.json", "stage train")
     target = params.calibrate.precision
-    report["abstention"] = abstention(given, threshold, target)
+    report["abstention"] = abstention(given, saved["threshold"], target)
+    if saved["parity"]:  # how like the network its graphs answer
+        report["parity"] = saved["parity"]
     report |= {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
 
     folder = REPORTS / name

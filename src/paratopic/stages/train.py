@@ -66,8 +66,8 @@ def main() -> None:
         draft.mkdir()
         scores.to_parquet(draft / "scores.parquet", index=False)
         history.to_csv(draft / "history.csv", index=False, lineterminator="\n")
-        files.write_json(draft / "calibration.json", asdict(found))
-    model.save(MODELS / name, found)
+        parity = model.save(MODELS / name, found)
+        files.write_json(draft / "calibration.json", asdict(found) | {"parity": parity})
     print(f"{name}: {total} fits in {time.monotonic() - started:.0f} s, saved in {MODELS / name}")
 
 
