@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from paratopic import tracking
+from paratopic import baseline, load, tracking
+from paratopic.classifier import Calibration
 from paratopic.errors import UserError
 from paratopic.stages.track import estimate_metrics, state_of
+from paratopic.topics import Topics
 from paratopic.tracking import Record, flat, write
+from tests.test_classifier import PARAMS, examples
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +33,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(scope="module")
+def folder(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "baseline"
+    model = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
+    model.save(folder, Calibration(threshold=0.5))
+    return folder
+
+
 @pytest.fixture
-def records(tmp_path: Path) -> tuple[Record, Record]:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "weights").write_text("1")
+def records(folder: Path) -> tuple[Record, Record]:
     rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
     parent = Record("comparison", "x comparison", {"seed": "1"}, {"baseline": 0.5}, {})
     child = Record(
@@ -43,7 +52,7 @@ def records(tmp_path: Path) -> tuple[Record, Record]:
         metrics={"macro_f1": 0.5, "f1.Sci/Tech": 0.25},
         tags={"git_commit": "abc"},
         steps={"loss": [3.0, 2.0, 1.0]},
-        files=[(folder, "model")],
+        model=folder,
         table=rows,
         dataset=(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
     )
@@ -156,3 +165,47 @@ def test_state_counts_the_chosen_models_and_not_the_tracking_itself() -> None:
     assert state_of(lock, ("baseline",))[0] == state
     lock["stages"]["train@baseline"]["outs"][0]["md5"] = "9"
     assert state_of(lock, ("baseline",))[0] != state
+
+
+def test_a_champion_is_a_registered_version_with_its_figures(
+    uri: str, records: tuple[Record, Record], folder: Path, tmp_path: Path
+) -> None:
+    parent, child = records
+    better = replace(child, part="transformer", metrics={"macro_f1": 0.75, "other": 1.0})
+    client = MlflowClient(uri)
+
+    def champion() -> tuple[str, dict[str, str]]:
+        version = client.get_model_version_by_alias("r", "champion")
+        return str(version.version), version.tags
+
+    for _ in range(2):
+        write(uri, "r", "s1", parent, [child], tmp_path / "runs", "baseline")
+        assert champion() == ("1", {"model": "baseline", "macro_f1": "0.5"})
+    write(uri, "r", "s2", parent, [child, better], tmp_path / "runs")
+    assert champion()[0] == "1"
+    write(uri, "r", "s2", parent, [child, better], tmp_path / "runs", "transformer")
+    assert champion() == ("2", {"model": "transformer", "macro_f1": "0.75"})
+    # The earlier state is checked out again.
+    write(uri, "r", "s1", parent, [child], tmp_path / "runs", "baseline")
+    assert champion()[0] == "1"
+    assert len(client.search_model_versions("name = 'r'")) == 2
+
+
+def test_a_model_is_loaded_from_mlflow(
+    uri: str,
+    records: tuple[Record, Record],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parent, child = records
+    write(uri, "l", "s1", parent, [child], tmp_path / "runs", "baseline")
+    version = MlflowClient(uri).get_model_version_by_alias("l", "champion")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    answer = load(folder).predict("A tariff on goods.")
+    for place in ("models:/l@champion", "models:/l/1", f"runs:/{version.run_id}/model"):
+        assert load(place).predict("A tariff on goods.") == answer
+        served = mlflow.pyfunc.load_model(place)
+        assert served.predict(["A tariff on goods."])["topic"].tolist() == [answer.topic]
+    with pytest.raises(UserError, match="models:/nobody@champion cannot be loaded from MLflow"):
+        load("models:/nobody@champion")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -183,9 +184,10 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     Parameters
     ----------
     folder
-        A model's folder, such as ``models/transformer``. None takes the folder that the
-        environment variable PARATOPIC_MODEL names, else the champion of the project that the
-        current directory lies in.
+        A model's folder, such as ``models/transformer``, or a model that MLflow keeps:
+        ``models:/paratopic@champion``, ``runs:/ID/model``. None takes what the environment
+        variable PARATOPIC_MODEL names, else the champion of the project that the current directory
+        lies in.
 
     Raises
     ------
@@ -228,11 +230,15 @@ def _kept(folder: Path, changed: int) -> Model:
 
 def _folder(folder: str | os.PathLike[str] | None) -> Path:
     chosen = folder or os.environ.get("PARATOPIC_MODEL")
-    if chosen:
+    here = Path.cwd()
+    found = [root / CHAMPION for root in (here, *here.parents) if (root / CHAMPION).exists()]
+    if str(chosen).startswith(("models:/", "runs:/")):
+        # By name: prediction from a folder needs nothing of MLflow.
+        tracking = importlib.import_module("paratopic.tracking")
+        path: Path = tracking.fetch(str(chosen), found[0].parents[1] if found else here)
+    elif chosen:
         path = Path(chosen)
     else:
-        here = Path.cwd()
-        found = [root / CHAMPION for root in (here, *here.parents) if (root / CHAMPION).exists()]
         if not found:
             raise UserError(
                 f"no model: neither {here} nor a folder above it has {CHAMPION}; run `make repro` "

@@ -40,7 +40,7 @@ def predict(
         ),
     ],
     model: Annotated[
-        Path | None, typer.Option(help="A model's folder; default: the champion.")
+        str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     out: Annotated[

@@ -7,6 +7,7 @@ written again, to this store or another, whenever it is missing.
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STATE, PART = "paratopic.state", "paratopic.part"
+# A model's place among its run's artifacts, and what its registered version is called and told by.
+MODEL, ALIAS = "model", "champion"
+FIGURES = ("macro_f1", "macro_f1.low", "macro_f1.high", "accuracy", "log_loss", "n")
 # Unless the user says otherwise: seconds and tries until a server counts as unreachable (mlflow's
 # own are minutes), and no word of the tables that a new database is given.
 SETTINGS = {
@@ -50,6 +54,8 @@ class Record:
         Predictions, shown as a table.
     dataset
         Rows, name, source and digest of the data.
+    model
+        Folder of a trained model, kept so that MLflow can load and serve it.
     """
 
     part: str
@@ -61,6 +67,7 @@ class Record:
     files: Sequence[tuple[Path, str]] = ()
     table: pd.DataFrame | None = None
     dataset: tuple[pd.DataFrame, str, str, str] | None = None
+    model: Path | None = None
 
 
 def store_uri(root: Path) -> str:
@@ -75,6 +82,7 @@ def write(
     parent: Record,
     children: Sequence[Record],
     artifacts: Path,
+    champion: str | None = None,
 ) -> int:
     """Write the runs of a pipeline state that the store does not hold yet.
 
@@ -90,6 +98,9 @@ def write(
         The comparison, and a record a model below it.
     artifacts
         Where a store that is a local database keeps its artifacts.
+    champion
+        Part whose model becomes a version of the registered model that is named as the experiment
+        is, with the alias `champion`; None leaves the registry as it is.
 
     Returns
     -------
@@ -108,7 +119,7 @@ def write(
 
     try:
         client = MlflowClient(tracking_uri=uri)
-        return write_with(client, experiment, state, parent, children, artifacts)
+        return write_with(client, experiment, state, parent, children, artifacts, champion)
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
@@ -125,6 +136,7 @@ def write_with(
     parent: Record,
     children: Sequence[Record],
     artifacts: Path,
+    champion: str | None = None,
 ) -> int:
     """Write missing runs through a client; see `write`."""
     found = client.get_experiment_by_name(experiment)
@@ -141,7 +153,10 @@ def write_with(
         experiment_id = found.experiment_id
     above, written = _ensure(client, experiment_id, state, parent, None)
     for child in children:
-        written += _ensure(client, experiment_id, state, child, above)[1]
+        run_id, new = _ensure(client, experiment_id, state, child, above)
+        written += new
+        if child.part == champion:
+            _promote(client, experiment, run_id, child)
     return written
 
 
@@ -161,6 +176,60 @@ def _ensure(
     _fill(client, run.info.run_id, record)
     client.set_terminated(run.info.run_id)
     return run.info.run_id, 1
+
+
+def _promote(client: MlflowClient, name: str, run_id: str, record: Record) -> None:
+    """Make a run's model a registered version, with its figures, and let the alias point to it."""
+    from mlflow.exceptions import MlflowException
+
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if versions:
+        version = str(versions[0].version)
+    else:
+        figures = {key: str(record.metrics[key]) for key in FIGURES if key in record.metrics}
+        made = client.create_model_version(
+            name, f"runs:/{run_id}/{MODEL}", run_id, tags={"model": record.part} | figures
+        )
+        version = str(made.version)
+    try:
+        present = str(client.get_model_version_by_alias(name, ALIAS).version)
+    except MlflowException:  # there is no such alias yet
+        present = ""
+    if present != version:
+        client.set_registered_model_alias(name, ALIAS, version)
+
+
+def fetch(uri: str, root: Path) -> Path:
+    """Download a model and give its folder.
+
+    Parameters
+    ----------
+    uri
+        ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/ID/model``.
+    root
+        The project's, for its store where MLFLOW_TRACKING_URI names none.
+
+    Raises
+    ------
+    UserError
+        The store has no such model, or cannot be reached.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    store = store_uri(root)
+    try:
+        place = download_artifacts(uri, tracking_uri=store, registry_uri=store)
+    except (MlflowException, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None
+    inside = sorted(Path(place).glob("data/*"))
+    return inside[0] if inside else Path(place)
 
 
 def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
@@ -187,8 +256,27 @@ def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
             client.log_artifacts(run_id, str(path), place)
         else:
             client.log_artifact(run_id, str(path), place or None)
+    if record.model is not None:
+        _log_model(client, run_id, record.model)
     if record.table is not None:
         client.log_table(run_id, record.table, "predictions.json")
+
+
+def _log_model(client: MlflowClient, run_id: str, folder: Path) -> None:
+    import mlflow.pyfunc
+
+    from paratopic import __version__, classifier, served
+
+    with tempfile.TemporaryDirectory() as draft, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no example of an input
+        mlflow.pyfunc.save_model(
+            f"{draft}/{MODEL}",
+            loader_module=served.__name__,
+            data_path=str(folder),
+            signature=served.signature(classifier.load(folder)),
+            pip_requirements=[f"paratopic=={__version__}"],
+        )
+        client.log_artifacts(run_id, draft)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

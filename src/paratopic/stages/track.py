@@ -107,7 +107,8 @@ def records(
                     "mlflow.note.content": report["notes"],
                 },
                 files=[(path, "reports") for path in sorted(folder.iterdir()) if path.suffix != ""]
-                + [(MODELS / name, "model"), (PATH, "")],
+                + [(PATH, "")],
+                model=MODELS / name,
                 table=pd.read_csv(folder / "predictions.csv", keep_default_na=False),
                 dataset=dataset,
             )
@@ -145,7 +146,11 @@ def main() -> None:
     # DVC_ROOT is the project's root also for experiments that run in a folder of their own.
     root = Path(os.environ.get("DVC_ROOT", "."))
     uri = tracking.store_uri(root)
-    written = tracking.write(uri, params.track.experiment, state, parent, children, root / "mlruns")
+    # An experiment tries something: what it finds is not what others load as the champion.
+    champion = None if experiment else parent.tags["champion"]
+    written = tracking.write(
+        uri, params.track.experiment, state, parent, children, root / "mlruns", champion
+    )
     print(f"{written} new MLflow runs in {uri}" if written else f"MLflow is up to date: {uri}")
 
 

@@ -1,0 +1,84 @@
+"""What MLflow loads answers every form of input, row by row, or says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from paratopic import baseline, load, served
+from paratopic.classifier import Calibration, Model
+from paratopic.topics import Topics
+from tests.test_classifier import PARAMS, examples
+
+TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
+
+
+@pytest.fixture(scope="module")
+def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("models") / "baseline"
+    fitted = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
+    fitted.save(folder, Calibration(threshold=0.4))
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def loaded(model: Model, tmp_path_factory: pytest.TempPathFactory) -> mlflow.pyfunc.PyFuncModel:
+    place = tmp_path_factory.mktemp("served") / "model"
+    mlflow.pyfunc.save_model(
+        place,
+        loader_module=served.__name__,
+        data_path=str(model.folder),
+        signature=served.signature(model),
+        pip_requirements=["paratopic"],
+    )
+    names = {path.name for path in Path(place).rglob("*")}
+    assert not any(name.endswith((".pkl", ".pickle")) for name in names)
+    return mlflow.pyfunc.load_model(str(place))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pd.DataFrame({"text": TEXTS}),
+        pd.DataFrame({"text": TEXTS, "id": [1, 2, 3]}),
+        pd.DataFrame(TEXTS),
+        pd.Series(TEXTS),
+        pd.Series(TEXTS, name="text"),
+        TEXTS,
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object)[:, None],
+    ],
+)
+def test_as_many_rows_out_as_in(
+    model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any
+) -> None:
+    answers = model.predict(TEXTS)
+    table = loaded.predict(given)
+    assert list(table) == ["topic", "confidence", *(f"score_{name}" for name in model.classes_)]
+    assert table["topic"].tolist() == [answer.topic for answer in answers]
+    assert table["topic"][1] is None
+    assert table["confidence"].tolist() == [answer.confidence for answer in answers]
+    for name in model.classes_:
+        assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "has to be named text"),
+        (pd.DataFrame({"text": ["a", None]}), r"texts\[1\] is \w+, not str"),
+        (pd.DataFrame({"text": [7]}), "Incompatible input types"),
+        ([[]], "missing inputs"),
+    ],
+)
+def test_what_is_no_column_of_texts_is_refused(
+    loaded: mlflow.pyfunc.PyFuncModel, given: Any, told: str
+) -> None:
+    with pytest.raises(MlflowException, match=told):
+        loaded.predict(given)
