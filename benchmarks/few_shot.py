@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, Table, draw, machine, read
+from tables import RESULTS, Draw, Table, draw, machine, read
 
 from paratopic import baseline, transformer
 from paratopic.files import write_json
@@ -30,6 +30,8 @@ from paratopic.params import Params, read_params
 from paratopic.topics import Topic, Topics
 from paratopic.training import Examples
 
+# Below this a figure says nothing.
+FEWEST_TESTS = 20
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
@@ -121,9 +123,8 @@ METHODS: dict[str, Callable[[Task], Answer]] = {
 }
 
 
-def run(table: Table, shots: int, seed: int, method: str, test_rows: int, minutes: float) -> Any:
+def run(table: Table, drawn: Draw, seed: int, method: str, minutes: float) -> Any:
     """One line of the results."""
-    drawn = draw(table, shots, seed, test_rows)
     names = table.labels
     topics = Topics("single", tuple(Topic(name) for name in names))
     train = np.array([names.index(label) for label in drawn.train["label"]], dtype=np.int64)
@@ -237,12 +238,16 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for shots in arguments.shots:
             for table in tables:
+                drawn = draw(table, shots, seed, arguments.test_rows)
+                if len(drawn.test) < FEWEST_TESTS:
+                    print(f"{table.name}: {shots} rows a class leave {len(drawn.test)} to test on")
+                    continue
                 for method in (*arguments.methods, *arguments.against):
                     key = (table.name, shots, seed, method)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True)) | run(
-                        table, shots, seed, method, arguments.test_rows, arguments.minutes
+                        table, drawn, seed, method, arguments.minutes
                     )
                     print(*(f"{name}={value}" for name, value in line.items()), flush=True)
                     versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS

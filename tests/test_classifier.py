@@ -13,10 +13,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paratopic import baseline, classifier, graphs, transformer
 from paratopic.calibration import temper
-from paratopic.classifier import Calibration, EncoderClassifier, combine, load, predict
+from paratopic.classifier import (
+    Calibration,
+    EncoderClassifier,
+    Scores,
+    batches,
+    combine,
+    load,
+    predict,
+)
 from paratopic.errors import UserError
 from paratopic.params import read_params
 from paratopic.topics import Topic, Topics
@@ -94,11 +104,25 @@ def test_an_answer_depends_on_its_text_alone(
     model = load(trained[1])
     texts = [*rows["text"], "tariff " * 300]
     together = model.predict_proba(texts)
-    np.testing.assert_array_equal(model.predict_proba(texts[::-1])[::-1], together)
-    np.testing.assert_array_equal([model.predict_proba([t])[0] for t in texts], together)
+
+    def same(scores: Scores) -> None:
+        np.testing.assert_allclose(scores, together, rtol=0, atol=1e-5)
+
+    same(model.predict_proba(texts[::-1])[::-1])
+    same(np.array([model.predict_proba([text])[0] for text in texts]))
     with ThreadPoolExecutor(1) as pool:
         monkeypatch.setattr(classifier, "_pool", lambda: pool)
         np.testing.assert_array_equal(model.predict_proba(texts), together)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))
+def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], tokens: int) -> None:
+    made = batches(lengths, tokens)
+    assert sorted(np.concatenate(made).tolist()) == list(range(len(lengths)))
+    for rows in made:
+        inside = {lengths[row] for row in rows}
+        assert len(inside) == 1
+        assert len(rows) == 1 or len(rows) * inside.pop() <= tokens
 
 
 def test_a_hundred_threads_ask_one_model(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:

@@ -105,8 +105,8 @@ def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:
 
 
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=60), st.integers(1, 9))
-def test_batches_hold_every_row_once(lengths: list[int], size: int) -> None:
-    made = transformer.batches(lengths, size)
+def test_chunks_hold_every_row_once(lengths: list[int], size: int) -> None:
+    made = transformer.chunks(lengths, size)
     assert sorted(np.concatenate(made).tolist()) == list(range(len(lengths)))
     assert all(len(batch) <= size for batch in made)
 

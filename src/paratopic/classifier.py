@@ -36,6 +36,8 @@ FORMAT = 3
 CHAMPION = Path("models/champion")
 # Tokens that neighbouring windows of a long text share.
 OVERLAP = 32
+# Tokens that are computed together: more of them gain nothing on a CPU, and leave its caches.
+BATCH_TOKENS = 256
 
 
 class Classifier(Protocol):
@@ -354,9 +356,9 @@ class BaselineClassifier:
 class EncoderClassifier:
     """A fine-tuned encoder with its head, as one ONNX graph from token ids to probabilities.
 
-    Every window is computed alone, on one thread: the answer for a text depends neither on its
-    neighbours nor on the number of processors, nothing is padded, and it is faster than a batch.
-    Windows are spread over the processors.
+    The answer for a text depends neither on its neighbours nor on the number of processors:
+    nothing is padded, and the 8-bit graph, whose scales span what it is given, gets one window at
+    a time.
 
     Parameters
     ----------
@@ -376,11 +378,12 @@ class EncoderClassifier:
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
         self._tokenizer = windowing(tokenizer, settings["max_tokens"])
         self._session = open_graph(folder / settings["graph"])
+        self._alone = settings["graph"] == self.INT8
 
     def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
         windows, owner = read_windows(self._tokenizer, texts)
-        scores = run_graph(self._session, windows)
+        scores = run_graph(self._session, windows, self._alone)
         with np.errstate(divide="ignore"):  # a topic without an example has probability 0
             logits = np.log(scores)
         lengths = [len(window) for window in windows]
@@ -423,17 +426,46 @@ def open_graph(graph: Path | bytes) -> InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def run_graph(session: InferenceSession, windows: Sequence[Sequence[int]]) -> Scores:
-    """Probabilities of windows, (n, k), each computed alone; spread over the processors."""
+def run_graph(
+    session: InferenceSession, windows: Sequence[Sequence[int]], alone: bool = False
+) -> Scores:
+    """Probabilities of windows, (n, k), spread over the processors.
 
-    def run(window: Sequence[int]) -> npt.NDArray[np.float32]:
-        ids = np.array([window], dtype=np.int64)
-        scores: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0][0]
+    Parameters
+    ----------
+    session
+        From `open_graph`.
+    windows
+        Token ids. Those of one length are computed together, so that nothing is padded.
+    alone
+        Compute each by itself, for a graph whose answers depend on what is computed with them.
+    """
+    together = batches([len(window) for window in windows], 1 if alone else BATCH_TOKENS)
+
+    def run(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        ids = np.array([windows[row] for row in rows], dtype=np.int64)
+        scores: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
         return scores
 
-    if len(windows) == 1:
-        return run(windows[0])[None].astype(np.float64)
-    return np.array(list(_pool().map(run, windows)), dtype=np.float64)
+    parts = [run(together[0])] if len(together) == 1 else list(_pool().map(run, together))
+    scores = np.empty((len(windows), parts[0].shape[1]))
+    scores[np.concatenate(together)] = np.concatenate(parts)
+    return scores
+
+
+def batches(lengths: Sequence[int], tokens: int) -> list[npt.NDArray[np.int64]]:
+    """Rows of one length in batches of at most `tokens` tokens, or of one row.
+
+    >>> [rows.tolist() for rows in batches([5, 9, 5, 5], 10)]
+    [[0, 2], [3], [1]]
+    """
+    order = np.argsort(lengths, kind="stable")
+    ordered = np.asarray(lengths)[order]
+    made = []
+    for same in np.split(order, np.flatnonzero(np.diff(ordered)) + 1):
+        size = max(1, tokens // max(1, int(lengths[same[0]])))
+        made += [same[start : start + size] for start in range(0, len(same), size)]
+    return made
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The ONNX graphs of a transformer: the full one and one in 8 bits, of which one predicts.
 
-A graph takes the token ids of one window, (1, length), and gives its probabilities, (1, k). The
-8-bit graph predicts only where its answers are the full one's. Nothing here knows torch.
+A graph takes the token ids of windows of one length, (n, length), and gives their probabilities,
+(n, k). The 8-bit one predicts only where its answers are the full one's. Nothing here knows torch.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def choose(
 
 def _compare(graph: Path, windows: Sequence[Sequence[int]], truth: Scores) -> tuple[float, float]:
     """Largest difference of a probability, and the share of windows with the same topic."""
-    scores = run_graph(open_graph(graph), windows)
+    scores = run_graph(open_graph(graph), windows, alone=graph.name == EncoderClassifier.INT8)
     same = scores.argmax(axis=1) == truth.argmax(axis=1)
     return float(np.abs(scores - truth).max()), float(same.mean())
 

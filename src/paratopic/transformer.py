@@ -376,7 +376,7 @@ def balanced_batches(
         yield np.array(batch)
 
 
-def batches(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
+def chunks(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
     """Rows in batches of like length, so that little is padded: [5, 90, 6], 2 → [[0, 2], [1]]."""
     order = np.argsort(lengths, kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]
@@ -420,7 +420,7 @@ def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Te
     """Embeddings (n, d) in the order of the windows, encoded `size` of like length at a time."""
     device = network.head.weight.device
     order, parts = [], []
-    for chunk in batches([len(window) for window in windows], size):
+    for chunk in chunks([len(window) for window in windows], size):
         ids, mask = (torch.from_numpy(a).to(device) for a in padded([windows[n] for n in chunk]))
         with autocast(device):
             parts.append(network.embed(ids, mask).float())
@@ -430,7 +430,7 @@ def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Te
 
 
 class _Window(nn.Module):
-    """Token ids of one window, (1, length), → its calibrated probabilities, (1, k)."""
+    """Token ids of windows of one length, (n, length), → calibrated probabilities, (n, k)."""
 
     def __init__(self, network: Network, temperature: float) -> None:
         super().__init__()
@@ -439,7 +439,7 @@ class _Window(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         model = self.network.encoder.transformers_model
         assert model is not None
-        # No mask: nothing in a lone window is padding, and attention is faster without.
+        # No mask: windows of one length need no padding, and attention is faster without.
         features = {
             "token_embeddings": model(input_ids=input_ids).last_hidden_state,
             "attention_mask": torch.ones_like(input_ids),
@@ -459,11 +459,11 @@ def _export(network: Network, temperature: float, path: Path) -> None:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             window,
-            (torch.tensor([[1, 2, 3, 4]]),),
+            (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
             dynamo=True,
             input_names=["input_ids"],
             output_names=["probabilities"],
-            dynamic_shapes=({1: torch.export.Dim.DYNAMIC},),
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
             opset_version=OPSET,
             verbose=False,
         )

@@ -1,0 +1,155 @@
+"""How fast prediction is, beside what else opens the same weights.
+
+Trains the project's models on some rows of each class and lets every engine of `engines.py` answer
+the same other rows, each in a fresh process. Training's own network says what the transformers
+should answer.
+
+    python benchmarks/predict.py --data TABLE.parquet --rows 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from engines import ENGINES, REPEATS, SIZES
+from sklearn.metrics import f1_score
+from tables import RESULTS, Draw, draw, machine, read
+
+from paratopic import baseline, graphs, transformer
+from paratopic.classifier import Calibration
+from paratopic.files import write_json
+from paratopic.params import read_params
+from paratopic.topics import Topic, Topics
+from paratopic.training import Examples
+
+SCRIPT = str(Path(__file__).with_name("engines.py"))
+
+
+def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], dict[str, float]]:
+    """Write the models, the transformer once with each graph; returns the network's answers."""
+    labels = np.array([names.index(label) for label in rows.train["label"]], dtype=np.int64)
+    groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
+    examples = Examples(list(rows.train["text"]), labels, groups, groups)
+    topics, params = Topics("single", tuple(map(Topic, names))), read_params()
+    simple = baseline.fit(examples, topics, params.baseline, 0, lambda share: None)
+    simple.save(models / "baseline", Calibration())
+    model = transformer.fit(examples, topics, params.transformer, 0, lambda share: None)
+    # Both graphs are timed, also where the 8-bit one is not close enough to be used.
+    allowed = graphs.INT8_GAP, graphs.INT8_SAME
+    graphs.INT8_GAP, graphs.INT8_SAME = 1.0, 0.0
+    parity = model.save(models / "int8", Calibration())
+    parity["int8_used"] = float(
+        parity["int8_gap"] <= allowed[0] and parity["int8_same"] >= allowed[1]
+    )
+    graphs.INT8_GAP = -1.0
+    model.save(models / "full", Calibration())
+    layer = model._network.head
+    coef, intercept = (part.detach().numpy() for part in (layer.weight, layer.bias))
+    np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
+    answers = model.predict_proba(list(rows.test["text"])).argmax(axis=1)
+    return [int(n) for n in answers], parity
+
+
+def first_answer(engine: str, models: Path) -> tuple[float, float]:
+    """Median seconds from a process's start to its first answer, and its peak memory in MB."""
+    seconds, memory = [], []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        command = [sys.executable, SCRIPT, engine, str(models)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - begun)
+        memory.append(int(done.stdout.split()[-1]) / 1024)
+    return statistics.median(seconds), statistics.median(memory)
+
+
+def run(engine: str, models: Path, rows: Path, true: list[int], network: list[int]) -> Any:
+    """One line of the results: rates in texts a second, cold start, memory, quality."""
+    command = [sys.executable, SCRIPT, engine, str(models), str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{engine}: {done.stderr}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    answers = told.pop("answers")
+    cold, memory = first_answer(engine, models)
+    same = np.mean(np.array(answers) == np.array(network))
+    return told | {
+        "cold_start_s": round(cold, 3),
+        "peak_mb": round(memory),
+        "macro_f1": round(float(f1_score(true, answers, average="macro")), 4),
+        "same_as_network": round(float(same), 4),
+    }
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """A table, an engine a line."""
+    rates = [*map(str, SIZES), "bulk"]
+    heads = [f"{size} at once" for size in SIZES] + ["bulk", "cold start", "memory", "macro-F1"]
+    out = ["| | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for line in lines.to_dict("records"):
+        cells = [f"{line[rate]:,.0f}/s" for rate in rates]
+        cells += [f"{line['cold_start_s']:.2f} s", f"{line['peak_mb']:.0f} MB"]
+        cells.append(f"{line['macro_f1']:.3f}")
+        out.append(f"| {line['engine']} | " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def picture(lines: pd.DataFrame, title: str, path: Path) -> None:
+    """Bulk rates and cold starts, an engine a bar."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
+    for axis, column, label in (
+        (axes[0], "bulk", "texts a second, bulk"),
+        (axes[1], "cold_start_s", "seconds to the first answer of a process"),
+    ):
+        axis.barh(lines["engine"], lines[column], color="C0")
+        axis.set(xscale="log", xlabel=label)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0].invert_yaxis()
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Print a markdown table; write JSON and a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", required=True, help="parquet with text, label, optional group")
+    parser.add_argument("--shots", type=int, default=64, help="rows of each class to train on")
+    parser.add_argument("--rows", type=int, default=2000, help="to answer, at most")
+    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))
+    arguments = parser.parse_args()
+
+    table = read(arguments.data)
+    drawn = draw(table, arguments.shots, 0, -(-arguments.rows // len(table.labels)))
+    true = [table.labels.index(label) for label in drawn.test["label"]]
+    with tempfile.TemporaryDirectory() as folder:
+        models, rows = Path(folder), Path(folder) / "rows.json"
+        network, parity = train(drawn, table.labels, models)
+        rows.write_text(json.dumps(list(drawn.test["text"])), encoding="utf-8")
+        lines = []
+        for engine in arguments.engines:
+            lines.append({"engine": engine} | run(engine, models, rows, true, network))
+            print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
+    told: dict[str, Any] = {"data": table.name, "rows": len(true), "parity": parity}
+    told["network_macro_f1"] = round(float(f1_score(true, network, average="macro")), 4)
+    print({name: value for name, value in told.items()})
+    frame = pd.DataFrame(lines)
+    print(markdown(frame))
+    versions = machine("onnxruntime", "sentence-transformers", "torch", "transformers")
+    write_json(RESULTS / f"predict_{table.name}.json", told | {"engines": lines} | versions)
+    title = f"{len(true)} texts of {table.name}"
+    picture(frame, title, RESULTS / f"predict_{table.name}.png")
+
+
+if __name__ == "__main__":
+    main()
