@@ -37,8 +37,8 @@ def folder(tmp_path: Path) -> Path:
     graph = helper.make_graph(
         nodes,
         "one product",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "length"])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "length"])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     opset = [helper.make_opsetid("", 20)]

@@ -251,7 +251,8 @@ def _parquet(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
     except ImportError:
         raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
     try:
-        file = pq.ParquetFile(path)
+        # Without buffers that are filled ahead: they are kept until the file is closed.
+        file = pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} cannot be read as parquet: {error}") from None
     schema = file.schema_arrow
