@@ -296,6 +296,12 @@ def test_where_the_model_is_looked_for(
         predict("a text")
 
 
+def test_without_mlflow_its_models_are_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paratopic.tracking", None)
+    with pytest.raises(UserError, match=r"runs:/1/model: .* is not installed; pip install"):
+        load("runs:/1/model")
+
+
 def test_predicting_elsewhere_loads_nothing_of_training(
     trained: tuple[Fitted, Path], tmp_path: Path
 ) -> None:

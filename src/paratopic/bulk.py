@@ -166,14 +166,12 @@ def _begin(out: Path, plan: dict[str, Any], resume: bool) -> Done:
     """Make the folder, or find out how far the work in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
-    there = out.is_dir() and any(out.iterdir())
-    if not resume:
-        if there:
-            raise UserError(
-                f"{out} is not empty: name another folder, or go on with what was begun (--resume)"
-            )
-        write_json(out / PLAN, plan)
-        return Done()
+    # A plan alone is of work that had not begun.
+    there = out.is_dir() and any(path.name != PLAN for path in out.iterdir())
+    if there and not resume:
+        raise UserError(
+            f"{out} is not empty: name another folder, or go on with what was begun (--resume)"
+        )
     if not there:
         write_json(out / PLAN, plan)
         return Done()

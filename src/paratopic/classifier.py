@@ -236,7 +236,12 @@ def _folder(folder: str | os.PathLike[str] | None) -> Path:
     found = [root / CHAMPION for root in (here, *here.parents) if (root / CHAMPION).exists()]
     if str(chosen).startswith(("models:/", "runs:/")):
         # By name: prediction from a folder needs nothing of MLflow.
-        tracking = importlib.import_module("paratopic.tracking")
+        try:
+            tracking = importlib.import_module("paratopic.tracking")
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"{chosen}: {error.name} is not installed; pip install 'paratopic[train]'"
+            ) from None
         path: Path = tracking.fetch(str(chosen), found[0].parents[1] if found else here)
     elif chosen:
         path = Path(chosen)
