@@ -106,14 +106,16 @@ def markdown(lines: pd.DataFrame) -> str:
 
 def picture(lines: pd.DataFrame, title: str, path: Path) -> None:
     """Bulk rates and cold starts, an engine a bar."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
-    for axis, column, label in (
-        (axes[0], "bulk", "texts a second, bulk"),
-        (axes[1], "cold_start_s", "seconds to the first answer of a process"),
+    figure, axes = plt.subplots(1, 2, figsize=(10, 2.8), sharey=True)
+    for axis, column, label, form in (
+        (axes[0], "bulk", "texts a second, bulk (log scale)", "{:,.0f}"),
+        (axes[1], "cold_start_s", "seconds to the first answer of a process", "{:.2f}"),
     ):
-        axis.barh(lines["engine"], lines[column], color="C0")
-        axis.set(xscale="log", xlabel=label)
-        axis.grid(axis="x", alpha=0.3)
+        bars = axis.barh(lines["engine"], lines[column], color="C0")
+        axis.bar_label(bars, fmt=form, padding=3)
+        axis.margins(x=0.15)
+        axis.set(xlabel=label)
+    axes[0].set(xscale="log", xlim=(10, 4 * lines["bulk"].max()))
     axes[0].invert_yaxis()
     figure.suptitle(title)
     figure.tight_layout()

@@ -234,6 +234,20 @@ def test_a_million_characters_are_read_to_the_end(trained: tuple[Fitted, Path]) 
     assert np.abs(plain - ending).max() > 1e-6
 
 
+@pytest.mark.parametrize("place", [0, 1234, 2500, 4999])
+def test_words_count_wherever_they_stand_in_a_long_text(
+    trained: tuple[Fitted, Path], place: int
+) -> None:
+    model = load(trained[1])
+    words = ["talks"] * 5000
+    plain = model.predict(" ".join(words))
+    words[place:place] = ["missile", "navy", "troops"]
+    told = model.predict(" ".join(words))
+    assert plain.windows == (500 if model.kind == "transformer" else 1)
+    gaps = [abs(told.scores[topic] - plain.scores[topic]) for topic in model.classes_]
+    assert max(gaps) > 1e-6
+
+
 def test_a_folder_that_lacks_a_piece_or_is_damaged(
     trained: tuple[Fitted, Path], tmp_path: Path
 ) -> None:
