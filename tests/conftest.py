@@ -113,6 +113,21 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def baseline_folder(
+    rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A trained and saved baseline."""
+    from paratopic import baseline
+    from paratopic.classifier import Calibration
+    from tests.test_classifier import PARAMS, examples
+
+    folder = tmp_path_factory.mktemp("models") / "baseline"
+    model = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
+    model.save(folder, Calibration())
+    return folder
+
+
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     """A clone of the project after its first `dvc repro`."""
     folder = tmp_path_factory.mktemp("project")

@@ -19,20 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paratopic import baseline, bulk, cli
-from paratopic.classifier import Calibration, Model, load
+from paratopic import bulk, cli
+from paratopic.classifier import Model, load
 from paratopic.errors import UserError
-from paratopic.topics import Topics
-from tests.test_classifier import PARAMS, examples
 from tests.test_cli import run
 
 
 @pytest.fixture(scope="module")
-def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    folder = tmp_path_factory.mktemp("models") / "baseline"
-    data = examples(rows, topics)
-    baseline.fit(data, topics, PARAMS.baseline, 1, lambda _: None).save(folder, Calibration())
-    return load(folder)
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
 
 
 @pytest.fixture(autouse=True)

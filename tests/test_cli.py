@@ -8,24 +8,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from paratopic import baseline, cli
-from paratopic.classifier import Calibration
-from paratopic.topics import Topics
-from paratopic.training import Examples
-from tests.test_classifier import PARAMS, examples
+from paratopic import cli
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
 
 
-@pytest.fixture(scope="module")
-def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "baseline"
-    data: Examples = examples(rows, topics)
-    baseline.fit(data, topics, PARAMS.baseline, 1, lambda _: None).save(folder, Calibration())
-    return folder
+@pytest.fixture
+def model(baseline_folder: Path) -> Path:
+    return baseline_folder
 
 
 @pytest.fixture

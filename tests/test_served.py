@@ -11,20 +11,15 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from paratopic import baseline, load, served
-from paratopic.classifier import Calibration, Model
-from paratopic.topics import Topics
-from tests.test_classifier import PARAMS, examples
+from paratopic import load, served
+from paratopic.classifier import Model
 
 TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
 
 @pytest.fixture(scope="module")
-def model(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    folder = tmp_path_factory.mktemp("models") / "baseline"
-    fitted = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
-    fitted.save(folder, Calibration(threshold=0.4))
-    return load(folder)
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from paratopic import baseline, load, tracking
-from paratopic.classifier import Calibration
+from paratopic import load, tracking
 from paratopic.errors import UserError
 from paratopic.stages.track import estimate_metrics, state_of
-from paratopic.topics import Topics
 from paratopic.tracking import Record, flat, write
-from tests.test_classifier import PARAMS, examples
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +30,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope="module")
-def folder(rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "baseline"
-    model = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
-    model.save(folder, Calibration(threshold=0.5))
-    return folder
-
-
 @pytest.fixture
-def records(folder: Path) -> tuple[Record, Record]:
+def records(baseline_folder: Path) -> tuple[Record, Record]:
     rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
     parent = Record("comparison", "x comparison", {"seed": "1"}, {"baseline": 0.5}, {})
     child = Record(
@@ -52,7 +41,7 @@ def records(folder: Path) -> tuple[Record, Record]:
         metrics={"macro_f1": 0.5, "f1.Sci/Tech": 0.25},
         tags={"git_commit": "abc"},
         steps={"loss": [3.0, 2.0, 1.0]},
-        model=folder,
+        model=baseline_folder,
         table=rows,
         dataset=(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
     )
@@ -168,7 +157,7 @@ def test_state_counts_the_chosen_models_and_not_the_tracking_itself() -> None:
 
 
 def test_a_champion_is_a_registered_version_with_its_figures(
-    uri: str, records: tuple[Record, Record], folder: Path, tmp_path: Path
+    uri: str, records: tuple[Record, Record], tmp_path: Path
 ) -> None:
     parent, child = records
     better = replace(child, part="transformer", metrics={"macro_f1": 0.75, "other": 1.0})
@@ -194,7 +183,7 @@ def test_a_champion_is_a_registered_version_with_its_figures(
 def test_a_model_is_loaded_from_mlflow(
     uri: str,
     records: tuple[Record, Record],
-    folder: Path,
+    baseline_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -202,7 +191,7 @@ def test_a_model_is_loaded_from_mlflow(
     write(uri, "l", "s1", parent, [child], tmp_path / "runs", "baseline")
     version = MlflowClient(uri).get_model_version_by_alias("l", "champion")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    answer = load(folder).predict("A tariff on goods.")
+    answer = load(baseline_folder).predict("A tariff on goods.")
     for place in ("models:/l@champion", "models:/l/1", f"runs:/{version.run_id}/model"):
         assert load(place).predict("A tariff on goods.") == answer
         served = mlflow.pyfunc.load_model(place)
