@@ -28,7 +28,7 @@ from paratopic.files import write_json
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds
 from paratopic.topics import Topics
-from paratopic.training import numbers, train
+from paratopic.training import cross_validate, fit_all, numbers
 
 Integers = npt.NDArray[np.int64]
 
@@ -106,7 +106,8 @@ def run(
     split = params.split
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     fit = learner(Topics("single", names))
-    model, scores, _ = train(labelled, names, folds, fit, seed, lambda done: None)
+    scores, _ = cross_validate(labelled, names, folds, fit, seed, lambda done: None)
+    model = fit_all(labelled, names, folds, fit, seed, lambda done: None)
     number = pd.Series(numbers(labelled, names), index=labelled["id"])
     true = number.reindex(scores["id"]).to_numpy()
     _, found = calibrate(true, scores, names, params.calibrate.precision)

@@ -24,7 +24,7 @@ from paratopic.params import Params
 from paratopic.splits import make_folds, near_duplicates
 from paratopic.statistics import Outcomes, outcomes
 from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, Fit, Fitted, train
+from paratopic.training import Advance, Examples, Fit, Fitted, cross_validate, fit_all
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
 # How a model for some topics is fitted.
@@ -91,7 +91,8 @@ def cross_validated(
     rows = drawn.labelled
     folds = make_folds(rows, split.n_folds, split.n_repeats, split.holdout, seed).table
     fit = learner(drawn.topics)
-    model, scores, _ = train(rows, names, folds, fit, seed, lambda done: None)
+    scores, _ = cross_validate(rows, names, folds, fit, seed, lambda done: None)
+    model = fit_all(rows, names, folds, fit, seed, lambda done: None)
     return model, outcomes(rows, folds, scores, names)[1]
 
 

@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "paratopic"
 ITEM = "${item.model}"
+# They import the model's room, and read its section, by the name that they are given.
+BY_NAME = ("score", "train")
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
@@ -60,12 +62,12 @@ def attributes(path: Path) -> set[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_deps_are_the_modules_that_the_stage_imports(name: str) -> None:
     modules = closure(stage_file(name))
-    if name == "train":  # imports the model's room by the name that it is given
+    if name in BY_NAME:
         rooms = {SOURCE / "baseline.py", SOURCE / "transformer.py"}
         modules |= set().union(*map(closure, rooms)) - rooms
     code = {str(module.relative_to(ROOT)) for module in modules}
     declared = {dep for dep in STAGES[name]["deps"] if dep.startswith("src/")}
-    if name == "train":
+    if name in BY_NAME:
         assert f"src/paratopic/{ITEM}.py" in declared
         declared.remove(f"src/paratopic/{ITEM}.py")
     assert declared == code
@@ -76,7 +78,7 @@ def test_params_are_the_sections_that_the_stage_reads(name: str) -> None:
     sections = {field.name for field in fields(Params)}
     read = attributes(stage_file(name)) & sections
     declared = set(STAGES[name]["params"])
-    if name == "train":  # reads the model's section by the name that it is given
+    if name in BY_NAME:
         read |= {ITEM}
     if name == "track":  # all of them, which its deps stand for; these it reads itself
         declared |= {"models"}
@@ -99,8 +101,8 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
 
 
 def test_no_key_is_read_by_nobody() -> None:
-    """Every key of every section occurs as an attribute somewhere outside params.py."""
-    used = set()
+    """Every key of every section is an attribute somewhere outside params.py, or in dvc.yaml."""
+    used = set(re.findall(r"\$\{(\w+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
     for path in SOURCE.rglob("*.py"):
         if path.name != "params.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -42,6 +42,10 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert silent["target"] == 0.9 and 0 <= silent["coverage"] <= 1
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
         assert manifest["calibration"]["threshold"] == pytest.approx(silent["threshold"])
+        card = (project / "models" / name / "README.md").read_text(encoding="utf-8")
+        assert f"| macro-F1 | {metrics['macro_f1']['value']:.3f} |" in card
+        parity = json.loads((folder / "parity.json").read_text())
+        assert (parity["full_gap"] <= 1e-4) if name == "transformer" else parity == {}
         table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
         assert len(table) == 25 and (table["true"] == "").sum() == 4
         for picture in PICTURES:
@@ -76,7 +80,7 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
 
 def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path) -> None:
     lock = (project / "dvc.lock").read_bytes()
-    assert sh(project, "dvc", "repro", "--force").count("Running stage") == 8
+    assert sh(project, "dvc", "repro", "--force").count("Running stage") == 10
     assert (project / "dvc.lock").read_bytes() == lock
 
 
@@ -149,6 +153,8 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
     assert "comparison unlabelled" in runs(project)
     answers = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
     assert all(json.loads(line)["topic"] is not None for line in answers)
+    card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
+    assert "Nothing was measured" in card and "No labelled paragraph" in card
     assert "nothing can be measured" in " ".join(sh(project, "paratopic", "report").split())
     sh(project, "git", "checkout", "-q", ".")
     sh(project, "dvc", "checkout", "--force")

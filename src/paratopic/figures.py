@@ -138,15 +138,14 @@ def nothing(title: str, path: Path) -> None:
 
 
 def training(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw what fits noted, from columns repeat, fold, x and y: folds thin, the final fit thick."""
+    """Draw what each fit noted, from columns repeat, fold, x and y, and the mean of the fits."""
     x, y = history.columns[2:4]
     figure = _figure(6, 4)
     axes = figure.subplots()
-    final = history["fold"].isna()
-    for _, part in history[~final].groupby(["repeat", "fold"]):
+    for _, part in history.groupby(["repeat", "fold"]):
         axes.plot(part[x], part[y], color=GREY, linewidth=0.8, alpha=0.5)
-    axes.plot(history[x][final], history[y][final], color=BLUE, linewidth=2, label="all labels")
-    axes.plot([], [], color=GREY, linewidth=0.8, label="folds")
+    axes.plot([], [], color=GREY, linewidth=0.8, label="a fold")
+    axes.plot(history.groupby(x)[y].mean(), color=BLUE, linewidth=2, label="mean")
     axes.set(xlabel=x, ylabel=y.replace("_", " "), title=title)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

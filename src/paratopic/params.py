@@ -114,6 +114,7 @@ class Params:
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     models: Models
+    launcher: Annotated[str, Field(min_length=1)]
     topics: Topics
     prepare: Prepare
     split: Split

@@ -6,8 +6,11 @@ in is `splits`'.
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +26,7 @@ from paratopic.metrics import Array
 from paratopic.splits import splits
 from paratopic.topics import Topics
 
-# Told the share of one fit that is done, 0 to 1.
+# Told how much is done: of one fit its share, 0 to 1; of several also the fits before it.
 Advance = Callable[[float], None]
 
 # Labelled articles that the topics' descriptions are worth.
@@ -177,20 +180,37 @@ def numbers(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.array([number.get(topic, -1) for topic in rows["topic"]], dtype=np.int64)
 
 
+def fitter(name: str, topics: Topics, section: object) -> Fit:
+    """How the model called `name` is fitted, with its section of the params."""
+    # By name: a model's stage imports that model's room alone.
+    room = importlib.import_module(f"paratopic.{name}")
+
+    def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+        fitted: Fitted = room.fit(examples, topics, section, seed, advance)
+        return fitted
+
+    return fit
+
+
+def leads() -> bool:
+    """Whether this process writes what was computed: the first of those that torchrun starts."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def n_fits(folds: pd.DataFrame) -> int:
-    """Number of fits that `train` needs: one a fold and repeat, and the final one."""
-    return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates()) + 1
+    """Number of fits that `cross_validate` needs: one a fold and repeat."""
+    return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates())
 
 
-def train(
+def cross_validate(
     rows: pd.DataFrame,
     names: Sequence[str],
     folds: pd.DataFrame,
     fit: Fit,
     seed: int,
-    advance: Callable[[float], None],
-) -> tuple[Fitted, pd.DataFrame, pd.DataFrame]:
-    """Score every held-out paragraph, then fit on all labels.
+    advance: Advance,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every held-out paragraph with a model that saw nothing of its fold.
 
     Parameters
     ----------
@@ -209,46 +229,54 @@ def train(
 
     Returns
     -------
-    model
-        Fitted on all labels.
     scores
         Columns id, repeat, fold and one score a topic; no rows where nothing is held out.
     history
-        What each fit noted: columns repeat and fold (empty for the final fit) and its own.
+        What each fit noted: columns repeat and fold, and its own.
     """
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"]).to_numpy()
-    article = pd.factorize(rows["article"])[0].astype(np.int64)
-    labels = numbers(rows, names)
-    texts = rows["text"].to_numpy(dtype=object)
-
-    def fitted(among: npt.NDArray[np.int64], done: int) -> Fitted:
-        use = among[labels[among] >= 0]
-        examples = Examples(list(texts[use]), labels[use], group[use], article[use])
-        # A seed of its own for each fit, whichever fits came before.
-        own = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
-        return fit(examples, own, lambda share: advance(done + share))
-
     scores, history = [], []
-    walk = list(splits(folds, list(rows["id"])))
-    for done, (repeat, fold, train_rows, test_rows) in enumerate(walk):
-        model = fitted(train_rows, done)
-        part = pd.DataFrame(model.predict_proba(list(texts[test_rows])), columns=list(names))
-        part.insert(0, "id", rows["id"].to_numpy()[test_rows])
-        part.insert(1, "repeat", repeat)
-        part.insert(2, "fold", fold)
-        scores.append(part)
-        history.append(_noted(model, repeat, fold))
-    final = fitted(np.arange(len(rows)), len(walk))
-    history.append(_noted(final, None, None))
+    for done, (repeat, fold, train, test) in enumerate(splits(folds, list(rows["id"]))):
+        model = _fitted(
+            rows.iloc[train], names, folds, fit, (seed, done), partial(_after, done, advance)
+        )
+        held_out = rows.iloc[test]
+        where = {"repeat": repeat, "fold": fold}
+        told = pd.DataFrame(model.predict_proba(list(held_out["text"])), columns=list(names))
+        scores.append(pd.DataFrame({"id": held_out["id"].to_numpy()} | where).join(told))
+        history.append(pd.DataFrame(where, index=model.history.index).join(model.history))
     if not scores:
-        scores.append(pd.DataFrame(columns=["id", "repeat", "fold", *names]))
-    return final, pd.concat(scores, ignore_index=True), pd.concat(history, ignore_index=True)
+        nothing = pd.DataFrame(columns=["id", "repeat", "fold", *names])
+        return nothing, nothing[["repeat", "fold"]]
+    return pd.concat(scores, ignore_index=True), pd.concat(history, ignore_index=True)
 
 
-def _noted(model: Fitted, repeat: int | None, fold: int | None) -> pd.DataFrame:
-    n = len(model.history)
-    where = {
-        "repeat": pd.array([repeat] * n, dtype="Int64"),
-        "fold": pd.array([fold] * n, dtype="Int64"),
-    }
-    return pd.concat([pd.DataFrame(where), model.history], axis=1)
+def fit_all(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    folds: pd.DataFrame,
+    fit: Fit,
+    seed: int,
+    advance: Advance,
+) -> Fitted:
+    """Fit the model that ships, on every label; parameters as in `cross_validate`."""
+    return _fitted(rows, names, folds, fit, (seed, n_fits(folds)), advance)
+
+
+def _after(done: int, advance: Advance, share: float) -> None:
+    advance(done + share)
+
+
+def _fitted(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    folds: pd.DataFrame,
+    fit: Fit,
+    seed: tuple[int, int],
+    advance: Advance,
+) -> Fitted:
+    rows = rows[rows["topic"].isin(names)]
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
+    article = pd.factorize(rows["article"])[0].astype(np.int64)
+    examples = Examples(list(rows["text"]), numbers(rows, names), group.to_numpy(), article)
+    # A seed of its own for each fit, whichever fits came before.
+    return fit(examples, int(np.random.SeedSequence(seed).generate_state(1)[0]), advance)

@@ -9,11 +9,13 @@ regression on the tuned embeddings. It trains and saves; prediction from the sav
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
 import hashlib
 import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +28,7 @@ import torch
 import transformers
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from paratopic import graphs
 from paratopic.classifier import (
@@ -202,8 +204,9 @@ class FittedTransformer:
             The full graph does not give the network's probabilities.
         """
         windows = self._parity_windows()
-        with torch.inference_mode():
-            logits = self._network.head(_encode(self._network, windows, PREDICT_BATCH))
+        with torch.inference_mode():  # by one process: the others write nothing
+            embeddings = _encode(self._network, windows, PREDICT_BATCH, together=False)
+            logits = self._network.head(embeddings)
         truth = softmax(logits.double().cpu().numpy() / calibration.temperature)
         tokenizer = EncoderClassifier.TOKENIZER
         with aside(folder) as draft:
@@ -251,6 +254,7 @@ def fit(
     UserError
         The encoder or the device is not to be had.
     """
+    peers()  # each takes a device of its own
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = pick_device(params.device)
@@ -333,7 +337,9 @@ def _tune(
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
         loss = pair_loss(_encode(network, drawn, CHUNK), labels[batch])
         optimiser.zero_grad()
-        loss.backward()
+        if loss.requires_grad:  # not where other processes encoded the whole batch
+            loss.backward()
+        _add_gradients(tuned)
         nn.utils.clip_grad_norm_(tuned, 1.0)
         optimiser.step()
         schedule.step()
@@ -416,17 +422,53 @@ def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
     return (alike + apart) / 2
 
 
-def _encode(network: Network, windows: Sequence[Sequence[int]], size: int) -> Tensor:
-    """Embeddings (n, d) in the order of the windows, encoded `size` of like length at a time."""
+def _encode(
+    network: Network, windows: Sequence[Sequence[int]], size: int, together: bool = True
+) -> Tensor:
+    """Embeddings (n, d) in the order of the windows, encoded `size` of like length at a time.
+
+    Processes that train `together` each encode a share of the windows, and all get all embeddings;
+    gradients reach the encoder through a process' own share (`_add_gradients`).
+    """
     device = network.head.weight.device
+    rank, world = peers() if together else (0, 1)
+    embeddings = torch.zeros(len(windows), network.head.in_features, device=device)
     order, parts = [], []
-    for chunk in chunks([len(window) for window in windows], size):
+    for chunk in chunks([len(window) for window in windows], size)[rank::world]:
         ids, mask = (torch.from_numpy(a).to(device) for a in padded([windows[n] for n in chunk]))
         with autocast(device):
             parts.append(network.embed(ids, mask).float())
         order.append(chunk)
-    back = np.argsort(np.concatenate(order), kind="stable")
-    return torch.cat(parts)[torch.from_numpy(back).to(device)]
+    if parts:
+        rows = torch.from_numpy(np.concatenate(order)).to(device)
+        embeddings = embeddings.index_copy(0, rows, torch.cat(parts))
+    if world > 1:
+        every = embeddings.detach().clone()
+        distributed.all_reduce(every)
+        embeddings = embeddings + (every - embeddings.detach())
+    return embeddings
+
+
+def peers() -> tuple[int, int]:
+    """This process' number, and how many train together: as many as torchrun has started."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 1
+    if not distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group()
+        atexit.register(distributed.destroy_process_group)
+    return distributed.get_rank(), world
+
+
+def _add_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Add up what each process found for its share of a batch, so that all take the same step."""
+    if peers()[1] > 1:
+        for parameter in parameters:
+            if parameter.grad is None:  # this process had no share
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)
 
 
 class _Window(nn.Module):

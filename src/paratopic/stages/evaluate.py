@@ -161,11 +161,10 @@ def main() -> None:
     rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
     report = measure(rows, found, names, params.evaluate, params.seed)
     given = answers(labelled, scores, names)
-    saved = files.read_json(SCORES / name / "calibration.json", "stage train")
+    saved = files.read_json(SCORES / name / "calibration.json", "stage score")
     target = params.calibrate.precision
     report["abstention"] = abstention(given, saved["threshold"], target)
-    if saved["parity"]:  # how like the network its graphs answer
-        report["parity"] = saved["parity"]
+    report["confidence"] = params.evaluate.confidence
     report |= {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
 
     folder = REPORTS / name
@@ -200,7 +199,7 @@ def main() -> None:
     named = report["abstention"]["coverage"]
     figures.risk_coverage(curve, 1 - target, named, title, folder / "risk_coverage.png")
     figures.intervals(by_topic, interval, title, folder / "f1.png")
-    figures.training(history, f"{name}, each fit", folder / "training.png")
+    figures.training(history, f"{name}, fits of the folds", folder / "training.png")
 
     shown = report["macro_f1"]
     print(

@@ -82,12 +82,12 @@ def records(
     for name in params.models:
         folder = REPORTS / name
         report = files.read_json(folder / "metrics.json", "stage evaluate")
-        history = pd.read_csv(folder / "training.csv")
-        x, y = history.columns[2:4]
+        parity = files.read_json(folder / "parity.json", "stage train")
+        final = pd.read_csv(folder / "final.csv")
+        held_out = pd.read_csv(folder / "training.csv")
+        x, y = final.columns
         steps = {}
         if x == "step":
-            final = history[history["fold"].isna()]
-            held_out = history[history["fold"].notna()]
             steps = {y: list(final[y]), f"{y}.folds": list(held_out.groupby(x)[y].mean())}
         children.append(
             tracking.Record(
@@ -98,7 +98,7 @@ def records(
                     for key, value in flat.items()
                     if key.partition(".")[0] not in {"baseline", "transformer"} - {name}
                 },
-                metrics=estimate_metrics(report),
+                metrics=estimate_metrics(report | {"parity": parity}),
                 steps=steps,
                 tags=tags
                 | {
