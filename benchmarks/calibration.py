@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
 from paratopic import baseline, metrics, transformer
-from paratopic.calibration import calibrate, temper
+from paratopic.calibration import calibrate, calibrated
 from paratopic.classifier import Scores
 from paratopic.files import write_json
 from paratopic.params import Params, read_params
@@ -46,14 +46,16 @@ class Result:
     def line(self) -> dict[str, float]:
         """Figures on the held-out rows."""
         topical = self.true >= 0
+        raw, told = (metrics.conditional(s[topical]) for s in (self.raw, self.calibrated))
         top = self.calibrated.max(axis=1)
         right = self.calibrated.argmax(axis=1) == self.true
         named = top >= self.threshold
         return {
-            "ece": ece(self.true[topical], self.raw[topical]),
-            "ece_calibrated": ece(self.true[topical], self.calibrated[topical]),
-            "log_loss": log_loss(self.true[topical], self.raw[topical]),
-            "log_loss_calibrated": log_loss(self.true[topical], self.calibrated[topical]),
+            "ece": ece(self.true[topical], raw),
+            "ece_calibrated": ece(self.true[topical], told),
+            "log_loss": log_loss(self.true[topical], raw),
+            "log_loss_calibrated": log_loss(self.true[topical], told),
+            "ece_confidence": ece(self.true, self.calibrated),
             "precision_of_all": float(right.mean()),
             "coverage": float(named.mean()),
             "precision": float(right[named].mean()) if named.any() else float("nan"),
@@ -113,8 +115,8 @@ def run(
     _, found = calibrate(true, scores, names, params.calibrate.precision)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
-    calibrated = temper(raw, found.temperature)
-    return Result(numbers(held_out, names), raw, calibrated, found.threshold, seconds)
+    told = calibrated(raw, found)
+    return Result(numbers(held_out, names), raw, told, found.threshold, seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:

@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from paratopic.calibration import NOT_COUNTED, calibrate, fit_temperature, fit_threshold, temper
+from paratopic.calibration import (
+    BELIEF,
+    NOT_COUNTED,
+    calibrate,
+    calibrated,
+    fit,
+    fit_temperature,
+    fit_threshold,
+    temper,
+)
 from paratopic.classifier import Calibration
 
 NAMES = ("a", "b", "c")
@@ -40,6 +49,35 @@ def test_tempering_keeps_zeros_ranks_and_sums() -> None:
     hot = temper(scores, 4.0)
     assert hot[0, 2] == 0 and (hot.argsort() == scores.argsort()).all()
     np.testing.assert_allclose(hot.sum(axis=1), 1)
+
+
+def test_topics_and_having_one_are_tempered_apart() -> None:
+    scores = np.array([[0.72, 0.08], [0.5, 0.5]])
+    told = calibrated(scores, Calibration(2.0, 0.5))
+    # Odds of 9 become 3, and odds of having a topic of 4 become 16; a certainty stays one.
+    np.testing.assert_allclose(told, [[16 / 17 * 0.75, 16 / 17 * 0.25], [0.5, 0.5]])
+    np.testing.assert_allclose(calibrated(scores, Calibration()), scores)
+
+
+def test_both_temperatures_are_found() -> None:
+    rng = np.random.default_rng(2)
+    has = 1 / (1 + np.exp(-rng.normal(size=6000)))
+    true, honest = drawn(6000, 1.0)
+    true = np.where(rng.uniform(size=6000) < has, true, -1)
+    scores = calibrated(honest * has[:, None], Calibration(1 / 3, 1 / 2))
+    found = fit(true, scores, 0.5)
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    assert found.topical_temperature == pytest.approx(2, rel=0.1)
+
+
+def test_of_many_answers_those_that_are_right_are_counted() -> None:
+    """Confidences that pile up near 1, of which the higher half is right nearly always."""
+    confidence = np.concatenate([np.linspace(0.999, 0.99, 500), np.linspace(0.9, 0.5, 500)])
+    turn = np.arange(1000)
+    right = np.select([turn < 250, turn < 500], [turn % 20 > 0, turn % 5 > 1], turn % 10 == 0)
+    threshold = fit_threshold(confidence, right, 0.8)
+    named = confidence >= threshold
+    assert right[named].mean() == pytest.approx(0.8, abs=BELIEF / named.sum() / 2)
 
 
 def test_the_threshold_reaches_the_precision_on_new_rows() -> None:

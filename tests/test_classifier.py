@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic import baseline, classifier, graphs, transformer
-from paratopic.calibration import temper
+from paratopic.calibration import calibrated
 from paratopic.classifier import (
     Calibration,
     EncoderClassifier,
@@ -30,7 +30,7 @@ from paratopic.classifier import (
 from paratopic.errors import UserError
 from paratopic.params import read_params
 from paratopic.topics import Topic, Topics
-from paratopic.training import Examples, Fitted
+from paratopic.training import Examples, Fitted, numbers
 from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
@@ -51,9 +51,8 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
 
 
 def examples(rows: pd.DataFrame, topics: Topics) -> Examples:
-    kept = rows[rows["topic"].isin(topics.names)]
-    labels = np.array([topics.index(topic) for topic in kept["topic"]])
-    return Examples(list(kept["text"]), labels, np.arange(len(kept)), np.arange(len(kept)))
+    places = np.arange(len(rows))
+    return Examples(list(rows["text"]), numbers(rows, topics.names), places, places)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -171,6 +170,34 @@ def test_topics_without_examples_get_no_probability(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_no_topic_teach_what_has_none(
+    kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    bare = Topics("single", topics.names)
+    weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
+    data = examples(rows[rows["topic"] != ""], bare)
+    more = Examples(
+        [*data.texts, *weather],
+        np.append(data.labels, np.full(30, -1)),
+        *[np.arange(len(data.texts) + 30)] * 2,
+    )
+    texts = ["A tariff on goods and customs duty.", "Sun, wind and rain all week."]
+    without, model = (fit(kind, some, bare, tiny_encoder) for some in (data, more))
+    np.testing.assert_allclose(without.predict_proba(texts).sum(axis=1), 1)
+    some = model.predict_proba(texts).sum(axis=1)
+    assert some[0] > 0.5 > some[1]
+    # Which topic it is, if it is one, is learnt from texts that have one.
+    own = Calibration(temperature=2.0, topical_temperature=3.0)
+    model.save(tmp_path / kind, own)
+    loaded = load(tmp_path / kind)
+    long = [*texts, " ".join(texts * 20)]
+    np.testing.assert_allclose(
+        loaded.predict_proba(long), calibrated(model.predict_proba(long), own), atol=5e-3
+    )
+    assert loaded.predict(texts[1]).confidence < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_descriptions_alone_make_a_model(
     kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
@@ -191,7 +218,7 @@ def test_calibration_travels_with_the_model(
     model.save(tmp_path / "model", Calibration(temperature=2.0, threshold=0.999))
     loaded = load(tmp_path / "model")
     np.testing.assert_allclose(
-        loaded.predict_proba(texts), np.sqrt(raw) / np.sqrt(raw).sum(axis=1, keepdims=True)
+        loaded.predict_proba(texts), calibrated(raw, Calibration(temperature=2.0))
     )
     assert [answer.topic for answer in loaded.predict(texts)] == [None, None]
     surest = loaded.predict_proba(texts).max(axis=1)
@@ -340,12 +367,17 @@ def test_predicting_elsewhere_loads_nothing_of_training(
 
 
 def test_windows_are_combined_by_their_length() -> None:
-    logits = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    topics = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    # The odds of having a topic: 4 to 1 and 1 to 1, and one of which that is certain.
+    logits = np.column_stack([topics, [np.log(4), 0, np.inf]])
     scores = combine(logits, [30, 10, 7], np.array([0, 0, 1]), 2)
-    odds = 9 ** (30 / 40)  # the geometric mean of 9 and 1, the first three times as long
-    np.testing.assert_allclose(scores, [[odds / (1 + odds), 1 / (1 + odds)], [0.2, 0.8]])
-    tempered = combine(np.array(logits) / 3, [30, 10, 7], np.array([0, 0, 1]), 2)
-    np.testing.assert_allclose(tempered, temper(scores, 3.0))
+    # The geometric mean of odds of 9 and 1, and of 4 and 1, the first three times as long.
+    odds, some = 9 ** (30 / 40), 4 ** (30 / 40) / (1 + 4 ** (30 / 40))
+    first = [some * odds / (1 + odds), some / (1 + odds), 1 - some]
+    np.testing.assert_allclose(scores, [first, [0.2, 0.8, 0]])
+    tempered = combine(logits / [3, 3, 2], [30, 10, 7], np.array([0, 0, 1]), 2)
+    after = calibrated(scores[:, :2], Calibration(3.0, 2.0))
+    np.testing.assert_allclose(tempered[:, :2], after)
 
 
 def test_the_default_model_is_loaded_anew_when_it_was_trained_anew(

@@ -77,7 +77,7 @@ def test_training_lowers_the_loss_and_is_reported(
         train_tokens=16,
     )
     told: list[float] = []
-    data = examples(rows, topics)
+    data = examples(rows, topics).topical()
     model = transformer.fit(data, Topics("single", topics.names), section, 1, told.append)
     loss = model.history["loss"]
     assert len(loss) == 4 * 4  # 36 texts are two batches of 32, an epoch at least four

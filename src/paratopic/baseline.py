@@ -22,12 +22,26 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion
 from threadpoolctl import threadpool_limits
 
-from paratopic.classifier import BaselineClassifier, Calibration, Scores, write_manifest
+from paratopic.classifier import (
+    BaselineClassifier,
+    Calibration,
+    Scores,
+    probabilities,
+    write_manifest,
+)
 from paratopic.files import aside
 from paratopic.metrics import Array, log_losses
 from paratopic.params import Baseline
 from paratopic.topics import Topics
-from paratopic.training import PRIOR_SCALE, Advance, Examples, balanced, evidence, logistic
+from paratopic.training import (
+    PRIOR_SCALE,
+    Advance,
+    Examples,
+    balanced,
+    evidence,
+    logistic,
+    topical,
+)
 
 
 class FittedBaseline:
@@ -58,16 +72,16 @@ class FittedBaseline:
         self._coef, self._intercept = coef, intercept
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics)."""
-        return _probabilities(self._union.transform(texts), self._coef, self._intercept)
+        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
+        logits = self._union.transform(texts) @ self._coef.T + self._intercept
+        return probabilities(logits)[:, :-1]
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: terms, weights and manifest, the same bytes every time."""
         terms = {}
-        weights = {
-            "coef": self._coef / calibration.temperature,
-            "intercept": self._intercept / calibration.temperature,
-        }
+        by = np.full(len(self._coef), calibration.temperature)
+        by[-1] = calibration.topical_temperature
+        weights = {"coef": self._coef / by[:, None], "intercept": self._intercept / by}
         for name, vectoriser in self._union.transformer_list:
             terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
             weights[f"idf.{name}"] = vectoriser.idf_
@@ -112,18 +126,21 @@ def fit(
         ]
     )
     described = topics.descriptions
-    matrix = union.fit_transform([*described, *examples.texts]).tocsr()
-    prior = np.zeros((len(topics.names), matrix.shape[1]))
+    every = union.fit_transform([*described, *examples.texts]).tocsr()
+    prior = np.zeros((len(topics.names), every.shape[1]))
     if described:
-        prior = PRIOR_SCALE * matrix[: len(described)].toarray()
-    matrix = matrix[len(described) :]
+        prior = PRIOR_SCALE * every[: len(described)].toarray()
+    every = every[len(described) :]
+    labels, matrix, examples = examples.labels, every[examples.labels >= 0], examples.topical()
     # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
     with threadpool_limits(1):
         counts = evidence(examples, topics)
         strength, history = _choose(matrix, examples, counts, prior, params, seed, advance)
         weights = balanced(examples.labels, counts)
         coef, intercept = logistic(matrix, examples.labels, weights, strength, prior)
+        some, level = topical(every, labels, np.ones(len(labels)), strength)
     advance(1.0)
+    coef, intercept = np.vstack([coef, some]), np.append(intercept, level)
     return FittedBaseline(topics, features, union, coef, intercept, history)
 
 
@@ -153,16 +170,8 @@ def _choose(
         for train, test in inner:
             weights = balanced(labels[train], counts[train])
             model = logistic(matrix[train], labels[train], weights, strength, prior)
-            losses.append(log_losses(labels[test], _probabilities(matrix[test], *model)))
+            scores = softmax(matrix[test] @ model[0].T + model[1], axis=1)
+            losses.append(log_losses(labels[test], scores))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
         advance((number + 1) / (len(params.strengths) + 1))
     return params.strengths[int(history["log_loss"].argmin())], history
-
-
-def _probabilities(
-    matrix: sparse.csr_matrix,
-    coef: npt.NDArray[np.float64],
-    intercept: npt.NDArray[np.float64],
-) -> Scores:
-    scores: Scores = softmax(matrix @ coef.T + intercept, axis=1)
-    return scores

@@ -6,6 +6,8 @@ A saved model has the temperature in its weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -14,13 +16,15 @@ from scipy.special import expit, logit
 
 from paratopic import metrics
 from paratopic.classifier import Calibration, Scores
-from paratopic.metrics import Array, Integers
+from paratopic.metrics import Array, Integers, conditional
 from paratopic.training import logistic
 
 # A temperature is looked for between a twentieth and twenty.
 TEMPERATURES = 0.05, 20.0
 # How loosely the chance of being right is tied to confidence, as C of a logistic regression.
 STRENGTH = 10.0
+# Answers that the fitted chance of being right counts as, beside those that were counted.
+BELIEF = 20.0
 # In place of a class number: a row that calibrates nothing.
 NOT_COUNTED = -2
 
@@ -30,6 +34,20 @@ def temper(scores: Scores, temperature: float) -> Scores:
     scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
     tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
     return tempered
+
+
+def calibrated(scores: Scores, calibration: Calibration) -> Scores:
+    """Temper probabilities (n, k) of which a row sums to that of having a topic at all.
+
+    That sum, and the topics' shares of it, have a temperature each.
+    """
+    some = temper(_having_none_or_one(scores), calibration.topical_temperature)[:, 1:]
+    return temper(scores, calibration.temperature) * some
+
+
+def _having_none_or_one(scores: Scores) -> Scores:
+    some = np.minimum(scores.sum(axis=1), 1)  # but for rounding it is
+    return np.column_stack([1 - some, some])
 
 
 def fit_temperature(true: Integers, scores: Scores) -> float:
@@ -61,10 +79,12 @@ def fit_temperature(true: Integers, scores: Scores) -> float:
 def fit_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: float) -> float:
     """The lowest confidence from which on `precision` of the answers are right.
 
-    The chance of being right is taken to be a logistic function of the logit of confidence (Platt
-    1999), which few paragraphs determine better than a count of those above each threshold does.
-    To the paragraphs come half a right and half a wrong one of middling confidence. Where the
-    precision is out of reach, the highest confidence.
+    The share of right answers above a threshold is counted, and as `BELIEF` further answers comes
+    what is expected there: the chance of being right is a logistic function of the logit of
+    confidence (Platt 1999), which few paragraphs determine better than a count does; of many, whose
+    confidences pile up near 1, the count is nearer to the truth. To the paragraphs come half a
+    right and half a wrong one of middling confidence. Where the precision is out of reach, the
+    highest confidence.
 
     Parameters
     ----------
@@ -88,19 +108,23 @@ def fit_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: fl
     )
     chance = expit((coef[1, 0] - coef[0, 0]) * sure + intercept[1] - intercept[0])
     order = np.argsort(-confidence, kind="stable")
-    # Expected precision of answering the first, the first two, ...
-    reached = np.cumsum(chance[order]) / np.arange(1, len(order) + 1)
+    # Precision of answering the first, the first two, ...
+    answered = np.arange(1, len(order) + 1)
+    expected = np.cumsum(chance[order]) / answered
+    reached = (np.cumsum(right[order]) + BELIEF * expected) / (answered + BELIEF)
     enough = np.flatnonzero(reached >= precision)
     return float(confidence[order][enough[-1] if len(enough) else 0])
 
 
 def fit(true: Integers, scores: Scores, precision: float) -> Calibration:
-    """Temperature and threshold from scores (n, k); `true` is -1 for none of the topics."""
+    """Temperatures and threshold from scores (n, k); `true` is -1 for none of the topics."""
     topical = true >= 0
-    temperature = fit_temperature(true[topical], scores[topical])
-    tempered = temper(scores, temperature)
-    right = tempered.argmax(axis=1) == true
-    return Calibration(temperature, fit_threshold(tempered.max(axis=1), right, precision))
+    temperature = fit_temperature(true[topical], conditional(scores[topical]))
+    other = fit_temperature(topical.astype(np.int64), _having_none_or_one(scores))
+    found = Calibration(temperature, 1.0 if topical.all() else other)
+    told = calibrated(scores, found)
+    right = told.argmax(axis=1) == true
+    return replace(found, threshold=fit_threshold(told.max(axis=1), right, precision))
 
 
 def calibrate(
@@ -139,9 +163,9 @@ def calibrate(
         mine = (repeat == r) & (part == p)
         others = (repeat == r) & (part != p) & counts
         found = fit(true[others], raw[others], precision)
-        scores[mine] = temper(raw[mine], found.temperature)
+        scores[mine] = calibrated(raw[mine], found)
         threshold[mine] = found.threshold
-    calibrated = table.copy()
-    calibrated[list(names)] = scores
-    calibrated["threshold"] = threshold
-    return calibrated, fit(true[counts], raw[counts], precision)
+    told = table.copy()
+    told[list(names)] = scores
+    told["threshold"] = threshold
+    return told, fit(true[counts], raw[counts], precision)

@@ -127,8 +127,8 @@ def _data(rows: pd.DataFrame) -> str:
     n = rows["article"].nunique()
     return (
         f"## Training data\n\n{len(rows)} labelled paragraphs ({told}) of "
-        f"{n} article{'' if n == 1 else 's'}; {none} of them have none of the topics and serve "
-        "only to set the threshold. Topics' definitions are part of what the model knows."
+        f"{n} article{'' if n == 1 else 's'}; {none} of them have none of the topics, which "
+        "teaches what has none. Topics' definitions are part of what the model knows."
     )
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Scores = npt.NDArray[np.float64]
 
 MANIFEST = "paratopic.json"
-FORMAT = 3
+FORMAT = 4
 CHAMPION = Path("models/champion")
 # Tokens that neighbouring windows of a long text share.
 OVERLAP = 32
@@ -44,7 +44,10 @@ class Classifier(Protocol):
     """What a kind of model does with its folder's files."""
 
     def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
-        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
+        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text.
+
+        A row sums to the probability that the text has one of the topics.
+        """
         ...
 
 
@@ -55,12 +58,16 @@ class Calibration:
     Parameters
     ----------
     temperature
-        What the saved model's logits are divided by: above 1 makes it less sure, below 1 more.
+        What the saved model's logits of the topics are divided by: above 1 makes it less sure,
+        below 1 more.
+    topical_temperature
+        The same for the logit of having a topic at all.
     threshold
         Confidence below which no topic is named.
     """
 
     temperature: float = 1.0
+    topical_temperature: float = 1.0
     threshold: float = 0.0
 
 
@@ -74,10 +81,11 @@ class Prediction:
         The most probable topic; None when its probability is below the model's threshold, or the
         text is blank.
     confidence
-        Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores. That no
-        topic fits is told by the threshold, not by the probabilities, which sum to 1.
+        Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores.
     scores
-        Probability of each topic, in codebook order.
+        Probability of each topic, in codebook order. What they lack of 1 is the probability that
+        none of them fits, where paragraphs with none of the topics were labelled; they sum to 1
+        where there were none.
     windows
         In how many overlapping pieces the text was read; 0 for a blank text.
     """
@@ -126,7 +134,8 @@ class Model:
 
         Returns
         -------
-        (n, k) array, columns in the order of `classes_`, rows summing to 1.
+        (n, k) array, columns in the order of `classes_`; a row sums to the probability that the
+        text has one of the topics, 1 for models that saw no paragraph without.
 
         Raises
         ------
@@ -355,7 +364,7 @@ class BaselineClassifier:
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self._features]
         logits = sparse.hstack(parts, format="csr") @ self._coef.T + self._intercept
-        return softmax(logits), np.ones(len(texts), dtype=np.int64)
+        return probabilities(logits)[:, :-1], np.ones(len(texts), dtype=np.int64)
 
 
 class EncoderClassifier:
@@ -391,8 +400,9 @@ class EncoderClassifier:
         scores = run_graph(self._session, windows, self._alone)
         with np.errstate(divide="ignore"):  # a topic without an example has probability 0
             logits = np.log(scores)
-        lengths = [len(window) for window in windows]
-        return combine(logits, lengths, owner, len(texts)), np.bincount(owner, minlength=len(texts))
+            logits[:, -1] = np.log(scores[:, :-1].sum(axis=1)) - logits[:, -1]
+        combined = combine(logits, [len(window) for window in windows], owner, len(texts))
+        return combined[:, :-1], np.bincount(owner, minlength=len(texts))
 
 
 _KINDS: dict[str, Callable[[Path, tuple[str, ...], dict[str, Any]], Classifier]] = {
@@ -434,7 +444,7 @@ def open_graph(graph: Path | bytes) -> InferenceSession:
 def run_graph(
     session: InferenceSession, windows: Sequence[Sequence[int]], alone: bool = False
 ) -> Scores:
-    """Probabilities of windows, (n, k), spread over the processors.
+    """Probabilities of windows, (n, k + 1), spread over the processors.
 
     Parameters
     ----------
@@ -488,18 +498,32 @@ def softmax(logits: npt.NDArray[np.floating[Any]]) -> Scores:
     return scores
 
 
+def probabilities(logits: npt.NDArray[np.floating[Any]]) -> Scores:
+    """Probabilities (n, k + 1) of the topics and, last, of none of them.
+
+    Parameters
+    ----------
+    logits
+        (n, k + 1): of the topics, as for `softmax`, and of having one of them at all.
+    """
+    with np.errstate(over="ignore"):  # of a topic that is out of the question
+        none = 1 / (1 + np.exp(logits[:, -1:].astype(np.float64)))
+    return np.hstack([softmax(logits[:, :-1]) * (1 - none), none])
+
+
 def combine(
     logits: npt.NDArray[np.floating[Any]],
     lengths: Sequence[int],
     owner: npt.NDArray[np.int64],
     n_texts: int,
 ) -> Scores:
-    """Probabilities of texts from the logits of their windows: their mean, weighted by length.
+    """Probabilities (n, k + 1) of texts from the logits of their windows: their weighted mean.
 
-    Log probabilities do as well as logits. A temperature may be applied before or after.
+    A window weighs by its length. Log probabilities of the topics do as well as their logits. A
+    temperature may be applied before or after.
     """
     weight = np.asarray(lengths, dtype=np.float64)
     weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
     mean = np.zeros((n_texts, logits.shape[1]))
     np.add.at(mean, owner, logits * weight[:, None])
-    return softmax(mean)
+    return probabilities(mean)

@@ -16,6 +16,12 @@ Integers = npt.NDArray[np.int64]
 N_BINS = 10
 
 
+def conditional(scores: Array) -> Array:
+    """Probabilities (..., k) given that there is a topic: rows that sum to 1."""
+    shares: Array = scores / scores.sum(axis=-1, keepdims=True)
+    return shares
+
+
 def confusion(true: Integers, predicted: Integers, k: int) -> Array:
     """Counts, (k, k): rows are true topics, columns predicted ones."""
     counts = np.bincount(true * k + predicted, minlength=k * k)

@@ -1,8 +1,7 @@
 """Folds: which labelled paragraphs are held out together.
 
 Paragraphs of one article, and near-duplicates wherever they stand, are never on both sides of a
-split. Paragraphs with none of the topics are dealt out too, so that they get out-of-fold scores,
-but no model is trained on them (`training_rows`).
+split. Paragraphs with none of the topics are dealt out too, so that they get out-of-fold scores.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Outcomes:
     groups
         (n,) numbers of the groups, from 0.
     scores
-        (r, n, k) probabilities, one slice a repeat.
+        (r, n, k) probabilities, given that there is a topic, one slice a repeat.
     """
 
     true: Integers
@@ -77,6 +77,7 @@ def outcomes(
     """Bring labels, folds and out-of-fold scores together.
 
     Hand labels are what counts; headings' labels only where there is no hand label at all.
+    Paragraphs with none of the topics are left out: of the others is asked which topic they have.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ def outcomes(
         for _, part in scores.groupby("repeat")
     ]
     true = np.array([names.index(topic) for topic in rows["topic"]], dtype=np.int64)
-    return rows, Outcomes(true, pd.factorize(group)[0].astype(np.int64), np.stack(slices))
+    given = metrics.conditional(np.stack(slices))
+    return rows, Outcomes(true, pd.factorize(group)[0].astype(np.int64), given)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Examples:
     texts
         n texts.
     labels
-        (n,) class numbers.
+        (n,) class numbers; -1 for none of the topics.
     groups
         (n,) numbers of units that no inner split tears apart.
     articles
@@ -55,6 +55,12 @@ class Examples:
     labels: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
     articles: npt.NDArray[np.int64]
+
+    def topical(self) -> Examples:
+        """Those that have a topic."""
+        some = self.labels >= 0
+        texts = [text for text, has in zip(self.texts, some, strict=True) if has]
+        return Examples(texts, self.labels[some], self.groups[some], self.articles[some])
 
 
 class Fitted(Protocol):
@@ -74,7 +80,7 @@ class Fitted(Protocol):
         ...
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics)."""
+        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
         ...
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -174,6 +180,37 @@ def logistic(
     return coef, intercept
 
 
+def topical(
+    features: Array | sparse.csr_matrix,
+    labels: npt.NDArray[np.int64],
+    weights: Array,
+    strength: float,
+) -> tuple[Array, float]:
+    """Fit the chance that a text has a topic: a logistic regression, topics against none.
+
+    Parameters
+    ----------
+    features
+        (n, d).
+    labels, weights
+        (n,) class numbers, -1 for none of the topics, and weights of the examples.
+    strength
+        Variance of the coefficients around 0; scikit-learn's C.
+
+    Returns
+    -------
+    coef
+        (d,).
+    intercept
+        inf where there is no text without a topic: then every text is taken to have one.
+    """
+    if (labels >= 0).all():
+        return np.zeros(features.shape[1]), np.inf
+    has = (labels >= 0).astype(np.int64)
+    coef, intercept = logistic(features, has, weights, strength, np.zeros((2, features.shape[1])))
+    return coef[1] - coef[0], float(intercept[1] - intercept[0])
+
+
 def numbers(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.int64]:
     """Class numbers (n,) of the rows' topics; -1 for none of the topics."""
     number = {name: index for index, name in enumerate(names)}
@@ -215,7 +252,7 @@ def cross_validate(
     Parameters
     ----------
     rows
-        Labelled paragraphs: id, article, text and topic ('' for none, scored but never trained on).
+        Labelled paragraphs: id, article, text and topic ('' for none of the topics).
     names
         Topic names in class order.
     folds
@@ -274,7 +311,6 @@ def _fitted(
     seed: tuple[int, int],
     advance: Advance,
 ) -> Fitted:
-    rows = rows[rows["topic"].isin(names)]
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     article = pd.factorize(rows["article"])[0].astype(np.int64)
     examples = Examples(list(rows["text"]), numbers(rows, names), group.to_numpy(), article)

