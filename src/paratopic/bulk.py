@@ -3,7 +3,7 @@
 A shard is a file of at most `SHARD` rows, written aside and renamed: whatever ends the work, what
 lies in the folder is whole, and `resume` goes on after it. Every input has shards of its own, in
 its own format and order: tables keep all of their columns, articles become JSON lines, one a
-paragraph. How text becomes a topic is `classifier`'s matter.
+paragraph. How text becomes a topic is `classifier`'s matter; on which machine, an `Engine`'s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from paratopic import articles
 from paratopic.classifier import MANIFEST, Model
@@ -27,7 +27,7 @@ from paratopic.errors import UserError
 from paratopic.files import aside, read_json, write_json
 
 SHARD = 5_000
-# Rows that are answered between two words on the progress.
+# Texts that are answered together, and then told to the progress.
 STEP = 250
 # Files of the folder that are no shards; readers of tables skip what begins with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
@@ -67,6 +67,73 @@ class Done:
     errors: int = 0
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is left of the inputs; a process that reads the same files meets the same texts.
+
+    Parameters
+    ----------
+    inputs
+        Tables and articles.
+    column
+        Of a table that holds its texts.
+    added
+        Names of the columns that are added to a row.
+    done
+        Where the work begins.
+    """
+
+    inputs: Sequence[Path]
+    column: str
+    added: Sequence[str]
+    done: Done
+
+    def chunks(self) -> Iterator[tuple[int, int, Chunk]]:
+        """Number of the input, of the shard, and its rows."""
+        first = self.done.shard
+        for number in range(self.done.input, len(self.inputs)):
+            path = self.inputs[number]
+            chunks = _kind(path)[1](path, self.column, self.added)
+            for shard, chunk in islice(enumerate(chunks), first, None):
+                yield number, shard, chunk
+            first = 0
+
+    def texts(self) -> Iterator[list[str]]:
+        """The texts of each step."""
+        for _, _, chunk in self.chunks():
+            for rows in _steps(chunk):
+                yield _texts(chunk, rows)
+
+
+# Called with the texts of one step after the other: the columns that are added to their rows.
+Answer = Callable[[Sequence[str]], Columns]
+
+
+class Engine(Protocol):
+    """Where answers come from."""
+
+    def __call__(self, model: Model, work: Work) -> Answer:
+        """Make ready for all of the work's texts, in their order."""
+        ...
+
+
+def here(model: Model, work: Work) -> Answer:
+    """The engine that answers in this process."""
+    return partial(answer, model)
+
+
+def answer(model: Model, texts: Sequence[str]) -> Columns:
+    """The columns that are added to the rows of these texts, but that of the errors."""
+    answers = model.predict(texts)
+    columns: Columns = {
+        "predicted_topic": [answer.topic for answer in answers],
+        "confidence": [answer.confidence for answer in answers],
+        "windows": [answer.windows for answer in answers],
+    }
+    scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
+    return columns | scores
+
+
 def find(patterns: Sequence[str]) -> list[Path]:
     """The files that paths, folders and globs name, each once.
 
@@ -102,6 +169,7 @@ def predict_files(
     column: str,
     resume: bool,
     advance: Callable[[int, float], None],
+    engine: Engine = here,
 ) -> Done:
     """Predict the rows of tables and the paragraphs of articles.
 
@@ -120,6 +188,8 @@ def predict_files(
         Go on in a folder where the same work was broken off.
     advance
         Told how many rows were answered, and the share of all inputs that is done.
+    engine
+        Answers for the texts; what is written does not depend on which one does.
 
     Raises
     ------
@@ -137,23 +207,22 @@ def predict_files(
         ],
     }
     done = _begin(out, plan, resume)
-    added = added_columns(model)
+    work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
     total, share = max(1, sum(sizes)), sum(sizes[: done.input]) / max(1, sum(sizes))
     advance(done.rows, share)
-    for number in range(done.input, len(inputs)):
+    answered = engine(model, work)
+    for number, shard, chunk in work.chunks():
         path = inputs[number]
-        suffix, read = KINDS.get(path.suffix.lower(), ARTICLE)
-        for shard, chunk in islice(enumerate(read(path, column, added)), done.shard, None):
-            answered = _answers(model, chunk, added, partial(_ahead, advance, done.rows, share))
-            with aside(out / f"{number:05}-{path.stem}-{shard:05}{suffix}") as draft:
-                chunk.write(draft, answered)
-            wrong = sum(error is not None for error in answered["error"])
-            done = Done(number, shard + 1, done.rows + len(chunk.texts), done.errors + wrong)
-            write_json(out / PROGRESS, asdict(done))
-            share = (sum(sizes[:number]) + chunk.share * sizes[number]) / total
-            advance(done.rows, share)
-        done = Done(number + 1, 0, done.rows, done.errors)
+        columns = _answers(answered, chunk, work.added, partial(_ahead, advance, done.rows, share))
+        with aside(out / f"{number:05}-{path.stem}-{shard:05}{_kind(path)[0]}") as draft:
+            chunk.write(draft, columns)
+        wrong = sum(error is not None for error in columns["error"])
+        done = Done(number, shard + 1, done.rows + len(chunk.texts), done.errors + wrong)
+        write_json(out / PROGRESS, asdict(done))
+        share = (sum(sizes[:number]) + chunk.share * sizes[number]) / total
+        advance(done.rows, share)
+    done = Done(len(inputs), 0, done.rows, done.errors)
     write_json(out / PROGRESS, asdict(done))
     return done
 
@@ -191,23 +260,28 @@ def _begin(out: Path, plan: dict[str, Any], resume: bool) -> Done:
 
 
 def _answers(
-    model: Model, chunk: Chunk, names: Sequence[str], advance: Callable[[int], None]
+    answered: Answer, chunk: Chunk, names: Sequence[str], advance: Callable[[int], None]
 ) -> Columns:
     """The columns that are added to a chunk's rows; in rows with an error, that alone."""
     added: Columns = {name: [None] * len(chunk.texts) for name in names}
     added["error"] = list(chunk.errors)
-    good = [row for row, error in enumerate(chunk.errors) if error is None]
-    for start in range(0, len(good), STEP):
-        rows = good[start : start + STEP]
-        answers = model.predict([str(chunk.texts[row]) for row in rows])
-        for row, answer in zip(rows, answers, strict=True):
-            added["predicted_topic"][row] = answer.topic
-            added["confidence"][row] = answer.confidence
-            added["windows"][row] = answer.windows
-            for topic, score in answer.scores.items():
-                added[f"score_{topic}"][row] = score
+    for rows in _steps(chunk):
+        for name, values in answered(_texts(chunk, rows)).items():
+            for row, value in zip(rows, values, strict=True):
+                added[name][row] = value
         advance(rows[-1] + 1)
     return added
+
+
+def _steps(chunk: Chunk) -> Iterator[list[int]]:
+    """The rows that are answered together: those without an error."""
+    good = [row for row, error in enumerate(chunk.errors) if error is None]
+    for start in range(0, len(good), STEP):
+        yield good[start : start + STEP]
+
+
+def _texts(chunk: Chunk, rows: Sequence[int]) -> list[str]:
+    return [str(chunk.texts[row]) for row in rows]
 
 
 def added_columns(model: Model) -> list[str]:
@@ -385,3 +459,7 @@ KINDS: dict[str, tuple[str, Reader]] = {
     ".txt": ARTICLE,
     ".md": ARTICLE,
 }
+
+
+def _kind(path: Path) -> tuple[str, Reader]:
+    return KINDS.get(path.suffix.lower(), ARTICLE)

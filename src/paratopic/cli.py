@@ -6,9 +6,10 @@ import csv
 import json
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -48,6 +49,10 @@ def predict(
     ] = None,
     text: Annotated[str, typer.Option(help="Column of a table that holds its texts.")] = "text",
     resume: Annotated[bool, typer.Option(help="Go on where --out was broken off.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="What answers --out: this process, or a Ray cluster (RAY_ADDRESS)."),
+    ] = "local",
 ) -> None:
     """Give the paragraphs of articles, or the rows of tables, their topics.
 
@@ -55,7 +60,9 @@ def predict(
     """
     loaded = classifier.load(model)
     if out is not None:
-        raise typer.Exit(_predict_files(loaded, paths, out, text, resume))
+        raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
+    if engine != "local":
+        raise UserError(f"--engine {engine}: name a folder for the answers (--out)")
     for path in paths:
         if Path(path).is_dir() or Path(path).suffix.lower() in (".csv", ".jsonl", ".parquet"):
             raise UserError(f"{path}: name a folder for the answers (--out)")
@@ -72,19 +79,29 @@ def predict(
         Console().print(table)
 
 
-def _predict_files(model: Model, paths: list[str], out: Path, text: str, resume: bool) -> int:
+def _predict_files(
+    model: Model, paths: list[str], out: Path, text: str, resume: bool, engine: str
+) -> int:
     """Predict files with progress on a terminal; returns the exit status."""
     inputs = bulk.find(paths)
+    answering: AbstractContextManager[bulk.Engine] = nullcontext(bulk.here)
+    if engine == "ray":
+        from paratopic import cluster
+
+        answering = cluster.started()
     console = Console(stderr=True)
     started = time.monotonic()
-    with Progress(
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
+    with (
+        answering as answers,
+        Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        ) as progress,
+    ):
         task = progress.add_task("predict", total=1.0, rows=0, rate=0.0)
         first: list[int] = []  # rows that were there before, when work is resumed
 
@@ -93,7 +110,7 @@ def _predict_files(model: Model, paths: list[str], out: Path, text: str, resume:
             rate = (rows - first[0]) / max(1e-9, time.monotonic() - started)
             progress.update(task, completed=share, rows=rows, rate=rate)
 
-        done = bulk.predict_files(model, inputs, out, text, resume, advance)
+        done = bulk.predict_files(model, inputs, out, text, resume, advance, answers)
     print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
     return SOME_ERRORS if done.errors else 0
 
