@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ def model(baseline_folder: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def loaded(model: Model, tmp_path_factory: pytest.TempPathFactory) -> mlflow.pyfunc.PyFuncModel:
+def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("served") / "model"
     mlflow.pyfunc.save_model(
         place,
@@ -34,7 +37,12 @@ def loaded(model: Model, tmp_path_factory: pytest.TempPathFactory) -> mlflow.pyf
     )
     names = {path.name for path in Path(place).rglob("*")}
     assert not any(name.endswith((".pkl", ".pickle")) for name in names)
-    return mlflow.pyfunc.load_model(str(place))
+    return place
+
+
+@pytest.fixture(scope="module")
+def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
+    return mlflow.pyfunc.load_model(str(saved))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,39 @@ def test_as_many_rows_out_as_in(
     assert table["confidence"].tolist() == [answer.confidence for answer in answers]
     for name in model.classes_:
         assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
+
+
+# What MLflow's spark_udf does in a Spark worker with each batch of a partition's rows.
+WORKER = """
+import json, sys
+import mlflow.pyfunc, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+(name,) = model.metadata.get_input_schema().input_names()
+for texts in json.load(sys.stdin):
+    rows = pd.Series(texts, index=range(7, 7 + len(texts)), name="body")
+    table = model.predict(pd.DataFrame({name: rows}, columns=[name]), {})
+    print(json.dumps(table[json.loads(sys.argv[2])].to_dict("list")))
+"""
+
+
+def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
+    names = [column.name for column in served.signature(model).outputs]
+    batches = [TEXTS, [], TEXTS[:1]]
+    worker = subprocess.run(
+        [sys.executable, "-c", WORKER, str(saved), json.dumps(names)],
+        input=json.dumps(batches),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for texts, line in zip(batches, worker.stdout.splitlines(), strict=True):
+        answers = model.predict(texts)
+        expected = {
+            "topic": [a.topic for a in answers],
+            "confidence": [a.confidence for a in answers],
+        }
+        expected |= {f"score_{name}": [a.scores[name] for a in answers] for name in model.classes_}
+        assert json.loads(line) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,11 +55,7 @@ def started() -> Iterator[bulk.Engine]:
         raise UserError(
             f"--engine ray: {error.name} is not installed; pip install 'paratopic[ray]'"
         ) from None
-    if os.environ.get("RAY_ADDRESS", "").startswith("ray://"):
-        raise UserError(
-            "RAY_ADDRESS: ray:// starts work on another machine, which lacks the files; give "
-            "HOST:PORT of the cluster, on one of its machines"
-        )
+    _check(os.environ.get("RAY_ADDRESS", ""))
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     # What Ray says of lost machines goes to standard error.
     with redirect_stdout(sys.stderr):
@@ -105,6 +102,21 @@ def engine(model: Model, work: Work) -> Answer:
         return columns
 
     return answer
+
+
+def _check(address: str) -> None:
+    """Refuse an address at which Ray would wait for ever, or work without the files."""
+    if address.startswith("ray://"):
+        raise UserError(
+            f"RAY_ADDRESS={address}: another machine would look for the files; start from a "
+            "machine of the cluster, and give HOST:PORT of its head"
+        )
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise UserError(f"RAY_ADDRESS={address}: no cluster answers ({error})") from None
 
 
 def _read(work: Work, _: Row) -> Iterator[Row]:
