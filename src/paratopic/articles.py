@@ -1,9 +1,10 @@
 """A file → an `Article` → its paragraphs, each with the heading it stands under and its position.
 
 One set of rules reads every layout: a paragraph a line, blocks between blank lines, hard-wrapped
-text. White space is all that is ever changed. What this module does *not* do: it reads no HTML, no
-PDF and no Markdown but `#` headings, does not see paragraphs that indentation alone marks, does not
-mend hyphenation, corrects and normalises nothing, and knows nothing about topics.
+text. White space is all that is ever changed, and what is left out (`skipped`) is told with its
+reason, which `boilerplate` gives. What this module does *not* do: it reads no HTML, no PDF
+(`documents` does) and no Markdown but `#` headings, does not see paragraphs that indentation alone
+marks, does not mend hyphenation, corrects and normalises nothing, and knows nothing about topics.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from paratopic.boilerplate import reasons
 from paratopic.errors import UserError
 
 HEADING_WORDS = 12
@@ -43,19 +45,28 @@ _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?'
 
 
 @dataclass(frozen=True)
-class Article:
-    """A text and the name it goes by, its file's stem."""
+class Segment:
+    """A heading, a body paragraph or what is neither, and why, on one line.
 
-    name: str
+    A Markdown heading keeps its marks here.
+    """
+
+    kind: Literal["heading", "body", "skipped"]
     text: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A heading or a body paragraph, on one line. A Markdown heading keeps its marks here."""
+class Article:
+    """A text and the name it goes by, its file's stem.
 
-    kind: Literal["heading", "body"]
+    `left_out` is what its file had besides: each with the number of the segment of `text` that it
+    stood before.
+    """
+
+    name: str
     text: str
+    left_out: tuple[tuple[int, Segment], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,16 @@ class Paragraph:
     heading: str
     position: int
     text: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What is no paragraph of an article; `position` is that of the paragraph it stood before."""
+
+    article: str
+    position: int
+    text: str
+    reason: str
 
 
 def read_article(path: Path) -> Article:
@@ -142,7 +163,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def segments(text: str) -> list[Segment]:
-    """Cut a text into headings and body paragraphs, in order.
+    """Cut a text into headings, body paragraphs and what is neither, in order.
 
     Nothing is lost, added or moved, save that white space becomes single spaces and that zero-width
     spaces, word joiners, byte order marks and soft hyphens are dropped.
@@ -153,11 +174,17 @@ def segments(text: str) -> list[Segment]:
     [Segment(kind='heading', text='Trade and Tariffs'), Segment(kind='body', text='Talks went on.')]
     """
     blocks = _blocks(text)
-    is_heading = _heading_rule(blocks)
+    whys = reasons(blocks)
+    kept = [block for block, why in zip(blocks, whys, strict=True) if not why]
+    is_heading = _heading_rule(kept)
+    first = whys.index("") if kept else None
     found: list[Segment] = []
     above_body = False  # from the end, so that a 'heading' with no body below it is kept as body
-    for index, block in reversed(list(enumerate(blocks))):
-        heading = is_heading(block, index == 0)
+    for index, (block, why) in reversed(list(enumerate(zip(blocks, whys, strict=True)))):
+        if why:
+            found.append(Segment("skipped", block, why))
+            continue
+        heading = is_heading(block, index == first)
         found.append(Segment("heading" if heading and above_body else "body", block))
         above_body = above_body or not heading
     return found[::-1]
@@ -172,13 +199,16 @@ def split(article: Article) -> list[Paragraph]:
     Raises
     ------
     UserError
-        When the article holds no text.
+        When the article holds no text, or none that is a paragraph.
     """
     headings: list[str] = []
     paragraphs: list[Paragraph] = []
     seen: Counter[str] = Counter()
     after_body = False
-    for segment in segments(article.text):
+    found = segments(article.text)
+    for segment in found:
+        if segment.kind == "skipped":
+            continue
         if segment.kind == "heading":
             headings = [*([] if after_body else headings), _MARKDOWN.sub("", segment.text, count=1)]
         else:
@@ -191,10 +221,31 @@ def split(article: Article) -> list[Paragraph]:
             )
         after_body = segment.kind == "body"
     if not paragraphs:
+        what = f'no paragraph but "{found[0].text}" ({found[0].reason})' if found else "no text"
         raise UserError(
-            f"{article.name}: holds no text. Give an article with at least one paragraph."
+            f"{article.name}: holds {what}. Give an article with at least one paragraph."
         )
     return paragraphs
+
+
+def skipped(article: Article) -> list[Skipped]:
+    """What `split` leaves out of an article, in order: nothing else is lost between them."""
+    found: list[Skipped] = []
+    left_out = list(article.left_out)
+    position = 0
+
+    def skip(segment: Segment) -> None:
+        found.append(Skipped(article.name, position, segment.text, segment.reason))
+
+    for number, segment in enumerate(segments(article.text)):
+        while left_out and left_out[0][0] <= number:
+            skip(left_out.pop(0)[1])
+        if segment.kind == "skipped":
+            skip(segment)
+        position += segment.kind == "body"
+    for _, segment in left_out:
+        skip(segment)
+    return found
 
 
 def paragraph_id(article_name: str, text: str) -> str:
