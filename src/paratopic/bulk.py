@@ -9,7 +9,6 @@ paragraph. How text becomes a topic is `classifier`'s matter; on which machine, 
 from __future__ import annotations
 
 import csv
-import glob
 import hashlib
 import io
 import json
@@ -21,10 +20,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from paratopic import articles
+from paratopic import articles, documents
 from paratopic.classifier import MANIFEST, Model
 from paratopic.errors import UserError
-from paratopic.files import aside, read_json, write_json
+from paratopic.files import aside, read_json, write_json, write_text
 
 SHARD = 5_000
 # Texts that are answered together, and then told to the progress.
@@ -49,12 +48,15 @@ class Chunk:
         Writes the rows and the columns that are added to them.
     share
         How much of the input was read when these rows were, 0 to 1.
+    skipped
+        What of the input is no row, told beside its first shard.
     """
 
     texts: Sequence[str | None]
     errors: Sequence[str | None]
     write: Callable[[Path, Columns], None]
     share: float
+    skipped: Sequence[articles.Skipped] = ()
 
 
 @dataclass(frozen=True)
@@ -137,29 +139,14 @@ def answer(model: Model, texts: Sequence[str]) -> Columns:
 def find(patterns: Sequence[str]) -> list[Path]:
     """The files that paths, folders and globs name, each once.
 
-    A folder stands for its tables, .txt and .md files, sorted, and those of its folders.
+    A folder stands for its tables and articles, sorted, and those of its folders.
 
     Raises
     ------
     UserError
         One of them names no file.
     """
-    found: list[Path] = []
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            inside = sorted(path.rglob("*"))
-            some = [p for p in inside if p.is_file() and p.suffix.lower() in KINDS]
-        elif path.exists():
-            some = [path]
-        else:
-            some = [
-                Path(p) for p in sorted(glob.glob(pattern, recursive=True)) if Path(p).is_file()
-            ]
-        if not some:
-            raise UserError(f"{pattern} names no file: no article, no table and no folder of them")
-        found += some
-    return list(dict.fromkeys(found))
+    return documents.find(patterns, KINDS)[0]
 
 
 def predict_files(
@@ -214,6 +201,9 @@ def predict_files(
     answered = engine(model, work)
     for number, shard, chunk in work.chunks():
         path = inputs[number]
+        if chunk.skipped:
+            told = [json.dumps(asdict(s), ensure_ascii=False) + "\n" for s in chunk.skipped]
+            write_text(out / f"_skipped-{number:05}-{path.stem}.jsonl", "".join(told))
         columns = _answers(answered, chunk, work.added, partial(_ahead, advance, done.rows, share))
         with aside(out / f"{number:05}-{path.stem}-{shard:05}{_kind(path)[0]}") as draft:
             chunk.write(draft, columns)
@@ -428,15 +418,18 @@ def _jsonl(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
 def _article(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
     """Paragraphs of an article; one that cannot be read is a row with an error."""
     try:
-        rows = [asdict(part) for part in articles.split(articles.read_article(path))]
+        article = documents.read(path)
+        rows = [asdict(part) for part in articles.split(article)]
     except UserError as error:
         row = {"article": path.stem, "text": None}
         yield Chunk([None], [str(error)], _json_lines([row]), 1.0)
         return
+    skipped = articles.skipped(article)
     for start in range(0, max(1, len(rows)), SHARD):
         part = rows[start : start + SHARD]
         texts = [row["text"] for row in part]
-        yield Chunk(texts, [None] * len(part), _json_lines(part), 1.0)
+        yield Chunk(texts, [None] * len(part), _json_lines(part), 1.0, skipped)
+        skipped = []
 
 
 def _json_lines(rows: Sequence[dict[str, Any]]) -> Callable[[Path, Columns], None]:
@@ -456,8 +449,7 @@ KINDS: dict[str, tuple[str, Reader]] = {
     ".csv": (".csv", _csv),
     ".jsonl": (".jsonl", _jsonl),
     ".parquet": (".parquet", _parquet),
-    ".txt": ARTICLE,
-    ".md": ARTICLE,
+    **dict.fromkeys(documents.SUFFIXES, ARTICLE),
 }
 
 

@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from paratopic import articles, bulk, classifier, errors, files
+from paratopic import articles, bulk, classifier, documents, errors, files
 from paratopic.articles import Article
 from paratopic.classifier import Model
 from paratopic.errors import UserError
@@ -26,7 +26,12 @@ app = typer.Typer(
     help="Paragraph topics from few labels.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
-Files = Annotated[list[str], typer.Argument(help="Articles (.txt); - reads standard input.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard input."
+    ),
+]
 # Exit status where every row was written but some could not be answered.
 SOME_ERRORS = 3
 
@@ -36,8 +41,8 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Articles; - reads standard input. With --out also tables (.csv, .jsonl, "
-            ".parquet), folders and globs."
+            help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
+            "also tables (.csv, .jsonl, .parquet), folders and globs."
         ),
     ],
     model: Annotated[
@@ -121,7 +126,12 @@ def paragraphs(paths: Files) -> None:
     from paratopic import corpus
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    for article in map(_read, paths):
+    names: set[str] = set()
+    for path in _found(paths):
+        article = _read(path)
+        if article.name in names:
+            raise UserError(f"{path}: another file is named {article.name} too: rename one of them")
+        names.add(article.name)
         for paragraph in articles.split(article):
             text = corpus.first_words(paragraph.text)
             writer.writerow([paragraph.id, corpus.UNDECIDED, text])
@@ -171,10 +181,26 @@ def report() -> None:
     )
 
 
+def _found(paths: list[str]) -> list[str]:
+    """The files that paths, folders and globs name; what else folders hold is told on stderr."""
+    found: list[str] = []
+    for path in paths:
+        some, others = ([], []) if path == "-" else documents.find([path], documents.SUFFIXES)
+        found += ["-"] if path == "-" else map(str, some)
+        for other, why in others:
+            print(f"{other}: not read ({why})", file=sys.stderr)
+    return found
+
+
 def _read(path: str) -> Article:
+    """Read an article; what of it is no paragraph is told on stderr."""
     if path == "-":
-        return Article("stdin", articles.decode(sys.stdin.buffer.read(), "standard input"))
-    return articles.read_article(Path(path))
+        article = Article("stdin", articles.decode(sys.stdin.buffer.read(), "standard input"))
+    else:
+        article = documents.read(Path(path))
+    for part in articles.skipped(article):
+        print(f"{path}: skipped ({part.reason}): {part.text}", file=sys.stderr)
+    return article
 
 
 def main() -> None:

@@ -1,38 +1,58 @@
-"""Stage prepare: sources and hand labels → the paragraph table."""
+"""Stage prepare: sources and hand labels → the paragraph table, and what is left out of it."""
 
 from __future__ import annotations
 
-import glob
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from paratopic import articles, corpus, errors, files
+from paratopic import articles, corpus, documents, errors, files
+from paratopic.articles import Skipped
 from paratopic.errors import UserError
 from paratopic.params import Prepare, read_params
 from paratopic.topics import Topics
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 REPORT = Path("reports/prepare.json")
+SKIPPED = Path("reports/skipped.csv")
 
 
-def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read every source and join the labels; returns the table and what there is to report."""
+def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped], dict[str, Any]]:
+    """Read every source and join the labels.
+
+    Returns
+    -------
+    The table, what is left out of it, and what there is to report.
+    """
     parts: list[pd.DataFrame] = []
     names: dict[str, Path] = {}
-    for path in find(params.sources):
+    try:
+        paths, others = documents.find(params.sources, documents.SUFFIXES)
+    except UserError as error:
+        raise UserError(f"prepare.sources: {error}") from None
+    # Tables lie in folders for many reasons: those that are meant are named.
+    mine = None if params.labels is None else Path(params.labels).resolve()
+    skipped = [Skipped(str(path), 0, "", why) for path, why in others if path.resolve() != mine]
+    for path in paths:
         if path.stem in names:
-            raise UserError(f"{path} and {names[path.stem]} have the same name: rename one of them")
+            raise UserError(
+                f"{path} and {names[path.stem]} have the same name, which labels go by: rename or "
+                "remove one of them"
+            )
         names[path.stem] = path
         if path.suffix.lower() in corpus.READERS:
             parts.append(corpus.read_labelled_table(path, topics, params.no_topic))
-        elif path.suffix.lower() == ".txt":
-            parts.append(corpus.frame_of(articles.split(articles.read_article(path))))
+        elif path.suffix.lower() in documents.SUFFIXES:
+            article = documents.read(path)
+            parts.append(corpus.frame_of(articles.split(article)))
+            skipped += articles.skipped(article)
         else:
-            raise UserError(f"{path}: sources are .txt, {', '.join(corpus.READERS)}")
+            known = ", ".join([*documents.SUFFIXES, *corpus.READERS])
+            raise UserError(f"{path}: sources are {known}")
     frame = pd.concat(parts, ignore_index=True)
     labels = [] if params.labels is None else corpus.read_labels(Path(params.labels))
     frame, messages = corpus.join_labels(frame, labels, topics)
@@ -44,23 +64,13 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, dict[str, An
         "dominant_topic": {name: int((rows["topic"] == name).sum()) for name in topics.names},
         "none_of_the_topics": int((rows["topic"] == "").sum()),
         "headings_against_hand": agreement(frame, topics),
+        "skipped": dict(sorted(Counter(part.reason for part in skipped).items())),
         "messages": messages,
     }
     for name, count in report["dominant_topic"].items():
         if count == 0:
             messages.append(f"topic {name} has no labelled paragraph: it cannot be learnt")
-    return frame, report
-
-
-def find(sources: tuple[str, ...]) -> list[Path]:
-    """The files that paths and globs name, each once, sorted within a glob."""
-    found: dict[Path, None] = {}
-    for source in sources:
-        matches = sorted(glob.glob(source, recursive=True))
-        if not matches:
-            raise UserError(f"prepare.sources: {source} names no file")
-        found |= dict.fromkeys(map(Path, matches))
-    return list(found)
+    return frame, skipped, report
 
 
 def agreement(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
@@ -79,8 +89,10 @@ def agreement(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    frame, report = prepare(params.prepare, params.topics)
+    frame, skipped, report = prepare(params.prepare, params.topics)
     corpus.write_paragraphs(frame, PARAGRAPHS)
+    columns = [field.name for field in fields(Skipped)]
+    files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(REPORT, report)
     counts = ", ".join(f"{count} {name}" for name, count in report["dominant_topic"].items())
     print(
@@ -94,6 +106,9 @@ def main() -> None:
             f"headings agree with hand labels on {headings['same']} of {headings['paragraphs']} "
             f"paragraphs (Cohen's kappa {headings['kappa']:.2f})"
         )
+    if skipped:
+        whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
+        print(f"skipped, as {SKIPPED} tells: {whys}")
     for message in report["messages"]:
         print(f"note: {message}")
 
