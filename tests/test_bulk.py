@@ -23,6 +23,7 @@ from paratopic import bulk, cli
 from paratopic.classifier import Model, load
 from paratopic.errors import UserError
 from tests.test_cli import run
+from tests.test_documents import PAGE
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,24 @@ def test_articles_become_paragraphs_and_a_bad_one_a_row(model: Model, tmp_path: 
     assert [row["text"] for row in found[1:3]] == ["The tariff rose.", "The navy left."]
     assert found[0]["article"] == "a" and "a.md" in found[0]["error"]
     assert found[1]["heading"] == "Tariffs"
+
+
+def test_what_is_skipped_of_an_article_lies_beside_its_shards(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
+    done = predict(model, bulk.find([str(tmp_path / "in")]), tmp_path / "out")
+    assert (done.rows, done.errors) == (4, 0)
+    assert list(shards(tmp_path / "out")) == ["00000-page-00000.jsonl", "00001-plain-00000.jsonl"]
+    beside = [path.name for path in tmp_path.glob("out/_skipped*")]
+    assert beside == ["_skipped-00000-page.jsonl"]
+    told = (tmp_path / "out" / beside[0]).read_text(encoding="utf-8").splitlines()
+    assert json.loads(told[0]) == {
+        "article": "page",
+        "position": 0,
+        "text": "Home | World | Sport",
+        "reason": "navigation",
+    }
 
 
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from paratopic import cli
+from tests.test_documents import PAGE
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
 
@@ -67,6 +68,32 @@ def test_paragraphs_are_lines_for_the_labels_file(
     lines = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert [(line[0].partition(":")[0], line[1]) for line in lines] == [("news", "?")] * 2
     assert lines[0][2] == "The tariff on goods rose, and so did the quota."
+
+
+def test_what_is_skipped_is_told_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "news.html").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "notes.odt").touch()
+    assert run(monkeypatch, "paragraphs", str(tmp_path)) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3 and "Jane" not in said.out
+    page = tmp_path / "news.html"
+    assert f"{page}: skipped (byline): By Jane Doe, Reuters" in said.err
+    assert f"{page}: skipped (navigation): Home | World | Sport" in said.err
+    assert f"{tmp_path / 'notes.odt'}: not read (a file of another kind)" in said.err
+    assert run(monkeypatch, "predict", "--json", "--model", str(model), str(page)) == 0
+    said = capsys.readouterr()
+    assert [json.loads(line)["position"] for line in said.out.splitlines()] == [0, 1, 2]
+    assert "skipped (footer)" in said.err
+
+
+def test_two_articles_of_one_name_would_have_the_same_ids(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
+) -> None:
+    article.with_suffix(".md").write_text(TEXT, encoding="utf-8")
+    assert run(monkeypatch, "paragraphs", str(article), str(article.with_suffix(".md"))) == 1
+    assert "news.md: another file is named news too" in capsys.readouterr().out
 
 
 def test_mistakes_are_told_without_a_traceback(

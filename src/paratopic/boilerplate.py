@@ -22,15 +22,15 @@ MOST_CHARACTERS = 600  # no rule is about longer blocks
 
 _NAME = r"(?:[^\W\d_a-z][\w.'’-]*|de|der|van|von|al|bin)"
 _PERSON = rf"{_NAME}(?: {_NAME}){{1,3}}"
-_PEOPLE = rf"{_PERSON}(?:(?:,|,? and| &) {_PERSON})*"
+_PEOPLE = rf"{_PERSON}(?:(?:,|,? (?:and|AND)| &) {_PERSON})*"
 _PLACE = rf"{_NAME}(?: {_NAME}){{0,2}}(?:, {_NAME}(?: {_NAME}){{0,2}})?"
 _AGENCY = (
     r"(?:The )?(?:Reuters|REUTERS|AP|Associated Press|AFP|Agence France-Presse|Bloomberg|CNN|NPR|"
     r"BBC(?: News| Sport)?|UPI|Xinhua|Kyodo|Yonhap|EFE|dpa|ANSA|TASS|AAP|PA Media)"
 )
 _ROLE = (
-    r"(?:[\w'’&-]+ ){0,5}(?:correspondents?|editors?|reporters?|writers?|columnists?|contributors?|"
-    r"bureau|desk|analyst)(?: (?:in|at|for) [\w .'’-]+)?"
+    r"(?:[\w'’&-]+ ){0,5}(?i:correspondents?|editors?|reporters?|writers?|columnists?|"
+    r"contributors?|bureau|desk|analyst)(?: (?:in|at|for) [\w .'’-]+)?"
 )
 _EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 _CREDIT = (
@@ -79,7 +79,7 @@ _EVERYWHERE = (
     (
         CAPTION,
         70,
-        r".*(?:\bAP Photo/|\bREUTERS/|/Reuters\b|/AFP\b|\bGetty Images\b)[\w .,'’/-]{0,40}"
+        rf".*(?:\b(?:AP Photo|REUTERS)/{_PERSON}|/(?:Reuters|AFP)|(?:/|\bvia |: |\()Getty Images)"
         r"[)\]]?\.?",
     ),
     (

@@ -35,6 +35,8 @@ HEADING_WORDS = 40
 LARGER, SMALLER = 1.08, 0.82  # than the body's type: a heading's, small print's
 EDGE = 0.12  # share of a page's height in which running headers and footers stand
 EDGE_LINES = 3  # at most so many of them at the top, and at the bottom
+# One-page documents show nothing twice: there, small and short lines at the edge are such.
+RUNNING_SIZE, RUNNING_WORDS = 0.95, 12
 COLUMN = 8  # a column is as wide as so many times its type's size, or wider
 COLUMN_ROWS = 4  # and has so many rows or more
 BROKEN_WORDS = 0.03  # share of lines that end in a hyphen, above which words are broken there
@@ -131,8 +133,8 @@ def segments(data: bytes, source: str) -> list[Segment]:
             f"{source}: its fonts do not say which letters they show. Recognise its text anew "
             "(with ocrmypdf --force-ocr, say)."
         )
-    running = _running(pages)
-    body = _size(line for line in lines if id(line) not in running)
+    body = _size(lines)
+    running = _running(pages, body)
     found: list[Block] = []
     for page in pages:
         edge = [line for line in page if id(line) in running]
@@ -250,8 +252,9 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
     size = _size(pieces)
     cover = [0] * (int(max(piece.right for piece in pieces)) + 2)
     for piece in pieces:
-        for x in range(max(0, int(piece.left)), int(piece.right) + 1):
-            cover[x] += 1
+        if piece.size < LARGER * size:  # titles cross columns
+            for x in range(max(0, int(piece.left)), int(piece.right) + 1):
+                cover[x] += 1
     found = []
     least = int(COLUMN * size)
     x = least
@@ -294,8 +297,8 @@ def _size(lines: Iterable[Line]) -> float:
     return letters.most_common(1)[0][0] if letters else 0.0
 
 
-def _running(pages: Sequence[Sequence[Line]]) -> set[int]:
-    """The lines (by identity) at the edge of pages that come again, or number them."""
+def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
+    """The lines (by identity) at the edge of pages that come again, are small or number them."""
     edges: list[Line] = []
     for page in pages:
         rows = sorted(page, key=lambda line: -line.top)
@@ -318,6 +321,7 @@ def _running(pages: Sequence[Sequence[Line]]) -> set[int]:
         if len(seen[key(line)]) > max(1, len(pages) // 3)
         or _PAGE_NUMBER.fullmatch(line.text)
         or _PRINTED.fullmatch(line.text)
+        or (line.size < RUNNING_SIZE * body and len(line.text.split()) <= RUNNING_WORDS)
     }
 
 
@@ -350,13 +354,11 @@ def _goes_on(line: Line, following: Line, page: Sequence[Line], usual: float) ->
         return False
     if distance <= 0:  # the next column
         return _may_run_on(line, following, page, page)
-    left = min(other.left for other in _peers(line, page))
-    indented = following.left > left + 0.8 * line.size
-    if indented and line.left <= left + 0.5 * line.size:
+    if _indented(following, page) and not (_indented(line, page) and _indents_blocks(page)):
         return False
     if _BULLET.match(following.text) and _ENDED.search(line.text):
         return False
-    return _full(line, following, page)
+    return _runs_on(line, following) or _full(line, following, page)
 
 
 def _may_run_on(
@@ -365,14 +367,11 @@ def _may_run_on(
     """Whether a paragraph may go on over the end of a column or page."""
     if not _same_type(line, following):
         return False
-    if not _ENDED.search(line.text) and following.text[0].islower():
+    if _runs_on(line, following):
         return True
     if _BULLET.match(following.text):
         return False
-    left = min(other.left for other in _peers(following, following_page))
-    if following.left > left + 0.8 * following.size:
-        return False
-    return _full(line, following, page)
+    return not _indented(following, following_page) and _full(line, following, page)
 
 
 def _same_type(line: Line, other: Line) -> bool:
@@ -382,6 +381,26 @@ def _same_type(line: Line, other: Line) -> bool:
 def _peers(line: Line, page: Sequence[Line]) -> list[Line]:
     """The lines of a line's column that are of its type, itself among them."""
     return [other for other in page if other.column == line.column and _same_type(line, other)]
+
+
+def _runs_on(line: Line, following: Line) -> bool:
+    """Whether a break lies inside a sentence, by its words alone."""
+    return not _ENDED.search(line.text) and following.text[0].islower()
+
+
+def _indented(line: Line, page: Sequence[Line]) -> bool:
+    """Whether a line begins to the right of its column's other lines."""
+    return line.left > min(other.left for other in _peers(line, page)) + 0.8 * line.size
+
+
+def _indents_blocks(page: Sequence[Line]) -> bool:
+    """Whether lines are indented many together, as quotations are, or one at a paragraph's start.
+
+    One-line paragraphs stand together too: what counts is what most lines do.
+    """
+    indented = [_indented(line, page) for line in page]
+    after = [following for line, following in pairwise(indented) if line]
+    return 2 * sum(after) > len(after)
 
 
 def _full(line: Line, following: Line, page: Sequence[Line]) -> bool:
@@ -410,8 +429,7 @@ def _continued(blocks: Sequence[Block], body: float) -> list[Block]:
         ) or (
             open_ is not None
             and open_ is not found[-1]
-            and not _ENDED.search(open_.last.text)
-            and first.text[0].islower()
+            and _runs_on(open_.last, first)
             and _same_type(open_.last, first)
         ):
             open_.lines += block.lines
@@ -455,7 +473,7 @@ class Hyphens:
         ends = Counter(text[-1] for text in texts if re.search(rf"\w[{_HYPHENS}]$", text))
         # Where words are broken with a sign of its own, or hardly ever, a '-' is a compound's.
         own = ends["\u00ad"] + ends["\u2010"]
-        self.breaks_words = not own and ends["-"] > BROKEN_WORDS * len(texts)
+        self.breaks_words = not own and ends["-"] > max(2, BROKEN_WORDS * len(texts))
 
     def mended(self, text: str, following: str) -> str:
         """A text and the line below it: 'the nego-', 'tiations' → 'the negotiations'."""
