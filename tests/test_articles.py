@@ -18,6 +18,7 @@ from paratopic.articles import (
     paragraph_id,
     read_article,
     segments,
+    skipped,
     split,
 )
 from paratopic.errors import UserError
@@ -365,3 +366,11 @@ def test_the_seed_article() -> None:
         "The Global Implications",
         "Conclusion",
     ]
+
+
+@pytest.mark.skipif(not SEED.exists(), reason="the tests run without the project's seeds")
+def test_the_labels_of_the_seed_hang_on_all_of_its_paragraphs() -> None:
+    article = read_article(SEED)
+    lines = SEED.with_name("labels.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [p.id for p in split(article)] == [line.partition(",")[0] for line in lines]
+    assert skipped(article) == []

@@ -102,6 +102,30 @@ def test_two_breaks_end_a_paragraph_and_a_list_keeps_its_items(tmp_path: Path) -
     ]
 
 
+def test_a_wiki_page(tmp_path: Path) -> None:
+    page = html(
+        f"<div id=content><h1>Harbour talks</h1><p>{BODIES[0]}<sup><a href='#n1'>[1]</a></sup></p>"
+        "<div id=toc><h2>Contents</h2><ul><li>1 Steel</li></ul></div>"
+        "<h2><span>Steel</span><span class='mw-editsection'>[<a href=/e>edit</a>]</span></h2>"
+        f"<p>{BODIES[1]}</p><p>{BODIES[2]}</p><h2>References</h2>"
+        "<ol class='small references'><li id=n1>Doe, Jane: The Talks, 2031.</li></ol></div>"
+    )
+    path = written(tmp_path, "a.html", page)
+    assert shown(path) == [
+        ("heading", "Harbour talks"),
+        ("body", BODIES[0]),
+        ("heading", "Steel"),
+        ("body", BODIES[1]),
+        ("body", BODIES[2]),
+    ]
+    told = [(part.text, part.reason) for part in skipped(read(path))]
+    assert told == [
+        ("Contents | 1 Steel", "navigation"),
+        ("References", documents.OUTSIDE),
+        ("Doe, Jane: The Talks, 2031.", "note"),
+    ]
+
+
 def test_a_page_saved_behind_an_open_dialog(tmp_path: Path) -> None:
     page = PAGE.replace(
         "<main>", '<div role="dialog">Accept cookies?</div><main aria-hidden="true">'

@@ -29,7 +29,7 @@ TABLE = "table"
 FINGERPRINT = 25
 CELL_WORDS = 12  # a table's cell with more may be a paragraph of a page that is laid out in cells
 
-# What these elements and roles hold is no paragraph; of the soft ones only what is not main text.
+# What these elements, roles and ids hold is no paragraph; of the soft ones, what is not main text.
 _HARD = {
     "aside": "aside",
     "button": "form",
@@ -41,6 +41,7 @@ _HARD = {
     "footer": "footer",
     "nav": "navigation",
     "navigation": "navigation",
+    "toc": "navigation",
 }
 _SOFT = {"banner": "header", "form": "form", "header": "header"}
 _UNSEEN = set("script style noscript template svg head iframe object select textarea".split())
@@ -211,13 +212,14 @@ def _html(data: bytes, source: str) -> list[Segment]:
     start = next((i for i in range(start, len(kept)) if kept[i] and not blocks[i].level), start)
     titles = [i for i in range(start) if blocks[i].level == 1 and not blocks[i].hard]
     title = titles[-1] if titles else start
-    below = False
+    next_kept = text_below = False
     for i in reversed(range(len(blocks))):
         if blocks[i].hard:
             continue
         if blocks[i].level:
-            kept[i] = i in titles[-1:] or (i > title and (kept[i] or below))
-        below = kept[i]
+            kept[i] = i in titles[-1:] or (i > title and (kept[i] and text_below or next_kept))
+        next_kept = kept[i]
+        text_below = text_below or (kept[i] and not blocks[i].level)
     return _merged(
         block if keep else replace(block, place=block.place or OUTSIDE, hard=True)
         for block, keep in zip(blocks, kept, strict=True)
@@ -369,23 +371,27 @@ def _blocks(root: Any) -> Iterator[Block]:
 
 
 def _reference(element: Any) -> bool:
-    """Whether an element is the mark of a note: <sup><a href="#note-1">[1]</a></sup>."""
-    return element.tag == "sup" and any(
-        (link.get("href") or "").startswith("#") for link in element.iter("a")
+    """Whether an element is a note's mark, <sup><a href="#note-1">[1]</a></sup>, or '[edit]'."""
+    return "mw-editsection" in (element.get("class") or "").split() or (
+        element.tag == "sup"
+        and any((link.get("href") or "").startswith("#") for link in element.iter("a"))
     )
 
 
 def _context(element: Any, outer: Block) -> Block:
     """Where the text inside an element stands."""
     tag, role = element.tag, element.get("role") or ""
+    classes = (element.get("class") or "").split()
     level = int(tag[1]) if re.fullmatch(r"h[1-6]", tag) else outer.level
     kind = {"li": "li", "td": "td", "th": "td"}.get(tag, outer.kind)
     place, hard = outer.place, outer.hard
     hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
-    note = (element.get("id") or "").startswith(("footnote-", "endnote-"))
-    named = _HARD.get(tag) or _HARD.get(role)
-    if named or note:
-        place, hard = named or "note", True
+    name = element.get("id") or ""
+    # Of Word documents, and of wikis.
+    note = name.startswith(("footnote-", "endnote-")) or "references" in classes
+    named = _HARD.get(tag) or _HARD.get(role) or ("note" if note else _HARD.get(name))
+    if named:
+        place, hard = named, True
     elif not hard:
         # Behind a dialog that was open when a page was saved, all of it is hidden.
         place = _SOFT.get(tag) or _SOFT.get(role) or ("hidden" if hidden else place)
