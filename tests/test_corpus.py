@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic import corpus
+from paratopic import corpus, labels
 from paratopic.articles import Article, split
 from paratopic.errors import UserError
 from paratopic.topics import Topics
@@ -32,7 +32,7 @@ def test_hand_labels_win_and_headings_serve_unlabelled_articles(
 ) -> None:
     ids = list(frame["id"])
     path = labels_file(tmp_path, f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
-    joined, messages = corpus.join_labels(frame, corpus.read_labels(path), topics)
+    joined, messages = corpus.join_labels(frame, labels.read_labels(path), topics)
     assert joined["topics"].tolist() == [["security", "trade"], [], None, ["security"]]
     assert joined["label_source"].tolist() == ["hand", "hand", "none", "heading"]
     assert messages == []
@@ -45,14 +45,14 @@ def test_hand_labels_win_and_headings_serve_unlabelled_articles(
 
 def test_undecided_lines_are_no_labels(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     path = labels_file(tmp_path, f"{frame['id'][0]},?,Tariffs")
-    joined, _ = corpus.join_labels(frame, corpus.read_labels(path), topics)
+    joined, _ = corpus.join_labels(frame, labels.read_labels(path), topics)
     # No hand label at all: the article's heading speaks for its three paragraphs.
     assert joined["label_source"].tolist() == ["heading"] * 4
 
 
 def test_the_same_label_twice_is_one(tmp_path: Path, topics: Topics) -> None:
     path = labels_file(tmp_path, "a:1,trade,x", "a:1,trade,x")
-    assert len(corpus.read_labels(path)) == 1
+    assert len(labels.read_labels(path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_labels_that_are_refused(
     tmp_path: Path, topics: Topics, lines: list[str], told: str
 ) -> None:
     with pytest.raises(UserError, match=told):
-        corpus.read_labels(labels_file(tmp_path, *lines))
+        labels.read_labels(labels_file(tmp_path, *lines))
 
 
 def test_a_labels_file_without_its_columns_or_missing(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("paragraph;topics\na:1;trade", encoding="utf-8")
     with pytest.raises(UserError, match=r'line 1: there is no column "paragraph"'):
-        corpus.read_labels(path)
+        labels.read_labels(path)
     with pytest.raises(UserError, match=r"nothing.csv not found"):
-        corpus.read_labels(tmp_path / "nothing.csv")
+        labels.read_labels(tmp_path / "nothing.csv")
 
 
 def test_an_unknown_topic_is_named_by_line(
@@ -88,7 +88,7 @@ def test_an_unknown_topic_is_named_by_line(
 ) -> None:
     path = labels_file(tmp_path, f"{frame['id'][0]},tradee,Tariffs")
     with pytest.raises(UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*"trade"'):
-        corpus.join_labels(frame, corpus.read_labels(path), topics)
+        corpus.join_labels(frame, labels.read_labels(path), topics)
 
 
 def test_a_label_whose_paragraph_changed_is_named_with_the_nearest(
@@ -96,7 +96,7 @@ def test_a_label_whose_paragraph_changed_is_named_with_the_nearest(
 ) -> None:
     path = labels_file(tmp_path, "one:0123456789,trade,Tariffs rose on most goods")
     with pytest.raises(UserError) as caught:
-        corpus.join_labels(frame, corpus.read_labels(path), topics)
+        corpus.join_labels(frame, labels.read_labels(path), topics)
     assert "labels.csv, line 2: one:0123456789" in str(caught.value)
     assert f'nearest now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
 
@@ -106,9 +106,9 @@ def test_labels_of_a_renamed_article_are_an_error_of_an_absent_one_a_message(
 ) -> None:
     path = labels_file(tmp_path, "old name:0123456789,trade,Tariffs rose on")
     with pytest.raises(UserError, match=f"nearest now: {frame['id'][0]}"):
-        corpus.join_labels(frame, corpus.read_labels(path), topics)
+        corpus.join_labels(frame, labels.read_labels(path), topics)
     path = labels_file(tmp_path, "gone:0123456789,another list's topic,Nothing like it")
-    _, messages = corpus.join_labels(frame, corpus.read_labels(path), topics)
+    _, messages = corpus.join_labels(frame, labels.read_labels(path), topics)
     assert messages == ["1 labels left aside: their article gone is not among the sources"]
 
 

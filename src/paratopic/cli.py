@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -22,6 +24,13 @@ from paratopic.articles import Article
 from paratopic.classifier import Model
 from paratopic.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paratopic.labels import Label
+    from paratopic.params import Params
+    from paratopic.suggestion import Suggestion
+
 app = typer.Typer(
     help="Paragraph topics from few labels.", no_args_is_help=True, pretty_exceptions_enable=False
 )
@@ -31,6 +40,10 @@ Files = Annotated[
     typer.Argument(
         help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard input."
     ),
+]
+Model_ = Annotated[
+    str | None,
+    typer.Option("--model", help="Which suggests; default: the transformer, else the champion."),
 ]
 # Exit status where every row was written but some could not be answered.
 SOME_ERRORS = 3
@@ -123,7 +136,7 @@ def _predict_files(
 @app.command()
 def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv, a "?" in place of the topics that a person has to give."""
-    from paratopic import corpus
+    from paratopic import corpus, labels
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
@@ -134,7 +147,135 @@ def paragraphs(paths: Files) -> None:
         names.add(article.name)
         for paragraph in articles.split(article):
             text = corpus.first_words(paragraph.text)
-            writer.writerow([paragraph.id, corpus.UNDECIDED, text])
+            writer.writerow([paragraph.id, labels.UNDECIDED, text])
+
+
+@app.command()
+def suggest(
+    n: Annotated[int, typer.Option(min=1, help="How many paragraphs.")] = 50,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Tasks for Label Studio (.json), doccano (.jsonl) or a spreadsheet (.csv)."
+        ),
+    ] = None,
+    model: Model_ = None,
+) -> None:
+    """Pick the unlabelled paragraphs that are most worth labelling next.
+
+    Without --out they are printed as CSV; `paratopic label` opens them in a browser.
+    """
+    from paratopic import exchange
+
+    params, frame, lines = _project()
+    chosen, kind = _suggestions(params, frame, lines, n, model)
+    if out is None:
+        sys.stdout.write(exchange.sheet(chosen))
+        return
+    written = exchange.write(out, chosen, params.topics, kind)
+    print(f"{len(chosen)} paragraphs to label: {', '.join(map(str, written))}")
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Label Studio's JSON export, CSV, or doccano's JSONL export."),
+    ],
+    annotator: Annotated[
+        str | None, typer.Option(help="Whose labels name nobody; default: the file's name.")
+    ] = None,
+) -> None:
+    """Add the labels that people gave elsewhere to the labels' file.
+
+    The order of files does not matter, and what is there already is not added again. The exit
+    status is 3 where some of a file's labels could not be taken: each is told by its line or task.
+    """
+    from paratopic import exchange, labels
+
+    params, frame, _ = _project()
+    target = _labels_file(params)
+    order = {identity: rank for rank, identity in enumerate(frame["id"])}
+    problems = 0
+    for path in paths:
+        found = exchange.read(path, frame, params.topics)
+        done = labels.merge(target, found.labels, annotator or path.stem, order, params.topics)
+        for problem in found.problems:
+            print(problem, file=sys.stderr)
+        for dispute in done.disputes:
+            print(f"disputed: {dispute}")
+        left_out = "".join(f", {count} {why}" for why, count in sorted(found.left_out.items()))
+        print(
+            f"{path}: {done.added} new labels in {target}, {done.known} known, "
+            f"{len(done.disputes)} disputed, {len(found.problems)} not taken{left_out}"
+        )
+        problems += len(found.problems)
+    raise typer.Exit(SOME_ERRORS if problems else 0)
+
+
+@app.command()
+def label(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="CSV with the paragraphs to label (`paratopic suggest`)."),
+    ] = None,
+    n: Annotated[int, typer.Option(min=1, help="How many paragraphs, without a file.")] = 50,
+    annotator: Annotated[
+        str, typer.Option(help="Who labels; default: the name you are logged in with.")
+    ] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    model: Model_ = None,
+) -> None:
+    """Label paragraphs by keyboard, on a page that only this machine can open."""
+    from paratopic import exchange, labelling, suggestion
+
+    params, frame, lines = _project()
+    if path is None:
+        items, _ = _suggestions(params, frame, lines, n, model)
+    else:
+        items = suggestion.in_context(frame, exchange.ids(path, frame), _asked(model))
+    if not items:
+        raise UserError("there is nothing to label: every paragraph of the sources has a label")
+    session = labelling.Session(
+        _labels_file(params), annotator or getpass.getuser(), items, params.topics
+    )
+    labelling.serve(session, port)
+
+
+def _project() -> tuple[Params, pd.DataFrame, list[Label]]:
+    """The params, the paragraph table and the lines of labels.csv as they are now."""
+    from paratopic import corpus, labels
+    from paratopic.params import read_params
+
+    params, table = read_params(), Path("data/paragraphs.parquet")
+    if not table.exists():
+        raise UserError(f"{table} not found: `dvc repro prepare` makes it")
+    path = None if params.prepare.labels is None else Path(params.prepare.labels)
+    lines = labels.read_lines(path) if path and path.exists() else []
+    return params, corpus.read_paragraphs(table), lines
+
+
+def _labels_file(params: Params) -> Path:
+    if params.prepare.labels is None:
+        raise UserError("params.yaml names no labels' file: set prepare.labels")
+    return Path(params.prepare.labels)
+
+
+def _suggestions(
+    params: Params, frame: pd.DataFrame, lines: list[Label], n: int, model: str | None
+) -> tuple[list[Suggestion], str]:
+    from paratopic import labels, suggestion
+
+    loaded = _asked(model)
+    judged = {line.paragraph for line in labels.current(lines)}
+    embed = partial(suggestion.embed, loaded, device=params.transformer.device)
+    return suggestion.suggest(frame, judged, loaded, embed, n, params.seed), loaded.kind
+
+
+def _asked(model: str | None) -> Model:
+    """The model that suggests: the transformer where there is one, as it knows the definitions."""
+    transformer = Path("models/transformer")
+    return classifier.load(model or (transformer if transformer.is_dir() else None))
 
 
 @app.command()

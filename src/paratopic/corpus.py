@@ -6,22 +6,20 @@ fold a paragraph falls into `splits`'.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.articles import Paragraph, decode, paragraph_id
+from paratopic.articles import Paragraph, paragraph_id
 from paratopic.errors import UserError
 from paratopic.files import aside
+from paratopic.labels import Label, by_paragraph, resolve
 from paratopic.topics import Topics
 
 SCHEMA = pa.schema(
@@ -36,19 +34,6 @@ SCHEMA = pa.schema(
     ]
 )
 READERS = {".csv": "csv", ".jsonl": "json", ".parquet": "parquet"}
-LABEL_COLUMNS = ("paragraph", "topics", "text")
-# Stands in labels.csv for a paragraph that nobody has decided on yet.
-UNDECIDED = "?"
-
-
-@dataclass(frozen=True)
-class Label:
-    """One line of labels.csv; `where` is its file and line, `cell` its topics as written."""
-
-    where: str
-    paragraph: str
-    cell: str
-    text: str
 
 
 def first_words(text: str, width: int = 60) -> str:
@@ -155,49 +140,6 @@ def _load(path: Path) -> dict[str, list[object]]:
     return columns
 
 
-def read_labels(path: Path) -> list[Label]:
-    """Read the hand labels of labels.csv; lines whose topics are "?" are left out.
-
-    Raises
-    ------
-    UserError
-        The file or a column is missing, a line is incomplete, or the same paragraph is labelled
-        twice differently.
-    """
-    try:
-        text = decode(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} not found: make it with `paratopic paragraphs`, or set prepare.labels to null"
-        ) from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    for column in LABEL_COLUMNS[:2]:
-        if column not in (reader.fieldnames or ()):
-            raise UserError(
-                f'{path}, line 1: there is no column "{column}"; the columns are '
-                f"{','.join(LABEL_COLUMNS)}, separated by commas"
-            )
-    labels: dict[str, Label] = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        paragraph = (row["paragraph"] or "").strip()
-        cell = row["topics"]
-        if cell is None or not paragraph:
-            raise UserError(f"{where}: a line needs a paragraph id and a topics cell")
-        if None in row:
-            raise UserError(f"{where}: more cells than columns; quote a text that has commas")
-        if cell.strip() == UNDECIDED:
-            continue
-        label = Label(where, paragraph, cell.strip(), (row.get("text") or "").strip())
-        earlier = labels.setdefault(paragraph, label)
-        if earlier.cell != label.cell:
-            raise UserError(
-                f'{where}: {paragraph} is labelled "{label.cell}", but {earlier.where} labels it '
-                f'"{earlier.cell}"; keep one of the two'
-            )
-    return list(labels.values())
-
-
 def join_labels(
     frame: pd.DataFrame, labels: Sequence[Label], topics: Topics
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -208,7 +150,8 @@ def join_labels(
     frame
         Paragraph table.
     labels
-        From `read_labels`.
+        From `labels.read_labels`: every annotator's answers. Which of several answers on one
+        paragraph counts is told by `labels.resolve`.
     topics
         The codebook, whose `heading` patterns give the weak labels.
 
@@ -226,9 +169,16 @@ def join_labels(
     known = set(frame["id"])
     articles = set(frame["article"])
     lost, elsewhere = [], []
+    disputed: dict[str, list[str]] = {}
+    for paragraph, answers in by_paragraph(labels).items():
+        if paragraph in known:
+            for answer in answers:
+                topics.parse(answer.cell, answer.where)
+            winner, why = resolve(answers, topics)
+            by_id[paragraph] = winner.names
+            disputed.setdefault(why, []).append(paragraph)
     for label in labels:
         if label.paragraph in known:
-            by_id[label.paragraph] = topics.parse(label.cell, label.where)
             continue
         article = label.paragraph.rpartition(":")[0]
         if article in articles:
@@ -264,6 +214,13 @@ def join_labels(
         f"{count} labels left aside: their article {article} is not among the sources"
         for article, count in sorted(Counter(elsewhere).items())
     ]
+    if disputed.get("majority"):
+        messages.append(f"{len(disputed['majority'])} disputed paragraphs: most annotators' answer")
+    if disputed.get("tie"):
+        messages.append(
+            f"{len(disputed['tie'])} disputed paragraphs without a majority get the answer that is "
+            f"first in the codebook; another judgement settles {', '.join(disputed['tie'])}"
+        )
     return frame, messages
 
 

@@ -13,6 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from paratopic import articles, corpus, documents, errors, files
 from paratopic.articles import Skipped
 from paratopic.errors import UserError
+from paratopic.labels import read_labels
 from paratopic.params import Prepare, read_params
 from paratopic.topics import Topics
 
@@ -54,7 +55,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
             known = ", ".join([*documents.SUFFIXES, *corpus.READERS])
             raise UserError(f"{path}: sources are {known}")
     frame = pd.concat(parts, ignore_index=True)
-    labels = [] if params.labels is None else corpus.read_labels(Path(params.labels))
+    labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = corpus.join_labels(frame, labels, topics)
     rows = corpus.labelled(frame)
     report: dict[str, Any] = {
