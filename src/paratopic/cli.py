@@ -269,7 +269,8 @@ def _suggestions(
     loaded = _asked(model)
     judged = {line.paragraph for line in labels.current(lines)}
     embed = partial(suggestion.embed, loaded, device=params.transformer.device)
-    return suggestion.suggest(frame, judged, loaded, embed, n, params.seed), loaded.kind
+    with Console(stderr=True).status("reading the unlabelled paragraphs"):  # on a terminal
+        return suggestion.suggest(frame, judged, loaded, embed, n, params.seed), loaded.kind
 
 
 def _asked(model: str | None) -> Model:
@@ -297,7 +298,16 @@ def report() -> None:
             f"{measured['log_loss']['value']:.3f}",
             style="bold" if champion else None,
         )
+    people = comparison.get("annotators")
+    if people and people["macro_f1"] is not None:
+        name = f"people ({people['paragraphs']} paragraphs)"
+        table.add_row(name, f"{people['macro_f1']:.3f}", "", "", "", style="italic")
     console.print(table)
+    if people and people["alpha"] is not None:
+        console.print(
+            f"people: Krippendorff's alpha {people['alpha']:.3f}; their macro-F1 against each "
+            "other is the ceiling of what a model can reach"
+        )
     for note in comparison["notes"]:
         console.print(f"note: {note}")
     for name, d in comparison["differences"].items():

@@ -63,8 +63,14 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     return frame[(frame["label_source"] != "hand") & ~frame["id"].isin(judged)]
 
 
+Features = Array | sparse.csr_matrix
+
+
 def choose(
-    scores: Scores, features: Array | sparse.csr_matrix, n: int, seed: int
+    scores: Scores,
+    embed: Callable[[npt.NDArray[np.int64]], Features],
+    n: int,
+    seed: int,
 ) -> npt.NDArray[np.int64]:
     """Pick the n rows that are most worth labelling, the most uncertain first.
 
@@ -76,8 +82,8 @@ def choose(
     ----------
     scores
         (m, k) probabilities.
-    features
-        (m, d) rows of unit length; near ones mean the same.
+    embed
+        Features of the rows with these numbers, one of unit length each: near ones mean the same.
     n
         How many are wanted.
     seed
@@ -93,7 +99,7 @@ def choose(
     if n >= len(order):
         return order
     among = order[: CANDIDATES * n]
-    rows = features[among]
+    rows = embed(among)
     # Rows without any doubt would weigh nothing at all.
     weights = np.maximum(doubt[among], 1e-6)
     with threadpool_limits(1):  # sums in one order, whatever the machine
@@ -110,7 +116,7 @@ def choose(
     return among[chosen]
 
 
-def embed(model: Model, texts: list[str], device: str) -> Array | sparse.csr_matrix:
+def embed(model: Model, texts: list[str], device: str) -> Features:
     """Unit vectors of texts: of the model's own encoder, or TF-IDF where it has none."""
     if model.kind != "transformer":
         words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode")
@@ -126,7 +132,7 @@ def suggest(
     frame: pd.DataFrame,
     judged: Collection[str],
     model: Model,
-    embed: Callable[[list[str]], Array | sparse.csr_matrix],
+    embed: Callable[[list[str]], Features],
     n: int,
     seed: int,
 ) -> list[Suggestion]:
@@ -149,7 +155,8 @@ def suggest(
     if rows.empty:
         return []
     texts = list(rows["text"])
-    chosen = choose(model.predict_proba(texts), embed(texts), n, seed)
+    scores = model.predict_proba(texts)
+    chosen = choose(scores, lambda among: embed([texts[row] for row in among]), n, seed)
     return in_context(frame, list(rows["id"].iloc[chosen]), model)
 
 

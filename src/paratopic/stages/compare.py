@@ -19,6 +19,7 @@ from paratopic.statistics import Outcomes, difference, estimates, outcomes
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
 SCORES = Path("data/oof")
+PREPARED = Path("reports/prepare.json")
 SPLIT = Path("reports/split.json")
 COMPARISON = Path("reports/comparison.json")
 SUMMARY = Path("reports/summary.md")
@@ -95,6 +96,8 @@ def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
             for e in (measured[metric] for metric in SHOWN)
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    if report["annotators"]:
+        lines += ["", human(report["annotators"])]
     lines += [
         "",
         "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is better.",
@@ -130,6 +133,21 @@ def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
     return "\n".join(lines) + "\n"
 
 
+def human(agreed: dict[str, Any]) -> str:
+    """Annotators' agreement for people, as a paragraph of markdown."""
+
+    def shown(value: float | None) -> str:
+        return "not defined" if value is None else f"{value:.3f}"
+
+    kappas = ", ".join(f"{name} {shown(kappa)}" for name, kappa in agreed["kappa"].items())
+    return (
+        f"People against each other: macro-F1 {shown(agreed['macro_f1'])}, the ceiling of what a "
+        f"model can reach. {len(agreed['annotators'])} annotators on {agreed['paragraphs']} "
+        f"paragraphs that several judged; Krippendorff's alpha {shown(agreed['alpha'])}; Cohen's "
+        f"kappa: {kappas}."
+    )
+
+
 def unmeasured(split: dict[str, Any], params: Params) -> None:
     """Write the same files where nothing was held out.
 
@@ -137,8 +155,18 @@ def unmeasured(split: dict[str, Any], params: Params) -> None:
     known without labels, that words of it occur in a paragraph is chance.
     """
     champion = max(params.models, key=ORDER.index)
-    told = {"n": 0, "models": {}, "differences": {}, "champion": champion, "wrong_by_all": []}
-    report = told | {"split_unit": split["split_unit"], "notes": split["messages"]}
+    told: dict[str, Any] = {
+        "n": 0,
+        "models": {},
+        "differences": {},
+        "champion": champion,
+        "wrong_by_all": [],
+    }
+    report = told | {
+        "annotators": None,
+        "split_unit": split["split_unit"],
+        "notes": split["messages"],
+    }
     lines = ["# Comparison of models", "", *(f"> {note}" for note in split["messages"])]
     lines += ["", f"## Champion: {champion}", "", "Not measured: label some paragraphs."]
     files.write_json(COMPARISON, report)
@@ -184,6 +212,7 @@ def main() -> None:
         "notes": split["messages"],
         **compare(found, params),
         "wrong_by_all": list(wrong["id"]),
+        "annotators": files.read_json(PREPARED, "stage prepare").get("annotators"),
     }
     files.write_json(COMPARISON, report)
     files.write_text(SUMMARY, summary(report, wrong, params))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from paratopic import articles, corpus, documents, errors, files
+from paratopic import agreement, articles, corpus, documents, errors, files
 from paratopic.articles import Skipped
 from paratopic.errors import UserError
 from paratopic.labels import read_labels
@@ -64,17 +64,20 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
         "dominant_topic": {name: int((rows["topic"] == name).sum()) for name in topics.names},
         "none_of_the_topics": int((rows["topic"] == "").sum()),
-        "headings_against_hand": agreement(frame, topics),
+        "headings_against_hand": headings_against_hand(frame, topics),
         "skipped": dict(sorted(Counter(part.reason for part in skipped).items())),
         "messages": messages,
     }
+    annotators = agreement.agreement(labels, topics.names)
+    if annotators is not None:
+        report["annotators"] = asdict(annotators)
     for name, count in report["dominant_topic"].items():
         if count == 0:
             messages.append(f"topic {name} has no labelled paragraph: it cannot be learnt")
     return frame, skipped, report
 
 
-def agreement(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
+def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
     """How far headings' labels agree with hand labels where there are both (Cohen's kappa)."""
     hand = corpus.labelled(frame[frame["label_source"] == "hand"])
     weak = [topics.of_heading(heading) for heading in hand["heading"]]

@@ -1,0 +1,85 @@
+"""Agreement of annotators, against values from the literature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from paratopic.agreement import agreement, krippendorff_alpha
+from paratopic.labels import Label
+
+NAMES = ("trade", "technology", "security")
+
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers,
+# twelve units, nominal, some values missing; alpha = .743.
+FOUR = [
+    "1 2 3 3 2 1 4 1 2 . . .",
+    "1 2 3 3 2 2 4 1 2 5 . 3",
+    ". 3 3 3 2 3 4 2 2 5 1 .",
+    "1 2 3 3 2 4 4 1 2 5 1 .",
+]
+# Example A: two observers, ten units, binary; alpha = .095.
+TWO = ["0 1 0 0 0 0 0 0 1 0", "1 1 1 0 0 1 0 0 0 0"]
+# Example B: two observers, twelve units, five nominal values; alpha = .692.
+FIVE = ["1 1 2 2 4 3 3 3 5 4 4 1", "2 1 2 2 2 3 3 3 5 4 4 4"]
+
+
+def units(rows: list[str]) -> list[list[int]]:
+    columns = zip(*(row.split() for row in rows), strict=True)
+    return [[int(value) for value in column if value != "."] for column in columns]
+
+
+@pytest.mark.parametrize(("rows", "value"), [(FOUR, 0.743), (TWO, 0.095), (FIVE, 0.692)])
+def test_alpha_of_the_literature(rows: list[str], value: float) -> None:
+    assert krippendorff_alpha(units(rows)) == pytest.approx(value, abs=5e-4)
+
+
+def test_alpha_of_the_extremes() -> None:
+    assert krippendorff_alpha([[1, 1], [2, 2, 2]]) == 1
+    assert krippendorff_alpha([[1, 1], [1, 1]]) is None
+    rng = np.random.default_rng(0)
+    chance = krippendorff_alpha(rng.integers(0, 3, (4000, 2)).tolist())
+    assert chance == pytest.approx(0, abs=0.05)
+
+
+def said(annotator: str, *cells: str) -> list[Label]:
+    return [Label("", f"a:{n}", cell, "", annotator) for n, cell in enumerate(cells) if cell != "?"]
+
+
+def test_two_annotators() -> None:
+    one = ("trade", "trade;security", "security", "technology", "", "trade", "?")
+    other = ("trade", "security", "security", "technology", "trade", "", "trade")
+    found = agreement([*said("ann", *one), *said("bo", *other)], NAMES)
+    assert found is not None
+    assert (found.annotators, found.paragraphs) == (("ann", "bo"), 6)
+    # Cohen 1960 by hand: trade is said of 3 and 2 of 6, together of 1: (3/6 - 3/6) / (1 - 3/6).
+    assert found.kappa["trade"] == pytest.approx(0)
+    assert found.kappa["technology"] == pytest.approx(1)
+    # As models are scored: paragraphs with none of the topics in the truth are left out.
+    scores = []
+    for true, answer in ((one, other), (other, one)):
+        pairs = [(t.split(";")[0], a.split(";")[0]) for t, a in zip(true, answer, strict=True)]
+        kept = [(t, a) for t, a in pairs if t in NAMES and a != "?"]
+        truth, answers = zip(*kept, strict=True)
+        scores.append(f1_score(truth, answers, labels=NAMES, average="macro"))
+    assert found.macro_f1 == pytest.approx(np.mean(scores))
+    swapped = agreement([*said("bo", *other), *said("ann", *one)], NAMES)
+    assert swapped == found
+
+
+def test_no_two_annotators_share_a_paragraph() -> None:
+    assert agreement([], NAMES) is None
+    assert agreement([*said("ann", "trade"), *said("bo", "?", "trade")], NAMES) is None
+    # Whoever contradicts themselves says nothing.
+    twice = [*said("ann", "trade"), *said("ann", "security"), *said("bo", "trade")]
+    assert agreement(twice, NAMES) is None
+
+
+def test_annotators_who_always_say_the_same() -> None:
+    found = agreement([*said("ann", "trade", "trade"), *said("bo", "trade", "trade")], NAMES)
+    assert found is not None
+    assert (found.alpha, found.macro_f1) == (None, 1)
+    assert set(found.kappa.values()) == {None}
+    nothing = agreement([*said("ann", ""), *said("bo", "")], NAMES)
+    assert nothing is not None and nothing.macro_f1 is None
