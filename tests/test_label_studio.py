@@ -45,7 +45,13 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     subprocess.run([programs / "pip", "install", "--quiet", "label-studio"], check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [programs / "label-studio", "start", "--no-browser", "--internal-host", "127.0.0.1"]
+    command: list[str | Path] = [
+        programs / "label-studio",
+        "start",
+        "--no-browser",
+        "--internal-host",
+        "127.0.0.1",
+    ]
     command += ["--port", str(port), "--username", "ann@example.org", "--password", "pass-word-1"]
     command += ["--user-token", TOKEN, "--enable-legacy-api-token"]
     own = {"LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"), "COLLECT_ANALYTICS": "false"}

@@ -163,7 +163,7 @@ def unmeasured(split: dict[str, Any], params: Params) -> None:
         "wrong_by_all": [],
     }
     report = told | {
-        "annotators": None,
+        "annotators": files.read_json(PREPARED, "stage prepare").get("annotators"),
         "split_unit": split["split_unit"],
         "notes": split["messages"],
     }

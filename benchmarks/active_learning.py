@@ -1,0 +1,204 @@
+"""How many labels suggestions save: learning curves of suggested against random order.
+
+From a few labels of each class, a batch at a time is labelled with the truth and a head is fitted
+anew on frozen embeddings, as `simulation.frozen` does. Tested on rows that are never labelled.
+
+    python benchmarks/active_learning.py --data BILLS.parquet 'AGNEWS_*.parquet' --seeds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from simulation import Embeddings, embeddings, frozen
+from sklearn.metrics import f1_score
+from tables import RESULTS, Table, machine, read
+
+from paratopic.classifier import Scores
+from paratopic.files import write_json
+from paratopic.metrics import Array
+from paratopic.params import read_params
+from paratopic.suggestion import choose
+from paratopic.topics import Topics
+from paratopic.training import Examples
+
+SHOTS = 4  # labels of each class at the start
+Integers = npt.NDArray[np.int64]
+# Rows to label next, of those whose scores and features are given; how many; a seed.
+Order = Callable[[Scores, Array, int, int], Integers]
+
+
+def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+    """Whatever comes."""
+    return np.random.default_rng(seed).permutation(len(scores))[:n]
+
+
+def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+    """What `paratopic suggest` picks."""
+    return choose(scores, features.__getitem__, n, seed)
+
+
+def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:
+    """The smallest margins, however alike."""
+    highest = np.sort(scores, axis=1)
+    return np.argsort(highest[:, -1] - highest[:, -2], kind="stable")[:n]
+
+
+ORDERS: dict[str, Order] = {"random": at_random, "suggested": suggested, "uncertain": uncertain}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Rows that can be labelled, and rows to test on."""
+
+    pool: pd.DataFrame
+    test: pd.DataFrame
+
+
+def draw(table: Table, seed: int, pool_rows: int, test_rows: int) -> Drawn:
+    """Draw a pool and tests of the table's own distribution; no group is in both."""
+    rng = np.random.default_rng([seed, 77])
+    rows = table.rows.drop_duplicates("text")
+    rows = rows.iloc[rng.permutation(len(rows))]
+    pool = rows[rows["split"] != "test"][:pool_rows]
+    if (rows["split"] == "test").any():
+        rest = rows[rows["split"] == "test"]
+    else:
+        rest = rows[~rows.index.isin(pool.index) & ~rows["group"].isin(pool["group"])]
+    return Drawn(pool.reset_index(drop=True), rest[:test_rows])
+
+
+def curve(
+    drawn: Drawn, known: Embeddings, order: Order, budget: int, batch: int, seed: int
+) -> list[tuple[int, float]]:
+    """Labels and macro-F1, from the first labels to the whole budget."""
+    names = tuple(sorted(set(drawn.pool["label"])))
+    fit = frozen(known)(Topics("single", names))
+    texts = drawn.pool["text"].to_numpy(dtype=object)
+    features = np.array([known[text] for text in texts])
+    truth = np.array([names.index(label) for label in drawn.pool["label"]], dtype=np.int64)
+    tests = list(drawn.test["text"])
+    place = drawn.pool.groupby("label").cumcount().to_numpy()
+    labelled = list(np.flatnonzero(place < SHOTS))
+    points = []
+    while True:
+        alone = np.arange(len(labelled))
+        examples = Examples(list(texts[labelled]), truth[labelled], alone, alone)
+        model = fit(examples, seed, lambda share: None)
+        answers = [names[row] for row in model.predict_proba(tests).argmax(axis=1)]
+        points.append(
+            (len(labelled), float(f1_score(drawn.test["label"], answers, average="macro")))
+        )
+        if len(labelled) >= budget:
+            return points
+        rest = np.setdiff1d(np.arange(len(texts)), labelled)
+        scores = model.predict_proba(list(texts[rest]))
+        wanted = min(batch, budget - len(labelled))
+        labelled += list(rest[order(scores, features[rest], wanted, seed * 1000 + len(labelled))])
+
+
+def summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """A line for each table and order: what it takes to reach what all labels at random reach."""
+    lines = []
+    for name, part in runs.groupby("data", sort=False):
+        means = part.groupby(["order", "labels"])["macro_f1"].mean().unstack("order")
+        spread = part.groupby(["order", "labels"])["macro_f1"].sem().unstack("order")
+        budget, target = int(means.index[-1]), float(means["random"].iloc[-1])
+        for order in means.columns:
+            reached = means.index[means[order] >= target - 1e-12]
+            labels = int(reached[0]) if len(reached) else None
+            lines.append(
+                {
+                    "data": name,
+                    "order": order,
+                    "target": round(target, 4),
+                    "labels_to_target": labels,
+                    "saved": None if labels is None else round(1 - labels / budget, 4),
+                    "macro_f1_at_budget": round(float(means[order].iloc[-1]), 4),
+                    "standard_error": round(float(spread[order].iloc[-1]), 4),
+                }
+            )
+    return lines
+
+
+def picture(runs: pd.DataFrame, path: Path) -> None:
+    """Learning curves with standard errors, one panel a table."""
+    names = list(dict.fromkeys(runs["data"]))
+    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 3.8), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = runs[runs["data"] == name]
+        for number, order in enumerate(dict.fromkeys(part["order"])):
+            values = part[part["order"] == order].groupby("labels")["macro_f1"]
+            mean, error = values.mean(), values.sem().fillna(0)
+            axis.plot(mean.index, mean, label=order, color=f"C{number}")
+            axis.fill_between(mean.index, mean - error, mean + error, alpha=0.2, color=f"C{number}")
+        random = part[part["order"] == "random"].groupby("labels")["macro_f1"].mean()
+        axis.axhline(random.iloc[-1], color="grey", linestyle=":")
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("labels")
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("macro-F1, mean ± standard error")
+    axes[0][0].legend(fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Print a markdown table; write every run as JSON and the learning curves as a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files; a glob is one")
+    parser.add_argument("--orders", nargs="+", default=list(ORDERS), choices=list(ORDERS))
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=200, help="labels, the first ones included")
+    parser.add_argument("--batch", type=int, default=20, help="labels between two trainings")
+    parser.add_argument("--pool-rows", type=int, default=3000)
+    parser.add_argument("--test-rows", type=int, default=2000)
+    parser.add_argument("--kept", type=Path, help="folder that keeps embeddings for another run")
+    parser.add_argument("--results", type=Path, default=RESULTS / "active_learning.json")
+    arguments = parser.parse_args()
+
+    params, runs = read_params(), []
+    for pattern in arguments.data:
+        table = read(pattern)
+        seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+        drawn = [draw(table, seed, arguments.pool_rows, arguments.test_rows) for seed in seeds]
+        texts = {text for one in drawn for part in (one.pool, one.test) for text in part["text"]}
+        kept = arguments.kept and arguments.kept / f"{table.name}.npz"
+        known = embeddings(sorted(texts), params, kept)
+        for seed, one in zip(seeds, drawn, strict=True):
+            for order in arguments.orders:
+                points = curve(one, known, ORDERS[order], arguments.budget, arguments.batch, seed)
+                runs += [
+                    {"data": table.name, "seed": seed, "order": order, "labels": n}
+                    | {"macro_f1": round(f1, 4)}
+                    for n, f1 in points
+                ]
+                print(f"{table.name} {seed} {order}: {points[-1][1]:.3f}", flush=True)
+    lines = summary(pd.DataFrame(runs))
+    options = {"budget": arguments.budget, "batch": arguments.batch, "shots": SHOTS}
+    options |= {"pool_rows": arguments.pool_rows, "test_rows": arguments.test_rows}
+    made_on = machine("scikit-learn", "sentence-transformers")
+    write_json(arguments.results, options | made_on | {"summary": lines, "runs": runs})
+    picture(pd.DataFrame(runs), arguments.results.with_suffix(".png"))
+    print("| data | order | labels to reach random's | saved | macro-F1 at the end |")
+    print("|---|---|---|---|---|")
+    for line in lines:
+        saved = "–" if line["saved"] is None else f"{line['saved']:.0%}"
+        print(
+            f"| {line['data']} | {line['order']} | {line['labels_to_target'] or '–'} | {saved} | "
+            f"{line['macro_f1_at_budget']:.3f} ± {line['standard_error']:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
