@@ -332,6 +332,41 @@ def report() -> None:
     )
 
 
+@app.command()
+def review(
+    n: Annotated[int, typer.Option(help="List at most this many.", min=1)] = 50,
+    out: Annotated[Path | None, typer.Option(help="Write them here too, as CSV.")] = None,
+) -> None:
+    """List the hand labels that are doubtful, the most doubtful first, and why.
+
+    Reasons: out-of-fold scores contradict the label, a near-duplicate is labelled otherwise, or no
+    topic is probable. --out writes lines that can be edited and put back into seeds/labels.csv.
+    """
+    from paratopic import corpus, params
+    from paratopic import review as reviewing
+
+    read = params.read_params()
+    rows, scores = reviewing.read(read.models, read.topics.names)
+    found = reviewing.ranked(rows, scores, read.topics.names)
+    doubtful = found[found["reason"] != ""]
+    shown = doubtful.head(n)
+    console = Console()
+    table = Table("paragraph", "label", "suggestion", "confidence", "reason")
+    for line in shown.to_dict("records"):
+        table.add_row(
+            corpus.first_words(line["text"]),
+            line["topics"] or "–",
+            line["suggestion"] or "–",
+            f"{line['confidence']:.2f}",
+            line["reason"],
+        )
+    if len(doubtful):
+        console.print(table)
+    print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(shown)} listed")
+    if out is not None:
+        reviewing.write(shown, out)
+
+
 def _found(paths: list[str]) -> list[str]:
     """The files that paths, folders and globs name; what else folders hold is told on stderr."""
     found: list[str] = []

@@ -1,0 +1,219 @@
+"""How many wrong labels `paratopic review` finds, and how many cleanlab's own recipe does.
+
+Labels of which some are wrong are taken as a person's: models are scored out-of-fold on them, the
+labels are ranked, and the table's true labels tell which of the first ones are wrong. Nothing is
+trained or chosen by the true labels.
+
+    python benchmarks/label_errors.py --data TABLE.parquet --noisy COLUMN --against cleanlab
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from simulation import Embeddings, Learner, embeddings, frozen, trained
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.model_selection import cross_val_predict
+from tables import RESULTS, machine
+
+from paratopic import baseline, review, transformer
+from paratopic.calibration import calibrate
+from paratopic.files import write_json
+from paratopic.metrics import Array
+from paratopic.params import Params, read_params
+from paratopic.splits import make_folds, splits
+from paratopic.topics import Topics
+from paratopic.training import numbers, train
+
+MODELS = ("baseline", "frozen", "transformer")
+# What `paratopic review` ranks by: all models of the params together.
+TOGETHER = (("baseline", "frozen"), ("baseline", "transformer"))
+# Points of a curve that are kept.
+POINTS = 200
+VERSIONS = ("scikit-learn", "sentence-transformers", "torch")
+
+
+def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
+    """The table as paragraphs with the labels of its column `noisy`; `true` has its own."""
+    table = pd.read_parquet(path)
+    rows = pd.DataFrame(
+        {
+            "id": [f"row {number:06}" for number in range(len(table))],
+            "text": table["text"],
+            "topic": table[noisy].astype(str),
+            "true": table["label"].astype(str),
+        }
+    )
+    if n is not None:
+        rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
+    return rows.assign(article=rows["id"], topics=rows["topic"].map(lambda topic: [topic]))
+
+
+def scored(
+    rows: pd.DataFrame, folds: pd.DataFrame, learner: Learner, topics: Topics, params: Params
+) -> pd.DataFrame:
+    """Calibrated out-of-fold scores, as the train stage has them."""
+    _, scores, _ = train(rows, topics.names, folds, learner(topics), params.seed, lambda done: None)
+    true = pd.Series(numbers(rows, topics.names), index=rows["id"]).reindex(scores["id"]).to_numpy()
+    return calibrate(true, scores, topics.names, params.calibrate.precision)[0]
+
+
+def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:
+    """How doubtful each row's label is: 1 for the first that the review ranks, 0 for the last."""
+    order = review.ranked(rows, scores, topics.names)["paragraph"]
+    rank = pd.Series(np.arange(len(order)), index=order).reindex(rows["id"]).to_numpy()
+    doubt: Array = 1 - rank / max(1, len(order) - 1)
+    return doubt
+
+
+def cleanlab(
+    rows: pd.DataFrame, folds: pd.DataFrame, known: Embeddings, topics: Topics
+) -> dict[str, Array]:
+    """The recipe of cleanlab's tutorial for texts, with the project's encoder in place of its own.
+
+    Embeddings of the frozen encoder, scikit-learn's `LogisticRegression(max_iter=400)`,
+    `cross_val_predict` with its default five folds, and the label quality scores by which its
+    Datalab and CleanLearning rank (self-confidence). To it come the order of its
+    `find_label_issues` (those that confident learning finds, then the others), and the same
+    scores on the project's folds.
+    """
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    labels = numbers(rows, topics.names)
+    features = np.array([known[text] for text in rows["text"]])
+    same = [(train, test) for _, _, train, test in splits(folds, list(rows["id"]))]
+    doubt = {}
+    for name, folding in (("cleanlab", None), ("cleanlab, same folds", same)):
+        model = LogisticRegression(max_iter=400)
+        found = cross_val_predict(model, features, labels, method="predict_proba", cv=folding)
+        doubt[name] = 1 - get_label_quality_scores(labels, found)
+        if folding is None:
+            issues = find_label_issues(labels, found, n_jobs=1)
+            doubt["cleanlab, issues first"] = doubt[name] + issues
+    return doubt
+
+
+def measure(doubt: Array, wrong: npt.NDArray[np.bool_], first: int) -> dict[str, Any]:
+    """Precision among the `first` labels of a ranking, average precision, and its curve."""
+    order = np.argsort(-doubt, kind="stable")
+    precision, recall, _ = precision_recall_curve(wrong, doubt)
+    kept = np.unique(np.linspace(0, len(recall) - 1, POINTS).astype(int))
+    return {
+        "precision_first": float(wrong[order][:first].mean()),
+        "average_precision": float(average_precision_score(wrong, doubt)),
+        "recall": recall[kept].round(4).tolist(),
+        "precision": precision[kept].round(4).tolist(),
+    }
+
+
+def markdown(found: dict[str, dict[str, Any]], first: int) -> str:
+    """The results as a table."""
+    out = [f"| ranked by | precision of the first {first} | average precision | seconds |"]
+    out.append("|---|---|---|---|")
+    for name, line in found.items():
+        seconds = "" if line["seconds"] is None else f"{line['seconds']:.0f}"
+        numbers = f"{line['precision_first']:.3f} | {line['average_precision']:.3f} | {seconds}"
+        out.append(f"| {name} | {numbers} |")
+    return "\n".join(out)
+
+
+def picture(found: dict[str, dict[str, Any]], title: str, path: Path) -> None:
+    """Precision against recall of finding wrong labels."""
+    figure, axis = plt.subplots(figsize=(5.6, 4.2))
+    for name, line in found.items():
+        style = "--" if name.startswith("cleanlab") else "-"
+        label = f"{name} ({line['average_precision']:.3f})"
+        axis.plot(line["recall"], line["precision"], style, label=label)
+    axis.set_xlabel("recall of wrong labels")
+    axis.set_ylabel("precision")
+    axis.set_title(title, fontsize=9)
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1.02)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, title="average precision", loc="lower left")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Print a markdown table; write JSON and the precision-recall curves as a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="parquet: text, label, and COLUMN")
+    parser.add_argument("--noisy", required=True, metavar="COLUMN", help="labels to train on")
+    parser.add_argument("--rows", type=int, help="draw as many; default: all")
+    parser.add_argument("--first", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=1, help="of the folds")
+    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--against", nargs="*", default=[], choices=["cleanlab"])
+    arguments = parser.parse_args()
+
+    params = read_params()
+    rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
+    topics = Topics("single", tuple(sorted(set(rows["topic"]))))
+    wrong = (rows["topic"] != rows["true"]).to_numpy()
+    split = params.split
+    folds = make_folds(rows, split.n_folds, arguments.repeats, None, params.seed).table
+    started = time.perf_counter()
+    known = embeddings(list(rows["text"]), params, None)
+    encoding = time.perf_counter() - started
+    print(f"{len(rows)} rows, {wrong.mean():.1%} wrong; encoded in {encoding:.0f} s", flush=True)
+
+    learners = {
+        "baseline": trained(baseline, params.baseline),
+        "frozen": frozen(known),
+        "transformer": trained(transformer, params.transformer),
+    }
+    scores: dict[str, pd.DataFrame] = {}
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(name: str, doubt: Array, seconds: float | None) -> None:
+        found[name] = measure(doubt, wrong, arguments.first) | {"seconds": seconds}
+        line = found[name]
+        print(f"{name}: {line['precision_first']:.3f}, {line['average_precision']:.3f}", flush=True)
+
+    if "cleanlab" in arguments.against:
+        for name, doubt in cleanlab(rows, folds, known, topics).items():
+            add(name, doubt, None)
+    for name in sorted(arguments.models, key=["frozen", "baseline", "transformer"].index):
+        started = time.perf_counter()
+        scores[name] = scored(rows, folds, learners[name], topics, params)
+        add(name, reviewed(rows, [scores[name]], topics), time.perf_counter() - started)
+    for names in TOGETHER:
+        if scores.keys() >= set(names):
+            doubt = reviewed(rows, [scores[name] for name in names], topics)
+            add(" + ".join(names), doubt, None)
+
+    stem = f"label_errors_{arguments.data.stem}" + (f"_{len(rows)}" if arguments.rows else "")
+    versions = (*VERSIONS, *arguments.against)
+    write_json(
+        RESULTS / f"{stem}.json",
+        {
+            "data": arguments.data.stem,
+            "noisy": arguments.noisy,
+            "rows": len(rows),
+            "wrong": float(wrong.mean()),
+            "first": arguments.first,
+            "folds": split.n_folds,
+            "repeats": arguments.repeats,
+            "found": found,
+        }
+        | machine(*versions),
+    )
+    print(markdown(found, arguments.first))
+    title = f"{arguments.data.stem}: {len(rows):,} labels, {wrong.mean():.0%} wrong"
+    picture(found, title, RESULTS / f"{stem}.png")
+
+
+if __name__ == "__main__":
+    main()
