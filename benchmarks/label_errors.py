@@ -10,7 +10,6 @@ trained or chosen by the true labels.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -118,12 +117,10 @@ def measure(doubt: Array, wrong: npt.NDArray[np.bool_], first: int) -> dict[str,
 
 def markdown(found: dict[str, dict[str, Any]], first: int) -> str:
     """The results as a table."""
-    out = [f"| ranked by | precision of the first {first} | average precision | seconds |"]
-    out.append("|---|---|---|---|")
+    out = [f"| ranked by | precision of the first {first} | average precision |"]
+    out.append("|---|---|---|")
     for name, line in found.items():
-        seconds = "" if line["seconds"] is None else f"{line['seconds']:.0f}"
-        numbers = f"{line['precision_first']:.3f} | {line['average_precision']:.3f} | {seconds}"
-        out.append(f"| {name} | {numbers} |")
+        out.append(f"| {name} | {line['precision_first']:.3f} | {line['average_precision']:.3f} |")
     return "\n".join(out)
 
 
@@ -164,10 +161,8 @@ def main() -> None:
     wrong = (rows["topic"] != rows["true"]).to_numpy()
     split = params.split
     folds = make_folds(rows, split.n_folds, arguments.repeats, None, params.seed).table
-    started = time.perf_counter()
+    print(f"{len(rows)} rows, {wrong.mean():.1%} of their labels wrong", flush=True)
     known = embeddings(list(rows["text"]), params, None)
-    encoding = time.perf_counter() - started
-    print(f"{len(rows)} rows, {wrong.mean():.1%} wrong; encoded in {encoding:.0f} s", flush=True)
 
     learners = {
         "baseline": trained(baseline, params.baseline),
@@ -177,22 +172,19 @@ def main() -> None:
     scores: dict[str, pd.DataFrame] = {}
     found: dict[str, dict[str, Any]] = {}
 
-    def add(name: str, doubt: Array, seconds: float | None) -> None:
-        found[name] = measure(doubt, wrong, arguments.first) | {"seconds": seconds}
-        line = found[name]
+    def add(name: str, doubt: Array) -> None:
+        found[name] = line = measure(doubt, wrong, arguments.first)
         print(f"{name}: {line['precision_first']:.3f}, {line['average_precision']:.3f}", flush=True)
 
     if "cleanlab" in arguments.against:
         for name, doubt in cleanlab(rows, folds, known, topics).items():
-            add(name, doubt, None)
-    for name in sorted(arguments.models, key=["frozen", "baseline", "transformer"].index):
-        started = time.perf_counter()
+            add(name, doubt)
+    for name in arguments.models:
         scores[name] = scored(rows, folds, learners[name], topics, params)
-        add(name, reviewed(rows, [scores[name]], topics), time.perf_counter() - started)
+        add(name, reviewed(rows, [scores[name]], topics))
     for names in TOGETHER:
         if scores.keys() >= set(names):
-            doubt = reviewed(rows, [scores[name] for name in names], topics)
-            add(" + ".join(names), doubt, None)
+            add(" + ".join(names), reviewed(rows, [scores[name] for name in names], topics))
 
     stem = f"label_errors_{arguments.data.stem}" + (f"_{len(rows)}" if arguments.rows else "")
     versions = (*VERSIONS, *arguments.against)

@@ -76,9 +76,8 @@ def ranked(
     """
     rows = rows.sort_values("id", ignore_index=True)
     mean = pd.concat(scores).groupby("id")[list(names)].mean()
-    found = mean.reindex(rows["id"]).to_numpy(dtype=np.float64)
-    scored = ~np.isnan(found).any(axis=1)
-    found[~scored] = 0.0
+    scored = rows["id"].isin(mean.index).to_numpy()
+    found = mean.reindex(rows["id"], fill_value=0.0).to_numpy(dtype=np.float64)
     has = np.array([[name in topics for name in names] for topics in rows["topics"]])
     topical = has.any(axis=1)
     best, top = found.argmax(axis=1), found.max(axis=1)
