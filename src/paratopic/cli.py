@@ -355,7 +355,7 @@ def review(
     for line in shown.to_dict("records"):
         table.add_row(
             corpus.first_words(line["text"]),
-            line["topics"] or "–",
+            line["topics"].replace(";", "; ") or "–",
             line["suggestion"] or "–",
             f"{line['confidence']:.2f}",
             line["reason"],
