@@ -37,7 +37,7 @@ MODELS = ("baseline", "frozen", "transformer")
 # What `paratopic review` ranks by: all models of the params together.
 TOGETHER = (("baseline", "frozen"), ("baseline", "transformer"))
 # Points of a curve that are kept.
-POINTS = 200
+POINTS = 100
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch")
 
 
