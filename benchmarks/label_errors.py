@@ -31,7 +31,7 @@ from paratopic.metrics import Array
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds, splits
 from paratopic.topics import Topics
-from paratopic.training import numbers, train
+from paratopic.training import cross_validate, numbers
 
 MODELS = ("baseline", "frozen", "transformer")
 # What `paratopic review` ranks by: all models of the params together.
@@ -61,7 +61,8 @@ def scored(
     rows: pd.DataFrame, folds: pd.DataFrame, learner: Learner, topics: Topics, params: Params
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as the train stage has them."""
-    _, scores, _ = train(rows, topics.names, folds, learner(topics), params.seed, lambda done: None)
+    fit = learner(topics)
+    scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed, lambda done: None)
     true = pd.Series(numbers(rows, topics.names), index=rows["id"]).reindex(scores["id"]).to_numpy()
     return calibrate(true, scores, topics.names, params.calibrate.precision)[0]
 

@@ -79,7 +79,10 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
 
 
 def test_a_suggestion_stands_in_its_context(frame: pd.DataFrame, model: Model) -> None:
-    first, later = suggestion.in_context(frame, ["p00", "p18"], model)
+    ids = ["p00", "p18"]
+    answers = model.predict(frame.set_index("id")["text"][ids])
+    scores = [answer.scores for answer in answers]
+    first, later = suggestion.in_context(frame, ids, scores, ["one", "other"])
     article = frame[frame["article"] == "article0"]
     assert first.before == ()
     assert first.after == tuple(article["text"][1:3])
@@ -88,6 +91,9 @@ def test_a_suggestion_stands_in_its_context(frame: pd.DataFrame, model: Model) -
     assert first.scores == pytest.approx(answer.scores)
     assert first.confidence == pytest.approx(answer.confidence)
     assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
+    assert (first.reason, later.reason) == ("one", "other")
+    (unknown,) = suggestion.in_context(frame, ["p00"], [{}])
+    assert (unknown.topic, unknown.confidence) == ("", 0.0)
 
 
 def test_texts_are_embedded_by_the_model_s_own_encoder(

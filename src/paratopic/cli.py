@@ -233,7 +233,9 @@ def label(
     if path is None:
         items, _ = _suggestions(params, frame, lines, n, model)
     else:
-        items = suggestion.in_context(frame, exchange.ids(path, frame), _asked(model))
+        ids = exchange.ids(path, frame)
+        answers = _asked(model).predict(frame.set_index("id")["text"][ids])
+        items = suggestion.in_context(frame, ids, [answer.scores for answer in answers])
     if not items:
         raise UserError("there is nothing to label: every paragraph of the sources has a label")
     session = labelling.Session(
@@ -335,19 +337,25 @@ def report() -> None:
 @app.command()
 def review(
     n: Annotated[int, typer.Option(help="List at most this many.", min=1)] = 50,
-    out: Annotated[Path | None, typer.Option(help="Write them here too, as CSV.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write them here too, to be labelled again: .json (Label Studio), .jsonl "
+            "(doccano) or .csv (a spreadsheet, `paratopic label`)."
+        ),
+    ] = None,
 ) -> None:
     """List the hand labels that are doubtful, the most doubtful first, and why.
 
     Reasons: out-of-fold scores contradict the label, a near-duplicate is labelled otherwise, or no
-    topic is probable. --out writes lines that can be edited and put back into seeds/labels.csv.
+    topic is probable. What --out writes does not tell the label: who labels again judges anew.
     """
-    from paratopic import corpus, params
+    from paratopic import corpus, exchange, suggestion
     from paratopic import review as reviewing
 
-    read = params.read_params()
-    rows, scores = reviewing.read(read.models, read.topics.names)
-    found = reviewing.ranked(rows, scores, read.topics.names)
+    params, frame, _ = _project()
+    rows, scores = reviewing.read(params.models, params.topics.names)
+    found = reviewing.ranked(rows, scores, params.topics.names)
     doubtful = found[found["reason"] != ""]
     shown = doubtful.head(n)
     console = Console()
@@ -364,7 +372,13 @@ def review(
         console.print(table)
     print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(shown)} listed")
     if out is not None:
-        reviewing.write(shown, out)
+        said = [
+            {line["suggestion"]: line["confidence"]} if line["suggestion"] else {}
+            for line in shown.to_dict("records")
+        ]
+        again = suggestion.in_context(frame, list(shown["paragraph"]), said, list(shown["reason"]))
+        written = exchange.write(out, again, params.topics, " and ".join(params.models))
+        print(f"to be labelled again: {', '.join(map(str, written))}")
 
 
 def _found(paths: list[str]) -> list[str]:

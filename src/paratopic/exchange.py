@@ -30,7 +30,8 @@ from paratopic.topics import SEPARATOR, Topics
 NONE = "(none of the topics)"
 # The names of Label Studio's controls.
 DOMINANT, OTHERS, NOTE = "dominant", "others", "note"
-SHEET = ("paragraph", "topics", "text", "heading", "suggestion", "confidence", "annotator", "note")
+ASKED = ("suggestion", "confidence", "reason")
+SHEET = ("paragraph", "topics", "text", "heading", *ASKED, "annotator", "note")
 # Exported for nobody in particular: one JSON array, or one object a line.
 KINDS = {".json": "Label Studio", ".csv": "spreadsheet", ".jsonl": "doccano"}
 
@@ -299,7 +300,8 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
     writer.writeheader()
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
-        writer.writerow(cells | {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"})
+        said = {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"} if s.scores else {}
+        writer.writerow(cells | said | {"reason": s.reason})
     return text.getvalue()
 
 
@@ -311,7 +313,10 @@ def _task(s: Suggestion, model: str) -> dict[str, Any]:
         "before": "\n\n".join(s.before),
         "text": s.text,
         "after": "\n\n".join(s.after),
+        "reason": s.reason,
     }
+    if not s.scores:
+        return {"data": data}
     said = {
         "from_name": DOMINANT,
         "to_name": "text",

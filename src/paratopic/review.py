@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from paratopic import corpus, files
+from paratopic import corpus
 from paratopic.errors import UserError
 from paratopic.metrics import Array, Integers
 from paratopic.splits import near_duplicates
@@ -124,11 +124,3 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, Integers]:
             if differing:
                 against[row], other[row] = len(differing) / len(alike), differing[0]
     return against, other
-
-
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a ranked table as CSV: the columns of labels.csv first, then why to look again."""
-    short = table.assign(
-        text=table["text"].map(corpus.first_words), confidence=table["confidence"].round(3)
-    )
-    files.write_csv(path, short[[*corpus.LABEL_COLUMNS, "suggestion", "confidence", "reason"]])

@@ -5,7 +5,7 @@ Nothing here writes a file or asks a person. Loads an encoder (torch) only where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,9 @@ class Suggestion:
     before, after
         The neighbouring paragraphs of the article, at most two each.
     scores
-        Probability of each topic, in codebook order.
+        Probability of each topic, in codebook order; empty where no model has judged it.
+    reason
+        Why it is asked for, where that is not the model's doubt.
     """
 
     id: str
@@ -46,16 +48,17 @@ class Suggestion:
     before: tuple[str, ...]
     after: tuple[str, ...]
     scores: dict[str, float]
+    reason: str = ""
 
     @property
     def topic(self) -> str:
-        """The model's most probable topic, however sure it is."""
-        return max(self.scores, key=self.scores.__getitem__)
+        """The model's most probable topic, however sure it is; '' without scores."""
+        return max(self.scores, key=self.scores.__getitem__, default="")
 
     @property
     def confidence(self) -> float:
-        """Its probability."""
-        return self.scores[self.topic]
+        """Its probability; 0 without scores."""
+        return self.scores.get(self.topic, 0.0)
 
 
 def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
@@ -157,17 +160,22 @@ def suggest(
     texts = list(rows["text"])
     scores = model.predict_proba(texts)
     chosen = choose(scores, lambda among: embed([texts[row] for row in among]), n, seed)
-    return in_context(frame, list(rows["id"].iloc[chosen]), model)
+    said = [dict(zip(model.classes_, scores[row].tolist(), strict=True)) for row in chosen]
+    return in_context(frame, list(rows["id"].iloc[chosen]), said)
 
 
-def in_context(frame: pd.DataFrame, ids: list[str], model: Model) -> list[Suggestion]:
-    """Paragraphs by their ids, with their neighbours and the model's probabilities."""
+def in_context(
+    frame: pd.DataFrame,
+    ids: Sequence[str],
+    scores: Sequence[dict[str, float]],
+    reasons: Sequence[str] | None = None,
+) -> list[Suggestion]:
+    """Paragraphs by their ids, with their neighbours, their scores and the reasons to ask."""
     ordered = frame.sort_values(["article", "position"], ignore_index=True)
     place = {identity: row for row, identity in enumerate(ordered["id"])}
     texts, articles = list(ordered["text"]), list(ordered["article"])
-    scores = model.predict_proba([texts[place[identity]] for identity in ids])
     found = []
-    for identity, row in zip(ids, scores.tolist(), strict=True):
+    for identity, row, why in zip(ids, scores, reasons or [""] * len(ids), strict=True):
         here = place[identity]
         near = range(max(0, here - CONTEXT), min(len(texts), here + CONTEXT + 1))
         same = [n for n in near if articles[n] == articles[here]]
@@ -179,7 +187,8 @@ def in_context(frame: pd.DataFrame, ids: list[str], model: Model) -> list[Sugges
                 texts[here],
                 tuple(texts[n] for n in same if n < here),
                 tuple(texts[n] for n in same if n > here),
-                dict(zip(model.classes_, row, strict=True)),
+                row,
+                why,
             )
         )
     return found
