@@ -81,8 +81,8 @@ def test_suggest_label_import_and_what_people_agree_on(clone: Path) -> None:
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
     assert report["annotators"]["paragraphs"] == 2
-    for stage in ("split", "compare"):
-        sh(clone, sys.executable, "-m", f"paratopic.stages.{stage}")
+    for stage in ("split", "score baseline", "score transformer", "compare"):
+        sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
     summary = (clone / "reports/summary.md").read_text(encoding="utf-8")
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f}, the ceiling" in summary
     assert "people (2 paragraphs)" in sh(clone, "paratopic", "report")
