@@ -1,7 +1,7 @@
 """How far annotators agree: the ceiling of what a model that learns from them can reach.
 
-It takes answers as they are; which of them counts is `labels`' matter. What is compared is the
-dominant topic, as models are.
+It takes answers as they are; which of them counts is `labels`' matter. What is compared is what
+models are told by: in mode single the dominant topic, in mode multi all of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from paratopic.labels import Label
-from paratopic.metrics import confusion, macro_f1
+from paratopic.metrics import Targets, macro_f1, topical
+from paratopic.topics import Mode, Topics
 
-# Paragraph → annotator → class number; the number of topics stands for none of them.
-Units = Mapping[str, Mapping[str, int]]
+# The topics that an annotator gives a paragraph.
+Answer = frozenset[str]
+# Paragraph → annotator → answer.
+Units = Mapping[str, Mapping[str, Answer]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Agreement:
         Topic → Cohen's kappa of having it or not, mean over pairs of annotators; None where it
         tells nothing.
     macro_f1
-        Of one annotator against another, mean over pairs and directions, counted as for models:
-        over the paragraphs that the other gives a topic. None where there are none.
+        Of one annotator against another, mean over pairs and directions, counted as for models: in
+        mode single over the paragraphs that the other gives a topic. None where there are none.
     """
 
     annotators: tuple[str, ...]
@@ -48,7 +51,7 @@ class Agreement:
     macro_f1: float | None
 
 
-def agreement(answers: Iterable[Label], names: Sequence[str]) -> Agreement | None:
+def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     """Measure agreement; None where no two annotators judged the same paragraph.
 
     Parameters
@@ -56,16 +59,15 @@ def agreement(answers: Iterable[Label], names: Sequence[str]) -> Agreement | Non
     answers
         What counts of each annotator (`labels.read_labels`). Whoever contradicts themselves on a
         paragraph is left out there.
-    names
-        Topic names in class order.
+    topics
+        The codebook.
     """
-    number = {name: index for index, name in enumerate(names)}
-    said: dict[str, dict[str, set[int]]] = {}
+    names, most = topics.names, 1 if topics.mode == "single" else None
+    said: dict[str, dict[str, set[Answer]]] = {}
     for answer in answers:
-        dominant = answer.names[0] if answer.names else None
-        if dominant is None or dominant in number:
-            value = len(names) if dominant is None else number[dominant]
-            said.setdefault(answer.paragraph, {}).setdefault(answer.annotator, set()).add(value)
+        given = frozenset(answer.names[:most])
+        if given <= set(names):
+            said.setdefault(answer.paragraph, {}).setdefault(answer.annotator, set()).add(given)
     units = {
         paragraph: {who: value for who, (value, *more) in found.items() if not more}
         for paragraph, found in sorted(said.items())
@@ -75,13 +77,14 @@ def agreement(answers: Iterable[Label], names: Sequence[str]) -> Agreement | Non
         return None
     pairs = _pairs(units)
     kappas = {
-        name: [_kappa(one == k, other == k) for one, other in pairs] for k, name in enumerate(names)
+        name: [_kappa([name in a for a in one], [name in a for a in other]) for one, other in pairs]
+        for name in names
     }
     f1s = [
-        _macro_f1(true, answer, len(names))
+        _macro_f1(_targets(true, names), _targets(answer, names), topics.mode)
         for one, other in pairs
         for true, answer in ((one, other), (other, one))
-        if (true < len(names)).any()
+        if any(true)
     ]
     return Agreement(
         tuple(sorted({who for found in units.values() for who in found})),
@@ -92,57 +95,76 @@ def agreement(answers: Iterable[Label], names: Sequence[str]) -> Agreement | Non
     )
 
 
-def krippendorff_alpha(units: Iterable[Sequence[int]]) -> float | None:
-    """Krippendorff's alpha of nominal values, with any number of missing ones.
+def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
+    """Krippendorff's alpha of answers, with any number of missing ones.
 
     Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability",
-    https://repository.upenn.edu/asc_papers/43.
+    https://repository.upenn.edu/asc_papers/43; answers are nominal where none has several topics.
 
     Parameters
     ----------
     units
-        The values that each unit was given; units with fewer than two say nothing.
+        The answers that each unit was given; units with fewer than two say nothing.
 
     Returns
     -------
-    1 for perfect agreement, 0 for that of chance; None where all values are the same.
+    1 for perfect agreement, 0 for that of chance; None where all answers are the same.
     """
-    total: Counter[int] = Counter()
+    total: Counter[Answer] = Counter()
     disagreed = 0.0
-    for values in units:
-        m = len(values)
-        if m < 2:
-            continue
-        counts = Counter(values)
-        total += counts
-        # Pairs of unlike values among the m (m - 1) ordered pairs, each unit weighing m.
-        disagreed += (m * m - sum(c * c for c in counts.values())) / (m - 1)
-    n = total.total()
-    expected = n * n - sum(c * c for c in total.values())
-    return 1 - (n - 1) * disagreed / expected if expected else None
+    for answers in units:
+        if len(answers) > 1:
+            counts = Counter(answers)
+            total += counts
+            # Each unit weighs as many as its answers.
+            disagreed += _disagreement(counts) / (len(answers) - 1)
+    expected = _disagreement(total)
+    return 1 - (total.total() - 1) * disagreed / expected if expected else None
 
 
-def _pairs(units: Units) -> list[tuple[np.ndarray, np.ndarray]]:
+def _disagreement(counts: Mapping[Answer, int]) -> float:
+    """Sum of the distances of all ordered pairs."""
+    pairs = combinations(counts.items(), 2)
+    return 2 * sum(_masi(one, other) * m * n for (one, m), (other, n) in pairs)
+
+
+def _masi(one: Answer, other: Answer) -> float:
+    """Distance of two answers, 0 to 1 (MASI: Passonneau 2006).
+
+    Other ones: 1 minus their Jaccard index, of which two thirds count where one holds the other,
+    and one third where neither does.
+    """
+    if one == other:
+        return 0.0
+    weight = 2 / 3 if one <= other or other <= one else 1 / 3
+    return 1 - weight * len(one & other) / len(one | other)
+
+
+def _pairs(units: Units) -> list[tuple[list[Answer], list[Answer]]]:
     """The answers of each two annotators on the paragraphs that both judged."""
     found = []
     for one, other in combinations(sorted({who for said in units.values() for who in said}), 2):
-        both = [(said[one], said[other]) for said in units.values() if {one, other} <= said.keys()]
+        both = [said for said in units.values() if {one, other} <= said.keys()]
         if both:
-            mine, theirs = np.array(both, dtype=np.int64).T
-            found.append((mine, theirs))
+            found.append(([said[one] for said in both], [said[other] for said in both]))
     return found
 
 
-def _kappa(one: np.ndarray, other: np.ndarray) -> float | None:
+def _kappa(one: list[bool], other: list[bool]) -> float | None:
     # Where both always say the same thing, nothing could have told them apart.
     return float(cohen_kappa_score(one, other)) if len({*one, *other}) > 1 else None
 
 
-def _macro_f1(true: np.ndarray, answer: np.ndarray, k: int) -> float:
-    rows = true < k
-    matrix = confusion(true[rows], answer[rows], k + 1)
-    present = matrix.sum(axis=1) > 0
-    return float(macro_f1(matrix, present))
+def _targets(answers: Sequence[Answer], names: Sequence[str]) -> Targets:
+    return np.array([[name in answer for name in names] for answer in answers])
+
+
+def _macro_f1(true: Targets, said: Targets, mode: Mode) -> float:
+    if mode == "single":
+        rows = topical(true)
+        true, said = true[rows], said[rows]
+    counts = [part.sum(axis=0).astype(np.float64) for part in (true & said, said, true)]
+    return float(macro_f1(counts[0], counts[1], counts[2], counts[2] > 0))
 
 
 def _mean(values: Sequence[float]) -> float | None:

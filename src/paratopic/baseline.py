@@ -7,7 +7,8 @@ needs none of this.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from safetensors.numpy import save_file
 from scipy import sparse
-from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import FeatureUnion
 from threadpoolctl import threadpool_limits
 
@@ -26,22 +25,22 @@ from paratopic.classifier import (
     BaselineClassifier,
     Calibration,
     Scores,
-    probabilities,
+    topic_probabilities,
     write_manifest,
 )
 from paratopic.files import aside
-from paratopic.metrics import Array, log_losses
-from paratopic.params import Baseline
-from paratopic.topics import Topics
-from paratopic.training import (
-    PRIOR_SCALE,
-    Advance,
-    Examples,
-    balanced,
-    evidence,
-    logistic,
+from paratopic.metrics import (
+    Array,
+    Integers,
+    binary_log_losses,
+    conditional,
+    log_losses,
     topical,
 )
+from paratopic.params import Baseline
+from paratopic.splits import deal
+from paratopic.topics import Topics
+from paratopic.training import PRIOR_SCALE, Advance, Examples, evidence, head
 
 
 class FittedBaseline:
@@ -72,16 +71,16 @@ class FittedBaseline:
         self._coef, self._intercept = coef, intercept
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
+        """Probabilities, (n texts, k topics); see `classifier.Model.predict_proba`."""
         logits = self._union.transform(texts) @ self._coef.T + self._intercept
-        return probabilities(logits)[:, :-1]
+        return topic_probabilities(logits, self._topics.mode)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: terms, weights and manifest, the same bytes every time."""
         terms = {}
-        by = np.full(len(self._coef), calibration.temperature)
-        by[-1] = calibration.topical_temperature
-        weights = {"coef": self._coef / by[:, None], "intercept": self._intercept / by}
+        scale = np.array(calibration.scale)
+        intercept = self._intercept * scale + calibration.shift
+        weights = {"coef": self._coef * scale[:, None], "intercept": intercept}
         for name, vectoriser in self._union.transformer_list:
             terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
             weights[f"idf.{name}"] = vectoriser.idf_
@@ -131,24 +130,35 @@ def fit(
     if described:
         prior = PRIOR_SCALE * every[: len(described)].toarray()
     every = every[len(described) :]
-    labels, matrix, examples = examples.labels, every[examples.labels >= 0], examples.topical()
     # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
     with threadpool_limits(1):
-        counts = evidence(examples, topics)
-        strength, history = _choose(matrix, examples, counts, prior, params, seed, advance)
-        weights = balanced(examples.labels, counts)
-        coef, intercept = logistic(matrix, examples.labels, weights, strength, prior)
-        some, level = topical(every, labels, np.ones(len(labels)), strength)
+        fit_head = partial(_head, every, examples, evidence(examples, topics), topics, prior)
+        strength, history = _choose(every, examples, topics, fit_head, params, seed, advance)
+        coef, intercept = fit_head(np.arange(len(examples.texts)), strength)
     advance(1.0)
-    coef, intercept = np.vstack([coef, some]), np.append(intercept, level)
     return FittedBaseline(topics, features, union, coef, intercept, history)
+
+
+def _head(
+    matrix: sparse.csr_matrix,
+    examples: Examples,
+    counts: Array,
+    topics: Topics,
+    prior: Array,
+    rows: Integers,
+    strength: float,
+) -> tuple[Array, Array]:
+    """Coefficients and intercepts that some of the examples give."""
+    whole = np.ones(len(rows))
+    some = matrix[rows], examples.targets[rows], counts[rows], whole
+    return head(*some, topics.mode, strength, prior)
 
 
 def _choose(
     matrix: sparse.csr_matrix,
     examples: Examples,
-    counts: Array,
-    prior: Array,
+    topics: Topics,
+    fit_head: Callable[[Integers, float], tuple[Array, Array]],
     params: Baseline,
     seed: int,
     advance: Advance,
@@ -157,21 +167,26 @@ def _choose(
 
     Where a topic is in one unit only there is nothing to choose by: the middle strength stands.
     """
-    labels, groups = examples.labels, examples.groups
-    units = min((len(set(groups[labels == label])) for label in set(labels)), default=0)
+    rows = np.arange(len(examples.texts))
+    if topics.mode == "single":
+        rows = np.flatnonzero(topical(examples.targets))
+    targets, groups = examples.targets[rows], examples.groups[rows]
+    units = min((len(set(groups[has])) for has in targets.T if has.any()), default=0)
     n_folds = min(params.inner_folds, units)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     if n_folds < 2:
         return sorted(params.strengths)[len(params.strengths) // 2], history
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    inner = list(splitter.split(labels, labels, groups))
+    fold = deal(targets, groups, n_folds, seed)
     for number, strength in enumerate(params.strengths):
         losses = []
-        for train, test in inner:
-            weights = balanced(labels[train], counts[train])
-            model = logistic(matrix[train], labels[train], weights, strength, prior)
-            scores = softmax(matrix[test] @ model[0].T + model[1], axis=1)
-            losses.append(log_losses(labels[test], scores))
+        for held_out in range(n_folds):
+            coef, intercept = fit_head(rows[fold != held_out], strength)
+            test = rows[fold == held_out]
+            scores = topic_probabilities(matrix[test] @ coef.T + intercept, topics.mode)
+            if topics.mode == "single":
+                losses.append(log_losses(examples.labels[test], conditional(scores)))
+            else:
+                losses.append(binary_log_losses(examples.targets[test], scores))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
         advance((number + 1) / (len(params.strengths) + 1))
     return params.strengths[int(history["log_loss"].argmin())], history

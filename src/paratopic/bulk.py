@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from paratopic import articles, documents
-from paratopic.classifier import MANIFEST, Model
+from paratopic.classifier import MANIFEST, Model, named
 from paratopic.errors import UserError
 from paratopic.files import aside, read_json, write_json, write_text
 
@@ -128,7 +128,7 @@ def answer(model: Model, texts: Sequence[str]) -> Columns:
     """The columns that are added to the rows of these texts, but that of the errors."""
     answers = model.predict(texts)
     columns: Columns = {
-        "predicted_topic": [answer.topic for answer in answers],
+        _topics(model): [named(model, answer) for answer in answers],
         "confidence": [answer.confidence for answer in answers],
         "windows": [answer.windows for answer in answers],
     }
@@ -168,7 +168,8 @@ def predict_files(
         Tables (.csv, .jsonl, .parquet); every other file is an article.
     out
         Folder of the shards, ``NUMBER-NAME-SHARD`` with the input's suffix. Added to each row:
-        predicted_topic, confidence, windows, error, and a score a topic, ``score_TOPIC``.
+        predicted_topic (in mode multi predicted_topics, separated by ";"), confidence, windows,
+        error, and a score a topic, ``score_TOPIC``.
     column
         Of a table that holds its texts.
     resume
@@ -277,7 +278,11 @@ def _texts(chunk: Chunk, rows: Sequence[int]) -> list[str]:
 def added_columns(model: Model) -> list[str]:
     """Names of the columns that are added to a row."""
     scores = [f"score_{topic}" for topic in model.classes_]
-    return ["predicted_topic", "confidence", "windows", *scores, "error"]
+    return [_topics(model), "confidence", "windows", *scores, "error"]
+
+
+def _topics(model: Model) -> str:
+    return "predicted_topic" if model.mode == "single" else "predicted_topics"
 
 
 def _wrong(text: object) -> str | None:
@@ -319,7 +324,7 @@ def _parquet(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
         raise UserError(f"{path} cannot be read as parquet: {error}") from None
     schema = file.schema_arrow
     _check(path, schema.names, column, added)
-    kinds = {"predicted_topic": pa.string(), "windows": pa.int64(), "error": pa.string()}
+    kinds = {added[0]: pa.string(), "windows": pa.int64(), "error": pa.string()}
 
     def writer(rows: pa.Table) -> Callable[[Path, Columns], None]:
         def write(draft: Path, answered: Columns) -> None:

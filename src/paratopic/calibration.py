@@ -1,7 +1,7 @@
-"""Honest probabilities and a threshold below which no topic is named, from out-of-fold scores.
+"""Honest probabilities, and thresholds from which on topics are named, from out-of-fold scores.
 
 Nothing is trained on texts here, and no figure is reported: `metrics` and `statistics` do that.
-A saved model has the temperature in its weights.
+A saved model has the calibration in its weights.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from paratopic import metrics
-from paratopic.classifier import Calibration, Scores
-from paratopic.metrics import Array, Integers, conditional
-from paratopic.training import logistic
+from paratopic.classifier import Calibration, Scores, logits, topic_probabilities
+from paratopic.metrics import Array, Integers, Targets, conditional
+from paratopic.topics import Mode, Topics
+from paratopic.training import binary, logistic
 
 # A temperature is looked for between a twentieth and twenty.
 TEMPERATURES = 0.05, 20.0
@@ -25,8 +26,8 @@ TEMPERATURES = 0.05, 20.0
 STRENGTH = 10.0
 # Answers that the fitted chance of being right counts as, beside those that were counted.
 BELIEF = 20.0
-# In place of a class number: a row that calibrates nothing.
-NOT_COUNTED = -2
+# Logits are taken to be no further from 0.
+SUREST = 15.0
 
 
 def temper(scores: Scores, temperature: float) -> Scores:
@@ -36,13 +37,12 @@ def temper(scores: Scores, temperature: float) -> Scores:
     return tempered
 
 
-def calibrated(scores: Scores, calibration: Calibration) -> Scores:
-    """Temper probabilities (n, k) of which a row sums to that of having a topic at all.
-
-    That sum, and the topics' shares of it, have a temperature each.
-    """
-    some = temper(_having_none_or_one(scores), calibration.topical_temperature)[:, 1:]
-    return temper(scores, calibration.temperature) * some
+def calibrated(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
+    """Scale and shift the logits of the topics' probabilities (n, k)."""
+    if mode == "single":
+        scores = np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
+    scaled = logits(scores, mode) * calibration.scale + calibration.shift
+    return topic_probabilities(scaled, mode)
 
 
 def _having_none_or_one(scores: Scores) -> Scores:
@@ -116,56 +116,106 @@ def fit_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: fl
     return float(confidence[order][enough[-1] if len(enough) else 0])
 
 
-def fit(true: Integers, scores: Scores, precision: float) -> Calibration:
-    """Temperatures and threshold from scores (n, k); `true` is -1 for none of the topics."""
-    topical = true >= 0
-    temperature = fit_temperature(true[topical], conditional(scores[topical]))
-    other = fit_temperature(topical.astype(np.int64), _having_none_or_one(scores))
-    found = Calibration(temperature, 1.0 if topical.all() else other)
-    told = calibrated(scores, found)
+def f1_threshold(scores: Array) -> float:
+    """The probability from which on naming a topic gives the highest F1.
+
+    It is half of the F1 that is reached (Lipton, Elkan & Narayanaswamy 2014,
+    https://arxiv.org/abs/1402.1892), which is expected from the probabilities themselves: of few
+    paragraphs they tell more than a count of hits.
+
+    Parameters
+    ----------
+    scores
+        (n,) calibrated probabilities of one topic.
+    """
+    ordered = np.sort(scores)[::-1]
+    named = np.arange(1, len(ordered) + 1)
+    expected = 2 * np.cumsum(ordered) / (named + ordered.sum())
+    return float(expected.max(initial=0.0) / 2)
+
+
+def fit(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+    """What to calibrate scores (n, k) by, and thresholds.
+
+    In mode single a temperature for the topics and one for having one of them, and one threshold,
+    by `precision`. In mode multi each topic's logits are scaled and shifted (Platt 1999), drawn to
+    staying as they are, and each has the threshold of the highest F1.
+    """
+    if mode == "multi":
+        return _fit_each(targets, scores)
+    true, topical = metrics.classes(targets), metrics.topical(targets)
+    by = np.full(scores.shape[1] + 1, fit_temperature(true[topical], conditional(scores[topical])))
+    by[-1] = 1.0
+    if not topical.all():
+        by[-1] = fit_temperature(topical.astype(np.int64), _having_none_or_one(scores))
+    found = Calibration(scale=tuple((1 / by).tolist()))
+    told = calibrated(scores, found, mode)
     right = told.argmax(axis=1) == true
-    return replace(found, threshold=fit_threshold(told.max(axis=1), right, precision))
+    return replace(found, thresholds=(fit_threshold(told.max(axis=1), right, precision),))
+
+
+def _fit_each(targets: Targets, scores: Scores) -> Calibration:
+    sure = np.clip(logits(scores, "multi"), -SUREST, SUREST)
+    low, high = (1 / temperature for temperature in reversed(TEMPERATURES))
+    scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
+    for topic, has in enumerate(targets.T):
+        if has.any() and not has.all():
+            coef, shift[topic] = binary(
+                sure[:, [topic]], has, np.ones(len(has)), STRENGTH, np.ones(1)
+            )
+            scale[topic] = np.clip(coef[0], low, high)
+    found = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
+    told = calibrated(scores, found, "multi")
+    limits = [
+        f1_threshold(row) if has.any() else 0.5 for row, has in zip(told.T, targets.T, strict=True)
+    ]
+    return replace(found, thresholds=tuple(limits))
 
 
 def calibrate(
-    true: Integers, table: pd.DataFrame, names: tuple[str, ...], precision: float
+    targets: Targets,
+    counts: npt.NDArray[np.bool_],
+    table: pd.DataFrame,
+    topics: Topics,
+    precision: float,
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate out-of-fold scores, each by the others, and find what the final model gets.
 
     Parameters
     ----------
-    true
-        (n,) class numbers of the rows of `table`, -1 for none of the topics, NOT_COUNTED for those
-        that are not evaluated: they are calibrated but calibrate nothing.
+    targets
+        (n, k) which topics the rows of `table` have.
+    counts
+        (n,) whether a row is evaluated; the others are calibrated but calibrate nothing.
     table
-        Columns id, repeat, fold and one score a topic, as `training.train` gives them.
-    names
-        Topic names in class order.
+        Columns id, repeat, fold and one score a topic, as `training.cross_validate` gives them.
+    topics
+        The codebook.
     precision
-        Share of right answers to reach.
+        Share of right answers to reach in mode single.
 
     Returns
     -------
     scores
-        The table with calibrated scores and a column threshold. Those of a fold are calibrated by
-        the repeat's other folds; a lone fold's by its other half.
+        The table with calibrated scores and a column threshold a topic. Those of a fold are
+        calibrated by the repeat's other folds; a lone fold's by its other half.
     calibration
         From all rows.
     """
+    names, mode = topics.names, topics.mode
     raw = table[list(names)].to_numpy(dtype=np.float64)
     part = table["fold"].to_numpy()
     if len(np.unique(part)) < 2:
         part = table.groupby("repeat").cumcount().to_numpy() % 2
     repeat = table["repeat"].to_numpy()
-    counts = true != NOT_COUNTED
-    scores, threshold = raw.copy(), np.zeros(len(raw))
+    scores, limits = raw.copy(), np.zeros(raw.shape)
     for r, p in sorted(set(zip(repeat.tolist(), part.tolist(), strict=True))):
         mine = (repeat == r) & (part == p)
         others = (repeat == r) & (part != p) & counts
-        found = fit(true[others], raw[others], precision)
-        scores[mine] = calibrated(raw[mine], found)
-        threshold[mine] = found.threshold
+        found = fit(targets[others], raw[others], mode, precision)
+        scores[mine] = calibrated(raw[mine], found, mode)
+        limits[mine] = found.thresholds
     told = table.copy()
     told[list(names)] = scores
-    told["threshold"] = threshold
-    return told, fit(true[counts], raw[counts], precision)
+    told[topics.thresholds] = limits
+    return told, fit(targets[counts], raw[counts], mode, precision)

@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 
 from paratopic.classifier import Calibration
+from paratopic.corpus import targets
 from paratopic.topics import Topics
 
 FILE = "README.md"
 SHOWN = {
     "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "map": "mean average precision",
     "accuracy": "accuracy",
+    "subset_accuracy": "subset accuracy (all topics right)",
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "expected calibration error",
@@ -60,7 +65,7 @@ def text(
     topics
         The codebook.
     calibration
-        The threshold below which no topic is named.
+        The thresholds from which on topics are named.
     rows
         Labelled paragraphs that the model learnt from: article, topic and label_source.
     report
@@ -72,13 +77,11 @@ def text(
     parts = [
         f"---\n{metadata}\n---",
         f"# Topics of paragraphs: {kind}",
-        f"Gives a paragraph of English news one of {len(topics.names)} topics, with calibrated "
-        f"probabilities, or none where the most probable one has less than "
-        f"{calibration.threshold:.2f}.",
+        _answers(topics, calibration),
         _topics(topics, rows),
         _data(rows),
         _figures(report, parity),
-        _limits(report),
+        _limits(topics, report),
         "## How to use\n\n" + USE + (EMBED if encoder else ""),
     ]
     return "\n\n".join(parts) + "\n"
@@ -109,12 +112,28 @@ def _metadata(kind: str, encoder: str | None, report: Mapping[str, Any]) -> Mode
     )
 
 
+def _answers(topics: Topics, calibration: Calibration) -> str:
+    if topics.mode == "single":
+        return (
+            f"Gives a paragraph of English news one of {len(topics.names)} topics, with calibrated "
+            f"probabilities, or none where the most probable one has less than "
+            f"{calibration.thresholds[0]:.2f}."
+        )
+    limits = np.broadcast_to(calibration.thresholds, len(topics.names))
+    told = ", ".join(f"{name} {at:.2f}" for name, at in zip(topics.names, limits, strict=True))
+    return (
+        f"Gives a paragraph of English news any number of {len(topics.names)} topics, with "
+        f"calibrated probabilities: those that have at least theirs of {told}."
+    )
+
+
 def _topics(topics: Topics, rows: pd.DataFrame) -> str:
-    counts = rows["topic"].value_counts()
+    has = targets(rows, topics.names).sum(axis=0)
+    counts = dict(zip(topics.names, has.tolist(), strict=True))
     lines = ["## Topics", "", "| topic | labelled paragraphs | definition |", "|---|---|---|"]
     for topic in topics.topics:
         cell = " ".join(topic.definition.split()).replace("|", "\\|")
-        lines.append(f"| {topic.name} | {counts.get(topic.name, 0)} | {cell} |")
+        lines.append(f"| {topic.name} | {counts[topic.name]} | {cell} |")
     return "\n".join(lines)
 
 
@@ -145,20 +164,14 @@ def _figures(report: Mapping[str, Any], parity: Mapping[str, float]) -> str:
         f"| | value | {report['confidence']:.0%} interval |",
         "|---|---|---|",
     ]
-    shown = {title: report[name] for name, title in SHOWN.items()}
+    shown = {title: report[name] for name, title in SHOWN.items() if name in report}
     shown |= {
         f"F1 of {topic} (n = {values['support']})": values["f1"]
         for topic, values in report["topics"].items()
     }
     for title, e in shown.items():
         lines.append(f"| {title} | {e['value']:.3f} | {e['low']:.3f} to {e['high']:.3f} |")
-    silent = report["abstention"]
-    right = "" if silent["precision"] is None else f", and {silent['precision']:.0%} of these right"
-    lines += [
-        "",
-        f"A topic was named for {silent['coverage']:.0%} of the paragraphs{right} "
-        f"({silent['target']:.0%} were asked for).",
-    ]
+    lines += ["", _named(report)]
     if parity:
         form = "8-bit" if parity["int8_used"] else "full"
         lines += [
@@ -171,10 +184,25 @@ def _figures(report: Mapping[str, Any], parity: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def _limits(report: Mapping[str, Any]) -> str:
+def _named(report: Mapping[str, Any]) -> str:
+    if "naming" in report:
+        naming = report["naming"]
+        return (
+            f"{naming['named_a_paragraph']:.2f} topics a paragraph were named; people named "
+            f"{naming['topics_a_paragraph']:.2f}."
+        )
+    silent = report["abstention"]
+    right = "" if silent["precision"] is None else f", and {silent['precision']:.0%} of these right"
+    return (
+        f"A topic was named for {silent['coverage']:.0%} of the paragraphs{right} "
+        f"({silent['target']:.0%} were asked for)."
+    )
+
+
+def _limits(topics: Topics, report: Mapping[str, Any]) -> str:
+    one = "; one topic a paragraph" if topics.mode == "single" else ""
     lines = [
-        "- English paragraphs of news; one topic a paragraph.",
-        "- Probabilities sum to 1 over the topics: that none fits is told by the threshold alone.",
+        f"- English paragraphs of news{one}.",
         "- Text of another kind or time than the training data may be answered worse than the "
         "figures say.",
     ]

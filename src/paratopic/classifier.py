@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from paratopic.errors import UserError
 from paratopic.tfidf import TfIdf, clean
-from paratopic.topics import Topics
+from paratopic.topics import SEPARATOR, Mode, Topics
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Scores = npt.NDArray[np.float64]
 
 MANIFEST = "paratopic.json"
-FORMAT = 4
+FORMAT = 5
 CHAMPION = Path("models/champion")
 # Tokens that neighbouring windows of a long text share.
 OVERLAP = 32
@@ -46,7 +46,7 @@ class Classifier(Protocol):
     def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Calibrated probabilities, (n texts, k topics), and the number of windows of each text.
 
-        A row sums to the probability that the text has one of the topics.
+        In mode single a row sums to the probability that the text has one of the topics.
         """
         ...
 
@@ -57,18 +57,17 @@ class Calibration:
 
     Parameters
     ----------
-    temperature
-        What the saved model's logits of the topics are divided by: above 1 makes it less sure,
-        below 1 more.
-    topical_temperature
-        The same for the logit of having a topic at all.
-    threshold
-        Confidence below which no topic is named.
+    scale
+        What the logits (see `probabilities`) are multiplied by, one each or one for all.
+    shift
+        What is added to them then.
+    thresholds
+        Probability from which on each topic is named, one each or one for all.
     """
 
-    temperature: float = 1.0
-    topical_temperature: float = 1.0
-    threshold: float = 0.0
+    scale: tuple[float, ...] = (1.0,)
+    shift: tuple[float, ...] = (0.0,)
+    thresholds: tuple[float, ...] = (0.0,)
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,25 @@ class Prediction:
     Parameters
     ----------
     topic
-        The most probable topic; None when its probability is below the model's threshold, or the
-        text is blank.
+        The most probable of `topics`; None where there is none.
     confidence
         Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores.
     scores
-        Probability of each topic, in codebook order. What they lack of 1 is the probability that
-        none of them fits, where paragraphs with none of the topics were labelled; they sum to 1
-        where there were none.
+        Probability of each topic, in codebook order. In mode single, what they lack of 1 is the
+        probability that none of them fits, where paragraphs with none of the topics were labelled;
+        they sum to 1 where there were none. In mode multi each stands for itself.
     windows
         In how many overlapping pieces the text was read; 0 for a blank text.
+    topics
+        Topics whose probability reaches the model's threshold, the most probable first; in mode
+        single at most one. None of a blank text.
     """
 
     topic: str | None
     confidence: float
     scores: dict[str, float]
     windows: int
+    topics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,17 @@ class Model:
         ``"baseline"`` or ``"transformer"``.
     folder
         Where it was loaded from.
+    mode
+        ``"single"``: a text has one topic at most; ``"multi"``: any number of them.
     definitions
         Topic name → definition, in class order.
     calibration
-        Temperature of the probabilities, and the threshold below which no topic is named.
+        What the probabilities were calibrated by, and the thresholds of the topics.
     """
 
     kind: str
     folder: Path
+    mode: Mode
     definitions: dict[str, str]
     calibration: Calibration
     _classifier: Classifier
@@ -130,12 +135,13 @@ class Model:
         ----------
         texts
             n texts of any length: long ones are read to the end. A blank text (empty or white
-            space only) tells nothing, its probabilities are all 1/k.
+            space only) tells nothing: its probabilities are all 1/k, in mode multi 0.
 
         Returns
         -------
-        (n, k) array, columns in the order of `classes_`; a row sums to the probability that the
-        text has one of the topics, 1 for models that saw no paragraph without.
+        (n, k) array, columns in the order of `classes_`. In mode single a row sums to the
+        probability that the text has one of the topics, 1 for models that saw no paragraph without;
+        in mode multi each probability stands for itself.
 
         Raises
         ------
@@ -176,17 +182,26 @@ class Model:
             if not isinstance(text, str):
                 raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
         told = [number for number, text in enumerate(texts) if text.strip()]
-        scores = np.full((len(texts), len(self.classes_)), 1 / len(self.classes_))
+        k = len(self.classes_)
+        scores = np.full((len(texts), k), 1 / k if self.mode == "single" else 0.0)
         windows = np.zeros(len(texts), dtype=np.int64)
         if told:
             scores[told], windows[told] = self._classifier.read([texts[n] for n in told])
         return scores, windows
 
     def _prediction(self, row: npt.NDArray[np.float64], windows: int) -> Prediction:
-        best = int(row.argmax())
         scores = dict(zip(self.classes_, row.tolist(), strict=True))
-        sure = windows > 0 and row[best] >= self.calibration.threshold
-        return Prediction(self.classes_[best] if sure else None, float(row[best]), scores, windows)
+        sure = (row >= self.calibration.thresholds) & (windows > 0)
+        most_probable = np.argsort(-row, kind="stable")
+        named = tuple(self.classes_[n] for n in most_probable if sure[n])
+        if self.mode == "single":
+            named = named[:1]
+        return Prediction(named[0] if named else None, float(row.max()), scores, windows, named)
+
+
+def named(model: Model, answer: Prediction) -> str | None:
+    """The cell of a table for what is named: in mode multi all topics, "" for none of them."""
+    return answer.topic if model.mode == "single" else SEPARATOR.join(answer.topics)
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Model:
@@ -277,10 +292,10 @@ def _load(folder: Path) -> Model:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         kind, settings = manifest["kind"], manifest["settings"]
-        codebook = manifest["topics"]["codebook"]
+        mode, codebook = manifest["topics"]["mode"], manifest["topics"]["codebook"]
         definitions = {topic["name"]: topic["definition"] for topic in codebook}
         version, files = manifest["format"], manifest["files"]
-        calibration = Calibration(**manifest["calibration"])
+        calibration = read_calibration(manifest["calibration"])
     except FileNotFoundError:
         raise UserError(f"{folder} is no paratopic model: it has no {MANIFEST}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -298,8 +313,13 @@ def _load(folder: Path) -> Model:
             raise UserError(f"{folder} lacks {name}; train the model again or copy it whole")
         if _digest(piece) != digest:
             raise UserError(f"{piece} is damaged (its checksum differs); train the model again")
-    model = _KINDS[kind](folder, tuple(definitions), settings)
-    return Model(kind, folder, definitions, calibration, model)
+    model = _KINDS[kind](folder, mode, settings)
+    return Model(kind, folder, mode, definitions, calibration, model)
+
+
+def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
+    """What `dataclasses.asdict` made of a calibration, and JSON of that."""
+    return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
 
 
 def write_manifest(
@@ -338,15 +358,15 @@ class BaselineClassifier:
     ----------
     folder
         Holds vocabulary.json and weights.safetensors.
-    classes
-        Topic names in class order.
+    mode
+        Of the topics.
     settings
         ``features``: name → keyword arguments of its TfidfVectorizer.
     """
 
     FILES = ("vocabulary.json", "weights.safetensors")
 
-    def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
 
         terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
@@ -356,6 +376,7 @@ class BaselineClassifier:
             for name, keywords in settings["features"].items()
         ]
         self._coef, self._intercept = weights["coef"], weights["intercept"]
+        self._mode = mode
 
     def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Calibrated probabilities, (n texts, k topics); each text is one window."""
@@ -364,7 +385,8 @@ class BaselineClassifier:
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self._features]
         logits = sparse.hstack(parts, format="csr") @ self._coef.T + self._intercept
-        return probabilities(logits)[:, :-1], np.ones(len(texts), dtype=np.int64)
+        scores = topic_probabilities(logits, self._mode)
+        return scores, np.ones(len(texts), dtype=np.int64)
 
 
 class EncoderClassifier:
@@ -378,34 +400,33 @@ class EncoderClassifier:
     ----------
     folder
         Holds the graph and tokenizer.json.
-    classes
-        Topic names in class order.
+    mode
+        Of the topics.
     settings
         ``graph``: its file; ``max_tokens``: length of a window.
     """
 
     FULL, INT8, TOKENIZER = "model.onnx", "model_int8.onnx", "tokenizer.json"
 
-    def __init__(self, folder: Path, classes: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
         self._tokenizer = windowing(tokenizer, settings["max_tokens"])
         self._session = open_graph(folder / settings["graph"])
         self._alone = settings["graph"] == self.INT8
+        self._mode = mode
 
     def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
         """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
         windows, owner = read_windows(self._tokenizer, texts)
         scores = run_graph(self._session, windows, self._alone)
-        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
-            logits = np.log(scores)
-            logits[:, -1] = np.log(scores[:, :-1].sum(axis=1)) - logits[:, -1]
-        combined = combine(logits, [len(window) for window in windows], owner, len(texts))
-        return combined[:, :-1], np.bincount(owner, minlength=len(texts))
+        lengths = [len(window) for window in windows]
+        combined = combine(logits(scores, self._mode), lengths, owner, len(texts), self._mode)
+        return combined, np.bincount(owner, minlength=len(texts))
 
 
-_KINDS: dict[str, Callable[[Path, tuple[str, ...], dict[str, Any]], Classifier]] = {
+_KINDS: dict[str, Callable[[Path, Mode, dict[str, Any]], Classifier]] = {
     "baseline": BaselineClassifier,
     "transformer": EncoderClassifier,
 }
@@ -498,17 +519,48 @@ def softmax(logits: npt.NDArray[np.floating[Any]]) -> Scores:
     return scores
 
 
-def probabilities(logits: npt.NDArray[np.floating[Any]]) -> Scores:
-    """Probabilities (n, k + 1) of the topics and, last, of none of them.
+def probabilities(logits: npt.NDArray[np.floating[Any]], mode: Mode) -> Scores:
+    """Probabilities of logits.
 
     Parameters
     ----------
     logits
-        (n, k + 1): of the topics, as for `softmax`, and of having one of them at all.
+        In mode single (n, k + 1): of the topics, as for `softmax`, and of having one of them at
+        all. In mode multi (n, k): of having each topic.
+    mode
+        Of the topics.
+
+    Returns
+    -------
+    In mode single (n, k + 1): of the topics and, last, of none of them. In mode multi (n, k).
     """
+    negative = -logits.astype(np.float64)
     with np.errstate(over="ignore"):  # of a topic that is out of the question
-        none = 1 / (1 + np.exp(logits[:, -1:].astype(np.float64)))
+        if mode == "multi":
+            each: Scores = 1 / (1 + np.exp(negative))
+            return each
+        none = 1 / (1 + np.exp(-negative[:, -1:]))
     return np.hstack([softmax(logits[:, :-1]) * (1 - none), none])
+
+
+def topic_probabilities(logits: npt.NDArray[np.floating[Any]], mode: Mode) -> Scores:
+    """Probabilities (n, k) of the topics alone; see `probabilities`."""
+    scores = probabilities(logits, mode)
+    return scores[:, :-1] if mode == "single" else scores
+
+
+def logits(scores: Scores, mode: Mode) -> Scores:
+    """Logits that give these probabilities; log probabilities do for those of `softmax`.
+
+    >>> logits(np.array([[0.5, 0.25, 0.25]]), "single").round(2).tolist()
+    [[-0.69, -1.39, 1.1]]
+    """
+    with np.errstate(divide="ignore"):  # a topic without an example has probability 0
+        found: Scores = np.log(scores)
+        if mode == "multi":
+            return found - np.log1p(-scores)
+        found[:, -1] = np.log(scores[:, :-1].sum(axis=1)) - found[:, -1]
+    return found
 
 
 def combine(
@@ -516,14 +568,20 @@ def combine(
     lengths: Sequence[int],
     owner: npt.NDArray[np.int64],
     n_texts: int,
+    mode: Mode,
 ) -> Scores:
-    """Probabilities (n, k + 1) of texts from the logits of their windows: their weighted mean.
+    """Probabilities (n, k) of texts' topics from the logits of their windows.
 
-    A window weighs by its length. Log probabilities of the topics do as well as their logits. A
-    temperature may be applied before or after.
+    In mode single from their mean, in which a window weighs by its length; in mode multi from the
+    highest of each topic: a text has the topics that any part of it has. A calibration may be
+    applied before or after.
     """
+    if mode == "multi":
+        highest = np.full((n_texts, logits.shape[1]), -np.inf)
+        np.maximum.at(highest, owner, logits)
+        return topic_probabilities(highest, mode)
     weight = np.asarray(lengths, dtype=np.float64)
     weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
     mean = np.zeros((n_texts, logits.shape[1]))
     np.add.at(mean, owner, logits * weight[:, None])
-    return probabilities(mean)
+    return topic_probabilities(mean, mode)

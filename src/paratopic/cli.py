@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -93,7 +93,9 @@ def predict(
             continue
         table = Table("topic", "confidence", "paragraph", title=f"{article.name} ({loaded.kind})")
         for paragraph, answer in zip(paragraphs, answers, strict=True):
-            table.add_row(answer.topic or "–", f"{answer.confidence:.2f}", paragraph.text)
+            table.add_row(
+                "; ".join(answer.topics) or "–", f"{answer.confidence:.2f}", paragraph.text
+            )
         Console().print(table)
 
 
@@ -289,21 +291,24 @@ def report() -> None:
         raise UserError(f"{path} not found: run `make repro` in the project's root first")
     console = Console()
     comparison = files.read_json(path.with_name("comparison.json"), "`make repro`")
-    table = Table("model", "macro-F1", "interval", "accuracy", "log loss", title="Out-of-fold")
+    # What of it a model of this mode has.
+    others = {"micro_f1": "micro-F1", "accuracy": "accuracy", "log_loss": "log loss"}
+    for measured in comparison["models"].values():
+        others = {metric: title for metric, title in others.items() if metric in measured}
+    table = Table("model", "macro-F1", "interval", *others.values(), title="Out-of-fold")
     for name, measured in comparison["models"].items():
         f1, champion = measured["macro_f1"], name == comparison["champion"]
         table.add_row(
             f"{name} (champion)" if champion else name,
             f"{f1['value']:.3f}",
             f"{f1['low']:.3f} to {f1['high']:.3f}",
-            f"{measured['accuracy']['value']:.3f}",
-            f"{measured['log_loss']['value']:.3f}",
+            *(f"{measured[metric]['value']:.3f}" for metric in others),
             style="bold" if champion else None,
         )
     people = comparison.get("annotators")
     if people and people["macro_f1"] is not None:
         name = f"people ({people['paragraphs']} paragraphs)"
-        table.add_row(name, f"{people['macro_f1']:.3f}", "", "", "", style="italic")
+        table.add_row(name, f"{people['macro_f1']:.3f}", style="italic")
     console.print(table)
     if people and people["alpha"] is not None:
         console.print(
@@ -318,12 +323,7 @@ def report() -> None:
     for name in comparison["models"]:
         measures = path.parent / name / "metrics.json"
         if measures.exists():  # the dummy has none
-            a = files.read_json(measures, "`make repro`")["abstention"]
-            right = "" if a["precision"] is None else f", {a['precision']:.0%} of them right"
-            console.print(
-                f"{name}: names a topic for {a['coverage']:.0%} of paragraphs{right} "
-                f"(target {a['target']:.0%})"
-            )
+            console.print(f"{name}: {_named(files.read_json(measures, '`make repro`'))}")
     console.print(
         Markdown(
             "Next:\n"
@@ -332,6 +332,19 @@ def report() -> None:
             "- `reports/summary.md` says what is significant and which paragraphs go wrong"
         )
     )
+
+
+def _named(measured: dict[str, Any]) -> str:
+    """What a model's thresholds do, from its metrics.json."""
+    if "naming" in measured:
+        n = measured["naming"]
+        return (
+            f"names {n['named_a_paragraph']:.2f} topics a paragraph, people "
+            f"{n['topics_a_paragraph']:.2f}"
+        )
+    a = measured["abstention"]
+    right = "" if a["precision"] is None else f", {a['precision']:.0%} of them right"
+    return f"names a topic for {a['coverage']:.0%} of paragraphs{right} (target {a['target']:.0%})"
 
 
 @app.command()
@@ -354,8 +367,8 @@ def review(
     from paratopic import review as reviewing
 
     params, frame, _ = _project()
-    rows, scores = reviewing.read(params.models, params.topics.names)
-    found = reviewing.ranked(rows, scores, params.topics.names)
+    rows, scores = reviewing.read(params.models, params.topics)
+    found = reviewing.ranked(rows, scores, params.topics)
     doubtful = found[found["reason"] != ""]
     shown = doubtful.head(n)
     console = Console()

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +22,7 @@ from paratopic.articles import Paragraph, paragraph_id
 from paratopic.errors import UserError
 from paratopic.files import aside
 from paratopic.labels import Label, by_paragraph, resolve
-from paratopic.topics import Topics
+from paratopic.topics import SEPARATOR, Mode, Topics
 
 SCHEMA = pa.schema(
     [
@@ -63,8 +65,9 @@ def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
 def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> pd.DataFrame:
     """Read a labelled table from elsewhere: columns text, label and, optionally, group.
 
-    Rows of one group become one article; without the column each row is an article of its own. An
-    empty label leaves the row unlabelled; a label in `no_topic` means none of the topics.
+    Rows of one group become one article; without the column each row is an article of its own. A
+    label is a topic, or several as in labels.csv, the dominant one first. An empty one leaves the
+    row unlabelled; one in `no_topic` means none of the topics.
 
     Raises
     ------
@@ -86,11 +89,8 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
             labels: tuple[str, ...] | None = ()
         elif not name:
             labels = None
-        elif name in topics.names:
-            labels = (name,)
         else:
-            topics.parse(name, where)  # says which label is unknown
-            raise UserError(f'{where}: "{name}" is several topics; a table has one label a row')
+            labels = topics.parse(name, where)
         key = paragraph_id(path.stem, text)
         seen[key] += 1
         identity = key if seen[key] == 1 else f"{key}-{seen[key]}"
@@ -234,10 +234,20 @@ def _nearest(label: Label, frame: pd.DataFrame) -> pd.Series | None:
     return frame.iloc[max(range(len(likeness)), key=likeness.__getitem__)]
 
 
-def labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a label, sorted by id, with a column `topic`: the dominant one, '' for none."""
+def labelled(frame: pd.DataFrame, mode: Mode) -> pd.DataFrame:
+    """Rows with a label, sorted by id, with a column `topic`: what of it counts, '' for none.
+
+    In mode single that is the dominant topic, in mode multi all of them, as labels.csv has them.
+    """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
-    return rows.assign(topic=[topics[0] if len(topics) else "" for topics in rows["topics"]])
+    most = 1 if mode == "single" else None
+    return rows.assign(topic=[SEPARATOR.join(topics[:most]) for topics in rows["topics"]])
+
+
+def targets(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which topics labelled rows have, (n, k), from their column `topic`."""
+    has = rows["topic"].str.get_dummies(SEPARATOR).reindex(columns=list(names), fill_value=0)
+    return has.to_numpy(dtype=bool)
 
 
 def counted(rows: pd.DataFrame) -> pd.Series:

@@ -29,7 +29,7 @@ from paratopic.topics import SEPARATOR, Topics
 # What stands for "none of the topics" where an empty answer would say nothing.
 NONE = "(none of the topics)"
 # The names of Label Studio's controls.
-DOMINANT, OTHERS, NOTE = "dominant", "others", "note"
+DOMINANT, OTHERS, TOPICS, NOTE = "dominant", "others", "topics", "note"
 ASKED = ("suggestion", "confidence", "reason")
 SHEET = ("paragraph", "topics", "text", "heading", *ASKED, "annotator", "note")
 # Exported for nobody in particular: one JSON array, or one object a line.
@@ -277,7 +277,8 @@ def write(path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: 
     """
     match _kind(path):
         case ".json":
-            tasks = [_task(suggestion, model) for suggestion in suggestions]
+            control = DOMINANT if topics.mode == "single" else TOPICS
+            tasks = [_task(suggestion, model, control) for suggestion in suggestions]
             files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
             page = path.with_suffix(".xml")
             files.write_text(page, label_studio_page(topics))
@@ -305,7 +306,7 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
     return text.getvalue()
 
 
-def _task(s: Suggestion, model: str) -> dict[str, Any]:
+def _task(s: Suggestion, model: str, control: str) -> dict[str, Any]:
     data = {
         "paragraph": s.id,
         "article": s.article,
@@ -318,7 +319,7 @@ def _task(s: Suggestion, model: str) -> dict[str, Any]:
     if not s.scores:
         return {"data": data}
     said = {
-        "from_name": DOMINANT,
+        "from_name": control,
         "to_name": "text",
         "type": "choices",
         "value": {"choices": [s.topic]},
@@ -339,20 +340,32 @@ def label_studio_page(topics: Topics) -> str:
             found.append(f"    <Choice value={quoteattr(name)}{hint}{key}/>")
         return found
 
+    every = choices([*topics.names, NONE], keys=True)
+    if topics.mode == "multi":
+        asked = [
+            '  <Header value="Topics that apply" size="5"/>',
+            f'  <Choices name="{TOPICS}" toName="text" choice="multiple" required="true">',
+            *every,
+            "  </Choices>",
+        ]
+    else:
+        asked = [
+            '  <Header value="Dominant topic" size="5"/>',
+            f'  <Choices name="{DOMINANT}" toName="text" choice="single" required="true">',
+            *every,
+            "  </Choices>",
+            '  <Header value="Other topics that apply" size="5"/>',
+            f'  <Choices name="{OTHERS}" toName="text" choice="multiple">',
+            *choices(topics.names, keys=False),
+            "  </Choices>",
+        ]
     lines = [
         "<View>",
         '  <Header value="$heading"/>',
         '  <Text name="before" value="$before"/>',
         '  <Text name="text" value="$text"/>',
         '  <Text name="after" value="$after"/>',
-        '  <Header value="Dominant topic" size="5"/>',
-        f'  <Choices name="{DOMINANT}" toName="text" choice="single" required="true">',
-        *choices([*topics.names, NONE], keys=True),
-        "  </Choices>",
-        '  <Header value="Other topics that apply" size="5"/>',
-        f'  <Choices name="{OTHERS}" toName="text" choice="multiple">',
-        *choices(topics.names, keys=False),
-        "  </Choices>",
+        *asked,
         f'  <TextArea name="{NOTE}" toName="text" placeholder="Note"/>',
         "</View>",
     ]

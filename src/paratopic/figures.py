@@ -85,16 +85,18 @@ def reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def risk_coverage(
-    curve: pd.DataFrame, target: float, coverage: float, title: str, path: Path
+    curve: pd.DataFrame, target: float | None, coverage: float, title: str, path: Path
 ) -> None:
     """Draw risk against coverage from columns of these names, the allowed risk and what is used."""
     figure = _figure(6, 4.5)
     axes = figure.subplots()
     axes.step(curve["coverage"], curve["risk"], where="post", color=BLUE, label="surest first")
-    axes.axhline(target, color=GREY, linestyle="--", label="allowed")
+    if target is not None:
+        axes.axhline(target, color=GREY, linestyle="--", label="allowed")
     axes.axvline(coverage, color=GREY, linestyle=":", label="answered by the threshold")
+    each = "paragraphs that get a topic" if target is not None else "topics that are named"
     axes.set(
-        xlabel="coverage (share of paragraphs that get a topic)",
+        xlabel=f"coverage (share of {each})",
         ylabel="risk (share of wrong topics)",
         title=title,
         xlim=(0, 1.02),

@@ -1,8 +1,10 @@
 """Numbers from labels and scores: small pure functions.
 
-Every function takes (..., n) or (..., k, k) arrays and works on the last axes, so that one call
-serves a single evaluation and thousands of resamples. Intervals are `statistics`' matter. Topics
-without a single true example are left out of means over topics.
+Every function works on the last axes of its arrays, so that one call serves a single evaluation and
+thousands of resamples. F1 and its kin come from three counts of each topic: `true`, of the
+paragraphs that have it; `named`, of those that are said to; `hit`, of those where both is so.
+Intervals are `statistics`' matter. Topics without a single true example are left out of means over
+topics.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+# Whether each row has each topic, (n, k).
+Targets = npt.NDArray[np.bool_]
 
 N_BINS = 10
 
@@ -22,37 +26,70 @@ def conditional(scores: Array) -> Array:
     return shares
 
 
-def confusion(true: Integers, predicted: Integers, k: int) -> Array:
-    """Counts, (k, k): rows are true topics, columns predicted ones."""
-    counts = np.bincount(true * k + predicted, minlength=k * k)
-    return counts.reshape(k, k).astype(np.float64)
+def topical(targets: Targets) -> Targets:
+    """Whether rows have any topic, (n,)."""
+    return np.asarray(targets.any(axis=-1))
 
 
-def accuracy(matrix: Array) -> Array:
-    """Share of the diagonal of (..., k, k) confusion matrices."""
-    share: Array = np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum(axis=(-2, -1))
-    return share
+def classes(targets: Targets) -> Integers:
+    """Class numbers (n,) of rows that have one topic at most; -1 for none."""
+    return np.where(topical(targets), targets.argmax(axis=1), -1)
 
 
-def precision(matrix: Array) -> Array:
-    """Per predicted topic, (..., k); 0 where a topic is never predicted."""
-    return _ratio(_diagonal(matrix), matrix.sum(axis=-2))
+def one_hot(numbers: Integers, k: int) -> Targets:
+    """Targets (..., k) of class numbers; -1 gives none: [1, -1], 2 → [[0, 1], [0, 0]]."""
+    hot: Targets = numbers[..., None] == np.arange(k)
+    return hot
 
 
-def recall(matrix: Array) -> Array:
-    """Per true topic, (..., k); 0 where a topic has no example."""
-    return _ratio(_diagonal(matrix), matrix.sum(axis=-1))
+def precision(hit: Array, named: Array) -> Array:
+    """Per topic, (..., k); 0 where a topic is never named."""
+    return _ratio(hit, named)
 
 
-def f1(matrix: Array) -> Array:
+def recall(hit: Array, true: Array) -> Array:
+    """Per topic, (..., k); 0 where a topic has no example."""
+    return _ratio(hit, true)
+
+
+def f1(hit: Array, named: Array, true: Array) -> Array:
     """Per topic, (..., k): the harmonic mean of precision and recall."""
-    return _ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    return _ratio(2 * hit, named + true)
 
 
-def macro_f1(matrix: Array, present: npt.NDArray[np.bool_]) -> Array:
+def macro_f1(hit: Array, named: Array, true: Array, present: npt.NDArray[np.bool_]) -> Array:
     """Mean F1 over the topics that are `present` (k,)."""
-    mean: Array = f1(matrix)[..., present].mean(axis=-1)
+    mean: Array = f1(hit, named, true)[..., present].mean(axis=-1)
     return mean
+
+
+def micro_f1(hit: Array, named: Array, true: Array) -> Array:
+    """F1 of all topics' counts together, (...,): topics weigh as often as they occur."""
+    return f1(hit.sum(axis=-1), named.sum(axis=-1), true.sum(axis=-1))
+
+
+def average_precision(true: npt.NDArray[np.bool_], scores: Array, weights: Array) -> Array:
+    """Mean precision at each true row of one topic, the most probable first.
+
+    Rows of one score come together, as scikit-learn has it.
+
+    Parameters
+    ----------
+    true, scores
+        (n,) for each row.
+    weights
+        (..., n) of the rows.
+
+    Returns
+    -------
+    (...,) 0 where no true row has weight.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(weights[..., order] * true[order], axis=-1)[..., last]
+    answered = np.cumsum(weights[..., order], axis=-1)[..., last]
+    gained = np.diff(hits, axis=-1, prepend=0)
+    return _ratio((gained * _ratio(hits, answered)).sum(axis=-1), hits[..., -1])
 
 
 def log_losses(true: Integers, scores: Array) -> Array:
@@ -61,10 +98,16 @@ def log_losses(true: Integers, scores: Array) -> Array:
     return -np.log(np.maximum(right, 1e-15))
 
 
-def brier_scores(true: Integers, scores: Array) -> Array:
-    """Squared distance of each row of (n, k) from the truth, 0 to 2 (Brier 1950)."""
-    truth = np.eye(scores.shape[1])[true]
-    distances: Array = ((scores - truth) ** 2).sum(axis=1)
+def binary_log_losses(targets: Targets, scores: Array) -> Array:
+    """Log loss of having each topic or not, its mean over topics; one a row of (n, k)."""
+    said = np.where(targets, scores, 1 - scores)
+    losses: Array = -np.log(np.maximum(said, 1e-15)).mean(axis=1)
+    return losses
+
+
+def squared_distances(targets: Targets, scores: Array) -> Array:
+    """Squared distance of each row of (n, k) from the truth: of one topic, 0 to 2 (Brier 1950)."""
+    distances: Array = ((scores - targets) ** 2).sum(axis=1)
     return distances
 
 
@@ -74,7 +117,7 @@ def bins(confidence: Array) -> Integers:
 
 
 def calibration_error(weight: Array, confidence: Array, hit: Array) -> Array:
-    """Expected calibration error of the top topic (Guo et al. 2017, arXiv:1706.04599).
+    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599).
 
     Parameters
     ----------
@@ -105,11 +148,6 @@ def risk_coverage(confidence: Array, right: npt.NDArray[np.bool_]) -> tuple[Arra
     answered = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~right[order])
     return (answered / len(order))[last], (wrong / answered)[last]
-
-
-def _diagonal(matrix: Array) -> Array:
-    diagonal: Array = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return diagonal
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -15,7 +15,7 @@ from paratopic import corpus
 from paratopic.errors import UserError
 from paratopic.metrics import Array, Integers
 from paratopic.splits import near_duplicates
-from paratopic.topics import SEPARATOR
+from paratopic.topics import SEPARATOR, Topics
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 SCORES = Path("data/oof")
@@ -27,7 +27,7 @@ DUPLICATE = "near-duplicate of"
 UNPLACED = "no model can place it"
 
 
-def read(models: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+def read(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """The hand-labelled paragraphs, and each model's calibrated out-of-fold scores.
 
     Raises
@@ -39,23 +39,23 @@ def read(models: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, lis
     for path in (PARAGRAPHS, *paths):
         if not path.exists():
             raise UserError(f"{path} not found: run `make repro` in the project's root first")
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
     scores = [pd.read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
-        if not set(names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
+        wanted = {*topics.names, *topics.thresholds}
+        if not wanted <= set(table.columns) or not table["id"].isin(rows["id"]).all():
             raise UserError(f"{path} is of other topics or paragraphs: run `make repro` anew")
     return rows[rows["label_source"] == "hand"].reset_index(drop=True), scores
 
 
-def ranked(
-    rows: pd.DataFrame, scores: Sequence[pd.DataFrame], names: Sequence[str]
-) -> pd.DataFrame:
+def ranked(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
     """Rank hand labels by how probably they are wrong, and give reasons for looking at them.
 
     A label's doubt is what the out-of-fold scores, averaged over models and repeats, leave to
     other topics than the label's: one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
     https://arxiv.org/abs/1911.00068). Of a label that says none of the topics it is the highest
-    score. Where near-duplicates have labels with no topic in common, it is at least the share of
+    score; in mode multi, where each topic is a label of its own, that of the most doubtful one.
+    Where near-duplicates have labels with no topic in common, it is at least the share of
     them that speak against this one: a half for each of two.
 
     Parameters
@@ -63,10 +63,10 @@ def ranked(
     rows
         Hand-labelled paragraphs: id, text and topics (a list, empty for none of the topics).
     scores
-        One table a model, as the train stage writes them: id, repeat and one score a topic. A
-        paragraph without scores is judged by its near-duplicates alone.
-    names
-        Topic names in class order.
+        One table a model, as the score stage writes them: id, repeat, a score and a threshold a
+        topic. A paragraph without scores is judged by its near-duplicates alone.
+    topics
+        The codebook.
 
     Returns
     -------
@@ -75,18 +75,28 @@ def ranked(
     reason ('' for none) and doubt, 0 to 1.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    mean = pd.concat(scores).groupby("id")[list(names)].mean()
+    names = topics.names
+    mean = pd.concat(scores).groupby("id")[[*names, *topics.thresholds]].mean()
     scored = rows["id"].isin(mean.index).to_numpy()
-    found = mean.reindex(rows["id"], fill_value=0.0).to_numpy(dtype=np.float64)
+    mean = mean.reindex(rows["id"], fill_value=0.0)
+    found = mean[list(names)].to_numpy(dtype=np.float64)
     has = np.array([[name in topics for name in names] for topics in rows["topics"]])
     topical = has.any(axis=1)
     best, top = found.argmax(axis=1), found.max(axis=1)
-    doubt = np.where(topical, 1 - (found * has).sum(axis=1), top) * scored
+    if topics.mode == "single":
+        doubt = np.where(topical, 1 - (found * has).sum(axis=1), top)
+        otherwise = ~has[np.arange(len(rows)), best]
+    else:
+        doubt = np.where(has, 1 - found, found).max(axis=1)
+        limits = mean[topics.thresholds].to_numpy(dtype=np.float64)
+        lacking = has & (found < np.minimum(limits, PLACED))
+        otherwise = (lacking | (~has & (found >= np.maximum(limits, PLACED)))).any(axis=1)
+    doubt = doubt * scored
 
     against, other = _conflicts(rows)
     reason = np.full(len(rows), "", dtype=object)
     reason[scored & topical & (top < PLACED)] = UNPLACED
-    reason[scored & ~has[np.arange(len(rows)), best] & (top >= PLACED)] = CONTRADICTED
+    reason[scored & otherwise & (top >= PLACED)] = CONTRADICTED
     cells = [SEPARATOR.join(topics) for topics in rows["topics"]]
     for row in np.flatnonzero(against):
         said = cells[other[row]] or "none of the topics"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from paratopic.classifier import Model, load
+from paratopic.classifier import Model, load, named
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -28,6 +28,8 @@ class Served:
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Topic, confidence and a score a topic, one row a text.
+
+        In mode multi the first column is topics: all that are named, separated by ";".
 
         Parameters
         ----------
@@ -49,19 +51,19 @@ class Served:
             answers = self._model.predict(texts)
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        rows = [
-            {"topic": answer.topic, "confidence": answer.confidence}
-            | {f"score_{topic}": score for topic, score in answer.scores.items()}
-            for answer in answers
-        ]
-        table = pd.DataFrame(rows, columns=columns(self._model))
+        table = pd.DataFrame([answer.scores for answer in answers], columns=self._model.classes_)
+        table = table.add_prefix("score_")
+        table.insert(0, "confidence", [answer.confidence for answer in answers])
         # None where no topic is named, not NaN.
-        return table.assign(topic=pd.Series([a.topic for a in answers], dtype=object))
+        told = pd.Series([named(self._model, answer) for answer in answers], dtype=object)
+        table.insert(0, columns(self._model)[0], told)
+        return table
 
 
 def columns(model: Model) -> list[str]:
     """Names of the answers' columns."""
-    return ["topic", "confidence", *(f"score_{topic}" for topic in model.classes_)]
+    first = "topic" if model.mode == "single" else "topics"
+    return [first, "confidence", *(f"score_{topic}" for topic in model.classes_)]
 
 
 def signature(model: Model) -> ModelSignature:
@@ -69,8 +71,9 @@ def signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    answers = [ColSpec(DataType.double, name) for name in columns(model) if name != "topic"]
-    answers.insert(0, ColSpec(DataType.string, "topic", required=False))
+    first, *others = columns(model)
+    answers = [ColSpec(DataType.double, name) for name in others]
+    answers.insert(0, ColSpec(DataType.string, first, required=False))
     # The column of texts has no name here, so that lists and arrays are taken too.
     return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(answers))
 

@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
 
 from paratopic.errors import UserError
+from paratopic.topics import SEPARATOR
 
 # Two paragraphs are near-duplicates when they share this much of their three-word sequences
 # (Jaccard). One word changed in twenty leaves 0.71; paragraphs written apart stay below 0.2.
@@ -67,7 +68,8 @@ def make_folds(
     Parameters
     ----------
     rows
-        Columns id, article, text and topic ('' for none of the topics). Their order is immaterial.
+        Columns id, article, text and topic ('' for none of the topics, more than one separated by
+        ";"). Their order is immaterial.
     n_folds, n_repeats
         As wished; folds are reduced to the units of the rarest topic, but not below `LEAST_FOLDS`.
     holdout
@@ -81,8 +83,8 @@ def make_folds(
         No paragraph has a topic, fewer than two topics occur, or none of them twice.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    topic = rows["topic"].to_numpy(dtype=object)
-    present = sorted(set(topic) - {""})
+    has = rows["topic"].str.get_dummies(SEPARATOR).astype(bool).drop(columns="", errors="ignore")
+    present = sorted(map(str, has))
     if not present:
         raise TooFewLabels(
             "no labelled paragraph at all: give paragraphs topics in the labels' file "
@@ -92,14 +94,14 @@ def make_folds(
         raise TooFewLabels(
             f"only one topic is labelled ({present[0]}): a classifier needs paragraphs of two"
         )
-    if len(present) == (topic != "").sum():
+    if has.sum().max() < 2:
         raise TooFewLabels("no topic has two paragraphs: nothing can be held out, label some more")
 
     messages = []
     duplicates = near_duplicates(list(rows["text"]))
     articles = _joined(pd.factorize(rows["article"])[0], duplicates)
     wished = round(1 / holdout) if holdout else n_folds
-    rarest, count = _rarest(topic, articles)
+    rarest, count = _rarest(has, articles)
     if count >= 2:
         split_unit, groups = "article", articles
     else:
@@ -112,8 +114,8 @@ def make_folds(
                 f"topic {rarest} is in one article only: the split is by paragraph, expect lower "
                 "figures on new articles"
             )
-        rarest, count = _rarest(topic, groups)
-    most = max(len(set(groups[topic == name])) for name in present)
+        rarest, count = _rarest(has, groups)
+    most = max(len(set(groups[has[name]])) for name in present)
     used = max(2, min(wished, max(count, min(LEAST_FOLDS, most))))
     if used < wished:
         units = "articles" if split_unit == "article" else "distinct paragraphs"
@@ -123,14 +125,14 @@ def make_folds(
 
     tables = []
     for repeat in range(1 if holdout else n_repeats):
-        fold = _deal(topic, groups, used, seed + repeat)
+        fold = deal(has.to_numpy(), groups, used, seed + repeat)
         if holdout:
             fold = np.where(fold == 0, 0, ALWAYS_TRAIN)
         tables.append(
             pd.DataFrame({"id": rows["id"], "group": groups, "repeat": repeat, "fold": fold})
         )
     table = pd.concat(tables, ignore_index=True)
-    missing = _untrained(table, topic)
+    missing = _untrained(table, has)
     if missing:
         messages.append(
             f"{', '.join(missing)}: in some folds every example is held out, so that none is left "
@@ -146,12 +148,29 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     return Folds(pd.DataFrame(every), "nothing", 0, 0, (told,))
 
 
-def _deal(
-    topic: npt.NDArray[np.object_], groups: npt.NDArray[np.int64], n_folds: int, seed: int
+def deal(
+    targets: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], n_folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    # Numbers instead of names: a topic's name must not change how its paragraphs are dealt.
-    classes = pd.factorize(topic)[0]
-    fold = np.full(len(topic), ALWAYS_TRAIN, dtype=np.int64)
+    """Deal rows out to folds that are alike in topics; no group is torn apart.
+
+    Parameters
+    ----------
+    targets
+        (n, k) which topics each row has.
+    groups
+        (n,) numbers.
+    n_folds, seed
+        Of the folds, and of what is left to chance.
+
+    Returns
+    -------
+    (n,) number of the fold that each row is held out in.
+    """
+    if (targets.sum(axis=1) > 1).any():
+        return _deal_several(targets, groups, n_folds, np.random.default_rng(seed))
+    # In order of appearance: a topic's name must not change how its paragraphs are dealt.
+    classes = pd.factorize(np.where(targets.any(axis=1), targets.argmax(axis=1), -2))[0]
+    fold = np.full(len(classes), ALWAYS_TRAIN, dtype=np.int64)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # scikit-learn warns of topics with few examples; make_folds has its own words for that.
@@ -161,21 +180,54 @@ def _deal(
     return fold
 
 
-def _rarest(topic: npt.NDArray[np.object_], groups: npt.NDArray[np.int64]) -> tuple[str, int]:
+def _deal_several(
+    targets: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    n_folds: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011), of groups instead of rows.
+
+    The topic that is in the fewest groups not yet dealt out comes first; its groups, the largest
+    first, each go where this topic lacks most rows, then where rows lack most. "None of the
+    topics" is dealt out like a topic.
+    """
+    units, owner = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(units), targets.shape[1] + 2))
+    every = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
+    np.add.at(counts, owner, every)
+    lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
+    fold = np.full(len(units), ALWAYS_TRAIN, dtype=np.int64)
+    left = np.ones(len(units), dtype=bool)
+    while left.any():
+        of_topic = (counts[left] > 0).sum(axis=0)
+        topic = int(np.where(of_topic > 0, of_topic, len(units) + 1)[:-1].argmin())
+        mine = rng.permutation(np.flatnonzero(left & (counts[:, topic] > 0)))
+        for unit in mine[np.argsort(-counts[mine, -1], kind="stable")]:
+            chance = rng.permutation(n_folds)
+            # The last key decides first.
+            best = np.lexsort((chance, -lacking[:, -1], -lacking[:, topic]))[0]
+            fold[unit] = best
+            lacking[best] -= counts[unit]
+            left[unit] = False
+    return fold[owner]
+
+
+def _rarest(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> tuple[str, int]:
     """The topic that is in the fewest groups, and in how many."""
-    counts = {name: len(set(groups[topic == name])) for name in sorted(set(topic) - {""})}
+    counts = {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
     rarest = min(counts, key=counts.__getitem__)
     return rarest, counts[rarest]
 
 
-def _untrained(table: pd.DataFrame, topic: npt.NDArray[np.object_]) -> list[str]:
+def _untrained(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
     """Topics that some training part lacks."""
-    present = set(topic) - {""}
     lacking: set[str] = set()
     for _, fold in table.groupby("repeat")["fold"]:
         dealt = fold.to_numpy()
         for number in set(dealt) - {ALWAYS_TRAIN}:
-            lacking |= present - set(topic[dealt != number])
+            seen = has[dealt != number].any()
+            lacking |= set(seen.index[~seen].map(str))
     return sorted(lacking)
 
 

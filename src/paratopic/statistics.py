@@ -9,7 +9,7 @@ ships. No files are read here and nothing is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic import corpus, metrics
-from paratopic.metrics import Array, Integers
+from paratopic.metrics import Array, Integers, Targets
+from paratopic.topics import Mode, Topics
 
 STEP = 250  # draws at a time: ten thousand paragraphs stay under 100 MB
 
@@ -41,17 +42,23 @@ class Outcomes:
 
     Parameters
     ----------
+    mode
+        ``"single"``: every row has one topic and is said to have one; ``"multi"``: any number.
     true
-        (n,) class numbers.
+        (n, k) whether a row has each topic.
     groups
         (n,) numbers of the groups, from 0.
     scores
-        (r, n, k) probabilities, given that there is a topic, one slice a repeat.
+        (r, n, k) probabilities, one slice a repeat; in mode single given that there is a topic.
+    named
+        (r, n, k) whether the row is said to have each topic.
     """
 
-    true: Integers
+    mode: Mode
+    true: Targets
     groups: Integers
     scores: Array
+    named: npt.NDArray[np.bool_]
 
     @property
     def k(self) -> int:
@@ -61,23 +68,32 @@ class Outcomes:
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """(k,) whether a topic has a true example."""
-        found: npt.NDArray[np.bool_] = np.isin(np.arange(self.k), self.true)
-        return found
+        return metrics.topical(self.true.T)
 
-    def cells(self) -> Array:
-        """(r, n, k·k): which cell of the confusion matrix each row falls into."""
-        cell = self.true * self.k + self.scores.argmax(axis=2)
-        one_hot: Array = np.eye(self.k * self.k)[cell]
-        return one_hot
+
+def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
+    """Outcomes of rows of one topic each, said to have the most probable one.
+
+    Parameters
+    ----------
+    true
+        (n,) class numbers.
+    groups, scores
+        As for `Outcomes`.
+    """
+    k = scores.shape[2]
+    named = metrics.one_hot(np.asarray(scores.argmax(axis=2)), k)
+    return Outcomes("single", metrics.one_hot(true, k), groups, scores, named)
 
 
 def outcomes(
-    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, names: Sequence[str]
+    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics
 ) -> tuple[pd.DataFrame, Outcomes]:
     """Bring labels, folds and out-of-fold scores together.
 
-    Hand labels are what counts; headings' labels only where there is no hand label at all.
-    Paragraphs with none of the topics are left out: of the others is asked which topic they have.
+    Hand labels are what counts; headings' labels only where there is no hand label at all. In mode
+    single, paragraphs with none of the topics are left out: of the others is asked which one they
+    have. In mode multi, what is named is what reaches the topic's threshold.
 
     Parameters
     ----------
@@ -86,24 +102,27 @@ def outcomes(
     folds
         From `splits.make_folds`.
     scores
-        Columns id, repeat and one a topic, as `training.train` gives them.
-    names
-        Topic names in class order.
+        Columns id, repeat, a score and a threshold a topic, as `calibration.calibrate` gives them.
+    topics
+        The codebook.
 
     Returns
     -------
     The rows that are evaluated, in order, and their outcomes.
     """
-    tested = rows["id"].isin(scores["id"]) & (rows["topic"] != "")
-    rows = rows[tested & corpus.counted(rows)].reset_index(drop=True)
+    tested = rows["id"].isin(scores["id"]) & corpus.counted(rows)
+    if topics.mode == "single":
+        tested &= rows["topic"] != ""
+    rows = rows[tested].reset_index(drop=True)
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
-    slices = [
-        part.set_index("id").reindex(rows["id"])[list(names)].to_numpy(dtype=np.float64)
-        for _, part in scores.groupby("repeat")
-    ]
-    true = np.array([names.index(topic) for topic in rows["topic"]], dtype=np.int64)
-    given = metrics.conditional(np.stack(slices))
-    return rows, Outcomes(true, pd.factorize(group)[0].astype(np.int64), given)
+    groups = pd.factorize(group)[0].astype(np.int64)
+    slices = [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
+    found = np.stack([part[list(topics.names)].to_numpy(dtype=np.float64) for part in slices])
+    true = corpus.targets(rows, topics.names)
+    if topics.mode == "single":
+        return rows, of_one_topic(true.argmax(axis=1), groups, metrics.conditional(found))
+    limits = np.stack([part[topics.thresholds].to_numpy() for part in slices])
+    return rows, Outcomes("multi", true, groups, found, found >= limits)
 
 
 @dataclass(frozen=True)
@@ -142,11 +161,15 @@ def estimates(
 
     Returns
     -------
-    Keys accuracy, macro_f1, log_loss, brier, ece, and precision/N, recall/N, f1/N for each class
-    number N. The value is the mean over repeats.
+    Keys macro_f1, log_loss, brier, ece, and precision/N, recall/N, f1/N for each class number N; in
+    mode single also accuracy; in mode multi subset_accuracy (all of a row's topics are right),
+    micro_f1 and map (mean average precision). The value is the mean over repeats.
     """
-    nothing = np.zeros((1, 1))
-    value = _figures(outcomes, Weights(np.ones((1, len(outcomes.true))), nothing, nothing, nothing))
+    nothing = np.zeros(1)
+    ones = np.ones((1, len(outcomes.true)))
+    value = _figures(
+        outcomes, Weights(ones, np.zeros((1, outcomes.k, outcomes.k)), nothing, nothing)
+    )
     draws: dict[str, list[Array]] = {name: [] for name in value}
     for weights in _weights(outcomes, DESIGN_EFFECT, n_draws, seed):
         for name, figures in _figures(outcomes, weights).items():
@@ -169,9 +192,9 @@ class Weights:
     rows
         (d, n) of the rows.
     cells
-        (d, k·k) of the pseudo-observations of each topic, in the cells of the confusion matrix.
+        (d, k, k) of the pseudo-observations of each topic: true ones by named ones.
     right, wrong
-        (d, 1) of the pseudo-observations of accuracy, which knows no topics.
+        (d,) of the pseudo-observations of accuracy, which knows no topics.
     """
 
     rows: Array
@@ -182,32 +205,50 @@ class Weights:
 
 def _figures(outcomes: Outcomes, weights: Weights) -> dict[str, Array]:
     """Every metric for each of d weightings, mean over repeats: (d,)."""
-    k, repeats, rows = outcomes.k, len(outcomes.scores), weights.rows
+    repeats, rows = len(outcomes.scores), weights.rows
     mass = rows.sum(axis=1)
-    right = weights.right[:, 0]
+    true = rows @ outcomes.true.astype(np.float64) + weights.cells.sum(axis=2)
     total: dict[str, Array] = {}
-    for scores, cells in zip(outcomes.scores, outcomes.cells(), strict=True):
-        matrix = (rows @ cells + weights.cells).reshape(-1, k, k)
-        top = scores.max(axis=1)
-        hit = (scores.argmax(axis=1) == outcomes.true).astype(np.float64)
-        in_bin = np.eye(metrics.N_BINS)[metrics.bins(top)]
+    for scores, said in zip(outcomes.scores, outcomes.named, strict=True):
+        hits = (said & outcomes.true).astype(np.float64)
+        hit = rows @ hits + np.diagonal(weights.cells, axis1=1, axis2=2)
+        named = rows @ said.astype(np.float64) + weights.cells.sum(axis=1)
+        same = (said == outcomes.true).all(axis=1).astype(np.float64)
+        whole = (rows @ same + weights.right) / (mass + weights.right + weights.wrong)
         figures = {
-            "accuracy": (rows @ hit + right) / (mass + right + weights.wrong[:, 0]),
-            "macro_f1": metrics.macro_f1(matrix, outcomes.present),
-            "log_loss": rows @ metrics.log_losses(outcomes.true, scores) / mass,
-            "brier": rows @ metrics.brier_scores(outcomes.true, scores) / mass,
-            "ece": metrics.calibration_error(
-                rows @ in_bin,
-                rows @ (in_bin * top[:, None]),
-                rows @ (in_bin * hit[:, None]),
-            ),
+            "macro_f1": metrics.macro_f1(hit, named, true, outcomes.present),
+            "brier": rows @ metrics.squared_distances(outcomes.true, scores) / mass,
         }
+        if outcomes.mode == "single":
+            losses = metrics.log_losses(metrics.classes(outcomes.true), scores)
+            figures |= {"accuracy": whole, "log_loss": rows @ losses / mass}
+            # The confidence of the one topic that is named.
+            sure, right = scores.max(axis=1, keepdims=True), same[:, None]
+        else:
+            losses = metrics.binary_log_losses(outcomes.true, scores)
+            each = [
+                metrics.average_precision(outcomes.true[:, topic], scores[:, topic], rows)
+                for topic in np.flatnonzero(outcomes.present)
+            ]
+            figures |= {
+                "subset_accuracy": whole,
+                "micro_f1": metrics.micro_f1(hit, named, true),
+                "map": np.mean(each, axis=0),
+                "log_loss": rows @ losses / mass,
+            }
+            sure, right = scores, outcomes.true.astype(np.float64)
+        in_bin = np.eye(metrics.N_BINS)[metrics.bins(sure)]  # of each row and probability
+        figures["ece"] = metrics.calibration_error(
+            rows @ in_bin.sum(axis=1),
+            rows @ (in_bin * sure[..., None]).sum(axis=1),
+            rows @ (in_bin * right[..., None]).sum(axis=1),
+        )
         for name, per_topic in (
-            ("precision", metrics.precision(matrix)),
-            ("recall", metrics.recall(matrix)),
-            ("f1", metrics.f1(matrix)),
+            ("precision", metrics.precision(hit, named)),
+            ("recall", metrics.recall(hit, true)),
+            ("f1", metrics.f1(hit, named, true)),
         ):
-            figures |= {f"{name}/{number}": per_topic[:, number] for number in range(k)}
+            figures |= {f"{name}/{number}": per_topic[:, number] for number in range(outcomes.k)}
         for name, figure in figures.items():
             total[name] = total.get(name, np.zeros(len(rows))) + figure / repeats
     return total
@@ -227,9 +268,9 @@ def _weights(outcomes: Outcomes, effect: float, n_draws: int, seed: int) -> Iter
         d = min(STEP, n_draws - start)
         # A gamma distribution of shape 1/v, times v, has mean 1 and variance v.
         groups = effect * rng.gamma(1 / effect, size=(d, n_groups))
-        cells = effect * rng.gamma(shape.ravel(), size=(d, k * k))
+        cells = effect * rng.gamma(shape.ravel(), size=(d, k * k)).reshape(d, k, k)
         hits = effect * rng.gamma(0.5, size=(d, 2))
-        yield Weights(groups[:, outcomes.groups], cells, hits[:, :1], hits[:, 1:])
+        yield Weights(groups[:, outcomes.groups], cells, hits[:, 0], hits[:, 1])
 
 
 @dataclass(frozen=True)
@@ -265,19 +306,20 @@ def difference(
     seed
         Of both.
     """
-    k, present = one.k, one.present
-    pairs = list(zip(one.cells(), other.cells(), strict=True))
+    present = one.present
+    pairs = list(zip(_counted(one), _counted(other), strict=True))
 
     def lead(weights: Array, swapped: Array) -> Array:
         """Mean over repeats of the difference, for d weightings and d swaps (d, n)."""
         total: Array = np.zeros(1)
+        true = weights @ one.true
         for mine, theirs in pairs:
             moved = theirs - mine
             changed = np.flatnonzero(moved.any(axis=1))
             change = (weights * swapped)[:, changed] @ moved[changed]
-            first = (weights @ mine + change).reshape(-1, k, k)
-            second = (weights @ theirs - change).reshape(-1, k, k)
-            total = total + metrics.macro_f1(first, present) - metrics.macro_f1(second, present)
+            first, second = weights @ mine + change, weights @ theirs - change
+            for sign, (hit, named) in (1, np.split(first, 2, 1)), (-1, np.split(second, 2, 1)):
+                total = total + sign * metrics.macro_f1(hit, named, true, present)
         return total / len(pairs)
 
     n = len(one.true)
@@ -300,3 +342,9 @@ def difference(
     )
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Difference(value, min(value, float(low)), max(value, float(high)), p)
+
+
+def _counted(outcomes: Outcomes) -> Array:
+    """(r, n, 2k): what each row adds to the counts of hits, and of names, of each topic."""
+    hits = outcomes.named & outcomes.true
+    return np.concatenate([hits, outcomes.named], axis=2).astype(np.float64)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.classifier import Model, Scores
 from paratopic.metrics import Array
+from paratopic.topics import Mode
 
 # Candidates among which clusters are sought, for each paragraph that is wanted.
 CANDIDATES = 10
@@ -74,6 +75,7 @@ def choose(
     embed: Callable[[npt.NDArray[np.int64]], Features],
     n: int,
     seed: int,
+    mode: Mode,
 ) -> npt.NDArray[np.int64]:
     """Pick the n rows that are most worth labelling, the most uncertain first.
 
@@ -91,13 +93,18 @@ def choose(
         How many are wanted.
     seed
         Of the first centres.
+    mode
+        In mode multi the margin is that of the topic that is nearest to as probable as not.
 
     Returns
     -------
     (min(n, m),) row numbers.
     """
-    highest = np.sort(scores, axis=1)
-    doubt = 1 - (highest[:, -1] - highest[:, -2])
+    if mode == "single":
+        highest = np.sort(scores, axis=1)
+        doubt = 1 - (highest[:, -1] - highest[:, -2])
+    else:
+        doubt = 1 - np.abs(2 * scores - 1).min(axis=1)
     order = np.argsort(-doubt, kind="stable")
     if n >= len(order):
         return order
@@ -159,7 +166,7 @@ def suggest(
         return []
     texts = list(rows["text"])
     scores = model.predict_proba(texts)
-    chosen = choose(scores, lambda among: embed([texts[row] for row in among]), n, seed)
+    chosen = choose(scores, lambda among: embed([texts[row] for row in among]), n, seed, model.mode)
     said = [dict(zip(model.classes_, scores[row].tolist(), strict=True)) for row in chosen]
     return in_context(frame, list(rows["id"].iloc[chosen]), said)
 

@@ -15,6 +15,8 @@ from typing import ClassVar, Literal
 from paratopic.errors import UserError
 
 SEPARATOR = ";"
+# Whether a paragraph has one topic at most, or any number of them.
+Mode = Literal["single", "multi"]
 # Where a definition turns from the topic to its doubtful cases.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
@@ -72,14 +74,14 @@ class Topics:
     Parameters
     ----------
     mode
-        ``"single"``: a paragraph's first topic is its class.
+        ``"single"``: a paragraph's first topic is its class. ``"multi"``: it has all of its topics.
     codebook
         Topics in class order; a bare name stands for a topic without a definition.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    mode: Literal["single"]
+    mode: Mode
     codebook: tuple[Topic | str, ...]
 
     def __post_init__(self) -> None:
@@ -99,6 +101,11 @@ class Topics:
     def names(self) -> tuple[str, ...]:
         """Topic names in class order."""
         return tuple(topic.name for topic in self.topics)
+
+    @property
+    def thresholds(self) -> list[str]:
+        """Columns of the topics' thresholds, beside those of their scores."""
+        return [f"threshold {name}" for name in self.names]
 
     @property
     def descriptions(self) -> tuple[str, ...]:
@@ -140,6 +147,9 @@ class Topics:
                 return topic.name
         return None
 
-    def index(self, name: str) -> int:
-        """Class number of a topic."""
-        return self.names.index(name)
+    def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
+        """Cells of labels: [[True, True], [False, False]] → ``["trade;technology", ""]``."""
+        return [
+            SEPARATOR.join(name for name, has in zip(self.names, row, strict=True) if has)
+            for row in targets
+        ]

@@ -22,9 +22,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from paratopic.classifier import Calibration, Scores
-from paratopic.metrics import Array
+from paratopic.corpus import targets
+from paratopic.metrics import Array, Targets, classes, topical
 from paratopic.splits import splits
-from paratopic.topics import Topics
+from paratopic.topics import Mode, Topics
 
 # Told how much is done: of one fit its share, 0 to 1; of several also the fits before it.
 Advance = Callable[[float], None]
@@ -43,8 +44,8 @@ class Examples:
     ----------
     texts
         n texts.
-    labels
-        (n,) class numbers; -1 for none of the topics.
+    targets
+        (n, k) whether they have each topic.
     groups
         (n,) numbers of units that no inner split tears apart.
     articles
@@ -52,15 +53,20 @@ class Examples:
     """
 
     texts: Sequence[str]
-    labels: npt.NDArray[np.int64]
+    targets: Targets
     groups: npt.NDArray[np.int64]
     articles: npt.NDArray[np.int64]
 
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(n,) class numbers, of the first topic where there are several; -1 for none."""
+        return classes(self.targets)
+
     def topical(self) -> Examples:
         """Those that have a topic."""
-        some = self.labels >= 0
+        some = topical(self.targets)
         texts = [text for text, has in zip(self.texts, some, strict=True) if has]
-        return Examples(texts, self.labels[some], self.groups[some], self.articles[some])
+        return Examples(texts, self.targets[some], self.groups[some], self.articles[some])
 
 
 class Fitted(Protocol):
@@ -80,7 +86,7 @@ class Fitted(Protocol):
         ...
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
+        """Probabilities, (n texts, k topics); see `classifier.Model.predict_proba`."""
         ...
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -99,16 +105,23 @@ def evidence(examples: Examples, topics: Topics) -> Array:
     with g labelled articles: what they have in common by chance shrinks as more are labelled. To
     it comes the factor g / (g + 3): what the descriptions say counts as three articles.
 
+    In mode single, examples with none of the topics tell nothing of which topic one is: they
+    neither weigh nor count.
+
     Returns
     -------
-    (n,) weights in (0, 1): all paragraphs of a lone article together weigh 1/4, each of a thousand
+    (n,) weights in [0, 1): all paragraphs of a lone article together weigh 1/4, each of a thousand
     lone paragraphs almost 1. Without descriptions there is nothing else to go by: all weigh 1.
     """
+    whole = np.full(len(examples.texts), topics.mode == "multi")
+    tells = topical(examples.targets) | whole
+    weights: Array = tells.astype(np.float64)
     if not topics.descriptions:
-        return np.ones(len(examples.articles))
-    size = np.bincount(examples.articles)[examples.articles]
-    g = len(np.unique(examples.articles))
-    weights: Array = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+        return weights
+    articles = examples.articles[tells]
+    size = np.bincount(articles, minlength=1)[articles]
+    g = len(np.unique(articles))
+    weights[tells] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights
 
 
@@ -180,41 +193,90 @@ def logistic(
     return coef, intercept
 
 
-def topical(
+def binary(
     features: Array | sparse.csr_matrix,
-    labels: npt.NDArray[np.int64],
+    has: npt.NDArray[np.bool_],
     weights: Array,
     strength: float,
+    prior: Array,
 ) -> tuple[Array, float]:
-    """Fit the chance that a text has a topic: a logistic regression, topics against none.
+    """Fit the chance that a text has something: `logistic` with two classes.
 
     Parameters
     ----------
     features
         (n, d).
-    labels, weights
-        (n,) class numbers, -1 for none of the topics, and weights of the examples.
+    has, weights
+        (n,) whether the examples have it, and their weights.
     strength
-        Variance of the coefficients around 0; scikit-learn's C.
+        As for `logistic`.
+    prior
+        (d,) coefficients before any label is seen; zeros say nothing.
 
     Returns
     -------
     coef
         (d,).
     intercept
-        inf where there is no text without a topic: then every text is taken to have one.
+        Without a prior inf where all examples have it, else -inf where none has.
     """
-    if (labels >= 0).all():
-        return np.zeros(features.shape[1]), np.inf
-    has = (labels >= 0).astype(np.int64)
-    coef, intercept = logistic(features, has, weights, strength, np.zeros((2, features.shape[1])))
+    if not prior.any() and (has.all() or not has.any()):
+        return prior.copy(), np.inf if len(has) and has.all() else -np.inf
+    two = np.array([-prior / 2, prior / 2])
+    coef, intercept = logistic(features, has.astype(np.int64), weights, strength, two)
     return coef[1] - coef[0], float(intercept[1] - intercept[0])
 
 
-def numbers(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Class numbers (n,) of the rows' topics; -1 for none of the topics."""
-    number = {name: index for index, name in enumerate(names)}
-    return np.array([number.get(topic, -1) for topic in rows["topic"]], dtype=np.int64)
+def head(
+    features: Array | sparse.csr_matrix,
+    targets: Targets,
+    weights: Array,
+    share: Array,
+    mode: Mode,
+    strength: float,
+    prior: Array,
+) -> tuple[Array, Array]:
+    """Fit the layer that makes logits, as `classifier.probabilities` takes them, of features.
+
+    In mode single a multinomial regression tells the topics apart, and a second one, of every
+    example, whether a text has one of them at all. In mode multi each topic has its own.
+
+    Parameters
+    ----------
+    features
+        (n, d).
+    targets, weights
+        (n, k) topics of the examples, and (n,) how much each of them tells (`evidence`).
+    share
+        (n,) what the examples are of a text.
+    mode, strength
+        Of the topics, and as for `logistic`.
+    prior
+        (k, d) likeness to the topics' descriptions, as logits; zeros without.
+
+    Returns
+    -------
+    coef, intercept
+        (k + 1, d) and (k + 1,) in mode single, (k, d) and (k,) in mode multi.
+    """
+    if mode == "multi":
+        # As much as another topic's description is like it is likeness to nothing.
+        own = prior - prior.mean(axis=0)
+        fits = [
+            binary(features, has, balanced(has.astype(np.int64), weights), strength, of_topic)
+            for has, of_topic in zip(list(targets.T), own, strict=True)
+        ]
+        return np.array([coef for coef, _ in fits]), np.array([level for _, level in fits])
+    some = topical(targets)
+    labels = classes(targets[some])
+    balance = balanced(labels, weights[some])
+    coef, intercept = logistic(features[some], labels, balance, strength, prior)
+    nothing = np.zeros(features.shape[1])
+    if some.all():
+        of_any, level = nothing, np.inf
+    else:
+        of_any, level = binary(features, some, share, strength, nothing)
+    return np.vstack([coef, of_any]), np.append(intercept, level)
 
 
 def fitter(name: str, topics: Topics, section: object) -> Fit:
@@ -252,7 +314,7 @@ def cross_validate(
     Parameters
     ----------
     rows
-        Labelled paragraphs: id, article, text and topic ('' for none of the topics).
+        Labelled paragraphs, from `corpus.labelled`.
     names
         Topic names in class order.
     folds
@@ -313,6 +375,6 @@ def _fitted(
 ) -> Fitted:
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     article = pd.factorize(rows["article"])[0].astype(np.int64)
-    examples = Examples(list(rows["text"]), numbers(rows, names), group.to_numpy(), article)
+    examples = Examples(list(rows["text"]), targets(rows, names), group.to_numpy(), article)
     # A seed of its own for each fit, whichever fits came before.
     return fit(examples, int(np.random.SeedSequence(seed).generate_state(1)[0]), advance)

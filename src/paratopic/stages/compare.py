@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from paratopic import corpus, errors, figures, files
+from paratopic.metrics import Targets, one_hot
 from paratopic.params import Params, read_params
 from paratopic.splits import splits
 from paratopic.statistics import Outcomes, difference, estimates, outcomes
+from paratopic.topics import Topics
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
@@ -29,18 +31,33 @@ CHAMPION = Path("models/champion")
 DUMMY = "dummy"
 # From the simplest: a model has to be better than each simpler one to be champion.
 ORDER = (DUMMY, "baseline", "transformer")
-SHOWN = ("macro_f1", "accuracy", "log_loss", "brier", "ece")
+SHOWN = {
+    "single": ("macro_f1", "accuracy", "log_loss", "brier", "ece"),
+    "multi": ("macro_f1", "micro_f1", "map", "subset_accuracy", "log_loss", "ece"),
+}
+LEGEND = {
+    "single": "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is "
+    "better.",
+    "multi": "F1, map (mean average precision) and subset accuracy (all of a paragraph's topics "
+    "right): higher is better; log loss and ECE: lower is better.",
+}
+# What the dummy does.
+ALWAYS = {"single": "saying the most common topic", "multi": "naming every topic"}
 
 
-def majority_scores(
-    rows: pd.DataFrame, names: tuple[str, ...], folds: pd.DataFrame
-) -> pd.DataFrame:
-    """Out-of-fold scores of the dummy: the topics' shares in each training part."""
+def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
+    """Out-of-fold scores of the dummy: the topics' shares in each training part.
+
+    The most common topic is the most probable; in mode multi it names all, which of all answers
+    that are always the same has the highest macro-F1.
+    """
     parts = []
-    topic, ids = rows["topic"].to_numpy(dtype=object), rows["id"].to_numpy()
+    targets, ids = corpus.targets(rows, topics.names), rows["id"].to_numpy()
     for repeat, fold, train, test in splits(folds, list(ids)):
-        counts = np.array([(topic[train] == name).sum() for name in names], dtype=np.float64)
-        part = pd.DataFrame(np.tile(counts / counts.sum(), (len(test), 1)), columns=list(names))
+        counts = targets[train].sum(axis=0)
+        share = counts / (counts.sum() if topics.mode == "single" else len(train))
+        part = pd.DataFrame(np.tile(share, (len(test), 1)), columns=list(topics.names))
+        part[topics.thresholds] = 0.0
         part.insert(0, "id", ids[test])
         part.insert(1, "repeat", repeat)
         part.insert(2, "fold", fold)
@@ -54,7 +71,7 @@ def compare(found: dict[str, Outcomes], params: Params) -> dict[str, Any]:
     models = {}
     for name, outcome in found.items():
         measured = estimates(outcome, level, draws, seed)
-        models[name] = {metric: asdict(measured[metric]) for metric in SHOWN}
+        models[name] = {metric: asdict(measured[metric]) for metric in SHOWN[params.topics.mode]}
     differences = {}
     for simpler, other in combinations(found, 2):
         result = difference(
@@ -72,10 +89,18 @@ def compare(found: dict[str, Outcomes], params: Params) -> dict[str, Any]:
     return {"models": models, "differences": differences, "champion": champion}
 
 
+def answered(found: Outcomes) -> Targets:
+    """What a model says of each row over all repeats, (n, k)."""
+    if found.mode == "single":
+        return one_hot(np.asarray(found.scores.mean(axis=0).argmax(axis=1)), found.k)
+    return np.asarray(found.named.mean(axis=0) >= 0.5)
+
+
 def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
     """The comparison for people, as markdown."""
     level = f"{params.evaluate.confidence:.0%}"
     alpha = f"{params.compare.alpha:.0%}"
+    mode, metrics = params.topics.mode, SHOWN[params.topics.mode]
     lines = [
         "# Comparison of models",
         "",
@@ -87,20 +112,20 @@ def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
     lines += [f"> {note}" for note in report["notes"]]
     lines += [
         "",
-        "| model | " + " | ".join(name.replace("_", " ") for name in SHOWN) + " |",
-        "|---|" + "---|" * len(SHOWN),
+        "| model | " + " | ".join(name.replace("_", " ") for name in metrics) + " |",
+        "|---|" + "---|" * len(metrics),
     ]
     for name, measured in report["models"].items():
         cells = [
             f"{e['value']:.3f} ({e['low']:.3f} to {e['high']:.3f})"
-            for e in (measured[metric] for metric in SHOWN)
+            for e in (measured[metric] for metric in metrics)
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if report["annotators"]:
         lines += ["", human(report["annotators"])]
     lines += [
         "",
-        "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is better.",
+        LEGEND[mode],
         "",
         "## What is significant",
         "",
@@ -123,13 +148,14 @@ def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
     ]
     against = report["differences"][f"{report['champion']} - {DUMMY}"]
     if not (against["significant"] and against["value"] > 0):
-        lines += ["", "It is not significantly better than always saying the most common topic."]
+        lines += ["", f"It is not significantly better than always {ALWAYS[mode]}."]
     lines += ["", "## Paragraphs that every model gets wrong", ""]
     if wrong.empty:
         lines.append("None.")
     for row in wrong.to_dict("records"):
-        said = ", ".join(f"{name}: {row[name]}" for name in report["models"] if name != DUMMY)
-        lines.append(f"- **{row['topic']}** ({said}) {corpus.first_words(row['text'], 160)} …")
+        said = ", ".join(f"{m}: {row[m] or 'none'}" for m in report["models"] if m != DUMMY)
+        topic, words = row["topic"] or "none", corpus.first_words(row["text"], 160)
+        lines.append(f"- **{topic}** ({said}) {words} …")
     return "\n".join(lines) + "\n"
 
 
@@ -183,25 +209,23 @@ def main() -> None:
     if not split["n_folds"]:
         unmeasured(split, params)
         return
-    names = params.topics.names
-    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    topics = params.topics
+    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
     folds = pd.read_parquet(FOLDS)
     scores: dict[str, pd.DataFrame] = {
         name: pd.read_parquet(SCORES / name / "scores.parquet")
         for name in ORDER
         if name in params.models
     }
-    scores = {DUMMY: majority_scores(labelled, names, folds)} | scores
+    scores = {DUMMY: majority_scores(labelled, topics, folds)} | scores
     found: dict[str, Outcomes] = {}
     for name, table in scores.items():
-        rows, found[name] = outcomes(labelled, folds, table, names)
+        rows, found[name] = outcomes(labelled, folds, table, topics)
 
-    said = pd.DataFrame(
-        {name: np.array(names)[o.scores.mean(axis=0).argmax(axis=1)] for name, o in found.items()}
-    )
-    trained = said.columns.drop(DUMMY)
-    missed = said[trained].ne(rows["topic"], axis=0).all(axis=1)
-    wrong = pd.concat([rows[["id", "topic", "text"]], said[trained]], axis=1)[missed]
+    trained = {name: answered(outcome) for name, outcome in found.items() if name != DUMMY}
+    missed = np.all([(s != found[DUMMY].true).any(axis=1) for s in trained.values()], axis=0)
+    said = {name: topics.write(s) for name, s in trained.items()}
+    wrong = rows[["id", "topic", "text"]].assign(**said)[missed]
 
     report = {
         "n": len(rows),

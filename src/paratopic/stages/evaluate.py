@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 from paratopic import corpus, errors, figures, files, metrics
 from paratopic.params import Evaluate, read_params
 from paratopic.statistics import Outcomes, estimates, outcomes
+from paratopic.topics import Topics
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
 SCORES = Path("data/oof")
 SPLIT = Path("reports/split.json")
 REPORTS = Path("reports")
+
+
+# In the confusion matrix of mode multi: a topic that was missed, or named for nothing.
+NONE = "(none)"
 
 
 def measure(
@@ -30,7 +36,7 @@ def measure(
         name: asdict(estimate)
         for name, estimate in estimates(found, params.confidence, params.n_draws, seed).items()
     }
-    support = np.bincount(found.true, minlength=len(names))
+    support = found.true.sum(axis=0)
     topics = {
         name: {"support": int(support[number])}
         | {metric: measured[f"{metric}/{number}"] for metric in ("precision", "recall", "f1")}
@@ -47,41 +53,73 @@ def curves(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
     parts = []
     for number, name in enumerate(names):
         if found.present[number]:
-            precision, recall, _ = precision_recall_curve(found.true == number, scores[:, number])
+            precision, recall, _ = precision_recall_curve(found.true[:, number], scores[:, number])
             parts.append(pd.DataFrame({"topic": name, "recall": recall, "precision": precision}))
     return pd.concat(parts, ignore_index=True)
 
 
 def calibration(found: Outcomes) -> pd.DataFrame:
-    """Mean confidence, accuracy and share of the answers in each confidence bin, all repeats."""
+    """Mean confidence, accuracy and share of the answers in each confidence bin, all repeats.
+
+    In mode single a paragraph's answer is its most probable topic, in mode multi each topic is one.
+    """
+    confidence, right = found.scores, np.broadcast_to(found.true, found.scores.shape)
+    if found.mode == "single":
+        confidence, right = confidence[found.named], right[found.named]
     answers = pd.DataFrame(
-        {
-            "confidence": found.scores.max(axis=2).ravel(),
-            "accuracy": (found.scores.argmax(axis=2) == found.true).ravel().astype(float),
-        }
+        {"confidence": confidence.ravel(), "accuracy": right.ravel().astype(float)}
     )
     grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
     return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
 
 
-def answers(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+def confusions(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
+    """Columns actual and predicted, all repeats: what each topic was taken for.
+
+    In mode multi each topic that was missed is paired with each that was named in its place, or
+    with NONE (Heydarian, Doyle & Samavi 2022, https://doi.org/10.1109/ACCESS.2022.3151048).
+    """
+    pairs: list[tuple[str, str]] = []
+    for said in found.named:
+        for true, named in zip(found.true, said, strict=True):
+            hit, missed, wrong = (
+                [name for name, there in zip(names, some, strict=True) if there]
+                for some in (true & named, true & ~named, named & ~true)
+            )
+            pairs += [(name, name) for name in hit]
+            if missed or wrong:
+                pairs += product(missed or [NONE], wrong or [NONE])
+    return pd.DataFrame(pairs, columns=["actual", "predicted"])
+
+
+def answers(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """One line a held-out paragraph and repeat, those with none of the topics among them.
+
+    In mode single it is that of the most probable topic; in mode multi each topic has one.
 
     Returns
     -------
-    Columns confidence, topical (it has a topic), right (the top topic is it) and named (confidence
-    reaches the threshold that the other folds' scores set).
+    Columns confidence, topical (the paragraph has a topic), right (it has this one) and named
+    (confidence reaches the threshold that the other folds' scores set).
     """
-    topic = rows[corpus.counted(rows)].set_index("id")["topic"]
-    scores = scores[scores["id"].isin(topic.index)]
-    true = topic.reindex(scores["id"]).to_numpy()
-    confidence = scores[list(names)].max(axis=1).to_numpy()
+    rows = rows[corpus.counted(rows)]
+    scores = scores[scores["id"].isin(rows["id"])]
+    place = pd.Index(rows["id"]).get_indexer(scores["id"])
+    right = corpus.targets(rows, topics.names)[place]
+    confidence = scores[list(topics.names)].to_numpy()
+    limits = scores[topics.thresholds].to_numpy()
+    topical = metrics.topical(right)
+    if topics.mode == "single":
+        best = confidence.argmax(axis=1)[:, None]
+        confidence, limits, right = (
+            np.take_along_axis(each, best, axis=1) for each in (confidence, limits, right)
+        )
     return pd.DataFrame(
         {
-            "confidence": confidence,
-            "topical": true != "",
-            "right": scores[list(names)].idxmax(axis=1).to_numpy() == true,
-            "named": confidence >= scores["threshold"].to_numpy(),
+            "confidence": confidence.ravel(),
+            "topical": np.repeat(topical, confidence.shape[1]),
+            "right": right.ravel(),
+            "named": (confidence >= limits).ravel(),
         }
     )
 
@@ -106,15 +144,31 @@ def abstention(given: pd.DataFrame, threshold: float, target: float) -> dict[str
     }
 
 
-def predictions(rows: pd.DataFrame, scores: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
-    """One line a held-out paragraph: text, true and predicted topic, mean scores over repeats."""
-    mean = scores.groupby("id")[list(names)].mean()
+def naming(given: pd.DataFrame, thresholds: dict[str, float]) -> dict[str, Any]:
+    """What the thresholds of mode multi do: topics that a paragraph has, and is given."""
+    k = len(thresholds)
+    return {
+        "thresholds": thresholds,
+        "topics_a_paragraph": float(given["right"].mean() * k),
+        "named_a_paragraph": float(given["named"].mean() * k),
+    }
+
+
+def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """One line a held-out paragraph: text, true and predicted topics, mean scores over repeats."""
+    names = list(topics.names)
+    mean = scores.groupby("id")[[*names, *topics.thresholds]].mean()
     table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
     mean = mean.reindex(table["id"])
+    found = mean[names].to_numpy()
+    if topics.mode == "single":
+        named = metrics.one_hot(found.argmax(axis=1), len(names))
+    else:
+        named = found >= mean[topics.thresholds].to_numpy()
+    right = (named == corpus.targets(table, names)).all(axis=1)
     table = table.rename(columns={"topic": "true"}).assign(
-        predicted=mean.idxmax(axis=1).to_numpy(), confidence=mean.max(axis=1).to_numpy()
+        predicted=topics.write(named), confidence=found.max(axis=1), right=right
     )
-    table["right"] = table["true"] == table["predicted"]
     for name in names:
         table[f"score {name}"] = mean[name].to_numpy()
     return table.reset_index(drop=True)
@@ -151,28 +205,28 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    names = params.topics.names
-    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    topics, names = params.topics, params.topics.names
+    labelled = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
     scores = pd.read_parquet(SCORES / name / "scores.parquet")
     split = files.read_json(SPLIT, "stage split")
     if scores.empty:
         unmeasured(name, split)
         return
-    rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, names)
+    rows, found = outcomes(labelled, pd.read_parquet(FOLDS), scores, topics)
     report = measure(rows, found, names, params.evaluate, params.seed)
-    given = answers(labelled, scores, names)
+    given = answers(labelled, scores, topics)
     saved = files.read_json(SCORES / name / "calibration.json", "stage score")
     target = params.calibrate.precision
-    report["abstention"] = abstention(given, saved["threshold"], target)
+    if topics.mode == "single":
+        report["abstention"] = abstention(given, saved["thresholds"][0], target)
+    else:
+        report["naming"] = naming(given, dict(zip(names, saved["thresholds"], strict=True)))
     report["confidence"] = params.evaluate.confidence
     report |= {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
 
     folder = REPORTS / name
     files.write_json(folder / "metrics.json", report)
-    predicted = found.scores.argmax(axis=2)
-    true = np.tile(found.true, len(predicted))
-    cells = np.array(names)
-    pairs = pd.DataFrame({"actual": cells[true], "predicted": cells[predicted.ravel()]})
+    pairs = confusions(found, names)
     pr, bins = curves(found, names), calibration(found)
     coverage, risk = metrics.risk_coverage(
         given["confidence"].to_numpy(), given["right"].to_numpy()
@@ -184,27 +238,36 @@ def main() -> None:
     files.write_csv(folder / "reliability.csv", bins)
     files.write_csv(folder / "risk_coverage.csv", curve)
     files.write_csv(folder / "training.csv", history)
-    files.write_csv(folder / "predictions.csv", predictions(labelled, scores, names))
+    files.write_csv(folder / "predictions.csv", predictions(labelled, scores, topics))
 
     title = f"{name}, out-of-fold"
-    matrix = metrics.confusion(true, predicted.ravel(), len(names)) / len(predicted)
-    by_topic = {"macro-F1": report["macro_f1"]} | {
+    shown = [*names, NONE] if topics.mode == "multi" else list(names)
+    table = pd.crosstab(pairs["actual"], pairs["predicted"])
+    matrix = table.reindex(index=shown, columns=shown, fill_value=0).to_numpy(dtype=np.float64)
+    overall = {
+        title: report[key]
+        for key, title in (("macro_f1", "macro-F1"), ("micro_f1", "micro-F1"))
+        if key in report
+    }
+    by_topic = overall | {
         f"{topic} (n={values['support']})": values["f1"]
         for topic, values in report["topics"].items()
     }
     interval = f"F1, {params.evaluate.confidence:.0%} interval"
-    figures.confusion(matrix, names, f"{title} (mean of repeats)", folder / "confusion.png")
+    matrix = matrix / len(found.named)
+    figures.confusion(matrix, shown, f"{title} (mean of repeats)", folder / "confusion.png")
     figures.precision_recall(pr, title, folder / "precision_recall.png")
     figures.reliability(bins, title, folder / "reliability.png")
-    named = report["abstention"]["coverage"]
-    figures.risk_coverage(curve, 1 - target, named, title, folder / "risk_coverage.png")
+    allowed = 1 - target if topics.mode == "single" else None
+    named = float(given["named"].mean())
+    figures.risk_coverage(curve, allowed, named, title, folder / "risk_coverage.png")
     figures.intervals(by_topic, interval, title, folder / "f1.png")
     figures.training(history, f"{name}, fits of the folds", folder / "training.png")
 
-    shown = report["macro_f1"]
+    f1 = report["macro_f1"]
     print(
-        f"{name}: macro-F1 {shown['value']:.3f} "
-        f"({params.evaluate.confidence:.0%} interval {shown['low']:.3f} to {shown['high']:.3f})"
+        f"{name}: macro-F1 {f1['value']:.3f} "
+        f"({params.evaluate.confidence:.0%} interval {f1['low']:.3f} to {f1['high']:.3f})"
     )
 
 

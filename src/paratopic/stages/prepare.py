@@ -57,21 +57,22 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     frame = pd.concat(parts, ignore_index=True)
     labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = corpus.join_labels(frame, labels, topics)
-    rows = corpus.labelled(frame)
+    rows = corpus.labelled(frame, topics.mode)
+    has = corpus.targets(rows, topics.names).sum(axis=0)
     report: dict[str, Any] = {
         "articles": int(frame["article"].nunique()),
         "paragraphs": len(frame),
         "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
-        "dominant_topic": {name: int((rows["topic"] == name).sum()) for name in topics.names},
+        "topics": dict(zip(topics.names, has.tolist(), strict=True)),
         "none_of_the_topics": int((rows["topic"] == "").sum()),
         "headings_against_hand": headings_against_hand(frame, topics),
         "skipped": dict(sorted(Counter(part.reason for part in skipped).items())),
         "messages": messages,
     }
-    annotators = agreement.agreement(labels, topics.names)
+    annotators = agreement.agreement(labels, topics)
     if annotators is not None:
         report["annotators"] = asdict(annotators)
-    for name, count in report["dominant_topic"].items():
+    for name, count in report["topics"].items():
         if count == 0:
             messages.append(f"topic {name} has no labelled paragraph: it cannot be learnt")
     return frame, skipped, report
@@ -79,7 +80,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
 
 def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
     """How far headings' labels agree with hand labels where there are both (Cohen's kappa)."""
-    hand = corpus.labelled(frame[frame["label_source"] == "hand"])
+    hand = corpus.labelled(frame[frame["label_source"] == "hand"], "single")
     weak = [topics.of_heading(heading) for heading in hand["heading"]]
     both = [(h, w) for h, w in zip(hand["topic"], weak, strict=True) if w is not None]
     if not both:
@@ -98,7 +99,7 @@ def main() -> None:
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(REPORT, report)
-    counts = ", ".join(f"{count} {name}" for name, count in report["dominant_topic"].items())
+    counts = ", ".join(f"{count} {name}" for name, count in report["topics"].items())
     print(
         f"{report['paragraphs']} paragraphs of {report['articles']} articles: {counts}, "
         f"{report['none_of_the_topics']} none of these, "

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from paratopic import corpus, errors, files
-from paratopic.calibration import NOT_COUNTED, calibrate
+from paratopic.calibration import calibrate
 from paratopic.params import read_params
 from paratopic.progress import bar
-from paratopic.training import cross_validate, fitter, leads, n_fits, numbers
+from paratopic.training import cross_validate, fitter, leads, n_fits
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 FOLDS = Path("data/folds.parquet")
@@ -24,19 +24,19 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    names = params.topics.names
-    fit = fitter(name, params.topics, getattr(params, name))
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    topics = params.topics
+    fit = fitter(name, topics, getattr(params, name))
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
     folds = pd.read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
     with bar(f"{name}: fit", total) as advance:
-        scores, history = cross_validate(rows, names, folds, fit, params.seed, advance)
+        scores, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
     if not leads():
         return
-    true = numbers(rows, names)
-    true[~corpus.counted(rows)] = NOT_COUNTED
-    of_score = pd.Series(true, index=rows["id"]).reindex(scores["id"]).to_numpy()
-    scores, found = calibrate(of_score, scores, names, params.calibrate.precision)
+    place = pd.Index(rows["id"]).get_indexer(scores["id"])
+    true, counts = corpus.targets(rows, topics.names), corpus.counted(rows).to_numpy()
+    precision = params.calibrate.precision
+    scores, found = calibrate(true[place], counts[place], scores, topics, precision)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         scores.to_parquet(draft / "scores.parquet", index=False)

@@ -18,7 +18,7 @@ REPORT = Path("reports/split.json")
 
 def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
     """Deal the labelled paragraphs out; where they are too few, descriptions make do."""
-    rows = corpus.labelled(frame)
+    rows = corpus.labelled(frame, topics.mode)
     try:
         return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
     except TooFewLabels as error:

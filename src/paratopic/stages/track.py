@@ -74,7 +74,8 @@ def records(
 ) -> tuple[tracking.Record, list[tracking.Record]]:
     """The parent record and one a model, from the files in the current directory."""
     flat = {key: _shown(value) for key, value in tracking.flat(asdict(params)).items()}
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))[["id", "text", "topic"]]
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), params.topics.mode)
+    rows = rows[["id", "text", "topic"]]
     dataset = (rows, "paragraphs", str(PARAGRAPHS), outputs[str(PARAGRAPHS)])
     comparison = files.read_json(COMPARISON, "stage compare")
     tags = tags | {"split_unit": comparison["split_unit"], "champion": comparison["champion"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from paratopic import card, corpus, errors, files
-from paratopic.classifier import Calibration
+from paratopic.classifier import read_calibration
 from paratopic.params import read_params
 from paratopic.progress import bar
 from paratopic.training import fit_all, fitter, leads
@@ -26,9 +26,10 @@ def main() -> None:
     name = sys.argv[1]
     params = read_params()
     section = getattr(params, name)
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), params.topics.mode)
     folds = pd.read_parquet(FOLDS)
-    calibration = Calibration(**files.read_json(SCORES / name / "calibration.json", "stage score"))
+    saved = files.read_json(SCORES / name / "calibration.json", "stage score")
+    calibration = read_calibration(saved)
     report = files.read_json(REPORTS / name / "metrics.json", "stage evaluate")
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
