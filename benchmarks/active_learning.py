@@ -24,7 +24,7 @@ from tables import RESULTS, Table, machine, read
 
 from paratopic.classifier import Scores
 from paratopic.files import write_json
-from paratopic.metrics import Array
+from paratopic.metrics import Array, one_hot
 from paratopic.params import read_params
 from paratopic.suggestion import choose
 from paratopic.topics import Topics
@@ -43,7 +43,7 @@ def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
 
 def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
     """What `paratopic suggest` picks."""
-    return choose(scores, features.__getitem__, n, seed)
+    return choose(scores, features.__getitem__, n, seed, "single")
 
 
 def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:
@@ -84,7 +84,7 @@ def curve(
     fit = frozen(known)(Topics("single", names))
     texts = drawn.pool["text"].to_numpy(dtype=object)
     features = np.array([known[text] for text in texts])
-    truth = np.array([names.index(label) for label in drawn.pool["label"]], dtype=np.int64)
+    truth = one_hot(np.array([names.index(n) for n in drawn.pool["label"]]), len(names))
     tests = list(drawn.test["text"])
     place = drawn.pool.groupby("label").cumcount().to_numpy()
     labelled = list(np.flatnonzero(place < SHOTS))

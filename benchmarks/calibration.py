@@ -24,11 +24,13 @@ from tables import RESULTS, Table, machine, read
 from paratopic import baseline, metrics, transformer
 from paratopic.calibration import calibrate, calibrated
 from paratopic.classifier import Scores
+from paratopic.corpus import targets
 from paratopic.files import write_json
+from paratopic.metrics import classes
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds
 from paratopic.topics import Topics
-from paratopic.training import cross_validate, fit_all, numbers
+from paratopic.training import cross_validate, fit_all
 
 Integers = npt.NDArray[np.int64]
 
@@ -110,13 +112,13 @@ def run(
     fit = learner(Topics("single", names))
     scores, _ = cross_validate(labelled, names, folds, fit, seed, lambda done: None)
     model = fit_all(labelled, names, folds, fit, seed, lambda done: None)
-    number = pd.Series(numbers(labelled, names), index=labelled["id"])
-    true = number.reindex(scores["id"]).to_numpy()
-    _, found = calibrate(true, scores, names, params.calibrate.precision)
+    true = targets(labelled, names)[pd.Index(labelled["id"]).get_indexer(scores["id"])]
+    counts, topics = np.ones(len(true), dtype=bool), Topics("single", names)
+    _, found = calibrate(true, counts, scores, topics, params.calibrate.precision)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
-    told = calibrated(raw, found)
-    return Result(numbers(held_out, names), raw, told, found.threshold, seconds)
+    told = calibrated(raw, found, "single")
+    return Result(classes(targets(held_out, names)), raw, told, found.thresholds[0], seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:

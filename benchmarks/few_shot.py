@@ -26,6 +26,7 @@ from tables import RESULTS, Draw, Table, draw, machine, read
 
 from paratopic import baseline, transformer
 from paratopic.files import write_json
+from paratopic.metrics import one_hot
 from paratopic.params import Params, read_params
 from paratopic.topics import Topic, Topics
 from paratopic.training import Examples
@@ -127,7 +128,7 @@ def run(table: Table, drawn: Draw, seed: int, method: str, minutes: float) -> An
     """One line of the results."""
     names = table.labels
     topics = Topics("single", tuple(Topic(name) for name in names))
-    train = np.array([names.index(label) for label in drawn.train["label"]], dtype=np.int64)
+    train = one_hot(np.array([names.index(n) for n in drawn.train["label"]]), len(names))
     test = np.array([names.index(label) for label in drawn.test["label"]], dtype=np.int64)
     groups = pd.factorize(drawn.train["group"])[0].astype(np.int64)
     examples = Examples(list(drawn.train["text"]), train, groups, groups)

@@ -26,12 +26,13 @@ from tables import RESULTS, machine
 
 from paratopic import baseline, review, transformer
 from paratopic.calibration import calibrate
+from paratopic.corpus import targets
 from paratopic.files import write_json
-from paratopic.metrics import Array
+from paratopic.metrics import Array, classes
 from paratopic.params import Params, read_params
 from paratopic.splits import make_folds, splits
 from paratopic.topics import Topics
-from paratopic.training import cross_validate, numbers
+from paratopic.training import cross_validate
 
 MODELS = ("baseline", "frozen", "transformer")
 # What `paratopic review` ranks by: all models of the params together.
@@ -63,13 +64,14 @@ def scored(
     """Calibrated out-of-fold scores, as the train stage has them."""
     fit = learner(topics)
     scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed, lambda done: None)
-    true = pd.Series(numbers(rows, topics.names), index=rows["id"]).reindex(scores["id"]).to_numpy()
-    return calibrate(true, scores, topics.names, params.calibrate.precision)[0]
+    true = targets(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
+    counts = np.ones(len(true), dtype=bool)
+    return calibrate(true, counts, scores, topics, params.calibrate.precision)[0]
 
 
 def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:
     """How doubtful each row's label is: 1 for the first that the review ranks, 0 for the last."""
-    order = review.ranked(rows, scores, topics.names)["paragraph"]
+    order = review.ranked(rows, scores, topics)["paragraph"]
     rank = pd.Series(np.arange(len(order)), index=order).reindex(rows["id"]).to_numpy()
     doubt: Array = 1 - rank / max(1, len(order) - 1)
     return doubt
@@ -89,7 +91,7 @@ def cleanlab(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = numbers(rows, topics.names)
+    labels = classes(targets(rows, topics.names))
     features = np.array([known[text] for text in rows["text"]])
     same = [(train, test) for _, _, train, test in splits(folds, list(rows["id"]))]
     doubt = {}

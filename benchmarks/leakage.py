@@ -31,6 +31,7 @@ import pandas as pd
 from scipy import sparse
 from simulation import draw, population
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
@@ -38,6 +39,7 @@ from tables import RESULTS, machine, read
 
 from paratopic import metrics
 from paratopic.files import write_json
+from paratopic.metrics import Array
 from paratopic.params import Split, read_params
 from paratopic.splits import make_folds, near_duplicates, splits
 
@@ -124,18 +126,25 @@ class Trial:
         for repeat, train, test in folds:
             fitted = model().fit(self.features[train], self.labels[train])
             answers = fitted.predict(self.features[test])
-            reported[repeat] += metrics.confusion(self.labels[test], answers, k)
-            answers = metrics.confusion(self.new, fitted.predict(self.new_features), k)
+            reported[repeat] += confusion_matrix(self.labels[test], answers, labels=range(k))
+            answers = fitted.predict(self.new_features)
+            answers = confusion_matrix(self.new, answers, labels=range(k))
             shares = answers / answers.sum(axis=1, keepdims=True)
             # Units that are held out, their topics, and how many rows each has.
             _, first, sizes = np.unique(self.groups[test], return_index=True, return_counts=True)
             for topic, size in zip(self.labels[test][first], sizes, strict=True):
                 true[repeat][:, topic] += size * rng.multinomial(1, shares[topic], size=STAND_INS)
-        present = np.ones(k, dtype=bool)
         return (
-            float(np.mean([metrics.macro_f1(matrix, present) for matrix in reported.values()])),
-            float(np.mean([metrics.macro_f1(matrix, present) for matrix in true.values()])),
+            float(np.mean([macro_f1(matrix) for matrix in reported.values()])),
+            float(np.mean([macro_f1(matrix) for matrix in true.values()])),
         )
+
+
+def macro_f1(matrix: Matrices) -> Array:
+    """Of confusion matrices (..., k, k), rows of true topics."""
+    hit = np.diagonal(matrix, axis1=-2, axis2=-1)
+    present = np.ones(matrix.shape[-1], dtype=bool)
+    return metrics.macro_f1(hit, matrix.sum(axis=-2), matrix.sum(axis=-1), present)
 
 
 def main() -> None:

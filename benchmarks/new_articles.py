@@ -24,7 +24,7 @@ from paratopic import baseline, corpus, transformer
 from paratopic.files import write_json
 from paratopic.params import Params, read_params
 from paratopic.topics import Topics
-from paratopic.training import Examples, Fitted, numbers
+from paratopic.training import Examples, Fitted
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 MODELS = ("tfidf", "frozen", "fine-tuned")
@@ -33,12 +33,12 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS))
+    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), params.topics.mode)
     rows = rows[rows["topic"] != ""]
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
-    labels = numbers(rows, params.topics.names)
+    labels = corpus.targets(rows, params.topics.names)
     examples = Examples(list(rows["text"]), labels, np.arange(len(rows)), articles)
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics
@@ -72,7 +72,7 @@ def main() -> None:
             for table in tables:
                 names = [name for name in params.topics.names if name in table.labels]
                 rows = table.rows[table.rows["label"].isin(names)]
-                columns = [params.topics.index(name) for name in names]
+                columns = [params.topics.names.index(name) for name in names]
                 scores = trained.predict_proba(list(rows["text"]))[:, columns]
                 said = np.array(names)[scores.argmax(axis=1)]
                 f1 = f1_score(rows["label"], said, average="macro")

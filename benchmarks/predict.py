@@ -29,6 +29,7 @@ from tables import RESULTS, Draw, draw, machine, read
 from paratopic import baseline, graphs, transformer
 from paratopic.classifier import Calibration
 from paratopic.files import write_json
+from paratopic.metrics import one_hot
 from paratopic.params import read_params
 from paratopic.topics import Topic, Topics
 from paratopic.training import Examples
@@ -38,9 +39,9 @@ SCRIPT = str(Path(__file__).with_name("engines.py"))
 
 def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], dict[str, float]]:
     """Write the models, the transformer once with each graph; returns the network's answers."""
-    labels = np.array([names.index(label) for label in rows.train["label"]], dtype=np.int64)
+    labels = np.array([names.index(label) for label in rows.train["label"]])
     groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
-    examples = Examples(list(rows.train["text"]), labels, groups, groups)
+    examples = Examples(list(rows.train["text"]), one_hot(labels, len(names)), groups, groups)
     topics, params = Topics("single", tuple(map(Topic, names))), read_params()
     simple = baseline.fit(examples, topics, params.baseline, 0, lambda share: None)
     simple.save(models / "baseline", Calibration())

@@ -28,7 +28,7 @@ from tables import RESULTS, machine, read
 from paratopic.files import write_json
 from paratopic.params import read_params
 from paratopic.splits import make_folds, splits
-from paratopic.statistics import Outcomes, difference
+from paratopic.statistics import Outcomes, difference, of_one_topic
 
 # Length of the noise of the two models; that of an embedding is 1.
 NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
@@ -59,7 +59,7 @@ def scored(
         penalty = RIDGE * np.diag(counts / counts.mean())
         dual = np.linalg.solve(likeness[np.ix_(train, train)] + penalty, targets[train])
         scores[repeat, test] = likeness[np.ix_(test, train)] @ dual
-    return Outcomes(labels, pd.factorize(groups)[0].astype(np.int64), scores)
+    return of_one_topic(labels, pd.factorize(groups)[0].astype(np.int64), scores)
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def cross_validated(
     fit = learner(drawn.topics)
     scores, _ = cross_validate(rows, names, folds, fit, seed, lambda done: None)
     model = fit_all(rows, names, folds, fit, seed, lambda done: None)
-    return model, outcomes(rows, folds, scores, names)[1]
+    return model, outcomes(rows, folds, scores, drawn.topics)[1]
 
 
 def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:

@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from paratopic import calibration
 from paratopic.calibration import (
     BELIEF,
-    NOT_COUNTED,
-    calibrate,
     calibrated,
     fit,
     fit_temperature,
@@ -18,8 +17,11 @@ from paratopic.calibration import (
     temper,
 )
 from paratopic.classifier import Calibration
+from paratopic.metrics import one_hot
+from paratopic.topics import Topics
 
 NAMES = ("a", "b", "c")
+TOPICS = Topics("single", NAMES)
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,10 +55,10 @@ def test_tempering_keeps_zeros_ranks_and_sums() -> None:
 
 def test_topics_and_having_one_are_tempered_apart() -> None:
     scores = np.array([[0.72, 0.08], [0.5, 0.5]])
-    told = calibrated(scores, Calibration(2.0, 0.5))
+    told = calibrated(scores, Calibration((1 / 2, 1 / 2, 2)), "single")
     # Odds of 9 become 3, and odds of having a topic of 4 become 16; a certainty stays one.
     np.testing.assert_allclose(told, [[16 / 17 * 0.75, 16 / 17 * 0.25], [0.5, 0.5]])
-    np.testing.assert_allclose(calibrated(scores, Calibration()), scores)
+    np.testing.assert_allclose(calibrated(scores, Calibration(), "single"), scores)
 
 
 def test_both_temperatures_are_found() -> None:
@@ -64,10 +66,9 @@ def test_both_temperatures_are_found() -> None:
     has = 1 / (1 + np.exp(-rng.normal(size=6000)))
     true, honest = drawn(6000, 1.0)
     true = np.where(rng.uniform(size=6000) < has, true, -1)
-    scores = calibrated(honest * has[:, None], Calibration(1 / 3, 1 / 2))
-    found = fit(true, scores, 0.5)
-    assert found.temperature == pytest.approx(3, rel=0.1)
-    assert found.topical_temperature == pytest.approx(2, rel=0.1)
+    scores = calibrated(honest * has[:, None], Calibration((3, 3, 3, 2)), "single")
+    found = fit(one_hot(true, 3), scores, "single", 0.5)
+    assert found.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1 / 2), rel=0.1)
 
 
 def test_of_many_answers_those_that_are_right_are_counted() -> None:
@@ -98,6 +99,13 @@ def test_a_precision_out_of_reach_leaves_the_surest_and_an_easy_one_answers_all(
     assert fit_threshold(confidence[:0], np.zeros(0, dtype=bool), 0.8) == 0.0
 
 
+def calibrate(  # type: ignore[no-untyped-def]
+    true: np.ndarray, frame: pd.DataFrame, counts: np.ndarray | None = None
+):
+    every = np.ones(len(true), dtype=bool) if counts is None else counts
+    return calibration.calibrate(one_hot(true, 3), every, frame, TOPICS, 0.9)
+
+
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     true, scores = drawn(n, 3.0)
     frame = pd.DataFrame(scores, columns=list(NAMES))
@@ -109,29 +117,29 @@ def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
 
 def test_a_fold_is_calibrated_by_the_others_alone() -> None:
     true, frame = table(200)
-    before, _ = calibrate(true, frame, NAMES, 0.9)
+    before, _ = calibrate(true, frame)
     # Other truths in fold 0 change the other folds' calibration, not its own.
     changed = np.where(frame["fold"] == 0, (true + 1) % 3, true)
-    after, _ = calibrate(changed, frame, NAMES, 0.9)
+    after, _ = calibrate(changed, frame)
     own = (frame["fold"] == 0).to_numpy()
-    columns = [*NAMES, "threshold"]
+    columns = [*NAMES, *TOPICS.thresholds]
     pd.testing.assert_frame_equal(before.loc[own, columns], after.loc[own, columns])
-    assert (before.loc[~own, "threshold"] != after.loc[~own, "threshold"]).all()
+    others = [table.loc[~own, TOPICS.thresholds] for table in (before, after)]
+    assert (others[0] != others[1]).all(axis=None)
 
 
 def test_rows_that_do_not_count_calibrate_nothing_and_none_moves_the_threshold_alone() -> None:
     true, frame = table(200)
-    _, whole = calibrate(true[:100], frame[:100], NAMES, 0.9)
-    silent = np.where(np.arange(200) < 100, true, NOT_COUNTED)
-    assert calibrate(silent, frame, NAMES, 0.9)[1] == whole
+    _, whole = calibrate(true[:100], frame[:100])
+    assert calibrate(true, frame, np.arange(200) < 100)[1] == whole
     none = np.where(np.arange(200) < 100, true, -1)
-    with_none = calibrate(none, frame, NAMES, 0.9)[1]
-    assert with_none.temperature == whole.temperature
-    assert with_none.threshold > whole.threshold
+    with_none = calibrate(none, frame)[1]
+    assert with_none.scale[:3] == whole.scale[:3]
+    assert with_none.thresholds > whole.thresholds
 
 
 def test_a_lone_fold_is_calibrated_by_its_halves_and_no_rows_by_nothing() -> None:
     true, frame = table(200)
-    calibrated, _ = calibrate(true, frame.assign(fold=0), NAMES, 0.9)
-    assert calibrated["threshold"].nunique() == 2
-    assert calibrate(true[:0], frame[:0], NAMES, 0.9)[1] == Calibration()
+    calibrated, _ = calibrate(true, frame.assign(fold=0))
+    assert calibrated["threshold a"].nunique() == 2
+    assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4)

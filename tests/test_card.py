@@ -38,7 +38,7 @@ def test_a_hub_reads_it(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
     written = card.text(
-        "transformer", "a/b", topics, Calibration(threshold=0.7), rows, report, PARITY
+        "transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY
     )
     path = tmp_path / card.FILE
     path.write_text(written, encoding="utf-8")

@@ -27,17 +27,18 @@ from paratopic.classifier import (
     load,
     predict,
 )
+from paratopic.corpus import targets
 from paratopic.errors import UserError
 from paratopic.params import read_params
 from paratopic.topics import Topic, Topics
-from paratopic.training import Examples, Fitted, numbers
+from paratopic.training import Examples, Fitted
 from tests.conftest import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
 KINDS = ["baseline", "transformer"]
 MANIFEST = """
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
- "topics": {"codebook": []}, "files": {}}
+ "topics": {"mode": "single", "codebook": []}, "files": {}}
 """
 
 
@@ -52,7 +53,7 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
 
 def examples(rows: pd.DataFrame, topics: Topics) -> Examples:
     places = np.arange(len(rows))
-    return Examples(list(rows["text"]), numbers(rows, topics.names), places, places)
+    return Examples(list(rows["text"]), targets(rows, topics.names), places, places)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -91,7 +92,7 @@ def test_the_full_graph_answers_as_the_network(
         settings = json.loads((folder / "paratopic.json").read_text())["settings"]
         settings["graph"] = EncoderClassifier.FULL
         texts = [*rows["text"], "a tariff", "tariff " * 300]
-        scores, windows = EncoderClassifier(folder, model.classes_, settings).read(texts)
+        scores, windows = EncoderClassifier(folder, "single", settings).read(texts)
         np.testing.assert_allclose(scores, model.predict_proba(texts), rtol=0, atol=1e-5)
         # 300 words in windows of 14 and two marks; neighbours share 4 words.
         assert windows[-2:].tolist() == [1, 30]
@@ -164,7 +165,7 @@ def test_topics_without_examples_get_no_probability(
     model.save(tmp_path / "model", Calibration())
     for able in (model, load(tmp_path / "model")):
         scores = able.predict_proba(["tariff on chips", "an army"])
-        absent = [topics.index(name) for name in topics.names if name not in present]
+        absent = [n for n, name in enumerate(topics.names) if name not in present]
         assert (scores[:, absent] == 0).all()
         np.testing.assert_allclose(scores.sum(axis=1), 1)
 
@@ -178,7 +179,7 @@ def test_labels_of_no_topic_teach_what_has_none(
     data = examples(rows[rows["topic"] != ""], bare)
     more = Examples(
         [*data.texts, *weather],
-        np.append(data.labels, np.full(30, -1)),
+        np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)]),
         *[np.arange(len(data.texts) + 30)] * 2,
     )
     texts = ["A tariff on goods and customs duty.", "Sun, wind and rain all week."]
@@ -187,12 +188,12 @@ def test_labels_of_no_topic_teach_what_has_none(
     some = model.predict_proba(texts).sum(axis=1)
     assert some[0] > 0.5 > some[1]
     # Which topic it is, if it is one, is learnt from texts that have one.
-    own = Calibration(temperature=2.0, topical_temperature=3.0)
+    own = Calibration(scale=(1 / 2, 1 / 2, 1 / 2, 1 / 3))
     model.save(tmp_path / kind, own)
     loaded = load(tmp_path / kind)
     long = [*texts, " ".join(texts * 20)]
     np.testing.assert_allclose(
-        loaded.predict_proba(long), calibrated(model.predict_proba(long), own), atol=5e-3
+        loaded.predict_proba(long), calibrated(model.predict_proba(long), own, "single"), atol=5e-3
     )
     assert loaded.predict(texts[1]).confidence < 0.5
 
@@ -203,7 +204,7 @@ def test_descriptions_alone_make_a_model(
 ) -> None:
     told = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
     described = Topics("single", tuple(Topic(name, text) for name, text in told.items()))
-    nothing = Examples([], *[np.zeros(0, dtype=np.int64)] * 3)
+    nothing = Examples([], np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
     fit(kind, nothing, described, tiny_encoder).save(tmp_path / kind, Calibration())
     answers = load(tmp_path / kind).predict(list(told.values()))
     assert [answer.topic for answer in answers] == list(told)
@@ -215,14 +216,13 @@ def test_calibration_travels_with_the_model(
     model = fit("baseline", examples(rows, topics), topics, tiny_encoder)
     texts = ["A tariff on goods.", "The talks of both sides."]
     raw = model.predict_proba(texts)
-    model.save(tmp_path / "model", Calibration(temperature=2.0, threshold=0.999))
+    halved = Calibration(scale=(0.5,) * 4)
+    model.save(tmp_path / "model", replace(halved, thresholds=(0.999,)))
     loaded = load(tmp_path / "model")
-    np.testing.assert_allclose(
-        loaded.predict_proba(texts), calibrated(raw, Calibration(temperature=2.0))
-    )
+    np.testing.assert_allclose(loaded.predict_proba(texts), calibrated(raw, halved, "single"))
     assert [answer.topic for answer in loaded.predict(texts)] == [None, None]
     surest = loaded.predict_proba(texts).max(axis=1)
-    model.save(tmp_path / "model", Calibration(temperature=2.0, threshold=surest.max()))
+    model.save(tmp_path / "model", replace(halved, thresholds=(surest.max(),)))
     named = [answer.topic is not None for answer in load(tmp_path / "model").predict(texts)]
     assert named == (surest == surest.max()).tolist()
 
@@ -370,14 +370,18 @@ def test_windows_are_combined_by_their_length() -> None:
     topics = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
     # The odds of having a topic: 4 to 1 and 1 to 1, and one of which that is certain.
     logits = np.column_stack([topics, [np.log(4), 0, np.inf]])
-    scores = combine(logits, [30, 10, 7], np.array([0, 0, 1]), 2)
+    scores = combine(logits, [30, 10, 7], np.array([0, 0, 1]), 2, "single")
     # The geometric mean of odds of 9 and 1, and of 4 and 1, the first three times as long.
     odds, some = 9 ** (30 / 40), 4 ** (30 / 40) / (1 + 4 ** (30 / 40))
     first = [some * odds / (1 + odds), some / (1 + odds), 1 - some]
-    np.testing.assert_allclose(scores, [first, [0.2, 0.8, 0]])
-    tempered = combine(logits / [3, 3, 2], [30, 10, 7], np.array([0, 0, 1]), 2)
-    after = calibrated(scores[:, :2], Calibration(3.0, 2.0))
-    np.testing.assert_allclose(tempered[:, :2], after)
+    np.testing.assert_allclose(scores, [first[:2], [0.2, 0.8]])
+    tempered = combine(logits / [3, 3, 2], [30, 10, 7], np.array([0, 0, 1]), 2, "single")
+    after = calibrated(scores, Calibration((1 / 3, 1 / 3, 1 / 2)), "single")
+    np.testing.assert_allclose(tempered, after)
+    # Of several topics a text has those that any part of it has.
+    parts = np.log(np.array([[9, 1 / 4], [1, 1]]))
+    several = combine(parts, [30, 10], np.array([0, 0]), 1, "multi")
+    np.testing.assert_allclose(several, [[0.9, 0.5]])
 
 
 def test_the_default_model_is_loaded_anew_when_it_was_trained_anew(

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from paratopic import cli, corpus, exchange, review
 from paratopic.params import read_params
+from paratopic.topics import Topics
 from tests.conftest import ROOT, WORDS
 
 NAMES = tuple(WORDS)
+TOPICS = Topics("single", NAMES)
 
 
 def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFrame:
@@ -38,7 +40,7 @@ def test_doubt_is_what_the_scores_leave_to_other_topics() -> None:
     labels = [["trade"], ["technology", "security"], [], ["security"]]
     one = scores([[0.7, 0.2, 0.1]] * 4)
     other = scores([[0.5, 0.4, 0.1]] * 4)
-    table = review.ranked(frame(labels), [one, other], NAMES).set_index("paragraph")
+    table = review.ranked(frame(labels), [one, other], TOPICS).set_index("paragraph")
     assert table["doubt"].to_dict() == pytest.approx(
         {"p000": 0.4, "p001": 0.6, "p002": 0.6, "p003": 0.9}
     )
@@ -67,7 +69,7 @@ def test_planted_wrong_labels_come_first() -> None:
     given[wrong] = (true[wrong] + 1) % 3
     likely = 0.1 + 0.6 * np.eye(3)[true] + 0.1 * rng.random((200, 3))
     found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
-    table = review.ranked(frame([[NAMES[n]] for n in given]), [found], NAMES)
+    table = review.ranked(frame([[NAMES[n]] for n in given]), [found], TOPICS)
     assert set(table["paragraph"][:20]) == {f"p{n:03}" for n in wrong}
     assert (table["reason"] == review.CONTRADICTED).tolist() == [True] * 20 + [False] * 180
     assert [NAMES.index(name) for name in table["suggestion"][:20]] == [
@@ -77,7 +79,7 @@ def test_planted_wrong_labels_come_first() -> None:
 
 def test_the_second_topic_of_a_label_is_no_contradiction() -> None:
     found = scores([[0.1, 0.9, 0.0]] * 2)
-    table = review.ranked(frame([["trade", "technology"], ["trade"]]), [found], NAMES)
+    table = review.ranked(frame([["trade", "technology"], ["trade"]]), [found], TOPICS)
     assert table["paragraph"].tolist() == ["p001", "p000"]
     assert table["reason"].tolist() == [review.CONTRADICTED, ""]
 
@@ -86,7 +88,7 @@ def test_where_models_disagree_or_waver_nothing_places_the_paragraph() -> None:
     one = scores([[0.9, 0.05, 0.05], [0.4, 0.35, 0.25], [0.9, 0.05, 0.05], [0.4, 0.3, 0.3]])
     other = scores([[0.05, 0.05, 0.9], [0.4, 0.35, 0.25], [0.8, 0.1, 0.1], [0.4, 0.3, 0.3]])
     labels = [["trade"], ["trade"], ["trade"], []]
-    table = review.ranked(frame(labels), [one, other], NAMES).set_index("paragraph")
+    table = review.ranked(frame(labels), [one, other], TOPICS).set_index("paragraph")
     unplaced = {"p000": True, "p001": True, "p002": False}
     # None of the topics is what the label says of the last one too.
     assert table["reason"].eq(review.UNPLACED).to_dict() == unplaced | {"p003": False}
@@ -97,7 +99,7 @@ def test_near_duplicates_with_different_labels() -> None:
     texts = [text, text.upper(), text.replace("missile", "rocket"), "nothing of the kind", text]
     labels = [["trade"], ["trade", "security"], ["security"], ["security"], []]
     sure = scores([[1.0, 0.0, 0.0]] * 5)
-    table = review.ranked(frame(labels, texts), [sure], NAMES).set_index("paragraph")
+    table = review.ranked(frame(labels, texts), [sure], TOPICS).set_index("paragraph")
     reasons = table["reason"]
     assert reasons["p000"] == "near-duplicate of p002 (security)"
     assert reasons["p001"] == "near-duplicate of p004 (none of the topics)"
@@ -106,7 +108,7 @@ def test_near_duplicates_with_different_labels() -> None:
     # Two of four speak against the first label, which the scores are sure of.
     assert table["doubt"]["p000"] == 0.5
     # Alike labels are no conflict, nor is one topic in common.
-    same = review.ranked(frame([[], [], ["trade"]], [text, text, "x"]), [sure], NAMES)
+    same = review.ranked(frame([[], [], ["trade"]], [text, text, "x"]), [sure], TOPICS)
     assert not same["reason"].str.startswith(review.DUPLICATE).any()
 
 
@@ -115,7 +117,7 @@ def test_without_scores_near_duplicates_are_still_found() -> None:
     rows = frame(
         [["trade"], ["security"], ["trade"]], ["one and the same", "One and the same", "x"]
     )
-    table = review.ranked(rows, [nothing], NAMES)
+    table = review.ranked(rows, [nothing], TOPICS)
     assert table["doubt"].tolist() == [0.5, 0.5, 0.0]
     assert table["suggestion"].tolist() == ["", "", ""]
     assert table["reason"].tolist()[2] == ""
@@ -133,13 +135,13 @@ def test_every_label_once_and_in_an_order_of_its_own(
     rows = frame([label for label, _, _ in items], [f"text number {kind}" for _, _, kind in items])
     likely = np.array([given for _, given, _ in items])
     found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
-    table = review.ranked(rows, [found], NAMES)
+    table = review.ranked(rows, [found], TOPICS)
     assert sorted(table["paragraph"]) == rows["id"].tolist()
     assert table["doubt"].between(0, 1).all()
     keys = list(zip(-table["doubt"], table["paragraph"], strict=True))
     assert keys == sorted(keys)
     # No order of the rows or scores changes anything.
-    again = review.ranked(rows.sample(frac=1, random_state=len(items)), [found.iloc[::-1]], NAMES)
+    again = review.ranked(rows.sample(frac=1, random_state=len(items)), [found.iloc[::-1]], TOPICS)
     pd.testing.assert_frame_equal(again, table)
 
 
@@ -154,7 +156,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = rows.assign(article="a", heading="", position=0, label_source="hand")
     corpus.write_paragraphs(made[corpus.SCHEMA.names], review.PARAGRAPHS)
     likely = np.full((3, n), 0.1 / (n - 1))
-    likely[:, params.topics.index("trade")] = 0.9
+    likely[:, params.topics.names.index("trade")] = 0.9
     table = pd.DataFrame(likely, columns=list(params.topics.names))
     table = table.assign(id=rows["id"], repeat=0, fold=0, threshold=0.5)
     for model in params.models:
@@ -203,7 +205,7 @@ def test_headings_labels_are_not_listed(here: Path) -> None:
     rows = corpus.read_paragraphs(review.PARAGRAPHS)
     corpus.write_paragraphs(rows.assign(label_source="heading"), review.PARAGRAPHS)
     params = read_params()
-    assert review.read(params.models, params.topics.names)[0].empty
+    assert review.read(params.models, params.topics)[0].empty
 
 
 def test_what_is_missing_or_outdated_is_named(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

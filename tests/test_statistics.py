@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paratopic.statistics import Outcomes, difference, estimates, outcomes
+from paratopic.statistics import difference, estimates, of_one_topic, outcomes
+from paratopic.topics import Topics
 
 
 def made(true: list[int], predicted: list[list[int]], k: int, groups: list[int] | None = None):  # type: ignore[no-untyped-def]
@@ -16,7 +17,7 @@ def made(true: list[int], predicted: list[list[int]], k: int, groups: list[int] 
     for repeat, row in enumerate(predicted):
         scores[repeat, np.arange(len(true)), row] = 0.8
     numbers = np.arange(len(true)) if groups is None else np.array(groups)
-    return Outcomes(np.array(true), numbers, scores)
+    return of_one_topic(np.array(true), numbers, scores)
 
 
 @pytest.mark.parametrize("hits", [24, 20, 12])
@@ -57,7 +58,8 @@ def test_groups_widen_the_interval() -> None:
 def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
     true, predicted = [0, 1] * 10, [0, 1] * 7 + [1, 0] * 3
     two = made(true, [predicted], 2)
-    three = Outcomes(two.true, two.groups, np.pad(two.scores, ((0, 0), (0, 0), (0, 1))))
+    wider = np.pad(two.scores, ((0, 0), (0, 0), (0, 1)))
+    three = of_one_topic(np.array(true), two.groups, wider)
     for metric in ("macro_f1", "accuracy", "log_loss"):
         ours = estimates(two, 0.95, 20000, 1)[metric]
         theirs = estimates(three, 0.95, 20000, 1)[metric]
@@ -121,8 +123,9 @@ def test_only_hand_labels_count_where_there_are_any() -> None:
     )
     folds = pd.DataFrame({"id": ["a", "b", "c"], "group": [0, 1, 2], "repeat": 0, "fold": 0})
     scores = pd.DataFrame({"id": ["a", "b", "c"], "repeat": 0, "x": [1.0, 0, 0], "y": [0.0, 1, 1]})
-    kept, found = outcomes(rows, folds, scores, ["x", "y"])
+    topics = Topics("single", ("x", "y"))
+    kept, found = outcomes(rows, folds, scores, topics)
     assert list(kept["id"]) == ["a"]
     assert found.scores.shape == (1, 1, 2)
-    kept, _ = outcomes(rows[1:2], folds, scores, ["x", "y"])
+    kept, _ = outcomes(rows[1:2], folds, scores, topics)
     assert list(kept["id"]) == ["b"]

@@ -27,19 +27,19 @@ def test_the_uncertain_ones_are_chosen_and_not_all_of_one_kind() -> None:
     features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
     scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
     scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
-    assert sorted(kind[choose(scores, features.__getitem__, 2, 0)]) != [3, 3]
-    assert sorted(kind[choose(scores[:24], features.__getitem__, 3, 0)]) == [0, 1, 2]
+    assert sorted(kind[choose(scores, features.__getitem__, 2, 0, "single")]) != [3, 3]
+    assert sorted(kind[choose(scores[:24], features.__getitem__, 3, 0, "single")]) == [0, 1, 2]
     # Only the most uncertain are candidates at all.
     doubt = np.argsort(scores[:, 0], kind="stable")[: 2 * CANDIDATES]
-    assert set(choose(scores, features.__getitem__, 2, 0)) <= set(doubt)
+    assert set(choose(scores, features.__getitem__, 2, 0, "single")) <= set(doubt)
 
 
 def test_the_choice_hangs_on_the_seed_alone_and_the_most_uncertain_come_first() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
     features = unit(rng.standard_normal((300, 8)))
-    one = choose(scores, features.__getitem__, 12, 5)
-    assert (one == choose(scores, features.__getitem__, 12, 5)).all()
+    one = choose(scores, features.__getitem__, 12, 5, "single")
+    assert (one == choose(scores, features.__getitem__, 12, 5, "single")).all()
     assert len(set(one)) == 12
     ordered = np.sort(scores[one], axis=1)
     assert (np.diff(ordered[:, -1] - ordered[:, -2]) >= 0).all()
@@ -47,10 +47,10 @@ def test_the_choice_hangs_on_the_seed_alone_and_the_most_uncertain_come_first() 
 
 def test_fewer_rows_than_are_wanted_and_equal_rows() -> None:
     scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
-    assert choose(scores, np.eye(3).__getitem__, 5, 0).tolist() == [1, 2, 0]
+    assert choose(scores, np.eye(3).__getitem__, 5, 0, "single").tolist() == [1, 2, 0]
     same = np.tile([0.6, 0.4], (9, 1))
     with pytest.warns(match="distinct clusters"):
-        assert sorted(choose(same, np.ones((9, 1)).__getitem__, 3, 0)) == [0, 1, 2]
+        assert sorted(choose(same, np.ones((9, 1)).__getitem__, 3, 0, "single")) == [0, 1, 2]
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_texts_are_embedded_by_the_model_s_own_encoder(
     texts = list(rows["text"])
     plain = sparse.csr_matrix(suggestion.embed(model, texts, "cpu")).toarray()
     assert np.allclose(np.linalg.norm(plain, axis=1), 1)
-    encoder = Model("transformer", tiny_encoder, {"a": "", "b": ""}, Calibration(), None)  # type: ignore[arg-type]
+    encoder = Model("transformer", tiny_encoder, "single", {"a": "", "b": ""}, Calibration(), None)  # type: ignore[arg-type]
     vectors = np.asarray(suggestion.embed(encoder, texts, "cpu"))
     expected = SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts)
     assert np.allclose(vectors, unit(expected), atol=1e-5)

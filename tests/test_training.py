@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from paratopic.metrics import one_hot
 from paratopic.topics import Topic, Topics
 from paratopic.training import Examples, balanced, evidence, logistic
 
@@ -17,7 +18,8 @@ DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
 def weights(articles: list[int], topics: Topics = DESCRIBED) -> np.ndarray:
     numbers = np.array(articles, dtype=np.int64)
-    return evidence(Examples(["text"] * len(numbers), numbers * 0, numbers, numbers), topics)
+    targets = one_hot(numbers * 0, 2)
+    return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), topics)
 
 
 def test_evidence_by_hand() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from paratopic.labels import Label
-from paratopic.metrics import Targets, macro_f1, topical
+from paratopic.metrics import Targets, counts, macro_f1, topical
 from paratopic.topics import Mode, Topics
 
 # The topics that an annotator gives a paragraph.
@@ -114,17 +114,17 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
     disagreed = 0.0
     for answers in units:
         if len(answers) > 1:
-            counts = Counter(answers)
-            total += counts
+            given = Counter(answers)
+            total += given
             # Each unit weighs as many as its answers.
-            disagreed += _disagreement(counts) / (len(answers) - 1)
+            disagreed += _disagreement(given) / (len(answers) - 1)
     expected = _disagreement(total)
     return 1 - (total.total() - 1) * disagreed / expected if expected else None
 
 
-def _disagreement(counts: Mapping[Answer, int]) -> float:
+def _disagreement(given: Mapping[Answer, int]) -> float:
     """Sum of the distances of all ordered pairs."""
-    pairs = combinations(counts.items(), 2)
+    pairs = combinations(given.items(), 2)
     return 2 * sum(_masi(one, other) * m * n for (one, m), (other, n) in pairs)
 
 
@@ -163,8 +163,7 @@ def _macro_f1(true: Targets, said: Targets, mode: Mode) -> float:
     if mode == "single":
         rows = topical(true)
         true, said = true[rows], said[rows]
-    counts = [part.sum(axis=0).astype(np.float64) for part in (true & said, said, true)]
-    return float(macro_f1(counts[0], counts[1], counts[2], counts[2] > 0))
+    return float(macro_f1(*counts(true, said), topical(true.T)))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -42,6 +42,12 @@ def one_hot(numbers: Integers, k: int) -> Targets:
     return hot
 
 
+def counts(true: Targets, named: Targets) -> tuple[Array, Array, Array]:
+    """Of rows (n, k), each topic's counts (k,): hit, named and true."""
+    hit: Array = (true & named).sum(axis=0).astype(np.float64)
+    return hit, named.sum(axis=0).astype(np.float64), true.sum(axis=0).astype(np.float64)
+
+
 def precision(hit: Array, named: Array) -> Array:
     """Per topic, (..., k); 0 where a topic is never named."""
     return _ratio(hit, named)

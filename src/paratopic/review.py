@@ -42,8 +42,7 @@ def read(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, list[pd.D
     rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
     scores = [pd.read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
-        wanted = {*topics.names, *topics.thresholds}
-        if not wanted <= set(table.columns) or not table["id"].isin(rows["id"]).all():
+        if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
             raise UserError(f"{path} is of other topics or paragraphs: run `make repro` anew")
     return rows[rows["label_source"] == "hand"].reset_index(drop=True), scores
 
@@ -63,8 +62,9 @@ def ranked(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -
     rows
         Hand-labelled paragraphs: id, text and topics (a list, empty for none of the topics).
     scores
-        One table a model, as the score stage writes them: id, repeat, a score and a threshold a
-        topic. A paragraph without scores is judged by its near-duplicates alone.
+        One table a model, as the score stage writes them: id, repeat, a score and (read in mode
+        multi) a threshold a topic. A paragraph without scores is judged by its near-duplicates
+        alone.
     topics
         The codebook.
 
@@ -76,7 +76,8 @@ def ranked(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -
     """
     rows = rows.sort_values("id", ignore_index=True)
     names = topics.names
-    mean = pd.concat(scores).groupby("id")[[*names, *topics.thresholds]].mean()
+    limits = topics.thresholds if topics.mode == "multi" else []
+    mean = pd.concat(scores).groupby("id")[[*names, *limits]].mean()
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
     found = mean[list(names)].to_numpy(dtype=np.float64)
@@ -88,9 +89,9 @@ def ranked(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -
         otherwise = ~has[np.arange(len(rows)), best]
     else:
         doubt = np.where(has, 1 - found, found).max(axis=1)
-        limits = mean[topics.thresholds].to_numpy(dtype=np.float64)
-        lacking = has & (found < np.minimum(limits, PLACED))
-        otherwise = (lacking | (~has & (found >= np.maximum(limits, PLACED)))).any(axis=1)
+        at = mean[limits].to_numpy(dtype=np.float64)
+        lacking = has & (found < np.minimum(at, PLACED))
+        otherwise = (lacking | (~has & (found >= np.maximum(at, PLACED)))).any(axis=1)
     doubt = doubt * scored
 
     against, other = _conflicts(rows)
