@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,15 @@ def encoder(task: Task, epochs: int) -> Answer:
     return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
 
 
-def setfit(task: Task) -> Answer:
-    """SetFit with its defaults and the same encoder, cut off after `--minutes`."""
+def train_setfit(
+    texts: Sequence[str], labels: list[Any], seed: int, minutes: float, **kind: Any
+) -> tuple[Any, float, float]:
+    """SetFit with its defaults and the project's encoder, cut off after so many minutes.
+
+    Returns
+    -------
+    The model, seconds of training, and the share of the training that was done.
+    """
     import torch
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
@@ -91,29 +98,36 @@ def setfit(task: Task) -> Answer:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             self.steps = state.global_step
-            if time.perf_counter() - self.started > 60 * task.minutes:
+            if time.perf_counter() - self.started > 60 * minutes:
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    place = transformer.resolve_encoder(task.params.transformer.encoder)
-    columns = {"text": list(task.examples.texts), "label": task.examples.labels.tolist()}
+    place = transformer.resolve_encoder(read_params().transformer.encoder)
+    columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
-            seed=task.seed,
+            seed=seed,
             report_to="none",
             save_strategy="no",
             logging_strategy="no",
             show_progress_bar=False,
         )
-        model = SetFitModel.from_pretrained(place)
+        model = SetFitModel.from_pretrained(place, **kind)
         trainer = Trainer(model, arguments, Dataset.from_dict(columns), callbacks=[clock])
         clock.started = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - clock.started
-        predicted = model.predict(task.tests, use_labels=False, show_progress_bar=False)
-    return Answer(np.asarray(predicted, dtype=np.int64), seconds, clock.steps / clock.planned)
+    return model, seconds, clock.steps / clock.planned
+
+
+def setfit(task: Task) -> Answer:
+    """SetFit with its defaults and the same encoder, cut off after `--minutes`."""
+    texts, labels = task.examples.texts, task.examples.labels.tolist()
+    model, seconds, done = train_setfit(texts, labels, task.seed, task.minutes)
+    predicted = model.predict(task.tests, use_labels=False, show_progress_bar=False)
+    return Answer(np.asarray(predicted, dtype=np.int64), seconds, done)
 
 
 METHODS: dict[str, Callable[[Task], Answer]] = {

@@ -1,0 +1,308 @@
+"""How well several topics a text are told: the models in mode multi, and their peers beside them.
+
+Of a table with a column of several labels a row, the most frequent labels are the topics. Rows are
+drawn at random until every topic has enough; every method learns from them and answers rows that are
+left, no group being on both sides. The project's models go the whole way of the pipeline: out-of-fold
+scores calibrate them and set the topics' thresholds. A run that the results' file already has is
+not repeated.
+
+    python benchmarks/multi_label.py --data TABLE.parquet --column subjects --shots 8 64 \
+        --against setfit
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from few_shot import train_setfit
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from tables import RESULTS, machine
+
+from paratopic import baseline, corpus, transformer
+from paratopic.calibration import calibrate, calibrated
+from paratopic.files import write_json
+from paratopic.params import Params, read_params
+from paratopic.splits import make_folds
+from paratopic.topics import SEPARATOR, Topics
+from paratopic.training import Examples, Fitted, cross_validate, fit_all
+
+Targets = npt.NDArray[np.bool_]
+VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows to learn from and to answer: text, topic (as in labels.csv), id and article."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    topics: Topics
+    seed: int
+    minutes: float
+
+    def targets(self, rows: pd.DataFrame) -> Targets:
+        """(n, k)."""
+        return corpus.targets(rows, self.topics.names)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Topics that were named, their probabilities, seconds of training, and its share done."""
+
+    named: Targets
+    scores: npt.NDArray[np.float64]
+    seconds: float
+    done: float = 1.0
+
+
+def read(path: Path, column: str, n_topics: int) -> tuple[pd.DataFrame, Topics]:
+    """Rows with at least one of the most frequent labels of a column of lists."""
+    table = pd.read_parquet(path)
+    cells = table[column]
+    lists = [ast.literal_eval(cell) if isinstance(cell, str) else list(cell) for cell in cells]
+    count = Counter(label for cell in lists for label in set(cell))
+    names = [label for label, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))]
+    topics = Topics("multi", tuple(sorted(names[:n_topics])))
+    kept = [[name for name in topics.names if name in cell] for cell in lists]
+    group = table["group"] if "group" in table else pd.Series(range(len(table)))
+    rows = pd.DataFrame(
+        {
+            "id": [f"row {number}" for number in range(len(table))],
+            "article": group.astype(str),
+            "text": table["text"],
+            "topic": [SEPARATOR.join(cell) for cell in kept],
+            "label_source": "hand",
+        }
+    )
+    return rows[rows["topic"] != ""].drop_duplicates("text").reset_index(drop=True), topics
+
+
+def draw(
+    rows: pd.DataFrame, topics: Topics, shots: int, seed: int, tests: int
+) -> list[pd.DataFrame]:
+    """Rows as they come until every topic has `shots`, and rows to test on."""
+    rng = np.random.default_rng([seed, shots])
+    rows = rows.iloc[rng.permutation(len(rows))].reset_index(drop=True)
+    so_far = np.cumsum(corpus.targets(rows, topics.names), axis=0)
+    enough = (so_far >= shots).all(axis=1)
+    if not enough.any():
+        raise SystemExit(f"the rarest topic has {so_far[-1].min()} rows, not {shots}")
+    n = int(enough.argmax()) + 1
+    train, rest = rows[:n].sort_values("id", ignore_index=True), rows[n:]
+    rest = rest[~rest["article"].isin(train["article"])]
+    return [train, rest[:tests].reset_index(drop=True)]
+
+
+def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> Answer:
+    """A model of the project: folds, calibration and thresholds out-of-fold, and the final fit."""
+
+    def fit(examples: Examples, seed: int, advance: Callable[[float], None]) -> Fitted:
+        model: Fitted = room.fit(examples, task.topics, section, seed, advance)
+        return model
+
+    started, names, split = time.perf_counter(), task.topics.names, params.split
+    folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
+    scores, _ = cross_validate(task.train, names, folds, fit, task.seed, lambda share: None)
+    model = fit_all(task.train, names, folds, fit, task.seed, lambda share: None)
+    place = pd.Index(task.train["id"]).get_indexer(scores["id"])
+    every = np.ones(len(place), dtype=bool)
+    truth = task.targets(task.train)[place]
+    _, found = calibrate(truth, every, scores, task.topics, params.calibrate.precision)
+    seconds = time.perf_counter() - started
+    told = calibrated(model.predict_proba(list(task.test["text"])), found, "multi")
+    return Answer(told >= found.thresholds, told, seconds)
+
+
+def paratopic_baseline(task: Task) -> dict[str, Answer]:
+    """The project's baseline."""
+    params = read_params()
+    return {"baseline": pipeline(task, baseline, params.baseline, params)}
+
+
+def paratopic_frozen(task: Task) -> dict[str, Answer]:
+    """The project's transformer, its encoder left as it is."""
+    params = read_params()
+    section = replace(params.transformer, epochs=0)
+    return {"frozen": pipeline(task, transformer, section, params)}
+
+
+def paratopic_transformer(task: Task) -> dict[str, Answer]:
+    """The project's transformer."""
+    params = read_params()
+    return {"transformer": pipeline(task, transformer, params.transformer, params)}
+
+
+def tfidf(task: Task) -> dict[str, Answer]:
+    """TF-IDF and one logistic regression a topic, plain and with balanced classes."""
+    answers = {}
+    for name, weight in ("tfidf one-vs-rest", None), ("tfidf one-vs-rest balanced", "balanced"):
+        started = time.perf_counter()
+        model = make_pipeline(
+            TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)),
+            OneVsRestClassifier(LogisticRegression(class_weight=weight, max_iter=1000)),
+        )
+        model.fit(task.train["text"], task.targets(task.train).astype(int))
+        seconds = time.perf_counter() - started
+        scores = model.predict_proba(task.test["text"])
+        answers[name] = Answer(scores >= 0.5, scores, seconds)
+    return answers
+
+
+def setfit(task: Task) -> dict[str, Answer]:
+    """SetFit with its defaults, and each of its strategies for several labels as the head.
+
+    The encoder's training does not depend on the strategy: it is tuned once.
+    """
+    truth = task.targets(task.train).astype(int)
+    model, seconds, done = train_setfit(
+        list(task.train["text"]),
+        truth.tolist(),
+        task.seed,
+        task.minutes,
+        multi_target_strategy="one-vs-rest",
+    )
+    train, test = (
+        model.model_body.encode(list(rows["text"]), show_progress_bar=False)
+        for rows in (task.train, task.test)
+    )
+    heads = {
+        "one-vs-rest": OneVsRestClassifier(LogisticRegression()),
+        "multi-output": MultiOutputClassifier(LogisticRegression()),
+        "classifier-chain": ClassifierChain(LogisticRegression()),
+    }
+    answers = {}
+    for name, head in heads.items():
+        head.fit(train, truth)
+        found = head.predict_proba(test)
+        scores = np.array([each[:, 1] for each in found]).T if isinstance(found, list) else found
+        named = np.asarray(head.predict(test)).astype(bool)
+        answers[f"setfit {name}"] = Answer(named, scores, seconds, done)
+    return answers
+
+
+METHODS: dict[str, Callable[[Task], dict[str, Answer]]] = {
+    "tfidf": tfidf,
+    "baseline": paratopic_baseline,
+    "frozen": paratopic_frozen,
+    "transformer": paratopic_transformer,
+    "setfit": setfit,
+}
+
+
+def figures(task: Task, answer: Answer) -> dict[str, float]:
+    """What one answer is worth."""
+    truth = task.targets(task.test)
+    known = truth.any(axis=0)
+    return {
+        "macro_f1": round(
+            float(f1_score(truth, answer.named, average="macro", zero_division=0)), 4
+        ),
+        "micro_f1": round(
+            float(f1_score(truth, answer.named, average="micro", zero_division=0)), 4
+        ),
+        "map": round(float(average_precision_score(truth[:, known], answer.scores[:, known])), 4),
+        "seconds": round(answer.seconds, 2),
+        "done": round(answer.done, 3),
+    }
+
+
+def summary(runs: pd.DataFrame) -> list[str]:
+    """A markdown table: means over seeds, and standard errors."""
+    out = [
+        "| shots | method | seeds | macro-F1 | micro-F1 | mAP | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (shots, method), part in runs.groupby(["shots", "method"], sort=False):
+        cells = [
+            f"{part[name].mean():.3f} ± {part[name].sem():.3f}"
+            for name in ("macro_f1", "micro_f1", "map")
+        ]
+        done = f" ({part['done'].mean():.0%} done)" if part["done"].min() < 1 else ""
+        out.append(
+            f"| {shots} | {method} | {len(part)} | "
+            + " | ".join(cells)
+            + f" | {part['seconds'].mean():.0f}{done} |"
+        )
+    return out
+
+
+def picture(runs: pd.DataFrame, path: Path) -> None:
+    """Bars of macro- and micro-F1, one panel a number of shots."""
+    shots = list(dict.fromkeys(runs["shots"]))
+    figure, axes = plt.subplots(1, len(shots), figsize=(5.2 * len(shots), 4), squeeze=False)
+    for axis, count in zip(axes[0], shots, strict=True):
+        values = runs[runs["shots"] == count].groupby("method", sort=False)[
+            ["macro_f1", "micro_f1"]
+        ]
+        mean, error = values.mean()[::-1], values.sem().fillna(0)[::-1]
+        mean.plot.barh(ax=axis, xerr=error, color=["#2563a8", "#9bbbe0"], legend=count == shots[0])
+        axis.set(title=f"{count} positives a topic", xlabel="F1, mean ± standard error", ylabel="")
+        axis.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Print a markdown table; write every run as JSON and a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="parquet file with text and labels"
+    )
+    parser.add_argument("--column", required=True, help="column of lists of labels")
+    parser.add_argument("--topics", type=int, default=12, help="how many of the most frequent")
+    parser.add_argument("--shots", type=int, nargs="+", default=[8, 64])
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tests", type=int, default=1500)
+    parser.add_argument(
+        "--methods", nargs="+", default=["tfidf", "baseline", "frozen", "transformer"]
+    )
+    parser.add_argument("--against", nargs="*", default=[], choices=["setfit"])
+    parser.add_argument("--minutes", type=float, default=30, help="of training, for peers")
+    parser.add_argument("--results", type=Path)
+    arguments = parser.parse_args()
+
+    rows, topics = read(arguments.data, arguments.column, arguments.topics)
+    name = f"multi_label_{arguments.data.stem}_{arguments.column}"
+    results = arguments.results or RESULTS / f"{name}.json"
+    runs = json.loads(results.read_text())["runs"] if results.exists() else []
+    for shots in arguments.shots:
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+            train, test = draw(rows, topics, shots, seed, arguments.tests)
+            task = Task(train, test, topics, seed, arguments.minutes)
+            for method in [*arguments.methods, *arguments.against]:
+                wanted = {"shots": shots, "seed": seed, "from": method}
+                if any(wanted.items() <= run.items() for run in runs):
+                    continue
+                for label, answer in METHODS[method](task).items():
+                    told = wanted | {"method": label, "n": len(train)} | figures(task, answer)
+                    print(told, flush=True)
+                    runs.append(told)
+                made_on = machine(*VERSIONS, *arguments.against)
+                about = {"data": name, "topics": list(topics.names), "rows": len(rows)}
+                write_json(results, about | made_on | {"runs": runs})
+    table = pd.DataFrame(runs).sort_values("shots", kind="stable")
+    picture(table, results.with_suffix(".png"))
+    print("\n".join(summary(table)))
+
+
+if __name__ == "__main__":
+    main()
