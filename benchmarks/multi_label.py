@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tests", type=int, default=1500)
     parser.add_argument(
-        "--methods", nargs="+", default=["tfidf", "baseline", "frozen", "transformer"]
+        "--methods", nargs="*", default=["tfidf", "baseline", "frozen", "transformer"]
     )
     parser.add_argument("--against", nargs="*", default=[], choices=["setfit"])
     parser.add_argument("--minutes", type=float, default=30, help="of training, for peers")

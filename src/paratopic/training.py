@@ -32,6 +32,8 @@ Advance = Callable[[float], None]
 
 # Labelled articles that the topics' descriptions are worth.
 DESCRIPTION_ARTICLES = 3
+# Fewer rows than this are worth their products with each other.
+WIDE = 2000
 # Logits for each unit of likeness to a topic's description, before any label is seen.
 PRIOR_SCALE = 10.0
 
@@ -259,23 +261,52 @@ def head(
     coef, intercept
         (k + 1, d) and (k + 1,) in mode single, (k, d) and (k,) in mode multi.
     """
-    if mode == "multi":
+    nothing = np.zeros((1, features.shape[1]))
+    if mode == "single":
+        prior = np.vstack([prior, nothing])
+    else:
         # As much as another topic's description is like it is likeness to nothing.
-        own = prior - prior.mean(axis=0)
+        prior = prior - prior.mean(axis=0, keepdims=True)
+    fit = partial(_fit_head, targets=targets, weights=weights, share=share, mode=mode)
+    n, d = features.shape
+    if n == 0 or n >= min(d, WIDE):
+        return fit(features, prior, strength)
+    # What the best coefficients have beside the prior is a sum of the rows (the representer
+    # theorem; Schölkopf, Herbrich & Smola 2001): fewer numbers have to be found.
+    gram = np.asarray(
+        (features @ features.T).toarray() if sparse.issparse(features) else features @ features.T
+    )
+    values, vectors = np.linalg.eigh(gram)
+    some = values > values[-1] * 1e-10
+    basis = vectors[:, some] / np.sqrt(values[some])
+    near = (features @ prior.T).T @ basis
+    coef, intercept = fit(gram @ basis, near, strength)
+    return prior + (features.T @ (basis @ (coef - near).T)).T, intercept
+
+
+def _fit_head(
+    features: Array | sparse.csr_matrix,
+    prior: Array,
+    strength: float,
+    targets: Targets,
+    weights: Array,
+    share: Array,
+    mode: Mode,
+) -> tuple[Array, Array]:
+    """`head` with a prior for each row of coefficients, in the space of these features."""
+    if mode == "multi":
         fits = [
             binary(features, has, balanced(has.astype(np.int64), weights), strength, of_topic)
-            for has, of_topic in zip(list(targets.T), own, strict=True)
+            for has, of_topic in zip(list(targets.T), prior, strict=True)
         ]
         return np.array([coef for coef, _ in fits]), np.array([level for _, level in fits])
     some = topical(targets)
     labels = classes(targets[some])
     balance = balanced(labels, weights[some])
-    coef, intercept = logistic(features[some], labels, balance, strength, prior)
-    nothing = np.zeros(features.shape[1])
-    if some.all():
-        of_any, level = nothing, np.inf
-    else:
-        of_any, level = binary(features, some, share, strength, nothing)
+    coef, intercept = logistic(features[some], labels, balance, strength, prior[:-1])
+    of_any, level = prior[-1], np.inf
+    if not some.all():
+        of_any, level = binary(features, some, share, strength, of_any)
     return np.vstack([coef, of_any]), np.append(intercept, level)
 
 

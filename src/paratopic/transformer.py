@@ -59,7 +59,8 @@ LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
-HEAD_STRENGTH = 10.0  # of the head's logistic regression
+# Of the head's logistic regression; where each topic has its own, of two classes, it is less free.
+HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Texts on which a saved graph's answers are compared with the network's: examples, about as many,
 # and texts of random words.
 PARITY_TEXTS, RANDOM_TEXTS = 100, 20
@@ -293,7 +294,7 @@ def fit(
         np.add.at(prior, of_topic, described)
         prior *= PRIOR_SCALE / np.linalg.norm(prior, axis=1, keepdims=True)
     some = embeddings, examples.targets[owner], counts[owner] * share, share
-    coef, intercept = head(*some, topics.mode, HEAD_STRENGTH, prior)
+    coef, intercept = head(*some, topics.mode, HEAD_STRENGTH[topics.mode], prior)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(np.clip(intercept, NEVER, -NEVER)))
