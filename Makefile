@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Stages call `python`: it has to be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint ui lock
+.PHONY: repro test lint ui story lock
 
 repro: .venv/train
 	dvc repro
@@ -14,12 +14,16 @@ test: lint
 	pytest
 
 lint: .venv/dev
-	ruff check src tests benchmarks
-	ruff format --check src tests benchmarks
+	ruff check src tests benchmarks examples
+	ruff format --check src tests benchmarks examples
 	mypy
 
 ui: .venv/train
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+# Articles in, labels from the page, figures before and after; in a clone, and needs Chromium.
+story: .venv/dev
+	python examples/labelling_loop.py
 
 # The versions that a fresh machine gets; torch is left to the machine, which may have a GPU.
 lock: .venv/dev

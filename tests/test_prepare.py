@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> None:
     (folder / "notes.odt").touch()
+    (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = Prepare((str(folder),), str(folder / "labels.csv"), ())
     frame, skipped, report = prepare(params, topics)
     assert frame.groupby("article", sort=False).size().to_dict() == {

@@ -385,11 +385,16 @@ def _whole(path: Path) -> bool:
     return data.endswith(b"\n")
 
 
+def backup(path: Path) -> Path:
+    """Where the version before the last import is kept."""
+    return path.with_name(f"{path.name}.bak")
+
+
 def _rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> list[str]:
     """Write the whole file anew, the version before beside it; returns its columns."""
     wanted = [*columns, *(name for name in (*COLUMNS, *OPTIONAL) if name not in columns)]
     if path.exists():
-        with aside(path.with_name(f"{path.name}.bak")) as draft:
+        with aside(backup(path)) as draft:
             draft.write_bytes(path.read_bytes())
     with aside(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerow(wanted)

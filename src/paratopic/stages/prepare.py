@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from paratopic import agreement, articles, corpus, documents, errors, files
 from paratopic.articles import Skipped
 from paratopic.errors import UserError
-from paratopic.labels import read_labels
+from paratopic.labels import backup, read_labels
 from paratopic.params import Prepare, read_params
 from paratopic.topics import Topics
 
@@ -36,8 +36,9 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     except UserError as error:
         raise UserError(f"prepare.sources: {error}") from None
     # Tables lie in folders for many reasons: those that are meant are named.
-    mine = None if params.labels is None else Path(params.labels).resolve()
-    skipped = [Skipped(str(path), 0, "", why) for path, why in others if path.resolve() != mine]
+    log = None if params.labels is None else Path(params.labels).resolve()
+    mine = [log, backup(log)] if log else []
+    skipped = [Skipped(str(path), 0, "", why) for path, why in others if path.resolve() not in mine]
     for path in paths:
         if path.stem in names:
             raise UserError(
