@@ -1,10 +1,10 @@
 """How well several topics a text are told: the models in mode multi, and their peers beside them.
 
 Of a table with a column of several labels a row, the most frequent labels are the topics. Rows are
-drawn at random until every topic has enough; every method learns from them and answers rows that are
-left, no group being on both sides. The project's models go the whole way of the pipeline: out-of-fold
-scores calibrate them and set the topics' thresholds. A run that the results' file already has is
-not repeated.
+drawn at random until every topic has enough; every method learns from them and answers rows that
+are left, no group being on both sides. The project's models go the whole way of the pipeline:
+out-of-fold scores calibrate them and set the topics' thresholds. A run that the results' file
+already has is not repeated.
 
     python benchmarks/multi_label.py --data TABLE.parquet --column subjects --shots 8 64 \
         --against setfit
@@ -229,7 +229,8 @@ def summary(runs: pd.DataFrame) -> list[str]:
         "| shots | method | seeds | macro-F1 | micro-F1 | mAP | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
-    for (shots, method), part in runs.groupby(["shots", "method"], sort=False):
+    for _, part in runs.groupby(["shots", "method"], sort=False):
+        shots, method = part["shots"].iloc[0], part["method"].iloc[0]
         cells = [
             f"{part[name].mean():.3f} ± {part[name].sem():.3f}"
             for name in ("macro_f1", "micro_f1", "map")

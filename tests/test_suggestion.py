@@ -34,6 +34,12 @@ def test_the_uncertain_ones_are_chosen_and_not_all_of_one_kind() -> None:
     assert set(choose(scores, features.__getitem__, 2, 0, "single")) <= set(doubt)
 
 
+def test_a_row_that_surely_has_none_of_the_topics_is_not_uncertain() -> None:
+    # What a row lacks to 1 is the probability of none of them.
+    scores = np.array([[0.01, 0.01], [0.8, 0.1], [0.45, 0.1], [0.02, 0.01]])
+    assert choose(scores, np.eye(4).__getitem__, 4, 0, "single").tolist() == [2, 1, 3, 0]
+
+
 def test_the_choice_hangs_on_the_seed_alone_and_the_most_uncertain_come_first() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)

@@ -77,7 +77,8 @@ class Session:
             for item in self._items.values()
         ]
         topics = [{"name": t.name, "definition": t.definition} for t in self._topics.topics]
-        return {"annotator": self._annotator, "topics": topics, "items": items}
+        told = {"annotator": self._annotator, "mode": self._topics.mode}
+        return told | {"topics": topics, "items": items}
 
     def save(self, paragraph: str, names: Sequence[str], note: str) -> dict[str, Any]:
         """Write an answer; returns it as the page shows it.

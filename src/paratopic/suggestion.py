@@ -86,7 +86,8 @@ def choose(
     Parameters
     ----------
     scores
-        (m, k) probabilities.
+        (m, k) probabilities. What a row lacks to 1 is the probability of none of the topics, and
+        counts as one topic more: a row that surely has none is not uncertain.
     embed
         Features of the rows with these numbers, one of unit length each: near ones mean the same.
     n
@@ -101,7 +102,7 @@ def choose(
     (min(n, m),) row numbers.
     """
     if mode == "single":
-        highest = np.sort(scores, axis=1)
+        highest = np.sort(np.column_stack([scores, 1 - scores.sum(axis=1)]), axis=1)
         doubt = 1 - (highest[:, -1] - highest[:, -2])
     else:
         doubt = 1 - np.abs(2 * scores - 1).min(axis=1)
