@@ -230,11 +230,10 @@ def summary(runs: pd.DataFrame) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for _, part in runs.groupby(["shots", "method"], sort=False):
-        shots, method = part["shots"].iloc[0], part["method"].iloc[0]
-        cells = [
-            f"{part[name].mean():.3f} ± {part[name].sem():.3f}"
-            for name in ("macro_f1", "micro_f1", "map")
-        ]
+        shots, method = part["shots"].to_list()[0], part["method"].to_list()[0]
+        values = part[["macro_f1", "micro_f1", "map"]]
+        pairs = zip(values.mean().to_list(), values.sem().to_list(), strict=True)
+        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in pairs]
         done = f" ({part['done'].mean():.0%} done)" if part["done"].min() < 1 else ""
         out.append(
             f"| {shots} | {method} | {len(part)} | "
