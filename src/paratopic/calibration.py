@@ -22,8 +22,9 @@ from paratopic.training import binary, logistic
 
 # A temperature is looked for between a twentieth and twenty.
 TEMPERATURES = 0.05, 20.0
-# How loosely the chance of being right is tied to confidence, as C of a logistic regression.
-STRENGTH = 10.0
+# How loosely the chance of being right is tied to confidence, as C of a logistic regression, and
+# how loosely a topic's logits to staying as they are.
+STRENGTH, PLATT = 10.0, 1.0
 # Answers that the fitted chance of being right counts as, beside those that were counted.
 BELIEF = 20.0
 # Logits are taken to be no further from 0.
@@ -160,9 +161,7 @@ def _fit_each(targets: Targets, scores: Scores) -> Calibration:
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
     for topic, has in enumerate(targets.T):
         if has.any() and not has.all():
-            coef, shift[topic] = binary(
-                sure[:, [topic]], has, np.ones(len(has)), STRENGTH, np.ones(1)
-            )
+            coef, shift[topic] = binary(sure[:, [topic]], has, np.ones(len(has)), PLATT, np.ones(1))
             scale[topic] = np.clip(coef[0], low, high)
     found = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
     told = calibrated(scores, found, "multi")
