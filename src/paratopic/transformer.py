@@ -3,8 +3,12 @@
 The encoder is tuned on pairs of texts, of one topic or of two, as SetFit's is (Tunstall et al.
 2022, https://arxiv.org/abs/2209.11055); but a batch of n texts gives all of its pairs for n
 encodings. No head, random at first, distorts what the encoder knows. The head is a logistic
-regression on the tuned embeddings. It trains and saves; prediction from the saved folder is
-`classifier.EncoderClassifier`, which needs none of this.
+regression on the tuned embeddings. Where a text may have several topics, few pairs are wholly alike
+or apart: there the encoder is tuned together with a head that fits already (linear probing, then
+fine-tuning: Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
+
+It trains and saves; prediction from the saved folder is `classifier.EncoderClassifier`, which needs
+none of this.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from paratopic.classifier import (
 )
 from paratopic.errors import UserError
 from paratopic.files import aside
-from paratopic.metrics import Targets, topical
+from paratopic.metrics import Targets, classes, topical
 from paratopic.params import Transformer
 from paratopic.topics import Mode, Topics
 from paratopic.training import PRIOR_SCALE, Advance, Examples, evidence, head
@@ -57,6 +61,7 @@ PREDICT_BATCH = 32
 CHUNK = 8  # texts of like length that are encoded together within a training batch
 LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
+HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
 # Of the head's logistic regression; where each topic has its own, of two classes, it is less free.
@@ -281,14 +286,30 @@ def fit(
     tokens = encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     counts = evidence(examples, topics)
+    if topics.mode == "multi":
+        _fit_head(network, short, examples, counts, topics)
     enough = counts[topical(examples.targets)].sum()
     history = _tune(network, short, examples.topical(), enough, topics, params, seed, advance)
-
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
+    _fit_head(network, tokenizer, examples, counts, topics)
+    advance(1.0)
+    return FittedTransformer(
+        topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
+    )
+
+
+def _fit_head(
+    network: Network,
+    tokenizer: Tokenizer,
+    examples: Examples,
+    counts: npt.NDArray[np.float64],
+    topics: Topics,
+) -> None:
+    """Give the network the head that fits its embeddings of the examples."""
     embeddings, owner = _read(network, tokenizer, examples.texts)
     # The windows of a text share its weight.
     share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
-    prior = np.zeros((len(topics.names), dimensions))
+    prior = np.zeros((len(topics.names), network.head.in_features))
     if topics.descriptions:
         described, of_topic = _read(network, tokenizer, topics.descriptions)
         np.add.at(prior, of_topic, described)
@@ -298,10 +319,6 @@ def fit(
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(np.clip(intercept, NEVER, -NEVER)))
-    advance(1.0)
-    return FittedTransformer(
-        topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
-    )
 
 
 def _tune(
@@ -314,7 +331,7 @@ def _tune(
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
-    """Tune the encoder on pairs of texts; returns the loss of each step.
+    """Tune the encoder; returns the loss of each step.
 
     The topics' descriptions are in every batch: they keep their meaning while labels are learnt.
     """
@@ -339,7 +356,10 @@ def _tune(
         if name.startswith("embeddings."):
             parameter.requires_grad_(False)
     tuned = [p for p in network.encoder.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(tuned, lr=params.learning_rate, weight_decay=WEIGHT_DECAY)
+    trained = [{"params": tuned, "lr": params.learning_rate}]
+    if topics.mode == "multi":
+        trained.append({"params": list(network.head.parameters()), "lr": HEAD_RATE})
+    optimiser = torch.optim.AdamW(trained, weight_decay=WEIGHT_DECAY)
     rising = max(1, int(WARMUP * n_steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
@@ -350,7 +370,12 @@ def _tune(
     for some in balanced_batches(examples.targets, n_steps, params.batch_size, rng):
         batch = np.concatenate([some, np.arange(n, len(targets))])
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        loss = pair_loss(_encode(network, drawn, CHUNK), targets[batch])
+        embeddings = _encode(network, drawn, CHUNK)
+        if topics.mode == "single":
+            loss = pair_loss(embeddings, classes(targets[batch]))
+        else:
+            truth = torch.from_numpy(targets[batch]).to(embeddings)
+            loss = nn.functional.binary_cross_entropy_with_logits(network.head(embeddings), truth)
         optimiser.zero_grad()
         if loss.requires_grad:  # not where other processes encoded the whole batch
             loss.backward()
@@ -413,26 +438,24 @@ def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...
     return ids, mask
 
 
-def pair_loss(embeddings: Tensor, targets: Targets) -> Tensor:
+def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
     """Squared distance of cosines from what they should be, over all pairs of unit embeddings.
 
     The cosine of two texts of one topic should be 1, of two topics 0 (Reimers & Gurevych 2019,
-    https://arxiv.org/abs/1908.10084), of texts that have some of their topics in common the share
-    that these are of all they have (Jaccard). The mean over pairs of the first kind and that over
-    pairs of the second count the same, however many there are.
+    https://arxiv.org/abs/1908.10084). The mean over pairs of the first kind and that over pairs of
+    the second count the same, however many there are.
 
     Parameters
     ----------
     embeddings
         (n, d).
-    targets
-        (n, k) topics, at least one each.
+    labels
+        (n,) class numbers.
     """
-    has = torch.from_numpy(targets).to(embeddings.device, embeddings.dtype)
-    first, second = torch.triu_indices(len(has), len(has), offset=1, device=embeddings.device)
+    y = torch.from_numpy(labels).to(embeddings.device)
+    first, second = torch.triu_indices(len(y), len(y), offset=1, device=embeddings.device)
     cosine = (embeddings[first] * embeddings[second]).sum(dim=1)
-    both, size = has @ has.T, has.sum(dim=1)
-    same = (both / (size[:, None] + size - both))[first, second]
+    same = (y[first] == y[second]).to(cosine.dtype)
     loss = (cosine - same).square()
     alike = (loss * same).sum() / same.sum().clamp(min=1)
     apart = (loss * (1 - same)).sum() / (1 - same).sum().clamp(min=1)
