@@ -106,6 +106,13 @@ def test_topics_take_turns_in_batches_and_every_text_comes_up() -> None:
     assert [batch.tolist() for batch in few] == [list(range(10))] * 3
 
 
+def test_every_text_comes_up_once_in_batches_as_they_come() -> None:
+    drawn = list(transformer.shuffled_batches(np.ones((9, 2)) > 0, 6, 4, np.random.default_rng(0)))
+    assert [len(batch) for batch in drawn] == [4, 4, 1] * 2
+    for epoch in (drawn[:3], drawn[3:]):
+        assert sorted(np.concatenate(epoch)) == list(range(9))
+
+
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=60), st.integers(1, 9))
 def test_chunks_hold_every_row_once(lengths: list[int], size: int) -> None:
     made = transformer.chunks(lengths, size)

@@ -61,6 +61,7 @@ PREDICT_BATCH = 32
 CHUNK = 8  # texts of like length that are encoded together within a training batch
 LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
 EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
+RAREST = 20.0  # times that having a topic may weigh what not having it does
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
@@ -365,9 +366,12 @@ def _tune(
         optimiser,
         lambda step: min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1)),
     )
+    # What having a topic weighs beside not having it.
+    rarity = torch.from_numpy(np.clip(n / np.maximum(of_topic, 1) - 1, 1, RAREST))
     rng = np.random.default_rng(seed)
     losses: list[float] = []
-    for some in balanced_batches(examples.targets, n_steps, params.batch_size, rng):
+    deal = balanced_batches if topics.mode == "single" else shuffled_batches
+    for some in deal(examples.targets, n_steps, params.batch_size, rng):
         batch = np.concatenate([some, np.arange(n, len(targets))])
         drawn = [windows[rng.choice(of_text[text])] for text in batch]
         embeddings = _encode(network, drawn, CHUNK)
@@ -375,7 +379,9 @@ def _tune(
             loss = pair_loss(embeddings, classes(targets[batch]))
         else:
             truth = torch.from_numpy(targets[batch]).to(embeddings)
-            loss = nn.functional.binary_cross_entropy_with_logits(network.head(embeddings), truth)
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                network.head(embeddings), truth, pos_weight=rarity.to(embeddings)
+            )
         optimiser.zero_grad()
         if loss.requires_grad:  # not where other processes encoded the whole batch
             loss.backward()
@@ -420,6 +426,18 @@ def balanced_batches(
                 pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
             batch.append(pools[topic].pop())
         yield np.array(batch)
+
+
+def shuffled_batches(
+    targets: Targets, n_steps: int, size: int, rng: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Batches of texts as they come, in a new order once all were used; see `balanced_batches`."""
+    left = np.zeros(0, dtype=np.int64)
+    for _ in range(n_steps):
+        if not len(left):
+            left = rng.permutation(len(targets))
+        yield left[:size]
+        left = left[size:]
 
 
 def chunks(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
