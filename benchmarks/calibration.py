@@ -122,12 +122,13 @@ def run(
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:
-    """Reliability before and after, and risk against coverage; held-out rows of all draws."""
+    """Reliability of topical rows before and after, risk against coverage; rows of all draws."""
     figure, axes = plt.subplots(1, len(results) + 1, figsize=(4 * (len(results) + 1), 3.8))
     for axis, (name, found) in zip(axes, results.items(), strict=False):
         axis.plot([0, 1], [0, 1], color="grey", linestyle="--")
         for label in ("raw", "calibrated"):
-            scores = np.concatenate([getattr(r, label)[r.true >= 0] for r in found])
+            topical = [getattr(r, label)[r.true >= 0] for r in found]
+            scores = metrics.conditional(np.concatenate(topical))
             true = np.concatenate([r.true[r.true >= 0] for r in found])
             top, right = scores.max(axis=1), scores.argmax(axis=1) == true
             bins = pd.DataFrame({"confidence": top, "accuracy": right}).groupby(metrics.bins(top))
