@@ -186,8 +186,13 @@ def logistic(
         return float(value), slope.ravel() + flat / strength
 
     start = np.zeros(len(rows) * (d + 1))
+    # To the end: with looser bounds a paragraph between two topics may change sides.
     found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-4}
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 5000, "gtol": 1e-6, "ftol": 1e-12},
     )
     change = found.x.reshape(len(rows), d + 1)
     coef[rows] += change[:, :d]
