@@ -41,7 +41,7 @@ def test_reports_of_the_seed(project: Path) -> None:
         silent = metrics["abstention"]
         assert silent["target"] == 0.9 and 0 <= silent["coverage"] <= 1
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
-        assert manifest["calibration"]["threshold"] == pytest.approx(silent["threshold"])
+        assert manifest["calibration"]["thresholds"] == pytest.approx([silent["threshold"]])
         card = (project / "models" / name / "README.md").read_text(encoding="utf-8")
         assert f"| macro-F1 | {metrics['macro_f1']['value']:.3f} |" in card
         parity = json.loads((folder / "parity.json").read_text())

@@ -17,6 +17,7 @@ from sklearn import metrics as sk
 
 from paratopic import bulk, calibration, corpus, exchange, load, review, served, statistics
 from paratopic.classifier import Calibration, EncoderClassifier, read_windows, run_graph
+from paratopic.labels import Label, disputes, resolve
 from paratopic.splits import deal
 from paratopic.topics import Topic, Topics
 from paratopic.training import Examples, Fitted
@@ -246,6 +247,27 @@ def test_each_topic_of_a_label_can_be_doubtful() -> None:
     assert found["paragraph"].tolist() == ["b", "a", "c"]
     assert found["doubt"].tolist() == pytest.approx([0.8, 0.3, 0.1])
     assert found["reason"].tolist() == [review.CONTRADICTED, "", ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "counted", "why"),
+    [
+        (["security;trade", "trade;security"], "trade;security", "agreed"),
+        (["trade;security", "trade", "trade;technology"], "trade", "majority"),
+        (["trade", "technology", "security"], "", "majority"),
+        (["trade;security", "trade"], "trade;security", "tie"),
+        (["trade", ""], "trade", "tie"),
+        (["", ""], "", "agreed"),
+    ],
+)
+def test_each_topic_counts_that_half_of_the_annotators_name(
+    cells: list[str], counted: str, why: str
+) -> None:
+    answers = [Label("", "p", cell, "", f"annotator {n}") for n, cell in enumerate(cells)]
+    for order in (answers, answers[::-1]):
+        found, reason = resolve(order, TOPICS)
+        assert (found.cell, reason) == (counted, why)
+    assert len(disputes(answers, ["p"], TOPICS)) == (why != "agreed")
 
 
 def test_label_studio_asks_for_all_topics_at_once() -> None:

@@ -217,9 +217,11 @@ def join_labels(
     if disputed.get("majority"):
         messages.append(f"{len(disputed['majority'])} disputed paragraphs: most annotators' answer")
     if disputed.get("tie"):
+        first = topics.mode == "single"
+        given = "the answer that is first in the codebook" if first else "what half of people name"
         messages.append(
-            f"{len(disputed['tie'])} disputed paragraphs without a majority get the answer that is "
-            f"first in the codebook; another judgement settles {', '.join(disputed['tie'])}"
+            f"{len(disputed['tie'])} disputed paragraphs without a majority get {given}; another "
+            f"judgement settles {', '.join(disputed['tie'])}"
         )
     return frame, messages
 

@@ -220,15 +220,19 @@ def by_paragraph(answers: Iterable[Label]) -> dict[str, list[Label]]:
 def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
     """The answer that counts among those on one paragraph, and why.
 
-    The dominant topic that most name; of the answers with this topic the most frequent one; in a
-    tie what comes first in the codebook, "none of the topics" last. The order of the lines does
-    not matter.
+    In mode single: the dominant topic that most name; of the answers with this topic the most
+    frequent one; in a tie what comes first in the codebook, "none of the topics" last. In mode
+    multi each topic stands for itself: those count that at least half name. The order of the lines
+    does not matter.
 
     Returns
     -------
-    The answer, and ``"agreed"``, ``"majority"`` or ``"tie"`` (settled by the codebook's order).
+    The answer, and ``"agreed"``, ``"majority"`` or ``"tie"`` (settled by the codebook's order; in
+    mode multi there is a topic that just half name).
     """
     whole = Counter(answer.names for answer in answers)
+    if topics.mode == "multi":
+        return _resolve_each(answers, topics)
     dominant = Counter(answer.names[:1] for answer in answers)
 
     def votes(answer: Label) -> tuple[int, int]:
@@ -246,6 +250,17 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
     return best, "majority" if len(rivals) == 1 else "tie"
 
 
+def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
+    votes = Counter(name for answer in answers for name in answer.names)
+    known = [*topics.names, *sorted(votes.keys() - set(topics.names))]
+    counted = [name for name in known if 2 * votes[name] >= len(answers)]
+    if any(2 * votes[name] == len(answers) for name in counted):
+        why = "tie"
+    else:
+        why = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
+    return replace(answers[0], cell=SEPARATOR.join(counted)), why
+
+
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
     """What the lines contradict each other in, and which answer counts: a message a paragraph."""
     wanted = set(paragraphs)
@@ -257,7 +272,7 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
         for line in sorted(all_lines, key=lambda line: (line.annotator, line.time, line.cell)):
             if line.cell != UNDECIDED or line.when:
                 said.setdefault(line.annotator, []).append(line)
-        answers = {who: [_shown(line) for line in lines] for who, lines in said.items()}
+        answers = {who: [_shown(line, topics) for line in lines] for who, lines in said.items()}
         if len({answer for each in answers.values() for answer in each}) < 2:
             continue
         who_said = "; ".join(
@@ -268,20 +283,28 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
             verdict = "taken back, no label"
         else:
             winner, why = resolve(now[paragraph], topics)
-            verdict = f"{_shown(winner)} counts ({_REASONS[why]})"
+            verdict = f"{_shown(winner, topics)} counts ({_REASONS[topics.mode, why]})"
         told.append(f"{paragraph} – {who_said} → {verdict}")
     return told
 
 
 _REASONS = {
-    "agreed": "the latest",
-    "majority": "most annotators",
-    "tie": "a tie: the first in the codebook",
+    ("single", "agreed"): "the latest",
+    ("single", "majority"): "most annotators",
+    ("single", "tie"): "a tie: the first in the codebook",
+    ("multi", "agreed"): "the latest",
+    ("multi", "majority"): "what most annotators name",
+    ("multi", "tie"): "a tie: what half of the annotators name",
 }
 
 
-def _shown(line: Label) -> str:
-    return line.cell or "none of the topics"
+def _shown(line: Label, topics: Topics) -> str:
+    if topics.mode == "single":
+        return line.cell or "none of the topics"
+    # Whichever was named first.
+    order = {name: n for n, name in enumerate(topics.names)}
+    names = sorted(line.names, key=lambda name: (order.get(name, len(order)), name))
+    return SEPARATOR.join(names) or "none of the topics"
 
 
 def merge(
