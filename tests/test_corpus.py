@@ -180,3 +180,8 @@ def test_first_words() -> None:
     assert corpus.first_words("short") == "short"
     assert corpus.first_words("aaaa bbbb cccc", 10) == "aaaa bbbb"
     assert corpus.first_words("a" * 20, 10) == "a" * 10
+
+
+def test_no_labelled_row_has_no_topic(frame: pd.DataFrame) -> None:
+    rows = corpus.labelled(frame[:0], "multi")
+    assert corpus.targets(rows, ["trade", "security"]).shape == (0, 2)

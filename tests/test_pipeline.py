@@ -181,4 +181,5 @@ def test_wrong_labels_stop_the_pipeline_with_one_message(
     labels.write_text(before.replace(old, new), encoding="utf-8")
     said = sh(project, "dvc", "repro", fails=True)
     labels.write_text(before, encoding="utf-8")
+    sh(project, "dvc", "checkout", "--force")  # of what the stage that failed was to make
     assert told in said

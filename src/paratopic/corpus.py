@@ -243,7 +243,8 @@ def labelled(frame: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
     most = 1 if mode == "single" else None
-    return rows.assign(topic=[SEPARATOR.join(topics[:most]) for topics in rows["topics"]])
+    cells = [SEPARATOR.join(topics[:most]) for topics in rows["topics"]]
+    return rows.assign(topic=pd.Series(cells, rows.index, dtype=object))
 
 
 def targets(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
