@@ -62,7 +62,8 @@ class Calibration:
     shift
         What is added to them then.
     thresholds
-        Probability from which on each topic is named, one each or one for all.
+        Probability from which on topics are named: one for all in mode single, one each in mode
+        multi, where one may stand for all too.
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -190,13 +191,16 @@ class Model:
         return scores, windows
 
     def _prediction(self, row: npt.NDArray[np.float64], windows: int) -> Prediction:
+        best, at = int(row.argmax()), self.calibration.thresholds
         scores = dict(zip(self.classes_, row.tolist(), strict=True))
-        sure = (row >= self.calibration.thresholds) & (windows > 0)
-        most_probable = np.argsort(-row, kind="stable")
-        named = tuple(self.classes_[n] for n in most_probable if sure[n])
-        if self.mode == "single":
-            named = named[:1]
-        return Prediction(named[0] if named else None, float(row.max()), scores, windows, named)
+        named: tuple[str, ...] = ()
+        if windows and self.mode == "single":
+            named = (self.classes_[best],) if row[best] >= at[0] else ()
+        elif windows:
+            most_probable = np.argsort(-row, kind="stable")
+            sure = row >= at
+            named = tuple(self.classes_[n] for n in most_probable if sure[n])
+        return Prediction(named[0] if named else None, float(row[best]), scores, windows, named)
 
 
 def named(model: Model, answer: Prediction) -> str | None:
