@@ -252,9 +252,10 @@ def picture(runs: pd.DataFrame, path: Path) -> None:
             ["macro_f1", "micro_f1"]
         ]
         mean, error = values.mean()[::-1], values.sem().fillna(0)[::-1]
-        mean.plot.barh(ax=axis, xerr=error, color=["#2563a8", "#9bbbe0"], legend=count == shots[0])
+        mean.plot.barh(ax=axis, xerr=error, color=["#2563a8", "#9bbbe0"], legend=False)
         axis.set(title=f"{count} positives a topic", xlabel="F1, mean ± standard error", ylabel="")
         axis.grid(axis="x", alpha=0.3)
+    axes[0][0].legend(loc="lower right")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
