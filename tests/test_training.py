@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from paratopic import training
 from paratopic.metrics import one_hot
-from paratopic.topics import Topic, Topics
-from paratopic.training import Examples, balanced, evidence, logistic
+from paratopic.topics import Mode, Topic, Topics
+from paratopic.training import Examples, balanced, evidence, head, logistic
 
 DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
@@ -86,3 +87,22 @@ def test_a_topic_that_nothing_is_known_of_gets_no_probability(
     features, labels, weights = data
     _, intercept = logistic(features, labels, weights, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_wide_features_are_solved_in_the_space_of_their_rows(
+    mode: Mode, form: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    features, prior = form(rng.normal(size=(20, 50))), rng.normal(size=(3, 50))
+    targets = rng.random((20, 3)) < 0.3
+    if mode == "single":
+        targets = one_hot(rng.integers(-1, 3, size=20), 3)
+    weights, share = rng.uniform(0.5, 2, size=(2, 20))
+    reduced = head(features, targets, weights, share, mode, 2.0, prior)
+    monkeypatch.setattr(training, "WIDE", 0)
+    direct = head(features, targets, weights, share, mode, 2.0, prior)
+    assert reduced[0].shape == (3 + (mode == "single"), 50)
+    for ours, theirs in zip(reduced, direct, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
