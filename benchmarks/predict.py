@@ -56,7 +56,8 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     graphs.INT8_GAP = -1.0
     model.save(models / "full", Calibration())
     layer = model._network.head
-    coef, intercept = (part.detach().numpy() for part in (layer.weight, layer.bias))
+    # But the logit of having a topic at all, which others do not know.
+    coef, intercept = (part.detach().numpy()[:-1] for part in (layer.weight, layer.bias))
     np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
     answers = model.predict_proba(list(rows.test["text"])).argmax(axis=1)
     return [int(n) for n in answers], parity
