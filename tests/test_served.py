@@ -25,9 +25,8 @@ def model(baseline_folder: Path) -> Model:
     return load(baseline_folder)
 
 
-@pytest.fixture(scope="module")
-def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("served") / "model"
+def save(model: Model, place: Path) -> None:
+    """Write a model as MLflow keeps it."""
     mlflow.pyfunc.save_model(
         place,
         loader_module=served.__name__,
@@ -35,6 +34,12 @@ def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
         signature=served.signature(model),
         pip_requirements=["paratopic"],
     )
+
+
+@pytest.fixture(scope="module")
+def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("served") / "model"
+    save(model, place)
     names = {path.name for path in Path(place).rglob("*")}
     assert not any(name.endswith((".pkl", ".pickle")) for name in names)
     return place

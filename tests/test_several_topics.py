@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn import metrics as sk
 
-from paratopic import bulk, calibration, corpus, exchange, load, review, served, statistics
+from paratopic import bulk, calibration, corpus, exchange, load, review, statistics
 from paratopic.classifier import Calibration, EncoderClassifier, read_windows, run_graph
 from paratopic.labels import Label, disputes, resolve
 from paratopic.splits import deal
@@ -23,6 +23,7 @@ from paratopic.topics import Topic, Topics
 from paratopic.training import Examples, Fitted
 from tests.conftest import WORDS, paragraph, sh
 from tests.test_classifier import KINDS, fit
+from tests.test_served import save
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("multi", tuple(Topic(name, f"About {name}.") for name in NAMES))
@@ -214,13 +215,7 @@ def test_tables_have_all_topics(
     expected = [";".join(answer.topics) for answer in answers]
     assert bulk.answer(model, texts)["predicted_topics"] == expected
     place = tmp_path / "served"
-    mlflow.pyfunc.save_model(
-        place,
-        loader_module=served.__name__,
-        data_path=str(model.folder),
-        signature=served.signature(model),
-        pip_requirements=["paratopic"],
-    )
+    save(model, place)
     table = mlflow.pyfunc.load_model(str(place)).predict(texts)
     assert list(table) == ["topics", "confidence", *(f"score_{name}" for name in NAMES)]
     assert table["topics"].tolist() == expected
