@@ -22,13 +22,12 @@ from simulation import Embeddings, embeddings, frozen
 from sklearn.metrics import f1_score
 from tables import RESULTS, Table, machine, read
 
-from paratopic.classifier import Scores
-from paratopic.files import write_json
-from paratopic.metrics import Array, one_hot
-from paratopic.params import read_params
-from paratopic.suggestion import choose
-from paratopic.topics import Topics
-from paratopic.training import Examples
+from paratopic.annotation.suggestion import choose
+from paratopic.inference.scores import Array, Scores, one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Examples
 
 SHOTS = 4  # labels of each class at the start
 Integers = npt.NDArray[np.int64]

@@ -21,16 +21,17 @@ from simulation import Learner, embeddings, frozen, population, trained
 from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
-from paratopic import baseline, metrics, transformer
-from paratopic.calibration import calibrate, calibrated
-from paratopic.classifier import Scores
-from paratopic.corpus import targets
-from paratopic.files import write_json
-from paratopic.metrics import classes
-from paratopic.params import Params, read_params
-from paratopic.splits import make_folds
-from paratopic.topics import Topics
-from paratopic.training import cross_validate, fit_all
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.folds import make_folds
+from paratopic.corpus.table import targets_of
+from paratopic.evaluation import metrics
+from paratopic.inference.scores import Scores, classes, conditional, log_losses
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.calibration import calibrate, calibrated
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.transformer import fit as transformer
 
 Integers = npt.NDArray[np.int64]
 
@@ -48,7 +49,7 @@ class Result:
     def line(self) -> dict[str, float]:
         """Figures on the held-out rows."""
         topical = self.true >= 0
-        raw, told = (metrics.conditional(s[topical]) for s in (self.raw, self.calibrated))
+        raw, told = (conditional(s[topical]) for s in (self.raw, self.calibrated))
         top = self.calibrated.max(axis=1)
         right = self.calibrated.argmax(axis=1) == self.true
         named = top >= self.threshold
@@ -76,7 +77,7 @@ def ece(true: Integers, scores: Scores) -> float:
 
 def log_loss(true: Integers, scores: Scores) -> float:
     """Mean log loss."""
-    return float(metrics.log_losses(true, scores).mean())
+    return float(log_losses(true, scores).mean())
 
 
 def draw(
@@ -112,13 +113,13 @@ def run(
     fit = learner(Topics("single", names))
     scores, _ = cross_validate(labelled, names, folds, fit, seed, lambda done: None)
     model = fit_all(labelled, names, folds, fit, seed, lambda done: None)
-    true = targets(labelled, names)[pd.Index(labelled["id"]).get_indexer(scores["id"])]
+    true = targets_of(labelled, names)[pd.Index(labelled["id"]).get_indexer(scores["id"])]
     counts, topics = np.ones(len(true), dtype=bool), Topics("single", names)
     _, found = calibrate(true, counts, scores, topics, params.calibrate.precision)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
     told = calibrated(raw, found, "single")
-    return Result(classes(targets(held_out, names)), raw, told, found.thresholds[0], seconds)
+    return Result(classes(targets_of(held_out, names)), raw, told, found.thresholds[0], seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:
@@ -128,7 +129,7 @@ def picture(table: Table, results: dict[str, list[Result]], target: float) -> No
         axis.plot([0, 1], [0, 1], color="grey", linestyle="--")
         for label in ("raw", "calibrated"):
             topical = [getattr(r, label)[r.true >= 0] for r in found]
-            scores = metrics.conditional(np.concatenate(topical))
+            scores = conditional(np.concatenate(topical))
             true = np.concatenate([r.true[r.true >= 0] for r in found])
             top, right = scores.max(axis=1), scores.argmax(axis=1) == true
             bins = pd.DataFrame({"confidence": top, "accuracy": right}).groupby(metrics.bins(top))

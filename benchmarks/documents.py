@@ -31,9 +31,9 @@ import pandas as pd
 from pdfminer.high_level import extract_text
 from tables import RESULTS, machine
 
-from paratopic import articles, documents
-from paratopic.articles import Segment
-from paratopic.files import write_json
+from paratopic.project.files import write_json
+from paratopic.reading.article import Segment, skipped_of
+from paratopic.reading.files import read_file
 
 # Everything around an article: each text is looked for in what is read.
 AROUND = {
@@ -262,8 +262,8 @@ def raw(path: Path) -> str:
 
 def compare(path: Path, plain: Sequence[Segment]) -> dict[str, int]:
     """Count what of an article is found again in a file, and what else is."""
-    article = documents.read(path)
-    found = articles.segments(article.text)
+    article = read_file(path)
+    found = article.segments
     body, heads = kept(plain, "body"), kept(plain, "heading")
     got, got_heads = kept(found, "body"), kept(found, "heading")
     whole = "\n".join([*got, *got_heads])
@@ -277,7 +277,7 @@ def compare(path: Path, plain: Sequence[Segment]) -> dict[str, int]:
         "other_blocks": (got - body).total(),
         "surroundings": len(around),
         "leaked": sum(text in whole for text in around),
-        "skipped": len(articles.skipped(article)),
+        "skipped": len(skipped_of(article)),
     }
 
 
@@ -293,7 +293,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as aside:
         work = arguments.keep or Path(aside)
         for path in sorted(arguments.folder.glob("*.txt")):
-            found = articles.segments(articles.read_article(path).text)
+            found = read_file(path).segments
             plain = [segment for segment in found if segment.kind != "skipped"]
             for name in arguments.formats:
                 folder = work / name.replace(", ", "-").replace(" ", "-")

@@ -24,12 +24,14 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Draw, Table, draw, machine, read
 
-from paratopic import baseline, transformer
-from paratopic.files import write_json
-from paratopic.metrics import one_hot
-from paratopic.params import Params, read_params
-from paratopic.topics import Topic, Topics
-from paratopic.training import Examples
+from paratopic.baseline import fit as baseline
+from paratopic.inference.scores import one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.examples import Examples
+from paratopic.transformer import fit as transformer
+from paratopic.transformer.encoder import resolve_encoder
 
 # Below this a figure says nothing.
 FEWEST_TESTS = 20
@@ -102,7 +104,7 @@ def train_setfit(
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    place = transformer.resolve_encoder(read_params().transformer.encoder)
+    place = resolve_encoder(read_params().transformer.encoder)
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:

@@ -24,10 +24,11 @@ from simulation import Learner, cross_validated, draw, embeddings, frozen, popul
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, machine, read
 
-from paratopic import baseline
-from paratopic.files import write_json
-from paratopic.params import Params, read_params
-from paratopic.statistics import Outcomes, estimates
+from paratopic.baseline import fit as baseline
+from paratopic.evaluation.intervals import estimates
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
 
 METRICS = ("macro_f1", "accuracy")
 SIZES = (24, 100, 500)

@@ -24,15 +24,17 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import cross_val_predict
 from tables import RESULTS, machine
 
-from paratopic import baseline, review, transformer
-from paratopic.calibration import calibrate
-from paratopic.corpus import targets
-from paratopic.files import write_json
-from paratopic.metrics import Array, classes
-from paratopic.params import Params, read_params
-from paratopic.splits import make_folds, splits
-from paratopic.topics import Topics
-from paratopic.training import cross_validate
+from paratopic.annotation.review import rank_doubtful
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.corpus.table import targets_of
+from paratopic.inference.scores import Array, classes
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.calibration import calibrate
+from paratopic.training.crossval import cross_validate
+from paratopic.transformer import fit as transformer
 
 MODELS = ("baseline", "frozen", "transformer")
 # What `paratopic review` ranks by: all models of the params together.
@@ -64,14 +66,14 @@ def scored(
     """Calibrated out-of-fold scores, as the train stage has them."""
     fit = learner(topics)
     scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed, lambda done: None)
-    true = targets(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
+    true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     counts = np.ones(len(true), dtype=bool)
     return calibrate(true, counts, scores, topics, params.calibrate.precision)[0]
 
 
 def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:
     """How doubtful each row's label is: 1 for the first that the review ranks, 0 for the last."""
-    order = review.ranked(rows, scores, topics)["paragraph"]
+    order = rank_doubtful(rows, scores, topics)["paragraph"]
     rank = pd.Series(np.arange(len(order)), index=order).reindex(rows["id"]).to_numpy()
     doubt: Array = 1 - rank / max(1, len(order) - 1)
     return doubt
@@ -91,9 +93,9 @@ def cleanlab(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = classes(targets(rows, topics.names))
+    labels = classes(targets_of(rows, topics.names))
     features = np.array([known[text] for text in rows["text"]])
-    same = [(train, test) for _, _, train, test in splits(folds, list(rows["id"]))]
+    same = [(train, test) for _, _, train, test in iterate_folds(folds, list(rows["id"]))]
     doubt = {}
     for name, folding in (("cleanlab", None), ("cleanlab, same folds", same)):
         model = LogisticRegression(max_iter=400)

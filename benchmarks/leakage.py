@@ -37,11 +37,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from tables import RESULTS, machine, read
 
-from paratopic import metrics
-from paratopic.files import write_json
-from paratopic.metrics import Array
-from paratopic.params import Split, read_params
-from paratopic.splits import make_folds, near_duplicates, splits
+from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.evaluation import metrics
+from paratopic.inference.scores import Array
+from paratopic.project.files import write_json
+from paratopic.project.params import Split, read_params
 
 Integers = npt.NDArray[np.int64]
 Matrices = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def with_copies(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 def projects_folds(rows: pd.DataFrame, split: Split, seed: int) -> Iterator[Fold]:
     """Repeat, training rows and held-out rows."""
     table = make_folds(rows, split.n_folds, split.n_repeats, None, seed).table
-    for repeat, _, train, test in splits(table, list(rows["id"])):
+    for repeat, _, train, test in iterate_folds(table, list(rows["id"])):
         yield repeat, train, test
 
 

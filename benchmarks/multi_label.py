@@ -35,13 +35,16 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from tables import RESULTS, machine
 
-from paratopic import baseline, corpus, transformer
-from paratopic.calibration import calibrate, calibrated
-from paratopic.files import write_json
-from paratopic.params import Params, read_params
-from paratopic.splits import make_folds
-from paratopic.topics import SEPARATOR, Topics
-from paratopic.training import Examples, Fitted, cross_validate, fit_all
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.folds import make_folds
+from paratopic.corpus.table import targets_of
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.training.calibration import calibrate, calibrated
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.examples import Examples, Fitted
+from paratopic.transformer import fit as transformer
 
 Targets = npt.NDArray[np.bool_]
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
@@ -59,7 +62,7 @@ class Task:
 
     def targets(self, rows: pd.DataFrame) -> Targets:
         """(n, k)."""
-        return corpus.targets(rows, self.topics.names)
+        return targets_of(rows, self.topics.names)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def draw(
     """Rows as they come until every topic has `shots`, and rows to test on."""
     rng = np.random.default_rng([seed, shots])
     rows = rows.iloc[rng.permutation(len(rows))].reset_index(drop=True)
-    so_far = np.cumsum(corpus.targets(rows, topics.names), axis=0)
+    so_far = np.cumsum(targets_of(rows, topics.names), axis=0)
     enough = (so_far >= shots).all(axis=1)
     if not enough.any():
         raise SystemExit(f"the rarest topic has {so_far[-1].min()} rows, not {shots}")

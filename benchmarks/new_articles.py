@@ -20,11 +20,13 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine, read
 
-from paratopic import baseline, corpus, transformer
-from paratopic.files import write_json
-from paratopic.params import Params, read_params
-from paratopic.topics import Topics
-from paratopic.training import Examples, Fitted
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Examples, Fitted
+from paratopic.transformer import fit as transformer
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 MODELS = ("tfidf", "frozen", "fine-tuned")
@@ -33,12 +35,12 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), params.topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics.mode)
     rows = rows[rows["topic"] != ""]
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
-    labels = corpus.targets(rows, params.topics.names)
+    labels = targets_of(rows, params.topics.names)
     examples = Examples(list(rows["text"]), labels, np.arange(len(rows)), articles)
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics

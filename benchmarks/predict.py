@@ -26,13 +26,15 @@ from engines import ENGINES, REPEATS, SIZES
 from sklearn.metrics import f1_score
 from tables import RESULTS, Draw, draw, machine, read
 
-from paratopic import baseline, graphs, transformer
-from paratopic.classifier import Calibration
-from paratopic.files import write_json
-from paratopic.metrics import one_hot
-from paratopic.params import read_params
-from paratopic.topics import Topic, Topics
-from paratopic.training import Examples
+from paratopic.baseline import fit as baseline
+from paratopic.inference.folder import Calibration
+from paratopic.inference.scores import one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.examples import Examples
+from paratopic.transformer import export
+from paratopic.transformer import fit as transformer
 
 SCRIPT = str(Path(__file__).with_name("engines.py"))
 
@@ -47,13 +49,13 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     simple.save(models / "baseline", Calibration())
     model = transformer.fit(examples, topics, params.transformer, 0, lambda share: None)
     # Both graphs are timed, also where the 8-bit one is not close enough to be used.
-    allowed = graphs.INT8_GAP, graphs.INT8_SAME
-    graphs.INT8_GAP, graphs.INT8_SAME = 1.0, 0.0
+    allowed = export.INT8_GAP, export.INT8_SAME
+    export.INT8_GAP, export.INT8_SAME = 1.0, 0.0
     parity = model.save(models / "int8", Calibration())
     parity["int8_used"] = float(
         parity["int8_gap"] <= allowed[0] and parity["int8_same"] >= allowed[1]
     )
-    graphs.INT8_GAP = -1.0
+    export.INT8_GAP = -1.0
     model.save(models / "full", Calibration())
     layer = model._network.head
     # But the logit of having a topic at all, which others do not know.

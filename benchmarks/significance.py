@@ -25,10 +25,11 @@ import pandas as pd
 from simulation import draw, embeddings, population
 from tables import RESULTS, machine, read
 
-from paratopic.files import write_json
-from paratopic.params import read_params
-from paratopic.splits import make_folds, splits
-from paratopic.statistics import Outcomes, difference, of_one_topic
+from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.evaluation.intervals import difference
+from paratopic.evaluation.outcomes import Outcomes, of_one_topic
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
 
 # Length of the noise of the two models; that of an embedding is 1.
 NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
@@ -54,7 +55,7 @@ def scored(
     targets = np.eye(labels.max() + 1)[labels]
     groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     scores = np.zeros((folds["repeat"].nunique(), *targets.shape))
-    for repeat, _, train, test in splits(folds, list(rows["id"])):
+    for repeat, _, train, test in iterate_folds(folds, list(rows["id"])):
         counts = np.bincount(labels[train], minlength=len(targets.T))[labels[train]]
         penalty = RIDGE * np.diag(counts / counts.mean())
         dual = np.linalg.solve(likeness[np.ix_(train, train)] + penalty, targets[train])

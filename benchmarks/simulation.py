@@ -18,13 +18,15 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from tables import Table
 
-from paratopic import transformer
-from paratopic.classifier import Scores
-from paratopic.params import Params
-from paratopic.splits import make_folds, near_duplicates
-from paratopic.statistics import Outcomes, outcomes
-from paratopic.topics import Topics
-from paratopic.training import Advance, Examples, Fit, Fitted, cross_validate, fit_all
+from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.folds import make_folds
+from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.inference.scores import Scores
+from paratopic.project.params import Params
+from paratopic.project.topics import Topics
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.examples import Advance, Examples, Fit, Fitted
+from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
 # How a model for some topics is fitted.
@@ -116,7 +118,7 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
         if known.keys() >= set(distinct):
             return known
     wish = params.transformer
-    encoder = transformer.load_encoder(wish.encoder, transformer.pick_device(wish.device))
+    encoder = load_encoder(wish.encoder, pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
     vectors = encoder.encode(distinct, normalize_embeddings=True, show_progress_bar=False)
     if kept is not None:

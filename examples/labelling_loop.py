@@ -32,10 +32,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paratopic import errors, tracking
-from paratopic.corpus import first_words
-from paratopic.errors import UserError
-from paratopic.topics import SEPARATOR
+from paratopic.inference.registry import store_uri
+from paratopic.labels.log import first_words
+from paratopic.project import errors
+from paratopic.project.errors import UserError
+from paratopic.project.topics import SEPARATOR
+from paratopic.tracking.runs import ALIAS, PART
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,9 +151,9 @@ def tell(folder: Path, done: int) -> None:
     """What the labels changed, as the clone's MLflow has it."""
     import mlflow
 
-    store = tracking.store_uri(folder)
+    store = store_uri(folder)
     mlflow.set_tracking_uri(store)
-    models = f"tags.`{tracking.PART}` != 'comparison'"
+    models = f"tags.`{PART}` != 'comparison'"
     runs = mlflow.search_runs(
         search_all_experiments=True, filter_string=models, order_by=["start_time ASC"]
     )
@@ -175,9 +177,9 @@ def tell(folder: Path, done: int) -> None:
     )
     client = mlflow.MlflowClient()
     (model,) = client.search_registered_models()
-    version = client.get_model_version_by_alias(model.name, tracking.ALIAS)
+    version = client.get_model_version_by_alias(model.name, ALIAS)
     console.print(
-        f"models:/{model.name}@{tracking.ALIAS} is the {version.tags['model']}, version "
+        f"models:/{model.name}@{ALIAS} is the {version.tags['model']}, version "
         f"{version.version}: the simpler model,\nunless the other one's lead is significant."
     )
     console.print(f"\nAll of it is in {folder}. MLflow shows both states side by side:")

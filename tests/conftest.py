@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from paratopic.topics import Topic, Topics
-
-ROOT = Path(__file__).parent.parent
-
-WORDS = {
-    "trade": "tariff duty export import market goods quota customs".split(),
-    "technology": "chip software app data platform algorithm network code".split(),
-    "security": "army border missile alliance navy conflict troops island".split(),
-}
-FILLER = "the talks on of and in officials said that both sides will a new".split()
-
-
-def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
-    """A made-up sentence that is about a topic."""
-    words = [rng.choice(WORDS[topic] if rng.random() < 0.4 else FILLER) for _ in range(length)]
-    return " ".join(words).capitalize() + "."
-
-
-def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
-    """Run a program of this environment in the project; returns what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
-    run = subprocess.run(
-        words,
-        cwd=project,
-        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert (run.returncode != 0) == fails, run.stdout
-    assert "Traceback" not in run.stdout, run.stdout
-    return run.stdout
+from paratopic.project.topics import Topic, Topics
+from tests.programs import ROOT, sh
+from tests.samples import FILLER, PARAMS, WORDS, examples, paragraph
 
 
 @pytest.fixture(scope="session")
@@ -117,12 +84,13 @@ def baseline_folder(
     rows: pd.DataFrame, topics: Topics, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A trained and saved baseline."""
-    from paratopic import baseline
-    from paratopic.classifier import Calibration
-    from tests.test_classifier import PARAMS, examples
+    from paratopic.baseline import fit as baseline
+    from paratopic.inference.folder import Calibration
+
+    pass
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
-    model = baseline.fit(examples(rows, topics), topics, PARAMS.baseline, 1, lambda _: None)
+    model = baseline.fit(examples(rows, topics.names), topics, PARAMS.baseline, 1, lambda _: None)
     model.save(folder, Calibration())
     return folder
 

@@ -4,8 +4,9 @@
 runs. Importing this package loads none of its heavy dependencies.
 """
 
-from paratopic.classifier import Model, Prediction, load, predict
-from paratopic.errors import UserError
+from paratopic.inference.loading import load, predict
+from paratopic.inference.model import Model, Prediction
+from paratopic.project.errors import UserError
 
 __all__ = ["Model", "Prediction", "UserError", "load", "predict"]
 __version__ = "0.1.0"

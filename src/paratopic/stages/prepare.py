@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
-from paratopic import agreement, articles, corpus, documents, errors, files
-from paratopic.articles import Skipped
-from paratopic.errors import UserError
-from paratopic.labels import backup, read_labels
-from paratopic.params import Prepare, read_params
-from paratopic.topics import Topics
-
-PARAGRAPHS = Path("data/paragraphs.parquet")
-REPORT = Path("reports/prepare.json")
-SKIPPED = Path("reports/skipped.csv")
+from paratopic.corpus.table import labelled_rows, targets_of, write_paragraphs
+from paratopic.labels.agreement import agreement, headings_against_hand
+from paratopic.labels.answers import read_labels
+from paratopic.labels.join import join_labels
+from paratopic.labels.log import backup
+from paratopic.project import errors, files
+from paratopic.project.errors import UserError
+from paratopic.project.params import Prepare, read_params
+from paratopic.project.paths import PARAGRAPHS, PREPARED, SKIPPED
+from paratopic.project.topics import Topics
+from paratopic.reading.article import Skipped, frame_of, paragraphs_of, skipped_of
+from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.tables import READERS, read_labelled_table
 
 
 def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped], dict[str, Any]]:
@@ -32,7 +34,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     parts: list[pd.DataFrame] = []
     names: dict[str, Path] = {}
     try:
-        paths, others = documents.find(params.sources, documents.SUFFIXES)
+        paths, others = find_files(params.sources, SUFFIXES)
     except UserError as error:
         raise UserError(f"prepare.sources: {error}") from None
     # Tables lie in folders for many reasons: those that are meant are named.
@@ -46,20 +48,20 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
                 "remove one of them"
             )
         names[path.stem] = path
-        if path.suffix.lower() in corpus.READERS:
-            parts.append(corpus.read_labelled_table(path, topics, params.no_topic))
-        elif path.suffix.lower() in documents.SUFFIXES:
-            article = documents.read(path)
-            parts.append(corpus.frame_of(articles.split(article)))
-            skipped += articles.skipped(article)
+        if path.suffix.lower() in READERS:
+            parts.append(read_labelled_table(path, topics, params.no_topic))
+        elif path.suffix.lower() in SUFFIXES:
+            article = read_file(path)
+            parts.append(frame_of(paragraphs_of(article)))
+            skipped += skipped_of(article)
         else:
-            known = ", ".join([*documents.SUFFIXES, *corpus.READERS])
+            known = ", ".join([*SUFFIXES, *READERS])
             raise UserError(f"{path}: sources are {known}")
     frame = pd.concat(parts, ignore_index=True)
     labels = [] if params.labels is None else read_labels(Path(params.labels))
-    frame, messages = corpus.join_labels(frame, labels, topics)
-    rows = corpus.labelled(frame, topics.mode)
-    has = corpus.targets(rows, topics.names).sum(axis=0)
+    frame, messages = join_labels(frame, labels, topics)
+    rows = labelled_rows(frame, topics.mode)
+    has = targets_of(rows, topics.names).sum(axis=0)
     report: dict[str, Any] = {
         "articles": int(frame["article"].nunique()),
         "paragraphs": len(frame),
@@ -70,7 +72,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         "skipped": dict(sorted(Counter(part.reason for part in skipped).items())),
         "messages": messages,
     }
-    annotators = agreement.agreement(labels, topics)
+    annotators = agreement(labels, topics)
     if annotators is not None:
         report["annotators"] = asdict(annotators)
     for name, count in report["topics"].items():
@@ -79,27 +81,14 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     return frame, skipped, report
 
 
-def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
-    """How far headings' labels agree with hand labels where there are both (Cohen's kappa)."""
-    hand = corpus.labelled(frame[frame["label_source"] == "hand"], "single")
-    weak = [topics.of_heading(heading) for heading in hand["heading"]]
-    both = [(h, w) for h, w in zip(hand["topic"], weak, strict=True) if w is not None]
-    if not both:
-        return {"paragraphs": 0}
-    one, other = zip(*both, strict=True)
-    same = sum(h == w for h, w in both)
-    kappa = None if len({*one, *other}) < 2 else float(cohen_kappa_score(one, other))
-    return {"paragraphs": len(both), "same": same, "kappa": kappa}
-
-
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
     frame, skipped, report = prepare(params.prepare, params.topics)
-    corpus.write_paragraphs(frame, PARAGRAPHS)
+    write_paragraphs(frame, PARAGRAPHS)
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
-    files.write_json(REPORT, report)
+    files.write_json(PREPARED, report)
     counts = ", ".join(f"{count} {name}" for name, count in report["topics"].items())
     print(
         f"{report['paragraphs']} paragraphs of {report['articles']} articles: {counts}, "

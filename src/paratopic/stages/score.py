@@ -5,19 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
 
-from paratopic import corpus, errors, files
-from paratopic.calibration import calibrate
-from paratopic.params import read_params
-from paratopic.progress import bar
-from paratopic.training import cross_validate, fitter, leads, n_fits
-
-PARAGRAPHS = Path("data/paragraphs.parquet")
-FOLDS = Path("data/folds.parquet")
-SCORES = Path("data/oof")
+from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs, targets_of
+from paratopic.project import errors, files
+from paratopic.project.params import read_params
+from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES
+from paratopic.project.progress import bar
+from paratopic.training.calibration import calibrate
+from paratopic.training.crossval import cross_validate, fitter, is_first_process, n_fits
 
 
 def main() -> None:
@@ -26,15 +23,15 @@ def main() -> None:
     params = read_params()
     topics = params.topics
     fit = fitter(name, topics, getattr(params, name))
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics.mode)
     folds = pd.read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
     with bar(f"{name}: fit", total) as advance:
         scores, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
-    if not leads():
+    if not is_first_process():
         return
     place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    true, counts = corpus.targets(rows, topics.names), corpus.counted(rows).to_numpy()
+    true, counts = targets_of(rows, topics.names), evaluated(rows).to_numpy()
     precision = params.calibrate.precision
     scores, found = calibrate(true[place], counts[place], scores, topics, precision)
     with files.aside(SCORES / name) as draft:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
-from paratopic import corpus, errors, files
-from paratopic.params import Split, read_params
-from paratopic.splits import Folds, TooFewLabels, make_folds, no_folds
-from paratopic.topics import Topics
-
-PARAGRAPHS = Path("data/paragraphs.parquet")
-FOLDS = Path("data/folds.parquet")
-REPORT = Path("reports/split.json")
+from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
+from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.project import errors, files
+from paratopic.project.params import Split, read_params
+from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
+from paratopic.project.topics import Topics
 
 
 def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
     """Deal the labelled paragraphs out; where they are too few, descriptions make do."""
-    rows = corpus.labelled(frame, topics.mode)
+    rows = labelled_rows(frame, topics.mode)
     try:
         return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
     except TooFewLabels as error:
@@ -30,7 +26,7 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(corpus.read_paragraphs(PARAGRAPHS), params.topics, params.split, params.seed)
+    folds = split(read_paragraphs(PARAGRAPHS), params.topics, params.split, params.seed)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
     report = {
@@ -40,7 +36,7 @@ def main() -> None:
         "groups": int(folds.table["group"].nunique()),
         "messages": list(folds.messages),
     }
-    files.write_json(REPORT, report)
+    files.write_json(SPLIT, report)
     print(
         f"{folds.n_repeats} × {folds.n_folds} folds of {report['groups']} units, "
         f"split by {folds.split_unit}"

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 
-from paratopic import card, corpus, errors, files
-from paratopic.classifier import read_calibration
-from paratopic.params import read_params
-from paratopic.progress import bar
-from paratopic.training import fit_all, fitter, leads
-
-PARAGRAPHS = Path("data/paragraphs.parquet")
-FOLDS = Path("data/folds.parquet")
-SCORES = Path("data/oof")
-REPORTS = Path("reports")
-MODELS = Path("models")
+from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.evaluation import card
+from paratopic.inference.folder import read_calibration
+from paratopic.project import errors, files
+from paratopic.project.params import read_params
+from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES
+from paratopic.project.progress import bar
+from paratopic.training.crossval import fit_all, fitter, is_first_process
 
 
 def main() -> None:
@@ -26,7 +22,7 @@ def main() -> None:
     name = sys.argv[1]
     params = read_params()
     section = getattr(params, name)
-    rows = corpus.labelled(corpus.read_paragraphs(PARAGRAPHS), params.topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics.mode)
     folds = pd.read_parquet(FOLDS)
     saved = files.read_json(SCORES / name / "calibration.json", "stage score")
     calibration = read_calibration(saved)
@@ -35,7 +31,7 @@ def main() -> None:
     with bar(f"{name}: final fit", 1) as advance:
         fit = fitter(name, params.topics, section)
         model = fit_all(rows, params.topics.names, folds, fit, params.seed, advance)
-    if not leads():
+    if not is_first_process():
         return
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration)

@@ -1,0 +1,1 @@
+"""What to label next, and where people do it."""

@@ -1,0 +1,1 @@
+"""The baseline: TF-IDF and logistic regression."""

@@ -1,0 +1,1 @@
+"""The paragraph table and its folds."""

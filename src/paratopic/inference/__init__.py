@@ -1,0 +1,1 @@
+"""A model's folder becomes predictions, without any training code."""

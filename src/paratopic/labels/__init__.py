@@ -1,0 +1,1 @@
+"""labels.csv: who said what about a paragraph, which answer counts, and how far people agree."""

@@ -1,0 +1,24 @@
+"""Where the files of a project are, relative to its root: each path once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
+
+DATA = Path("data")
+PARAGRAPHS = DATA / "paragraphs.parquet"
+FOLDS = DATA / "folds.parquet"
+SCORES = DATA / "oof"
+
+MODELS = Path("models")
+CHAMPION = MODELS / "champion"
+
+REPORTS = Path("reports")
+PREPARED = REPORTS / "prepare.json"
+SKIPPED = REPORTS / "skipped.csv"
+SPLIT = REPORTS / "split.json"
+COMPARISON = REPORTS / "comparison.json"
+SUMMARY = REPORTS / "summary.md"
+PICTURE = REPORTS / "comparison.png"

@@ -1,0 +1,212 @@
+"""What stands in an article without being a paragraph: bylines, dates, captions, calls to act.
+
+Each rule reads whole blocks of text, and is written to be certain rather than complete: what it
+takes is told with its reason, what it misses stays a paragraph. A dateline at the beginning of a
+paragraph is the paragraph's. What this module does *not* do: it sees no layout and no markup, which
+are `documents`' and `pdf`'s, and it reads English alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+BYLINE = "byline"
+
+DATE = "date alone"
+
+CAPTION = "caption or credit"
+
+CALL = "call to act"
+
+NOTICE = "notice"
+
+LINK = "link alone"
+
+MOST_CHARACTERS = 600  # no rule is about longer blocks
+
+_NAME = r"(?:[^\W\d_a-z][\w.'’-]*|de|der|van|von|al|bin)"
+
+_PERSON = rf"{_NAME}(?: {_NAME}){{1,3}}"
+
+_PEOPLE = rf"{_PERSON}(?:(?:,|,? (?:and|AND)| &) {_PERSON})*"
+
+_PLACE = rf"{_NAME}(?: {_NAME}){{0,2}}(?:, {_NAME}(?: {_NAME}){{0,2}})?"
+
+_AGENCY = (
+    r"(?:The )?(?:Reuters|REUTERS|AP|Associated Press|AFP|Agence France-Presse|Bloomberg|CNN|NPR|"
+    r"BBC(?: News| Sport)?|UPI|Xinhua|Kyodo|Yonhap|EFE|dpa|ANSA|TASS|AAP|PA Media)"
+)
+
+_ROLE = (
+    r"(?:[\w'’&-]+ ){0,5}(?i:correspondents?|editors?|reporters?|writers?|columnists?|"
+    r"contributors?|bureau|desk|analyst)(?: (?:in|at|for) [\w .'’-]+)?"
+)
+
+_EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+
+_CREDIT = (
+    r"(?:[Aa]dditional )?(?:[Rr]eporting|[Ww]riting|[Ee]diting|[Cc]ompiled|[Tt]ranslated)"
+    rf"(?: and (?:reporting|writing|editing))? by (?:{_PEOPLE}|{_NAME})(?: (?:in|from) {_PLACE})?"
+)
+
+_MONTH = (
+    r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?\.?|July?\.?|"
+    r"Aug(?:ust|\.)?|Sept?(?:ember|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
+)
+
+_DATE = (
+    r"(?:(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day|\.)?,? )?"
+    rf"(?:{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|"
+    rf"\d{{1,2}}(?:st|nd|rd|th)? {_MONTH}(?:,? \d{{4}})?|"
+    r"\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})"
+)
+
+_CLOCK = (
+    r"(?:,| at| [|·•–-])? ?\d{1,2}[:.]\d\d(?: ?[AaPp]\.?[Mm]\.?)?"
+    r"(?: (?:GMT|UTC|BST|CES?T|[ECMP][DS]?T|IST|JST))?"
+)
+
+_STAMP = rf"{_DATE}(?:{_CLOCK})?"
+
+_DASH = r"(?: ?[-–—|·•])"
+
+_IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video)"
+
+_SOCIAL = r"(?:Facebook|Twitter|X|LinkedIn|WhatsApp|Telegram|Reddit|Instagram|Bluesky|YouTube)"
+
+# Reason, most words, and the whole block.
+_EVERYWHERE = (
+    (BYLINE, 60, rf"\(?{_CREDIT}(?:[;,.]? (?:and )?{_CREDIT})*\.?\)?\.?"),
+    (BYLINE, 16, rf"(?:Written |Reported )?[Bb]y {_PEOPLE}(?:,| for|{_DASH}) {_AGENCY}"),
+    (BYLINE, 20, rf"(?:Written |Reported )?[Bb]y {_PEOPLE},? {_ROLE}"),
+    (BYLINE, 12, rf"(?:[Bb]y )?{_PERSON}(?: ?[,|–—:(-])? ?{_EMAIL}\)?"),
+    (BYLINE, 6, rf"(?:(?:Contact|E-?mail)(?: the (?:author|reporter|writer))?:? )?{_EMAIL}"),
+    (
+        DATE,
+        16,
+        r"(?:First |Last )?(?:[Pp]ublished|[Uu]pdated|[Pp]osted|[Mm]odified)(?: on| at)?:? "
+        + _STAMP,
+    ),
+    (DATE, 16, rf"{_PLACE}, {_STAMP} \({_AGENCY}\){_DASH}?"),
+    (DATE, 5, r"\d{1,2}[ -]min(?:ute)?s? read"),
+    (CAPTION, 70, r"(?:FILE PHOTO\b|FILE ?[-–—:] |(?:Image|Media) (?:source|caption)[,:]).+"),
+    (CAPTION, 60, rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))?: .+|(?:Credit|Caption): .+"),
+    (CAPTION, 30, rf"(?:{_IMAGE}s? by|{_IMAGE} courtesy(?: of)?:?) {_NAME}.*"),
+    # 'The yard in May. Image: Harbour Press.'
+    (CAPTION, 60, rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit)s?: [^.!?:]{{2,60}}[)\]]?\.?"),
+    (
+        CAPTION,
+        70,
+        rf".*(?:\b(?:AP Photo|REUTERS)/{_PERSON}|/(?:Reuters|AFP)|(?:/|\bvia |: |\()Getty Images)"
+        r"[)\]]?\.?",
+    ),
+    (
+        CALL,
+        30,
+        r"(?:Read|Watch|Listen|See|Learn) (?:more|next|also|now)"
+        r"(?: ?[:|–—-] ?.*| (?:about|on|at|from|here)\b.*)?[.…»>→]?",
+    ),
+    (
+        CALL,
+        30,
+        r"(?:See also|Also read|More on this(?: story)?|Related (?:articles?|stories|story|links)|"
+        r"Related(?= ?[:|])|You may also like|Most (?:read|viewed)|Recommended (?:for you|stories)|"
+        r"Editor[s'’]+ picks?|What to read next)(?: ?[:|] ?.*)?",
+    ),
+    (CALL, 2, r"Advertisement|ADVERTISEMENT|Sponsored [Cc]ontent|Paid [Pp]ost|Back to top"),
+    (CALL, 6, r"(?:Story|Article) continues below(?: (?:the )?advertisement)?\.?"),
+    (CALL, 6, r"Continue reading(?: the main story| below)?[.…»→]*|Skip (?:to|past) [\w ]+"),
+    (
+        CALL,
+        10,
+        r"(?:Share|Tweet|Email|Print|Save|Copy)(?: or save)? (?:this|the) "
+        r"(?:article|story|page|post|link)(?: (?:on|via|with) .*)?[.!:]?|"
+        rf"Share (?:on|via) (?:{_SOCIAL}|[Ee]-?mail)",
+    ),
+    (CALL, 25, rf"(?:Follow|Join|Find|Like) (?:us|@\w+|our [\w ]+) on (?:our )?{_SOCIAL}\b.*"),
+    (
+        CALL,
+        40,
+        r"(?:Please )?(?:Sign up|Subscribe)\b.*"
+        r"\b(?:newsletters?|e-?mails?|alerts?|briefings?|inbox|podcast|channel)\b.*|"
+        r"Get .*\b(?:newsletters?|(?:in|to) your inbox)\b.*",
+    ),
+    (CALL, 3, r"(?:Sign up|Subscribe|Log in)(?: now| today| here)?[.!]?"),
+    (CALL, 15, r"Click here\b.*|Leave a (?:comment|reply)\b.*|Listen to this (?:article|story).*"),
+    (NOTICE, 60, r"(?:©|\([cC]\) ?\d{4}|Copyright (?:©|\(c\)|\d{4})).*"),
+    (NOTICE, 15, r"(?:.*[.,|–-] ?)?All rights reserved\.?"),
+    (NOTICE, 15, r"Our Standards: .*Trust Principles.*"),
+    (
+        NOTICE,
+        40,
+        r"(?:This|The) (?:article|story|piece) (?:was )?(?:first |originally )"
+        r"(?:published|appeared) (?:in|on|at|by)\b.*",
+    ),
+    (NOTICE, 60, r"(?:We|This (?:web)?site) uses? cookies\b.*"),
+    (LINK, 1, r"[(<]?(?:https?://|www\.)\S+"),
+)
+
+# Only between the first block, which may be the title, and the first sentence.
+_OPENING = (
+    (BYLINE, 14, rf"(?:Written |Reported |Words )?(?:[Bb]y|BY):? {_PEOPLE}(?:{_DASH} {_STAMP})?"),
+    (DATE, 12, rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?"),
+)
+
+_Rules = tuple[tuple[str, int, re.Pattern[str]], ...]
+
+
+def _compiled(rules: Sequence[tuple[str, int, str]]) -> _Rules:
+    return tuple((why, most, re.compile(rule)) for why, most, rule in rules)
+
+
+_EVERYWHERE_RULES, _OPENING_RULES = _compiled(_EVERYWHERE), _compiled(_OPENING)
+
+_MARKS = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # of Markdown
+
+_SENTENCE = re.compile(r"[.!?][\"'’”)\]]*$")
+
+_TITLE_WORDS = 12  # a block that ends as a sentence and has more words is no title
+
+
+def reasons(blocks: Sequence[str], headings: Collection[int] = ()) -> list[str]:
+    """Why each block is neither a paragraph nor a heading of an article.
+
+    Parameters
+    ----------
+    blocks
+        An article's blocks, in order, each on one line.
+    headings
+        Numbers of the blocks that are headings for sure; a Markdown heading always is.
+
+    Returns
+    -------
+    A reason a block; "" where the block belongs to the article.
+
+    Examples
+    --------
+    >>> reasons(["Talks Open", "By Jane Doe", "MADRID, Sept 15 (Reuters) – They met.", "© 2031"])
+    ['', 'byline', '', 'notice']
+    """
+    found: list[str] = []
+    opening = False
+    for number, block in enumerate(blocks):
+        why = _reason(block, _EVERYWHERE_RULES)
+        if opening and not why and number not in headings and not block.startswith("#"):
+            why = _reason(block, _OPENING_RULES)
+            # Dates that come again are the headings of a chronicle.
+            later = blocks[number + 1 :]
+            if why == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
+                why = ""
+        found.append(why)
+        body = not why and len(block.split()) > _TITLE_WORDS and _SENTENCE.search(block)
+        opening = not body and (opening or number == 0)
+    return found
+
+
+def _reason(block: str, rules: _Rules) -> str:
+    if len(block) > MOST_CHARACTERS:
+        return ""
+    text = _MARKS.sub("", block)
+    words = len(text.split())
+    return next((why for why, most, rule in rules if words <= most and rule.fullmatch(text)), "")

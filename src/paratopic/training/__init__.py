@@ -1,0 +1,1 @@
+"""What fitting the two models has in common."""

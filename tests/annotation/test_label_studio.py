@@ -1,0 +1,153 @@
+"""The round trip with a real Label Studio server: `pytest -m labelstudio`.
+
+It installs Label Studio from the package index into an environment of its own, and starts it on
+this machine. Minutes, and hundreds of megabytes: not among the tests that always run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paratopic.annotation import formats
+from paratopic.annotation.context import Suggestion
+from paratopic.labels.answers import Merged, merge, read_labels
+from paratopic.labels.join import join_labels
+from paratopic.project.topics import Topics
+from paratopic.reading.article import frame_of, paragraphs_of
+from tests.samples import plain_article
+
+pytestmark = pytest.mark.labelstudio
+
+MINUTES_TO_START = 10
+TOKEN = "0123456789abcdef" * 2 + "01234567"
+ARTICLE = plain_article(
+    "news", "Trade\n\nTariffs rose.\n\nThe navy, they said, sailed.\n\nIt rained.\n\nChips."
+)
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
+    """Asks the server: `call("POST", "/api/projects", {...})`."""
+    folder = tmp_path_factory.mktemp("label-studio")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    programs = folder / "venv" / "bin"
+    subprocess.run([programs / "pip", "install", "--quiet", "label-studio"], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command: list[str | Path] = [
+        programs / "label-studio",
+        "start",
+        "--no-browser",
+        "--internal-host",
+        "127.0.0.1",
+    ]
+    command += ["--port", str(port), "--username", "ann@example.org", "--password", "pass-word-1"]
+    command += ["--user-token", TOKEN, "--enable-legacy-api-token"]
+    own = {"LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"), "COLLECT_ANALYTICS": "false"}
+    address = f"http://127.0.0.1:{port}"
+
+    def asked(method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            address + path,
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"Token {TOKEN}", "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=120) as reply:
+            return json.loads(reply.read() or "null")
+
+    log = folder / "log.txt"
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, env=os.environ | own, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        for _ in range(60 * MINUTES_TO_START):
+            assert server.poll() is None, log.read_text(errors="replace")[-3000:]
+            try:
+                asked("GET", "/api/version")
+                break
+            except (urllib.error.URLError, OSError):
+                time.sleep(1)
+        else:
+            raise AssertionError(log.read_text(errors="replace")[-3000:])
+        yield asked
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_suggestions_are_annotated_exported_and_imported(
+    call: Call, tmp_path: Path, topics: Topics
+) -> None:
+    frame = frame_of(paragraphs_of(ARTICLE))
+    scores = dict(zip(topics.names, (0.2, 0.5, 0.3), strict=True))
+    suggestions = [
+        Suggestion(row["id"], "news", "Trade", row["text"], (), ("More.",), scores)
+        for row in frame.to_dict("records")
+    ]
+    tasks, page = formats.write_tasks(tmp_path / "tasks.json", suggestions, topics, "baseline")
+
+    config = page.read_text(encoding="utf-8")
+    project = call("POST", "/api/projects", {"title": "round trip", "label_config": config})
+    written = json.loads(tasks.read_text(encoding="utf-8"))
+    imported = call("POST", f"/api/projects/{project['id']}/import", written)
+    assert (imported["task_count"], imported["prediction_count"]) == (4, 4)
+    there = call("GET", f"/api/tasks?project={project['id']}&fields=all")["tasks"]
+    task_of = {task["data"]["paragraph"]: task for task in there}
+    first, second, third, fourth = frame["id"]
+    (said,) = task_of[first]["predictions"]
+    assert said["result"][0]["value"]["choices"] == ["technology"]
+    assert said["model_version"] == "baseline"
+
+    def chosen(name: str, *choices: str) -> dict[str, Any]:
+        value = {"choices": list(choices)}
+        return {"from_name": name, "to_name": "text", "type": "choices", "value": value}
+
+    note = {"from_name": "note", "to_name": "text", "type": "textarea", "value": {"text": ["why"]}}
+
+    def annotate(paragraph: str, *result: dict[str, Any], **more: Any) -> Any:
+        path = f"/api/tasks/{task_of[paragraph]['id']}/annotations"
+        return call("POST", path, {"result": list(result)} | more)
+
+    annotate(first, chosen("dominant", "trade"))
+    changed = annotate(second, chosen("dominant", "trade"))
+    better = {"result": [chosen("dominant", "security"), chosen("others", "trade"), note]}
+    annotate(third, chosen("dominant", formats.NONE))
+    annotate(fourth, was_cancelled=True)
+
+    def take() -> Merged:
+        export = tmp_path / "export.json"
+        path = f"/api/projects/{project['id']}/export?exportType=JSON&download_all_tasks=true"
+        export.write_text(json.dumps(call("GET", path)), encoding="utf-8")
+        found = formats.read_answers(export, frame, topics)
+        assert not found.problems
+        assert found.left_out == {"skipped by the annotator": 1}
+        return merge(tmp_path / "labels.csv", found.labels, "export", {}, topics)
+
+    assert take().added == 3
+    before = (tmp_path / "labels.csv").read_bytes()
+    assert take().added == 0
+    assert (tmp_path / "labels.csv").read_bytes() == before
+    call("PATCH", f"/api/annotations/{changed['id']}", better)
+    done = take()
+    assert (done.added, len(done.disputes)) == (1, 1)
+    counted = {x.paragraph: (x.cell, x.note) for x in read_labels(tmp_path / "labels.csv")}
+    assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
+    frame, messages = join_labels(frame, read_labels(tmp_path / "labels.csv"), topics)
+    assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
+    assert messages == []

@@ -1,0 +1,232 @@
+"""Which labels are doubtful, in what order, and how they are written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.annotation import formats
+from paratopic.annotation.review import (
+    CONTRADICTED,
+    DUPLICATE,
+    UNPLACED,
+    rank_doubtful,
+    read_scores,
+)
+from paratopic.cli import app
+from paratopic.corpus.table import SCHEMA, read_paragraphs, write_paragraphs
+from paratopic.project.params import read_params
+from paratopic.project.paths import PARAGRAPHS, SCORES
+from paratopic.project.topics import Topics
+from tests.programs import ROOT
+from tests.samples import WORDS
+
+NAMES = tuple(WORDS)
+TOPICS = Topics("single", NAMES)
+
+
+def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFrame:
+    n = len(labels)
+    return pd.DataFrame(
+        {
+            "id": [f"p{i:03}" for i in range(n)],
+            "text": texts or [f"word{i} is {i} and only {i} of its own" for i in range(n)],
+            "topics": labels,
+        }
+    )
+
+
+def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
+    table = pd.DataFrame(given, columns=list(NAMES))
+    return table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
+
+
+def test_doubt_is_what_the_scores_leave_to_other_topics() -> None:
+    labels = [["trade"], ["technology", "security"], [], ["security"]]
+    one = scores([[0.7, 0.2, 0.1]] * 4)
+    other = scores([[0.5, 0.4, 0.1]] * 4)
+    table = rank_doubtful(frame(labels), [one, other], TOPICS).set_index("paragraph")
+    assert table["doubt"].to_dict() == pytest.approx(
+        {"p000": 0.4, "p001": 0.6, "p002": 0.6, "p003": 0.9}
+    )
+    assert table["topics"].to_dict() == {
+        "p000": "trade",
+        "p001": "technology;security",
+        "p002": "",
+        "p003": "security",
+    }
+    assert (table["suggestion"] == "trade").all()
+    assert table["confidence"].to_numpy() == pytest.approx(0.6)
+    assert list(table.index) == ["p003", "p001", "p002", "p000"]
+    assert table["reason"].eq(CONTRADICTED).to_dict() == {
+        "p003": True,
+        "p001": True,
+        "p002": True,
+        "p000": False,
+    }
+
+
+def test_planted_wrong_labels_come_first() -> None:
+    rng = np.random.default_rng(3)
+    true = rng.integers(0, 3, 200)
+    wrong = rng.choice(200, 20, replace=False)
+    given = true.copy()
+    given[wrong] = (true[wrong] + 1) % 3
+    likely = 0.1 + 0.6 * np.eye(3)[true] + 0.1 * rng.random((200, 3))
+    found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
+    table = rank_doubtful(frame([[NAMES[n]] for n in given]), [found], TOPICS)
+    assert set(table["paragraph"][:20]) == {f"p{n:03}" for n in wrong}
+    assert (table["reason"] == CONTRADICTED).tolist() == [True] * 20 + [False] * 180
+    assert [NAMES.index(name) for name in table["suggestion"][:20]] == [
+        int(true[int(paragraph[1:])]) for paragraph in table["paragraph"][:20]
+    ]
+
+
+def test_the_second_topic_of_a_label_is_no_contradiction() -> None:
+    found = scores([[0.1, 0.9, 0.0]] * 2)
+    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [found], TOPICS)
+    assert table["paragraph"].tolist() == ["p001", "p000"]
+    assert table["reason"].tolist() == [CONTRADICTED, ""]
+
+
+def test_where_models_disagree_or_waver_nothing_places_the_paragraph() -> None:
+    one = scores([[0.9, 0.05, 0.05], [0.4, 0.35, 0.25], [0.9, 0.05, 0.05], [0.4, 0.3, 0.3]])
+    other = scores([[0.05, 0.05, 0.9], [0.4, 0.35, 0.25], [0.8, 0.1, 0.1], [0.4, 0.3, 0.3]])
+    labels = [["trade"], ["trade"], ["trade"], []]
+    table = rank_doubtful(frame(labels), [one, other], TOPICS).set_index("paragraph")
+    unplaced = {"p000": True, "p001": True, "p002": False}
+    # None of the topics is what the label says of the last one too.
+    assert table["reason"].eq(UNPLACED).to_dict() == unplaced | {"p003": False}
+
+
+def test_near_duplicates_with_different_labels() -> None:
+    text = " ".join(word for words in WORDS.values() for word in words)
+    texts = [text, text.upper(), text.replace("missile", "rocket"), "nothing of the kind", text]
+    labels = [["trade"], ["trade", "security"], ["security"], ["security"], []]
+    sure = scores([[1.0, 0.0, 0.0]] * 5)
+    table = rank_doubtful(frame(labels, texts), [sure], TOPICS).set_index("paragraph")
+    reasons = table["reason"]
+    assert reasons["p000"] == "near-duplicate of p002 (security)"
+    assert reasons["p001"] == "near-duplicate of p004 (none of the topics)"
+    assert reasons["p002"] == "near-duplicate of p000 (trade)"
+    assert reasons["p003"] == CONTRADICTED
+    # Two of four speak against the first label, which the scores are sure of.
+    assert table["doubt"]["p000"] == 0.5
+    # Alike labels are no conflict, nor is one topic in common.
+    same = rank_doubtful(frame([[], [], ["trade"]], [text, text, "x"]), [sure], TOPICS)
+    assert not same["reason"].str.startswith(DUPLICATE).any()
+
+
+def test_without_scores_near_duplicates_are_still_found() -> None:
+    nothing = scores([])
+    rows = frame(
+        [["trade"], ["security"], ["trade"]], ["one and the same", "One and the same", "x"]
+    )
+    table = rank_doubtful(rows, [nothing], TOPICS)
+    assert table["doubt"].tolist() == [0.5, 0.5, 0.0]
+    assert table["suggestion"].tolist() == ["", "", ""]
+    assert table["reason"].tolist()[2] == ""
+
+
+probability = st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=3, max_size=3)
+labelled = st.tuples(st.sets(st.sampled_from(NAMES)).map(sorted), probability, st.integers(0, 4))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(labelled, min_size=1, max_size=25))
+def test_every_label_once_and_in_an_order_of_its_own(
+    items: list[tuple[list[str], list[float], int]],
+) -> None:
+    rows = frame([label for label, _, _ in items], [f"text number {kind}" for _, _, kind in items])
+    likely = np.array([given for _, given, _ in items])
+    found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
+    table = rank_doubtful(rows, [found], TOPICS)
+    assert sorted(table["paragraph"]) == rows["id"].tolist()
+    assert table["doubt"].between(0, 1).all()
+    keys = list(zip(-table["doubt"], table["paragraph"], strict=True))
+    assert keys == sorted(keys)
+    # No order of the rows or scores changes anything.
+    again = rank_doubtful(rows.sample(frac=1, random_state=len(items)), [found.iloc[::-1]], TOPICS)
+    pd.testing.assert_frame_equal(again, table)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder in which two paragraphs of three are labelled rightly."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    params = read_params()
+    n = len(params.topics.names)
+    rows = frame([["trade"], ["security"], ["trade", "technology"]])
+    made = rows.assign(article="a", heading="", position=0, label_source="hand")
+    write_paragraphs(made[SCHEMA.names], PARAGRAPHS)
+    likely = np.full((3, n), 0.1 / (n - 1))
+    likely[:, params.topics.names.index("trade")] = 0.9
+    table = pd.DataFrame(likely, columns=list(params.topics.names))
+    table = table.assign(id=rows["id"], repeat=0, fold=0, threshold=0.5)
+    for model in params.models:
+        path = SCORES / model / "scores.parquet"
+        path.parent.mkdir(parents=True)
+        table.to_parquet(path)
+    return tmp_path
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> str | int | None:
+    monkeypatch.setattr("sys.argv", ["paratopic", "review", *words])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    return ended.value.code
+
+
+def test_the_command_lists_and_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    assert command(monkeypatch) == 0
+    shown = capsys.readouterr().out
+    assert "1 of 3 hand labels are doubtful, 1 listed" in shown
+    assert "security" in shown and "word1 is 1" in shown and "word0" not in shown
+    assert not list(here.glob("*.csv"))
+    assert command(monkeypatch, "--out", "again.csv") == 0
+    lines = Path("again.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == [
+        ",".join(formats.SHEET),
+        f"p001,?,word1 is 1 and only 1 of its own,,trade,0.90,{CONTRADICTED},,",
+    ]
+
+
+def test_nothing_doubtful_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    rows = read_paragraphs(PARAGRAPHS)
+    write_paragraphs(rows[rows["id"] != "p001"], PARAGRAPHS)
+    for path in SCORES.rglob("scores.parquet"):
+        table = pd.read_parquet(path)
+        table[table["id"] != "p001"].to_parquet(path)
+    assert command(monkeypatch) == 0
+    assert capsys.readouterr().out == "0 of 2 hand labels are doubtful, 0 listed\n"
+
+
+def test_headings_labels_are_not_listed(here: Path) -> None:
+    rows = read_paragraphs(PARAGRAPHS)
+    write_paragraphs(rows.assign(label_source="heading"), PARAGRAPHS)
+    params = read_params()
+    assert read_scores(params.models, params.topics)[0].empty
+
+
+def test_what_is_missing_or_outdated_is_named(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    rows = read_paragraphs(PARAGRAPHS)
+    write_paragraphs(rows[1:], PARAGRAPHS)
+    assert "make repro" in str(command(monkeypatch))
+    for path, maker in (
+        (SCORES / "transformer" / "scores.parquet", "make repro"),
+        (PARAGRAPHS, "dvc repro prepare"),
+    ):
+        path.unlink()
+        told = str(command(monkeypatch))
+        assert str(path) in told and maker in told

@@ -1,0 +1,119 @@
+"""What is worth labelling next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from paratopic.annotation import suggestion
+from paratopic.annotation.context import in_context
+from paratopic.annotation.suggestion import CANDIDATES, choose
+from paratopic.inference.folder import Calibration
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.inference.scores import Array
+
+
+def unit(rows: Array) -> Array:
+    scaled: Array = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return scaled
+
+
+def test_the_uncertain_ones_are_chosen_and_not_all_of_one_kind() -> None:
+    # Three kinds of doubtful rows, one of them ten times as frequent, and many sure rows.
+    rng = np.random.default_rng(0)
+    kind = np.array([0] * 20 + [1] * 2 + [2] * 2 + [3] * 100)
+    features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
+    scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
+    scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
+    assert sorted(kind[choose(scores, features.__getitem__, 2, 0, "single")]) != [3, 3]
+    assert sorted(kind[choose(scores[:24], features.__getitem__, 3, 0, "single")]) == [0, 1, 2]
+    # Only the most uncertain are candidates at all.
+    doubt = np.argsort(scores[:, 0], kind="stable")[: 2 * CANDIDATES]
+    assert set(choose(scores, features.__getitem__, 2, 0, "single")) <= set(doubt)
+
+
+def test_a_row_that_surely_has_none_of_the_topics_is_not_uncertain() -> None:
+    # What a row lacks to 1 is the probability of none of them.
+    scores = np.array([[0.01, 0.01], [0.8, 0.1], [0.45, 0.1], [0.02, 0.01]])
+    assert choose(scores, np.eye(4).__getitem__, 4, 0, "single").tolist() == [2, 1, 3, 0]
+
+
+def test_the_choice_hangs_on_the_seed_alone_and_the_most_uncertain_come_first() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
+    features = unit(rng.standard_normal((300, 8)))
+    one = choose(scores, features.__getitem__, 12, 5, "single")
+    assert (one == choose(scores, features.__getitem__, 12, 5, "single")).all()
+    assert len(set(one)) == 12
+    ordered = np.sort(scores[one], axis=1)
+    assert (np.diff(ordered[:, -1] - ordered[:, -2]) >= 0).all()
+
+
+def test_fewer_rows_than_are_wanted_and_equal_rows() -> None:
+    scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
+    assert choose(scores, np.eye(3).__getitem__, 5, 0, "single").tolist() == [1, 2, 0]
+    same = np.tile([0.6, 0.4], (9, 1))
+    with pytest.warns(match="distinct clusters"):
+        assert sorted(choose(same, np.ones((9, 1)).__getitem__, 3, 0, "single")) == [0, 1, 2]
+
+
+@pytest.fixture
+def frame(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(
+        position=range(len(rows)),
+        topics=None,
+        label_source=["hand" if n % 2 else "none" for n in range(len(rows))],
+    )
+
+
+@pytest.fixture
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
+    def embed(texts: list[str]) -> object:
+        return suggestion.embed_texts(model, texts, "cpu")
+
+    open_ones = set(frame["id"][frame["label_source"] == "none"])
+    found = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)  # type: ignore[arg-type]
+    assert len(found) == 5
+    assert {item.id for item in found} <= open_ones - {"p00", "p02"}
+    assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []  # type: ignore[arg-type]
+
+
+def test_a_suggestion_stands_in_its_context(frame: pd.DataFrame, model: Model) -> None:
+    ids = ["p00", "p18"]
+    answers = model.predict(frame.set_index("id")["text"][ids])
+    scores = [answer.scores for answer in answers]
+    first, later = in_context(frame, ids, scores, ["one", "other"])
+    article = frame[frame["article"] == "article0"]
+    assert first.before == ()
+    assert first.after == tuple(article["text"][1:3])
+    assert list(later.before) == [t for t in article["text"] if t != later.text][1:3]
+    answer = model.predict(first.text)
+    assert first.scores == pytest.approx(answer.scores)
+    assert first.confidence == pytest.approx(answer.confidence)
+    assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
+    assert (first.reason, later.reason) == ("one", "other")
+    (unknown,) = in_context(frame, ["p00"], [{}])
+    assert (unknown.topic, unknown.confidence) == ("", 0.0)
+
+
+def test_texts_are_embedded_by_the_model_s_own_encoder(
+    rows: pd.DataFrame, tiny_encoder: Path, model: Model, tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = list(rows["text"])
+    plain = sparse.csr_matrix(suggestion.embed_texts(model, texts, "cpu")).toarray()
+    assert np.allclose(np.linalg.norm(plain, axis=1), 1)
+    encoder = Model("transformer", tiny_encoder, "single", {"a": "", "b": ""}, Calibration(), None)  # type: ignore[arg-type]
+    vectors = np.asarray(suggestion.embed_texts(encoder, texts, "cpu"))
+    expected = SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts)
+    assert np.allclose(vectors, unit(expected), atol=1e-5)

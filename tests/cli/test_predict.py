@@ -1,0 +1,106 @@
+"""What a person types and sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.documents import PAGE
+from tests.programs import run_cli
+
+TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
+
+
+@pytest.fixture
+def model(baseline_folder: Path) -> Path:
+    return baseline_folder
+
+
+@pytest.fixture
+def article(tmp_path: Path) -> Path:
+    path = tmp_path / "news.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_predict_as_a_table_and_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, article: Path
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(model))
+    assert run_cli(monkeypatch, "predict", str(article)) == 0
+    shown = capsys.readouterr().out
+    assert "news (baseline)" in shown and "trade" in shown and "security" in shown
+    assert run_cli(monkeypatch, "predict", "--json", str(article)) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["topic"] for line in lines] == ["trade", "security"]
+    assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
+    assert lines[0]["confidence"] == max(lines[0]["scores"].values())
+    assert sum(lines[0]["scores"].values()) <= 1
+
+
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    assert run_cli(monkeypatch, "predict", "--json", "--model", str(model), "-") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["article"] == "stdin"
+
+
+def test_paragraphs_are_lines_for_the_labels_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
+) -> None:
+    assert run_cli(monkeypatch, "paragraphs", str(article)) == 0
+    lines = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert [(line[0].partition(":")[0], line[1]) for line in lines] == [("news", "?")] * 2
+    assert lines[0][2] == "The tariff on goods rose, and so did the quota."
+
+
+def test_what_is_skipped_is_told_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "news.html").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "notes.odt").touch()
+    assert run_cli(monkeypatch, "paragraphs", str(tmp_path)) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3 and "Jane" not in said.out
+    page = tmp_path / "news.html"
+    assert f"{page}: skipped (byline): By Jane Doe, Reuters" in said.err
+    assert f"{page}: skipped (navigation): Home | World | Sport" in said.err
+    assert f"{tmp_path / 'notes.odt'}: not read (a file of another kind)" in said.err
+    assert run_cli(monkeypatch, "predict", "--json", "--model", str(model), str(page)) == 0
+    said = capsys.readouterr()
+    assert [json.loads(line)["position"] for line in said.out.splitlines()] == [0, 1, 2]
+    assert "skipped (footer)" in said.err
+
+
+def test_two_articles_of_one_name_would_have_the_same_ids(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
+) -> None:
+    article.with_suffix(".md").write_text(TEXT, encoding="utf-8")
+    assert run_cli(monkeypatch, "paragraphs", str(article), str(article.with_suffix(".md"))) == 1
+    assert "news.md: another file is named news too" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    article: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    for words, told in (
+        (["predict", str(article)], "make repro"),
+        (["predict", "--model", str(tmp_path / "gone"), str(article)], "does not exist"),
+        (["predict", "--model", str(model), "gone.txt"], "gone.txt"),
+        (["predict", "--model", str(model), str(empty)], "empty.txt"),
+        (["report"], "make repro"),
+    ):
+        assert run_cli(monkeypatch, *words) == 1
+        assert told in capsys.readouterr().out

@@ -1,0 +1,85 @@
+"""The whole story, as examples/labelling_loop.py tells it, in a small project."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from paratopic.labels.answers import current
+from paratopic.labels.log import first_words, read_lines
+from paratopic.project.errors import UserError
+from paratopic.reading.article import paragraphs_of
+from paratopic.reading.files import SUFFIXES, find_files, read_file
+from tests.programs import BROWSER, DRIVER, ROOT, sh
+
+SCRIPT = "examples/labelling_loop.py"
+
+
+def answers() -> dict[str, tuple[str, str]]:
+    with (ROOT / "examples/answers.csv").open(encoding="utf-8", newline="") as file:
+        return {row["text"]: (row["topics"], row["note"]) for row in csv.DictReader(file)}
+
+
+def test_every_paragraph_has_an_answer() -> None:
+    found, others = find_files([str(ROOT / "examples/articles")], SUFFIXES)
+    assert others == [] and {path.suffix for path in found} == {".txt", ".md", ".html"}
+    paragraphs = [first_words(p.text) for path in found for p in paragraphs_of(read_file(path))]
+    assert sorted(paragraphs) == sorted(answers())
+
+
+@pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium and chromedriver here")
+def test_the_whole_story(project: Path, tmp_path: Path) -> None:
+    folder, clone = tmp_path / "project", tmp_path / "clone"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("mlruns", "mlflow.db"))
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "example")
+    store = f"sqlite:///{tmp_path / 'other.db'}"
+    said = sh(folder, sys.executable, SCRIPT, "--into", str(clone), MLFLOW_TRACKING_URI=store)
+
+    new = [line for line in read_lines(clone / "seeds/labels.csv") if line.annotator]
+    assert len(new) == len(answers()) + 2  # a slip, and that it is taken back
+    counted = {line.text: (line.cell, line.note) for line in current(new)}
+    assert counted == answers()
+    assert {line.annotator for line in new} == {"newcomer"}
+    assert (clone / "page.png").exists()
+
+    assert [line[2:] for line in said.splitlines() if line.startswith("$ ")] == [
+        f"git clone --quiet . {clone} && cd {clone}",
+        f"dvc cache dir --local {folder / '.dvc/cache'}",
+        "dvc repro",
+        "cp examples/articles/* seeds/",
+        "dvc repro prepare",
+        "paratopic suggest --out sheet.csv",
+        "paratopic label sheet.csv --annotator newcomer --port 0",
+        "dvc repro",
+        f"mlflow ui --backend-store-uri sqlite:///{clone / 'mlflow.db'}",
+    ]
+    figure = r"0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\)"
+    for model in ("baseline", "transformer"):
+        assert re.search(rf"{model} +│ {figure} │ {figure} ", said), said
+    assert re.search("split by paragraph +┃ split by article ", said), said
+    assert sh(folder, "git", "status", "--porcelain") == ""
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_what_is_missing_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = tmp_path / "clone"
+    said = sh(ROOT, sys.executable, SCRIPT, "--into", str(into), fails=True, PATH=str(tmp_path))
+    assert "apt install chromium chromium-driver" in said
+    spec = importlib.util.spec_from_file_location("labelling_loop", ROOT / SCRIPT)
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setitem(sys.modules, "selenium", None)
+    with pytest.raises(UserError, match="pip install selenium"), script.chromium():
+        pass
+    assert not into.exists()

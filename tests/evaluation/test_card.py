@@ -1,0 +1,74 @@
+"""The model card: a hub can read it, and its figures are the report's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from huggingface_hub import ModelCard
+
+from paratopic.evaluation import card
+from paratopic.inference.folder import Calibration
+from paratopic.project.topics import Topics
+
+PARITY = {"full_gap": 2e-7, "int8_used": 0.0, "int8_gap": 0.07, "int8_same": 0.962}
+
+
+def estimate(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+@pytest.fixture
+def report(topics: Topics) -> dict[str, Any]:
+    measured = {name: estimate(0.5) for name in card.SHOWN} | {"macro_f1": estimate(0.8)}
+    return measured | {
+        "n": 36,
+        "labels": "hand",
+        "split_unit": "article",
+        "confidence": 0.95,
+        "notes": "first note · second note",
+        "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
+        "abstention": {"coverage": 0.6, "precision": 0.91, "target": 0.9},
+    }
+
+
+def test_a_hub_reads_it(
+    rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
+) -> None:
+    written = card.text(
+        "transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY
+    )
+    path = tmp_path / card.FILE
+    path.write_text(written, encoding="utf-8")
+    read = ModelCard.load(path)
+    assert read.data.base_model == "a/b"
+    assert (read.data.library_name, read.data.language) == ("sentence-transformers", "en")
+    found = {result.metric_type: result.metric_value for result in read.data.eval_results}
+    assert found == {"f1": 0.8, "accuracy": 0.5}
+    for told in (
+        "| macro-F1 | 0.800 | 0.700 to 0.900 |",
+        "| F1 of trade (n = 12) | 0.700 |",
+        "less than 0.70",
+        "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
+        "- second note",
+        "within 2e-07",
+    ):
+        assert told in written
+
+
+def test_a_folder_on_this_machine_is_not_told(
+    rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
+) -> None:
+    calibration = Calibration()
+    written = card.text("transformer", str(tmp_path), topics, calibration, rows, report, PARITY)
+    assert str(tmp_path) not in written
+    assert "sentence-transformers" in written
+
+
+def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
+    nothing = {"n": 0, "notes": "no labelled paragraph at all"}
+    written = card.text("baseline", None, topics, Calibration(), rows[:0], nothing, {})
+    assert "Nothing was measured: no labelled paragraph at all." in written
+    assert "model-index" not in written and "SentenceTransformer" not in written

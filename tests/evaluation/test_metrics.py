@@ -1,0 +1,97 @@
+"""Metrics against scikit-learn, and against values worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from paratopic.evaluation import metrics
+from paratopic.inference.scores import (
+    binary_log_losses,
+    classes,
+    log_losses,
+    one_hot,
+    squared_distances,
+)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
+def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, predicted = rng.integers(0, k, n), rng.integers(0, k, n)
+    hit, named, there = metrics.counts(one_hot(true, k), one_hot(predicted, k))
+    labels = list(range(k))
+    expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    assert metrics.precision(hit, named) == pytest.approx(expected[0])
+    assert metrics.recall(hit, there) == pytest.approx(expected[1])
+    assert metrics.f1(hit, named, there) == pytest.approx(expected[2])
+    assert there.tolist() == expected[3].tolist()
+    assert metrics.macro_f1(hit, named, there, there > 0) == pytest.approx(
+        sk.f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
+    )
+    scores = rng.dirichlet(np.ones(k), n)
+    assert log_losses(true, scores).mean() == pytest.approx(
+        sk.log_loss(true, scores, labels=labels)
+    )
+
+
+def test_macro_f1_by_hand() -> None:
+    # Topic 0: 2 of 3 found, one false alarm: F1 = 4/6. Topic 1: 1 of 2 found, one false: F1 = 2/4.
+    true, said = (one_hot(np.array(row), 2) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0]))
+    found = metrics.counts(true, said)
+    assert metrics.f1(*found) == pytest.approx([2 / 3, 1 / 2])
+    assert metrics.macro_f1(*found, np.array([True, True])) == pytest.approx(7 / 12)
+
+
+def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
+    true = one_hot(np.array([0, 1]), 3)
+    assert metrics.macro_f1(*metrics.counts(true, true), np.array([True, True, False])) == 1
+
+
+def test_brier_by_hand() -> None:
+    scores = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
+    true = one_hot(np.array([0, 2]), 3)
+    assert squared_distances(true, scores) == pytest.approx([0.14, 2.0])
+
+
+def test_calibration_error_by_hand() -> None:
+    # Bin .6: two answers, one right: |.65 - .5|. Bin .9: two answers, both right: |.95 - 1|.
+    confidence, hit = np.array([0.61, 0.69, 0.95, 0.95]), np.array([1.0, 0.0, 1.0, 1.0])
+    in_bin = np.eye(metrics.N_BINS)[metrics.bins(confidence)]
+    error = metrics.calibration_error(in_bin.sum(0), confidence @ in_bin, hit @ in_bin)
+    assert error == pytest.approx(0.5 * 0.15 + 0.5 * 0.05)
+
+
+def test_bins_at_the_edges() -> None:
+    assert metrics.bins(np.array([0.0, 0.05, 0.1, 0.99, 1.0])).tolist() == [0, 0, 1, 9, 9]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
+def test_of_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, named = rng.random((2, n, k)) < 0.4
+    hit, said, there = metrics.counts(true, named)
+    assert metrics.micro_f1(hit, said, there) == pytest.approx(
+        sk.f1_score(true, named, average="micro", zero_division=0)
+    )
+    # Few distinct scores, so that many come together.
+    scores, weights = rng.integers(1, 6, (n, k)) / 7, rng.random((3, n)) + 0.1
+    for topic in np.flatnonzero(there):
+        ours = metrics.average_precision(true[:, topic], scores[:, topic], weights)
+        theirs = [
+            sk.average_precision_score(true[:, topic], scores[:, topic], sample_weight=w)
+            for w in weights
+        ]
+        assert ours == pytest.approx(theirs)
+    losses = [sk.log_loss(t, s, labels=[0, 1]) for t, s in zip(true.T, scores.T, strict=True)]
+    assert binary_log_losses(true, scores).mean() == pytest.approx(np.mean(losses))
+
+
+def test_classes_and_targets() -> None:
+    numbers = np.array([1, -1, 0])
+    targets = one_hot(numbers, 2)
+    assert targets.tolist() == [[False, True], [False, False], [True, False]]
+    assert (classes(targets) == numbers).all()

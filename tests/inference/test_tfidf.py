@@ -1,0 +1,44 @@
+"""Features of texts are scikit-learn's, bit by bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from paratopic.inference.tfidf import TfIdf, clean
+from tests.samples import FILLER, WORDS
+
+KNOWN = [
+    " ".join([*some, *FILLER[:5], "Ünïcödé words", "a b c", "e-mail's x_1 ﬁne 漢字かな", "\u0130I"])
+    for some in WORDS.values()
+]
+WORD = st.sampled_from([*KNOWN[0].split(), "Tariffs", "ab", "Café", "x", "ǅ", "\u0301", "١٢"])
+TEXTS = st.lists(
+    st.one_of(st.text(max_size=40), st.lists(WORD, max_size=30).map(" ".join)), max_size=5
+)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"analyzer": "word", "ngram_range": (1, 2)},
+        {"analyzer": "word", "ngram_range": (2, 3)},
+        {"analyzer": "char_wb", "ngram_range": (3, 5)},
+        {"analyzer": "char_wb", "ngram_range": (1, 2)},
+    ],
+)
+@given(texts=TEXTS)
+@example(texts=["a\u00a0b\u2003c\x1cd  e\n\nf", "", "aa aa aa tariff"])
+def test_as_scikit_learn_does_it(keywords: dict[str, object], texts: list[str]) -> None:
+    known = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords).fit(KNOWN)
+    terms = sorted(known.vocabulary_, key=known.vocabulary_.__getitem__)
+    mine = TfIdf(terms, known.idf_, keywords).transform([clean(text) for text in texts])
+    if texts:  # of none, scikit-learn makes an error
+        theirs = known.transform(texts)
+        np.testing.assert_array_equal(mine.indptr, theirs.indptr)
+        np.testing.assert_array_equal(mine.indices, theirs.indices)
+        np.testing.assert_array_equal(mine.data, theirs.data)
+    assert mine.shape == (len(texts), len(terms))

@@ -1,0 +1,110 @@
+"""Agreement of annotators, against values from the literature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from paratopic.labels.agreement import agreement, krippendorff_alpha
+from paratopic.labels.log import Label
+from paratopic.project.topics import Topics
+
+NAMES = ("trade", "technology", "security")
+TOPICS = Topics("single", NAMES)
+
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers,
+# twelve units, nominal, some values missing; alpha = .743.
+FOUR = [
+    "1 2 3 3 2 1 4 1 2 . . .",
+    "1 2 3 3 2 2 4 1 2 5 . 3",
+    ". 3 3 3 2 3 4 2 2 5 1 .",
+    "1 2 3 3 2 4 4 1 2 5 1 .",
+]
+# Example A: two observers, ten units, binary; alpha = .095.
+TWO = ["0 1 0 0 0 0 0 0 1 0", "1 1 1 0 0 1 0 0 0 0"]
+# Example B: two observers, twelve units, five nominal values; alpha = .692.
+FIVE = ["1 1 2 2 4 3 3 3 5 4 4 1", "2 1 2 2 2 3 3 3 5 4 4 4"]
+
+
+def units(rows: list[str]) -> list[list[frozenset[str]]]:
+    columns = zip(*(row.split() for row in rows), strict=True)
+    return [[frozenset(value) for value in column if value != "."] for column in columns]
+
+
+@pytest.mark.parametrize(("rows", "value"), [(FOUR, 0.743), (TWO, 0.095), (FIVE, 0.692)])
+def test_alpha_of_the_literature(rows: list[str], value: float) -> None:
+    assert krippendorff_alpha(units(rows)) == pytest.approx(value, abs=5e-4)
+
+
+def test_alpha_of_the_extremes() -> None:
+    assert krippendorff_alpha(units(["1 2", "1 2", ". 2"])) == 1
+    assert krippendorff_alpha(units(["1 1", "1 1"])) is None
+    drawn = np.random.default_rng(0).integers(0, 3, (2, 4000))
+    chance = krippendorff_alpha(units([" ".join(map(str, row)) for row in drawn]))
+    assert chance == pytest.approx(0, abs=0.05)
+
+
+def said(annotator: str, *cells: str) -> list[Label]:
+    return [Label("", f"a:{n}", cell, "", annotator) for n, cell in enumerate(cells) if cell != "?"]
+
+
+def test_two_annotators() -> None:
+    one = ("trade", "trade;security", "security", "technology", "", "trade", "?")
+    other = ("trade", "security", "security", "technology", "trade", "", "trade")
+    found = agreement([*said("ann", *one), *said("bo", *other)], TOPICS)
+    assert found is not None
+    assert (found.annotators, found.paragraphs) == (("ann", "bo"), 6)
+    # Cohen 1960 by hand: trade is said of 3 and 2 of 6, together of 1: (3/6 - 3/6) / (1 - 3/6).
+    assert found.kappa["trade"] == pytest.approx(0)
+    assert found.kappa["technology"] == pytest.approx(1)
+    # As models are scored: paragraphs with none of the topics in the truth are left out.
+    scores = []
+    for true, answer in ((one, other), (other, one)):
+        pairs = [(t.split(";")[0], a.split(";")[0]) for t, a in zip(true, answer, strict=True)]
+        kept = [(t, a) for t, a in pairs if t in NAMES and a != "?"]
+        truth, answers = zip(*kept, strict=True)
+        scores.append(f1_score(truth, answers, labels=NAMES, average="macro"))
+    assert found.macro_f1 == pytest.approx(np.mean(scores))
+    swapped = agreement([*said("bo", *other), *said("ann", *one)], TOPICS)
+    assert swapped == found
+
+
+def test_no_two_annotators_share_a_paragraph() -> None:
+    assert agreement([], TOPICS) is None
+    assert agreement([*said("ann", "trade"), *said("bo", "?", "trade")], TOPICS) is None
+    # Whoever contradicts themselves says nothing.
+    twice = [*said("ann", "trade"), *said("ann", "security"), *said("bo", "trade")]
+    assert agreement(twice, TOPICS) is None
+
+
+def test_annotators_who_always_say_the_same() -> None:
+    found = agreement([*said("ann", "trade", "trade"), *said("bo", "trade", "trade")], TOPICS)
+    assert found is not None
+    assert (found.alpha, found.macro_f1) == (None, 1)
+    assert set(found.kappa.values()) == {None}
+    nothing = agreement([*said("ann", ""), *said("bo", "")], TOPICS)
+    assert nothing is not None and nothing.macro_f1 is None
+
+
+def test_several_topics_agree_in_part() -> None:
+    multi = Topics("multi", NAMES)
+    one = ("trade;security", "trade", "", "technology", "trade;security")
+    other = ("security;trade", "trade;security", "trade", "technology", "trade;technology")
+    found = agreement([*said("ann", *one), *said("bo", *other)], multi)
+    assert found is not None
+    # Passonneau 2006: one of two alike is 1 - 2/3 * 1/2, with more on both sides 1 - 1/3 * 1/3.
+    observed = (0 + 2 / 3 + 1 + 0 + 8 / 9) / 5
+    sets = [frozenset(filter(None, cell.split(";"))) for cell in (*one, *other)]
+    alpha = krippendorff_alpha([[sets[n], sets[n + 5]] for n in range(5)])
+    assert found.alpha == alpha is not None
+    # 1 - alpha is the distance that was observed over that of all pairs.
+    pairs = [(a, b) for n, a in enumerate(sets) for b in sets[n + 1 :] if a != b]
+    expected = sum(
+        1 - (2 / 3 if a <= b or b <= a else 1 / 3) * len(a & b) / len(a | b) for a, b in pairs
+    )
+    assert alpha == pytest.approx(1 - observed / (expected / 45))
+    # Counted over all paragraphs, also those with none of the topics.
+    has = [[[name in s for name in NAMES] for s in part] for part in (sets[:5], sets[5:])]
+    f1s = [f1_score(a, b, average="macro") for a, b in (has, has[::-1])]
+    assert found.macro_f1 == pytest.approx(np.mean(f1s))

@@ -1,0 +1,45 @@
+"""Programs that tests start: the command line, a shell in a project, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paratopic.cli import app
+
+ROOT = Path(__file__).parents[1]
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
+    """Run a program of this environment in the project; returns what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    run = subprocess.run(
+        words,
+        cwd=project,
+        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (run.returncode != 0) == fails, run.stdout
+    assert "Traceback" not in run.stdout, run.stdout
+    return run.stdout
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run `paratopic` with these words in this process; returns its exit status."""
+    monkeypatch.setattr("sys.argv", ["paratopic", *words])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    code = ended.value.code
+    if isinstance(code, str):  # what sys.exit prints on its way out
+        print(code)
+        return 1
+    return int(code or 0)

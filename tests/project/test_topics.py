@@ -1,0 +1,58 @@
+"""Names, order and how labels are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topic, Topics
+
+
+def test_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
+    assert topics.names == ("trade", "technology", "security")
+    assert topics.write([[True, False, True], [False] * 3]) == ["trade;security", ""]
+
+
+def test_bare_names_are_topics_without_a_definition() -> None:
+    topics = Topics("single", ("World", Topic("Sci/Tech", "Science.")))
+    assert topics.names == ("World", "Sci/Tech")
+    assert [topic.definition for topic in topics.topics] == ["", "Science."]
+
+
+@pytest.mark.parametrize(
+    ("cell", "parsed"),
+    [
+        ("trade", ("trade",)),
+        (" trade ;security; ", ("trade", "security")),
+        ("", ()),
+        ("trade;trade", ("trade",)),
+    ],
+)
+def test_parse(topics: Topics, cell: str, parsed: tuple[str, ...]) -> None:
+    assert topics.parse(cell, "here") == parsed
+
+
+def test_unknown_topic_is_named_with_the_nearest(topics: Topics) -> None:
+    with pytest.raises(UserError, match=r'labels.csv, line 3: unknown topic "trad".*"trade"\?'):
+        topics.parse("security;trad", "labels.csv, line 3")
+
+
+@pytest.mark.parametrize("name", ["", " trade", "a;b"])
+def test_no_topic_names(name: str) -> None:
+    with pytest.raises(ValueError, match="no topic name"):
+        Topic(name)
+
+
+def test_codebooks_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        Topics("single", ("trade",))
+    with pytest.raises(ValueError, match="twice: trade"):
+        Topics("single", ("trade", "security", "trade"))
+    with pytest.raises(ValueError, match="no regular expression"):
+        Topic("trade", heading="(")
+
+
+def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:
+    assert topics.of_heading("Trade and Security") == "trade"
+    assert topics.of_heading("On national SECURITY") == "security"
+    assert topics.of_heading("Conclusion") is None

@@ -1,0 +1,300 @@
+"""Mode multi, room by room: targets, folds, both models, calibration, figures, and what is told."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+from sklearn import metrics as sk
+
+from paratopic import load
+from paratopic.annotation import formats
+from paratopic.annotation.review import CONTRADICTED, rank_doubtful
+from paratopic.corpus.folds import deal
+from paratopic.evaluation.intervals import difference, estimates
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.inference.folder import Calibration
+from paratopic.inference.transformer import EncoderClassifier, read_windows, run_onnx
+from paratopic.labels.answers import disputes, resolve
+from paratopic.labels.log import Label
+from paratopic.project.topics import Topic, Topics
+from paratopic.serving import bulk
+from paratopic.training import calibration
+from paratopic.training.examples import Examples, Fitted
+from tests.programs import sh
+from tests.samples import KINDS, WORDS, examples, fit, paragraph
+from tests.tracking.saving import save
+
+NAMES = tuple(WORDS)
+TOPICS = Topics("multi", tuple(Topic(name, f"About {name}.") for name in NAMES))
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """60 paragraphs with none, one or two topics."""
+    rng = random.Random(3)
+    made = []
+    for number in range(60):
+        some = rng.sample(NAMES, [0, 1, 1, 2][number % 4])
+        text = " ".join(paragraph(name, rng) for name in some) or "It rained, then the sun was out."
+        made.append((f"p{number:02}", f"article{number % 12}", text, ";".join(some)))
+    frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
+    return frame.assign(label_source="hand", heading="")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(
+    request: pytest.FixtureRequest,
+    rows: pd.DataFrame,
+    tiny_encoder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Fitted, Path]:
+    model = fit(request.param, examples(rows, NAMES), TOPICS, tiny_encoder)
+    folder = tmp_path_factory.mktemp("models") / request.param
+    model.save(folder, Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5)))
+    return model, folder
+
+
+def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
+    fitted, folder = trained
+    model = load(folder)
+    texts = [*rows["text"], " ".join(rows["text"])]
+    raw = fitted.predict_proba(texts)
+    expected = expit(np.log(raw / (1 - raw)) * [1, 2, 0.5] + [0, 1, -1])
+    tolerance = 0.03 if model.kind == "transformer" else 1e-12
+    np.testing.assert_allclose(model.predict_proba(texts), expected, rtol=0, atol=tolerance)
+    for answer, row in zip(model.predict(texts), model.predict_proba(texts), strict=True):
+        named = [name for name, p, at in zip(NAMES, row, (0.3, 0.5, 0.5), strict=True) if p >= at]
+        assert list(answer.topics) == sorted(named, key=lambda name: -answer.scores[name])
+        assert answer.topic == (answer.topics[0] if answer.topics else None)
+        assert answer.confidence == row.max()
+    blank = model.predict(" ")
+    assert (blank.topics, blank.topic, blank.confidence) == ((), None, 0.0)
+
+
+def test_both_models_learn_topics_apart(trained: tuple[Fitted, Path]) -> None:
+    scores = trained[0].predict_proba(
+        ["A tariff duty on export goods. The army and navy at the missile border.", "It rained."]
+    )
+    assert scores[0, [0, 2]].min() > scores[0, 1]
+    assert scores[0].max() > scores[1].max()
+
+
+def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    filler = "the talks on of and in officials said that both sides will a new " * 40
+    told = f"{filler} tariff duty export import market goods quota customs {filler}"
+    if model.kind == "baseline":
+        plain, with_words = model.predict([filler, told])
+        assert with_words.scores["trade"] > plain.scores["trade"]
+        return
+    reader = model._classifier
+    assert isinstance(reader, EncoderClassifier)
+    windows, _ = read_windows(reader._tokenizer, [told])
+    each = run_onnx(reader._session, windows, reader._alone)
+    assert len(each) > 50
+    np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_descriptions_alone_name_topics(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    told = {name: " ".join(words).capitalize() for name, words in WORDS.items()}
+    topics = Topics("multi", tuple(Topic(name, text) for name, text in told.items()))
+    nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
+    fit(kind, nothing, topics, tiny_encoder).save(tmp_path / kind, Calibration(thresholds=(0.5,)))
+    answers = load(tmp_path / kind).predict(list(told.values()))
+    assert [answer.topic for answer in answers] == list(told)
+    assert all(len(answer.topics) == 1 for answer in answers)
+
+
+cells = st.lists(
+    st.tuples(st.sets(st.sampled_from([0, 1, 2])), st.integers(0, 20)), min_size=8, max_size=80
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells, st.integers(2, 5), st.integers(0, 99))
+def test_folds_keep_groups_whole_and_hold_every_row_out(
+    items: list[tuple[set[int], int]], n_folds: int, seed: int
+) -> None:
+    targets = np.array([[topic in some for topic in range(3)] for some, _ in items])
+    groups = np.array([group for _, group in items])
+    assume((targets.sum(axis=1) > 1).any())
+    fold = deal(targets, groups, n_folds, seed)
+    assert ((fold >= 0) & (fold < n_folds)).all()
+    assert all(len(set(fold[groups == group])) == 1 for group in set(groups))
+    assert (deal(targets, groups, n_folds, seed) == fold).all()
+
+
+def test_each_topic_is_spread_over_the_folds() -> None:
+    # Sechidis et al. 2011: rare topics are dealt first, so that each fold gets its share of them.
+    rng = np.random.default_rng(0)
+    targets = rng.random((400, 4)) < [0.4, 0.2, 0.05, 0.025]
+    fold = deal(targets, np.arange(400), 5, 0)
+    per_fold = np.array([targets[fold == n].sum(axis=0) for n in range(5)])
+    assert (np.ptp(per_fold, axis=0) <= 2).all()
+    assert np.ptp(np.bincount(fold)) <= 3
+
+
+def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
+    rng = np.random.default_rng(4)
+    honest = rng.normal(size=(4000, 3)) * 2 - 1
+    true = rng.random((4000, 3)) < expit(honest)
+    scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -2.0])
+    raw = expit((honest - shift) / scale)
+    found = calibration.fit(true, raw, "multi", 0.9)
+    np.testing.assert_allclose(found.scale, scale, rtol=0.1)
+    np.testing.assert_allclose(found.shift, shift, atol=0.15)
+    told = calibration.calibrated(raw, found, "multi")
+    for topic in range(3):
+        f1s = {
+            at: sk.f1_score(true[:, topic], told[:, topic] >= at)
+            for at in np.arange(0.1, 0.8, 0.02)
+        }
+        mine = sk.f1_score(true[:, topic], told[:, topic] >= found.thresholds[topic])
+        assert mine > max(f1s.values()) - 0.01
+
+
+def test_a_topic_without_examples_is_not_calibrated_and_asks_for_half() -> None:
+    true = np.array([[True, False], [False, False]] * 5)
+    found = calibration.fit(true, np.full((10, 2), 0.3), "multi", 0.9)
+    assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
+
+
+def test_f1_threshold_by_hand() -> None:
+    # Expected F1 of the first: 2·.9 / (1 + 2) = .6, of two: 2·1.7 / (2 + 2) = .85, of all 4 / 5.
+    assert calibration.f1_threshold(np.array([0.3, 0.9, 0.8])) == pytest.approx(0.425)
+
+
+def outcomes(seed: int = 0, n: int = 60) -> Outcomes:
+    rng = np.random.default_rng(seed)
+    true = rng.random((n, 3)) < 0.4
+    scores = np.clip(true[None] * 0.4 + rng.random((2, n, 3)) * 0.6, 0.01, 0.99)
+    return Outcomes("multi", true, np.arange(n), scores, scores >= 0.5)
+
+
+def test_figures_are_scikit_learns() -> None:
+    found = outcomes()
+    measured = estimates(found, 0.95, 500, 1)
+    pairs = [
+        (found.true, named, scores) for named, scores in zip(found.named, found.scores, strict=True)
+    ]
+    for key, expected in {
+        "macro_f1": [sk.f1_score(t, p, average="macro") for t, p, _ in pairs],
+        "micro_f1": [sk.f1_score(t, p, average="micro") for t, p, _ in pairs],
+        "subset_accuracy": [sk.accuracy_score(t, p) for t, p, _ in pairs],
+        "map": [sk.average_precision_score(t, s) for t, _, s in pairs],
+        "log_loss": [sk.log_loss(t.ravel(), s.ravel()) for t, _, s in pairs],
+        "recall/1": [sk.recall_score(t[:, 1], p[:, 1]) for t, p, _ in pairs],
+    }.items():
+        assert measured[key].value == pytest.approx(np.mean(expected)), key
+        assert measured[key].low < measured[key].value < measured[key].high, key
+
+
+def test_a_model_that_names_at_random_is_worse() -> None:
+    found = outcomes()
+    rng = np.random.default_rng(9)
+    scores = rng.random(found.scores.shape)
+    chance = Outcomes("multi", found.true, found.groups, scores, scores >= 0.5)
+    lead = difference(found, chance, 0.95, 500, 2000, 1)
+    assert lead.value > 0.2 and lead.p < 0.01 and lead.low > 0
+    assert difference(found, found, 0.95, 500, 500, 1).p == 1
+
+
+def test_tables_have_all_topics(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = load(trained[1])
+    texts = [*rows["text"][:8], " "]
+    answers = model.predict(texts)
+    expected = [";".join(answer.topics) for answer in answers]
+    assert bulk.answer(model, texts)["predicted_topics"] == expected
+    place = tmp_path / "served"
+    save(model, place)
+    table = mlflow.pyfunc.load_model(str(place)).predict(texts)
+    assert list(table) == ["topics", "confidence", *(f"score_{name}" for name in NAMES)]
+    assert table["topics"].tolist() == expected
+
+
+def test_each_topic_of_a_label_can_be_doubtful() -> None:
+    rows = pd.DataFrame(
+        {
+            "id": ["a", "b", "c"],
+            "text": ["one text alone", "another text here", "a third one there"],
+            "topics": [["trade", "security"], ["trade"], []],
+        }
+    )
+    scores = pd.DataFrame(
+        {
+            "id": ["a", "b", "c"],
+            "trade": [0.9, 0.95, 0.05],
+            "technology": [0.1, 0.8, 0.1],
+            "security": [0.7, 0.1, 0.02],
+        }
+    ).assign(repeat=0, **{name: 0.4 for name in TOPICS.thresholds})
+    found = rank_doubtful(rows, [scores], TOPICS)
+    # Of b's label technology is missing; of a's security is the most doubtful, of c's technology.
+    assert found["paragraph"].tolist() == ["b", "a", "c"]
+    assert found["doubt"].tolist() == pytest.approx([0.8, 0.3, 0.1])
+    assert found["reason"].tolist() == [CONTRADICTED, "", ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "counted", "why"),
+    [
+        (["security;trade", "trade;security"], "trade;security", "agreed"),
+        (["trade;security", "trade", "trade;technology"], "trade", "majority"),
+        (["trade", "technology", "security"], "", "majority"),
+        (["trade;security", "trade"], "trade;security", "tie"),
+        (["trade", ""], "trade", "tie"),
+        (["", ""], "", "agreed"),
+    ],
+)
+def test_each_topic_counts_that_half_of_the_annotators_name(
+    cells: list[str], counted: str, why: str
+) -> None:
+    answers = [Label("", "p", cell, "", f"annotator {n}") for n, cell in enumerate(cells)]
+    for order in (answers, answers[::-1]):
+        found, reason = resolve(order, TOPICS)
+        assert (found.cell, reason) == (counted, why)
+    assert len(disputes(answers, ["p"], TOPICS)) == (why != "agreed")
+
+
+def test_label_studio_asks_for_all_topics_at_once() -> None:
+    page = formats.label_studio_page(TOPICS)
+    assert page.count("<Choices ") == 1 and 'choice="multiple" required="true"' in page
+    assert page.count("<Choice ") == 4
+
+
+def test_the_whole_pipeline(project: Path) -> None:
+    sh(project, "dvc", "exp", "run", "-n", "several", "-S", "topics.mode=multi")
+    report = json.loads((project / "reports/transformer/metrics.json").read_text())
+    assert {"macro_f1", "micro_f1", "map", "subset_accuracy", "ece", "naming"} <= set(report)
+    assert report["n"] == 25 and list(report["naming"]["thresholds"]) == list(report["topics"])
+    labels = pd.read_csv(project / "seeds/labels.csv", keep_default_na=False)["topics"]
+    for name, values in report["topics"].items():
+        assert values["support"] == labels.str.split(";").map(lambda some, n=name: n in some).sum()
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
+    said = pd.read_csv(project / "reports/baseline/predictions.csv", keep_default_na=False)
+    true, predicted = (said[column].str.split(";").map(set) for column in ("true", "predicted"))
+    assert (true.map(len) > 1).any()
+    assert said["right"].tolist() == (true == predicted).tolist()
+    pairs = pd.read_csv(project / "reports/baseline/confusion.csv")
+    assert set(pairs["actual"]) <= {*report["topics"], "(none)"}
+    assert "topics a paragraph" in sh(project, "paratopic", "report")
+    card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
+    assert "any number of 4 topics" in card and "| micro-F1 |" in card
+    answers = sh(project, "paratopic", "predict", "--json", *map(str, project.glob("seeds/*.txt")))
+    assert all(isinstance(json.loads(line)["topics"], list) for line in answers.splitlines())
+    assert "hand labels are doubtful" in sh(project, "paratopic", "review")
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")

@@ -1,0 +1,186 @@
+"""The real pipeline from end to end, on the real seed, with a tiny encoder."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from tests.programs import sh
+from tests.samples import WORDS, paragraph
+
+PICTURES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
+
+
+def runs(project: Path) -> dict[str, str]:
+    """Run name → experiment tag."""
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("paratopic")
+    found = client.search_runs([experiment.experiment_id])
+    assert all(run.info.status == "FINISHED" for run in found)
+    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in found}
+
+
+def test_reports_of_the_seed(project: Path) -> None:
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
+    assert comparison["n"] == 21
+    assert (comparison["n_folds"], comparison["n_repeats"]) == (4, 2)
+    assert comparison["split_unit"] == "paragraph"
+    for name in ("baseline", "transformer"):
+        folder = project / "reports" / name
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["macro_f1"]["low"] <= metrics["macro_f1"]["value"]
+        assert metrics["macro_f1"] == comparison["models"][name]["macro_f1"]
+        assert metrics["split_unit"] == "paragraph"
+        assert "one article: expect lower figures on new articles" in metrics["notes"]
+        assert metrics["topics"]["trade"]["support"] == 8
+        silent = metrics["abstention"]
+        assert silent["target"] == 0.9 and 0 <= silent["coverage"] <= 1
+        manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
+        assert manifest["calibration"]["thresholds"] == pytest.approx([silent["threshold"]])
+        card = (project / "models" / name / "README.md").read_text(encoding="utf-8")
+        assert f"| macro-F1 | {metrics['macro_f1']['value']:.3f} |" in card
+        parity = json.loads((folder / "parity.json").read_text())
+        assert (parity["full_gap"] <= 1e-4) if name == "transformer" else parity == {}
+        table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+        assert len(table) == 25 and (table["true"] == "").sum() == 4
+        for picture in PICTURES:
+            assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    summary = (project / "reports/summary.md").read_text(encoding="utf-8")
+    assert f"Champion: {comparison['champion']}" in summary
+    prepared = json.loads((project / "reports/prepare.json").read_text())
+    assert prepared["headings_against_hand"] == {"paragraphs": 12, "same": 12, "kappa": 1.0}
+
+
+def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path) -> None:
+    folds = pd.read_parquet(project / "data/folds.parquet")
+    for name in ("baseline", "transformer"):
+        scores = pd.read_parquet(project / "data/oof" / name / "scores.parquet")
+        both = scores.merge(folds, on=["id", "repeat", "fold"])
+        assert len(both) == len(scores) == len(folds) == 25 * 2
+
+
+def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
+    before = runs(project)
+    assert sorted(name.partition(" ")[0] for name in before) == [
+        "baseline",
+        "comparison",
+        "transformer",
+    ]
+    said = sh(project, "dvc", "repro")
+    assert "MLflow is up to date" in said
+    assert said.count("Running stage") == 2, said  # prepare and track, which always look
+    assert runs(project) == before
+    assert sh(project, "git", "status", "--porcelain") == ""
+
+
+def test_forcing_every_stage_leaves_the_lock_as_it_was(project: Path) -> None:
+    lock = (project / "dvc.lock").read_bytes()
+    assert sh(project, "dvc", "repro", "--force").count("Running stage") == 10
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_another_store_is_filled_although_nothing_else_runs(project: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'other.db'}"
+    said = sh(project, "dvc", "repro", MLFLOW_TRACKING_URI=store)
+    assert "3 new MLflow runs" in said
+    assert said.count("Running stage") == 2, said
+
+
+def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) -> None:
+    said = sh(project, "dvc", "repro", fails=True, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert "cannot be written to" in said and "safe on disk" in said
+    assert (project / "models/champion").exists()
+    assert "up to date" in sh(project, "dvc", "repro")
+
+
+def test_an_experiment_runs_and_appears_with_its_name(project: Path) -> None:
+    sh(project, "dvc", "exp", "run", "-n", "smoother", "-S", "baseline.strengths=[1]")
+    found = runs(project)
+    assert {"comparison smoother", "baseline smoother", "transformer smoother"} <= set(found)
+    assert found["transformer smoother"] == "smoother"
+    assert "baseline.strengths" in sh(project, "dvc", "params", "diff")
+    assert "baseline" in sh(project, "dvc", "metrics", "diff")
+    sh(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert '"title": "actual"' in page and "reports_transformer_reliability_png" in page
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    rows = [(paragraph(name, rng), name.title(), n % 20) for n in range(40) for name in WORDS]
+    rows += [("It rained all day.", "Other", 3)]
+    table = tmp_path / "table.csv"
+    pd.DataFrame(rows, columns=["text", "label", "group"]).to_csv(table, index=False)
+    names = ",".join(name.title() for name in WORDS)
+    sh(
+        project,
+        *("dvc", "exp", "run", "-S", f"prepare.sources=[{table}]"),
+        *("-S", f"topics.codebook=[{names}]", "-S", "prepare.no_topic=[Other]"),
+        *("-S", "models=[baseline]", "-S", "split.holdout=0.25"),
+    )
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert set(comparison["models"]) == {"dummy", "baseline"}
+    assert comparison["champion"] == "baseline"
+    assert comparison["split_unit"] == "article"
+    assert comparison["models"]["baseline"]["macro_f1"]["value"] > 0.8
+    said = sh(
+        project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
+    )
+    assert set(json.loads(said.splitlines()[0])["scores"]) == {name.title() for name in WORDS}
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_path: Path) -> None:
+    article = tmp_path / "plain.txt"
+    article.write_text("The tariff on goods rose.\n\nThe navy left the port.\n", encoding="utf-8")
+    said = sh(
+        project,
+        *("dvc", "exp", "run", "-n", "unlabelled", "-S", f"prepare.sources=[{article}]"),
+        *("-S", "prepare.labels=null"),
+    )
+    assert "no labelled paragraph at all" in said
+    comparison = json.loads((project / "reports/comparison.json").read_text())
+    assert (comparison["n"], comparison["champion"]) == (0, "transformer")
+    assert "Not measured" in (project / "reports/summary.md").read_text(encoding="utf-8")
+    assert "comparison unlabelled" in runs(project)
+    answers = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
+    assert all(json.loads(line)["topic"] is not None for line in answers)
+    card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
+    assert "Nothing was measured" in card and "No labelled paragraph" in card
+    assert "nothing can be measured" in " ".join(sh(project, "paratopic", "report").split())
+    sh(project, "git", "checkout", "-q", ".")
+    sh(project, "dvc", "checkout", "--force")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (',security,"Beyond', ',securty,"Beyond', 'line 14: unknown topic "securty"'),
+        ("7a9316aa49,", "0000000000,", "line 14: us-china-talks-madrid-2025-09-15:0000000000"),
+        (
+            "us-china-talks-madrid-2025-09-15:6796d90aa9,security",
+            "us-china-talks-madrid-2025-09-15:7a9316aa49,trade",
+            "labels.csv, line 14 labels it",
+        ),
+    ],
+)
+def test_wrong_labels_stop_the_pipeline_with_one_message(
+    project: Path, old: str, new: str, told: str
+) -> None:
+    labels = project / "seeds/labels.csv"
+    before = labels.read_text(encoding="utf-8")
+    assert before.count(old) == 1
+    labels.write_text(before.replace(old, new), encoding="utf-8")
+    said = sh(project, "dvc", "repro", fails=True)
+    labels.write_text(before, encoding="utf-8")
+    sh(project, "dvc", "checkout", "--force")  # of what the stage that failed was to make
+    assert told in said

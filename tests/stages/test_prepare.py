@@ -1,0 +1,67 @@
+"""Sources of every kind in one table, and what is left out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paratopic.project.errors import UserError
+from paratopic.project.params import Prepare
+from paratopic.project.topics import Topics
+from paratopic.stages.prepare import prepare
+from tests.documents import PAGE, SAMPLES
+
+TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "plain.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "marked.md").write_text(f"# Steel\n\n{TEXT}", encoding="utf-8")
+    (tmp_path / "page.html").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "sub" / "printed.pdf").write_bytes(SAMPLES[".pdf"])
+    (tmp_path / "sub" / "word.docx").write_bytes(SAMPLES[".docx"])
+    (tmp_path / "labels.csv").write_text("paragraph,topics,text\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> None:
+    (folder / "notes.odt").touch()
+    (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
+    params = Prepare((str(folder),), str(folder / "labels.csv"), ())
+    frame, skipped, report = prepare(params, topics)
+    assert frame.groupby("article", sort=False).size().to_dict() == {
+        "marked": 1,
+        "page": 3,
+        "plain": 1,
+        "printed": 1,
+        "word": 1,
+    }
+    assert frame["heading"][0] == "Steel / Trade"
+    assert [(part.article, part.reason) for part in skipped if part.article != "page"] == [
+        (str(folder / "notes.odt"), "a file of another kind"),
+        ("marked", "caption or credit"),
+        ("plain", "caption or credit"),
+    ]
+    assert report["skipped"]["caption or credit"] == 3
+    assert sum(report["skipped"].values()) == len(skipped)
+    assert prepare(params, topics)[0].equals(frame)
+
+
+def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
+    (folder / "sub" / "plain.pdf").write_bytes(SAMPLES[".pdf"])
+    params = Prepare((str(folder),), None, ())
+    with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
+        prepare(params, topics)
+
+
+def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
+    for pattern, told in (
+        ("*.odt", r"prepare\.sources: .*\*\.odt names no file"),
+        ("notes.rtf", r"notes\.rtf: sources are \.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv"),
+    ):
+        (folder / "notes.rtf").touch()
+        with pytest.raises(UserError, match=told):
+            prepare(Prepare((str(folder / pattern),), None, ()), topics)

@@ -1,0 +1,116 @@
+"""What MLflow loads answers every form of input, row by row, or says why not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from paratopic import load
+from paratopic.inference.model import Model
+from paratopic.tracking import pyfunc
+from tests.tracking.saving import save
+
+TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
+
+
+@pytest.fixture(scope="module")
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+@pytest.fixture(scope="module")
+def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("served") / "model"
+    save(model, place)
+    names = {path.name for path in Path(place).rglob("*")}
+    assert not any(name.endswith((".pkl", ".pickle")) for name in names)
+    return place
+
+
+@pytest.fixture(scope="module")
+def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
+    return mlflow.pyfunc.load_model(str(saved))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pd.DataFrame({"text": TEXTS}),
+        pd.DataFrame({"text": TEXTS, "id": [1, 2, 3]}),
+        pd.DataFrame(TEXTS),
+        pd.Series(TEXTS),
+        pd.Series(TEXTS, name="text"),
+        TEXTS,
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object)[:, None],
+    ],
+)
+def test_as_many_rows_out_as_in(
+    model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any
+) -> None:
+    answers = model.predict(TEXTS)
+    table = loaded.predict(given)
+    assert list(table) == ["topic", "confidence", *(f"score_{name}" for name in model.classes_)]
+    assert table["topic"].tolist() == [answer.topic for answer in answers]
+    assert table["topic"][1] is None
+    assert table["confidence"].tolist() == [answer.confidence for answer in answers]
+    for name in model.classes_:
+        assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
+
+
+# What MLflow's spark_udf does in a Spark worker with each batch of a partition's rows.
+WORKER = """
+import json, sys
+import mlflow.pyfunc, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+(name,) = model.metadata.get_input_schema().input_names()
+for texts in json.load(sys.stdin):
+    rows = pd.Series(texts, index=range(7, 7 + len(texts)), name="body")
+    table = model.predict(pd.DataFrame({name: rows}, columns=[name]), {})
+    print(json.dumps(table[json.loads(sys.argv[2])].to_dict("list")))
+"""
+
+
+def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
+    names = [column.name for column in pyfunc.signature(model).outputs]
+    batches = [TEXTS, [], TEXTS[:1]]
+    worker = subprocess.run(
+        [sys.executable, "-c", WORKER, str(saved), json.dumps(names)],
+        input=json.dumps(batches),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for texts, line in zip(batches, worker.stdout.splitlines(), strict=True):
+        answers = model.predict(texts)
+        expected = {
+            "topic": [a.topic for a in answers],
+            "confidence": [a.confidence for a in answers],
+        }
+        expected |= {f"score_{name}": [a.scores[name] for a in answers] for name in model.classes_}
+        assert json.loads(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "has to be named text"),
+        (pd.DataFrame({"text": ["a", None]}), r"texts\[1\] is \w+, not str"),
+        (pd.DataFrame({"text": [7]}), "Incompatible input types"),
+        ([[]], "missing inputs"),
+    ],
+)
+def test_what_is_no_column_of_texts_is_refused(
+    loaded: mlflow.pyfunc.PyFuncModel, given: Any, told: str
+) -> None:
+    with pytest.raises(MlflowException, match=told):
+        loaded.predict(given)
