@@ -23,11 +23,12 @@ from sklearn.metrics import f1_score
 from tables import RESULTS, Table, machine, read
 
 from paratopic.annotation.suggestion import choose
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Scores, one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Examples
+from paratopic.training.examples import Examples, silent
 
 SHOTS = 4  # labels of each class at the start
 Integers = npt.NDArray[np.int64]
@@ -42,7 +43,7 @@ def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
 
 def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
     """What `paratopic suggest` picks."""
-    return choose(scores, features.__getitem__, n, seed, "single")
+    return choose(scores, features.__getitem__, n, seed, mode_of("single"))
 
 
 def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:
@@ -91,7 +92,7 @@ def curve(
     while True:
         alone = np.arange(len(labelled))
         examples = Examples(list(texts[labelled]), truth[labelled], alone, alone)
-        model = fit(examples, seed, lambda share: None)
+        model = fit(examples, seed, silent)
         answers = [names[row] for row in model.predict_proba(tests).argmax(axis=1)]
         points.append(
             (len(labelled), float(f1_score(drawn.test["label"], answers, average="macro")))

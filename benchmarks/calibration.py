@@ -25,11 +25,12 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, classes, conditional, log_losses
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import calibrate, calibrated
+from paratopic.training.calibration import apply_calibration, calibrate_out_of_fold
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
@@ -111,14 +112,14 @@ def run(
     split = params.split
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     fit = learner(Topics("single", names))
-    scores, _ = cross_validate(labelled, names, folds, fit, seed, lambda done: None)
-    model = fit_all(labelled, names, folds, fit, seed, lambda done: None)
+    scores, _ = cross_validate(labelled, names, folds, fit, seed)
+    model = fit_all(labelled, names, folds, fit, seed)
     true = targets_of(labelled, names)[pd.Index(labelled["id"]).get_indexer(scores["id"])]
     counts, topics = np.ones(len(true), dtype=bool), Topics("single", names)
-    _, found = calibrate(true, counts, scores, topics, params.calibrate.precision)
+    _, found = calibrate_out_of_fold(true, counts, scores, topics, params.calibrate.precision)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
-    told = calibrated(raw, found, "single")
+    told = apply_calibration(raw, found, mode_of("single"))
     return Result(classes(targets_of(held_out, names)), raw, told, found.thresholds[0], seconds)
 
 

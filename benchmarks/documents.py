@@ -2,11 +2,11 @@
 
 Articles in plain text are rendered as pages with what surrounds articles: navigation, byline, share
 buttons, figures with captions, related stories in between, a newsletter box, comments, a cookie
-banner, a footer. One layout says what is what by its elements (nav, aside, figure), the other has
-<div>s with class names. Chromium prints the pages, with its own header and footer: once as most
-sites style them for print, once with all that surrounds the article, once in two justified columns
-with hyphenation and running heads. The files are read as `paratopic` reads them, and compared with
-the paragraphs and headings of the plain text, white space aside.
+banner, a footer. One layout marks all of that with elements (nav, aside, figure), the other uses
+<div> elements with class names. Chromium prints the pages with its own header and footer: once with
+the print style of most sites, once with all that surrounds the article, once in two justified
+columns with hyphenation and running heads. paratopic reads the files, and its segments are compared
+with the paragraphs and headings of the plain text. White space is ignored.
 
     python benchmarks/documents.py FOLDER
 """
@@ -20,7 +20,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from paratopic.project.files import write_json
 from paratopic.reading.article import Segment, skipped_of
 from paratopic.reading.files import read_file
 
-# Everything around an article: each text is looked for in what is read.
+# Texts around an article, which should not be read as paragraphs or headings.
 AROUND = {
     "cookies": "We and our 312 partners store cookies to show you adverts. Accept all, or choose "
     "what you agree to in the settings of your device.",
@@ -74,19 +75,70 @@ body {{ font: 10.5pt/1.25 Georgia, serif }} h1 {{ font-size: 20pt }} h2 {{ font-
 """
 
 
-def middle(found: Sequence[Segment]) -> list[int]:
-    """Numbers of the paragraphs after which something stands between: a figure, a box."""
-    bodies = [i for i, segment in enumerate(found) if segment.kind == "body"]
-    return [bodies[len(bodies) * k // 5] for k in (1, 2, 3, 4)] if len(bodies) > 5 else bodies[:1]
+def semantic(segments: Sequence[Segment], title: str, head: str = "") -> str:
+    """A page whose elements say what they are."""
+    around = {key: escape(text) for key, text in AROUND.items()}
+    title, parts = elements(segments, title)
+    between = [
+        f'<figure><img src="a.jpg" alt=""><figcaption>{around["caption"]}</figcaption></figure>',
+        f'<div class="advert">{around["advert"]}</div>',
+        f"<aside><h2>{around['related']}</h2><ul><li><a href='/1'>{around['related 1']}</a></li>"
+        f"<li><a href='/2'>{around['related 2']}</a></li></ul></aside>",
+        f'<p class="promo"><a href="/3">{around["more"]}</a></p>',
+    ]
+    links = "".join(f'<li><a href="/{word}">{word}</a></li>' for word in around["nav"].split())
+    return page(
+        head,
+        f'<div class="cookies" role="dialog"><p>{around["cookies"]}</p><button>Accept</button>'
+        f"</div><header><a href='/' class='nav'>{SITE}</a><nav><ul>{links}</ul></nav></header>"
+        f'<main><article class="story"><header><h1>{escape(title)}</h1>'
+        f'<p class="byline">{around["byline"]}</p>'
+        f'<p class="stamp"><time>{around["stamp"]}</time></p>'
+        f'<div class="share"><button>{around["share"]}</button></div></header>'
+        f"{story(segments, parts, between)}"
+        f'<aside class="promo"><p>{around["newsletter"]}</p><form><input><button>Go</button></form>'
+        f'</aside></article><section class="comments" id="comments"><h2>Comments</h2>'
+        f"<p>{around['comment']}</p></section></main>"
+        f"<aside><h2>{around['popular']}</h2><ul><li><a href='/4'>{around['popular 1']}</a></li>"
+        f"</ul></aside><footer><p>{around['footer']}</p></footer>",
+        title,
+    )
 
 
-def tags(found: Sequence[Segment], title: str) -> tuple[str, list[str]]:
-    """The title and the other segments as elements."""
-    texts = [re.sub(r"^#{1,6} ", "", segment.text) for segment in found]
-    if found[0].kind == "heading":
-        title, found, texts = texts[0], found[1:], texts[1:]
-    names = ["h2" if segment.kind == "heading" else "p" for segment in found]
-    return title, [f"<{n}>{escape(text)}</{n}>" for n, text in zip(names, texts, strict=True)]
+def divs(segments: Sequence[Segment], title: str) -> str:
+    """A page of <div> elements, as older systems write them."""
+    around = {key: escape(text) for key, text in AROUND.items()}
+    title, parts = elements(segments, title)
+    between = [
+        f'<div class="image"><img src="a.jpg"><div class="caption">{around["caption"]}</div></div>',
+        f'<div class="advert">{around["advert"]}</div>',
+        f'<div class="side related-links"><div>{around["related"]}</div><div><a href="/1">'
+        f'{around["related 1"]}</a></div><div><a href="/2">{around["related 2"]}</a></div></div>',
+        f'<div class="promo"><a href="/3">{around["more"]}</a></div>',
+    ]
+    links = " ".join(f'<a href="/{word}">{word}</a>' for word in around["nav"].split())
+    return page(
+        "",
+        f'<div id="wrap"><div class="nav">{links}</div><div class="cookies cookie-banner">'
+        f'{around["cookies"]}</div><div class="content"><h1>{escape(title)}</h1>'
+        f'<div class="byline">{around["byline"]}</div><div class="stamp">{around["stamp"]}</div>'
+        f'<div class="share">{around["share"]}</div>'
+        f'<div class="story-body story">{story(segments, parts, between)}</div>'
+        f'<div class="promo newsletter">{around["newsletter"]}</div></div>'
+        f'<div class="comments"><div>Comments</div><div class="comment">{around["comment"]}</div>'
+        f'</div><div class="side"><div>{around["popular"]}</div><a href="/4">{around["popular 1"]}'
+        f'</a></div><div class="foot">{around["footer"]}</div></div>',
+        title,
+    )
+
+
+def columns(segments: Sequence[Segment], title: str) -> str:
+    """A page for print: two columns, justified, with words broken at hyphens."""
+    title, parts = elements(segments, title)
+    # Without a dictionary browsers break words only where the page says that they may.
+    breakable = re.compile(r"([a-z]{3}[bcdfgklmnprst])([bcdfgklmnprst][aeiou][a-z]{2})")
+    text = "".join(breakable.sub(r"\1&shy;\2", part).replace("<h&shy;", "<h") for part in parts)
+    return page(COLUMNS, f'<h1>{escape(title)}</h1><div class="story">{text}</div>', title)
 
 
 def page(head: str, body: str, title: str) -> str:
@@ -98,82 +150,43 @@ def page(head: str, body: str, title: str) -> str:
     )
 
 
-def semantic(found: Sequence[Segment], title: str, head: str = "") -> str:
-    """A page whose elements say what they are."""
-    a = {key: escape(text) for key, text in AROUND.items()}
-    title, parts = tags(found, title)
-    between = [
-        f'<figure><img src="a.jpg" alt=""><figcaption>{a["caption"]}</figcaption></figure>',
-        f'<div class="advert">{a["advert"]}</div>',
-        f"<aside><h2>{a['related']}</h2><ul><li><a href='/1'>{a['related 1']}</a></li>"
-        f"<li><a href='/2'>{a['related 2']}</a></li></ul></aside>",
-        f'<p class="promo"><a href="/3">{a["more"]}</a></p>',
+def elements(segments: Sequence[Segment], title: str) -> tuple[str, list[str]]:
+    """The title, which is the first segment if that is a heading, and elements for the rest."""
+    if segments[0].kind == "heading":
+        title, segments = bare(segments[0].text), segments[1:]
+    tags = ["h2" if segment.kind == "heading" else "p" for segment in segments]
+    return title, [
+        f"<{tag}>{escape(bare(segment.text))}</{tag}>"
+        for tag, segment in zip(tags, segments, strict=True)
     ]
-    for place, extra in reversed(list(zip(middle(found), between, strict=False))):
+
+
+def story(segments: Sequence[Segment], parts: Sequence[str], between: Sequence[str]) -> str:
+    """An article's elements with others in between, spread over the article."""
+    parts = list(parts)
+    for place, extra in reversed(list(zip(middle(segments), between, strict=False))):
         parts.insert(place + 1, extra)
-    links = "".join(f'<li><a href="/{w}">{w}</a></li>' for w in a["nav"].split())
-    return page(
-        head,
-        f'<div class="cookies" role="dialog"><p>{a["cookies"]}</p><button>Accept</button></div>'
-        f"<header><a href='/' class='nav'>{SITE}</a><nav><ul>{links}</ul></nav></header>"
-        f'<main><article class="story"><header><h1>{escape(title)}</h1>'
-        f'<p class="byline">{a["byline"]}</p><p class="stamp"><time>{a["stamp"]}</time></p>'
-        f'<div class="share"><button>{a["share"]}</button></div></header>'
-        f"{''.join(parts)}"
-        f'<aside class="promo"><p>{a["newsletter"]}</p><form><input><button>Go</button></form>'
-        f"</aside></article>"
-        f'<section class="comments" id="comments"><h2>Comments</h2><p>{a["comment"]}</p></section>'
-        f"</main><aside><h2>{a['popular']}</h2><ul><li><a href='/4'>{a['popular 1']}</a></li></ul>"
-        f"</aside><footer><p>{a['footer']}</p></footer>",
-        title,
-    )
+    return "".join(parts)
 
 
-def divs(found: Sequence[Segment], title: str, head: str = "") -> str:
-    """A page of <div>s, as older systems write them."""
-    a = {key: escape(text) for key, text in AROUND.items()}
-    title, parts = tags(found, title)
-    between = [
-        f'<div class="image"><img src="a.jpg"><div class="caption">{a["caption"]}</div></div>',
-        f'<div class="advert">{a["advert"]}</div>',
-        f'<div class="side related-links"><div>{a["related"]}</div><div><a href="/1">'
-        f'{a["related 1"]}</a></div><div><a href="/2">{a["related 2"]}</a></div></div>',
-        f'<div class="promo"><a href="/3">{a["more"]}</a></div>',
-    ]
-    for place, extra in reversed(list(zip(middle(found), between, strict=False))):
-        parts.insert(place + 1, extra)
-    links = " ".join(f'<a href="/{w}">{w}</a>' for w in a["nav"].split())
-    return page(
-        head,
-        f'<div id="wrap"><div class="nav">{links}</div><div class="cookies cookie-banner">'
-        f'{a["cookies"]}</div><div class="content"><h1>{escape(title)}</h1>'
-        f'<div class="byline">{a["byline"]}</div><div class="stamp">{a["stamp"]}</div>'
-        f'<div class="share">{a["share"]}</div><div class="story-body story">{"".join(parts)}</div>'
-        f'<div class="promo newsletter">{a["newsletter"]}</div></div>'
-        f'<div class="comments"><div>Comments</div><div class="comment">{a["comment"]}</div></div>'
-        f'<div class="side"><div>{a["popular"]}</div><a href="/4">{a["popular 1"]}</a></div>'
-        f'<div class="foot">{a["footer"]}</div></div>',
-        title,
-    )
+def middle(segments: Sequence[Segment]) -> list[int]:
+    """Indices of the paragraphs after which a figure or a box is inserted."""
+    bodies = [index for index, segment in enumerate(segments) if segment.kind == "body"]
+    return [bodies[len(bodies) * k // 5] for k in (1, 2, 3, 4)] if len(bodies) > 5 else bodies[:1]
 
 
-def columns(found: Sequence[Segment], title: str) -> str:
-    """A page for print: two columns, justified, words broken at hyphens."""
-    title, parts = tags(found, title)
-    # Without a dictionary browsers break only where the page says that they may.
-    parts = [re.sub(r"([a-z]{3}[bcdfgklmnprst])([bcdfgklmnprst][aeiou][a-z]{2})", r"\1&shy;\2", p)
-             for p in parts]  # fmt: skip
-    story = "".join(part.replace("<h&shy;", "<h") for part in parts)
-    return page(COLUMNS, f'<h1>{escape(title)}</h1><div class="story">{story}</div>', title)
+def bare(text: str) -> str:
+    """A heading without its Markdown mark."""
+    return re.sub(r"^#{1,6} ", "", text)
 
 
-def write_docx(path: Path, found: Sequence[Segment], title: str) -> None:
-    """A Word document with styles, a caption, a table and a running header."""
+def write_docx(path: Path, segments: Sequence[Segment]) -> None:
+    """Write a Word document with styles, a caption, a table and a running header."""
     document = docx.Document()
     document.sections[0].header.paragraphs[0].text = SITE
-    places = middle(found)
-    for number, segment in enumerate(found):
-        text = re.sub(r"^#{1,6} ", "", segment.text)
+    places = middle(segments)
+    for number, segment in enumerate(segments):
+        text = bare(segment.text)
         if segment.kind == "heading":
             document.add_heading(text, level=0 if number == 0 else 2)
             if number == 0:
@@ -181,7 +194,7 @@ def write_docx(path: Path, found: Sequence[Segment], title: str) -> None:
         else:
             words = text.split(" ")
             paragraph = document.add_paragraph(" ".join(words[:3]))
-            if len(words) > 3:  # a paragraph is many runs
+            if len(words) > 3:  # real paragraphs consist of many runs
                 paragraph.add_run(" " + " ".join(words[3:])).italic = number % 7 == 0
         if number == places[0]:
             document.add_paragraph(AROUND["caption"], style="Caption")
@@ -203,55 +216,78 @@ def print_pdf(html: Path, pdf: Path) -> None:
         subprocess.run([*command, html.as_uri()], check=True, capture_output=True, timeout=300)
 
 
-def web(make: Callable[..., str], head: str = "") -> Callable[[Path, Sequence[Segment]], Path]:
-    """What writes an article as a page."""
+# Writes an article to a path without a suffix; returns the path of the file.
+Writer = Callable[[Path, Sequence[Segment]], Path]
 
-    def write(stem: Path, found: Sequence[Segment]) -> Path:
+
+def web(layout: Callable[[Sequence[Segment], str], str]) -> Writer:
+    """A writer of web pages."""
+
+    def write(stem: Path, segments: Sequence[Segment]) -> Path:
         path = stem.with_suffix(".html")
-        text = make(found, stem.name, head) if head else make(found, stem.name)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(layout(segments, stem.name), encoding="utf-8")
         return path
 
     return write
 
 
-def printed(make: Callable[..., str], head: str = "") -> Callable[[Path, Sequence[Segment]], Path]:
-    """What writes an article as a page and prints it."""
+def printed(layout: Callable[[Sequence[Segment], str], str]) -> Writer:
+    """A writer of web pages that are printed as PDFs."""
 
-    def write(stem: Path, found: Sequence[Segment]) -> Path:
-        path = web(make, head)(stem, found)
-        print_pdf(path, stem.with_suffix(".pdf"))
+    def write(stem: Path, segments: Sequence[Segment]) -> Path:
+        print_pdf(web(layout)(stem, segments), stem.with_suffix(".pdf"))
         return stem.with_suffix(".pdf")
 
     return write
 
 
-def word(stem: Path, found: Sequence[Segment]) -> Path:
+def word(stem: Path, segments: Sequence[Segment]) -> Path:
     """Write an article as a Word document."""
-    write_docx(stem.with_suffix(".docx"), found, stem.name)
+    write_docx(stem.with_suffix(".docx"), segments)
     return stem.with_suffix(".docx")
 
 
-FORMATS = {
+FORMATS: dict[str, Writer] = {
     "html, elements": web(semantic),
     "html, divs": web(divs),
     "docx": word,
-    "pdf, print style": printed(semantic, PRINT),
+    "pdf, print style": printed(partial(semantic, head=PRINT)),
     "pdf, whole page": printed(divs),
     "pdf, two columns": printed(columns),
 }
 
 
-def squeezed(texts: Iterable[str]) -> Counter[str]:
-    """Texts without white space."""
-    return Counter("".join(re.sub(r"^#{1,6} ", "", text).split()) for text in texts)
+def compare(path: Path, plain: Sequence[Segment]) -> dict[str, int]:
+    """Count what of an article is read from a file, and what else is."""
+    article = read_file(path)
+    body, headings = texts(plain, "body"), texts(plain, "heading")
+    read_body, read_headings = texts(article.segments, "body"), texts(article.segments, "heading")
+    kept = "\n".join([*read_body, *read_headings])
+    whole = squeeze(all_text(path))
+    around = [text for text in map(squeeze, AROUND.values()) if text in whole]
+    return {
+        "paragraphs": body.total(),
+        "found": (body & read_body).total(),
+        "headings": headings.total(),
+        "headings_found": (headings & read_headings).total(),
+        "other_blocks": (read_body - body).total(),
+        "surroundings": len(around),
+        "leaked": sum(text in kept for text in around),
+        "skipped": len(skipped_of(article)),
+    }
 
 
-def kept(found: Sequence[Segment], kind: str) -> Counter[str]:
-    return squeezed(segment.text for segment in found if segment.kind == kind)
+def texts(segments: Sequence[Segment], kind: str) -> Counter[str]:
+    """The texts of one kind of segment, without white space and Markdown marks."""
+    return Counter(squeeze(bare(segment.text)) for segment in segments if segment.kind == kind)
 
 
-def raw(path: Path) -> str:
+def squeeze(text: str) -> str:
+    """A text without its white space."""
+    return "".join(text.split())
+
+
+def all_text(path: Path) -> str:
     """All of a file's text."""
     if path.suffix == ".pdf":
         return extract_text(path)
@@ -260,51 +296,28 @@ def raw(path: Path) -> str:
     return str(lxml.html.parse(str(path)).getroot().text_content())
 
 
-def compare(path: Path, plain: Sequence[Segment]) -> dict[str, int]:
-    """Count what of an article is found again in a file, and what else is."""
-    article = read_file(path)
-    found = article.segments
-    body, heads = kept(plain, "body"), kept(plain, "heading")
-    got, got_heads = kept(found, "body"), kept(found, "heading")
-    whole = "\n".join([*got, *got_heads])
-    there = "".join(raw(path).split())
-    around = [text for text in squeezed(AROUND.values()) if text in there]
-    return {
-        "paragraphs": body.total(),
-        "found": (body & got).total(),
-        "headings": heads.total(),
-        "headings_found": (heads & got_heads).total(),
-        "other_blocks": (got - body).total(),
-        "surroundings": len(around),
-        "leaked": sum(text in whole for text in around),
-        "skipped": len(skipped_of(article)),
-    }
+def measure(
+    articles: Sequence[Path], formats: Sequence[str], work: Path
+) -> list[dict[str, str | float]]:
+    """Write every article in every format, below the folder `work`, and read it back."""
+    results: list[dict[str, str | float]] = []
+    for path in articles:
+        segments = read_file(path).segments
+        plain = [segment for segment in segments if segment.kind != "skipped"]
+        for name in formats:
+            folder = work / name.replace(", ", "-").replace(" ", "-")
+            folder.mkdir(parents=True, exist_ok=True)
+            rendered = FORMATS[name]((folder / path.stem).resolve(), plain)
+            started = time.perf_counter()
+            counts = compare(rendered, plain)
+            seconds = time.perf_counter() - started
+            results.append({"article": path.stem, "format": name, **counts, "seconds": seconds})
+    return results
 
 
-def main() -> None:
-    """Print a markdown table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path, help="articles in plain text")
-    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
-    parser.add_argument("--keep", type=Path, help="folder for the rendered files")
-    arguments = parser.parse_args()
-
-    lines = []
-    with tempfile.TemporaryDirectory() as aside:
-        work = arguments.keep or Path(aside)
-        for path in sorted(arguments.folder.glob("*.txt")):
-            found = read_file(path).segments
-            plain = [segment for segment in found if segment.kind != "skipped"]
-            for name in arguments.formats:
-                folder = work / name.replace(", ", "-").replace(" ", "-")
-                folder.mkdir(parents=True, exist_ok=True)
-                made = FORMATS[name]((folder / path.stem).resolve(), plain)
-                started = time.perf_counter()
-                counts = compare(made, plain)
-                seconds = time.perf_counter() - started
-                lines.append({"article": path.stem, "format": name, **counts, "seconds": seconds})
-    table = pd.DataFrame(lines)
-    sums = table.groupby("format", sort=False).sum(numeric_only=True)
+def print_table(results: Sequence[dict[str, str | float]]) -> None:
+    """Print the sums of each format as a Markdown table."""
+    sums = pd.DataFrame(results).groupby("format", sort=False).sum(numeric_only=True)
     print(
         "| | paragraphs | found | headings | found | other blocks | surroundings leaked | seconds |"
     )
@@ -316,8 +329,22 @@ def main() -> None:
             f"{row['other_blocks']:.0f} | {row['leaked']:.0f} of {row['surroundings']:.0f} | "
             f"{row['seconds']:.0f} |"
         )
+
+
+def main() -> None:
+    """Print a Markdown table and write the counts as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path, help="articles in plain text")
+    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--keep", type=Path, help="folder for the rendered files")
+    arguments = parser.parse_args()
+
+    articles = sorted(arguments.folder.glob("*.txt"))
+    with tempfile.TemporaryDirectory() as temporary:
+        results = measure(articles, arguments.formats, arguments.keep or Path(temporary))
+    print_table(results)
     versions = machine("trafilatura", "mammoth", "pdfminer.six", "lxml")
-    write_json(RESULTS / "documents.json", versions | {"results": lines})
+    write_json(RESULTS / "documents.json", versions | {"results": results})
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import calibrate
+from paratopic.training.calibration import calibrate_out_of_fold
 from paratopic.training.crossval import cross_validate
 from paratopic.transformer import fit as transformer
 
@@ -65,10 +65,10 @@ def scored(
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as the train stage has them."""
     fit = learner(topics)
-    scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed, lambda done: None)
+    scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed)
     true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     counts = np.ones(len(true), dtype=bool)
-    return calibrate(true, counts, scores, topics, params.calibrate.precision)[0]
+    return calibrate_out_of_fold(true, counts, scores, topics, params.calibrate.precision)[0]
 
 
 def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:

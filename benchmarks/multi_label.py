@@ -38,10 +38,11 @@ from tables import RESULTS, machine
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.table import targets_of
+from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import SEPARATOR, Topics
-from paratopic.training.calibration import calibrate, calibrated
+from paratopic.training.calibration import apply_calibration, calibrate_out_of_fold
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
@@ -122,14 +123,14 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
 
     started, names, split = time.perf_counter(), task.topics.names, params.split
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
-    scores, _ = cross_validate(task.train, names, folds, fit, task.seed, lambda share: None)
-    model = fit_all(task.train, names, folds, fit, task.seed, lambda share: None)
+    scores, _ = cross_validate(task.train, names, folds, fit, task.seed)
+    model = fit_all(task.train, names, folds, fit, task.seed)
     place = pd.Index(task.train["id"]).get_indexer(scores["id"])
     every = np.ones(len(place), dtype=bool)
     truth = task.targets(task.train)[place]
-    _, found = calibrate(truth, every, scores, task.topics, params.calibrate.precision)
+    _, found = calibrate_out_of_fold(truth, every, scores, task.topics, params.calibrate.precision)
     seconds = time.perf_counter() - started
-    told = calibrated(model.predict_proba(list(task.test["text"])), found, "multi")
+    told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))
     return Answer(told >= found.thresholds, told, seconds)
 
 

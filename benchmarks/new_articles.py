@@ -35,7 +35,7 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
     rows = rows[rows["topic"] != ""]
     if knowledge == "descriptions":
         rows = rows[:0]
@@ -50,11 +50,11 @@ def fitted(model: str, knowledge: str, params: Params) -> Fitted:
     """One model with one kind of knowledge."""
     examples, topics = known(params, knowledge)
     if model == "tfidf":
-        return baseline.fit(examples, topics, params.baseline, params.seed, lambda share: None)
+        return baseline.fit(examples, topics, params.baseline, params.seed)
     section = params.transformer
     if model == "frozen":
         section = replace(section, epochs=0)
-    return transformer.fit(examples, topics, section, params.seed, lambda share: None)
+    return transformer.fit(examples, topics, section, params.seed)
 
 
 def main() -> None:

@@ -93,8 +93,9 @@ def cross_validated(
     rows = drawn.labelled
     folds = make_folds(rows, split.n_folds, split.n_repeats, split.holdout, seed).table
     fit = learner(drawn.topics)
-    scores, _ = cross_validate(rows, names, folds, fit, seed, lambda done: None)
-    model = fit_all(rows, names, folds, fit, seed, lambda done: None)
+    scores, _ = cross_validate(rows, names, folds, fit, seed)
+    scores = scores.assign(**dict.fromkeys(drawn.topics.thresholds, 0.0))
+    model = fit_all(rows, names, folds, fit, seed)
     return model, outcomes(rows, folds, scores, drawn.topics)[1]
 
 

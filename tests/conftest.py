@@ -90,7 +90,7 @@ def baseline_folder(
     pass
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
-    model = baseline.fit(examples(rows, topics.names), topics, PARAMS.baseline, 1, lambda _: None)
+    model = baseline.fit(examples(rows, topics.names), topics, PARAMS.baseline, 1)
     model.save(folder, Calibration())
     return folder
 

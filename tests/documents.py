@@ -1,17 +1,42 @@
-"""Documents of every format: a web page with what surrounds an article, a PDF, a Word document."""
+"""Made-up documents: encoded text, a web page with an article and its surroundings, PDF, Word."""
 
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import docx
 
+from paratopic.reading.files import read_file
 from tests.samples import BODIES, DOCUMENT
+
+QUOTE = "“Café,” he said.\r\n"
+ENCODED = {
+    "utf-8": QUOTE.encode(),
+    "utf-8 with BOM": f"\ufeff{QUOTE}".encode(),
+    "utf-16-le": b"\xff\xfe" + QUOTE.encode("utf-16-le"),
+    "utf-16-be": b"\xfe\xff" + QUOTE.encode("utf-16-be"),
+    "cp1252": QUOTE.encode("cp1252"),
+}
 
 Text = tuple[float, float, float, str, str]  # left, bottom, size, font, text
 
 
+def save(folder: Path, name: str, data: str | bytes) -> Path:
+    """Write a file, text as UTF-8, and return its path."""
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def kept_segments(path: Path) -> list[tuple[str, str]]:
+    """Kind and text of the headings and paragraphs of a file."""
+    segments = read_file(path).segments
+    return [(segment.kind, segment.text) for segment in segments if segment.kind != "skipped"]
+
+
 def html(body: str, head: str = '<meta charset="utf-8">') -> str:
+    """A web page."""
     return f"<!DOCTYPE html><html><head>{head}<title>News</title></head><body>{body}</body></html>"
 
 
@@ -28,8 +53,8 @@ PAGE = html(
 
 
 def pdf(pages: list[list[Text]], encrypt: str = "") -> bytes:
-    """A PDF with Helvetica, whose widths every reader knows."""
-    kids = " ".join(f"{5 + 2 * n} 0 R" for n in range(len(pages)))
+    """A PDF in Helvetica, whose widths every reader knows; `encrypt` is part of its trailer."""
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Count {len(pages)} /Kids [{kids}] >>",
@@ -37,7 +62,7 @@ def pdf(pages: list[list[Text]], encrypt: str = "") -> bytes:
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
     ]
     for number, page in enumerate(pages):
-        drawn = "".join(
+        content = "".join(
             f"BT /{font} {size} Tf {left} {bottom} Td "
             f"({text.replace('(', '[').replace(')', ']')}) Tj ET\n"
             for left, bottom, size, font, text in page
@@ -45,31 +70,36 @@ def pdf(pages: list[list[Text]], encrypt: str = "") -> bytes:
         objects += [
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font "
             f"<< /F 3 0 R /B 4 0 R >> >> /Contents {6 + 2 * number} 0 R >>",
-            f"<< /Length {len(drawn.encode('cp1252'))} >>\nstream\n{drawn}endstream",
+            f"<< /Length {len(content.encode('cp1252'))} >>\nstream\n{content}endstream",
         ]
-    out, places = b"%PDF-1.4\n", []
+    return _pdf_file(objects, encrypt)
+
+
+def _pdf_file(objects: list[str], encrypt: str) -> bytes:
+    """The bytes of a PDF: its objects, the table of where they begin, and the trailer."""
+    data, offsets = b"%PDF-1.4\n", []
     for number, content in enumerate(objects, start=1):
-        places.append(len(out))
-        out += f"{number} 0 obj\n{content}\nendobj\n".encode("cp1252")
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    return (
-        out
-        + (
-            f"xref\n0 {len(places) + 1}\n0000000000 65535 f \n{table}trailer\n"
-            f"<< /Size {len(places) + 1} /Root 1 0 R {encrypt} >>\nstartxref\n{len(out)}\n%%EOF\n"
-        ).encode()
+        offsets.append(len(data))
+        data += f"{number} 0 obj\n{content}\nendobj\n".encode("cp1252")
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    trailer = (
+        f"xref\n0 {len(offsets) + 1}\n0000000000 65535 f \n{table}trailer\n"
+        f"<< /Size {len(offsets) + 1} /Root 1 0 R {encrypt} >>\nstartxref\n{len(data)}\n%%EOF\n"
     )
+    return data + trailer.encode()
 
 
-def _sample_docx() -> bytes:
-    document, out = docx.Document(), BytesIO()
-    document.add_paragraph("Talks went on.")
-    document.save(out)
-    return out.getvalue()
+def word_document(*paragraphs: str) -> bytes:
+    """A Word document of plain paragraphs."""
+    document, file = docx.Document(), BytesIO()
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    document.save(file)
+    return file.getvalue()
 
 
 SAMPLES = {
     ".html": PAGE.encode(),
     ".pdf": pdf([[(72, 700, 10, "F", "Talks went on.")]]),
-    ".docx": _sample_docx(),
+    ".docx": word_document("Talks went on."),
 }

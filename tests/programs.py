@@ -1,4 +1,4 @@
-"""Programs that tests start: the command line, a shell in a project, a browser."""
+"""Programs that tests run: paratopic in this process, any other in a project, a browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
-    """Run a program of this environment in the project; returns what it printed."""
+    """Run a program of this environment in a project's folder; returns its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
     run = subprocess.run(
@@ -34,12 +34,12 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Run `paratopic` with these words in this process; returns its exit status."""
+    """Run `paratopic` with these arguments in this process; returns its exit status."""
     monkeypatch.setattr("sys.argv", ["paratopic", *words])
     with pytest.raises(SystemExit) as ended:
         app.main()
     code = ended.value.code
-    if isinstance(code, str):  # what sys.exit prints on its way out
+    if isinstance(code, str):  # sys.exit prints such a message and exits with status 1
         print(code)
         return 1
     return int(code or 0)

@@ -15,7 +15,8 @@ from paratopic.corpus.table import targets_of
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Article
-from paratopic.reading.plain import segments
+from paratopic.reading.plain import plain_segments
+from paratopic.reading.structure import classify
 from paratopic.training.examples import Examples, Fitted
 from tests.programs import ROOT
 
@@ -55,7 +56,7 @@ def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
 
 def plain_article(name: str, text: str) -> Article:
     """An article of plain text."""
-    return Article(name, tuple(segments(text)))
+    return Article(name, tuple(classify(plain_segments(text))))
 
 
 def examples(rows: pd.DataFrame, names: Sequence[str]) -> Examples:
@@ -71,11 +72,11 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
     from paratopic.transformer import fit as transformer
 
     if kind == "baseline":
-        return baseline.fit(examples, topics, PARAMS.baseline, 1, lambda _: None)
+        return baseline.fit(examples, topics, PARAMS.baseline, 1)
     section = replace(
         PARAMS.transformer, encoder=str(encoder), epochs=1, max_tokens=16, train_tokens=16
     )
-    return transformer.fit(examples, topics, section, 1, lambda _: None)
+    return transformer.fit(examples, topics, section, 1)
 
 
 def suggestions(topics: Topics, count: int = 3) -> list[Suggestion]:

@@ -1,7 +1,7 @@
 """The round trip with a real Label Studio server: `pytest -m labelstudio`.
 
-It installs Label Studio from the package index into an environment of its own, and starts it on
-this machine. Minutes, and hundreds of megabytes: not among the tests that always run.
+It installs Label Studio from the package index into an environment of its own and starts it on this
+machine. That takes minutes and hundreds of megabytes, so it is not among the tests that always run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from paratopic.annotation.context import Suggestion
 from paratopic.labels.answers import Merged, merge, read_labels
 from paratopic.labels.join import join_labels
 from paratopic.project.topics import Topics
-from paratopic.reading.article import frame_of, paragraphs_of
+from paratopic.reading.article import paragraphs_of
+from paratopic.reading.sources import frame_of
 from tests.samples import plain_article
 
 pytestmark = pytest.mark.labelstudio
@@ -41,54 +43,57 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
-    """Asks the server: `call("POST", "/api/projects", {...})`."""
+    """Function that sends a request to the server: `call("POST", "/api/projects", {...})`."""
     folder = tmp_path_factory.mktemp("label-studio")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     programs = folder / "venv" / "bin"
     subprocess.run([programs / "pip", "install", "--quiet", "label-studio"], check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command: list[str | Path] = [
-        programs / "label-studio",
-        "start",
-        "--no-browser",
-        "--internal-host",
-        "127.0.0.1",
-    ]
-    command += ["--port", str(port), "--username", "ann@example.org", "--password", "pass-word-1"]
-    command += ["--user-token", TOKEN, "--enable-legacy-api-token"]
-    own = {"LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"), "COLLECT_ANALYTICS": "false"}
-    address = f"http://127.0.0.1:{port}"
-
-    def asked(method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            address + path,
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Token {TOKEN}", "Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=120) as reply:
-            return json.loads(reply.read() or "null")
-
+    request = partial(send, f"http://127.0.0.1:{port}")
     log = folder / "log.txt"
-    with log.open("wb") as file:
-        server = subprocess.Popen(
-            command, env=os.environ | own, stdout=file, stderr=subprocess.STDOUT
-        )
+    server = start(programs / "label-studio", port, folder / "data", log)
     try:
         for _ in range(60 * MINUTES_TO_START):
             assert server.poll() is None, log.read_text(errors="replace")[-3000:]
             try:
-                asked("GET", "/api/version")
+                request("GET", "/api/version")
                 break
             except (urllib.error.URLError, OSError):
                 time.sleep(1)
         else:
             raise AssertionError(log.read_text(errors="replace")[-3000:])
-        yield asked
+        yield request
     finally:
         server.terminate()
         server.wait()
+
+
+def start(program: Path, port: int, data: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a server that keeps its data in a folder and writes what it prints to a file."""
+    options = ["--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
+    options += ["--username", "ann@example.org", "--password", "pass-word-1"]
+    options += ["--user-token", TOKEN, "--enable-legacy-api-token"]
+    settings = {"LABEL_STUDIO_BASE_DATA_DIR": str(data), "COLLECT_ANALYTICS": "false"}
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [program, "start", *options],
+            env=os.environ | settings,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def send(address: str, method: str, path: str, body: Any = None) -> Any:
+    """Send a request and return its response, both JSON."""
+    request = urllib.request.Request(
+        address + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Token {TOKEN}", "Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.loads(response.read() or "null")
 
 
 def test_suggestions_are_annotated_exported_and_imported(
@@ -100,9 +105,11 @@ def test_suggestions_are_annotated_exported_and_imported(
         Suggestion(row["id"], "news", "Trade", row["text"], (), ("More.",), scores)
         for row in frame.to_dict("records")
     ]
-    tasks, page = formats.write_tasks(tmp_path / "tasks.json", suggestions, topics, "baseline")
+    tasks, config_file = formats.write_tasks(
+        tmp_path / "tasks.json", suggestions, topics, "baseline"
+    )
 
-    config = page.read_text(encoding="utf-8")
+    config = config_file.read_text(encoding="utf-8")
     project = call("POST", "/api/projects", {"title": "round trip", "label_config": config})
     written = json.loads(tasks.read_text(encoding="utf-8"))
     imported = call("POST", f"/api/projects/{project['id']}/import", written)
@@ -110,9 +117,9 @@ def test_suggestions_are_annotated_exported_and_imported(
     there = call("GET", f"/api/tasks?project={project['id']}&fields=all")["tasks"]
     task_of = {task["data"]["paragraph"]: task for task in there}
     first, second, third, fourth = frame["id"]
-    (said,) = task_of[first]["predictions"]
-    assert said["result"][0]["value"]["choices"] == ["technology"]
-    assert said["model_version"] == "baseline"
+    (prediction,) = task_of[first]["predictions"]
+    assert prediction["result"][0]["value"]["choices"] == ["technology"]
+    assert prediction["model_version"] == "baseline"
 
     def chosen(name: str, *choices: str) -> dict[str, Any]:
         value = {"choices": list(choices)}
@@ -130,22 +137,22 @@ def test_suggestions_are_annotated_exported_and_imported(
     annotate(third, chosen("dominant", formats.NONE))
     annotate(fourth, was_cancelled=True)
 
-    def take() -> Merged:
+    def import_export() -> Merged:
         export = tmp_path / "export.json"
         path = f"/api/projects/{project['id']}/export?exportType=JSON&download_all_tasks=true"
         export.write_text(json.dumps(call("GET", path)), encoding="utf-8")
-        found = formats.read_answers(export, frame, topics)
-        assert not found.problems
-        assert found.left_out == {"skipped by the annotator": 1}
-        return merge(tmp_path / "labels.csv", found.labels, "export", {}, topics)
+        imported_labels = formats.read_answers(export, frame, topics)
+        assert not imported_labels.problems
+        assert imported_labels.left_out == {"skipped by the annotator": 1}
+        return merge(tmp_path / "labels.csv", imported_labels.labels, "export", {}, topics)
 
-    assert take().added == 3
+    assert import_export().added == 3
     before = (tmp_path / "labels.csv").read_bytes()
-    assert take().added == 0
+    assert import_export().added == 0
     assert (tmp_path / "labels.csv").read_bytes() == before
     call("PATCH", f"/api/annotations/{changed['id']}", better)
-    done = take()
-    assert (done.added, len(done.disputes)) == (1, 1)
+    merged = import_export()
+    assert (merged.added, len(merged.disputes)) == (1, 1)
     counted = {x.paragraph: (x.cell, x.note) for x in read_labels(tmp_path / "labels.csv")}
     assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
     frame, messages = join_labels(frame, read_labels(tmp_path / "labels.csv"), topics)

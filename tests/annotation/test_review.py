@@ -1,4 +1,4 @@
-"""Which labels are doubtful, in what order, and how they are written."""
+"""Which labels are doubtful and why, their order, and the command that lists them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
     return table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
 
 
-def test_doubt_is_what_the_scores_leave_to_other_topics() -> None:
+def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
     labels = [["trade"], ["technology", "security"], [], ["security"]]
     one = scores([[0.7, 0.2, 0.1]] * 4)
     other = scores([[0.5, 0.4, 0.1]] * 4)
@@ -72,15 +72,15 @@ def test_doubt_is_what_the_scores_leave_to_other_topics() -> None:
     }
 
 
-def test_planted_wrong_labels_come_first() -> None:
+def test_wrong_labels_come_first() -> None:
     rng = np.random.default_rng(3)
     true = rng.integers(0, 3, 200)
     wrong = rng.choice(200, 20, replace=False)
     given = true.copy()
     given[wrong] = (true[wrong] + 1) % 3
     likely = 0.1 + 0.6 * np.eye(3)[true] + 0.1 * rng.random((200, 3))
-    found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
-    table = rank_doubtful(frame([[NAMES[n]] for n in given]), [found], TOPICS)
+    table_of_scores = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
+    table = rank_doubtful(frame([[NAMES[n]] for n in given]), [table_of_scores], TOPICS)
     assert set(table["paragraph"][:20]) == {f"p{n:03}" for n in wrong}
     assert (table["reason"] == CONTRADICTED).tolist() == [True] * 20 + [False] * 180
     assert [NAMES.index(name) for name in table["suggestion"][:20]] == [
@@ -88,24 +88,24 @@ def test_planted_wrong_labels_come_first() -> None:
     ]
 
 
-def test_the_second_topic_of_a_label_is_no_contradiction() -> None:
-    found = scores([[0.1, 0.9, 0.0]] * 2)
-    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [found], TOPICS)
+def test_a_second_topic_of_a_label_does_not_contradict_it() -> None:
+    table_of_scores = scores([[0.1, 0.9, 0.0]] * 2)
+    table = rank_doubtful(frame([["trade", "technology"], ["trade"]]), [table_of_scores], TOPICS)
     assert table["paragraph"].tolist() == ["p001", "p000"]
     assert table["reason"].tolist() == [CONTRADICTED, ""]
 
 
-def test_where_models_disagree_or_waver_nothing_places_the_paragraph() -> None:
+def test_no_topic_is_probable_where_models_disagree_or_are_unsure() -> None:
     one = scores([[0.9, 0.05, 0.05], [0.4, 0.35, 0.25], [0.9, 0.05, 0.05], [0.4, 0.3, 0.3]])
     other = scores([[0.05, 0.05, 0.9], [0.4, 0.35, 0.25], [0.8, 0.1, 0.1], [0.4, 0.3, 0.3]])
     labels = [["trade"], ["trade"], ["trade"], []]
     table = rank_doubtful(frame(labels), [one, other], TOPICS).set_index("paragraph")
     unplaced = {"p000": True, "p001": True, "p002": False}
-    # None of the topics is what the label says of the last one too.
+    # The label of the last one says none of the topics, too.
     assert table["reason"].eq(UNPLACED).to_dict() == unplaced | {"p003": False}
 
 
-def test_near_duplicates_with_different_labels() -> None:
+def test_near_duplicates_with_conflicting_labels() -> None:
     text = " ".join(word for words in WORDS.values() for word in words)
     texts = [text, text.upper(), text.replace("missile", "rocket"), "nothing of the kind", text]
     labels = [["trade"], ["trade", "security"], ["security"], ["security"], []]
@@ -116,14 +116,14 @@ def test_near_duplicates_with_different_labels() -> None:
     assert reasons["p001"] == "near-duplicate of p004 (none of the topics)"
     assert reasons["p002"] == "near-duplicate of p000 (trade)"
     assert reasons["p003"] == CONTRADICTED
-    # Two of four speak against the first label, which the scores are sure of.
+    # The scores are sure of the first label, but two of four near-duplicates conflict with it.
     assert table["doubt"]["p000"] == 0.5
-    # Alike labels are no conflict, nor is one topic in common.
+    # Equal labels are no conflict, and one common topic is none either.
     same = rank_doubtful(frame([[], [], ["trade"]], [text, text, "x"]), [sure], TOPICS)
     assert not same["reason"].str.startswith(DUPLICATE).any()
 
 
-def test_without_scores_near_duplicates_are_still_found() -> None:
+def test_near_duplicates_are_found_without_scores() -> None:
     nothing = scores([])
     rows = frame(
         [["trade"], ["security"], ["trade"]], ["one and the same", "One and the same", "x"]
@@ -140,25 +140,27 @@ labelled = st.tuples(st.sets(st.sampled_from(NAMES)).map(sorted), probability, s
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(labelled, min_size=1, max_size=25))
-def test_every_label_once_and_in_an_order_of_its_own(
+def test_every_label_is_ranked_once_whatever_the_order_of_the_rows(
     items: list[tuple[list[str], list[float], int]],
 ) -> None:
     rows = frame([label for label, _, _ in items], [f"text number {kind}" for _, _, kind in items])
     likely = np.array([given for _, given, _ in items])
-    found = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
-    table = rank_doubtful(rows, [found], TOPICS)
+    table_of_scores = scores((likely / likely.sum(axis=1, keepdims=True)).tolist())
+    table = rank_doubtful(rows, [table_of_scores], TOPICS)
     assert sorted(table["paragraph"]) == rows["id"].tolist()
     assert table["doubt"].between(0, 1).all()
     keys = list(zip(-table["doubt"], table["paragraph"], strict=True))
     assert keys == sorted(keys)
-    # No order of the rows or scores changes anything.
-    again = rank_doubtful(rows.sample(frac=1, random_state=len(items)), [found.iloc[::-1]], TOPICS)
+    # The order of the rows and scores does not matter.
+    again = rank_doubtful(
+        rows.sample(frac=1, random_state=len(items)), [table_of_scores.iloc[::-1]], TOPICS
+    )
     pd.testing.assert_frame_equal(again, table)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder in which two paragraphs of three are labelled rightly."""
+    """A project folder with three labelled paragraphs, one of them labelled wrongly."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     params = read_params()
@@ -184,13 +186,13 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> str | int | None:
     return ended.value.code
 
 
-def test_the_command_lists_and_writes(
+def test_the_command_lists_and_writes_doubtful_labels(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     assert command(monkeypatch) == 0
-    shown = capsys.readouterr().out
-    assert "1 of 3 hand labels are doubtful, 1 listed" in shown
-    assert "security" in shown and "word1 is 1" in shown and "word0" not in shown
+    printed = capsys.readouterr().out
+    assert "1 of 3 hand labels are doubtful, 1 listed" in printed
+    assert "security" in printed and "word1 is 1" in printed and "word0" not in printed
     assert not list(here.glob("*.csv"))
     assert command(monkeypatch, "--out", "again.csv") == 0
     lines = Path("again.csv").read_text(encoding="utf-8").splitlines()
@@ -200,7 +202,7 @@ def test_the_command_lists_and_writes(
     ]
 
 
-def test_nothing_doubtful_is_said(
+def test_the_command_says_that_no_label_is_doubtful(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     rows = read_paragraphs(PARAGRAPHS)
@@ -212,14 +214,14 @@ def test_nothing_doubtful_is_said(
     assert capsys.readouterr().out == "0 of 2 hand labels are doubtful, 0 listed\n"
 
 
-def test_headings_labels_are_not_listed(here: Path) -> None:
+def test_weak_labels_from_headings_are_not_read(here: Path) -> None:
     rows = read_paragraphs(PARAGRAPHS)
     write_paragraphs(rows.assign(label_source="heading"), PARAGRAPHS)
     params = read_params()
     assert read_scores(params.models, params.topics)[0].empty
 
 
-def test_what_is_missing_or_outdated_is_named(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+def test_missing_and_outdated_files_are_errors(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     rows = read_paragraphs(PARAGRAPHS)
     write_paragraphs(rows[1:], PARAGRAPHS)
     assert "make repro" in str(command(monkeypatch))
@@ -228,5 +230,5 @@ def test_what_is_missing_or_outdated_is_named(monkeypatch: pytest.MonkeyPatch, h
         (PARAGRAPHS, "dvc repro prepare"),
     ):
         path.unlink()
-        told = str(command(monkeypatch))
-        assert str(path) in told and maker in told
+        message = str(command(monkeypatch))
+        assert str(path) in message and maker in message

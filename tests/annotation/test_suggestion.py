@@ -1,4 +1,4 @@
-"""What is worth labelling next."""
+"""Which paragraphs are suggested, and with what context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from paratopic.annotation.suggestion import CANDIDATES, choose
 from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
+
+SINGLE = mode_of("single")
 
 
 def unit(rows: Array) -> Array:
@@ -23,43 +26,43 @@ def unit(rows: Array) -> Array:
     return scaled
 
 
-def test_the_uncertain_ones_are_chosen_and_not_all_of_one_kind() -> None:
+def test_uncertain_rows_of_different_kinds_are_chosen() -> None:
     # Three kinds of doubtful rows, one of them ten times as frequent, and many sure rows.
     rng = np.random.default_rng(0)
     kind = np.array([0] * 20 + [1] * 2 + [2] * 2 + [3] * 100)
     features = unit(np.eye(4)[kind] + 0.01 * rng.standard_normal((124, 4)))
     scores = np.where((kind == 3)[:, None], [0.99, 0.01], [0.52, 0.48])
     scores = scores + np.linspace(0, 1e-3, 124)[:, None] * [1, -1]
-    assert sorted(kind[choose(scores, features.__getitem__, 2, 0, "single")]) != [3, 3]
-    assert sorted(kind[choose(scores[:24], features.__getitem__, 3, 0, "single")]) == [0, 1, 2]
+    assert sorted(kind[choose(scores, features.__getitem__, 2, 0, SINGLE)]) != [3, 3]
+    assert sorted(kind[choose(scores[:24], features.__getitem__, 3, 0, SINGLE)]) == [0, 1, 2]
     # Only the most uncertain are candidates at all.
     doubt = np.argsort(scores[:, 0], kind="stable")[: 2 * CANDIDATES]
-    assert set(choose(scores, features.__getitem__, 2, 0, "single")) <= set(doubt)
+    assert set(choose(scores, features.__getitem__, 2, 0, SINGLE)) <= set(doubt)
 
 
-def test_a_row_that_surely_has_none_of_the_topics_is_not_uncertain() -> None:
-    # What a row lacks to 1 is the probability of none of them.
+def test_a_row_that_clearly_has_none_of_the_topics_is_not_uncertain() -> None:
+    # 1 minus the sum of a row is the probability of none of the topics.
     scores = np.array([[0.01, 0.01], [0.8, 0.1], [0.45, 0.1], [0.02, 0.01]])
-    assert choose(scores, np.eye(4).__getitem__, 4, 0, "single").tolist() == [2, 1, 3, 0]
+    assert choose(scores, np.eye(4).__getitem__, 4, 0, SINGLE).tolist() == [2, 1, 3, 0]
 
 
-def test_the_choice_hangs_on_the_seed_alone_and_the_most_uncertain_come_first() -> None:
+def test_the_choice_is_reproducible_and_the_most_uncertain_row_comes_first() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([1.0, 1.0, 1.0], size=300)
     features = unit(rng.standard_normal((300, 8)))
-    one = choose(scores, features.__getitem__, 12, 5, "single")
-    assert (one == choose(scores, features.__getitem__, 12, 5, "single")).all()
-    assert len(set(one)) == 12
-    ordered = np.sort(scores[one], axis=1)
+    chosen = choose(scores, features.__getitem__, 12, 5, SINGLE)
+    assert (chosen == choose(scores, features.__getitem__, 12, 5, SINGLE)).all()
+    assert len(set(chosen)) == 12
+    ordered = np.sort(scores[chosen], axis=1)
     assert (np.diff(ordered[:, -1] - ordered[:, -2]) >= 0).all()
 
 
-def test_fewer_rows_than_are_wanted_and_equal_rows() -> None:
+def test_choosing_more_rows_than_there_are_or_among_equal_rows() -> None:
     scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
-    assert choose(scores, np.eye(3).__getitem__, 5, 0, "single").tolist() == [1, 2, 0]
+    assert choose(scores, np.eye(3).__getitem__, 5, 0, SINGLE).tolist() == [1, 2, 0]
     same = np.tile([0.6, 0.4], (9, 1))
     with pytest.warns(match="distinct clusters"):
-        assert sorted(choose(same, np.ones((9, 1)).__getitem__, 3, 0, "single")) == [0, 1, 2]
+        assert sorted(choose(same, np.ones((9, 1)).__getitem__, 3, 0, SINGLE)) == [0, 1, 2]
 
 
 @pytest.fixture
@@ -80,14 +83,14 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     def embed(texts: list[str]) -> object:
         return suggestion.embed_texts(model, texts, "cpu")
 
-    open_ones = set(frame["id"][frame["label_source"] == "none"])
-    found = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)  # type: ignore[arg-type]
-    assert len(found) == 5
-    assert {item.id for item in found} <= open_ones - {"p00", "p02"}
+    unlabelled = set(frame["id"][frame["label_source"] == "none"])
+    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)  # type: ignore[arg-type]
+    assert len(suggestions) == 5
+    assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
     assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []  # type: ignore[arg-type]
 
 
-def test_a_suggestion_stands_in_its_context(frame: pd.DataFrame, model: Model) -> None:
+def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     ids = ["p00", "p18"]
     answers = model.predict(frame.set_index("id")["text"][ids])
     scores = [answer.scores for answer in answers]
@@ -105,7 +108,7 @@ def test_a_suggestion_stands_in_its_context(frame: pd.DataFrame, model: Model) -
     assert (unknown.topic, unknown.confidence) == ("", 0.0)
 
 
-def test_texts_are_embedded_by_the_model_s_own_encoder(
+def test_texts_are_embedded_by_the_model_s_encoder_or_as_tf_idf(
     rows: pd.DataFrame, tiny_encoder: Path, model: Model, tmp_path: Path
 ) -> None:
     from sentence_transformers import SentenceTransformer

@@ -1,4 +1,4 @@
-"""From what is worth labelling to labels that count, on the command line."""
+"""The labelling loop through the command line: suggest, label, import, and what then counts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Exporters feared that the new tariffs on steel would close the market to them.
 
 The navy sailed past the island, and the alliance sent troops to the border.
 
-A chip maker said that its software was copied.
+A chip maker printed that its software was copied.
 """
 
 
 @pytest.fixture
 def clone(project: Path, tmp_path: Path) -> Path:
-    """The project with an article that nobody has labelled, after stage prepare."""
+    """The project with an unlabelled article, after stage prepare."""
     folder = tmp_path / "project"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git", "cache", "mlruns"))
     (folder / "seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
@@ -32,14 +32,14 @@ def clone(project: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def sheet(folder: Path, name: str) -> list[dict[str, str]]:
+def read_sheet(folder: Path, name: str) -> list[dict[str, str]]:
     with (folder / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def fill(folder: Path, name: str, **topic_of: str) -> None:
-    """Answer a sheet: word → topic of the paragraphs that have it."""
-    rows = sheet(folder, "sheet.csv")
+    """Save sheet.csv under a name, filled in: word → topic of the paragraphs that contain it."""
+    rows = read_sheet(folder, "sheet.csv")
     for row in rows:
         row["topics"] = next((t for word, t in topic_of.items() if word in row["text"]), "?")
     with (folder / name).open("w", encoding="utf-8", newline="") as file:
@@ -48,25 +48,28 @@ def fill(folder: Path, name: str, **topic_of: str) -> None:
         writer.writerows(rows)
 
 
-def test_suggest_label_import_and_what_people_agree_on(clone: Path) -> None:
+def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> None:
     labels = clone / "seeds/labels.csv"
     before = labels.read_bytes()
-    said = sh(clone, "paratopic", "suggest", "--n", "2")
-    assert len(list(csv.DictReader(said.splitlines()))) == 2
-    assert sh(clone, "paratopic", "suggest", "--n", "2") == said
+    printed = sh(clone, "paratopic", "suggest", "--n", "2")
+    assert len(list(csv.DictReader(printed.splitlines()))) == 2
+    assert sh(clone, "paratopic", "suggest", "--n", "2") == printed
     sh(clone, "paratopic", "suggest", "--out", "sheet.csv")
     sh(clone, "paratopic", "suggest", "--out", "tasks.json")
     assert (
-        len(json.loads((clone / "tasks.json").read_text())) == len(sheet(clone, "sheet.csv")) == 3
+        len(json.loads((clone / "tasks.json").read_text()))
+        == len(read_sheet(clone, "sheet.csv"))
+        == 3
     )
     assert labels.read_bytes() == before
 
     fill(clone, "ann.csv", tariffs="trade;security", navy="security")
     fill(clone, "bo.csv", tariffs="trade", navy="trade", chip="technology")
-    said = sh(clone, "paratopic", "import", "ann.csv", "bo.csv")
-    assert "ann.csv: 2 new labels in seeds/labels.csv, 0 known, 0 disputed, 0 not taken, " in said
-    assert "1 undecided" in said and said.count("disputed: harbour:") == 2
-    assert "ann: security; bo: trade → trade counts (a tie" in said
+    printed = sh(clone, "paratopic", "import", "ann.csv", "bo.csv")
+    assert "ann.csv: 2 new labels in seeds/labels.csv, 0 already there, " in printed
+    assert "0 disputed, 0 not imported, " in printed
+    assert "1 undecided" in printed and printed.count("disputed: harbour:") == 2
+    assert "ann: security; bo: trade → trade counts (a tie" in printed
     after = labels.read_bytes()
     assert "ann.csv: 0 new labels" in sh(clone, "paratopic", "import", "bo.csv", "ann.csv")
     assert labels.read_bytes() == after
@@ -76,8 +79,8 @@ def test_suggest_label_import_and_what_people_agree_on(clone: Path) -> None:
     assert labels.with_name("labels.csv.bak").exists()
     assert "nothing to label" in sh(clone, "paratopic", "label", fails=True)
 
-    said = sh(clone, sys.executable, "-m", "paratopic.stages.prepare")
-    assert "2 disputed paragraphs without a majority" in said
+    printed = sh(clone, sys.executable, "-m", "paratopic.stages.prepare")
+    assert "2 disputed paragraphs without a majority" in printed
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
     assert report["annotators"]["paragraphs"] == 2
@@ -88,12 +91,12 @@ def test_suggest_label_import_and_what_people_agree_on(clone: Path) -> None:
     assert "people (2 paragraphs)" in sh(clone, "paratopic", "report")
 
 
-def test_what_cannot_be_taken_is_told_and_the_rest_is_taken(clone: Path) -> None:
+def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None:
     sh(clone, "paratopic", "suggest", "--out", "sheet.csv")
     fill(clone, "ann.csv", tariffs="trade", navy="securty")
-    said = sh(clone, "paratopic", "import", "ann.csv", fails=True)
-    assert 'unknown topic "securty" (did you mean "security"?)' in said
-    assert "1 new labels" in said and "1 not taken" in said
+    printed = sh(clone, "paratopic", "import", "ann.csv", fails=True)
+    assert 'unknown topic "securty" (did you mean "security"?)' in printed
+    assert "1 new labels" in printed and "1 not imported" in printed
     assert "the file's ending says" in sh(clone, "paratopic", "import", "x.txt", fails=True)
     params = (clone / "params.yaml").read_text(encoding="utf-8")
     without = params.replace("labels: seeds/labels.csv", "labels: null")

@@ -1,10 +1,12 @@
-"""What a person types and sees."""
+"""`paratopic predict`, `paragraphs` and `report` as typed: output, messages and exit status."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,13 +29,13 @@ def article(tmp_path: Path) -> Path:
     return path
 
 
-def test_predict_as_a_table_and_as_json(
+def test_predict_prints_a_table_or_json_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, article: Path
 ) -> None:
     monkeypatch.setenv("PARATOPIC_MODEL", str(model))
     assert run_cli(monkeypatch, "predict", str(article)) == 0
-    shown = capsys.readouterr().out
-    assert "news (baseline)" in shown and "trade" in shown and "security" in shown
+    table = capsys.readouterr().out
+    assert "news (baseline)" in table and "trade" in table and "security" in table
     assert run_cli(monkeypatch, "predict", "--json", str(article)) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["topic"] for line in lines] == ["trade", "security"]
@@ -42,7 +44,20 @@ def test_predict_as_a_table_and_as_json(
     assert sum(lines[0]["scores"].values()) <= 1
 
 
-def test_standard_input(
+def test_predict_imports_no_package_of_training(model: Path, article: Path) -> None:
+    program = (
+        "import sys\n"
+        "from paratopic.cli.app import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'mlflow', 'pandas', 'matplotlib', 'ray'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", program, "predict", "--model", str(model), str(article)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_predict_reads_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
@@ -50,7 +65,7 @@ def test_standard_input(
     assert json.loads(capsys.readouterr().out.splitlines()[0])["article"] == "stdin"
 
 
-def test_paragraphs_are_lines_for_the_labels_file(
+def test_paragraphs_prints_lines_for_the_labels_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
 ) -> None:
     assert run_cli(monkeypatch, "paragraphs", str(article)) == 0
@@ -59,33 +74,33 @@ def test_paragraphs_are_lines_for_the_labels_file(
     assert lines[0][2] == "The tariff on goods rose, and so did the quota."
 
 
-def test_what_is_skipped_is_told_on_stderr(
+def test_skipped_parts_and_other_files_are_listed_on_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "news.html").write_text(PAGE, encoding="utf-8")
     (tmp_path / "notes.odt").touch()
     assert run_cli(monkeypatch, "paragraphs", str(tmp_path)) == 0
-    said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 3 and "Jane" not in said.out
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 3 and "Jane" not in printed.out
     page = tmp_path / "news.html"
-    assert f"{page}: skipped (byline): By Jane Doe, Reuters" in said.err
-    assert f"{page}: skipped (navigation): Home | World | Sport" in said.err
-    assert f"{tmp_path / 'notes.odt'}: not read (a file of another kind)" in said.err
+    assert f"{page}: skipped (byline): By Jane Doe, Reuters" in printed.err
+    assert f"{page}: skipped (navigation): Home | World | Sport" in printed.err
+    assert f"{tmp_path / 'notes.odt'}: not read (a file of another kind)" in printed.err
     assert run_cli(monkeypatch, "predict", "--json", "--model", str(model), str(page)) == 0
-    said = capsys.readouterr()
-    assert [json.loads(line)["position"] for line in said.out.splitlines()] == [0, 1, 2]
-    assert "skipped (footer)" in said.err
+    printed = capsys.readouterr()
+    assert [json.loads(line)["position"] for line in printed.out.splitlines()] == [0, 1, 2]
+    assert "skipped (footer)" in printed.err
 
 
-def test_two_articles_of_one_name_would_have_the_same_ids(
+def test_two_articles_with_one_name_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], article: Path
 ) -> None:
     article.with_suffix(".md").write_text(TEXT, encoding="utf-8")
     assert run_cli(monkeypatch, "paragraphs", str(article), str(article.with_suffix(".md"))) == 1
-    assert "news.md: another file is named news too" in capsys.readouterr().out
+    assert "news.md: another file is also named news" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_without_a_traceback(
+def test_mistakes_are_reported_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     model: Path,
@@ -95,7 +110,7 @@ def test_mistakes_are_told_without_a_traceback(
     monkeypatch.chdir(tmp_path)
     empty = tmp_path / "empty.txt"
     empty.touch()
-    for words, told in (
+    for words, message in (
         (["predict", str(article)], "make repro"),
         (["predict", "--model", str(tmp_path / "gone"), str(article)], "does not exist"),
         (["predict", "--model", str(model), "gone.txt"], "gone.txt"),
@@ -103,4 +118,4 @@ def test_mistakes_are_told_without_a_traceback(
         (["report"], "make repro"),
     ):
         assert run_cli(monkeypatch, *words) == 1
-        assert told in capsys.readouterr().out
+        assert message in capsys.readouterr().out

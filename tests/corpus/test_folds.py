@@ -1,4 +1,4 @@
-"""What folds guarantee."""
+"""What folds guarantee, and the messages about them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds, make_folds
-from paratopic.project.errors import UserError
-from tests.samples import WORDS
+from paratopic.corpus.folds import ALWAYS_TRAIN, TooFewLabels, iterate_folds, make_folds
 
 
 def frame(topics: list[str], articles: list[str] | None = None) -> pd.DataFrame:
@@ -25,18 +22,20 @@ def frame(topics: list[str], articles: list[str] | None = None) -> pd.DataFrame:
     )
 
 
-labelled_frames = st.lists(
+LABELLED = st.lists(
     st.tuples(st.sampled_from(["x", "y", "z", ""]), st.integers(0, 8)), min_size=4, max_size=40
 )
 
 
 @settings(deadline=None, max_examples=60)
-@given(labelled_frames, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
-def test_guarantees(items: list[tuple[str, int]], n_folds: int, repeats: int, seed: int) -> None:
+@given(LABELLED, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
+def test_every_paragraph_is_held_out_once_and_no_group_is_divided(
+    items: list[tuple[str, int]], n_folds: int, repeats: int, seed: int
+) -> None:
     rows = frame([topic for topic, _ in items], [f"a{number}" for _, number in items])
     present = set(rows["topic"]) - {""}
     if len(present) < 2 or len(present) == (rows["topic"] != "").sum():
-        with pytest.raises(UserError):
+        with pytest.raises(TooFewLabels):
             make_folds(rows, n_folds, repeats, None, seed)
         return
     folds = make_folds(rows, n_folds, repeats, None, seed)
@@ -46,11 +45,11 @@ def test_guarantees(items: list[tuple[str, int]], n_folds: int, repeats: int, se
     assert (table.groupby(["id", "repeat"]).size() == 1).all()
     assert len(table) == len(rows) * repeats
     assert table["fold"].between(0, folds.n_folds - 1).all()
-    # A unit is never torn apart, and an article is a unit where the split is by article.
+    # A group is never divided, and it holds whole articles where the split is by article.
     units = table.merge(rows, on="id")
     key = ["article"] if folds.split_unit == "article" else ["group"]
     assert (units.groupby([*key, "repeat"])["fold"].nunique() == 1).all()
-    # Nothing is dropped in silence.
+    # Messages tell of fewer folds and of topics that some training part lacks.
     if folds.n_folds < n_folds:
         assert any("folds" in message for message in folds.messages)
     lacking = {
@@ -59,25 +58,25 @@ def test_guarantees(items: list[tuple[str, int]], n_folds: int, repeats: int, se
         for topic in set(rows["topic"]) - {""} - set(rows["topic"].iloc[train])
     }
     assert all(any(topic in message for message in folds.messages) for topic in lacking)
-    # Row order is immaterial.
+    # The order of the rows does not matter.
     again = make_folds(rows.sample(frac=1, random_state=seed), n_folds, repeats, None, seed)
     pd.testing.assert_frame_equal(again.table, table)
 
 
-def test_one_article_falls_back_to_paragraphs_and_says_so() -> None:
+def test_one_article_is_split_by_paragraph() -> None:
     folds = make_folds(frame(["x", "y"] * 6, ["a"] * 12), 3, 1, None, 0)
     assert folds.split_unit == "paragraph"
     assert folds.messages == ("one article: expect lower figures on new articles",)
 
 
-def test_a_topic_of_one_article_falls_back_and_is_named() -> None:
+def test_a_topic_in_one_article_only_splits_by_paragraph_and_is_named() -> None:
     rows = frame(["x", "y", "x", "y", "x", "x"], ["a", "a", "b", "a", "c", "d"])
     folds = make_folds(rows, 2, 1, None, 0)
     assert folds.split_unit == "paragraph"
     assert "topic y is in one article only" in folds.messages[0]
 
 
-def test_few_examples_reduce_the_folds_and_are_named() -> None:
+def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = make_folds(frame(["x"] * 10 + ["y"] * 4), 6, 1, None, 0)
     assert folds.n_folds == 4
     assert folds.messages == ("topic y has 4 articles, fewer than the 6 folds: 4 folds",)
@@ -86,13 +85,13 @@ def test_few_examples_reduce_the_folds_and_are_named() -> None:
     assert make_folds(frame(["x"] * 3 + ["y"] * 2), 5, 1, None, 0).n_folds == 3
 
 
-def test_a_topic_with_one_example_is_named() -> None:
+def test_a_topic_that_some_training_part_lacks_is_named() -> None:
     folds = make_folds(frame(["x"] * 5 + ["y"] * 5 + ["z"]), 5, 1, None, 0)
     assert folds.n_folds == 4
     assert any("z: in some folds every example" in message for message in folds.messages)
 
 
-def test_holdout_holds_out_one_share() -> None:
+def test_a_holdout_is_one_share_held_out_once() -> None:
     folds = make_folds(frame(["x", "y"] * 50), 5, 3, 0.2, 0)
     assert (folds.n_folds, folds.n_repeats) == (1, 1)
     assert (folds.table["fold"] == 0).sum() == 20
@@ -110,28 +109,12 @@ def test_topics_are_spread_over_folds() -> None:
     assert (counts == [4, 2, 1]).all(axis=None)
 
 
-def test_repeats_differ_and_seeds_differ() -> None:
+def test_repeats_and_seeds_deal_differently() -> None:
     rows = frame(["x", "y"] * 20)
     table = make_folds(rows, 5, 2, None, 0).table
     one, other = (part["fold"].tolist() for _, part in table.groupby("repeat"))
     assert one != other
     assert make_folds(rows, 5, 2, None, 9).table["fold"].tolist() != table["fold"].tolist()
-
-
-def test_near_duplicates() -> None:
-    words = [word for topic in WORDS.values() for word in topic]
-    text = " ".join(words)
-    texts = [
-        text,
-        "something else entirely that nobody wrote before",
-        text.upper() + "!",  # case and punctuation do not count
-        text.replace("missile", "rocket"),  # one word of 24
-        " ".join(words[::-1]),  # same words, other order
-        "",
-        "Yes.",
-        "yes",
-    ]
-    assert near_duplicates(texts).tolist() == [0, 1, 0, 0, 2, 3, 4, 4]
 
 
 def test_near_duplicates_stay_together_across_articles() -> None:
@@ -143,9 +126,9 @@ def test_near_duplicates_stay_together_across_articles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topics", "told"),
+    ("topics", "message"),
     [(["", ""], "no labelled"), (["x", ""], "only one"), (["x", "y"], "two paragraphs")],
 )
-def test_labels_that_are_not_enough(topics: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_too_few_labels_are_refused(topics: list[str], message: str) -> None:
+    with pytest.raises(TooFewLabels, match=message):
         make_folds(frame(topics), 5, 1, None, 0)

@@ -1,4 +1,4 @@
-"""The whole story, as examples/labelling_loop.py tells it, in a small project."""
+"""examples/labelling_loop.py runs from new articles to a comparison, in a small project."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from tests.programs import BROWSER, DRIVER, ROOT, sh
 SCRIPT = "examples/labelling_loop.py"
 
 
-def answers() -> dict[str, tuple[str, str]]:
+def expected_answers() -> dict[str, tuple[str, str]]:
     with (ROOT / "examples/answers.csv").open(encoding="utf-8", newline="") as file:
         return {row["text"]: (row["topics"], row["note"]) for row in csv.DictReader(file)}
 
 
-def test_every_paragraph_has_an_answer() -> None:
-    found, others = find_files([str(ROOT / "examples/articles")], SUFFIXES)
-    assert others == [] and {path.suffix for path in found} == {".txt", ".md", ".html"}
-    paragraphs = [first_words(p.text) for path in found for p in paragraphs_of(read_file(path))]
-    assert sorted(paragraphs) == sorted(answers())
+def test_every_paragraph_of_the_example_has_an_answer() -> None:
+    paths, skipped = find_files([str(ROOT / "examples/articles")], SUFFIXES)
+    assert skipped == [] and {path.suffix for path in paths} == {".txt", ".md", ".html"}
+    paragraphs = [first_words(p.text) for path in paths for p in paragraphs_of(read_file(path))]
+    assert sorted(paragraphs) == sorted(expected_answers())
 
 
 @pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no chromium and chromedriver here")
-def test_the_whole_story(project: Path, tmp_path: Path) -> None:
+def test_the_labelling_loop_runs_to_its_end(project: Path, tmp_path: Path) -> None:
     folder, clone = tmp_path / "project", tmp_path / "clone"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns("mlruns", "mlflow.db"))
     shutil.copytree(ROOT / "examples", folder / "examples")
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "example")
     store = f"sqlite:///{tmp_path / 'other.db'}"
-    said = sh(folder, sys.executable, SCRIPT, "--into", str(clone), MLFLOW_TRACKING_URI=store)
+    printed = sh(folder, sys.executable, SCRIPT, "--into", str(clone), MLFLOW_TRACKING_URI=store)
 
     new = [line for line in read_lines(clone / "seeds/labels.csv") if line.annotator]
-    assert len(new) == len(answers()) + 2  # a slip, and that it is taken back
+    assert len(new) == len(expected_answers()) + 2  # a mistake, and its undoing
     counted = {line.text: (line.cell, line.note) for line in current(new)}
-    assert counted == answers()
+    assert counted == expected_answers()
     assert {line.annotator for line in new} == {"newcomer"}
     assert (clone / "page.png").exists()
 
-    assert [line[2:] for line in said.splitlines() if line.startswith("$ ")] == [
+    assert [line[2:] for line in printed.splitlines() if line.startswith("$ ")] == [
         f"git clone --quiet . {clone} && cd {clone}",
         f"dvc cache dir --local {folder / '.dvc/cache'}",
         "dvc repro",
@@ -63,18 +63,18 @@ def test_the_whole_story(project: Path, tmp_path: Path) -> None:
     ]
     figure = r"0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\)"
     for model in ("baseline", "transformer"):
-        assert re.search(rf"{model} +│ {figure} │ {figure} ", said), said
-    assert re.search("split by paragraph +┃ split by article ", said), said
+        assert re.search(rf"{model} +│ {figure} │ {figure} ", printed), printed
+    assert re.search("split by paragraph +┃ split by article ", printed), printed
     assert sh(folder, "git", "status", "--porcelain") == ""
     assert not (tmp_path / "other.db").exists()
 
 
-def test_what_is_missing_is_told_before_anything_is_done(
+def test_a_missing_browser_is_reported_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     into = tmp_path / "clone"
-    said = sh(ROOT, sys.executable, SCRIPT, "--into", str(into), fails=True, PATH=str(tmp_path))
-    assert "apt install chromium chromium-driver" in said
+    printed = sh(ROOT, sys.executable, SCRIPT, "--into", str(into), fails=True, PATH=str(tmp_path))
+    assert "apt install chromium chromium-driver" in printed
     spec = importlib.util.spec_from_file_location("labelling_loop", ROOT / SCRIPT)
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)

@@ -22,7 +22,7 @@ def estimate(value: float) -> dict[str, float]:
 
 @pytest.fixture
 def report(topics: Topics) -> dict[str, Any]:
-    measured = {name: estimate(0.5) for name in card.SHOWN} | {"macro_f1": estimate(0.8)}
+    measured = {name: estimate(0.5) for name in card.METRICS} | {"macro_f1": estimate(0.8)}
     return measured | {
         "n": 36,
         "labels": "hand",
@@ -37,7 +37,7 @@ def report(topics: Topics) -> dict[str, Any]:
 def test_a_hub_reads_it(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
-    written = card.text(
+    written = card.render(
         "transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY
     )
     path = tmp_path / card.FILE
@@ -45,9 +45,9 @@ def test_a_hub_reads_it(
     read = ModelCard.load(path)
     assert read.data.base_model == "a/b"
     assert (read.data.library_name, read.data.language) == ("sentence-transformers", "en")
-    found = {result.metric_type: result.metric_value for result in read.data.eval_results}
-    assert found == {"f1": 0.8, "accuracy": 0.5}
-    for told in (
+    results = {result.metric_type: result.metric_value for result in read.data.eval_results}
+    assert results == {"f1": 0.8, "accuracy": 0.5}
+    for line in (
         "| macro-F1 | 0.800 | 0.700 to 0.900 |",
         "| F1 of trade (n = 12) | 0.700 |",
         "less than 0.70",
@@ -55,20 +55,20 @@ def test_a_hub_reads_it(
         "- second note",
         "within 2e-07",
     ):
-        assert told in written
+        assert line in written
 
 
-def test_a_folder_on_this_machine_is_not_told(
+def test_a_folder_on_this_machine_is_not_mentioned(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
     calibration = Calibration()
-    written = card.text("transformer", str(tmp_path), topics, calibration, rows, report, PARITY)
+    written = card.render("transformer", str(tmp_path), topics, calibration, rows, report, PARITY)
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
 
 def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
-    nothing = {"n": 0, "notes": "no labelled paragraph at all"}
-    written = card.text("baseline", None, topics, Calibration(), rows[:0], nothing, {})
+    unmeasured = {"n": 0, "notes": "no labelled paragraph at all"}
+    written = card.render("baseline", None, topics, Calibration(), rows[:0], unmeasured, {})
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written

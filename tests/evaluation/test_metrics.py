@@ -22,14 +22,14 @@ from paratopic.inference.scores import (
 def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     true, predicted = rng.integers(0, k, n), rng.integers(0, k, n)
-    hit, named, there = metrics.counts(one_hot(true, k), one_hot(predicted, k))
+    counts = hit, n_predicted, n_true = metrics.counts(one_hot(true, k), one_hot(predicted, k))
     labels = list(range(k))
     expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
-    assert metrics.precision(hit, named) == pytest.approx(expected[0])
-    assert metrics.recall(hit, there) == pytest.approx(expected[1])
-    assert metrics.f1(hit, named, there) == pytest.approx(expected[2])
-    assert there.tolist() == expected[3].tolist()
-    assert metrics.macro_f1(hit, named, there, there > 0) == pytest.approx(
+    assert metrics.precision(hit, n_predicted) == pytest.approx(expected[0])
+    assert metrics.recall(hit, n_true) == pytest.approx(expected[1])
+    assert metrics.f1(*counts) == pytest.approx(expected[2])
+    assert n_true.tolist() == expected[3].tolist()
+    assert metrics.macro_f1(*counts, n_true > 0) == pytest.approx(
         sk.f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
     )
     scores = rng.dirichlet(np.ones(k), n)
@@ -39,11 +39,11 @@ def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
 
 
 def test_macro_f1_by_hand() -> None:
-    # Topic 0: 2 of 3 found, one false alarm: F1 = 4/6. Topic 1: 1 of 2 found, one false: F1 = 2/4.
-    true, said = (one_hot(np.array(row), 2) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0]))
-    found = metrics.counts(true, said)
-    assert metrics.f1(*found) == pytest.approx([2 / 3, 1 / 2])
-    assert metrics.macro_f1(*found, np.array([True, True])) == pytest.approx(7 / 12)
+    # Topic 0: 2 of 3 hit, one false alarm: F1 = 4/6. Topic 1: 1 of 2 hit, one false alarm: 2/4.
+    true, predicted = (one_hot(np.array(row), 2) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0]))
+    counts = metrics.counts(true, predicted)
+    assert metrics.f1(*counts) == pytest.approx([2 / 3, 1 / 2])
+    assert metrics.macro_f1(*counts, np.array([True, True])) == pytest.approx(7 / 12)
 
 
 def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
@@ -72,20 +72,19 @@ def test_bins_at_the_edges() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
 def test_of_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
-    true, named = rng.random((2, n, k)) < 0.4
-    hit, said, there = metrics.counts(true, named)
-    assert metrics.micro_f1(hit, said, there) == pytest.approx(
-        sk.f1_score(true, named, average="micro", zero_division=0)
+    true, predicted = rng.random((2, n, k)) < 0.4
+    assert metrics.micro_f1(*metrics.counts(true, predicted)) == pytest.approx(
+        sk.f1_score(true, predicted, average="micro", zero_division=0)
     )
-    # Few distinct scores, so that many come together.
+    # Few distinct scores, so that there are many ties.
     scores, weights = rng.integers(1, 6, (n, k)) / 7, rng.random((3, n)) + 0.1
-    for topic in np.flatnonzero(there):
-        ours = metrics.average_precision(true[:, topic], scores[:, topic], weights)
-        theirs = [
+    for topic in np.flatnonzero(true.any(axis=0)):
+        expected = [
             sk.average_precision_score(true[:, topic], scores[:, topic], sample_weight=w)
             for w in weights
         ]
-        assert ours == pytest.approx(theirs)
+        precision = metrics.average_precision(true[:, topic], scores[:, topic], weights)
+        assert precision == pytest.approx(expected)
     losses = [sk.log_loss(t, s, labels=[0, 1]) for t, s in zip(true.T, scores.T, strict=True)]
     assert binary_log_losses(true, scores).mean() == pytest.approx(np.mean(losses))
 

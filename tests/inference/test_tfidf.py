@@ -1,4 +1,4 @@
-"""Features of texts are scikit-learn's, bit by bit."""
+"""TF-IDF features equal scikit-learn's, bit by bit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from paratopic.inference.tfidf import TfIdf, clean
 from tests.samples import FILLER, WORDS
 
 KNOWN = [
-    " ".join([*some, *FILLER[:5], "Ünïcödé words", "a b c", "e-mail's x_1 ﬁne 漢字かな", "\u0130I"])
-    for some in WORDS.values()
+    " ".join(
+        [*words, *FILLER[:5], "Ünïcödé words", "a b c", "e-mail's x_1 ﬁne 漢字かな", "\u0130I"]
+    )
+    for words in WORDS.values()
 ]
 WORD = st.sampled_from([*KNOWN[0].split(), "Tariffs", "ab", "Café", "x", "ǅ", "\u0301", "١٢"])
 TEXTS = st.lists(
@@ -32,13 +34,13 @@ TEXTS = st.lists(
 )
 @given(texts=TEXTS)
 @example(texts=["a\u00a0b\u2003c\x1cd  e\n\nf", "", "aa aa aa tariff"])
-def test_as_scikit_learn_does_it(keywords: dict[str, object], texts: list[str]) -> None:
+def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[str]) -> None:
     known = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords).fit(KNOWN)
     terms = sorted(known.vocabulary_, key=known.vocabulary_.__getitem__)
-    mine = TfIdf(terms, known.idf_, keywords).transform([clean(text) for text in texts])
-    if texts:  # of none, scikit-learn makes an error
-        theirs = known.transform(texts)
-        np.testing.assert_array_equal(mine.indptr, theirs.indptr)
-        np.testing.assert_array_equal(mine.indices, theirs.indices)
-        np.testing.assert_array_equal(mine.data, theirs.data)
-    assert mine.shape == (len(texts), len(terms))
+    features = TfIdf(terms, known.idf_, keywords).transform([clean(text) for text in texts])
+    assert features.shape == (len(texts), len(terms))
+    if texts:  # scikit-learn raises an error for no texts
+        expected = known.transform(texts)
+        np.testing.assert_array_equal(features.indptr, expected.indptr)
+        np.testing.assert_array_equal(features.indices, expected.indices)
+        np.testing.assert_array_equal(features.data, expected.data)

@@ -33,11 +33,11 @@ def units(rows: list[str]) -> list[list[frozenset[str]]]:
 
 
 @pytest.mark.parametrize(("rows", "value"), [(FOUR, 0.743), (TWO, 0.095), (FIVE, 0.692)])
-def test_alpha_of_the_literature(rows: list[str], value: float) -> None:
+def test_alpha_has_the_values_of_the_literature(rows: list[str], value: float) -> None:
     assert krippendorff_alpha(units(rows)) == pytest.approx(value, abs=5e-4)
 
 
-def test_alpha_of_the_extremes() -> None:
+def test_alpha_is_1_when_all_agree_and_0_by_chance() -> None:
     assert krippendorff_alpha(units(["1 2", "1 2", ". 2"])) == 1
     assert krippendorff_alpha(units(["1 1", "1 1"])) is None
     drawn = np.random.default_rng(0).integers(0, 3, (2, 4000))
@@ -45,59 +45,62 @@ def test_alpha_of_the_extremes() -> None:
     assert chance == pytest.approx(0, abs=0.05)
 
 
-def said(annotator: str, *cells: str) -> list[Label]:
+def labels(annotator: str, *cells: str) -> list[Label]:
+    """An annotator's answers on paragraphs 0, 1, …; "?" leaves one out."""
     return [Label("", f"a:{n}", cell, "", annotator) for n, cell in enumerate(cells) if cell != "?"]
 
 
-def test_two_annotators() -> None:
+def test_kappa_and_macro_f1_of_two_annotators() -> None:
     one = ("trade", "trade;security", "security", "technology", "", "trade", "?")
     other = ("trade", "security", "security", "technology", "trade", "", "trade")
-    found = agreement([*said("ann", *one), *said("bo", *other)], TOPICS)
-    assert found is not None
-    assert (found.annotators, found.paragraphs) == (("ann", "bo"), 6)
-    # Cohen 1960 by hand: trade is said of 3 and 2 of 6, together of 1: (3/6 - 3/6) / (1 - 3/6).
-    assert found.kappa["trade"] == pytest.approx(0)
-    assert found.kappa["technology"] == pytest.approx(1)
-    # As models are scored: paragraphs with none of the topics in the truth are left out.
+    measured = agreement([*labels("ann", *one), *labels("bo", *other)], TOPICS)
+    assert measured is not None
+    assert (measured.annotators, measured.paragraphs) == (("ann", "bo"), 6)
+    # Cohen 1960 by hand: trade is in 3 and 2 of 6 answers, in 1 of both: (3/6 - 3/6) / (1 - 3/6).
+    assert measured.kappa["trade"] == pytest.approx(0)
+    assert measured.kappa["technology"] == pytest.approx(1)
+    # As for models, paragraphs that have none of the topics in truth do not count.
     scores = []
     for true, answer in ((one, other), (other, one)):
         pairs = [(t.split(";")[0], a.split(";")[0]) for t, a in zip(true, answer, strict=True)]
         kept = [(t, a) for t, a in pairs if t in NAMES and a != "?"]
         truth, answers = zip(*kept, strict=True)
         scores.append(f1_score(truth, answers, labels=NAMES, average="macro"))
-    assert found.macro_f1 == pytest.approx(np.mean(scores))
-    swapped = agreement([*said("bo", *other), *said("ann", *one)], TOPICS)
-    assert swapped == found
+    assert measured.macro_f1 == pytest.approx(np.mean(scores))
+    swapped = agreement([*labels("bo", *other), *labels("ann", *one)], TOPICS)
+    assert swapped == measured
 
 
-def test_no_two_annotators_share_a_paragraph() -> None:
+def test_nothing_is_measured_where_no_two_annotators_share_a_paragraph() -> None:
     assert agreement([], TOPICS) is None
-    assert agreement([*said("ann", "trade"), *said("bo", "?", "trade")], TOPICS) is None
-    # Whoever contradicts themselves says nothing.
-    twice = [*said("ann", "trade"), *said("ann", "security"), *said("bo", "trade")]
+    assert agreement([*labels("ann", "trade"), *labels("bo", "?", "trade")], TOPICS) is None
+    # An annotator with two answers does not count.
+    twice = [*labels("ann", "trade"), *labels("ann", "security"), *labels("bo", "trade")]
     assert agreement(twice, TOPICS) is None
 
 
-def test_annotators_who_always_say_the_same() -> None:
-    found = agreement([*said("ann", "trade", "trade"), *said("bo", "trade", "trade")], TOPICS)
-    assert found is not None
-    assert (found.alpha, found.macro_f1) == (None, 1)
-    assert set(found.kappa.values()) == {None}
-    nothing = agreement([*said("ann", ""), *said("bo", "")], TOPICS)
+def test_alpha_and_kappa_are_none_where_all_answers_are_the_same() -> None:
+    measured = agreement(
+        [*labels("ann", "trade", "trade"), *labels("bo", "trade", "trade")], TOPICS
+    )
+    assert measured is not None
+    assert (measured.alpha, measured.macro_f1) == (None, 1)
+    assert set(measured.kappa.values()) == {None}
+    nothing = agreement([*labels("ann", ""), *labels("bo", "")], TOPICS)
     assert nothing is not None and nothing.macro_f1 is None
 
 
-def test_several_topics_agree_in_part() -> None:
+def test_answers_that_share_topics_agree_in_part() -> None:
     multi = Topics("multi", NAMES)
     one = ("trade;security", "trade", "", "technology", "trade;security")
     other = ("security;trade", "trade;security", "trade", "technology", "trade;technology")
-    found = agreement([*said("ann", *one), *said("bo", *other)], multi)
-    assert found is not None
+    measured = agreement([*labels("ann", *one), *labels("bo", *other)], multi)
+    assert measured is not None
     # Passonneau 2006: one of two alike is 1 - 2/3 * 1/2, with more on both sides 1 - 1/3 * 1/3.
     observed = (0 + 2 / 3 + 1 + 0 + 8 / 9) / 5
     sets = [frozenset(filter(None, cell.split(";"))) for cell in (*one, *other)]
     alpha = krippendorff_alpha([[sets[n], sets[n + 5]] for n in range(5)])
-    assert found.alpha == alpha is not None
+    assert measured.alpha == alpha is not None
     # 1 - alpha is the distance that was observed over that of all pairs.
     pairs = [(a, b) for n, a in enumerate(sets) for b in sets[n + 1 :] if a != b]
     expected = sum(
@@ -107,4 +110,4 @@ def test_several_topics_agree_in_part() -> None:
     # Counted over all paragraphs, also those with none of the topics.
     has = [[[name in s for name in NAMES] for s in part] for part in (sets[:5], sets[5:])]
     f1s = [f1_score(a, b, average="macro") for a, b in (has, has[::-1])]
-    assert found.macro_f1 == pytest.approx(np.mean(f1s))
+    assert measured.macro_f1 == pytest.approx(np.mean(f1s))

@@ -1,4 +1,4 @@
-"""Nothing half-written."""
+"""Writes are all or nothing; JSON is rounded, and damage to it is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import aside, read_json, write_json
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(RuntimeError), aside(path) as draft:
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_folder_takes_the_place_of_a_full_one(tmp_path: Path) -> None:
+def test_a_folder_replaces_one_that_is_not_empty(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "stale").touch()
@@ -30,12 +30,22 @@ def test_a_folder_takes_the_place_of_a_full_one(tmp_path: Path) -> None:
     assert [p.name for p in folder.iterdir()] == ["fresh"]
 
 
-def test_json_round_trip_and_damage(tmp_path: Path) -> None:
+def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
-    write_json(path, {"a": [1 / 3], "b": {"c": None}})
-    assert read_json(path, "x") == {"a": [0.3333333333], "b": {"c": None}}
-    path.write_text("{")
-    with pytest.raises(UserError, match=r"file.json is damaged.*stage x makes it anew"):
+    write_json(path, {"a": [1 / 3], "b": {"c": None, "d": (2, 2 / 3)}})
+    assert read_json(path, "x") == {"a": [0.333333], "b": {"c": None, "d": [2, 0.666667]}}
+    write_json(path, {"a": [1 / 3]}, digits=10)
+    assert read_json(path, "x") == {"a": [0.3333333333]}
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_damaged_json_is_reported_with_what_writes_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"file.json is damaged.*stage x writes it anew"):
         read_json(path, "stage x")
-    with pytest.raises(UserError, match="nothing.json not found"):
+
+
+def test_missing_json_is_reported_with_what_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing.json not found: stage x writes it"):
         read_json(tmp_path / "nothing.json", "stage x")

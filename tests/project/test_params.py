@@ -1,4 +1,4 @@
-"""params.yaml is read strictly."""
+"""params.yaml is checked strictly."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_the_projects_own_params_are_read() -> None:
     assert all(topic.definition for topic in params.topics.topics)
 
 
-def test_an_integer_may_stand_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -> None:
+def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -> None:
     params = read_params(changed(tmp_path, r"learning_rate: \S+", "learning_rate: 1e-4"))
     assert params.transformer.learning_rate == 1e-4
     assert read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]")).baseline.strengths
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (r"^  epochs: .*", "  epoch: 3", r'transformer.epoch: unknown key \(did you mean "epochs"'),
         (r"^  epochs: .*", "", r"transformer.epochs: this key is missing"),
@@ -46,14 +46,14 @@ def test_an_integer_may_stand_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -
         (r"^  mode: .*", "  mode: many", r"topics.mode: .*single"),
         (r"^    - name: trade", "    - nam: trade", r"topics.codebook.0"),
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
-        (r"^seed: .*", "seed: [", r"no valid YAML"),
+        (r"^seed: .*", "seed: [", r"not valid YAML"),
     ],
 )
-def test_keys_that_are_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_bad_key_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         read_params(changed(tmp_path, old, new))
 
 
-def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="project's root"):
         read_params(tmp_path / "params.yaml")

@@ -1,4 +1,4 @@
-"""Names, order and how labels are written."""
+"""The codebook: names, order, and how labels are read and written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
 
 
-def test_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
+def test_the_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
     assert topics.names == ("trade", "technology", "security")
     assert topics.write([[True, False, True], [False] * 3]) == ["trade;security", ""]
 
@@ -28,27 +28,29 @@ def test_bare_names_are_topics_without_a_definition() -> None:
         ("trade;trade", ("trade",)),
     ],
 )
-def test_parse(topics: Topics, cell: str, parsed: tuple[str, ...]) -> None:
+def test_a_cell_of_labels_is_read_whatever_its_spaces(
+    topics: Topics, cell: str, parsed: tuple[str, ...]
+) -> None:
     assert topics.parse(cell, "here") == parsed
 
 
-def test_unknown_topic_is_named_with_the_nearest(topics: Topics) -> None:
+def test_an_unknown_topic_is_refused_with_the_nearest_one(topics: Topics) -> None:
     with pytest.raises(UserError, match=r'labels.csv, line 3: unknown topic "trad".*"trade"\?'):
         topics.parse("security;trad", "labels.csv, line 3")
 
 
 @pytest.mark.parametrize("name", ["", " trade", "a;b"])
-def test_no_topic_names(name: str) -> None:
-    with pytest.raises(ValueError, match="no topic name"):
+def test_a_bad_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not a topic name"):
         Topic(name)
 
 
-def test_codebooks_that_cannot_be() -> None:
+def test_a_bad_codebook_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
         Topics("single", ("trade",))
     with pytest.raises(ValueError, match="twice: trade"):
         Topics("single", ("trade", "security", "trade"))
-    with pytest.raises(ValueError, match="no regular expression"):
+    with pytest.raises(ValueError, match="not a regular expression"):
         Topic("trade", heading="(")
 
 
@@ -56,3 +58,18 @@ def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:
     assert topics.of_heading("Trade and Security") == "trade"
     assert topics.of_heading("On national SECURITY") == "security"
     assert topics.of_heading("Conclusion") is None
+
+
+def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
+    trade = Topic("trade", "Goods. In: tariffs. Out: chips.")
+    assert Topics("single", (trade, Topic("security", "Armies."))).descriptions == (
+        "Goods.",
+        "Armies.",
+    )
+    assert Topics("single", (trade, "security")).descriptions == ()
+
+
+def test_the_dominant_topic_counts_alone_in_mode_single() -> None:
+    for names in ((), ("security",), ("security", "trade")):
+        assert Topics("single", ("trade", "security")).counted(names) == names[:1]
+        assert Topics("multi", ("trade", "security")).counted(names) == names

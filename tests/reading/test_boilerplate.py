@@ -1,4 +1,4 @@
-"""What is certainly no paragraph, and what must stay one although it looks alike."""
+"""Boilerplate that is recognised, and text that looks like boilerplate but is not."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.project.errors import UserError
-from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
 from paratopic.reading.boilerplate import BYLINE, CALL, CAPTION, DATE, LINK, NOTICE, reasons
-from paratopic.reading.plain import segments
-from tests.samples import plain_article
 
 TITLE = "Harbour Talks Open"
 BODY = "The ministers met in the old customs house and said nothing at all to those who waited."
 
 
-def reason(block: str) -> str:
-    """Of a block in the middle of an article."""
-    return reasons([TITLE, BODY, block, BODY])[2]
+def reason_in_the_middle(text: str) -> str:
+    """The reason of a text between two paragraphs."""
+    return reasons([TITLE, BODY, text, BODY])[2]
 
 
-def opening(block: str) -> str:
-    """Of a block between the title and the text."""
-    return reasons([TITLE, block, BODY])[1]
+def reason_below_the_title(text: str) -> str:
+    """The reason of a text between the title and the first paragraph."""
+    return reasons([TITLE, text, BODY])[1]
 
 
 @pytest.mark.parametrize(
-    ("block", "why"),
+    ("text", "reason"),
     [
         ("By Jane Doe, Reuters", BYLINE),
         ("By Jane Doe and John A. Roe, BBC News", BYLINE),
@@ -60,12 +56,12 @@ def opening(block: str) -> str:
         ("https://example.org/harbour?id=1", LINK),
     ],
 )
-def test_what_is_skipped_wherever_it_stands(block: str, why: str) -> None:
-    assert reason(block) == opening(block) == why
+def test_boilerplate_anywhere(text: str, reason: str) -> None:
+    assert reason_in_the_middle(text) == reason_below_the_title(text) == reason
 
 
 @pytest.mark.parametrize(
-    ("block", "why"),
+    ("text", "reason"),
     [
         ("By Jane Doe", BYLINE),
         ("BY JANE DOE AND JOHN ROE", BYLINE),
@@ -74,14 +70,14 @@ def test_what_is_skipped_wherever_it_stands(block: str, why: str) -> None:
         ("2031-09-15", DATE),
     ],
 )
-def test_what_is_skipped_below_the_title_alone(block: str, why: str) -> None:
-    assert opening(block) == why
-    assert reason(block) == ""
-    assert reasons([block, BODY]) == ["", ""]  # it is the title
+def test_boilerplate_only_below_the_title(text: str, reason: str) -> None:
+    assert reason_below_the_title(text) == reason
+    assert reason_in_the_middle(text) == ""
+    assert reasons([text, BODY]) == ["", ""]  # it is the title
 
 
 @pytest.mark.parametrize(
-    "block",
+    "text",
     [
         "MADRID, Sept 15 (Reuters) – The talks went on for a second day, officials said.",
         "Madrid, September 15, 2031 – High-level discussions have entered a second day.",
@@ -109,46 +105,19 @@ def test_what_is_skipped_below_the_title_alone(block: str, why: str) -> None:
         "Q Thank you, Mr. President. By whom?",
     ],
 )
-def test_what_stays(block: str) -> None:
-    assert reason(block) == opening(block) == ""
+def test_text_that_is_not_boilerplate(text: str) -> None:
+    assert reason_in_the_middle(text) == reason_below_the_title(text) == ""
 
 
-def test_dates_that_come_again_are_headings() -> None:
+def test_dates_that_recur_are_headings() -> None:
     assert reasons([TITLE, "September 14", BODY, "September 15", BODY]) == [""] * 5
 
 
-def test_no_rule_takes_long_to_read_a_long_block() -> None:
-    assert reason("Photo: " + "word " * 200_000) == ""
-    assert reason("By A" * 100_000) == ""
+def test_no_rule_is_slow_on_a_long_text() -> None:
+    assert reason_in_the_middle("Photo: " + "word " * 200_000) == ""
+    assert reason_in_the_middle("By A" * 100_000) == ""
 
 
 @given(st.lists(st.text(max_size=40), max_size=6))
-def test_every_block_has_an_answer(blocks: list[str]) -> None:
-    assert len(reasons(blocks)) == len(blocks)
-
-
-def test_an_article_without_what_is_skipped_and_the_list_of_it() -> None:
-    text = f"{TITLE}\n\nBy Jane Doe\n\n{BODY}\n\nPhoto: Harbour Press\n\nTrade\n\n{BODY}\n\n© 2031"
-    article = plain_article("harbour", text)
-    assert [(p.heading, p.position) for p in paragraphs_of(article)] == [(TITLE, 0), ("Trade", 1)]
-    assert skipped_of(article) == [
-        Skipped("harbour", 0, "By Jane Doe", BYLINE),
-        Skipped("harbour", 1, "Photo: Harbour Press", CAPTION),
-        Skipped("harbour", 2, "© 2031", NOTICE),
-    ]
-
-
-def test_a_heading_above_nothing_but_a_notice_is_body() -> None:
-    kinds = [segment.kind for segment in segments(f"{BODY}\n\nConclusion\n\n© 2031")]
-    assert kinds == ["body", "body", "skipped"]
-
-
-def test_the_title_is_the_first_block_that_is_kept() -> None:
-    title = "Order 7 of May 2, 2031 " + "On the Duties for Timber " * 4 + "and Steel"
-    kinds = [segment.kind for segment in segments(f"Advertisement\n\n{title}\n\n{BODY}")]
-    assert kinds == ["skipped", "heading", "body"]
-
-
-def test_an_article_of_nothing_else_is_refused() -> None:
-    with pytest.raises(UserError, match=r'harbour: holds no paragraph but "© 2031" \(notice\)'):
-        paragraphs_of(plain_article("harbour", "© 2031"))
+def test_every_text_gets_an_answer(texts: list[str]) -> None:
+    assert len(reasons(texts)) == len(texts)

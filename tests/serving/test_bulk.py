@@ -1,4 +1,4 @@
-"""Files in, shards out: nothing lost, nothing repeated, whatever happens on the way."""
+"""Bulk prediction of every format, and runs that are interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from paratopic.project.errors import UserError
 from paratopic.serving import bulk
 from tests.documents import PAGE
 from tests.programs import run_cli
-from tests.serving.answers import Ended, predict, shards
+from tests.serving.bulk_runs import Interrupted, predict, read_shards
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
 
 
-def lines(out: Path) -> list[dict[str, Any]]:
-    text = b"".join(shards(out).values()).decode()
+def read_json_lines(out: Path) -> list[dict[str, Any]]:
+    text = b"".join(read_shards(out).values()).decode()
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -55,61 +55,68 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     pq.write_table(table, tmp_path / "in.parquet")
     done = predict(model, [tmp_path / "in.parquet"], tmp_path / "out")
     assert (done.rows, done.errors) == (5, 1)
-    assert list(shards(tmp_path / "out")) == ["00000-in-00000.parquet", "00000-in-00001.parquet"]
-    found = pa.concat_tables(
+    assert list(read_shards(tmp_path / "out")) == [
+        "00000-in-00000.parquet",
+        "00000-in-00001.parquet",
+    ]
+    output = pa.concat_tables(
         pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))
     )
-    assert found.select(table.schema.names).equals(pq.read_table(tmp_path / "in.parquet"))
+    assert output.select(table.schema.names).equals(pq.read_table(tmp_path / "in.parquet"))
     answers = model.predict(["a tariff", "the army", " ", "a chip"])
-    good = found.filter(pa.compute.is_null(found["error"]))
+    good = output.filter(pa.compute.is_null(output["error"]))
     assert good["predicted_topic"].to_pylist() == [answer.topic for answer in answers]
     assert good["confidence"].to_pylist() == [answer.confidence for answer in answers]
     assert good["windows"].to_pylist() == [1, 1, 0, 1]
     assert good["score_trade"].to_pylist() == [answer.scores["trade"] for answer in answers]
-    assert found["error"].to_pylist() == [None, None, "no text", None, None]
-    assert found["confidence"].to_pylist()[2] is None
+    assert output["error"].to_pylist() == [None, None, "no text", None, None]
+    assert output["confidence"].to_pylist()[2] is None
 
 
-def test_a_csv_keeps_its_cells_and_tells_its_bad_rows(model: Model, tmp_path: Path) -> None:
-    rows = [["id", "text"], ["007", 'a "tariff",\nrose'], ["1"], ["2", "the army", "more"]]
+def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: Path) -> None:
+    cells = [["id", "text"], ["007", 'a "tariff",\nrose'], ["1"], ["2", "the army", "more"]]
     with (tmp_path / "in.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([*rows, [], ["", "a chip"]])
+        csv.writer(file).writerows([*cells, [], ["", "a chip"]])
     with (tmp_path / "in.csv").open("ab") as file:
         file.write(b"5,caf\xe9\n")
     done = predict(model, [tmp_path / "in.csv"], tmp_path / "out")
     assert (done.rows, done.errors) == (5, 3)
-    found = []
-    for name in shards(tmp_path / "out"):
+    rows: list[dict[str, str]] = []
+    for name in read_shards(tmp_path / "out"):
         with (tmp_path / "out" / name).open(encoding="utf-8", newline="") as file:
-            found += list(csv.DictReader(file))
-    assert [row["id"] for row in found] == ["007", "1", "2", "", "5"]
-    assert found[0]["text"] == 'a "tariff",\nrose'
-    assert [row["predicted_topic"] != "" for row in found] == [True, False, False, True, False]
-    assert found[1]["error"] == '1 cells under 2 columns: ["1"]'
-    assert found[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
-    assert found[4]["error"] == "not UTF-8"
+            rows += csv.DictReader(file)
+    assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
+    assert rows[0]["text"] == 'a "tariff",\nrose'
+    assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
+    assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
+    assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
+    assert rows[4]["error"] == "not UTF-8"
 
 
-def test_json_lines_that_are_none_are_kept(model: Model, tmp_path: Path) -> None:
+def test_json_lines_that_are_not_objects_are_kept_with_an_error(
+    model: Model, tmp_path: Path
+) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
     written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
     (tmp_path / "in.jsonl").write_text("\n".join(written) + "\n")
     done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
     assert (done.rows, done.errors) == (6, 4)
-    found = lines(tmp_path / "out")
-    assert found[0]["n"] == [1, {"deep": None}]
-    assert [row["error"] and row["error"].split(" (")[0] for row in found] == [
+    rows = read_json_lines(tmp_path / "out")
+    assert rows[0]["n"] == [1, {"deep": None}]
+    assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
         None,
         "the text is int, not a string",
         "no text",
-        "line 5: no JSON",
-        "line 6: no JSON object",
+        "line 5: not JSON",
+        "line 6: not a JSON object",
         None,
     ]
-    assert (found[3]["line"], found[4]["line"], found[2]["title"]) == ("{", [1], "x")
+    assert (rows[3]["line"], rows[4]["line"], rows[2]["title"]) == ("{", [1], "x")
 
 
-def test_articles_become_paragraphs_and_a_bad_one_a_row(model: Model, tmp_path: Path) -> None:
+def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
+    model: Model, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
     (folder / "b.txt").write_text("Tariffs\n\nThe tariff rose.\n\nThe navy left.\n")
@@ -120,23 +127,25 @@ def test_articles_become_paragraphs_and_a_bad_one_a_row(model: Model, tmp_path: 
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
     done = predict(model, inputs, tmp_path / "out")
     assert (done.rows, done.errors) == (4, 1)
-    found = lines(tmp_path / "out")
-    assert [row["text"] for row in found[1:3]] == ["The tariff rose.", "The navy left."]
-    assert found[0]["article"] == "a" and "a.md" in found[0]["error"]
-    assert found[1]["heading"] == "Tariffs"
+    rows = read_json_lines(tmp_path / "out")
+    assert [row["text"] for row in rows[1:3]] == ["The tariff rose.", "The navy left."]
+    assert rows[0]["article"] == "a" and "a.md" in rows[0]["error"]
+    assert rows[1]["heading"] == "Tariffs"
 
 
-def test_what_is_skipped_of_an_article_lies_beside_its_shards(model: Model, tmp_path: Path) -> None:
+def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
     (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
     done = predict(model, bulk.find_inputs([str(tmp_path / "in")]), tmp_path / "out")
     assert (done.rows, done.errors) == (4, 0)
-    assert list(shards(tmp_path / "out")) == ["00000-page-00000.jsonl", "00001-plain-00000.jsonl"]
-    beside = [path.name for path in tmp_path.glob("out/_skipped*")]
-    assert beside == ["_skipped-00000-page.jsonl"]
-    told = (tmp_path / "out" / beside[0]).read_text(encoding="utf-8").splitlines()
-    assert json.loads(told[0]) == {
+    assert list(read_shards(tmp_path / "out")) == [
+        "00000-page-00000.jsonl",
+        "00001-plain-00000.jsonl",
+    ]
+    (skipped,) = tmp_path.glob("out/_skipped*")
+    assert skipped.name == "_skipped-00000-page.jsonl"
+    assert json.loads(skipped.read_text(encoding="utf-8").splitlines()[0]) == {
         "article": "page",
         "position": 0,
         "text": "Home | World | Sport",
@@ -152,24 +161,24 @@ def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name:
     (tmp_path / "in.jsonl").write_text("\n")
     done = predict(model, [tmp_path / name], tmp_path / "out")
     assert done.rows == 0
-    assert list(shards(tmp_path / "out")) == [f"00000-in-00000{Path(name).suffix}"]
+    assert list(read_shards(tmp_path / "out")) == [f"00000-in-00000{Path(name).suffix}"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("title\nx\n", "no column text .it has: title.; name one with --text"),
         ("", "no column text .it has: none."),
-        ("text,confidence\nx,1\n", "has a column confidence, which would be added"),
+        ("text,confidence\nx,1\n", "has a column confidence, which prediction would add"),
         ("text,a,a\nx,1,2\n", "two columns a"),
     ],
 )
-def test_tables_that_cannot_be_answered(
-    model: Model, tmp_path: Path, content: str, told: str
+def test_tables_with_wrong_columns_are_refused(
+    model: Model, tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "in.csv").write_text(content)
-    for _ in range(2):  # the second time as well: nothing stands in the way of a corrected one
-        with pytest.raises(UserError, match=told):
+    for _ in range(2):  # the first failure leaves nothing behind that stops a second run
+        with pytest.raises(UserError, match=message):
             predict(model, [tmp_path / "in.csv"], tmp_path / "out")
     (tmp_path / "in.parquet").write_text("no parquet")
     with pytest.raises(UserError, match=r"in.parquet cannot be read as parquet"):
@@ -193,7 +202,7 @@ def inputs(tmp_path: Path) -> list[Path]:
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(moments=st.lists(st.integers(0, 12), max_size=4))
-def test_resumed_work_is_as_if_nothing_had_happened(
+def test_interrupted_and_resumed_runs_write_the_same_bytes(
     model: Model,
     inputs: list[Path],
     tmp_path_factory: pytest.TempPathFactory,
@@ -203,25 +212,26 @@ def test_resumed_work_is_as_if_nothing_had_happened(
     whole = predict(model, inputs, folder / "whole")
     out = folder / "out"
     for number, moment in enumerate(moments):
-        told = 0
+        calls = 0
 
-        def ending(rows: int, share: float, moment: int = moment) -> None:
-            nonlocal told
-            told += 1
-            if told > moment:
-                raise Ended
+        def interrupt(rows: int, share: float, moment: int = moment) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > moment:
+                raise Interrupted
 
         try:
-            bulk.predict_files(model, inputs, out, "text", number > 0, ending)
-        except Ended:
-            # Whatever was being written may be there, under its hidden name.
+            bulk.predict_files(model, inputs, out, "text", number > 0, interrupt)
+        except Interrupted:
+            # A killed process may leave the file that it was writing, under its hidden name.
             (out / ".00000-one-00001.csv.1").write_text("half a row")
     assert predict(model, inputs, out, resume=bool(moments)) == whole
-    assert shards(out) == shards(folder / "whole")
+    assert read_shards(out) == read_shards(folder / "whole")
 
 
-def test_killed_and_resumed(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real process, a real kill."""
+def test_a_killed_process_is_resumed(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     table = tmp_path / "in.csv"
     table.write_text("text\n" + "The tariff and the army.\n" * 30_000)
@@ -233,16 +243,16 @@ def test_killed_and_resumed(model: Model, tmp_path: Path, monkeypatch: pytest.Mo
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() != 0
-    before = len(shards(tmp_path / "out"))
+    before = len(read_shards(tmp_path / "out"))
     assert 0 < before < 7
-    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
-    assert f"30000 rows of 1 files in {tmp_path / 'out'}, 0 with an error" in again.stdout
-    assert again.stderr == ""  # no progress where nobody watches
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    assert f"30000 rows of 1 files in {tmp_path / 'out'}, 0 with an error" in resumed.stdout
+    assert resumed.stderr == ""  # no progress bar without a terminal
     predict(model, [table], tmp_path / "whole")
-    assert shards(tmp_path / "out") == shards(tmp_path / "whole")
+    assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
 
 
-def test_what_cannot_be_resumed(model: Model, inputs: list[Path], tmp_path: Path) -> None:
+def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(model, inputs[:1], out)
     with pytest.raises(UserError, match="not empty.*--resume"):
@@ -259,7 +269,7 @@ def test_what_cannot_be_resumed(model: Model, inputs: list[Path], tmp_path: Path
     predict(model, inputs[:1], tmp_path / "fresh", resume=True)
 
 
-def test_on_the_command_line(
+def test_predict_with_out_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     model: Model,
@@ -268,9 +278,8 @@ def test_on_the_command_line(
 ) -> None:
     words = ["predict", "--model", str(model.folder), *map(str, inputs)]
     assert run_cli(monkeypatch, *words) == 1
-    assert "one.csv: name a folder for the answers (--out)" in capsys.readouterr().out
+    assert "one.csv: name a folder for the results (--out)" in capsys.readouterr().out
     out = ["--out", str(tmp_path / "out")]
     assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
-    told = capsys.readouterr()
-    assert told.out == f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
+    assert capsys.readouterr().out == f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
     assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0

@@ -19,9 +19,10 @@ from paratopic import load
 from paratopic.annotation import formats
 from paratopic.annotation.review import CONTRADICTED, rank_doubtful
 from paratopic.corpus.folds import deal
-from paratopic.evaluation.intervals import difference, estimates
+from paratopic.evaluation.intervals import Metric, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import mode_of
 from paratopic.inference.transformer import EncoderClassifier, read_windows, run_onnx
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
@@ -150,10 +151,10 @@ def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
     true = rng.random((4000, 3)) < expit(honest)
     scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -2.0])
     raw = expit((honest - shift) / scale)
-    found = calibration.fit(true, raw, "multi", 0.9)
+    found = calibration.fit_calibration(true, raw, mode_of("multi"), 0.9)
     np.testing.assert_allclose(found.scale, scale, rtol=0.1)
     np.testing.assert_allclose(found.shift, shift, atol=0.15)
-    told = calibration.calibrated(raw, found, "multi")
+    told = calibration.apply_calibration(raw, found, mode_of("multi"))
     for topic in range(3):
         f1s = {
             at: sk.f1_score(true[:, topic], told[:, topic] >= at)
@@ -165,7 +166,7 @@ def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
 
 def test_a_topic_without_examples_is_not_calibrated_and_asks_for_half() -> None:
     true = np.array([[True, False], [False, False]] * 5)
-    found = calibration.fit(true, np.full((10, 2), 0.3), "multi", 0.9)
+    found = calibration.fit_calibration(true, np.full((10, 2), 0.3), mode_of("multi"), 0.9)
     assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
 
 
@@ -178,35 +179,37 @@ def outcomes(seed: int = 0, n: int = 60) -> Outcomes:
     rng = np.random.default_rng(seed)
     true = rng.random((n, 3)) < 0.4
     scores = np.clip(true[None] * 0.4 + rng.random((2, n, 3)) * 0.6, 0.01, 0.99)
-    return Outcomes("multi", true, np.arange(n), scores, scores >= 0.5)
+    return Outcomes(mode_of("multi"), true, np.arange(n), scores, scores >= 0.5)
 
 
 def test_figures_are_scikit_learns() -> None:
-    found = outcomes()
-    measured = estimates(found, 0.95, 500, 1)
-    pairs = [
-        (found.true, named, scores) for named, scores in zip(found.named, found.scores, strict=True)
+    outcome = outcomes()
+    measured = estimates(outcome, 0.95, 500, 1)
+    repeats = [
+        (outcome.true, predicted, scores)
+        for predicted, scores in zip(outcome.predicted, outcome.scores, strict=True)
     ]
-    for key, expected in {
-        "macro_f1": [sk.f1_score(t, p, average="macro") for t, p, _ in pairs],
-        "micro_f1": [sk.f1_score(t, p, average="micro") for t, p, _ in pairs],
-        "subset_accuracy": [sk.accuracy_score(t, p) for t, p, _ in pairs],
-        "map": [sk.average_precision_score(t, s) for t, _, s in pairs],
-        "log_loss": [sk.log_loss(t.ravel(), s.ravel()) for t, _, s in pairs],
-        "recall/1": [sk.recall_score(t[:, 1], p[:, 1]) for t, p, _ in pairs],
-    }.items():
-        assert measured[key].value == pytest.approx(np.mean(expected)), key
+    expected: dict[Metric, list[float]] = {
+        "macro_f1": [sk.f1_score(t, p, average="macro") for t, p, _ in repeats],
+        "micro_f1": [sk.f1_score(t, p, average="micro") for t, p, _ in repeats],
+        "subset_accuracy": [sk.accuracy_score(t, p) for t, p, _ in repeats],
+        "map": [sk.average_precision_score(t, s) for t, _, s in repeats],
+        "log_loss": [sk.log_loss(t.ravel(), s.ravel()) for t, _, s in repeats],
+        ("recall", 1): [sk.recall_score(t[:, 1], p[:, 1]) for t, p, _ in repeats],
+    }
+    for key, values in expected.items():
+        assert measured[key].value == pytest.approx(np.mean(values)), key
         assert measured[key].low < measured[key].value < measured[key].high, key
 
 
-def test_a_model_that_names_at_random_is_worse() -> None:
-    found = outcomes()
+def test_a_model_that_predicts_at_random_is_worse() -> None:
+    outcome = outcomes()
     rng = np.random.default_rng(9)
-    scores = rng.random(found.scores.shape)
-    chance = Outcomes("multi", found.true, found.groups, scores, scores >= 0.5)
-    lead = difference(found, chance, 0.95, 500, 2000, 1)
+    scores = rng.random(outcome.scores.shape)
+    chance = Outcomes(outcome.mode, outcome.true, outcome.groups, scores, scores >= 0.5)
+    lead = difference(outcome, chance, 0.95, 500, 2000, 1)
     assert lead.value > 0.2 and lead.p < 0.01 and lead.low > 0
-    assert difference(found, found, 0.95, 500, 500, 1).p == 1
+    assert difference(outcome, outcome, 0.95, 500, 500, 1).p == 1
 
 
 def test_tables_have_all_topics(
@@ -216,7 +219,7 @@ def test_tables_have_all_topics(
     texts = [*rows["text"][:8], " "]
     answers = model.predict(texts)
     expected = [";".join(answer.topics) for answer in answers]
-    assert bulk.answer(model, texts)["predicted_topics"] == expected
+    assert bulk.predict_columns(model, texts)["predicted_topics"] == expected
     place = tmp_path / "served"
     save(model, place)
     table = mlflow.pyfunc.load_model(str(place)).predict(texts)
@@ -269,7 +272,7 @@ def test_each_topic_counts_that_half_of_the_annotators_name(
 
 
 def test_label_studio_asks_for_all_topics_at_once() -> None:
-    page = formats.label_studio_page(TOPICS)
+    page = formats.label_studio_config(TOPICS)
     assert page.count("<Choices ") == 1 and 'choice="multiple" required="true"' in page
     assert page.count("<Choice ") == 4
 
@@ -290,7 +293,7 @@ def test_the_whole_pipeline(project: Path) -> None:
     assert said["right"].tolist() == (true == predicted).tolist()
     pairs = pd.read_csv(project / "reports/baseline/confusion.csv")
     assert set(pairs["actual"]) <= {*report["topics"], "(none)"}
-    assert "topics a paragraph" in sh(project, "paratopic", "report")
+    assert "topics per paragraph" in sh(project, "paratopic", "report")
     card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
     assert "any number of 4 topics" in card and "| micro-F1 |" in card
     answers = sh(project, "paratopic", "predict", "--json", *map(str, project.glob("seeds/*.txt")))

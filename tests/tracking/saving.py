@@ -1,4 +1,4 @@
-"""Models as MLflow keeps them."""
+"""Saving a model for MLflow in tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paratopic.tracking import pyfunc
 
 
 def save(model: Model, place: Path) -> None:
-    """Write a model as MLflow keeps it."""
+    """Save a model in the form that a run keeps it in."""
     mlflow.pyfunc.save_model(
         place,
         loader_module=pyfunc.__name__,

@@ -1,4 +1,4 @@
-"""What MLflow loads answers every form of input, row by row, or says why not."""
+"""A model that MLflow loads: every form of input, batches in a worker, and messages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def loaded(saved: Path) -> mlflow.pyfunc.PyFuncModel:
         np.array(TEXTS, dtype=object)[:, None],
     ],
 )
-def test_as_many_rows_out_as_in(
+def test_every_form_of_input_gives_one_row_per_text(
     model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any
 ) -> None:
     answers = model.predict(TEXTS)
@@ -67,7 +67,7 @@ def test_as_many_rows_out_as_in(
         assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
 
 
-# What MLflow's spark_udf does in a Spark worker with each batch of a partition's rows.
+# What MLflow's spark_udf does in a Spark worker with each batch of rows.
 WORKER = """
 import json, sys
 import mlflow.pyfunc, pandas as pd
@@ -101,7 +101,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (pd.DataFrame({"id": ["a"], "text": ["A tariff."]}), "has to be named text"),
         (pd.DataFrame({"text": ["a", None]}), r"texts\[1\] is \w+, not str"),
@@ -109,8 +109,8 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
         ([[]], "missing inputs"),
     ],
 )
-def test_what_is_no_column_of_texts_is_refused(
-    loaded: mlflow.pyfunc.PyFuncModel, given: Any, told: str
+def test_input_without_a_column_of_texts_is_refused(
+    loaded: mlflow.pyfunc.PyFuncModel, given: Any, message: str
 ) -> None:
-    with pytest.raises(MlflowException, match=told):
+    with pytest.raises(MlflowException, match=message):
         loaded.predict(given)

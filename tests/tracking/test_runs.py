@@ -1,4 +1,4 @@
-"""Runs in a real store: once each, filled again where missing, and clear words when it is down."""
+"""Runs in a real store: each written once, champions registered, a server down reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     yield
@@ -72,33 +72,31 @@ def test_a_state_is_written_once(uri: str, records: tuple[Record, Record], tmp_p
     assert paths == {"model", "predictions.json"}
 
 
-def test_a_half_written_run_is_written_again(
+def test_an_incomplete_run_is_written_again(
     uri: str, records: tuple[Record, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent, child = records
     fill = _fill
 
-    def ended(client: MlflowClient, run_id: str, record: Record) -> None:
+    def interrupted(client: MlflowClient, run_id: str, record: Record) -> None:
         if record.part == "baseline":
             raise KeyboardInterrupt
         fill(client, run_id, record)
 
-    monkeypatch.setattr(runs, "_fill", ended)
+    monkeypatch.setattr(runs, "_fill", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_runs(uri, "e", "s2", parent, [child], tmp_path / "runs")
     monkeypatch.setattr(runs, "_fill", fill)
     assert write_runs(uri, "e", "s2", parent, [child], tmp_path / "runs") == 1
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("e")
-    found = client.search_runs(
+    written = client.search_runs(
         [experiment.experiment_id], f"tags.`{STATE}` = 's2'", order_by=["start_time"]
     )
-    assert [run.info.status for run in found] == ["FINISHED", "FINISHED"]
+    assert [run.info.status for run in written] == ["FINISHED", "FINISHED"]
 
 
-def test_an_unreachable_server_is_told_clearly(
-    records: tuple[Record, Record], tmp_path: Path
-) -> None:
+def test_an_unreachable_server_is_reported(records: tuple[Record, Record], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"(?s)http://127.0.0.1:9 cannot.*safe on disk.*dvc repro"):
         write_runs("http://127.0.0.1:9", "e", "s", records[0], [], tmp_path)
 
@@ -112,15 +110,15 @@ def test_the_store_is_the_projects_unless_the_environment_names_one(
     assert store_uri(tmp_path) == "http://there"
 
 
-def test_importing_or_writing_leaves_mlflows_global_store_alone() -> None:
+def test_writing_runs_leaves_no_run_active() -> None:
     assert mlflow.active_run() is None
 
 
-def test_flat() -> None:
+def test_nested_mappings_are_flattened() -> None:
     assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a.b": 1, "a.c.d": 2, "e": 3}
 
 
-def test_metrics_have_short_names_and_numbers_alone() -> None:
+def test_metrics_are_the_numbers_of_a_report_under_short_names() -> None:
     report = {
         "n": 3,
         "macro_f1": {"value": 0.5, "low": 0.25, "high": 1.0},
@@ -140,7 +138,7 @@ def test_metrics_have_short_names_and_numbers_alone() -> None:
     }
 
 
-def test_state_counts_the_chosen_models_and_not_the_tracking_itself() -> None:
+def test_state_depends_on_the_chosen_models_and_not_on_stage_track() -> None:
     lock: dict[str, Any] = {
         "stages": {
             "prepare": {"outs": [{"path": "p", "md5": "1"}]},
@@ -176,7 +174,7 @@ def test_a_champion_is_a_registered_version_with_its_figures(
     assert champion()[0] == "1"
     write_runs(uri, "r", "s2", parent, [child, better], tmp_path / "runs", "transformer")
     assert champion() == ("2", {"model": "transformer", "macro_f1": "0.75"})
-    # The earlier state is checked out again.
+    # The earlier state of the pipeline has been checked out again.
     write_runs(uri, "r", "s1", parent, [child], tmp_path / "runs", "baseline")
     assert champion()[0] == "1"
     assert len(client.search_model_versions("name = 'r'")) == 2

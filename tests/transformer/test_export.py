@@ -1,88 +1,18 @@
-"""The 8-bit graph stands in for the full one only where it answers alike."""
+"""The exported network computes what the modes define."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+import torch
 
-from paratopic.inference.transformer import open_onnx, run_onnx
-from paratopic.transformer import export
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A model of one product: embeddings of 50 tokens, one of whose columns is an outlier."""
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(50, 128)).astype(np.float32)
-    table[:, 7] *= 30
-    weights = rng.normal(size=(128, 3)).astype(np.float32) / 10
-    weights[7] /= np.float32(30)
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
-        helper.make_node("MatMul", ["tokens", "weights"], ["logits"], "product"),
-        helper.make_node("ReduceMean", ["logits", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
-    ]
-    constants: dict[str, npt.NDArray[Any]] = {
-        "table": table,
-        "weights": weights,
-        "axes": np.array([1]),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "one product",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "length"])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 3])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 20)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "model.onnx")
-    return tmp_path
+from paratopic.inference.modes import mode_of
+from paratopic.project.topics import ModeName
+from paratopic.transformer.export import _PROBABILITIES
 
 
-WINDOWS = [list(range(start, start + 6)) for start in range(40)]
-
-
-def test_smoothing_leaves_the_answers_and_evens_the_columns(folder: Path) -> None:
-    model = onnx.load(folder / "model.onnx")
-    before = export._largest(model, ["tokens"], WINDOWS)["tokens"]
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    export._smooth(model, WINDOWS)
-    np.testing.assert_allclose(
-        run_onnx(open_onnx(model.SerializeToString()), WINDOWS), full, atol=1e-5
-    )
-    after = export._largest(model, ["tokens_smooth"], WINDOWS)["tokens_smooth"]
-    assert before.max() / np.median(before) > 20
-    assert after.max() / np.median(after) < 2
-
-
-def test_the_8_bit_graph_predicts_where_it_answers_alike(folder: Path) -> None:
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    name, parity = export.choose(folder, WINDOWS, full)
-    assert name == "model_int8.onnx" and parity["int8_used"] == 1
-    assert 0 < parity["int8_gap"] <= export.INT8_GAP
-    assert parity["int8_same"] >= export.INT8_SAME
-    small = run_onnx(open_onnx(folder / name), WINDOWS, alone=True)
-    assert np.abs(small - full).max() == parity["int8_gap"]
-
-
-def test_the_full_graph_predicts_where_the_other_does_not(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    monkeypatch.setattr(export, "INT8_GAP", 1e-9)
-    name, parity = export.choose(folder, WINDOWS, full)
-    assert name == "model.onnx" and parity["int8_used"] == 0
-    assert parity["int8_gap"] > 1e-9
-    assert not (folder / "model_int8.onnx").exists()
-
-
-def test_a_full_graph_that_is_not_the_network_is_refused(folder: Path) -> None:
-    with pytest.raises(RuntimeError, match="off by"):
-        export.choose(folder, WINDOWS, np.full((len(WINDOWS), 3), 1 / 3))
+@pytest.mark.parametrize("name", ["single", "multi"])
+def test_probabilities_of_tensors_equal_those_of_arrays(name: ModeName) -> None:
+    logits = np.random.default_rng(0).normal(scale=5, size=(20, 4))
+    probabilities = _PROBABILITIES[name](torch.from_numpy(logits)).numpy()
+    np.testing.assert_allclose(probabilities, mode_of(name).probabilities(logits), rtol=1e-12)

@@ -1,1 +1,1 @@
-"""What to label next, and where people do it."""
+"""Suggesting which paragraphs to label, and exchanging them with the tools where people label."""

@@ -1,4 +1,7 @@
-"""A paragraph to label, with its neighbours in the article and what the model predicts."""
+"""A paragraph to label, with its neighbours in the article and the model's scores.
+
+This module does not decide which paragraphs to label: `suggestion` and `review` do.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,24 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-# Neighbours in the article that are shown on each side.
+# Number of neighbouring paragraphs that are shown on each side.
 CONTEXT = 2
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A paragraph to label, in its context, with what the model says.
+    """A paragraph to label.
 
     Parameters
     ----------
     id, article, heading, text
         As in the paragraph table.
     before, after
-        The neighbouring paragraphs of the article, at most two each.
+        Texts of the neighbouring paragraphs in the article, at most two on each side.
     scores
-        Probability of each topic, in codebook order; empty where no model has judged it.
+        Probability of each topic; empty if no model has scored the paragraph.
     reason
-        Why it is asked for, where that is not the model's doubt.
+        Why the paragraph should be labelled; "" if only because the model is unsure.
     """
 
     id: str
@@ -38,12 +41,12 @@ class Suggestion:
 
     @property
     def topic(self) -> str:
-        """The model's most probable topic, however sure it is; '' without scores."""
+        """The most probable topic, even below the model's threshold; "" without scores."""
         return max(self.scores, key=self.scores.__getitem__, default="")
 
     @property
     def confidence(self) -> float:
-        """Its probability; 0 without scores."""
+        """Probability of the most probable topic, 0 to 1; 0 without scores."""
         return self.scores.get(self.topic, 0.0)
 
 
@@ -53,25 +56,41 @@ def in_context(
     scores: Sequence[dict[str, float]],
     reasons: Sequence[str] | None = None,
 ) -> list[Suggestion]:
-    """Paragraphs by their ids, with their neighbours, their scores and the reasons to ask."""
+    """Look up paragraphs and their neighbours in the paragraph table.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    ids
+        Ids of the n paragraphs to label, in the order in which they are to be shown.
+    scores
+        n mappings from topic to probability; an empty one for a paragraph without scores.
+    reasons
+        n reasons for labelling the paragraphs; default: "" for each.
+
+    Returns
+    -------
+    n suggestions in the order of `ids`.
+    """
     ordered = frame.sort_values(["article", "position"], ignore_index=True)
-    place = {identity: row for row, identity in enumerate(ordered["id"])}
+    row_of = {id_: row for row, id_ in enumerate(ordered["id"])}
     texts, articles = list(ordered["text"]), list(ordered["article"])
-    found = []
-    for identity, row, why in zip(ids, scores, reasons or [""] * len(ids), strict=True):
-        here = place[identity]
-        near = range(max(0, here - CONTEXT), min(len(texts), here + CONTEXT + 1))
-        same = [n for n in near if articles[n] == articles[here]]
-        found.append(
+    suggestions = []
+    for id_, own_scores, reason in zip(ids, scores, reasons or [""] * len(ids), strict=True):
+        row = row_of[id_]
+        window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
+        neighbours = [n for n in window if articles[n] == articles[row]]
+        suggestions.append(
             Suggestion(
-                identity,
-                articles[here],
-                ordered["heading"][here],
-                texts[here],
-                tuple(texts[n] for n in same if n < here),
-                tuple(texts[n] for n in same if n > here),
-                row,
-                why,
+                id=id_,
+                article=articles[row],
+                heading=ordered["heading"][row],
+                text=texts[row],
+                before=tuple(texts[n] for n in neighbours if n < row),
+                after=tuple(texts[n] for n in neighbours if n > row),
+                scores=own_scores,
+                reason=reason,
             )
         )
-    return found
+    return suggestions

@@ -1,7 +1,8 @@
-"""Suggestions and labels in the formats of other tools: Label Studio, spreadsheets, doccano.
+"""Exchange suggestions and labels with other tools: Label Studio, spreadsheets and doccano.
 
-What is worth labelling is `suggestion`'s matter, which answer counts `labels`'. Nothing that is
-read here is dropped in silence: what cannot be used is told by its line or task.
+This module does not decide what to label (`suggestion` does) or which of several answers counts
+(`labels.answers` does). Reading skips nothing silently: every row that gives no label is reported
+by its line or task, or counted with a reason.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import quoteattr
+from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import pandas as pd
 
@@ -22,26 +24,45 @@ from paratopic.annotation.context import Suggestion
 from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, parse_when
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
-# What stands for "none of the topics" where an empty answer would say nothing.
+# Choice "none of the topics", in tools where choosing nothing means undecided.
 NONE = "(none of the topics)"
+# Columns of a sheet.
+SHEET = (
+    "paragraph",
+    "topics",
+    "text",
+    "heading",
+    "suggestion",
+    "confidence",
+    "reason",
+    "annotator",
+    "note",
+)
 
-# The names of Label Studio's controls.
-DOMINANT, OTHERS, TOPICS, NOTE = "dominant", "others", "topics", "note"
-
-ASKED = ("suggestion", "confidence", "reason")
-
-SHEET = ("paragraph", "topics", "text", "heading", *ASKED, "annotator", "note")
-
-# Exported for nobody in particular: one JSON array, or one object a line.
-KINDS = {".json": "Label Studio", ".csv": "spreadsheet", ".jsonl": "doccano"}
+# Why a row gives no label although nothing is wrong with it.
+_UNDECIDED = "undecided"
+_SKIPPED = "skipped by the annotator"
+# Names of Label Studio's control for the dominant topic, and of its text field for notes.
+_DOMINANT, _NOTE = "dominant", "note"
+# Number of choices on Label Studio's page that can be made by a digit key.
+_DIGIT_KEYS = 9
 
 
 @dataclass
 class ImportedLabels:
-    """What a file holds: labels, what is wrong with others, and why more were left out."""
+    """Content of a file that people have worked on.
+
+    Parameters
+    ----------
+    labels
+        Labels, in the order of the file.
+    problems
+        Messages about rows that could not be imported.
+    left_out
+        Reason → number of rows that hold no answer.
+    """
 
     labels: list[Label] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -50,15 +71,264 @@ class ImportedLabels:
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer as it was read; without `names` nobody has decided."""
+    """An answer as a file has it, not yet compared with the paragraphs and the codebook.
+
+    Parameters
+    ----------
+    where
+        File and line, or file and task, for messages.
+    paragraph
+        Id of the paragraph; "" if the file has none.
+    text
+        Text of the paragraph, which identifies it if there is no id.
+    topics
+        Names of the chosen topics; None for undecided.
+    annotator, when, note
+        As in labels.csv.
+    """
 
     where: str
     paragraph: str
     text: str
-    names: Sequence[str] | None
+    topics: Sequence[str] | None
     annotator: str = ""
     when: str = ""
     note: str = ""
+
+
+class _LeftOut(Exception):
+    """A row holds no answer; the message is the reason, for counting."""
+
+
+class _Paragraphs:
+    """The paragraph table, searched by id or by text."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.text_of = dict(zip(frame["id"], frame["text"], strict=True))
+        count = Counter(frame["text"])
+        self._id_of = {text: id_ for id_, text in self.text_of.items() if count[text] == 1}
+
+    def find(self, answer: _Answer) -> str:
+        """Id of the paragraph that an answer is about; without an id, by its text if unique."""
+        paragraph = answer.paragraph or self._id_of.get(answer.text.strip(), "")
+        if paragraph not in self.text_of:
+            raise _unknown_paragraph(answer)
+        return paragraph
+
+
+class _Format(ABC):
+    """File format of a tool.
+
+    Attributes
+    ----------
+    tool
+        Name of the tool, for messages.
+    """
+
+    tool: ClassVar[str]
+
+    @abstractmethod
+    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Split a file into its rows, documents or annotations.
+
+        Parameters
+        ----------
+        path
+            The file, for messages.
+        content
+            Text of the file.
+
+        Yields
+        ------
+        Where a record is (file and line, or file and task), and the record.
+
+        Raises
+        ------
+        UserError
+            The file does not have this format.
+        """
+
+    @abstractmethod
+    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
+        """Read a record.
+
+        Raises
+        ------
+        UserError
+            The record cannot be read; others of the file may be fine.
+        _LeftOut
+            The record holds no answer.
+        """
+
+    @abstractmethod
+    def write(
+        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    ) -> list[Path]:
+        """Write suggestions; see `write_tasks`."""
+
+
+class _LabelStudio(_Format):
+    """JSON: a list of tasks, each with any number of annotations."""
+
+    tool = "Label Studio"
+
+    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        try:
+            tasks = json.loads(content)
+        except ValueError as error:
+            raise UserError(f"{path} is not JSON: {error}") from None
+        if not isinstance(tasks, list):
+            raise _not_label_studio(path)
+        for number, task in enumerate(tasks, start=1):
+            if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+                raise _not_label_studio(path)
+            where = f"{path}, task {task.get('id', number)}"
+            for annotation in task.get("annotations") or [None]:
+                yield where, {"data": task["data"], "annotation": annotation}
+
+    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
+        data, annotation = record["data"], record["annotation"]
+        if annotation is None:
+            raise _LeftOut(_UNDECIDED)
+        if annotation.get("was_cancelled"):
+            raise _LeftOut(_SKIPPED)
+        topics, note = _chosen(annotation.get("result") or [])
+        return _Answer(
+            where,
+            str(data.get("paragraph") or ""),
+            str(data.get("text") or ""),
+            topics or None,
+            _label_studio_annotator(annotation.get("completed_by")),
+            str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+            note,
+        )
+
+    def write(
+        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    ) -> list[Path]:
+        control = _CONTROLS[topics.mode][0].name
+        tasks = [_label_studio_task(suggestion, model, control) for suggestion in suggestions]
+        files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
+        config = path.with_suffix(".xml")
+        files.write_text(config, label_studio_config(topics))
+        return [path, config]
+
+
+class _Spreadsheet(_Format):
+    """CSV: a row for each paragraph."""
+
+    tool = "spreadsheet"
+
+    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        # In some countries spreadsheets separate cells by semicolons.
+        header = content.split("\n", 1)[0]
+        separator = max(",;\t", key=header.count)
+        reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator)
+        for column in COLUMNS[:2]:
+            if column not in (reader.fieldnames or ()):
+                raise UserError(f'{path}, line 1: there is no column "{column}"')
+        for row in reader:
+            yield f"{path}, line {reader.line_num}", row
+
+    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
+        if record["topics"] is None or None in record:
+            raise UserError(
+                f"{where}: the number of cells is not that of the columns; put cells that contain "
+                "the separator in quotes"
+            )
+        cells = {name: (record.get(name) or "").strip() for name in (*SHEET, "when")}
+        return _Answer(
+            where,
+            cells["paragraph"],
+            cells["text"],
+            None if cells["topics"] == UNDECIDED else cells["topics"].split(SEPARATOR),
+            cells["annotator"],
+            cells["when"],
+            cells["note"],
+        )
+
+    def write(
+        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    ) -> list[Path]:
+        files.write_text(path, sheet(suggestions))
+        return [path]
+
+
+class _Doccano(_Format):
+    """JSONL: a document on each line."""
+
+    tool = "doccano"
+
+    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for number, line in enumerate(content.splitlines(), start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                document = json.loads(line)
+                if not all(isinstance(name, str) for name in document["label"]):
+                    raise TypeError("label has to be a list of names")
+                # doccano exports columns other than its own beside the text, or under "meta".
+                record = {**(document.get("meta") or {}), **document}
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"{where}: this is not a document with labels as doccano exports it ({error!r})"
+                ) from None
+            yield where, record
+
+    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
+        return _Answer(
+            where,
+            str(record.get("paragraph") or ""),
+            str(record.get("text") or ""),
+            record["label"] or None,
+            note=" ".join(map(str, record.get("Comments") or [])),
+        )
+
+    def write(
+        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    ) -> list[Path]:
+        documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in suggestions]
+        lines = [json.dumps(document, ensure_ascii=False) for document in documents]
+        files.write_text(path, "".join(f"{line}\n" for line in lines))
+        return [path]
+
+
+@dataclass(frozen=True)
+class _Control:
+    """A list of topics to choose from, on Label Studio's page.
+
+    Parameters
+    ----------
+    name
+        Name of the control, which exports repeat as `from_name`.
+    title
+        Heading above the list.
+    choice
+        ``"single"`` or ``"multiple"``: how many topics can be chosen.
+    required
+        Whether an answer is needed; then the list ends with `NONE`, and has digit keys.
+    """
+
+    name: str
+    title: str
+    choice: str
+    required: bool = False
+
+
+_FORMATS: dict[str, _Format] = {
+    ".json": _LabelStudio(),
+    ".csv": _Spreadsheet(),
+    ".jsonl": _Doccano(),
+}
+# Label Studio's controls in each mode; the first one shows the model's suggestion.
+_CONTROLS: dict[ModeName, tuple[_Control, ...]] = {
+    "single": (
+        _Control(_DOMINANT, "Dominant topic", "single", required=True),
+        _Control("others", "Other topics that apply", "multiple"),
+    ),
+    "multi": (_Control("topics", "Topics that apply", "multiple", required=True),),
+}
 
 
 def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
@@ -68,7 +338,7 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     ----------
     path
         Label Studio's JSON export (.json), CSV with the columns paragraph and topics (.csv), or
-        doccano's JSONL export (.jsonl). What names no paragraph is looked up by its text.
+        doccano's JSONL export (.jsonl). A row without a paragraph id is looked up by its text.
     frame
         Paragraph table.
     topics
@@ -77,187 +347,55 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     Raises
     ------
     UserError
-        The file cannot be read at all.
+        The whole file is unreadable.
     """
-    readers: dict[str, Callable[[Path, str], Iterator[_Answer | UserError | str]]] = {
-        ".json": _label_studio,
-        ".csv": _sheet,
-        ".jsonl": _doccano,
-    }
-    suffix = _kind(path)
-    content = _content(path)
-    text_of = dict(zip(frame["id"], frame["text"], strict=True))
-    count = Counter(frame["text"])
-    id_of = {text: name for name, text in text_of.items() if count[text] == 1}
-    found = ImportedLabels()
-    for answer in readers[suffix](path, content):
-        if isinstance(answer, str):
-            found.left_out[answer] += 1
-            continue
-        if isinstance(answer, UserError):
-            found.problems.append(str(answer))
-            continue
+    file_format = _format_of(path)
+    paragraphs = _Paragraphs(frame)
+    imported = ImportedLabels()
+    for where, record in file_format.records(path, _read_text(path)):
         try:
-            paragraph = answer.paragraph or id_of.get(answer.text.strip(), "")
-            if paragraph not in text_of:
-                raise UserError(_unknown(answer))
-            if answer.names is None:
-                found.left_out["undecided"] += 1
-                continue
-            names = [name for name in answer.names if name != NONE]
-            if names and NONE in answer.names:
-                raise UserError(f"{answer.where}: both {NONE} and {', '.join(names)}; choose one")
-            cell = SEPARATOR.join(topics.parse(SEPARATOR.join(names), answer.where))
-            parse_when(answer.when, answer.where)
-        except UserError as error:
-            found.problems.append(str(error))
-            continue
-        words = first_words(text_of[paragraph])
-        found.labels.append(
-            Label(answer.where, paragraph, cell, words, answer.annotator, answer.when, answer.note)
-        )
-    return found
+            answer = file_format.answer(where, record)
+            imported.labels.append(_label(answer, paragraphs, topics))
+        except _LeftOut as reason:
+            imported.left_out[str(reason)] += 1
+        except UserError as problem:
+            imported.problems.append(str(problem))
+    return imported
 
 
-def _kind(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in KINDS:
-        known = ", ".join(f"{ending} ({tool})" for ending, tool in KINDS.items())
-        raise UserError(f"{path}: the file's ending says what it is: {known}")
-    return suffix
+def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
+    """Read which paragraphs a sheet lists.
 
+    Parameters
+    ----------
+    path
+        CSV with the columns paragraph and topics.
+    frame
+        Paragraph table.
 
-def _unknown(answer: _Answer) -> str:
-    if answer.paragraph:
-        what = f"{answer.paragraph} is no paragraph of the sources"
-    else:
-        words = first_words(answer.text.strip())
-        what = f'names no paragraph, and none of the sources has exactly its text "{words}"'
-    return f"{answer.where}: {what}; `dvc repro prepare` reads new sources"
-
-
-def _label_studio(path: Path, content: str) -> Iterator[_Answer | UserError | str]:
-    try:
-        tasks = json.loads(content)
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}") from None
-    told = f"{path} is no JSON export of Label Studio: export as JSON, not as JSON-MIN or CSV"
-    if not isinstance(tasks, list):
-        raise UserError(told)
-    for number, task in enumerate(tasks, start=1):
-        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-            raise UserError(told)
-        where = f"{path}, task {task.get('id', number)}"
-        annotations = task.get("annotations") or []
-        if not annotations:
-            yield "undecided"
-        for annotation in annotations:
-            if annotation.get("was_cancelled"):
-                yield "skipped by the annotator"
-                continue
-            yield _annotation(where, task["data"], annotation)
-
-
-def _annotation(where: str, data: Mapping[str, Any], annotation: Mapping[str, Any]) -> _Answer:
-    chosen: dict[str, list[str]] = {}
-    for item in annotation.get("result") or []:
-        value = item.get("value") or {}
-        chosen.setdefault(item.get("from_name", ""), []).extend(
-            value.get("choices") or value.get("text") or [] if item.get("type") else []
-        )
-    note = " ".join(chosen.pop(NOTE, []))
-    dominant = chosen.pop(DOMINANT, [])
-    names = [*dominant, *(name for names in chosen.values() for name in names)]
-    by = annotation.get("completed_by")
-    if isinstance(by, dict):
-        by = by.get("email") or by.get("id")
-    return _Answer(
-        where,
-        str(data.get("paragraph") or ""),
-        str(data.get("text") or ""),
-        names or None,
-        "" if by is None else str(by) if isinstance(by, str) else f"label-studio-{by}",
-        str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-        note,
-    )
-
-
-def _sheet(path: Path, content: str) -> Iterator[_Answer | UserError | str]:
-    # Spreadsheets of some countries separate cells by semicolons.
-    head = content.split("\n", 1)[0]
-    separator = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator)
-    for column in COLUMNS[:2]:
-        if column not in (reader.fieldnames or ()):
-            raise UserError(f'{path}, line 1: there is no column "{column}"')
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if row["topics"] is None or None in row:
-            yield UserError(f"{where}: its cells do not match the columns; quote those with commas")
-            continue
-        cells = {name: (row.get(name) or "").strip() for name in (*SHEET, "when")}
-        names = None if cells["topics"] == UNDECIDED else cells["topics"].split(SEPARATOR)
-        yield _Answer(
-            where,
-            cells["paragraph"],
-            cells["text"],
-            names,
-            cells["annotator"],
-            cells["when"],
-            cells["note"],
-        )
-
-
-def _doccano(path: Path, content: str) -> Iterator[_Answer | UserError | str]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            item = json.loads(line)
-            # Columns that are not doccano's own come back beside the text, or under "meta".
-            names, meta = item["label"], {**(item.get("meta") or {}), **item}
-            if not all(isinstance(name, str) for name in names):
-                raise TypeError("label has to be a list of names")
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{where}: no document with labels of doccano ({error!r})") from None
-        comments = meta.get("Comments") or []
-        yield _Answer(
-            where,
-            str(meta.get("paragraph") or ""),
-            str(meta.get("text") or ""),
-            names or None,
-            note=" ".join(map(str, comments)),
-        )
-
-
-def ids(path: Path, frame: pd.DataFrame) -> list[str]:
-    """The paragraphs that a CSV names, each once, in its order.
+    Returns
+    -------
+    Paragraph ids in the order of the sheet, each once.
 
     Raises
     ------
     UserError
-        It cannot be read, or names a paragraph that there is not.
+        The file is unreadable, or lists an unknown paragraph.
     """
-    if _kind(path) != ".csv":
-        raise UserError(f"{path}: paragraphs to label come as .csv (`paratopic suggest`)")
+    file_format = _format_of(path)
+    if not isinstance(file_format, _Spreadsheet):
+        raise UserError(
+            f"{path}: the paragraphs to label have to be in a .csv file, as `paratopic suggest` "
+            "writes it"
+        )
     known = set(frame["id"])
-    found: dict[str, None] = {}
-    for answer in _sheet(path, _content(path)):
-        if isinstance(answer, UserError):
-            raise answer
-        if isinstance(answer, _Answer):
-            if answer.paragraph not in known:
-                raise UserError(_unknown(answer))
-            found[answer.paragraph] = None
-    return list(found)
-
-
-def _content(path: Path) -> str:
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    ids: dict[str, None] = {}
+    for where, record in file_format.records(path, _read_text(path)):
+        answer = file_format.answer(where, record)
+        if answer.paragraph not in known:
+            raise _unknown_paragraph(answer)
+        ids[answer.paragraph] = None
+    return list(ids)
 
 
 def write_tasks(
@@ -268,110 +406,151 @@ def write_tasks(
     Parameters
     ----------
     path
-        Its ending says for which tool.
+        File to write; its ending says for which tool.
     suggestions
-        In the order in which they are worth labelling.
+        Paragraphs to label, in the order in which people should label them.
     topics
         The codebook.
     model
-        Whose suggestions they are.
+        Name of the model that made the suggestions.
 
     Returns
     -------
-    The files that were written: beside Label Studio's tasks the set-up of its labelling page.
+    The files written: for Label Studio the tasks and, beside them, its labelling configuration.
     """
-    match _kind(path):
-        case ".json":
-            control = DOMINANT if topics.mode == "single" else TOPICS
-            tasks = [_task(suggestion, model, control) for suggestion in suggestions]
-            files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
-            page = path.with_suffix(".xml")
-            files.write_text(page, label_studio_page(topics))
-            return [path, page]
-        case ".jsonl":
-            lines = [
-                json.dumps({"text": s.text, "label": [], "paragraph": s.id}, ensure_ascii=False)
-                for s in suggestions
-            ]
-            files.write_text(path, "".join(f"{line}\n" for line in lines))
-        case _:
-            files.write_text(path, sheet(suggestions))
-    return [path]
+    return _format_of(path).write(path, suggestions, topics, model)
 
 
 def sheet(suggestions: Sequence[Suggestion]) -> str:
-    """Suggestions as CSV, a "?" in place of the topics that a person has to give."""
+    """Suggestions as CSV; a "?" stands in place of the topics that a person has to fill in."""
     text = io.StringIO()
     writer = csv.DictWriter(text, SHEET, lineterminator="\n")
     writer.writeheader()
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
-        said = {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"} if s.scores else {}
-        writer.writerow(cells | said | {"reason": s.reason})
+        if s.scores:
+            cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
+        writer.writerow(cells | {"reason": s.reason})
     return text.getvalue()
 
 
-def _task(s: Suggestion, model: str, control: str) -> dict[str, Any]:
+def label_studio_config(topics: Topics) -> str:
+    """Label Studio's labelling configuration, as XML (Settings → Labeling Interface → Code)."""
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Header", value="$heading")
+    for name in ("before", "text", "after"):
+        ElementTree.SubElement(view, "Text", name=name, value=f"${name}")
+    for control in _CONTROLS[topics.mode]:
+        _add_control(view, control, topics)
+    ElementTree.SubElement(view, "TextArea", name=_NOTE, toName="text", placeholder="Note")
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def _format_of(path: Path) -> _Format:
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        known = ", ".join(f"{ending} ({known.tool})" for ending, known in _FORMATS.items())
+        raise UserError(f"{path}: the file's ending says what format it has; use one of {known}")
+    return _FORMATS[suffix]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return files.decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _label(answer: _Answer, paragraphs: _Paragraphs, topics: Topics) -> Label:
+    """Check an answer against the paragraphs and the codebook."""
+    paragraph = paragraphs.find(answer)
+    if answer.topics is None:
+        raise _LeftOut(_UNDECIDED)
+    names = [name for name in answer.topics if name != NONE]
+    if names and NONE in answer.topics:
+        raise UserError(
+            f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
+            "other"
+        )
+    cell = SEPARATOR.join(topics.parse(SEPARATOR.join(names), answer.where))
+    parse_when(answer.when, answer.where)
+    words = first_words(paragraphs.text_of[paragraph])
+    return Label(answer.where, paragraph, cell, words, answer.annotator, answer.when, answer.note)
+
+
+def _unknown_paragraph(answer: _Answer) -> UserError:
+    if answer.paragraph:
+        problem = f"the sources have no paragraph {answer.paragraph}"
+    else:
+        words = first_words(answer.text.strip())
+        problem = f'no paragraph id is given, and no paragraph has exactly the text "{words}"'
+    return UserError(f"{answer.where}: {problem}; `dvc repro prepare` reads new sources")
+
+
+def _not_label_studio(path: Path) -> UserError:
+    return UserError(
+        f"{path} is not a JSON export of Label Studio: export as JSON, not as JSON-MIN or CSV"
+    )
+
+
+def _chosen(result: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
+    """Topics, the dominant one first, and note in the results of an annotation."""
+    values: dict[str, list[str]] = {}
+    for item in result:
+        if item.get("type"):
+            value = item.get("value") or {}
+            own = value.get("choices") or value.get("text") or []
+            values.setdefault(item.get("from_name", ""), []).extend(own)
+    note = " ".join(values.pop(_NOTE, []))
+    dominant = values.pop(_DOMINANT, [])
+    return [*dominant, *(name for names in values.values() for name in names)], note
+
+
+def _label_studio_annotator(completed_by: Any) -> str:
+    """Name of an annotator: 1 → "label-studio-1", {"email": "bo@b.org"} → "bo@b.org", None → ""."""
+    if isinstance(completed_by, dict):
+        completed_by = completed_by.get("email") or completed_by.get("id")
+    if completed_by is None:
+        return ""
+    return completed_by if isinstance(completed_by, str) else f"label-studio-{completed_by}"
+
+
+def _label_studio_task(suggestion: Suggestion, model: str, control: str) -> dict[str, Any]:
     data = {
-        "paragraph": s.id,
-        "article": s.article,
-        "heading": s.heading,
-        "before": "\n\n".join(s.before),
-        "text": s.text,
-        "after": "\n\n".join(s.after),
-        "reason": s.reason,
+        "paragraph": suggestion.id,
+        "article": suggestion.article,
+        "heading": suggestion.heading,
+        "before": "\n\n".join(suggestion.before),
+        "text": suggestion.text,
+        "after": "\n\n".join(suggestion.after),
+        "reason": suggestion.reason,
     }
-    if not s.scores:
+    if not suggestion.scores:
         return {"data": data}
-    said = {
+    choice = {
         "from_name": control,
         "to_name": "text",
         "type": "choices",
-        "value": {"choices": [s.topic]},
+        "value": {"choices": [suggestion.topic]},
     }
-    prediction = {"model_version": model, "score": round(s.confidence, 4), "result": [said]}
+    score = round(suggestion.confidence, 4)
+    prediction = {"model_version": model, "score": score, "result": [choice]}
     return {"data": data, "predictions": [prediction]}
 
 
-def label_studio_page(topics: Topics) -> str:
-    """The set-up of Label Studio's labelling page (Settings, Labeling Interface, Code)."""
-
-    def choices(names: Sequence[str], keys: bool) -> list[str]:
-        definitions = {topic.name: topic.definition for topic in topics.topics}
-        found = []
-        for number, name in enumerate(names, start=1):
-            hint = f" hint={quoteattr(definitions[name])}" if definitions.get(name) else ""
-            key = f' hotkey="{number}"' if keys and number < 10 else ""
-            found.append(f"    <Choice value={quoteattr(name)}{hint}{key}/>")
-        return found
-
-    every = choices([*topics.names, NONE], keys=True)
-    if topics.mode == "multi":
-        asked = [
-            '  <Header value="Topics that apply" size="5"/>',
-            f'  <Choices name="{TOPICS}" toName="text" choice="multiple" required="true">',
-            *every,
-            "  </Choices>",
-        ]
-    else:
-        asked = [
-            '  <Header value="Dominant topic" size="5"/>',
-            f'  <Choices name="{DOMINANT}" toName="text" choice="single" required="true">',
-            *every,
-            "  </Choices>",
-            '  <Header value="Other topics that apply" size="5"/>',
-            f'  <Choices name="{OTHERS}" toName="text" choice="multiple">',
-            *choices(topics.names, keys=False),
-            "  </Choices>",
-        ]
-    lines = [
-        "<View>",
-        '  <Header value="$heading"/>',
-        '  <Text name="before" value="$before"/>',
-        '  <Text name="text" value="$text"/>',
-        '  <Text name="after" value="$after"/>',
-        *asked,
-        f'  <TextArea name="{NOTE}" toName="text" placeholder="Note"/>',
-        "</View>",
-    ]
-    return "\n".join(lines) + "\n"
+def _add_control(view: ElementTree.Element, control: _Control, topics: Topics) -> None:
+    ElementTree.SubElement(view, "Header", value=control.title, size="5")
+    choices = ElementTree.SubElement(
+        view, "Choices", name=control.name, toName="text", choice=control.choice
+    )
+    options = [(topic.name, topic.definition) for topic in topics.topics]
+    if control.required:
+        choices.set("required", "true")
+        options.append((NONE, ""))
+    for number, (name, definition) in enumerate(options, start=1):
+        choice = ElementTree.SubElement(choices, "Choice", value=name)
+        if definition:
+            choice.set("hint", definition)
+        if control.required and number <= _DIGIT_KEYS:
+            choice.set("hotkey", str(number))

@@ -1,13 +1,14 @@
-"""The labelling page: one paragraph at a time, by keyboard, straight into the labels' file.
+"""The labelling page: one paragraph at a time, by keyboard, each answer saved to labels.csv.
 
-It serves one page from this machine to this machine: no network, no foreign page. Which paragraphs
-are shown, and in which order, is for the caller to say.
+The page is served by this machine to its own browsers only, and loads nothing from elsewhere. This
+module does not decide which paragraphs are shown: the caller does.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import socket
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Suggestion
 from paratopic.labels.answers import current
@@ -33,16 +34,16 @@ HOST = "127.0.0.1"
 
 
 class Session:
-    """One annotator's work on some paragraphs.
+    """Work of one annotator on some paragraphs.
 
     Parameters
     ----------
     path
-        The labels' file; every answer is on the disk before it is confirmed.
+        File of labels. Every answer is on the disk before it is confirmed.
     annotator
-        Who labels.
+        Name of the person who labels.
     items
-        Paragraphs in the order in which they are shown.
+        Paragraphs, in the order in which they are shown.
     topics
         The codebook.
     """
@@ -55,11 +56,11 @@ class Session:
         lines = read_lines(path) if path.exists() else []
         own = current(line for line in lines if line.annotator == annotator)
         self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
-        # What each answer of this session took the place of.
-        self._before: list[tuple[str, Label | None]] = []
+        # Each answer of this session: its paragraph, and the answer that it replaced.
+        self._replaced: list[tuple[str, Label | None]] = []
 
     def state(self) -> dict[str, Any]:
-        """What the page shows."""
+        """Everything that the page shows."""
         items = [
             {
                 "id": item.id,
@@ -71,47 +72,67 @@ class Session:
                 "scores": item.scores,
                 "topic": item.topic,
                 "confidence": item.confidence,
-                "answer": self._shown(item.id),
+                "answer": self._answer(item.id),
             }
             for item in self._items.values()
         ]
-        topics = [{"name": t.name, "definition": t.definition} for t in self._topics.topics]
-        told = {"annotator": self._annotator, "mode": self._topics.mode}
-        return told | {"topics": topics, "items": items}
+        return {
+            "annotator": self._annotator,
+            "mode": self._topics.mode,
+            "topics": [{"name": t.name, "definition": t.definition} for t in self._topics.topics],
+            "items": items,
+        }
 
     def save(self, paragraph: str, names: Sequence[str], note: str) -> dict[str, Any]:
-        """Write an answer; returns it as the page shows it.
+        """Write an answer to the file of labels.
+
+        Parameters
+        ----------
+        paragraph
+            Id of the paragraph.
+        names
+            Topics, the dominant one first; empty for none of the topics.
+        note
+            Any text.
+
+        Returns
+        -------
+        The paragraph's id, and its answer as the page shows it.
 
         Raises
         ------
         UserError
-            The paragraph is not of this session, or a topic is unknown.
+            The paragraph is not in this session, or a topic is unknown.
         """
         if paragraph not in self._items:
             raise UserError(f"{paragraph} is not among the paragraphs to label")
         cell = SEPARATOR.join(self._topics.parse(SEPARATOR.join(names), paragraph))
-        before = self._answers.get(paragraph)
+        replaced = self._answers.get(paragraph)
         self._write(paragraph, cell, note)
-        self._before.append((paragraph, before))
-        return {"id": paragraph, "answer": self._shown(paragraph)}
+        self._replaced.append((paragraph, replaced))
+        return {"id": paragraph, "answer": self._answer(paragraph)}
 
     def undo(self) -> dict[str, Any]:
-        """Take the last answer back; what stood before it stands again.
+        """Take back the last answer, so that the one it replaced counts again.
+
+        Returns
+        -------
+        The paragraph's id, and its answer as the page shows it: None if it had none before.
 
         Raises
         ------
         UserError
-            There is none in this session.
+            This session has no answer to take back.
         """
-        if not self._before:
+        if not self._replaced:
             raise UserError("there is nothing to undo")
-        paragraph, before = self._before[-1]
-        if before is None:
+        paragraph, replaced = self._replaced[-1]
+        if replaced is None:
             self._write(paragraph, UNDECIDED, "")
         else:
-            self._write(paragraph, before.cell, before.note)
-        self._before.pop()
-        return {"id": paragraph, "answer": self._shown(paragraph)}
+            self._write(paragraph, replaced.cell, replaced.note)
+        self._replaced.pop()
+        return {"id": paragraph, "answer": self._answer(paragraph)}
 
     def _write(self, paragraph: str, cell: str, note: str) -> None:
         text = first_words(self._items[paragraph].text)
@@ -122,61 +143,69 @@ class Session:
         else:
             self._answers[paragraph] = written
 
-    def _shown(self, paragraph: str) -> dict[str, Any] | None:
+    def _answer(self, paragraph: str) -> dict[str, Any] | None:
+        """The annotator's answer as the page shows it; None if there is none."""
         answer = self._answers.get(paragraph)
         return None if answer is None else {"topics": answer.names, "note": answer.note}
 
 
-class Guard:
-    """Answers only what this machine's own page asks.
+class Guard(BaseHTTPMiddleware):
+    """Refuse requests that do not come from the page itself, and add security headers.
 
-    A foreign page can send requests here too: its Origin tells. One whose name was made to point
-    here (DNS rebinding) is told by its Host.
+    Any web page that is open in a browser on this machine can send requests here. Its requests
+    have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
+    have that name as Host.
 
     Parameters
     ----------
     app
-        What is guarded.
+        Application that answers the other requests.
     port
-        Where it is served.
+        Port that the page is served on.
     policy
-        Content-Security-Policy of every answer.
+        Content-Security-Policy of every response.
     """
 
     def __init__(self, app: ASGIApp, port: int, policy: str) -> None:
-        self._app, self._policy = app, policy
+        super().__init__(app)
+        # The port counts too, because the Origin is compared with the Host. Starlette's
+        # TrustedHostMiddleware would ignore it.
         self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answer one request."""
+        response = self._refusal(request) or await call_next(request)
+        response.headers.update(self._headers)
+        return response
 
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = self._policy
-                headers["Cross-Origin-Resource-Policy"] = "same-origin"
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["Cache-Control"] = "no-store"
-            await send(message)
-
-        assert scope["type"] == "http", scope["type"]
-        refused = self._refused(Headers(scope=scope), scope["method"])
-        await (refused or self._app)(scope, receive, guarded)
-
-    def _refused(self, headers: Headers, method: str) -> Response | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
+    def _refusal(self, request: Request) -> Response | None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if host not in self._hosts:
-            return PlainTextResponse(f"refused: the host {host!r} is not this machine", 403)
+            return PlainTextResponse(f"refused: the host {host!r} is not this page's", 403)
         if origin is not None and origin != f"http://{host}":
-            return PlainTextResponse(f"refused: a page of {origin!r} asks", 403)
-        if method == "POST" and headers.get("content-type") != "application/json":
-            return PlainTextResponse("refused: not JSON", 415)
+            return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
+        if request.method == "POST" and request.headers.get("content-type") != "application/json":
+            return PlainTextResponse("refused: the content type is not application/json", 415)
         return None
 
 
 def application(session: Session, port: int) -> ASGIApp:
-    """The page and what it asks for, guarded."""
+    """Build the web application: the page, and the requests that it sends.
+
+    Parameters
+    ----------
+    session
+        Work that the page shows, and that its answers are added to.
+    port
+        Port that the page is served on.
+    """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
 
     async def show(request: Request) -> Response:
@@ -185,17 +214,11 @@ def application(session: Session, port: int) -> ASGIApp:
     async def state(request: Request) -> Response:
         return JSONResponse(session.state())
 
-    # One after the other: nothing is awaited between reading the answers and writing one.
+    # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
+        body = await request.body()
         try:
-            asked = await request.json()
-            names, note = asked["topics"], asked["note"]
-            if not isinstance(names, list) or not all(isinstance(s, str) for s in (*names, note)):
-                raise TypeError("topics are names, the note is text")
-        except (ValueError, KeyError, TypeError) as error:
-            return PlainTextResponse(f"not understood: {error!r}", 400)
-        try:
-            return JSONResponse(session.save(asked.get("id"), names, note))
+            return JSONResponse(session.save(*_read_answer(body)))
         except UserError as error:
             return PlainTextResponse(str(error), 400)
 
@@ -215,15 +238,21 @@ def application(session: Session, port: int) -> ASGIApp:
 
 
 def policy(page: str) -> str:
-    """Content-Security-Policy under which this page's own script and style run, and no others."""
+    """Content-Security-Policy that lets a page run its one inline script and style, and no others.
 
-    def own(tag: str) -> str:
+    Parameters
+    ----------
+    page
+        HTML with one `<script>` and one `<style>`.
+    """
+
+    def source(tag: str) -> str:
         (inline,) = re.findall(rf"(?s)<{tag}>(.*?)</{tag}>", page)
         digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
         return f"'sha256-{digest}'"
 
     return (
-        f"default-src 'none'; script-src {own('script')}; style-src {own('style')}; "
+        f"default-src 'none'; script-src {source('script')}; style-src {source('style')}; "
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
@@ -231,6 +260,13 @@ def policy(page: str) -> str:
 
 def serve(session: Session, port: int) -> None:
     """Serve the page on 127.0.0.1 until Ctrl-C.
+
+    Parameters
+    ----------
+    session
+        Work that the page shows.
+    port
+        Port to serve on; 0 for any free one.
 
     Raises
     ------
@@ -240,9 +276,27 @@ def serve(session: Session, port: int) -> None:
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
-        raise UserError(f"port {port} cannot be used ({error.strerror}): --port 0") from None
+        raise UserError(
+            f"port {port} cannot be used ({error.strerror}): choose another, or --port 0 for any "
+            "free one"
+        ) from None
     port = listener.getsockname()[1]
     app = application(session, port)
-    print(f"Label at http://{HOST}:{port} (Ctrl-C ends; every answer is saved at once)", flush=True)
+    print(
+        f"Label at http://{HOST}:{port} (press Ctrl-C to stop; every answer is saved at once)",
+        flush=True,
+    )
     config = uvicorn.Config(app, lifespan="off", ws="none", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _read_answer(body: bytes) -> tuple[str, list[str], str]:
+    """Paragraph id, topics and note in the body of a request."""
+    try:
+        answer = json.loads(body)
+        names, note = answer["topics"], answer["note"]
+        if not isinstance(names, list) or not all(isinstance(text, str) for text in (*names, note)):
+            raise TypeError("topics has to be a list of names, note a text")
+        return answer["id"], names, note
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the request cannot be read: {error!r}") from None

@@ -1,139 +1,187 @@
-"""Doubtful labels: which hand labels a person should look at again, and why.
+"""Doubtful labels: which hand labels a person should check, and why.
 
-It reads labels, texts and out-of-fold scores. Nothing is trained here, and no label is changed.
+This module reads labels, texts and out-of-fold scores. It trains no model and changes no label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import labelled_rows, read_paragraphs
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SCORES
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
-# A topic that is less probable than not does not contradict a label, nor place a paragraph.
-PLACED = 0.5
+# A topic below this probability neither contradicts a label nor tells what a paragraph is about.
+PROBABLE = 0.5
 
+# Reasons for checking a label.
 CONTRADICTED = "the models say otherwise"
-
 DUPLICATE = "near-duplicate of"
+UNPLACED = "no topic is probable"
 
-UNPLACED = "no model can place it"
+# Function from the models' mean scores (a table with one row for each label), the topics that each
+# label has (n, k) and the codebook to the doubt about each label (n,), and whether the scores
+# contradict it (n,).
+Judge = Callable[[pd.DataFrame, Targets, Topics], tuple[Array, Targets]]
 
 
 def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """The hand-labelled paragraphs, and each model's calibrated out-of-fold scores.
+    """Read the hand-labelled paragraphs and each model's calibrated out-of-fold scores.
+
+    Parameters
+    ----------
+    models
+        Kinds of models, as in params.yaml.
+    topics
+        The codebook.
+
+    Returns
+    -------
+    The hand-labelled rows of the paragraph table, and one table of scores for each model.
 
     Raises
     ------
     UserError
-        The pipeline has not made them yet, or made them from other paragraphs or topics.
+        A file is missing, or was made from other paragraphs or topics.
     """
     paths = [SCORES / model / "scores.parquet" for model in models]
     for path in (PARAGRAPHS, *paths):
         if not path.exists():
             raise UserError(f"{path} not found: run `make repro` in the project's root first")
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     scores = [pd.read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
-            raise UserError(f"{path} is of other topics or paragraphs: run `make repro` anew")
+            raise UserError(
+                f"{path} was made from other topics or paragraphs: run `make repro` again"
+            )
     return rows[rows["label_source"] == "hand"].reset_index(drop=True), scores
 
 
 def rank_doubtful(
     rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
 ) -> pd.DataFrame:
-    """Rank hand labels by how probably they are wrong, and give reasons for looking at them.
+    """Rank hand labels by how likely they are to be wrong, with reasons for checking them.
 
-    A label's doubt is what the out-of-fold scores, averaged over models and repeats, leave to
-    other topics than the label's: one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
-    https://arxiv.org/abs/1911.00068). Of a label that says none of the topics it is the highest
-    score; in mode multi, where each topic is a label of its own, that of the most doubtful one.
-    Where near-duplicates have labels with no topic in common, it is at least the share of
-    them that speak against this one: a half for each of two.
+    The doubt about a label is one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
+    https://arxiv.org/abs/1911.00068): the out-of-fold probability, averaged over models and
+    repeats, of topics that the label does not have. If the label is none of the topics, it is the
+    highest probability of a topic. In mode multi each topic counts as a label of its own, and the
+    most doubtful one decides. If near-duplicates have labels without a common topic, the doubt
+    is at least the share of them that differ from this label: one half for each of two.
 
     Parameters
     ----------
     rows
         Hand-labelled paragraphs: id, text and topics (a list, empty for none of the topics).
     scores
-        One table a model, as the score stage writes them: id, repeat, a score and (read in mode
-        multi) a threshold a topic. A paragraph without scores is judged by its near-duplicates
-        alone.
+        One table for each model, as the score stage writes them: id, repeat, a column of scores
+        for each topic and, in mode multi, a column of thresholds for each topic. For a paragraph
+        without scores, only its near-duplicates count.
     topics
         The codebook.
 
     Returns
     -------
-    All rows, the most doubtful first, equal ones by id: paragraph (id), topics (as in labels.csv),
-    text, suggestion (the topic with the highest score, '' without scores), confidence (that score),
-    reason ('' for none) and doubt, 0 to 1.
+    All rows, the most doubtful first, ties by id: paragraph (id), topics (as in labels.csv), text,
+    suggestion (the most probable topic, "" without scores), confidence (its probability), reason
+    ("" for none) and doubt, 0 to 1.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    names = topics.names
-    limits = topics.thresholds if topics.mode == "multi" else []
-    mean = pd.concat(scores).groupby("id")[[*names, *limits]].mean()
+    mean = _mean_scores(scores, topics)
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
-    found = mean[list(names)].to_numpy(dtype=np.float64)
-    has = np.array([[name in topics for name in names] for topics in rows["topics"]])
-    topical = has.any(axis=1)
-    best, top = found.argmax(axis=1), found.max(axis=1)
-    if topics.mode == "single":
-        doubt = np.where(topical, 1 - (found * has).sum(axis=1), top)
-        otherwise = ~has[np.arange(len(rows)), best]
-    else:
-        doubt = np.where(has, 1 - found, found).max(axis=1)
-        at = mean[limits].to_numpy(dtype=np.float64)
-        lacking = has & (found < np.minimum(at, PLACED))
-        otherwise = (lacking | (~has & (found >= np.maximum(at, PLACED)))).any(axis=1)
-    doubt = doubt * scored
-
-    against, other = _conflicts(rows)
-    reason = np.full(len(rows), "", dtype=object)
-    reason[scored & topical & (top < PLACED)] = UNPLACED
-    reason[scored & otherwise & (top >= PLACED)] = CONTRADICTED
-    cells = [SEPARATOR.join(topics) for topics in rows["topics"]]
-    for row in np.flatnonzero(against):
-        said = cells[other[row]] or "none of the topics"
-        reason[row] = f"{DUPLICATE} {rows['id'][other[row]]} ({said})"
-    table = pd.DataFrame(
+    probabilities = _probabilities(mean, topics)
+    has = np.array([[name in label for name in topics.names] for label in rows["topics"]])
+    doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
+    confidence = probabilities.max(axis=1)
+    best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
+    unplaced = scored & has.any(axis=1) & (confidence < PROBABLE)
+    contradicted &= scored & (confidence >= PROBABLE)
+    share, conflict = _conflicts(rows)
+    reason = np.select(
+        [share > 0, contradicted, unplaced], [conflict, CONTRADICTED, UNPLACED], default=""
+    )
+    ranked = pd.DataFrame(
         {
             "paragraph": rows["id"],
-            "topics": cells,
+            "topics": [SEPARATOR.join(label) for label in rows["topics"]],
             "text": rows["text"],
-            "suggestion": np.where(scored, np.array(names, dtype=object)[best], ""),
-            "confidence": top,
+            "suggestion": np.where(scored, best, ""),
+            "confidence": confidence,
             "reason": reason,
-            "doubt": np.maximum(doubt, against),
+            "doubt": np.maximum(doubt * scored, share),
         }
     )
-    return table.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
+    return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
-def _conflicts(rows: pd.DataFrame) -> tuple[Array, Integers]:
-    """For each row the share of its near-duplicates whose labels have no topic in common with its.
+def _mean_scores(scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
+    """Means over models and repeats: a row for each scored paragraph, its id as the index."""
+    table = pd.concat(scores)
+    # Thresholds of single topics are there in mode multi only.
+    columns = [name for name in (*topics.names, *topics.thresholds) if name in table]
+    return table.groupby("id")[columns].mean()
+
+
+def _probabilities(mean: pd.DataFrame, topics: Topics) -> Array:
+    return mean[list(topics.names)].to_numpy(dtype=np.float64)
+
+
+def _judge_whole(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:
+    """Mode single: contradicted if the most probable topic is not one of the label's topics."""
+    probabilities = _probabilities(mean, topics)
+    highest = probabilities.max(axis=1)
+    doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
+    return doubt, ~has[np.arange(len(has)), probabilities.argmax(axis=1)]
+
+
+def _judge_each(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:
+    """Mode multi: contradicted if a topic is predicted and missing, or present and not predicted.
+
+    Between a topic's threshold and one half, neither contradicts the label.
+    """
+    probabilities = _probabilities(mean, topics)
+    thresholds = mean[topics.thresholds].to_numpy(dtype=np.float64)
+    doubt = np.where(has, 1 - probabilities, probabilities).max(axis=1)
+    superfluous = has & (probabilities < np.minimum(thresholds, PROBABLE))
+    missing = ~has & (probabilities >= np.maximum(thresholds, PROBABLE))
+    return doubt, (superfluous | missing).any(axis=1)
+
+
+_JUDGES: dict[ModeName, Judge] = {"single": _judge_whole, "multi": _judge_each}
+
+
+def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
+    """Find near-duplicates whose labels have no topic in common.
 
     Returns
     -------
-    (n,) shares, of the group with the row itself, and (n,) the first such near-duplicate, as a row.
+    For each of n rows: the share (n,) of its group of near-duplicates, itself included, whose
+    labels conflict with its own, and the reason (n,) that names the first of them, "" if there
+    is none.
     """
-    against = np.zeros(len(rows))
-    other = np.zeros(len(rows), dtype=np.int64)
-    topics = [frozenset(names) for names in rows["topics"]]
-    numbers = pd.Series(near_duplicates(list(rows["text"])))
-    for alike in numbers.groupby(numbers).groups.values():
-        for row in alike:
-            differing = [
-                n for n in alike if topics[n] != topics[row] and not topics[n] & topics[row]
-            ]
-            if differing:
-                against[row], other[row] = len(differing) / len(alike), differing[0]
-    return against, other
+    share = np.zeros(len(rows))
+    reasons = np.full(len(rows), "", dtype=object)
+    labels = [frozenset(names) for names in rows["topics"]]
+    groups = pd.Series(near_duplicates(list(rows["text"])))
+    for group in groups.groupby(groups).groups.values():
+        for row in group:
+            rivals = [n for n in group if _conflict(labels[row], labels[n])]
+            if rivals:
+                share[row] = len(rivals) / len(group)
+                label = SEPARATOR.join(rows["topics"][rivals[0]]) or "none of the topics"
+                reasons[row] = f"{DUPLICATE} {rows['id'][rivals[0]]} ({label})"
+    return share, reasons
+
+
+def _conflict(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two labels differ and have no topic in common; an empty one is none of the topics."""
+    return one != other and not one & other

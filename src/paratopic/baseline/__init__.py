@@ -1,1 +1,1 @@
-"""The baseline: TF-IDF and logistic regression."""
+"""The baseline: TF-IDF features and logistic regression."""

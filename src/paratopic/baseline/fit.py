@@ -1,7 +1,6 @@
-"""The baseline: TF-IDF of words and characters, and logistic regression.
+"""Fit the baseline: TF-IDF of words and characters, and logistic regression.
 
-It fits and saves. Prediction from the saved folder is `classifier.BaselineClassifier`, which
-needs none of this.
+Prediction from the saved folder is for `inference.baseline`, which needs nothing of this module.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from safetensors.numpy import save_file
 from scipy import sparse
@@ -24,32 +22,27 @@ from threadpoolctl import threadpool_limits
 from paratopic.corpus.folds import deal
 from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.folder import Calibration, write_manifest
-from paratopic.inference.scores import (
-    Array,
-    Integers,
-    Scores,
-    binary_log_losses,
-    conditional,
-    log_losses,
-    topic_probabilities,
-    topical,
-)
+from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Examples, evidence
-from paratopic.training.head import PRIOR_SCALE, head
+from paratopic.training.examples import Advance, Examples, evidence, silent
+from paratopic.training.head import PRIOR_SCALE, fit_head
+
+# Fits coefficients and intercepts to some of the examples with a strength.
+_FitRows = Callable[[Integers, float], tuple[Array, Array]]
 
 
 class FittedBaseline:
-    """A trained baseline; what `fit` returns.
+    """A trained baseline, as `fit` returns it.
 
     Attributes
     ----------
     classes_
-        Topic names in codebook order, also those without a training example (probability 0).
+        Topic names in codebook order, including topics without an example (probability 0).
     history
-        One row a candidate strength: C and its mean log_loss on the inner folds.
+        One row for each candidate strength: C and its mean log_loss on the inner folds.
     """
 
     def __init__(
@@ -57,8 +50,8 @@ class FittedBaseline:
         topics: Topics,
         features: dict[str, dict[str, Any]],
         union: FeatureUnion,
-        coef: npt.NDArray[np.float64],
-        intercept: npt.NDArray[np.float64],
+        coef: Array,
+        intercept: Array,
         history: pd.DataFrame,
     ) -> None:
         self.classes_ = topics.names
@@ -69,12 +62,17 @@ class FittedBaseline:
         self._coef, self._intercept = coef, intercept
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); see `classifier.Model.predict_proba`."""
+        """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         logits = self._union.transform(texts) @ self._coef.T + self._intercept
-        return topic_probabilities(logits, self._topics.mode)
+        return mode_of(self._topics.mode).scores(logits)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
-        """Write the model's folder: terms, weights and manifest, the same bytes every time."""
+        """Write the model's folder: terms, weights and manifest, the same bytes every time.
+
+        Returns
+        -------
+        An empty dict: the saved model's answers are this one's.
+        """
         terms = {}
         scale = np.array(calibration.scale)
         intercept = self._intercept * scale + calibration.shift
@@ -82,95 +80,105 @@ class FittedBaseline:
         for name, vectoriser in self._union.transformer_list:
             terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
             weights[f"idf.{name}"] = vectoriser.idf_
-        vocabulary, tensors = BaselineClassifier.FILES
+        files = vocabulary, tensors = BaselineClassifier.FILES
         with aside(folder) as draft:
             draft.mkdir()
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
             save_file(weights, draft / tensors)
             settings = {"features": self._features}
-            files = BaselineClassifier.FILES
             write_manifest(draft, "baseline", self._topics, calibration, settings, files)
         return {}
 
 
 def fit(
-    examples: Examples, topics: Topics, params: Baseline, seed: int, advance: Advance
+    examples: Examples, topics: Topics, params: Baseline, seed: int, advance: Advance = silent
 ) -> FittedBaseline:
-    """Fit the baseline, its strength chosen on inner folds of these examples only.
+    """Fit the baseline, with the strength that is best on inner folds of the examples.
 
     Parameters
     ----------
     examples
-        Texts, class numbers and groups.
+        Training examples.
     topics
         The codebook.
     params
         Section baseline of params.yaml.
     seed
-        Of the inner folds.
+        Seed of the inner folds.
     advance
-        Told the share of the work done, 0 to 1.
+        Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
+    features = _features(params)
+    union = _union(features)
+    descriptions, mode = topics.descriptions, mode_of(topics.mode)
+    every = union.fit_transform([*descriptions, *examples.texts]).tocsr()
+    matrix = every[len(descriptions) :]
+    prior = np.zeros((len(topics.names), every.shape[1]))
+    if descriptions:
+        prior = PRIOR_SCALE * every[: len(descriptions)].toarray()
+    # One thread: the work is sparse, and threads that wait for each other make it ten times slower.
+    with threadpool_limits(1):
+        weights = evidence(examples, topics)
+        fit_rows = partial(_fit_rows, matrix, examples, weights, mode, prior)
+        strength, history = _choose_strength(
+            matrix, examples, mode, fit_rows, params, seed, advance
+        )
+        coef, intercept = fit_rows(np.arange(len(examples.texts)), strength)
+    advance(1.0)
+    return FittedBaseline(topics, features, union, coef, intercept, history)
+
+
+def _features(params: Baseline) -> dict[str, dict[str, Any]]:
+    """Keyword arguments of the TfidfVectorizer of each feature, as the manifest stores them."""
     common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
-    features = {
+    return {
         "words": common | {"analyzer": "word", "ngram_range": list(params.word_ngrams)},
         "characters": common | {"analyzer": "char_wb", "ngram_range": list(params.char_ngrams)},
     }
-    union = FeatureUnion(
+
+
+def _union(features: dict[str, dict[str, Any]]) -> FeatureUnion:
+    """Unfitted TfidfVectorizers, whose features stand side by side."""
+    return FeatureUnion(
         [
             (name, TfidfVectorizer(**keywords | {"ngram_range": tuple(keywords["ngram_range"])}))
             for name, keywords in features.items()
         ]
     )
-    described = topics.descriptions
-    every = union.fit_transform([*described, *examples.texts]).tocsr()
-    prior = np.zeros((len(topics.names), every.shape[1]))
-    if described:
-        prior = PRIOR_SCALE * every[: len(described)].toarray()
-    every = every[len(described) :]
-    # One thread: the work is sparse, and idle threads that wait for each other cost tenfold.
-    with threadpool_limits(1):
-        fit_head = partial(_head, every, examples, evidence(examples, topics), topics, prior)
-        strength, history = _choose(every, examples, topics, fit_head, params, seed, advance)
-        coef, intercept = fit_head(np.arange(len(examples.texts)), strength)
-    advance(1.0)
-    return FittedBaseline(topics, features, union, coef, intercept, history)
 
 
-def _head(
+def _fit_rows(
     matrix: sparse.csr_matrix,
     examples: Examples,
-    counts: Array,
-    topics: Topics,
+    weights: Array,
+    mode: Mode,
     prior: Array,
     rows: Integers,
     strength: float,
 ) -> tuple[Array, Array]:
-    """Coefficients and intercepts that some of the examples give."""
-    whole = np.ones(len(rows))
-    some = matrix[rows], examples.targets[rows], counts[rows], whole
-    return head(*some, topics.mode, strength, prior)
+    """Coefficients and intercepts of a head that is fitted to some of the examples."""
+    share = np.ones(len(rows))  # each example is a whole text
+    targets = examples.targets[rows]
+    return fit_head(matrix[rows], targets, weights[rows], share, mode, strength, prior)
 
 
-def _choose(
+def _choose_strength(
     matrix: sparse.csr_matrix,
     examples: Examples,
-    topics: Topics,
-    fit_head: Callable[[Integers, float], tuple[Array, Array]],
+    mode: Mode,
+    fit_rows: _FitRows,
     params: Baseline,
     seed: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
-    """The strength with the lowest mean log loss on inner folds, and the losses of all.
+    """Find the strength with the lowest mean log loss on inner folds; returns the losses too.
 
-    Where a topic is in one unit only there is nothing to choose by: the middle strength stands.
+    If a topic occurs in one group only, there are no inner folds and the middle strength is taken.
     """
-    rows = np.arange(len(examples.texts))
-    if topics.mode == "single":
-        rows = np.flatnonzero(topical(examples.targets))
+    rows = np.flatnonzero(mode.informative(examples.targets))
     targets, groups = examples.targets[rows], examples.groups[rows]
-    units = min((len(set(groups[has])) for has in targets.T if has.any()), default=0)
-    n_folds = min(params.inner_folds, units)
+    fewest = min((len(set(groups[has])) for has in targets.T if has.any()), default=0)
+    n_folds = min(params.inner_folds, fewest)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     if n_folds < 2:
         return sorted(params.strengths)[len(params.strengths) // 2], history
@@ -178,13 +186,10 @@ def _choose(
     for number, strength in enumerate(params.strengths):
         losses = []
         for held_out in range(n_folds):
-            coef, intercept = fit_head(rows[fold != held_out], strength)
+            coef, intercept = fit_rows(rows[fold != held_out], strength)
             test = rows[fold == held_out]
-            scores = topic_probabilities(matrix[test] @ coef.T + intercept, topics.mode)
-            if topics.mode == "single":
-                losses.append(log_losses(examples.labels[test], conditional(scores)))
-            else:
-                losses.append(binary_log_losses(examples.targets[test], scores))
+            scores = mode.comparable(mode.scores(matrix[test] @ coef.T + intercept))
+            losses.append(mode.losses(examples.targets[test], scores))
         history.loc[number, "log_loss"] = np.concatenate(losses).mean()
         advance((number + 1) / (len(params.strengths) + 1))
     return params.strengths[int(history["log_loss"].argmin())], history

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what a user's mistake looks like."""
+"""The command line `paratopic`: its commands, and how a user's mistake is reported."""
 
 from __future__ import annotations
 

@@ -1,11 +1,16 @@
-"""`paratopic predict`, and how the command line reads articles."""
+"""The command `paratopic predict`, and reading articles for the command line.
+
+The predictions come from `inference`, the files of --out from `serving`. This module must not
+import pandas, scikit-learn, torch or MLflow, which would slow down the start of the command.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,11 +21,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model
+from paratopic.inference.model import Model, Prediction
 from paratopic.project.errors import UserError
-from paratopic.reading.article import Article, paragraphs_of, skipped_of
+from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file, read_text
 from paratopic.serving import bulk
+
+# Exit status if all work was done, but some rows or labels have an error.
+SOME_ERRORS = 3
+
+TABLES = (".csv", ".jsonl", ".parquet")
 
 Files = Annotated[
     list[str],
@@ -28,109 +38,73 @@ Files = Annotated[
         help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard input."
     ),
 ]
-
-# Exit status where every row was written but some could not be answered.
-SOME_ERRORS = 3
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
+        "also tables (.csv, .jsonl, .parquet), folders and globs."
+    ),
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder for the results; each input keeps its format.")
+]
+TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
+Resume = Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")]
+EngineName = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="What computes --out: this process, or a Ray cluster (RAY_ADDRESS)."),
+]
 
 
 def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
-            "also tables (.csv, .jsonl, .parquet), folders and globs."
-        ),
-    ],
-    model: Annotated[
-        str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write here, every input in its own format.")
-    ] = None,
-    text: Annotated[str, typer.Option(help="Column of a table that holds its texts.")] = "text",
-    resume: Annotated[bool, typer.Option(help="Go on where --out was broken off.")] = False,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="What answers --out: this process, or a Ray cluster (RAY_ADDRESS)."),
-    ] = "local",
+    paths: Inputs,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    out: Out = None,
+    text: TextColumnName = "text",
+    resume: Resume = False,
+    engine: EngineName = "local",
 ) -> None:
-    """Give the paragraphs of articles, or the rows of tables, their topics.
+    """Predict topics for the paragraphs of articles, or for the rows of tables.
 
-    With --out the exit status is 3 where rows could not be answered: their column error says why.
+    With --out the exit status is 3 if some rows have an error; the column error says what is wrong.
     """
     loaded = load(model)
     if out is not None:
         raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
-    if engine != "local":
-        raise UserError(f"--engine {engine}: name a folder for the answers (--out)")
-    for path in paths:
-        if Path(path).is_dir() or Path(path).suffix.lower() in (".csv", ".jsonl", ".parquet"):
-            raise UserError(f"{path}: name a folder for the answers (--out)")
+    _check_articles(paths, engine)
     for article in map(read_article, paths):
         paragraphs = paragraphs_of(article)
         answers = loaded.predict([paragraph.text for paragraph in paragraphs])
         if as_json:
-            for paragraph, answer in zip(paragraphs, answers, strict=True):
-                print(json.dumps(asdict(paragraph) | asdict(answer), ensure_ascii=False))
-            continue
-        table = Table("topic", "confidence", "paragraph", title=f"{article.name} ({loaded.kind})")
-        for paragraph, answer in zip(paragraphs, answers, strict=True):
-            table.add_row(
-                "; ".join(answer.topics) or "–", f"{answer.confidence:.2f}", paragraph.text
-            )
-        Console().print(table)
-
-
-def _predict_files(
-    model: Model, paths: list[str], out: Path, text: str, resume: bool, engine: str
-) -> int:
-    """Predict files with progress on a terminal; returns the exit status."""
-    inputs = bulk.find_inputs(paths)
-    answering: AbstractContextManager[bulk.Engine] = nullcontext(bulk.local)
-    if engine == "ray":
-        from paratopic.serving import cluster
-
-        answering = cluster.started()
-    console = Console(stderr=True)
-    started = time.monotonic()
-    with (
-        answering as answers,
-        Progress(
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            disable=not console.is_terminal,
-        ) as progress,
-    ):
-        task = progress.add_task("predict", total=1.0, rows=0, rate=0.0)
-        first: list[int] = []  # rows that were there before, when work is resumed
-
-        def advance(rows: int, share: float) -> None:
-            first.append(rows) if not first else None
-            rate = (rows - first[0]) / max(1e-9, time.monotonic() - started)
-            progress.update(task, completed=share, rows=rows, rate=rate)
-
-        done = bulk.predict_files(model, inputs, out, text, resume, advance, answers)
-    print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
-    return SOME_ERRORS if done.errors else 0
+            _print_json(paragraphs, answers)
+        else:
+            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers)
 
 
 def article_files(paths: list[str]) -> list[str]:
-    """The files that paths, folders and globs name; what else folders hold is told on stderr."""
-    found: list[str] = []
+    """The files that paths, folders and globs stand for; - stands for itself.
+
+    Files of folders that are not articles are listed on stderr.
+    """
+    files: list[str] = []
     for path in paths:
-        some, others = ([], []) if path == "-" else find_files([path], SUFFIXES)
-        found += ["-"] if path == "-" else map(str, some)
-        for other, why in others:
-            print(f"{other}: not read ({why})", file=sys.stderr)
-    return found
+        if path == "-":
+            files.append(path)
+            continue
+        articles, ignored = find_files([path], SUFFIXES)
+        files += map(str, articles)
+        for other, reason in ignored:
+            print(f"{other}: not read ({reason})", file=sys.stderr)
+    return files
 
 
 def read_article(path: str) -> Article:
-    """Read an article; what of it is no paragraph is told on stderr."""
+    """Read an article, - from standard input; its parts that are skipped are listed on stderr."""
     if path == "-":
         article = read_text("stdin", sys.stdin.buffer.read(), "standard input")
     else:
@@ -138,3 +112,74 @@ def read_article(path: str) -> Article:
     for part in skipped_of(article):
         print(f"{path}: skipped ({part.reason}): {part.text}", file=sys.stderr)
     return article
+
+
+def _check_articles(paths: list[str], engine: str) -> None:
+    """Refuse what only --out can do."""
+    if engine != "local":
+        raise UserError(f"--engine {engine}: name a folder for the results (--out)")
+    for path in map(Path, paths):
+        if path.is_dir() or path.suffix.lower() in TABLES:
+            raise UserError(f"{path}: name a folder for the results (--out)")
+
+
+def _print_json(paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
+    for paragraph, answer in zip(paragraphs, answers, strict=True):
+        print(json.dumps(asdict(paragraph) | asdict(answer), ensure_ascii=False))
+
+
+def _print_table(title: str, paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
+    table = Table("topic", "confidence", "paragraph", title=title)
+    for paragraph, answer in zip(paragraphs, answers, strict=True):
+        topics = "; ".join(answer.topics) or "–"
+        table.add_row(topics, f"{answer.confidence:.2f}", paragraph.text)
+    Console().print(table)
+
+
+def _predict_files(
+    model: Model, paths: list[str], out: Path, column: str, resume: bool, engine: str
+) -> int:
+    """Predict files, with progress on a terminal; returns the exit status."""
+    inputs = bulk.find_inputs(paths)
+    with _started(engine) as started, _progress() as advance:
+        done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+    print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
+    return SOME_ERRORS if done.errors else 0
+
+
+def _started(engine: str) -> AbstractContextManager[bulk.Engine]:
+    if engine == "local":
+        return nullcontext(bulk.local)
+    from paratopic.serving import cluster
+
+    return cluster.started()
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, float], None]]:
+    """Show rows, rows a second and the share that is done, on a terminal only.
+
+    Yields
+    ------
+    A function to call with the rows done so far and the share of all inputs, 0 to 1.
+    """
+    console = Console(stderr=True)
+    with Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("predict", total=1.0, rows=0, rate=0.0)
+        start = time.monotonic()
+        before: int | None = None  # rows that an interrupted run has left
+
+        def advance(rows: int, share: float) -> None:
+            nonlocal before
+            before = rows if before is None else before
+            rate = (rows - before) / max(1e-9, time.monotonic() - start)
+            progress.update(task, completed=share, rows=rows, rate=rate)
+
+        yield advance

@@ -1,44 +1,40 @@
-"""`paratopic report`."""
+"""The command `paratopic report`: prints what stage compare wrote; nothing is computed here."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.paths import COMPARISON, REPORTS, SUMMARY
+
+# Metrics besides macro-F1, which are shown if the models have them: key → title.
+METRICS = {"micro_f1": "micro-F1", "accuracy": "accuracy", "log_loss": "log loss"}
+
+ACTIVATE = Path(".venv/bin/activate")
+
+# Command or file → what it is for.
+NEXT = {
+    "paratopic predict FILE": "predict the topics of an article's paragraphs",
+    "make ui": "compare the runs in MLflow",
+    str(SUMMARY): "read what is significant, and what goes wrong",
+}
 
 
 def report() -> None:
     """Print the comparison of the models, and what to do next."""
-    path = Path("reports/summary.md")
-    if not path.exists():
-        raise UserError(f"{path} not found: run `make repro` in the project's root first")
+    if not SUMMARY.exists():
+        raise UserError(f"{SUMMARY} not found: run `make repro` in the project's root first")
     console = Console()
-    comparison = files.read_json(path.with_name("comparison.json"), "`make repro`")
-    # What of it a model of this mode has.
-    others = {"micro_f1": "micro-F1", "accuracy": "accuracy", "log_loss": "log loss"}
-    for measured in comparison["models"].values():
-        others = {metric: title for metric, title in others.items() if metric in measured}
-    table = Table("model", "macro-F1", "interval", *others.values(), title="Out-of-fold")
-    for name, measured in comparison["models"].items():
-        f1, champion = measured["macro_f1"], name == comparison["champion"]
-        table.add_row(
-            f"{name} (champion)" if champion else name,
-            f"{f1['value']:.3f}",
-            f"{f1['low']:.3f} to {f1['high']:.3f}",
-            *(f"{measured[metric]['value']:.3f}" for metric in others),
-            style="bold" if champion else None,
-        )
+    comparison = files.read_json(COMPARISON, "`make repro`")
     people = comparison.get("annotators")
-    if people and people["macro_f1"] is not None:
-        name = f"people ({people['paragraphs']} paragraphs)"
-        table.add_row(name, f"{people['macro_f1']:.3f}", style="italic")
-    console.print(table)
+    console.print(_table(comparison, people))
     if people and people["alpha"] is not None:
         console.print(
             f"people: Krippendorff's alpha {people['alpha']:.3f}; their macro-F1 against each "
@@ -46,31 +42,63 @@ def report() -> None:
         )
     for note in comparison["notes"]:
         console.print(f"note: {note}")
-    for name, d in comparison["differences"].items():
-        verdict = "significant" if d["significant"] else "not significant"
-        console.print(f"{name}: {d['value']:+.3f} macro-F1, p = {d['p']:.4f}, {verdict}")
-    for name in comparison["models"]:
-        measures = path.parent / name / "metrics.json"
-        if measures.exists():  # the dummy has none
-            console.print(f"{name}: {_named(files.read_json(measures, '`make repro`'))}")
-    console.print(
-        Markdown(
-            "Next:\n"
-            "- `make ui` compares runs in MLflow\n"
-            "- `.venv/bin/paratopic predict FILE` gives an article's paragraphs their topics\n"
-            "- `reports/summary.md` says what is significant and which paragraphs go wrong"
+    for names, difference in comparison["differences"].items():
+        verdict = "significant" if difference["significant"] else "not significant"
+        console.print(
+            f"{names}: {difference['value']:+.3f} macro-F1, p = {difference['p']:.4f}, {verdict}"
         )
-    )
+    for name in comparison["models"]:
+        path = REPORTS / name / "metrics.json"
+        if path.exists():  # the dummy has none
+            console.print(f"{name}: {_thresholds(files.read_json(path, '`make repro`'))}")
+    console.print("Next:")
+    steps = _next_steps()
+    width = max(map(len, steps))
+    for step, purpose in steps.items():
+        console.print(f"  {step:<{width}}  {purpose}", highlight=False)
 
 
-def _named(measured: dict[str, Any]) -> str:
+def _table(comparison: Mapping[str, Any], people: Mapping[str, Any] | None) -> Table:
+    """A row for each model, and one for the people where two of them labelled the same."""
+    models = comparison["models"]
+    metrics = {
+        metric: title
+        for metric, title in METRICS.items()
+        if all(metric in scores for scores in models.values())
+    }
+    table = Table("model", "macro-F1", "interval", *metrics.values(), title="Out-of-fold")
+    for name, scores in models.items():
+        f1, champion = scores["macro_f1"], name == comparison["champion"]
+        table.add_row(
+            f"{name} (champion)" if champion else name,
+            f"{f1['value']:.3f}",
+            f"{f1['low']:.3f} to {f1['high']:.3f}",
+            *(f"{scores[metric]['value']:.3f}" for metric in metrics),
+            style="bold" if champion else None,
+        )
+    if people and people["macro_f1"] is not None:
+        name = f"people ({people['paragraphs']} paragraphs)"
+        table.add_row(name, f"{people['macro_f1']:.3f}", style="italic")
+    return table
+
+
+def _thresholds(measured: Mapping[str, Any]) -> str:
     """What a model's thresholds do, from its metrics.json."""
     if "naming" in measured:
-        n = measured["naming"]
+        numbers = measured["naming"]
         return (
-            f"names {n['named_a_paragraph']:.2f} topics a paragraph, people "
-            f"{n['topics_a_paragraph']:.2f}"
+            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph, "
+            f"people chose {numbers['topics_a_paragraph']:.2f}"
         )
-    a = measured["abstention"]
-    right = "" if a["precision"] is None else f", {a['precision']:.0%} of them right"
-    return f"names a topic for {a['coverage']:.0%} of paragraphs{right} (target {a['target']:.0%})"
+    numbers = measured["abstention"]
+    coverage = f"predicts a topic for {numbers['coverage']:.0%} of paragraphs (coverage)"
+    if numbers["precision"] is None:
+        return coverage
+    return f"{coverage}, {numbers['precision']:.0%} of them right (target {numbers['target']:.0%})"
+
+
+def _next_steps() -> dict[str, str]:
+    """`NEXT`, after the activation of the project's environment where the user has none active."""
+    if ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV"):
+        return {f"source {ACTIVATE}": "first, in every new terminal"} | NEXT
+    return NEXT

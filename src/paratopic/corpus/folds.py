@@ -1,7 +1,8 @@
-"""Folds: which labelled paragraphs are held out together.
+"""Deal labelled paragraphs to folds: the parts that are held out in turn.
 
-Paragraphs of one article, and near-duplicates wherever they stand, are never on both sides of a
-split. Paragraphs with none of the topics are dealt out too, so that they get out-of-fold scores.
+Paragraphs that must not be on both sides of a fold form a group: those of one article, and
+near-duplicates wherever they are. Paragraphs with none of the topics are dealt too, so that they
+get out-of-fold scores. No model is trained here.
 """
 
 from __future__ import annotations
@@ -19,31 +20,33 @@ from paratopic.corpus.duplicates import components, near_duplicates
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR
 
+# In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
 
-# Rare topics reduce the folds to no fewer: training parts would be too small to stand for the model
-# that ships, of which all figures speak.
+# A rare topic reduces the number of folds to no less than this. With fewer, the training parts
+# would be too small for the figures to say anything about the final model, which has every label.
 LEAST_FOLDS = 4
 
 
 class TooFewLabels(UserError):
-    """Nothing can be held out."""
+    """There are too few labels to hold any out."""
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Folds and how they came about.
+    """Folds, and how they were chosen.
 
     Parameters
     ----------
     table
-        Columns id, group (number of the unit that is never torn apart), repeat and fold; with a
-        holdout, fold is 0 for what is held out and -1 for the rest.
+        One row for each paragraph and repeat, with the columns id, group (number of the group,
+        which is never divided), repeat, and fold (number of the fold in which the paragraph is
+        held out). With a holdout, fold is 0 for paragraphs that are held out and -1 for the rest.
     split_unit
-        ``"article"``, or ``"paragraph"`` where there are too few articles to split by, or
-        ``"nothing"`` where nothing is held out.
+        What groups consist of: ``"article"``; ``"paragraph"`` where a topic occurs in one article
+        only; ``"nothing"`` where nothing is held out.
     n_folds, n_repeats
-        As used, after any reduction.
+        Numbers actually used, after any reduction.
     messages
         What a reader of the figures has to know.
     """
@@ -58,178 +61,113 @@ class Folds:
 def make_folds(
     rows: pd.DataFrame, n_folds: int, n_repeats: int, holdout: float | None, seed: int
 ) -> Folds:
-    """Deal labelled paragraphs out to repeated stratified folds.
+    """Deal labelled paragraphs to repeated stratified folds.
 
     Parameters
     ----------
     rows
-        Columns id, article, text and topic ('' for none of the topics, more than one separated by
-        ";"). Their order is immaterial.
-    n_folds, n_repeats
-        As wished; folds are reduced to the units of the rarest topic, but not below `LEAST_FOLDS`.
+        Columns id, article, text and topic ("" for none of the topics, several separated by ";").
+        Their order does not matter.
+    n_folds
+        Number of folds wanted. It is reduced to the number of groups that have the rarest topic,
+        but not below `LEAST_FOLDS`.
+    n_repeats
+        How often all paragraphs are dealt anew.
     holdout
-        Share held out once instead, or None.
+        Share of the paragraphs to hold out once, instead of folds; None for folds.
     seed
-        Of the shuffles.
+        Seed of the random draws.
 
     Raises
     ------
     TooFewLabels
-        No paragraph has a topic, fewer than two topics occur, or none of them twice.
+        No paragraph has a topic, there is only one topic, or no topic has two paragraphs.
     """
     rows = rows.sort_values("id", ignore_index=True)
     has = rows["topic"].str.get_dummies(SEPARATOR).astype(bool).drop(columns="", errors="ignore")
-    present = sorted(map(str, has))
-    if not present:
-        raise TooFewLabels(
-            "no labelled paragraph at all: give paragraphs topics in the labels' file "
-            "(prepare.labels), or headings that match the codebook"
-        )
-    if len(present) < 2:
-        raise TooFewLabels(
-            f"only one topic is labelled ({present[0]}): a classifier needs paragraphs of two"
-        )
-    if has.sum().max() < 2:
-        raise TooFewLabels("no topic has two paragraphs: nothing can be held out, label some more")
-
-    messages = []
-    duplicates = near_duplicates(list(rows["text"]))
-    articles = _joined(pd.factorize(rows["article"])[0], duplicates)
-    wished = round(1 / holdout) if holdout else n_folds
-    rarest, count = _rarest(has, articles)
-    if count >= 2:
-        split_unit, groups = "article", articles
-    else:
-        split_unit, groups = "paragraph", duplicates
-        n_articles = rows["article"].nunique()
-        if n_articles == 1:
-            messages.append("one article: expect lower figures on new articles")
-        else:
-            messages.append(
-                f"topic {rarest} is in one article only: the split is by paragraph, expect lower "
-                "figures on new articles"
-            )
-        rarest, count = _rarest(has, groups)
-    most = max(len(set(groups[has[name]])) for name in present)
-    used = max(2, min(wished, max(count, min(LEAST_FOLDS, most))))
-    if used < wished:
-        units = "articles" if split_unit == "article" else "distinct paragraphs"
-        messages.append(
-            f"topic {rarest} has {count} {units}, fewer than the {wished} folds: {used} folds"
-        )
-
-    tables = []
-    for repeat in range(1 if holdout else n_repeats):
-        fold = deal(has.to_numpy(), groups, used, seed + repeat)
-        if holdout:
-            fold = np.where(fold == 0, 0, ALWAYS_TRAIN)
-        tables.append(
-            pd.DataFrame({"id": rows["id"], "group": groups, "repeat": repeat, "fold": fold})
-        )
+    _refuse_too_few(has)
+    split_unit, groups, messages = _choose_groups(rows, has)
+    wanted = round(1 / holdout) if holdout else n_folds
+    n_dealt, reduced = _number_of_folds(has, groups, split_unit, wanted)
+    repeats = range(1 if holdout else n_repeats)
+    dealt = [deal(has.to_numpy(), groups, n_dealt, seed + repeat) for repeat in repeats]
+    if holdout:
+        dealt = [np.where(fold == 0, 0, ALWAYS_TRAIN) for fold in dealt]
+    tables = [
+        pd.DataFrame({"id": rows["id"], "group": groups, "repeat": repeat, "fold": fold})
+        for repeat, fold in zip(repeats, dealt, strict=True)
+    ]
     table = pd.concat(tables, ignore_index=True)
-    missing = _untrained(table, has)
-    if missing:
-        messages.append(
-            f"{', '.join(missing)}: in some folds every example is held out, so that none is left "
-            "to learn from and the topic cannot be found there"
-        )
-    return Folds(table, split_unit, 1 if holdout else used, len(tables), tuple(messages))
+    messages += reduced + _untrained_topics(table, has)
+    return Folds(table, split_unit, 1 if holdout else n_dealt, len(repeats), tuple(messages))
 
 
 def no_folds(rows: pd.DataFrame, why: str) -> Folds:
-    """Nothing is held out: models are trained and cannot be measured, for the reason given."""
-    every = {"id": rows["id"], "group": np.arange(len(rows)), "repeat": 0, "fold": ALWAYS_TRAIN}
-    told = f"{why}; what models know of topics is their descriptions, and nothing can be measured"
-    return Folds(pd.DataFrame(every), "nothing", 0, 0, (told,))
+    """Hold nothing out, so that models are trained but not measured.
+
+    Parameters
+    ----------
+    rows
+        Labelled paragraphs, with a column id.
+    why
+        The reason, which begins the message.
+    """
+    table = {"id": rows["id"], "group": np.arange(len(rows)), "repeat": 0, "fold": ALWAYS_TRAIN}
+    message = f"{why}; models know the topics by their descriptions, and nothing can be measured"
+    return Folds(pd.DataFrame(table), "nothing", 0, 0, (message,))
 
 
 def deal(
     targets: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], n_folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """Deal rows out to folds that are alike in topics; no group is torn apart.
+    """Deal rows to folds with similar shares of each topic, without dividing a group.
 
     Parameters
     ----------
     targets
         (n, k) which topics each row has.
     groups
-        (n,) numbers.
-    n_folds, seed
-        Of the folds, and of what is left to chance.
+        (n,) number of each row's group.
+    n_folds
+        Number of folds.
+    seed
+        Seed of the random draws.
 
     Returns
     -------
-    (n,) number of the fold that each row is held out in.
+    (n,) number of the fold in which each row is held out.
     """
     if (targets.sum(axis=1) > 1).any():
-        return _deal_several(targets, groups, n_folds, np.random.default_rng(seed))
-    # In order of appearance: a topic's name must not change how its paragraphs are dealt.
+        return _deal_iteratively(targets, groups, n_folds, np.random.default_rng(seed))
+    # Numbered in order of appearance: renaming a topic must not change its paragraphs' folds.
     classes = pd.factorize(np.where(targets.any(axis=1), targets.argmax(axis=1), -2))[0]
     fold = np.full(len(classes), ALWAYS_TRAIN, dtype=np.int64)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
-        # scikit-learn warns of topics with few examples; make_folds has its own words for that.
+        # scikit-learn warns about topics with few examples; make_folds has messages for that.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for number, (_, test) in enumerate(splitter.split(classes, classes, groups)):
-            fold[test] = number
+        for number, (_, held_out) in enumerate(splitter.split(classes, classes, groups)):
+            fold[held_out] = number
     return fold
-
-
-def _deal_several(
-    targets: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64],
-    n_folds: int,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
-    """Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011), of groups instead of rows.
-
-    The topic that is in the fewest groups not yet dealt out comes first; its groups, the largest
-    first, each go where this topic lacks most rows, then where rows lack most. "None of the
-    topics" is dealt out like a topic.
-    """
-    units, owner = np.unique(groups, return_inverse=True)
-    counts = np.zeros((len(units), targets.shape[1] + 2))
-    every = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
-    np.add.at(counts, owner, every)
-    lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
-    fold = np.full(len(units), ALWAYS_TRAIN, dtype=np.int64)
-    left = np.ones(len(units), dtype=bool)
-    while left.any():
-        of_topic = (counts[left] > 0).sum(axis=0)
-        topic = int(np.where(of_topic > 0, of_topic, len(units) + 1)[:-1].argmin())
-        mine = rng.permutation(np.flatnonzero(left & (counts[:, topic] > 0)))
-        for unit in mine[np.argsort(-counts[mine, -1], kind="stable")]:
-            chance = rng.permutation(n_folds)
-            # The last key decides first.
-            best = np.lexsort((chance, -lacking[:, -1], -lacking[:, topic]))[0]
-            fold[unit] = best
-            lacking[best] -= counts[unit]
-            left[unit] = False
-    return fold[owner]
-
-
-def _rarest(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> tuple[str, int]:
-    """The topic that is in the fewest groups, and in how many."""
-    counts = {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
-    rarest = min(counts, key=counts.__getitem__)
-    return rarest, counts[rarest]
-
-
-def _untrained(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
-    """Topics that some training part lacks."""
-    lacking: set[str] = set()
-    for _, fold in table.groupby("repeat")["fold"]:
-        dealt = fold.to_numpy()
-        for number in set(dealt) - {ALWAYS_TRAIN}:
-            seen = has[dealt != number].any()
-            lacking |= set(seen.index[~seen].map(str))
-    return sorted(lacking)
 
 
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Walk over (repeat, fold, training rows, held-out rows), as positions in `ids`."""
+    """Walk over repeats and folds.
+
+    Parameters
+    ----------
+    table
+        Table of `Folds`.
+    ids
+        Ids of the paragraphs, in the order that positions refer to.
+
+    Yields
+    ------
+    Numbers of the repeat and of the fold, then positions in `ids` of the training rows and of the
+    rows held out.
+    """
     for repeat, part in table.groupby("repeat"):
         fold = part.set_index("id")["fold"].reindex(list(ids)).to_numpy()
         for number in sorted(set(fold) - {ALWAYS_TRAIN}):
@@ -241,10 +179,135 @@ def iterate_folds(
             )
 
 
-def _joined(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The finest numbering in which rows that agree in either numbering agree."""
+def _refuse_too_few(has: pd.DataFrame) -> None:
+    """Raise `TooFewLabels` unless two topics occur and one of them has two paragraphs."""
+    if not len(has.columns):
+        raise TooFewLabels(
+            "no labelled paragraph at all: give paragraphs topics in the labels' file "
+            "(prepare.labels), or headings that match the codebook"
+        )
+    if len(has.columns) < 2:
+        raise TooFewLabels(
+            f"only one topic is labelled ({has.columns[0]}): a classifier needs paragraphs of two"
+        )
+    if has.sum().max() < 2:
+        raise TooFewLabels("no topic has two paragraphs: nothing can be held out, label some more")
+
+
+def _choose_groups(
+    rows: pd.DataFrame, has: pd.DataFrame
+) -> tuple[str, npt.NDArray[np.int64], list[str]]:
+    """Group by article, or by paragraph where a topic would otherwise be in one group only.
+
+    Returns
+    -------
+    The split unit, (n,) numbers of the rows' groups, and messages.
+    """
+    duplicates = near_duplicates(list(rows["text"]))
+    articles = _merge_groups(pd.factorize(rows["article"])[0], duplicates)
+    rarest, count = _rarest_topic(has, articles)
+    if count >= 2:
+        return "article", articles, []
+    if rows["article"].nunique() == 1:
+        message = "one article: expect lower figures on new articles"
+    else:
+        message = (
+            f"topic {rarest} is in one article only: the split is by paragraph, expect lower "
+            "figures on new articles"
+        )
+    return "paragraph", duplicates, [message]
+
+
+def _number_of_folds(
+    has: pd.DataFrame, groups: npt.NDArray[np.int64], split_unit: str, wanted: int
+) -> tuple[int, list[str]]:
+    """Reduce the number of folds where the rarest topic is in fewer groups; say so in a message."""
+    counts = _groups_per_topic(has, groups)
+    rarest, count = _rarest_topic(has, groups)
+    used = max(2, min(wanted, max(count, min(LEAST_FOLDS, max(counts.values())))))
+    if used >= wanted:
+        return used, []
+    units = "articles" if split_unit == "article" else "distinct paragraphs"
+    return used, [
+        f"topic {rarest} has {count} {units}, fewer than the {wanted} folds: {used} folds"
+    ]
+
+
+def _deal_iteratively(
+    targets: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    n_folds: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """Deal rows with several topics by iterative stratification, in whole groups.
+
+    The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
+    Data", with groups in place of rows. The topic in the fewest groups that are left comes first.
+    Its groups, largest first, each go to the fold that lacks most rows of this topic, then most
+    rows at all. "None of the topics" is treated as a topic.
+    """
+    numbers, group_of = np.unique(groups, return_inverse=True)
+    # Rows of each group: with each topic, with none of them, and in all.
+    counts = np.zeros((len(numbers), targets.shape[1] + 2))
+    np.add.at(
+        counts,
+        group_of,
+        np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))]),
+    )
+    lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
+    fold_of = np.full(len(numbers), ALWAYS_TRAIN, dtype=np.int64)
+    left = np.ones(len(numbers), dtype=bool)
+    while left.any():
+        n_groups = (counts[left] > 0).sum(axis=0)
+        topic = int(np.where(n_groups > 0, n_groups, len(numbers) + 1)[:-1].argmin())
+        candidates = rng.permutation(np.flatnonzero(left & (counts[:, topic] > 0)))
+        for group in candidates[np.argsort(-counts[candidates, -1], kind="stable")]:
+            ties = rng.permutation(n_folds)
+            # The last key of lexsort is the first to decide.
+            fold = np.lexsort((ties, -lacking[:, -1], -lacking[:, topic]))[0]
+            fold_of[group] = fold
+            lacking[fold] -= counts[group]
+            left[group] = False
+    return fold_of[group_of]
+
+
+def _merge_groups(
+    one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Number rows so that those which share a number in either numbering share one.
+
+    [0, 0, 1, 2], [5, 6, 6, 7] → [0, 0, 0, 1]
+    """
     n = len(one)
     rows = np.arange(n)
     first_one = pd.Series(rows).groupby(one).transform("first").to_numpy()
     first_other = pd.Series(rows).groupby(other).transform("first").to_numpy()
     return components(np.concatenate([rows, rows]), np.concatenate([first_one, first_other]), n)
+
+
+def _groups_per_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Number of groups that each topic is in."""
+    return {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
+
+
+def _rarest_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> tuple[str, int]:
+    """The topic in the fewest groups, and the number of these groups."""
+    counts = _groups_per_topic(has, groups)
+    rarest = min(counts, key=counts.__getitem__)
+    return rarest, counts[rarest]
+
+
+def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
+    """A message about the topics that some training part has no example of."""
+    untrained: set[str] = set()
+    for _, fold in table.groupby("repeat")["fold"]:
+        numbers = fold.to_numpy()
+        for number in set(numbers) - {ALWAYS_TRAIN}:
+            trained = has[numbers != number].any()
+            untrained |= set(trained.index[~trained].map(str))
+    if not untrained:
+        return []
+    return [
+        f"{', '.join(sorted(untrained))}: in some folds every example is held out, so that none is "
+        "left to learn from and the topic cannot be predicted there"
+    ]

@@ -1,7 +1,7 @@
 """The paragraph table: its columns, reading and writing it, and its labelled rows.
 
-It holds every paragraph, labelled or not. How text becomes paragraphs is for `reading`, which label
-a paragraph gets for `labels`.
+The table holds every paragraph, labelled or not. This module does not make paragraphs from text
+(`reading` does) and does not decide which label a paragraph gets (`labels` does).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.project.files import aside
-from paratopic.project.topics import SEPARATOR, Mode
+from paratopic.project.topics import SEPARATOR, Topics
 
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
-        ("article", pa.string()),  # paragraphs of one article never straddle folds
+        ("article", pa.string()),
         ("heading", pa.string()),
         ("position", pa.int64()),
         ("text", pa.string()),
@@ -31,25 +31,41 @@ SCHEMA = pa.schema(
 )
 
 
-def labelled_rows(frame: pd.DataFrame, mode: Mode) -> pd.DataFrame:
-    """Rows with a label, sorted by id, with a column `topic`: what of it counts, '' for none.
+def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Select the rows with a label, and add a column `topic` with the topics that count.
 
-    In mode single that is the dominant topic, in mode multi all of them, as labels.csv has them.
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    topics
+        The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
+
+    Returns
+    -------
+    The rows sorted by id. A cell of `topic` is written as in labels.csv: several topics are
+    separated by ";", none of the topics is "".
     """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
-    most = 1 if mode == "single" else None
-    cells = [SEPARATOR.join(topics[:most]) for topics in rows["topics"]]
+    cells = [SEPARATOR.join(topics.counted(names)) for names in rows["topics"]]
     return rows.assign(topic=pd.Series(cells, rows.index, dtype=object))
 
 
 def targets_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which topics labelled rows have, (n, k), from their column `topic`."""
+    """Say which of k topics each labelled row has, (n, k), from the column `topic`.
+
+    >>> targets_of(pd.DataFrame({"topic": ["trade;security", ""]}), ["trade", "security"]).tolist()
+    [[True, True], [False, False]]
+    """
     has = rows["topic"].str.get_dummies(SEPARATOR).reindex(columns=list(names), fill_value=0)
     return has.to_numpy(dtype=bool)
 
 
 def evaluated(rows: pd.DataFrame) -> pd.Series:
-    """Which of the labelled rows figures are about: hand labels, headings' where there are none."""
+    """Say which labelled rows are evaluated, (n,): hand labels, or headings' where there are none.
+
+    Headings' labels still train the models when hand labels are evaluated.
+    """
     source = "hand" if (rows["label_source"] == "hand").any() else "heading"
     return rows["label_source"] == source
 
@@ -61,5 +77,5 @@ def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read the paragraph table."""
+    """Read the paragraph table from parquet."""
     return pd.DataFrame(pq.read_table(path, schema=SCHEMA).to_pylist(), columns=SCHEMA.names)

@@ -1,1 +1,1 @@
-"""How good models are, and how sure one can be of it."""
+"""Figures of how good models are, how sure they are, and the reports that show them."""

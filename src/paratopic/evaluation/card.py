@@ -1,26 +1,28 @@
 """The model card: the README of a model's folder, in the form that a model hub reads.
 
-It says what the model answers, what it learnt from, how good that was out-of-fold, and what it is
-not good for. Nothing is measured here: figures come from the reports.
+It says what the model predicts, what it learnt from, how good it was out-of-fold and what it is not
+good for. The text is in card.md. Nothing is measured here: the figures come from the reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
 from paratopic.inference.folder import Calibration
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 
 FILE = "README.md"
-
-SHOWN = {
+TEMPLATE = Path(__file__).with_name("card.md")
+# Metrics in the card, if the report has them: key → title.
+METRICS = {
     "macro_f1": "macro-F1",
     "micro_f1": "micro-F1",
     "map": "mean average precision",
@@ -30,25 +32,72 @@ SHOWN = {
     "brier": "Brier score",
     "ece": "expected calibration error",
 }
-
-# What a hub calls the figures that it lists.
-METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
-
-USE = """\
-```python
-from paratopic import load
-
-model = load("this/folder")
-print(model.predict("The ministry raised tariffs on imported steel."))
-```
-
-`pip install paratopic` is enough; the folder is complete and holds no code and no pickle."""
-
-EMBED = """
-`SentenceTransformer("this/folder")` of sentence-transformers opens the fine-tuned encoder."""
+# Metrics that a hub lists: key → the hub's name.
+HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
 
 
-def text(
+@dataclass(frozen=True)
+class ModeCard:
+    """Sentences of the card that depend on the mode.
+
+    Parameters
+    ----------
+    answers
+        What the model predicts, from the codebook and the thresholds.
+    effect
+        What the thresholds do, from metrics.json.
+    texts
+        What texts the model is for.
+    """
+
+    answers: Callable[[Topics, Calibration], str]
+    effect: Callable[[Mapping[str, Any]], str]
+    texts: str
+
+
+def _one_topic(topics: Topics, calibration: Calibration) -> str:
+    return (
+        f"Predicts one of {len(topics.names)} topics for a paragraph of English news, or none if "
+        f"the most probable topic has less than {calibration.thresholds[0]:.2f}. Probabilities are "
+        "calibrated."
+    )
+
+
+def _any_topics(topics: Topics, calibration: Calibration) -> str:
+    thresholds = np.broadcast_to(calibration.thresholds, len(topics.names))
+    listed = [f"{name} {at:.2f}" for name, at in zip(topics.names, thresholds, strict=True)]
+    return (
+        f"Predicts any number of {len(topics.names)} topics for a paragraph of English news: those "
+        f"that reach their thresholds ({', '.join(listed)}). Probabilities are calibrated."
+    )
+
+
+def _coverage(report: Mapping[str, Any]) -> str:
+    effect = report["abstention"]
+    right = ""
+    if effect["precision"] is not None:
+        right = f", and {effect['precision']:.0%} of these predictions were right"
+    return (
+        f"A topic was predicted for {effect['coverage']:.0%} of the paragraphs (coverage){right}; "
+        f"the target was {effect['target']:.0%} right."
+    )
+
+
+def _topics_per_paragraph(report: Mapping[str, Any]) -> str:
+    effect = report["naming"]
+    return (
+        f"The model predicted {effect['named_a_paragraph']:.2f} topics per paragraph; people chose "
+        f"{effect['topics_a_paragraph']:.2f}."
+    )
+
+
+MODES: Mapping[ModeName, ModeCard] = {
+    "single": ModeCard(_one_topic, _coverage, "Paragraphs of English news, with one topic each."),
+    "multi": ModeCard(_any_topics, _topics_per_paragraph, "Paragraphs of English news."),
+}
+
+
+def render(
     kind: str,
     encoder: str | None,
     topics: Topics,
@@ -57,157 +106,88 @@ def text(
     report: Mapping[str, Any],
     parity: Mapping[str, float],
 ) -> str:
-    """The card of a model.
+    """Write the card of a model.
 
     Parameters
     ----------
     kind
         ``"baseline"`` or ``"transformer"``.
     encoder
-        What was fine-tuned: a model hub's id, or a local folder, which is not told; None for none.
+        Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
+        mention; None for a model without encoder.
     topics
         The codebook.
     calibration
-        The thresholds from which on topics are named.
+        Calibration with the thresholds.
     rows
-        Labelled paragraphs that the model learnt from: article, topic and label_source.
+        Labelled paragraphs that the model learnt from: columns article, topic and label_source.
     report
-        The contents of metrics.json.
+        Content of metrics.json.
     parity
         What `Fitted.save` returned.
     """
-    metadata = _metadata(kind, encoder, report).to_yaml()
-    parts = [
-        f"---\n{metadata}\n---",
-        f"# Topics of paragraphs: {kind}",
-        _answers(topics, calibration),
-        _topics(topics, rows),
-        _data(rows),
-        _figures(report, parity),
-        _limits(topics, report),
-        "## How to use\n\n" + USE + (EMBED if encoder else ""),
-    ]
-    return "\n\n".join(parts) + "\n"
+    mode = MODES[topics.mode]
+    card = ModelCard.from_template(
+        _metadata(kind, encoder, report),
+        template_path=str(TEMPLATE),
+        kind=kind,
+        encoder=encoder,
+        answers=mode.answers(topics, calibration),
+        texts=mode.texts,
+        topics=topics.topics,
+        **_training_data(rows, topics),
+        report=report,
+        figures=_figures(report) if report["n"] else {},
+        effect=mode.effect(report) if report["n"] else "",
+        parity=parity,
+        notes=[note for note in report["notes"].split(" · ") if note],
+    )
+    return f"{card}\n"
 
 
 def _metadata(kind: str, encoder: str | None, report: Mapping[str, Any]) -> ModelCardData:
+    """The head of the card, which a hub reads."""
     results = [
         EvalResult(
             task_type="text-classification",
             dataset_type="paragraphs",
             dataset_name=f"{report['n']} labelled paragraphs, out-of-fold",
-            metric_type=metric,
-            metric_name=SHOWN[name],
+            metric_type=hub_name,
+            metric_name=METRICS[name],
             metric_value=report[name]["value"],
         )
-        for name, metric in METRICS.items()
+        for name, hub_name in HUB_METRICS.items()
         if name in report
     ]
-    told: dict[str, Any] = {"eval_results": results, "model_name": kind} if results else {}
+    optional: dict[str, Any] = {"eval_results": results, "model_name": kind} if results else {}
     if encoder is not None and not Path(encoder).is_dir():
-        told["base_model"] = encoder
+        optional["base_model"] = encoder
     return ModelCardData(
         language="en",
         library_name="sentence-transformers" if encoder else "paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        **told,
+        **optional,
     )
 
 
-def _answers(topics: Topics, calibration: Calibration) -> str:
-    if topics.mode == "single":
-        return (
-            f"Gives a paragraph of English news one of {len(topics.names)} topics, with calibrated "
-            f"probabilities, or none where the most probable one has less than "
-            f"{calibration.thresholds[0]:.2f}."
-        )
-    limits = np.broadcast_to(calibration.thresholds, len(topics.names))
-    told = ", ".join(f"{name} {at:.2f}" for name, at in zip(topics.names, limits, strict=True))
-    return (
-        f"Gives a paragraph of English news any number of {len(topics.names)} topics, with "
-        f"calibrated probabilities: those that have at least theirs of {told}."
-    )
-
-
-def _topics(topics: Topics, rows: pd.DataFrame) -> str:
+def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
+    """Counts of labelled paragraphs, for the template."""
     has = targets_of(rows, topics.names).sum(axis=0)
-    counts = dict(zip(topics.names, has.tolist(), strict=True))
-    lines = ["## Topics", "", "| topic | labelled paragraphs | definition |", "|---|---|---|"]
-    for topic in topics.topics:
-        cell = " ".join(topic.definition.split()).replace("|", "\\|")
-        lines.append(f"| {topic.name} | {counts[topic.name]} | {cell} |")
-    return "\n".join(lines)
-
-
-def _data(rows: pd.DataFrame) -> str:
-    sources = rows["label_source"].value_counts()
-    told = " and ".join(f"{sources[s]} by {s}" for s in ("hand", "heading") if s in sources)
-    none = int((rows["topic"] == "").sum())
-    if rows.empty:
-        return "## Training data\n\nNo labelled paragraph: the topics' definitions alone."
-    n = rows["article"].nunique()
-    return (
-        f"## Training data\n\n{len(rows)} labelled paragraphs ({told}) of "
-        f"{n} article{'' if n == 1 else 's'}; {none} of them have none of the topics, which "
-        "teaches what has none. Topics' definitions are part of what the model knows."
-    )
-
-
-def _figures(report: Mapping[str, Any], parity: Mapping[str, float]) -> str:
-    if not report["n"]:
-        return f"## Figures\n\nNothing was measured: {report['notes']}."
-    lines = [
-        "## Figures",
-        "",
-        f"On {report['n']} paragraphs labelled by {report['labels']}, out-of-fold: each was scored "
-        "by models that had not seen it, and the model in this folder learnt from all of them. "
-        f"Folds were split by {report['split_unit']}.",
-        "",
-        f"| | value | {report['confidence']:.0%} interval |",
-        "|---|---|---|",
-    ]
-    shown = {title: report[name] for name, title in SHOWN.items() if name in report}
-    shown |= {
-        f"F1 of {topic} (n = {values['support']})": values["f1"]
-        for topic, values in report["topics"].items()
+    by = rows["label_source"].value_counts()
+    return {
+        "counts": dict(zip(topics.names, has.tolist(), strict=True)),
+        "n_rows": len(rows),
+        "sources": " and ".join(f"{by[s]} by {s}" for s in ("hand", "heading") if s in by),
+        "n_articles": rows["article"].nunique(),
+        "n_none": int((rows["topic"] == "").sum()),
     }
-    for title, e in shown.items():
-        lines.append(f"| {title} | {e['value']:.3f} | {e['low']:.3f} to {e['high']:.3f} |")
-    lines += ["", _named(report)]
-    if parity:
-        form = "8-bit" if parity["int8_used"] else "full"
-        lines += [
-            "",
-            f"What predicts is the {form} ONNX graph; the full one's probabilities are within "
-            f"{parity['full_gap']:.0e} of the trained network's, the 8-bit one's within "
-            f"{parity['int8_gap']:.2f}, with the same topic for {parity['int8_same']:.1%} of the "
-            "windows compared.",
-        ]
-    return "\n".join(lines)
 
 
-def _named(report: Mapping[str, Any]) -> str:
-    if "naming" in report:
-        naming = report["naming"]
-        return (
-            f"{naming['named_a_paragraph']:.2f} topics a paragraph were named; people named "
-            f"{naming['topics_a_paragraph']:.2f}."
-        )
-    silent = report["abstention"]
-    right = "" if silent["precision"] is None else f", and {silent['precision']:.0%} of these right"
-    return (
-        f"A topic was named for {silent['coverage']:.0%} of the paragraphs{right} "
-        f"({silent['target']:.0%} were asked for)."
-    )
-
-
-def _limits(topics: Topics, report: Mapping[str, Any]) -> str:
-    one = "; one topic a paragraph" if topics.mode == "single" else ""
-    lines = [
-        f"- English paragraphs of news{one}.",
-        "- Text of another kind or time than the training data may be answered worse than the "
-        "figures say.",
-    ]
-    lines += [f"- {note}" for note in report["notes"].split(" · ") if note]
-    return "## Limits\n\n" + "\n".join(lines)
+def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Title → estimate: the metrics over all topics, then F1 of each topic."""
+    figures = {title: report[name] for name, title in METRICS.items() if name in report}
+    return figures | {
+        f"F1 of {topic} (n = {measured['support']})": measured["f1"]
+        for topic, measured in report["topics"].items()
+    }

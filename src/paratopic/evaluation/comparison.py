@@ -1,168 +1,328 @@
-"""The models and a majority-class dummy side by side, the champion, and the summary of it."""
+"""The models and a majority-class dummy on the same folds: differences, champion and summary.
+
+No file is written here, and nothing is drawn: `figures` does that.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jinja2
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import difference, estimates
-from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Targets, one_hot
-from paratopic.labels.log import first_words
-from paratopic.project.params import Params
-from paratopic.project.topics import Topics
+from paratopic.evaluation.intervals import Difference, Estimate, difference, estimates
+from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.evaluation.report import sources
+from paratopic.inference.scores import Targets
+from paratopic.project.params import Compare, Evaluate
+from paratopic.project.topics import ModeName, Topics
 
 DUMMY = "dummy"
-
-# From the simplest: a model has to be better than each simpler one to be champion.
+# From the simplest: to be champion, a model has to be better than each simpler one.
 ORDER = (DUMMY, "baseline", "transformer")
+TEMPLATE = Path(__file__).with_name("summary.md")
+# Number of characters that the summary shows of a paragraph.
+EXCERPT = 160
 
-SHOWN = {
-    "single": ("macro_f1", "accuracy", "log_loss", "brier", "ece"),
-    "multi": ("macro_f1", "micro_f1", "map", "subset_accuracy", "log_loss", "ece"),
+
+class Pair(NamedTuple):
+    """Two models whose difference is measured: `model` minus `simpler`."""
+
+    model: str
+    simpler: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models measured on the same folds; only the champion is known where nothing was held out.
+
+    Parameters
+    ----------
+    champion
+        Name of the model that is used.
+    n
+        Number of evaluated paragraphs.
+    labels
+        Where their labels come from.
+    models
+        Name → metric → estimate; the simplest model comes first.
+    differences
+        Differences in macro-F1.
+    wrong
+        Paragraphs that every trained model gets wrong: columns id, topic, text, and one for each
+        trained model with the topics that it predicts.
+    """
+
+    champion: str
+    n: int
+    labels: str
+    models: dict[str, dict[str, Estimate]]
+    differences: dict[Pair, Difference]
+    wrong: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ModeSummary:
+    """What the comparison in one mode has and that in another lacks.
+
+    Parameters
+    ----------
+    metrics
+        Metrics that are shown.
+    legend
+        How to read the metrics.
+    dummy
+        What the dummy always does.
+    consensus
+        Predictions of all repeats together, (n, k).
+    """
+
+    metrics: tuple[str, ...]
+    legend: str
+    dummy: str
+    consensus: Callable[[Outcomes], Targets]
+
+
+MODES: Mapping[ModeName, ModeSummary] = {
+    "single": ModeSummary(
+        ("macro_f1", "accuracy", "log_loss", "brier", "ece"),
+        "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is better.",
+        "predicting the most common topic",
+        lambda outcome: outcome.mode.answers(outcome.scores.mean(axis=0)),
+    ),
+    "multi": ModeSummary(
+        ("macro_f1", "micro_f1", "map", "subset_accuracy", "log_loss", "ece"),
+        "F1, map (mean average precision) and subset accuracy (all of a paragraph's topics right): "
+        "higher is better; log loss and ECE: lower is better.",
+        "predicting every topic",
+        lambda outcome: np.asarray(outcome.predicted.mean(axis=0) >= 0.5),
+    ),
 }
 
-LEGEND = {
-    "single": "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is "
-    "better.",
-    "multi": "F1, map (mean average precision) and subset accuracy (all of a paragraph's topics "
-    "right): higher is better; log loss and ECE: lower is better.",
-}
 
-# What the dummy does.
-ALWAYS = {"single": "saying the most common topic", "multi": "naming every topic"}
+def compare(
+    rows: pd.DataFrame,
+    folds: pd.DataFrame,
+    scores: Mapping[str, pd.DataFrame],
+    topics: Topics,
+    settings: Evaluate,
+    test: Compare,
+    seed: int,
+) -> Comparison:
+    """Measure the models and the dummy, and choose the champion.
+
+    Parameters
+    ----------
+    rows
+        Labelled paragraphs from `corpus.table.labelled_rows`.
+    folds
+        Table of `corpus.folds.make_folds`.
+    scores
+        Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
+    topics
+        The codebook.
+    settings
+        Confidence of the intervals and number of draws.
+    test
+        Level of the paired test and number of permutations.
+    seed
+        Seed of the random draws.
+    """
+    of_models: dict[str, Outcomes] = {}
+    for name, table in {DUMMY: majority_scores(rows, topics, folds), **scores}.items():
+        kept, of_models[name] = outcomes(rows, folds, table, topics)
+    level, draws = settings.confidence, settings.n_draws
+    models = {
+        name: _shown(estimates(outcome, level, draws, seed), topics)
+        for name, outcome in of_models.items()
+    }
+    permutations = test.n_permutations
+    differences = {
+        Pair(name, simpler): difference(two, one, level, draws, permutations, seed)
+        for (simpler, one), (name, two) in combinations(of_models.items(), 2)
+    }
+    champion = choose_champion(list(scores), differences, test.alpha)
+    wrong = wrong_by_all(kept, of_models, topics)
+    return Comparison(champion, len(kept), sources(kept), models, differences, wrong)
+
+
+def unmeasured(models: Sequence[str]) -> Comparison:
+    """The comparison where nothing was held out: the most complex model is champion.
+
+    An encoder is known to understand a topic's description without labels; that words of the
+    description occur in a paragraph is chance.
+    """
+    champion = max(models, key=ORDER.index)
+    return Comparison(champion, 0, "", {}, {}, pd.DataFrame(columns=["id", "topic", "text"]))
 
 
 def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
     """Out-of-fold scores of the dummy: the topics' shares in each training part.
 
-    The most common topic is the most probable; in mode multi it names all, which of all answers
-    that are always the same has the highest macro-F1.
+    The most common topic is the most probable one, which is predicted in mode single. In mode multi
+    the thresholds of 0 predict all topics, which of all constant predictions has the highest
+    macro-F1.
     """
-    parts = []
     targets, ids = targets_of(rows, topics.names), rows["id"].to_numpy()
+    thresholds = dict.fromkeys(topics.thresholds, 0.0)
+    parts = []
     for repeat, fold, train, test in iterate_folds(folds, list(ids)):
-        counts = targets[train].sum(axis=0)
-        share = counts / (counts.sum() if topics.mode == "single" else len(train))
-        part = pd.DataFrame(np.tile(share, (len(test), 1)), columns=list(topics.names))
-        part[topics.thresholds] = 0.0
-        part.insert(0, "id", ids[test])
-        part.insert(1, "repeat", repeat)
-        part.insert(2, "fold", fold)
-        parts.append(part)
+        shares = dict(zip(topics.names, targets[train].mean(axis=0), strict=True))
+        held_out = {"id": ids[test], "repeat": repeat, "fold": fold}
+        parts.append(pd.DataFrame(held_out | shares | thresholds))
     return pd.concat(parts, ignore_index=True)
 
 
-def compare(found: dict[str, Outcomes], params: Params) -> dict[str, Any]:
-    """Estimates of every model, every paired difference, and the champion."""
-    level, draws, seed = params.evaluate.confidence, params.evaluate.n_draws, params.seed
-    models = {}
-    for name, outcome in found.items():
-        measured = estimates(outcome, level, draws, seed)
-        models[name] = {metric: asdict(measured[metric]) for metric in SHOWN[params.topics.mode]}
-    differences = {}
-    for simpler, other in combinations(found, 2):
-        result = difference(
-            found[other], found[simpler], level, draws, params.compare.n_permutations, seed
-        )
-        differences[f"{other} - {simpler}"] = asdict(result) | {
-            "significant": result.p <= params.compare.alpha
-        }
-    trained = [name for name in found if name != DUMMY]
-    champion = trained[0]
-    for name in trained[1:]:
-        lead = differences[f"{name} - {champion}"]
-        if lead["significant"] and lead["value"] > 0:
+def is_better(difference: Difference, alpha: float) -> bool:
+    """Whether the first model has a higher macro-F1, significantly so."""
+    return difference.p <= alpha and difference.value > 0
+
+
+def choose_champion(
+    models: Sequence[str], differences: Mapping[Pair, Difference], alpha: float
+) -> str:
+    """Choose the simplest model, unless a more complex one is significantly better.
+
+    Parameters
+    ----------
+    models
+        Names of the trained models, the simplest one first.
+    differences
+        Differences in macro-F1.
+    alpha
+        Level at which differences are significant.
+    """
+    champion, *complex_models = models
+    for name in complex_models:
+        if is_better(differences[Pair(name, champion)], alpha):
             champion = name
-    return {"models": models, "differences": differences, "champion": champion}
+    return champion
 
 
-def answered(found: Outcomes) -> Targets:
-    """What a model says of each row over all repeats, (n, k)."""
-    if found.mode == "single":
-        return one_hot(np.asarray(found.scores.mean(axis=0).argmax(axis=1)), found.k)
-    return np.asarray(found.named.mean(axis=0) >= 0.5)
+def wrong_by_all(
+    rows: pd.DataFrame, of_models: Mapping[str, Outcomes], topics: Topics
+) -> pd.DataFrame:
+    """Paragraphs that every trained model gets wrong, with the models' predictions.
+
+    Parameters
+    ----------
+    rows
+        The paragraphs that were evaluated.
+    of_models
+        Name of a model → its outcomes, the dummy's among them.
+    topics
+        The codebook.
+    """
+    consensus = MODES[topics.mode].consensus
+    predicted = {name: consensus(o) for name, o in of_models.items() if name != DUMMY}
+    true = of_models[DUMMY].true
+    wrong = np.all([(targets != true).any(axis=1) for targets in predicted.values()], axis=0)
+    cells = {name: topics.write(targets) for name, targets in predicted.items()}
+    return rows[["id", "topic", "text"]].assign(**cells)[wrong]
 
 
-def summary(report: dict[str, Any], wrong: pd.DataFrame, params: Params) -> str:
-    """The comparison for people, as markdown."""
-    level = f"{params.evaluate.confidence:.0%}"
-    alpha = f"{params.compare.alpha:.0%}"
-    mode, metrics = params.topics.mode, SHOWN[params.topics.mode]
-    lines = [
-        "# Comparison of models",
-        "",
-        f"{report['n']} paragraphs labelled by {report['labels']}, {report['n_repeats']} × "
-        f"{report['n_folds']} folds split by {report['split_unit']}. Every figure is out-of-fold, "
-        f"with its {level} interval.",
-        "",
-    ]
-    lines += [f"> {note}" for note in report["notes"]]
-    lines += [
-        "",
-        "| model | " + " | ".join(name.replace("_", " ") for name in metrics) + " |",
-        "|---|" + "---|" * len(metrics),
-    ]
-    for name, measured in report["models"].items():
-        cells = [
-            f"{e['value']:.3f} ({e['low']:.3f} to {e['high']:.3f})"
-            for e in (measured[metric] for metric in metrics)
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    if report["annotators"]:
-        lines += ["", human(report["annotators"])]
-    lines += [
-        "",
-        LEGEND[mode],
-        "",
-        "## What is significant",
-        "",
-        f"Differences in macro-F1 with {level} intervals; paired permutation test that swaps the "
-        "answers of whole groups, all repeats together (Yeh 2000).",
-        "",
-    ]
-    for name, d in report["differences"].items():
-        verdict = "significant" if d["significant"] else "not significant: within noise"
-        lines.append(
-            f"- {name.replace(' - ', ' − ')}: {d['value']:+.3f} ({d['low']:+.3f} to "
-            f"{d['high']:+.3f}), p = {d['p']:.4f}, {verdict} at {alpha}"
-        )
-    lines += [
-        "",
-        f"## Champion: {report['champion']}",
-        "",
-        "Rule: the simplest model, unless a more complex one has a higher macro-F1 and the "
-        f"difference is significant at {alpha}.",
-    ]
-    against = report["differences"][f"{report['champion']} - {DUMMY}"]
-    if not (against["significant"] and against["value"] > 0):
-        lines += ["", f"It is not significantly better than always {ALWAYS[mode]}."]
-    lines += ["", "## Paragraphs that every model gets wrong", ""]
-    if wrong.empty:
-        lines.append("None.")
-    for row in wrong.to_dict("records"):
-        said = ", ".join(f"{m}: {row[m] or 'none'}" for m in report["models"] if m != DUMMY)
-        topic, words = row["topic"] or "none", first_words(row["text"], 160)
-        lines.append(f"- **{topic}** ({said}) {words} …")
-    return "\n".join(lines) + "\n"
+def as_json(
+    comparison: Comparison,
+    split: Mapping[str, Any],
+    annotators: Mapping[str, Any] | None,
+    alpha: float,
+) -> dict[str, Any]:
+    """Content of comparison.json.
+
+    Parameters
+    ----------
+    comparison
+        The comparison.
+    split
+        Content of split.json.
+    annotators
+        Agreement between annotators, from prepare.json; None if nothing was labelled twice.
+    alpha
+        Level at which differences are significant.
+    """
+    about = {
+        "n": comparison.n,
+        "labels": comparison.labels,
+        "split_unit": split["split_unit"],
+        "n_folds": split["n_folds"],
+        "n_repeats": split["n_repeats"],
+        "notes": split["messages"],
+    }
+    if not comparison.n:
+        about = {key: about[key] for key in ("n", "split_unit", "notes")}
+    return about | {
+        "models": {
+            name: {metric: asdict(estimate) for metric, estimate in measured.items()}
+            for name, measured in comparison.models.items()
+        },
+        "differences": {
+            f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
+            for pair, d in comparison.differences.items()
+        },
+        "champion": comparison.champion,
+        "wrong_by_all": list(comparison.wrong["id"]),
+        "annotators": annotators,
+    }
 
 
-def human(agreed: dict[str, Any]) -> str:
-    """Annotators' agreement for people, as a paragraph of markdown."""
+def summary(
+    comparison: Comparison,
+    split: Mapping[str, Any],
+    annotators: Mapping[str, Any] | None,
+    topics: Topics,
+    confidence: float,
+    alpha: float,
+) -> str:
+    """The comparison for people, as markdown.
 
-    def shown(value: float | None) -> str:
-        return "not defined" if value is None else f"{value:.3f}"
-
-    kappas = ", ".join(f"{name} {shown(kappa)}" for name, kappa in agreed["kappa"].items())
-    return (
-        f"People against each other: macro-F1 {shown(agreed['macro_f1'])}, the ceiling of what a "
-        f"model can reach. {len(agreed['annotators'])} annotators on {agreed['paragraphs']} "
-        f"paragraphs that several judged; Krippendorff's alpha {shown(agreed['alpha'])}; Cohen's "
-        f"kappa: {kappas}."
+    Parameters
+    ----------
+    comparison, split, annotators, alpha
+        As for `as_json`.
+    topics
+        The codebook.
+    confidence
+        Confidence of the intervals.
+    """
+    templates = jinja2.Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
     )
+    to_dummy = comparison.differences.get(Pair(comparison.champion, DUMMY))
+    return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        comparison=comparison,
+        split=split,
+        annotators=annotators,
+        mode=MODES[topics.mode],
+        confidence=f"{confidence:.0%}",
+        alpha=alpha,
+        better_than_dummy=to_dummy is not None and is_better(to_dummy, alpha),
+        wrong=_mistakes(comparison),
+    )
+
+
+def _mistakes(comparison: Comparison) -> list[dict[str, Any]]:
+    """Topic, excerpt and predictions of each paragraph that every model gets wrong."""
+    return [
+        {
+            "topic": row["topic"],
+            "text": textwrap.shorten(row["text"], EXCERPT, placeholder=""),
+            "predicted": {name: row[name] for name in comparison.models if name != DUMMY},
+        }
+        for row in comparison.wrong.to_dict("records")
+    ]
+
+
+def _shown(measured: Mapping[Any, Estimate], topics: Topics) -> dict[str, Estimate]:
+    """The metrics that are shown in the topics' mode."""
+    return {metric: measured[metric] for metric in MODES[topics.mode].metrics}

@@ -1,59 +1,95 @@
-"""Pictures of numbers, as PNG files with the same bytes every time.
+"""Figures of the reports, as PNG files with the same bytes every time.
 
-Nothing is computed here that a report states: figures are handed in.
+Nothing is measured here: the numbers come from `report` and `comparison`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.intervals import Estimate
+from paratopic.evaluation.report import OperatingPoint, Report
 from paratopic.project.files import aside
 
-matplotlib.use("Agg")
-
 BLUE, GREY = "#2563a8", "#777777"
+# Metrics in the figure of F1 beside those of the topics, if the report has them: key → title.
+F1_METRICS = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
+NAMES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
 
 
-def _save(figure: Figure, path: Path) -> None:
-    with aside(path) as draft:
-        figure.savefig(draft, format="png", dpi=120, metadata={"Software": None})
+def draw_report(folder: Path, name: str, report: Report) -> None:
+    """Draw all figures of one model's report.
+
+    Parameters
+    ----------
+    folder
+        Folder of the PNG files, whose names are `NAMES`.
+    name
+        Name of the model, for titles.
+    report
+        The report.
+    """
+    paths = {figure: folder / f"{figure}.png" for figure in NAMES}
+    if report.confusion is None or report.point is None:
+        for path in paths.values():
+            draw_nothing(name, path)
+        return
+    title, tables = f"{name}, out-of-fold", report.tables
+    draw_confusion(report.confusion, f"{title} (mean of repeats)", paths["confusion"])
+    draw_precision_recall(tables["precision_recall"], title, paths["precision_recall"])
+    draw_reliability(tables["reliability"], title, paths["reliability"])
+    draw_risk_coverage(tables["risk_coverage"], report.point, title, paths["risk_coverage"])
+    interval = f"F1, {report.metrics['confidence']:.0%} interval"
+    draw_intervals(_f1_estimates(report), interval, title, paths["f1"])
+    draw_training(tables["training"], f"{name}, one fit per fold", paths["training"])
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained")
+def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
+    """Draw the macro-F1 of all models.
+
+    Parameters
+    ----------
+    path
+        PNG file to write.
+    comparison
+        The comparison.
+    confidence
+        Confidence of the intervals.
+    """
+    if not comparison.models:
+        draw_nothing("comparison", path)
+        return
+    estimates = {name: measured["macro_f1"] for name, measured in comparison.models.items()}
+    label = f"macro-F1, {confidence:.0%} interval"
+    draw_intervals(estimates, label, "Out-of-fold, same folds", path)
 
 
-def confusion(
-    matrix: npt.NDArray[np.float64], names: Sequence[str], title: str, path: Path
-) -> None:
-    """Draw a confusion matrix (k, k): counts in cells, shaded by share of the true topic."""
-    k = len(names)
+def draw_confusion(matrix: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw a confusion matrix: counts in the cells, shaded by the share of the true class."""
+    classes, counts = list(matrix.index), matrix.to_numpy(dtype=np.float64)
+    k = len(classes)
     figure = _figure(3 + 0.8 * k, 2.4 + 0.7 * k)
     axes = figure.subplots()
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(k):
-        for column in range(k):
-            colour = "white" if share[row, column] > 0.5 else "black"
-            count = float(matrix[row, column])
-            text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
-            axes.text(column, row, text, ha="center", va="center", color=colour)
-    axes.set_xticks(range(k), names, rotation=30, ha="right")
-    axes.set_yticks(range(k), names)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
+        axes.text(column, row, text, ha="center", va="center", color=colour)
+    axes.set_xticks(range(k), classes, rotation=30, ha="right")
+    axes.set_yticks(range(k), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     _save(figure, path)
 
 
-def precision_recall(curves: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw one curve a topic from columns topic, recall and precision."""
+def draw_precision_recall(curves: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw a curve for each topic, from columns topic, recall and precision."""
     figure = _figure(6, 4.5)
     axes = figure.subplots()
     for topic, curve in curves.groupby("topic", sort=False):
@@ -64,8 +100,8 @@ def precision_recall(curves: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
-def reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw accuracy against confidence from columns confidence, accuracy and share."""
+def draw_reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw accuracy against confidence, from columns confidence, accuracy and share."""
     figure = _figure(5, 5)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
@@ -84,19 +120,18 @@ def reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
-def risk_coverage(
-    curve: pd.DataFrame, target: float | None, coverage: float, title: str, path: Path
-) -> None:
-    """Draw risk against coverage from columns of these names, the allowed risk and what is used."""
+def draw_risk_coverage(curve: pd.DataFrame, point: OperatingPoint, title: str, path: Path) -> None:
+    """Draw risk against coverage, from columns of these names, and where the thresholds are."""
     figure = _figure(6, 4.5)
     axes = figure.subplots()
-    axes.step(curve["coverage"], curve["risk"], where="post", color=BLUE, label="surest first")
-    if target is not None:
-        axes.axhline(target, color=GREY, linestyle="--", label="allowed")
-    axes.axvline(coverage, color=GREY, linestyle=":", label="answered by the threshold")
-    each = "paragraphs that get a topic" if target is not None else "topics that are named"
+    axes.step(
+        curve["coverage"], curve["risk"], where="post", color=BLUE, label="most confident first"
+    )
+    if point.allowed_risk is not None:
+        axes.axhline(point.allowed_risk, color=GREY, linestyle="--", label="allowed risk")
+    axes.axvline(point.coverage, color=GREY, linestyle=":", label="coverage at the threshold")
     axes.set(
-        xlabel=f"coverage (share of {each})",
+        xlabel=f"coverage (share of {point.counted})",
         ylabel="risk (share of wrong topics)",
         title=title,
         xlim=(0, 1.02),
@@ -107,18 +142,16 @@ def risk_coverage(
     _save(figure, path)
 
 
-def intervals(
-    estimates: Mapping[str, Mapping[str, Any]], xlabel: str, title: str, path: Path
-) -> None:
-    """Draw values with their intervals, one line a name: name → value, low, high."""
+def draw_intervals(estimates: Mapping[str, Estimate], xlabel: str, title: str, path: Path) -> None:
+    """Draw estimates with their intervals, a line for each name."""
     figure = _figure(7, 1.2 + 0.45 * len(estimates))
     axes = figure.subplots()
-    for line, e in enumerate(reversed(list(estimates.values()))):
-        axes.plot([e["low"], e["high"]], [line, line], color=BLUE, linewidth=2)
-        axes.plot(e["value"], line, color=BLUE, marker="o")
+    for line, estimate in enumerate(reversed(list(estimates.values()))):
+        axes.plot([estimate.low, estimate.high], [line, line], color=BLUE, linewidth=2)
+        axes.plot(estimate.value, line, color=BLUE, marker="o")
         axes.annotate(
-            f"{e['value']:.2f}",
-            (e["value"], line),
+            f"{estimate.value:.2f}",
+            (estimate.value, line),
             xytext=(0, 6),
             textcoords="offset points",
             ha="center",
@@ -130,17 +163,8 @@ def intervals(
     _save(figure, path)
 
 
-def nothing(title: str, path: Path) -> None:
-    """Draw that there is nothing to draw."""
-    figure = _figure(5, 2)
-    axes = figure.subplots()
-    axes.text(0.5, 0.5, "nothing was held out: nothing measured", ha="center", va="center")
-    axes.set(title=title, xticks=[], yticks=[])
-    _save(figure, path)
-
-
-def training(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw what each fit noted, from columns repeat, fold, x and y, and the mean of the fits."""
+def draw_training(history: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw the history of each fit, from columns repeat, fold, x and y, and their mean."""
     x, y = history.columns[2:4]
     figure = _figure(6, 4)
     axes = figure.subplots()
@@ -153,3 +177,34 @@ def training(history: pd.DataFrame, title: str, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
+
+
+def draw_nothing(title: str, path: Path) -> None:
+    """Draw the message that nothing was measured."""
+    figure = _figure(5, 2)
+    axes = figure.subplots()
+    axes.text(0.5, 0.5, "nothing was held out: nothing measured", ha="center", va="center")
+    axes.set(title=title, xticks=[], yticks=[])
+    _save(figure, path)
+
+
+def _f1_estimates(report: Report) -> dict[str, Estimate]:
+    """F1 over all topics, then that of each topic: title → estimate."""
+    metrics = report.metrics
+    shown = {title: metrics[key] for key, title in F1_METRICS.items() if key in metrics}
+    shown |= {
+        f"{topic} (n={measured['support']})": measured["f1"]
+        for topic, measured in metrics["topics"].items()
+    }
+    return {title: Estimate(**values) for title, values in shown.items()}
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a figure without the version of matplotlib, which would change its bytes."""
+    with aside(path) as draft:
+        figure.savefig(draft, format="png", dpi=120, metadata={"Software": None})

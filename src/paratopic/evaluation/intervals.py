@@ -1,43 +1,40 @@
-"""How sure one can be: intervals and paired tests from out-of-fold scores.
+"""Intervals of metrics, and paired tests of two models, from out-of-fold scores.
 
-The unit that is resampled is the group (an article, or a paragraph with its near-duplicates),
-with all of its repeats at once: repeats are not further evidence. What the figures estimate is
-the mean quality of models trained on the training parts (Bates, Hastie & Tibshirani 2023,
-https://arxiv.org/abs/2104.00673), which on few labels is a little below that of the model that
-ships. No files are read here and nothing is drawn.
+The unit of resampling is the group (an article, or a paragraph with its near-duplicates) with all
+of its repeats at once, because repeats add no evidence. The figures estimate the mean quality of
+models trained on the training parts (Bates, Hastie & Tibshirani 2023,
+https://arxiv.org/abs/2104.00673). With few labels, that is a little lower than the quality of the
+final model, which is trained on all of them. No files are read here and nothing is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from paratopic.evaluation import metrics
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import (
-    Array,
-    binary_log_losses,
-    classes,
-    log_losses,
-    squared_distances,
-)
+from paratopic.inference.scores import Array, Integers, Scores, Targets, squared_distances
+from paratopic.project.topics import ModeName
 
-STEP = 250  # draws at a time: ten thousand paragraphs stay under 100 MB
+# Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
+Metric = str | tuple[str, int]
 
-# The tests of cross-validation share their training paragraphs, so that its figures vary more than
-# those of as many independent tests: 1 + K/(K - 1) times as much, in variance, by the rule of thumb
-# of Nadeau & Bengio (2003, https://doi.org/10.1023/A:1024068626366), which is 2.25 for five folds.
-# The factors here were chosen by simulation with a frozen encoder on bill summaries:
-# - of one model's figures (benchmarks/interval_coverage.py). With 2, 95 % intervals held the truth
-#   in 93, 95 and 95 % of draws of 24, 100 and 500 labels for macro-F1, in 96, 97 and 98 % for
-#   accuracy; with 1, in about 80 % for macro-F1;
-# - of the difference of two models (benchmarks/significance.py). With 1.5, equal models differed
-#   significantly at 5 % in at most 2.6 and 3.6 % of draws of 24 and 100 labels, with 1 in up to 8
-#   and 11 %. At 500 labels 1.5 may be too little: 5 and 10 % of only 60 draws each.
+# Number of draws at a time: with ten thousand paragraphs they stay under 100 MB.
+STEP = 250
+# The tests of cross-validation share training paragraphs, so its figures vary more than those of as
+# many independent tests. A rule of thumb says by how much the variance grows: 1 + K/(K - 1), which
+# is 2.25 for five folds (Nadeau & Bengio 2003, https://doi.org/10.1023/A:1024068626366). These two
+# factors were chosen by simulation instead, with a frozen encoder on bill summaries.
+# For the figures of one model (benchmarks/interval_coverage.py): with 2, 95 % intervals of macro-F1
+# held the truth in 93, 95 and 95 % of the draws of 24, 100 and 500 labels, those of accuracy in 96,
+# 97 and 98 %; with 1, those of macro-F1 held it in about 80 %.
 DESIGN_EFFECT = 2.0
-
+# For the difference of two models (benchmarks/significance.py): with 1.5, equal models differed
+# significantly at 5 % in at most 2.6 and 3.6 % of the draws of 24 and 100 labels; with 1, in up to
+# 8 and 11 %. With 500 labels 1.5 may be too little: 5 and 10 %, but of 60 draws only.
 PAIRED_EFFECT = 1.5
 
 
@@ -50,53 +47,14 @@ class Estimate:
     high: float
 
 
-def estimates(
-    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[str, Estimate]:
-    """Every metric with its interval.
+@dataclass(frozen=True)
+class Difference:
+    """Macro-F1 of one model minus that of another, with its interval and p-value."""
 
-    The intervals come from the Bayesian bootstrap (Rubin 1981) of a sample that is smaller by
-    `DESIGN_EFFECT`: each group is given a weight of mean 1 and variance `DESIGN_EFFECT`, drawn from
-    a gamma distribution (the exponential, where it is 1). To it come pseudo-observations of the
-    weight of one paragraph of that smaller sample, half of it spread over right answers and half
-    over wrong ones, so that a model which made no mistake on ten paragraphs is not called certain
-    never to make one. For accuracy on single paragraphs this is Jeffreys' interval (Brown, Cai &
-    DasGupta 2001) of a sample half the size. Figures of a topic, and their mean macro-F1, have one
-    such paragraph a topic: two paragraphs say little of a topic, however many others there are.
-
-    Parameters
-    ----------
-    outcomes
-        Scores of one model.
-    confidence
-        Of the intervals, such as 0.95.
-    n_draws
-        Resamples.
-    seed
-        Of the draws.
-
-    Returns
-    -------
-    Keys macro_f1, log_loss, brier, ece, and precision/N, recall/N, f1/N for each class number N; in
-    mode single also accuracy; in mode multi subset_accuracy (all of a row's topics are right),
-    micro_f1 and map (mean average precision). The value is the mean over repeats.
-    """
-    nothing = np.zeros(1)
-    ones = np.ones((1, len(outcomes.true)))
-    value = _figures(
-        outcomes, Weights(ones, np.zeros((1, outcomes.k, outcomes.k)), nothing, nothing)
-    )
-    draws: dict[str, list[Array]] = {name: [] for name in value}
-    for weights in _weights(outcomes, DESIGN_EFFECT, n_draws, seed):
-        for name, figures in _figures(outcomes, weights).items():
-            draws[name].append(figures)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    result = {}
-    for name, parts in draws.items():
-        low, high = np.quantile(np.concatenate(parts), tails)
-        at = float(value[name][0])
-        result[name] = Estimate(at, min(at, float(low)), max(at, float(high)))
-    return result
+    value: float
+    low: float
+    high: float
+    p: float
 
 
 @dataclass(frozen=True)
@@ -106,11 +64,11 @@ class Weights:
     Parameters
     ----------
     rows
-        (d, n) of the rows.
+        (d, n) weights of the rows.
     cells
-        (d, k, k) of the pseudo-observations of each topic: true ones by named ones.
+        (d, k, k) weights of each topic's pseudo-observations: the true topic by the predicted one.
     right, wrong
-        (d,) of the pseudo-observations of accuracy, which knows no topics.
+        (d,) weights of the pseudo-observations of accuracy, which have no topic.
     """
 
     rows: Array
@@ -119,69 +77,271 @@ class Weights:
     wrong: Array
 
 
-def _figures(outcomes: Outcomes, weights: Weights) -> dict[str, Array]:
-    """Every metric for each of d weightings, mean over repeats: (d,)."""
-    repeats, rows = len(outcomes.scores), weights.rows
-    mass = rows.sum(axis=1)
-    true = rows @ outcomes.true.astype(np.float64) + weights.cells.sum(axis=2)
-    total: dict[str, Array] = {}
-    for scores, said in zip(outcomes.scores, outcomes.named, strict=True):
-        hits = (said & outcomes.true).astype(np.float64)
-        hit = rows @ hits + np.diagonal(weights.cells, axis1=1, axis2=2)
-        named = rows @ said.astype(np.float64) + weights.cells.sum(axis=1)
-        same = (said == outcomes.true).all(axis=1).astype(np.float64)
-        whole = (rows @ same + weights.right) / (mass + weights.right + weights.wrong)
-        figures = {
-            "macro_f1": metrics.macro_f1(hit, named, true, outcomes.present),
-            "brier": rows @ squared_distances(outcomes.true, scores) / mass,
-        }
-        if outcomes.mode == "single":
-            losses = log_losses(classes(outcomes.true), scores)
-            figures |= {"accuracy": whole, "log_loss": rows @ losses / mass}
-            # The confidence of the one topic that is named.
-            sure, right = scores.max(axis=1, keepdims=True), same[:, None]
-        else:
-            losses = binary_log_losses(outcomes.true, scores)
-            each = [
-                metrics.average_precision(outcomes.true[:, topic], scores[:, topic], rows)
-                for topic in np.flatnonzero(outcomes.present)
-            ]
-            figures |= {
-                "subset_accuracy": whole,
-                "micro_f1": metrics.micro_f1(hit, named, true),
-                "map": np.mean(each, axis=0),
-                "log_loss": rows @ losses / mass,
-            }
-            sure, right = scores, outcomes.true.astype(np.float64)
-        in_bin = np.eye(metrics.N_BINS)[metrics.bins(sure)]  # of each row and probability
-        figures["ece"] = metrics.calibration_error(
-            rows @ in_bin.sum(axis=1),
-            rows @ (in_bin * sure[..., None]).sum(axis=1),
-            rows @ (in_bin * right[..., None]).sum(axis=1),
+@dataclass(frozen=True)
+class Tally:
+    """One repeat of the outcomes, counted with the weights of d draws.
+
+    Parameters
+    ----------
+    targets
+        (n, k) whether each row has each topic.
+    scores
+        (n, k) probabilities.
+    present
+        (k,) whether each topic has a true example.
+    rows
+        (d, n) weights of the rows.
+    hit, predicted, true
+        (d, k) counts of each topic, as in `metrics`.
+    exact
+        (d,) share of the rows whose topics are all predicted right, and no other.
+    """
+
+    targets: Targets
+    scores: Scores
+    present: Targets
+    rows: Array
+    hit: Array
+    predicted: Array
+    true: Array
+    exact: Array
+
+    def mean(self, values: Array) -> Array:
+        """Weighted mean, (d,), of a value for each row, (n,)."""
+        mean: Array = self.rows @ values / self.rows.sum(axis=1)
+        return mean
+
+    def mean_average_precision(self) -> Array:
+        """Mean of the average precision of each topic, (d,)."""
+        each = [
+            metrics.average_precision(self.targets[:, topic], self.scores[:, topic], self.rows)
+            for topic in np.flatnonzero(self.present)
+        ]
+        return np.asarray(np.mean(each, axis=0))
+
+    def calibration_error(self, answers: Targets) -> Array:
+        """Expected calibration error, (d,), of the scores that are answers, (n, k)."""
+        row, confidence = np.nonzero(answers)[0], self.scores[answers]
+        row_and_bin = row * metrics.N_BINS + metrics.bins(confidence)
+        size = len(answers) * metrics.N_BINS
+        weight, sure, hit = (
+            self.rows @ np.bincount(row_and_bin, values, size).reshape(-1, metrics.N_BINS)
+            for values in (np.ones(len(row)), confidence, self.targets[answers])
         )
-        for name, per_topic in (
-            ("precision", metrics.precision(hit, named)),
-            ("recall", metrics.recall(hit, true)),
-            ("f1", metrics.f1(hit, named, true)),
-        ):
-            figures |= {f"{name}/{number}": per_topic[:, number] for number in range(outcomes.k)}
-        for name, figure in figures.items():
-            total[name] = total.get(name, np.zeros(len(rows))) + figure / repeats
+        return metrics.calibration_error(weight, sure, hit)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two models' counts on the same rows, to be weighted and swapped.
+
+    Parameters
+    ----------
+    true
+        (n, k) whether each row has each topic.
+    present
+        (k,) whether each topic has a true example.
+    repeats
+        For each repeat, what each row adds to the counts of hits, and of predictions, of each
+        topic: (n, 2k) for the first model, and for the second.
+    """
+
+    true: Targets
+    present: Targets
+    repeats: list[tuple[Array, Array]]
+
+    @classmethod
+    def of(cls, one: Outcomes, other: Outcomes) -> _Pair:
+        counted = []
+        for outcomes in (one, other):
+            hits = outcomes.predicted & outcomes.true
+            both = np.concatenate([hits, outcomes.predicted], axis=2)
+            counted.append(both.astype(np.float64))
+        return cls(one.true, one.present, list(zip(*counted, strict=True)))
+
+    def lead(self, weights: Array, swapped: Array) -> Array:
+        """Difference in macro-F1, mean over repeats, (d,), for d weightings and d swaps (d, n)."""
+        total: Array = np.zeros(1)
+        true = weights @ self.true
+        for one, other in self.repeats:
+            moved = other - one
+            changed = np.flatnonzero(moved.any(axis=1))
+            change = (weights * swapped)[:, changed] @ moved[changed]
+            first, second = weights @ one + change, weights @ other - change
+            for sign, (hit, predicted) in (1, np.split(first, 2, 1)), (-1, np.split(second, 2, 1)):
+                total = total + sign * metrics.macro_f1(hit, predicted, true, self.present)
+        return total / len(self.repeats)
+
+
+# Metrics that one mode has and another lacks.
+METRICS: Mapping[ModeName, Mapping[str, Callable[[Tally], Array]]] = {
+    "single": {"accuracy": lambda tally: tally.exact},
+    "multi": {
+        "subset_accuracy": lambda tally: tally.exact,
+        "micro_f1": lambda tally: metrics.micro_f1(tally.hit, tally.predicted, tally.true),
+        "map": Tally.mean_average_precision,
+    },
+}
+
+
+def estimates(
+    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric with its interval, by the Bayesian bootstrap (Rubin 1981).
+
+    Parameters
+    ----------
+    outcomes
+        Outcomes of one model.
+    confidence
+        Confidence of the intervals, such as 0.95.
+    n_draws
+        Number of resamples.
+    seed
+        Seed of the random draws.
+
+    Returns
+    -------
+    Means over repeats. Keys are macro_f1, brier, log_loss, ece, and (precision, N), (recall, N) and
+    (f1, N) for each class number N; in mode single also accuracy; in mode multi subset_accuracy
+    (all of a row's topics are right), micro_f1 and map (mean average precision).
+    """
+    value = _figures(outcomes, _no_draw(outcomes))
+    draws: dict[Metric, list[Array]] = {name: [] for name in value}
+    for weights in _weights(outcomes, DESIGN_EFFECT, n_draws, seed):
+        for name, figures in _figures(outcomes, weights).items():
+            draws[name].append(figures)
+    return {
+        name: Estimate(*_interval(float(value[name][0]), np.concatenate(parts), confidence))
+        for name, parts in draws.items()
+    }
+
+
+def difference(
+    one: Outcomes, other: Outcomes, confidence: float, n_draws: int, n_permutations: int, seed: int
+) -> Difference:
+    """Compare two models on the same folds, by macro-F1.
+
+    The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
+    1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally
+    good, the predictions for a group could be swapped between them; all repeats of a group are
+    swapped together. Swaps ignore that the tests share training paragraphs, so the differences that
+    they give are scaled by the root of `PAIRED_EFFECT`. The interval comes from the Bayesian
+    bootstrap with the same weights, of variance `PAIRED_EFFECT`, for both models.
+
+    Parameters
+    ----------
+    one, other
+        Outcomes of the models, with the same rows, groups and number of repeats.
+    confidence
+        Confidence of the interval, such as 0.95.
+    n_draws
+        Number of resamples for the interval.
+    n_permutations
+        Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
+    seed
+        Seed of the random draws.
+    """
+    pair = _Pair.of(one, other)
+    n = len(one.true)
+    unswapped = np.zeros((1, n))
+    value = float(pair.lead(np.ones((1, n)), unswapped)[0])
+    p = _p_value(pair, one.groups, value, n_permutations, seed)
+    draws = _weights(one, PAIRED_EFFECT, n_draws, seed)
+    leads = np.concatenate([pair.lead(weights.rows, unswapped) for weights in draws])
+    return Difference(*_interval(value, leads, confidence), p)
+
+
+def _p_value(pair: _Pair, groups: Integers, value: float, n_permutations: int, seed: int) -> float:
+    """Share of random swaps of groups that give at least the difference `value`."""
+    rng = np.random.default_rng(seed)
+    n_groups = int(groups.max()) + 1
+    ones = np.ones((1, len(groups)))
+    reached = 0
+    for d in _steps(n_permutations):
+        swapped = rng.integers(0, 2, size=(d, n_groups))[:, groups].astype(np.float64)
+        chance = np.sqrt(PAIRED_EFFECT) * np.abs(pair.lead(ones, swapped))
+        # Rounding must not make equal differences unequal.
+        reached += int((chance >= abs(value) - 1e-12).sum())
+    return (reached + 1) / (n_permutations + 1)
+
+
+def _figures(outcomes: Outcomes, weights: Weights) -> dict[Metric, Array]:
+    """Every metric for each of d weightings, mean over repeats: (d,)."""
+    total: dict[Metric, Array] = {}
+    for repeat in range(len(outcomes.scores)):
+        for name, figure in _figures_of(outcomes, repeat, weights).items():
+            share = figure / len(outcomes.scores)
+            total[name] = total.get(name, np.zeros(len(share))) + share
     return total
 
 
+def _figures_of(outcomes: Outcomes, repeat: int, weights: Weights) -> dict[Metric, Array]:
+    """Every metric of one repeat for each of d weightings: (d,)."""
+    mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores[repeat]
+    tally = _tally(outcomes, repeat, weights)
+    figures: dict[Metric, Array] = {
+        "macro_f1": metrics.macro_f1(tally.hit, tally.predicted, tally.true, tally.present),
+        "brier": tally.mean(squared_distances(true, scores)),
+        **{name: metric(tally) for name, metric in METRICS[mode.name].items()},
+        "log_loss": tally.mean(mode.losses(true, scores)),
+        "ece": tally.calibration_error(mode.answers(scores)),
+    }
+    for name, per_topic in (
+        ("precision", metrics.precision(tally.hit, tally.predicted)),
+        ("recall", metrics.recall(tally.hit, tally.true)),
+        ("f1", metrics.f1(tally.hit, tally.predicted, tally.true)),
+    ):
+        figures |= {(name, number): per_topic[:, number] for number in range(outcomes.k)}
+    return figures
+
+
+def _tally(outcomes: Outcomes, repeat: int, weights: Weights) -> Tally:
+    """Count one repeat with d weightings, pseudo-observations included."""
+    rows, cells = weights.rows, weights.cells
+    true, predicted = outcomes.true, outcomes.predicted[repeat]
+    exact = (predicted == true).all(axis=1).astype(np.float64)
+    all_rows = rows.sum(axis=1) + weights.right + weights.wrong
+    return Tally(
+        targets=true,
+        scores=outcomes.scores[repeat],
+        present=outcomes.present,
+        rows=rows,
+        hit=rows @ (predicted & true).astype(np.float64) + np.diagonal(cells, axis1=1, axis2=2),
+        predicted=rows @ predicted.astype(np.float64) + cells.sum(axis=1),
+        true=rows @ true.astype(np.float64) + cells.sum(axis=2),
+        exact=(rows @ exact + weights.right) / all_rows,
+    )
+
+
+def _no_draw(outcomes: Outcomes) -> Weights:
+    """Weights of the sample itself: 1 for each row, no pseudo-observation."""
+    k, none = outcomes.k, np.zeros(1)
+    return Weights(np.ones((1, len(outcomes.true))), np.zeros((1, k, k)), none, none)
+
+
 def _weights(outcomes: Outcomes, effect: float, n_draws: int, seed: int) -> Iterator[Weights]:
-    """Weights of the draws, `STEP` at a time; `effect` is the variance of a group's weight."""
+    """Weights of the bootstrap's draws, at most `STEP` at a time.
+
+    The draws are those of a sample that is smaller by `effect`: each group's weight has mean 1 and
+    variance `effect`, from a gamma distribution (the exponential one, if `effect` is 1).
+
+    Pseudo-observations are added, so that a model without a mistake on ten paragraphs does not
+    count as certain. They have the weight of one paragraph of that smaller sample; half of it is
+    right, the other half wrong. For accuracy on single paragraphs this gives Jeffreys' interval
+    (Brown, Cai & DasGupta 2001) of the smaller sample. The figures of the topics, and macro-F1,
+    their mean, get one such paragraph for each topic: two paragraphs say little about a topic,
+    however many paragraphs the other topics have.
+    """
     k = outcomes.k
-    # Of topics that occur, so that an unused topic of the codebook changes nothing.
-    there = np.outer(outcomes.present, outcomes.present)
-    right = np.eye(k, dtype=bool) & there
-    # Half right in each row and each column, the other half wrong.
-    shape = np.where(right, 0.5, 0.5 / max(outcomes.present.sum() - 1, 1)) * there
+    # Unused topics of the codebook get none, so that they change nothing.
+    present = np.outer(outcomes.present, outcomes.present)
+    right = np.eye(k, dtype=bool) & present
+    # Half of each row and column is right, the other half wrong.
+    shape = np.where(right, 0.5, 0.5 / max(outcomes.present.sum() - 1, 1)) * present
     rng = np.random.default_rng(seed)
     n_groups = int(outcomes.groups.max()) + 1
-    for start in range(0, n_draws, STEP):
-        d = min(STEP, n_draws - start)
+    for d in _steps(n_draws):
         # A gamma distribution of shape 1/v, times v, has mean 1 and variance v.
         groups = effect * rng.gamma(1 / effect, size=(d, n_groups))
         cells = effect * rng.gamma(shape.ravel(), size=(d, k * k)).reshape(d, k, k)
@@ -189,78 +349,13 @@ def _weights(outcomes: Outcomes, effect: float, n_draws: int, seed: int) -> Iter
         yield Weights(groups[:, outcomes.groups], cells, hits[:, 0], hits[:, 1])
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Macro-F1 of one model minus that of another, with an interval and a p-value."""
-
-    value: float
-    low: float
-    high: float
-    p: float
+def _steps(n: int) -> Iterator[int]:
+    """Sizes of the steps that n draws are taken in: 600 → 250, 250, 100."""
+    for start in range(0, n, STEP):
+        yield min(STEP, n - start)
 
 
-def difference(
-    one: Outcomes, other: Outcomes, confidence: float, n_draws: int, n_permutations: int, seed: int
-) -> Difference:
-    """Compare two models on the same folds.
-
-    The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
-    1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137): if the two models were equally
-    good, the answers of a group could be swapped between them; all repeats of a group are swapped
-    together. Swaps know nothing of the training paragraphs that the tests share: the differences
-    that they give are scaled by the root of `PAIRED_EFFECT`. The interval comes from the Bayesian
-    bootstrap with the same weights, of variance `PAIRED_EFFECT`, for both.
-
-    Parameters
-    ----------
-    one, other
-        Scores of the models; the same rows, groups and number of repeats.
-    confidence, n_draws
-        Of the interval.
-    n_permutations
-        Of the test; the smallest p-value is 1 / (n_permutations + 1).
-    seed
-        Of both.
-    """
-    present = one.present
-    pairs = list(zip(_counted(one), _counted(other), strict=True))
-
-    def lead(weights: Array, swapped: Array) -> Array:
-        """Mean over repeats of the difference, for d weightings and d swaps (d, n)."""
-        total: Array = np.zeros(1)
-        true = weights @ one.true
-        for mine, theirs in pairs:
-            moved = theirs - mine
-            changed = np.flatnonzero(moved.any(axis=1))
-            change = (weights * swapped)[:, changed] @ moved[changed]
-            first, second = weights @ mine + change, weights @ theirs - change
-            for sign, (hit, named) in (1, np.split(first, 2, 1)), (-1, np.split(second, 2, 1)):
-                total = total + sign * metrics.macro_f1(hit, named, true, present)
-        return total / len(pairs)
-
-    n = len(one.true)
-    nobody = np.zeros((1, n))
-    value = float(lead(np.ones((1, n)), nobody)[0])
-
-    rng = np.random.default_rng(seed)
-    n_groups = int(one.groups.max()) + 1
-    reached = 0
-    for start in range(0, n_permutations, STEP):
-        d = min(STEP, n_permutations - start)
-        swapped = rng.integers(0, 2, size=(d, n_groups))[:, one.groups].astype(np.float64)
-        chance = np.sqrt(PAIRED_EFFECT) * np.abs(lead(np.ones((1, n)), swapped))
-        # Rounding must not make equal differences unequal.
-        reached += int((chance >= abs(value) - 1e-12).sum())
-    p = (reached + 1) / (n_permutations + 1)
-
-    draws = np.concatenate(
-        [lead(draw.rows, nobody) for draw in _weights(one, PAIRED_EFFECT, n_draws, seed)]
-    )
+def _interval(value: float, draws: Array, confidence: float) -> tuple[float, float, float]:
+    """Value, low and high: the interval holds `confidence` of the draws, and the value itself."""
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Difference(value, min(value, float(low)), max(value, float(high)), p)
-
-
-def _counted(outcomes: Outcomes) -> Array:
-    """(r, n, 2k): what each row adds to the counts of hits, and of names, of each topic."""
-    hits = outcomes.named & outcomes.true
-    return np.concatenate([hits, outcomes.named], axis=2).astype(np.float64)
+    return value, min(value, float(low)), max(value, float(high))

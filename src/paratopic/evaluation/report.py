@@ -1,11 +1,12 @@
-"""What is reported of one model: metrics, curves, confusions and predictions.
+"""The report of one model: metrics, curves, confusions and predictions.
 
-No file is written here and nothing is drawn.
+No file is written here, and nothing is drawn: `figures` does that.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
@@ -16,72 +17,262 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import estimates
-from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import one_hot, topical
+from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import topical
 from paratopic.project.params import Evaluate
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 
-# In the confusion matrix of mode multi: a topic that was missed, or named for nothing.
+# In the confusion matrix of mode multi: no topic was predicted instead, or no other was true.
 NONE = "(none)"
+# Columns of the tables where nothing was held out.
+EMPTY = {
+    "confusion": ["actual", "predicted"],
+    "precision_recall": ["topic", "recall", "precision"],
+    "reliability": ["confidence", "accuracy", "share"],
+    "risk_coverage": ["coverage", "risk"],
+    "training": ["repeat", "fold", "step", "loss"],
+    "predictions": ["id", "text", "true", "predicted"],
+}
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What stage score made of one model.
+
+    Parameters
+    ----------
+    scores
+        Columns id, repeat, fold, and a calibrated score and a threshold for each topic; no rows if
+        nothing was held out.
+    history
+        Histories of the fits: columns repeat and fold, then x and y.
+    thresholds
+        The final model's thresholds.
+    target
+        Precision that the thresholds of mode single are to reach.
+    """
+
+    scores: pd.DataFrame
+    history: pd.DataFrame
+    thresholds: Sequence[float]
+    target: float
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Where the thresholds are on the curve of risk and coverage.
+
+    Parameters
+    ----------
+    coverage
+        Share of the answers that are predictions, because they reach the threshold.
+    allowed_risk
+        Share of wrong predictions that the thresholds aim at; None if they aim at none.
+    counted
+        What `coverage` is a share of, for people.
+    """
+
+    coverage: float
+    allowed_risk: float | None
+    counted: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is reported about one model.
+
+    Parameters
+    ----------
+    metrics
+        Content of metrics.json.
+    tables
+        Name of a CSV file → its rows.
+    confusion
+        Counts, mean over repeats: a row for each true class, a column for each predicted one. None
+        if nothing was held out.
+    point
+        Where the thresholds are on the curve of risk and coverage. None if nothing was held out.
+    """
+
+    metrics: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    confusion: pd.DataFrame | None = None
+    point: OperatingPoint | None = None
+
+
+@dataclass(frozen=True)
+class ModeReport:
+    """What the report in one mode has and that in another lacks.
+
+    Parameters
+    ----------
+    key
+        Key of `effect` in metrics.json.
+    effect
+        Computes what the thresholds do, from `answer_table`, topic names and what stage score made.
+    counted
+        What coverage is a share of, for people.
+    other_classes
+        Classes of the confusion matrix beside the topics.
+    """
+
+    key: str
+    effect: Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, Any]]
+    counted: str
+    other_classes: tuple[str, ...] = ()
+
+
+def abstention(
+    answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+) -> dict[str, Any]:
+    """Effect of the one threshold of mode single: coverage, precision and AUROC.
+
+    `auroc_topical` is the chance that the answer for a paragraph with a topic is more confident
+    than that for a paragraph with none; None if there is no such pair. The precision of no
+    prediction is None too.
+    """
+    predicted = answers[answers["predicted"]]
+    auroc = None
+    if answers["topical"].nunique() == 2:
+        auroc = float(roc_auc_score(answers["topical"], answers["confidence"]))
+    return {
+        "threshold": out_of_fold.thresholds[0],
+        "target": out_of_fold.target,
+        "coverage": float(answers["predicted"].mean()),
+        "precision": float(predicted["right"].mean()) if len(predicted) else None,
+        "precision_without_threshold": float(answers["right"].mean()),
+        "auroc_topical": auroc,
+    }
+
+
+def naming(answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold) -> dict[str, Any]:
+    """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
+    return {
+        "thresholds": dict(zip(names, out_of_fold.thresholds, strict=True)),
+        "topics_a_paragraph": float(answers["right"].mean() * len(names)),
+        "named_a_paragraph": float(answers["predicted"].mean() * len(names)),
+    }
+
+
+MODES: Mapping[ModeName, ModeReport] = {
+    "single": ModeReport("abstention", abstention, "paragraphs that get a topic"),
+    "multi": ModeReport("naming", naming, "topics that are predicted", (NONE,)),
+}
+
+
+def build_report(
+    rows: pd.DataFrame,
+    folds: pd.DataFrame,
+    out_of_fold: OutOfFold,
+    split: Mapping[str, Any],
+    topics: Topics,
+    settings: Evaluate,
+    seed: int,
+) -> Report:
+    """Measure one model; where nothing was held out, report that.
+
+    Parameters
+    ----------
+    rows
+        Labelled paragraphs from `corpus.table.labelled_rows`.
+    folds
+        Table of `corpus.folds.make_folds`.
+    out_of_fold
+        What stage score made of the model.
+    split
+        Content of reports/split.json.
+    topics
+        The codebook.
+    settings
+        Confidence of the intervals and number of draws.
+    seed
+        Seed of the random draws.
+    """
+    about = {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
+    if out_of_fold.scores.empty:
+        tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
+        return Report({"n": 0} | about, tables)
+    kept, outcome = outcomes(rows, folds, out_of_fold.scores, topics)
+    answers, own = answer_table(rows, out_of_fold.scores, topics), MODES[topics.mode]
+    effect = own.effect(answers, topics.names, out_of_fold)
+    measured = measure(kept, outcome, topics.names, settings, seed)
+    measured |= {own.key: effect, "confidence": settings.confidence}
+    tables = _tables(rows, outcome, answers, out_of_fold, topics)
+    confusion = confusion_matrix(tables["confusion"], [*topics.names, *own.other_classes])
+    point = _operating_point(answers, effect, own)
+    return Report(measured | about, tables, confusion / len(outcome.scores), point)
 
 
 def measure(
-    rows: pd.DataFrame, found: Outcomes, names: tuple[str, ...], params: Evaluate, seed: int
+    rows: pd.DataFrame, outcome: Outcomes, names: tuple[str, ...], settings: Evaluate, seed: int
 ) -> dict[str, Any]:
-    """Every metric with its interval, overall and by topic."""
-    measured = {
-        name: asdict(estimate)
-        for name, estimate in estimates(found, params.confidence, params.n_draws, seed).items()
-    }
-    support = found.true.sum(axis=0)
+    """Every metric with its interval, overall and for each topic, as in metrics.json."""
+    measured = estimates(outcome, settings.confidence, settings.n_draws, seed)
+    support = outcome.true.sum(axis=0)
     topics = {
         name: {"support": int(support[number])}
-        | {metric: measured[f"{metric}/{number}"] for metric in ("precision", "recall", "f1")}
+        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
         for number, name in enumerate(names)
     }
-    overall = {name: value for name, value in measured.items() if "/" not in name}
-    labels = sorted(set(rows["label_source"]))
-    return {"n": len(rows), "labels": ", ".join(labels), **overall, "topics": topics}
+    overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
+    return {"n": len(rows), "labels": sources(rows), **overall, "topics": topics}
 
 
-def precision_recall_table(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Precision-recall curves, one topic against the others, of the mean scores."""
-    scores = found.scores.mean(axis=0)
+def sources(rows: pd.DataFrame) -> str:
+    """Where the labels of rows come from: "hand", or "heading"."""
+    return ", ".join(sorted(set(rows["label_source"])))
+
+
+def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
+    """Precision-recall curve of each topic against the others, from mean scores over repeats."""
+    scores = outcome.scores.mean(axis=0)
     parts = []
     for number, name in enumerate(names):
-        if found.present[number]:
-            precision, recall, _ = precision_recall_curve(found.true[:, number], scores[:, number])
+        if outcome.present[number]:
+            true = outcome.true[:, number]
+            precision, recall, _ = precision_recall_curve(true, scores[:, number])
             parts.append(pd.DataFrame({"topic": name, "recall": recall, "precision": precision}))
     return pd.concat(parts, ignore_index=True)
 
 
-def reliability_table(found: Outcomes) -> pd.DataFrame:
+def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     """Mean confidence, accuracy and share of the answers in each confidence bin, all repeats.
 
-    In mode single a paragraph's answer is its most probable topic, in mode multi each topic is one.
+    An answer is a paragraph's most probable topic in mode single, and each of its topics in mode
+    multi.
     """
-    confidence, right = found.scores, np.broadcast_to(found.true, found.scores.shape)
-    if found.mode == "single":
-        confidence, right = confidence[found.named], right[found.named]
+    is_answer = outcome.mode.answers(outcome.scores)
+    right = np.broadcast_to(outcome.true, outcome.scores.shape)
     answers = pd.DataFrame(
-        {"confidence": confidence.ravel(), "accuracy": right.ravel().astype(float)}
+        {"confidence": outcome.scores[is_answer], "accuracy": right[is_answer].astype(float)}
     )
     grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
     return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
 
 
-def confusion_pairs(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Columns actual and predicted, all repeats: what each topic was taken for.
+def risk_coverage_table(answers: pd.DataFrame) -> pd.DataFrame:
+    """Columns coverage and risk: the curve of `answer_table`, the most confident answers first."""
+    coverage, risk = metrics.risk_coverage(
+        answers["confidence"].to_numpy(), answers["right"].to_numpy()
+    )
+    return pd.DataFrame({"coverage": coverage, "risk": risk})
 
-    In mode multi each topic that was missed is paired with each that was named in its place, or
-    with NONE (Heydarian, Doyle & Samavi 2022, https://doi.org/10.1109/ACCESS.2022.3151048).
+
+def confusion_pairs(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
+    """Columns actual and predicted, all repeats: which topics were predicted for which.
+
+    A topic that is predicted right is paired with itself. Each topic that was missed is paired with
+    each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
+    https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
+    technology, give (trade, trade) and (security, technology).
     """
     pairs: list[tuple[str, str]] = []
-    for said in found.named:
-        for true, named in zip(found.true, said, strict=True):
+    for repeat in outcome.predicted:
+        for true, predicted in zip(outcome.true, repeat, strict=True):
             hit, missed, wrong = (
-                [name for name, there in zip(names, some, strict=True) if there]
-                for some in (true & named, true & ~named, named & ~true)
+                [name for name, has in zip(names, row, strict=True) if has]
+                for row in (true & predicted, true & ~predicted, predicted & ~true)
             )
             pairs += [(name, name) for name in hit]
             if missed or wrong:
@@ -89,83 +280,81 @@ def confusion_pairs(found: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["actual", "predicted"])
 
 
-def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """One line a held-out paragraph and repeat, those with none of the topics among them.
+def confusion_matrix(pairs: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Number of pairs for each actual class (rows) and predicted class (columns)."""
+    table = pd.crosstab(pairs["actual"], pairs["predicted"])
+    return table.reindex(index=classes, columns=classes, fill_value=0)
 
-    In mode single it is that of the most probable topic; in mode multi each topic has one.
+
+def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Answers for held-out paragraphs in each repeat, also for those with none of the topics.
+
+    A paragraph has one answer in mode single, its most probable topic; in mode multi each topic is
+    one.
 
     Returns
     -------
-    Columns confidence, topical (the paragraph has a topic), right (it has this one) and named
-    (confidence reaches the threshold that the other folds' scores set).
+    A row for each answer. Columns are confidence, topical (the paragraph has a topic), right (it
+    has this one) and predicted (confidence reaches the threshold that the other folds gave).
     """
     rows = rows[evaluated(rows)]
     scores = scores[scores["id"].isin(rows["id"])]
-    place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    right = targets_of(rows, topics.names)[place]
+    true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     confidence = scores[list(topics.names)].to_numpy()
-    limits = scores[topics.thresholds].to_numpy()
-    has_topic = topical(right)
-    if topics.mode == "single":
-        best = confidence.argmax(axis=1)[:, None]
-        confidence, limits, right = (
-            np.take_along_axis(each, best, axis=1) for each in (confidence, limits, right)
-        )
+    thresholds = scores[topics.thresholds].to_numpy()
+    is_answer = mode_of(topics.mode).answers(confidence)
     return pd.DataFrame(
         {
-            "confidence": confidence.ravel(),
-            "topical": np.repeat(has_topic, confidence.shape[1]),
-            "right": right.ravel(),
-            "named": (confidence >= limits).ravel(),
+            "confidence": confidence[is_answer],
+            "topical": np.broadcast_to(topical(true)[:, None], true.shape)[is_answer],
+            "right": true[is_answer],
+            "predicted": (confidence >= thresholds)[is_answer],
         }
     )
 
 
-def abstention(given: pd.DataFrame, threshold: float, target: float) -> dict[str, float | None]:
-    """What the threshold does: share of paragraphs named, precision of the names, and AUROC.
-
-    `auroc_topical` is the chance that a paragraph with a topic is answered more surely than one
-    with none; None where there is no such pair, and so is the precision of no answer.
-    """
-    named = given[given["named"]]
-    both = given["topical"].nunique() == 2
-    return {
-        "threshold": threshold,
-        "target": target,
-        "coverage": float(given["named"].mean()),
-        "precision": float(named["right"].mean()) if len(named) else None,
-        "precision_without_threshold": float(given["right"].mean()),
-        "auroc_topical": float(roc_auc_score(given["topical"], given["confidence"]))
-        if both
-        else None,
-    }
-
-
-def naming(given: pd.DataFrame, thresholds: dict[str, float]) -> dict[str, Any]:
-    """What the thresholds of mode multi do: topics that a paragraph has, and is given."""
-    k = len(thresholds)
-    return {
-        "thresholds": thresholds,
-        "topics_a_paragraph": float(given["right"].mean() * k),
-        "named_a_paragraph": float(given["named"].mean() * k),
-    }
-
-
 def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """One line a held-out paragraph: text, true and predicted topics, mean scores over repeats."""
+    """A row for each held-out paragraph: text, true and predicted topics, mean scores over repeats.
+
+    Predictions are those of the mean scores, and in mode single never none.
+    """
     names = list(topics.names)
     mean = scores.groupby("id")[[*names, *topics.thresholds]].mean()
     table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
     mean = mean.reindex(table["id"])
-    found = mean[names].to_numpy()
-    if topics.mode == "single":
-        named = one_hot(found.argmax(axis=1), len(names))
-    else:
-        named = found >= mean[topics.thresholds].to_numpy()
-    right = (named == targets_of(table, names)).all(axis=1)
+    probabilities = mean[names].to_numpy()
+    predicted = mode_of(topics.mode).forced(probabilities, mean[topics.thresholds].to_numpy())
     table = table.rename(columns={"topic": "true"}).assign(
-        predicted=topics.write(named), confidence=found.max(axis=1), right=right
+        predicted=topics.write(predicted),
+        confidence=probabilities.max(axis=1),
+        right=(predicted == targets_of(table, names)).all(axis=1),
     )
     for name in names:
         table[f"score {name}"] = mean[name].to_numpy()
     return table.reset_index(drop=True)
+
+
+def _operating_point(
+    answers: pd.DataFrame, effect: Mapping[str, Any], own: ModeReport
+) -> OperatingPoint:
+    """Where the thresholds are; there is an allowed risk if their effect has a target."""
+    allowed = 1 - effect["target"] if "target" in effect else None
+    return OperatingPoint(float(answers["predicted"].mean()), allowed, own.counted)
+
+
+def _tables(
+    rows: pd.DataFrame,
+    outcome: Outcomes,
+    answers: pd.DataFrame,
+    out_of_fold: OutOfFold,
+    topics: Topics,
+) -> dict[str, pd.DataFrame]:
+    """Name of each CSV file → its rows; the names are those of `EMPTY`."""
+    return {
+        "confusion": confusion_pairs(outcome, topics.names),
+        "precision_recall": precision_recall_table(outcome, topics.names),
+        "reliability": reliability_table(outcome),
+        "risk_coverage": risk_coverage_table(answers),
+        "training": out_of_fold.history,
+        "predictions": predictions(rows, out_of_fold.scores, topics),
+    }

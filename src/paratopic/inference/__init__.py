@@ -1,1 +1,1 @@
-"""A model's folder becomes predictions, without any training code."""
+"""From a model's folder to predictions, without any training code."""

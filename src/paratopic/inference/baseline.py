@@ -1,4 +1,7 @@
-"""Prediction with a saved baseline: TF-IDF and a linear head, without scikit-learn."""
+"""Prediction with a saved baseline: TF-IDF and a linear head, without scikit-learn.
+
+Fitting and saving a baseline is for `baseline.fit`.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from paratopic.inference.scores import Scores, topic_probabilities
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Integers, Scores
 from paratopic.inference.tfidf import TfIdf, clean
-from paratopic.project.topics import Mode
 
 
 class BaselineClassifier:
-    """TF-IDF and logistic regression, put together again from a vocabulary and weights.
+    """TF-IDF and logistic regression, rebuilt from a vocabulary and weights.
 
     Parameters
     ----------
     folder
-        Holds vocabulary.json and weights.safetensors.
+        Folder with vocabulary.json and weights.safetensors.
     mode
-        Of the topics.
+        Mode of the topics.
     settings
-        ``features``: name → keyword arguments of its TfidfVectorizer.
+        ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer.
     """
 
     FILES = ("vocabulary.json", "weights.safetensors")
@@ -42,12 +44,11 @@ class BaselineClassifier:
         self._coef, self._intercept = weights["coef"], weights["intercept"]
         self._mode = mode
 
-    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
-        """Calibrated probabilities, (n texts, k topics); each text is one window."""
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
+        """Score n texts: calibrated probabilities (n, k), and one window for each text."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self._features]
         logits = sparse.hstack(parts, format="csr") @ self._coef.T + self._intercept
-        scores = topic_probabilities(logits, self._mode)
-        return scores, np.ones(len(texts), dtype=np.int64)
+        return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)

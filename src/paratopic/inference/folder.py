@@ -1,4 +1,7 @@
-"""What a model's folder holds: the manifest, the calibration and the checksums."""
+"""A model's folder: its manifest with calibration and checksums, written and read.
+
+The weights and vocabularies beside the manifest are for the kinds of model themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Mode, Topics
+from paratopic.project.topics import ModeName, Topics
 
 MANIFEST = "paratopic.json"
 FORMAT = 5
@@ -18,17 +21,20 @@ FORMAT = 5
 
 @dataclass(frozen=True)
 class Calibration:
-    """What out-of-fold scores taught about a model's probabilities.
+    """Corrections of a model's probabilities and thresholds of its predictions.
+
+    Both are fitted to out-of-fold scores.
 
     Parameters
     ----------
     scale
-        What the logits (see `probabilities`) are multiplied by, one each or one for all.
+        Factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each logit, or
+        one for all.
     shift
-        What is added to them then.
+        Numbers added to the scaled logits: one for each, or one for all.
     thresholds
-        Probability from which on topics are named: one for all in mode single, one each in mode
-        multi, where one may stand for all too.
+        Lowest probability at which a topic is predicted: one for all topics in mode single; one
+        for each topic, or one for all, in mode multi.
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -38,7 +44,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder's manifest says of the model.
+    """The part of a manifest that describes the model.
 
     Parameters
     ----------
@@ -49,20 +55,24 @@ class Manifest:
     definitions
         Topic name → definition, in class order.
     calibration
-        What the probabilities were calibrated by.
+        Calibration of the probabilities, and the topics' thresholds.
     settings
-        What the kind of model needs to know to read the other files.
+        Settings that the kind of model needs to read the other files.
     """
 
     kind: str
-    mode: Mode
+    mode: ModeName
     definitions: dict[str, str]
     calibration: Calibration
     settings: dict[str, Any]
 
 
 def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
-    """What `dataclasses.asdict` made of a calibration, and JSON of that."""
+    """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
+
+    >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]})
+    Calibration(scale=(2.0,), shift=(0.0,), thresholds=(0.5,))
+    """
     return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
 
 
@@ -74,7 +84,19 @@ def write_manifest(
     settings: Mapping[str, Any],
     files: Iterable[str],
 ) -> None:
-    """Write the file that makes a folder a model; `files` are the pieces that prediction reads."""
+    """Write the manifest, which makes a folder a model.
+
+    Parameters
+    ----------
+    folder
+        Folder that already holds the `files`.
+    kind, calibration, settings
+        As in `Manifest`.
+    topics
+        The codebook.
+    files
+        Names of the files that prediction reads; the manifest records their checksums.
+    """
     manifest = {
         "format": FORMAT,
         "kind": kind,
@@ -91,56 +113,64 @@ def write_manifest(
 
 
 def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
-    """Read a folder's manifest and check that every piece is there and undamaged.
+    """Read a folder's manifest and check that every file it lists is there and undamaged.
 
     Parameters
     ----------
     folder
         The model's folder.
     kinds
-        The kinds of model that this version can load.
+        Kinds of model that can be loaded.
 
     Raises
     ------
     UserError
-        There is no such folder, it is no paratopic model, or a piece is missing or damaged; the
-        message names the piece.
+        The folder does not exist or is not a paratopic model, or a file in it is missing or
+        damaged; the message names the file.
     """
     if not folder.is_dir():
         raise UserError(f"no model: the folder {folder} does not exist")
+    path = folder / MANIFEST
     try:
-        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        codebook = values["topics"]["codebook"]
-        manifest = Manifest(
-            values["kind"],
-            values["topics"]["mode"],
-            {topic["name"]: topic["definition"] for topic in codebook},
-            read_calibration(values["calibration"]),
-            values["settings"],
-        )
+        values = json.loads(path.read_text(encoding="utf-8"))
+        manifest = _parse(values)
         version, files = values["format"], values["files"]
     except FileNotFoundError:
-        raise UserError(f"{folder} is no paratopic model: it has no {MANIFEST}") from None
+        raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder / MANIFEST} is damaged or foreign ({error!r}); train the model again"
+            f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
+            "model again"
         ) from None
     if version != FORMAT or manifest.kind not in kinds:
         raise UserError(
-            f"{folder / MANIFEST}: format {version}, kind {manifest.kind!r} is not of this version "
-            f"of paratopic (format {FORMAT}, kinds {', '.join(kinds)}); train the model again"
+            f"{path}: this version of paratopic cannot read format {version}, kind "
+            f"{manifest.kind!r} (it reads format {FORMAT}, kinds {', '.join(kinds)}); train the "
+            "model again"
         )
     _check_files(folder, files)
     return manifest
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    for name, checksum in files.items():
-        piece = folder / name
-        if not piece.is_file():
-            raise UserError(f"{folder} lacks {name}; train the model again or copy it whole")
-        if _digest(piece) != checksum:
-            raise UserError(f"{piece} is damaged (its checksum differs); train the model again")
+def _parse(values: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        values["kind"],
+        values["topics"]["mode"],
+        {topic["name"]: topic["definition"] for topic in values["topics"]["codebook"]},
+        read_calibration(values["calibration"]),
+        values["settings"],
+    )
+
+
+def _check_files(folder: Path, checksums: Mapping[str, str]) -> None:
+    for name, checksum in checksums.items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(
+                f"{folder} lacks {name}; copy the whole folder, or train the model again"
+            )
+        if _digest(path) != checksum:
+            raise UserError(f"{path} is damaged (its checksum differs); train the model again")
 
 
 def _digest(path: Path) -> str:

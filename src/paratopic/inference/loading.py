@@ -1,6 +1,7 @@
 """Load a model from its folder, and predict with the default model.
 
-Everything that prediction needs lies in the model's folder; one that lacks a piece is refused.
+Everything that prediction needs lies in the model's folder. A folder that lacks a file, or whose
+files were changed, is refused.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from typing import Any, overload
 from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.folder import MANIFEST, read_manifest
 from paratopic.inference.model import Classifier, Model, Prediction
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.registry import fetch
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION
-from paratopic.project.topics import Mode
+
+_KINDS: dict[str, Callable[[Path, Mode, dict[str, Any]], Classifier]] = {
+    "baseline": BaselineClassifier,
+    "transformer": EncoderClassifier,
+}
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Model:
@@ -28,16 +34,16 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     Parameters
     ----------
     folder
-        A model's folder, such as ``models/transformer``, or a model that MLflow keeps:
-        ``models:/paratopic@champion``, ``runs:/ID/model``. None takes what the environment
-        variable PARATOPIC_MODEL names, else the champion of the project that the current directory
-        lies in.
+        Folder of a model, such as ``models/transformer``, or the URI of a model in MLflow:
+        ``models:/paratopic@champion``, ``runs:/ID/model``. None, the default, takes the value of
+        the environment variable PARATOPIC_MODEL; without one, the champion of the project that
+        the current directory lies in.
 
     Raises
     ------
     UserError
-        There is no such folder, it is no paratopic model, or a piece is missing or damaged; the
-        message names the piece.
+        The folder does not exist or is not a paratopic model, or a file in it is missing or
+        damaged; the message names the file.
     """
     return _load(_folder(folder))
 
@@ -51,12 +57,12 @@ def predict(texts: Iterable[str]) -> list[Prediction]: ...
 
 
 def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
-    """Predict with the default model (see `load`), which stays loaded until it is trained anew.
+    """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
     Parameters
     ----------
     texts
-        A str gives one `Prediction`, anything else a list of them in the same order.
+        A str gives one `Prediction`; any other iterable gives a list of them in the same order.
 
     Raises
     ------
@@ -68,15 +74,16 @@ def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
     folder = _folder(None)
     manifest = folder / MANIFEST
     changed = manifest.stat().st_mtime_ns if manifest.exists() else 0
-    return _kept(folder, changed).predict(texts)
+    return _default_model(folder, changed).predict(texts)
 
 
 @functools.lru_cache(maxsize=1)
-def _kept(folder: Path, changed: int) -> Model:
+def _default_model(folder: Path, changed: int) -> Model:
     return _load(folder)
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> Path:
+    """Find the folder of a model that is given, or of the default one where none is."""
     chosen = folder or os.environ.get("PARATOPIC_MODEL")
     here = Path.cwd()
     project = next((root for root in (here, *here.parents) if (root / CHAMPION).exists()), None)
@@ -89,25 +96,23 @@ def _folder(folder: str | os.PathLike[str] | None) -> Path:
     else:
         raise UserError(
             f"no model: neither {here} nor a folder above it has {CHAMPION}; run `make repro` "
-            "in the project, or name a model's folder (load(folder), PARATOPIC_MODEL)"
+            "in the project, or give a model's folder (load(folder), PARATOPIC_MODEL)"
         )
-    # The champion is a pointer: a small file that names the folder beside it.
-    if path.is_file():
-        try:
-            name = json.loads(path.read_text(encoding="utf-8"))["champion"]
-            path = path.parent / str(name)
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path} is neither a model's folder nor a champion file") from None
-    return path.absolute()
+    # A file is a champion file, which names the folder beside it.
+    return (_champion(path) if path.is_file() else path).absolute()
+
+
+def _champion(path: Path) -> Path:
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["champion"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is neither a model's folder nor a champion file") from None
+    return path.parent / str(name)
 
 
 def _load(folder: Path) -> Model:
-    m = read_manifest(folder, _KINDS)
-    classifier = _KINDS[m.kind](folder, m.mode, m.settings)
-    return Model(m.kind, folder, m.mode, m.definitions, m.calibration, classifier)
-
-
-_KINDS: dict[str, Callable[[Path, Mode, dict[str, Any]], Classifier]] = {
-    "baseline": BaselineClassifier,
-    "transformer": EncoderClassifier,
-}
+    manifest = read_manifest(folder, _KINDS)
+    mode = manifest.mode
+    classifier = _KINDS[manifest.kind](folder, mode_of(mode), manifest.settings)
+    definitions, calibration = manifest.definitions, manifest.calibration
+    return Model(manifest.kind, folder, mode, definitions, calibration, classifier)

@@ -1,54 +1,61 @@
-"""The contract of a trained model, and its answers.
+"""A trained model and its predictions.
 
-A model has `classes_` and `predict_proba(texts)`. Nothing here trains, and nothing here imports
-training code, torch, transformers or mlflow.
+A model has `classes_`, `predict_proba(texts)` and `predict(texts)`, whatever its kind. Nothing here
+trains, and nothing here imports training code, torch, transformers or mlflow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from paratopic.inference.folder import Calibration
-from paratopic.inference.scores import Scores
-from paratopic.project.topics import SEPARATOR, Mode
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Integers, Scores
+from paratopic.project.topics import ModeName
 
 
 class Classifier(Protocol):
-    """What a kind of model does with its folder's files."""
+    """How a kind of model scores texts, with the files of its folder."""
 
-    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
-        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text.
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
+        """Score n texts, none of which is blank.
 
-        In mode single a row sums to the probability that the text has one of the topics.
+        Returns
+        -------
+        scores
+            (n, k) calibrated probabilities. In mode single a row sums to the probability that the
+            text has one of the topics.
+        windows
+            (n,) number of windows that each text was read in.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one text.
+    """The prediction for one text.
 
     Parameters
     ----------
     topic
-        The most probable of `topics`; None where there is none.
+        The most probable of `topics`; None where `topics` is empty.
     confidence
         Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores.
     scores
-        Probability of each topic, in codebook order. In mode single, what they lack of 1 is the
-        probability that none of them fits, where paragraphs with none of the topics were labelled;
-        they sum to 1 where there were none. In mode multi each stands for itself.
+        Probability of each topic, in codebook order. In mode single, 1 minus their sum is the
+        probability that the text has none of the topics; it is 0 for models that were trained
+        without such paragraphs. In mode multi each probability stands for itself.
     windows
-        In how many overlapping pieces the text was read; 0 for a blank text.
+        Number of overlapping windows that the text was read in; 0 for a blank text.
     topics
         Topics whose probability reaches the model's threshold, the most probable first; in mode
-        single at most one. None of a blank text.
+        single at most one. Empty for a blank text.
     """
 
     topic: str | None
@@ -67,18 +74,18 @@ class Model:
     kind
         ``"baseline"`` or ``"transformer"``.
     folder
-        Where it was loaded from.
+        Folder that the model was loaded from.
     mode
         ``"single"``: a text has one topic at most; ``"multi"``: any number of them.
     definitions
         Topic name → definition, in class order.
     calibration
-        What the probabilities were calibrated by, and the thresholds of the topics.
+        Calibration of the probabilities, and the topics' thresholds.
     """
 
     kind: str
     folder: Path
-    mode: Mode
+    mode: ModeName
     definitions: dict[str, str]
     calibration: Calibration
     _classifier: Classifier
@@ -89,19 +96,19 @@ class Model:
         return tuple(self.definitions)
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities of the topics.
+        """Compute the probabilities of the topics.
 
         Parameters
         ----------
         texts
-            n texts of any length: long ones are read to the end. A blank text (empty or white
-            space only) tells nothing: its probabilities are all 1/k, in mode multi 0.
+            n texts of any length; long ones are read to the end. A blank text (empty or white
+            space only) gets the probability 1/k for each of k topics, in mode multi 0.
 
         Returns
         -------
         (n, k) array, columns in the order of `classes_`. In mode single a row sums to the
-        probability that the text has one of the topics, 1 for models that saw no paragraph without;
-        in mode multi each probability stands for itself.
+        probability that the text has one of the topics, which is 1 for models that were trained
+        without paragraphs that have none. In mode multi each probability stands for itself.
 
         Raises
         ------
@@ -110,19 +117,19 @@ class Model:
         """
         if isinstance(texts, (str, bytes)):
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
-        return self._read(list(texts))[0]
+        return self._score(list(texts))[0]
 
     @overload
     def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, texts: Iterable[str]) -> list[Prediction]: ...
     def predict(self, texts: str | Iterable[str]) -> Prediction | list[Prediction]:
-        """Predict the topic of one text, or of each text of an iterable.
+        """Predict the topics of one text, or of each text of an iterable.
 
         Parameters
         ----------
         texts
-            A str gives one `Prediction`, anything else a list of them in the same order.
+            A str gives one `Prediction`; any other iterable gives a list of them in the same order.
 
         Raises
         ------
@@ -131,39 +138,45 @@ class Model:
         """
         if isinstance(texts, str):
             return self.predict([texts])[0]
-        scores, windows = self._read(list(texts))
+        scores, windows = self._score(list(texts))
+        classes = self.classes_
+        rows = zip(scores.tolist(), windows.tolist(), self._topics(scores, windows), strict=True)
         return [
-            self._prediction(row, count)
-            for row, count in zip(scores, windows.tolist(), strict=True)
+            Prediction(
+                topic=topics[0] if topics else None,
+                confidence=max(row),
+                scores=dict(zip(classes, row, strict=True)),
+                windows=n_windows,
+                topics=topics,
+            )
+            for row, n_windows, topics in rows
         ]
 
-    def _read(self, texts: list[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
+    def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
+        """Scores (n, k) and numbers of windows (n,), blank texts among them."""
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
-        told = [number for number, text in enumerate(texts) if text.strip()]
+        filled = [number for number, text in enumerate(texts) if text.strip()]
         k = len(self.classes_)
-        scores = np.full((len(texts), k), 1 / k if self.mode == "single" else 0.0)
+        scores = np.full((len(texts), k), mode_of(self.mode).blank(k))
         windows = np.zeros(len(texts), dtype=np.int64)
-        if told:
-            scores[told], windows[told] = self._classifier.read([texts[n] for n in told])
+        if filled:
+            scores[filled], windows[filled] = self._classifier.score([texts[n] for n in filled])
         return scores, windows
 
-    def _prediction(self, row: npt.NDArray[np.float64], windows: int) -> Prediction:
-        best, at = int(row.argmax()), self.calibration.thresholds
-        scores = dict(zip(self.classes_, row.tolist(), strict=True))
-        predicted: tuple[str, ...] = ()
-        if windows and self.mode == "single":
-            predicted = (self.classes_[best],) if row[best] >= at[0] else ()
-        elif windows:
-            most_probable = np.argsort(-row, kind="stable")
-            sure = row >= at
-            predicted = tuple(self.classes_[n] for n in most_probable if sure[n])
-        return Prediction(
-            predicted[0] if predicted else None, float(row[best]), scores, windows, predicted
-        )
+    def _topics(self, scores: Scores, windows: Integers) -> list[tuple[str, ...]]:
+        """Topics predicted for each row of scores, the most probable first."""
+        predicted = mode_of(self.mode).predicted(scores, self.calibration.thresholds)
+        predicted &= windows[:, None] > 0
+        order = np.argsort(-scores, axis=1, kind="stable")
+        ranked = np.take_along_axis(predicted, order, axis=1)
+        classes = self.classes_
+        names = [classes[column] for column in order[ranked].tolist()]
+        ends = np.cumsum(ranked.sum(axis=1)).tolist()
+        return [tuple(names[start:end]) for start, end in pairwise([0, *ends])]
 
 
 def topic_cell(model: Model, answer: Prediction) -> str | None:
-    """The cell of a table for what is named: in mode multi all topics, "" for none of them."""
-    return answer.topic if model.mode == "single" else SEPARATOR.join(answer.topics)
+    """Cell of a table with the predicted topics; None for no topic in mode single, "" in multi."""
+    return mode_of(model.mode).cell(answer.topics)

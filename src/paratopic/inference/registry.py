@@ -1,6 +1,7 @@
-"""Models that MLflow keeps: where its store is, and fetching a model from it.
+"""Fetch models from MLflow's store.
 
-MLflow is imported late: prediction from a folder does not need it.
+Logging runs and registering models is for `tracking`. MLflow is imported late, because prediction
+from a folder does not need it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from paratopic.project.errors import UserError
 
-# Unless the user says otherwise: seconds and tries until a server counts as unreachable (mlflow's
-# own are minutes), and no word of the tables that a new database is given.
+# An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
+# creation of a new database's tables is not logged.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -20,25 +21,25 @@ SETTINGS = {
 
 
 def store_uri(root: Path) -> str:
-    """Where runs are kept: MLFLOW_TRACKING_URI, else a SQLite file in the project's root."""
+    """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
 
 
 def set_defaults() -> None:
-    """Give MLflow's settings their `SETTINGS`, unless the user has set them."""
+    """Set the environment variables of `SETTINGS` that the user has not set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 def fetch(uri: str, root: Path) -> Path:
-    """Download a model and give its folder.
+    """Download a model and return its folder.
 
     Parameters
     ----------
     uri
         ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/ID/model``.
     root
-        The project's, for its store where MLFLOW_TRACKING_URI names none.
+        Root of the project whose store is asked if MLFLOW_TRACKING_URI is not set.
 
     Raises
     ------
@@ -55,9 +56,10 @@ def fetch(uri: str, root: Path) -> Path:
         ) from None
     store = store_uri(root)
     try:
-        place = download_artifacts(uri, tracking_uri=store, registry_uri=store)
+        path = Path(download_artifacts(uri, tracking_uri=store, registry_uri=store))
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None
-    inside = sorted(Path(place).glob("data/*"))
-    return inside[0] if inside else Path(place)
+    # A logged model wraps the folder that was saved in data/.
+    inside = sorted(path.glob("data/*"))
+    return inside[0] if inside else path

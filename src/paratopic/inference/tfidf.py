@@ -1,7 +1,7 @@
-"""TF-IDF features as scikit-learn computes them, to the last bit, but faster and without it.
+"""TF-IDF features, equal to scikit-learn's to the last bit, but faster and without importing it.
 
-A word is taken apart into n-grams of characters once, however often it occurs. Only prediction uses
-this: in training, scikit-learn chooses the terms.
+Each distinct word is split into n-grams of characters once, however often it occurs. This module
+does not fit: in training, scikit-learn chooses the terms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from scipy import sparse
 
-# Words whose n-grams of characters are remembered: some 20 MB.
+# Number of words whose n-grams of characters are cached, which takes about 20 MB.
 CACHED_WORDS = 50_000
 
 # scikit-learn's token_pattern.
@@ -27,17 +27,19 @@ _WORD = re.compile(r"\b\w\w+\b")
 
 
 class TfIdf:
-    """What a fitted TfidfVectorizer does with texts that `clean` has prepared.
+    """Transform of a fitted TfidfVectorizer, for texts that `clean` has prepared.
+
+    Counts are taken as 1 + log(count), and rows have unit length.
 
     Parameters
     ----------
     terms
-        In the order of their columns.
+        Terms in the order of their columns.
     idf
         (n terms,) inverse document frequencies.
     keywords
-        Of the TfidfVectorizer: analyzer (``"word"`` or ``"char_wb"``) and ngram_range; counts are
-        taken as 1 + log(count), rows have unit length.
+        Keyword arguments of the TfidfVectorizer, of which analyzer (``"word"`` or ``"char_wb"``)
+        and ngram_range are read.
     """
 
     def __init__(
@@ -46,12 +48,12 @@ class TfIdf:
         self._column = {term: number for number, term in enumerate(terms)}
         self._idf = idf
         self._range = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
-        # A language's words are few: most of a text's were taken apart before.
-        self._of_word = functools.lru_cache(CACHED_WORDS)(self._known_in_word)
+        # A language has few words: most of a text's words were split before.
+        self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._split_word)
         self._count = {"word": self._words, "char_wb": self._characters}[keywords["analyzer"]]
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """Features of n texts, (n, n terms)."""
+        """Compute the features of n texts, (n, n terms)."""
         counts = self._count(texts)
         counts.sort_indices()
         counts.data = (np.log(counts.data) + 1) * self._idf[counts.indices]
@@ -62,29 +64,34 @@ class TfIdf:
 
     def _words(self, texts: Sequence[str]) -> sparse.csr_matrix:
         return _table(
-            (self._known(_word_ngrams(_WORD.findall(text), self._range)) for text in texts),
+            (self._columns(_word_ngrams(_WORD.findall(text), self._range)) for text in texts),
             len(self._column),
         )
 
     def _characters(self, texts: Sequence[str]) -> sparse.csr_matrix:
         number: dict[str, int] = {}
-        of_text = _table(
+        words_of_texts = _table(
             [[number.setdefault(word, len(number)) for word in text.split()] for text in texts],
             None,
         )
-        of_word = _table(map(self._of_word, number), len(self._column))
-        counts: sparse.csr_matrix = of_text @ of_word
+        terms_of_words = _table(map(self._columns_of_word, number), len(self._column))
+        counts: sparse.csr_matrix = words_of_texts @ terms_of_words
         return counts
 
-    def _known_in_word(self, word: str) -> list[int]:
-        return self._known(_char_ngrams(f" {word} ", self._range))
+    def _split_word(self, word: str) -> list[int]:
+        return self._columns(_char_ngrams(f" {word} ", self._range))
 
-    def _known(self, ngrams: Iterable[str]) -> list[int]:
-        return [number for number in map(self._column.get, ngrams) if number is not None]
+    def _columns(self, ngrams: Iterable[str]) -> list[int]:
+        """Columns of the n-grams that are terms."""
+        return [column for column in map(self._column.get, ngrams) if column is not None]
 
 
 def clean(text: str) -> str:
-    """Lower case, without accents; scikit-learn's strip_accents="unicode"."""
+    """Lower a text's case and strip its accents, as scikit-learn's strip_accents="unicode" does.
+
+    >>> clean("Café")
+    'cafe'
+    """
     text = text.lower()
     if text.isascii():
         return text
@@ -93,12 +100,17 @@ def clean(text: str) -> str:
 
 
 def _word_ngrams(words: list[str], sizes: range) -> Iterator[str]:
-    runs = (zip(*(words[start:] for start in range(n)), strict=False) for n in sizes)
-    return map(" ".join, chain.from_iterable(runs))
+    """N-grams of words of each size: "a b c" in sizes 1 and 2 → a, b, c, a b, b c."""
+    ngrams = (zip(*(words[start:] for start in range(n)), strict=False) for n in sizes)
+    return map(" ".join, chain.from_iterable(ngrams))
 
 
 def _char_ngrams(word: str, sizes: range) -> list[str]:
-    """A padded word's n-grams; one that is shorter than n stands for itself, once."""
+    """N-grams of characters of a padded word; a word no longer than n gives itself, once.
+
+    >>> _char_ngrams(" ab ", range(3, 6))
+    [' ab', 'ab ', ' ab ']
+    """
     ngrams = []
     for n in sizes:
         if n >= len(word):
@@ -109,7 +121,7 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
 
 
 def _table(rows: Iterable[Sequence[int]], width: int | None) -> sparse.csr_matrix:
-    """How often each number occurs in each row, (n rows, width)."""
+    """Count how often each number occurs in each row: (n rows, width), or as wide as needed."""
     from scipy import sparse
 
     columns: list[int] = []

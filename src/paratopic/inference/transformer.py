@@ -1,4 +1,7 @@
-"""Prediction with a saved transformer: token windows through an ONNX model, without torch."""
+"""Prediction with a saved transformer: token windows through an ONNX model, without torch.
+
+Tuning the encoder and writing the ONNX model is for the room `transformer`.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +15,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.scores import Scores, combine, logits
-from paratopic.project.topics import Mode
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Integers, Scores
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Encoding, Tokenizer
 
-# Tokens that neighbouring windows of a long text share.
+# Number of tokens that neighbouring windows of a long text share.
 OVERLAP = 32
-
-# Tokens that are computed together: more of them gain nothing on a CPU, and leave its caches.
+# Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
 
 
 class EncoderClassifier:
-    """A fine-tuned encoder with its head, as one ONNX graph from token ids to probabilities.
+    """A fine-tuned encoder with its head, as one ONNX model from token ids to probabilities.
 
-    The answer for a text depends neither on its neighbours nor on the number of processors:
-    nothing is padded, and the 8-bit graph, whose scales span what it is given, gets one window at
-    a time.
+    A text always gets the same answer, whatever else is in the batch and however many processors
+    there are: nothing is padded, and the 8-bit ONNX model, which scales activations by the range
+    of its input, gets one window at a time.
 
     Parameters
     ----------
     folder
-        Holds the graph and tokenizer.json.
+        Folder with the ONNX model and tokenizer.json.
     mode
-        Of the topics.
+        Mode of the topics.
     settings
-        ``graph``: its file; ``max_tokens``: length of a window.
+        ``graph`` is the file name of the ONNX model, ``max_tokens`` the length of a window.
     """
 
     FULL, INT8, TOKENIZER = "model.onnx", "model_int8.onnx", "tokenizer.json"
@@ -54,26 +56,33 @@ class EncoderClassifier:
         self._alone = settings["graph"] == self.INT8
         self._mode = mode
 
-    def read(self, texts: Sequence[str]) -> tuple[Scores, npt.NDArray[np.int64]]:
-        """Calibrated probabilities, (n texts, k topics), and the number of windows of each text."""
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
+        """Score n texts: calibrated probabilities (n, k), and numbers of windows (n,)."""
         windows, owner = read_windows(self._tokenizer, texts)
-        scores = run_onnx(self._session, windows, self._alone)
+        probabilities = run_onnx(self._session, windows, self._alone)
         lengths = [len(window) for window in windows]
-        combined = combine(logits(scores, self._mode), lengths, owner, len(texts), self._mode)
-        return combined, np.bincount(owner, minlength=len(texts))
+        logits = self._mode.logits(probabilities)
+        combined = self._mode.combine_windows(logits, lengths, owner, len(texts))
+        return self._mode.scores(combined), np.bincount(owner, minlength=len(texts))
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """Set a tokenizer to cut long text into overlapping windows of `max_tokens`."""
+    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens, stride=min(OVERLAP, max_tokens // 4))
     return tokenizer
 
 
-def read_windows(
-    tokenizer: Tokenizer, texts: Sequence[str]
-) -> tuple[list[list[int]], npt.NDArray[np.int64]]:
-    """Token ids of each window, and the number of the text that it belongs to."""
+def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[int]], Integers]:
+    """Cut texts into windows.
+
+    Returns
+    -------
+    windows
+        Token ids of each window.
+    owner
+        (n windows,) number of the text that each window belongs to.
+    """
     windows: list[list[int]] = []
     owner: list[int] = []
     encodings: list[Encoding] = tokenizer.encode_batch(list(texts))
@@ -84,60 +93,61 @@ def read_windows(
     return windows, np.array(owner, dtype=np.int64)
 
 
-def open_onnx(graph: Path | bytes) -> InferenceSession:
-    """Load an ONNX graph; a run of it stays on the thread that asks for it."""
+def open_onnx(model: Path | bytes) -> InferenceSession:
+    """Open an ONNX model; each run of it stays on the thread that asks for it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_onnx(
     session: InferenceSession, windows: Sequence[Sequence[int]], alone: bool = False
 ) -> Scores:
-    """Probabilities of windows, (n, k + 1), spread over the processors.
+    """Compute the probabilities of windows, (n windows, n logits), on all processors.
 
     Parameters
     ----------
     session
-        From `open_graph`.
+        Session from `open_onnx`.
     windows
-        Token ids. Those of one length are computed together, so that nothing is padded.
+        Token ids of each window. Windows of one length are computed together, without padding.
     alone
-        Compute each by itself, for a graph whose answers depend on what is computed with them.
+        Whether to compute each window by itself, for an ONNX model whose answers depend on what
+        else is computed with them.
     """
-    together = batches([len(window) for window in windows], 1 if alone else BATCH_TOKENS)
+    chunks = batches([len(window) for window in windows], 1 if alone else BATCH_TOKENS)
 
-    def run(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def run(rows: Integers) -> npt.NDArray[np.float32]:
         ids = np.array([windows[row] for row in rows], dtype=np.int64)
-        scores: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
-        return scores
+        probabilities: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
+        return probabilities
 
-    parts = [run(together[0])] if len(together) == 1 else list(_pool().map(run, together))
-    scores = np.empty((len(windows), parts[0].shape[1]))
-    scores[np.concatenate(together)] = np.concatenate(parts)
-    return scores
+    parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
+    probabilities = np.empty((len(windows), parts[0].shape[1]))
+    probabilities[np.concatenate(chunks)] = np.concatenate(parts)
+    return probabilities
 
 
-def batches(lengths: Sequence[int], tokens: int) -> list[npt.NDArray[np.int64]]:
-    """Rows of one length in batches of at most `tokens` tokens, or of one row.
+def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
+    """Group rows of one length into batches of at most `tokens` tokens, but at least one row.
 
     >>> [rows.tolist() for rows in batches([5, 9, 5, 5], 10)]
     [[0, 2], [3], [1]]
     """
     order = np.argsort(lengths, kind="stable")
     ordered = np.asarray(lengths)[order]
-    made = []
+    chunks = []
     for same in np.split(order, np.flatnonzero(np.diff(ordered)) + 1):
         size = max(1, tokens // max(1, int(lengths[same[0]])))
-        made += [same[start : start + size] for start in range(0, len(same), size)]
-    return made
+        chunks += [same[start : start + size] for start in range(0, len(same), size)]
+    return chunks
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    # What this process may use, which can be less than the machine has.
+    # A process may be allowed fewer processors than the machine has.
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count()
     return ThreadPoolExecutor(processors, thread_name_prefix="paratopic")

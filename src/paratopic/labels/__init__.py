@@ -1,1 +1,1 @@
-"""labels.csv: who said what about a paragraph, which answer counts, and how far people agree."""
+"""labels.csv: who gave which label, which of several answers counts, and how far people agree."""

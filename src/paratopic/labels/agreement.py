@@ -1,7 +1,7 @@
-"""How far annotators agree: the ceiling of what a model that learns from them can reach.
+"""Measure how far annotators agree: no model that learns from their labels can do better.
 
-It takes answers as they are; which of them counts is `labels`' matter. What is compared is what
-models are told by: in mode single the dominant topic, in mode multi all of them.
+What is compared is what models learn: in mode single the dominant topic, in mode multi all of them.
+Which of an annotator's answers counts is not decided here (`answers` does that).
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score, f1_score
 
-from paratopic.corpus.table import labelled_rows
-from paratopic.evaluation.metrics import counts, macro_f1
-from paratopic.inference.scores import Targets, topical
 from paratopic.labels.log import Label
-from paratopic.project.topics import Mode, Topics
+from paratopic.project.topics import Topics
 
 # The topics that an annotator gives a paragraph.
 Answer = frozenset[str]
 
-# Paragraph → annotator → answer.
+# Paragraph id → annotator → answer.
 Units = Mapping[str, Mapping[str, Answer]]
 
 
@@ -36,17 +33,18 @@ class Agreement:
     Parameters
     ----------
     annotators
-        Who has judged any of them.
+        Names of those who judged any of these paragraphs.
     paragraphs
-        How many there are.
+        Number of these paragraphs.
     alpha
         Krippendorff's alpha; None where all answers are the same.
     kappa
-        Topic → Cohen's kappa of having it or not, mean over pairs of annotators; None where it
-        tells nothing.
+        Topic → Cohen's kappa of having the topic, mean over pairs of annotators; None where each
+        pair has only one kind of answer.
     macro_f1
-        Of one annotator against another, mean over pairs and directions, counted as for models: in
-        mode single over the paragraphs that the other gives a topic. None where there are none.
+        Macro-F1 of one annotator against another, mean over pairs in both directions. As for
+        models, mode single counts only paragraphs that the other annotator gives a topic. None
+        where there are none.
     """
 
     annotators: tuple[str, ...]
@@ -62,127 +60,148 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     Parameters
     ----------
     answers
-        What counts of each annotator (`labels.read_labels`). Whoever contradicts themselves on a
-        paragraph is left out there.
+        The answers of each annotator that count, from `read_labels`. An annotator who has several
+        on one paragraph is left out there.
     topics
         The codebook.
     """
-    names, most = topics.names, 1 if topics.mode == "single" else None
-    said: dict[str, dict[str, set[Answer]]] = {}
-    for answer in answers:
-        given = frozenset(answer.names[:most])
-        if given <= set(names):
-            said.setdefault(answer.paragraph, {}).setdefault(answer.annotator, set()).add(given)
-    units = {
-        paragraph: {who: value for who, (value, *more) in found.items() if not more}
-        for paragraph, found in sorted(said.items())
-    }
-    units = {paragraph: found for paragraph, found in units.items() if len(found) > 1}
+    units = _units(answers, topics)
     if not units:
         return None
-    pairs = _pairs(units)
+    annotators = sorted({annotator for unit in units.values() for annotator in unit})
+    pairs = _pairs(units, annotators)
     kappas = {
         name: [_kappa([name in a for a in one], [name in a for a in other]) for one, other in pairs]
-        for name in names
+        for name in topics.names
     }
     f1s = [
-        _macro_f1(_targets(true, names), _targets(answer, names), topics.mode)
+        _macro_f1(true, given, topics)
         for one, other in pairs
-        for true, answer in ((one, other), (other, one))
+        for true, given in ((one, other), (other, one))
         if any(true)
     ]
     return Agreement(
-        tuple(sorted({who for found in units.values() for who in found})),
+        tuple(annotators),
         len(units),
-        krippendorff_alpha([list(found.values()) for found in units.values()]),
-        {name: _mean([k for k in found if k is not None]) for name, found in kappas.items()},
+        krippendorff_alpha([list(unit.values()) for unit in units.values()]),
+        {name: _mean([k for k in values if k is not None]) for name, values in kappas.items()},
         _mean(f1s),
     )
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
-    """Krippendorff's alpha of answers, with any number of missing ones.
+    """Krippendorff's alpha, for any number of annotators and of missing answers.
 
     Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability",
-    https://repository.upenn.edu/asc_papers/43; answers are nominal where none has several topics.
+    https://repository.upenn.edu/asc_papers/43, with the MASI distance. Where no answer has several
+    topics, this is alpha for nominal data.
+
+    >>> trade, security = frozenset({"trade"}), frozenset({"security"})
+    >>> krippendorff_alpha([[trade, trade], [security, security]])
+    1.0
 
     Parameters
     ----------
     units
-        The answers that each unit was given; units with fewer than two say nothing.
+        The answers to each paragraph. Paragraphs with fewer than two answers are ignored.
 
     Returns
     -------
-    1 for perfect agreement, 0 for that of chance; None where all answers are the same.
+    1 for perfect agreement, 0 for agreement by chance; None where all answers are the same.
     """
     total: Counter[Answer] = Counter()
-    disagreed = 0.0
+    observed = 0.0
     for answers in units:
         if len(answers) > 1:
-            given = Counter(answers)
-            total += given
-            # Each unit weighs as many as its answers.
-            disagreed += _disagreement(given) / (len(answers) - 1)
+            counts = Counter(answers)
+            total += counts
+            # Each unit gets the weight of the number of its answers.
+            observed += _disagreement(counts) / (len(answers) - 1)
     expected = _disagreement(total)
-    return 1 - (total.total() - 1) * disagreed / expected if expected else None
+    return 1 - (total.total() - 1) * observed / expected if expected else None
 
 
-def _disagreement(given: Mapping[Answer, int]) -> float:
-    """Sum of the distances of all ordered pairs."""
-    pairs = combinations(given.items(), 2)
+def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
+    """Compare weak labels from headings with hand labels, on paragraphs that would have both.
+
+    Returns
+    -------
+    ``paragraphs``, their number, and, where it is not 0, ``same``, the number of those where the
+    heading's topic is the dominant one, and ``kappa``, Cohen's kappa; None where there is only one
+    topic.
+    """
+    hand = frame[frame["label_source"] == "hand"]
+    dominant = [names[0] if len(names) else "" for names in hand["topics"]]
+    weak = [topics.of_heading(heading) for heading in hand["heading"]]
+    both = [pair for pair in zip(dominant, weak, strict=True) if pair[1] is not None]
+    if not both:
+        return {"paragraphs": 0}
+    same = sum(by_hand == by_heading for by_hand, by_heading in both)
+    return {"paragraphs": len(both), "same": same, "kappa": _kappa(*zip(*both, strict=True))}
+
+
+def _units(answers: Iterable[Label], topics: Topics) -> Units:
+    """The paragraphs that at least two annotators judged, sorted."""
+    given: dict[str, dict[str, set[Answer]]] = {}
+    for label in answers:
+        names = frozenset(topics.counted(label.names))
+        if names <= set(topics.names):
+            of_paragraph = given.setdefault(label.paragraph, {})
+            of_paragraph.setdefault(label.annotator, set()).add(names)
+    units = {
+        paragraph: {who: next(iter(each)) for who, each in of_paragraph.items() if len(each) == 1}
+        for paragraph, of_paragraph in sorted(given.items())
+    }
+    return {paragraph: unit for paragraph, unit in units.items() if len(unit) > 1}
+
+
+def _pairs(units: Units, annotators: Sequence[str]) -> list[tuple[list[Answer], list[Answer]]]:
+    """The answers of each two annotators on the paragraphs that both judged."""
+    pairs = []
+    for one, other in combinations(annotators, 2):
+        both = [unit for unit in units.values() if one in unit and other in unit]
+        if both:
+            pairs.append(([unit[one] for unit in both], [unit[other] for unit in both]))
+    return pairs
+
+
+def _disagreement(counts: Mapping[Answer, int]) -> float:
+    """Sum of the distances of all ordered pairs of answers."""
+    pairs = combinations(counts.items(), 2)
     return 2 * sum(_masi(one, other) * m * n for (one, m), (other, n) in pairs)
 
 
 def _masi(one: Answer, other: Answer) -> float:
-    """Distance of two answers, 0 to 1 (MASI: Passonneau 2006).
+    """MASI distance of two answers, 0 to 1 (Passonneau 2006).
 
-    Other ones: 1 minus their Jaccard index, of which two thirds count where one holds the other,
-    and one third where neither does.
+    It is 0 for equal answers, else 1 minus the weighted Jaccard index. The weight is two thirds
+    where one answer contains the other, one third where neither does.
     """
+    # Not nltk.metrics.masi_distance: it rounds the weights to 0.67 and 0.33.
     if one == other:
         return 0.0
     weight = 2 / 3 if one <= other or other <= one else 1 / 3
     return 1 - weight * len(one & other) / len(one | other)
 
 
-def _pairs(units: Units) -> list[tuple[list[Answer], list[Answer]]]:
-    """The answers of each two annotators on the paragraphs that both judged."""
-    found = []
-    for one, other in combinations(sorted({who for said in units.values() for who in said}), 2):
-        both = [said for said in units.values() if {one, other} <= said.keys()]
-        if both:
-            found.append(([said[one] for said in both], [said[other] for said in both]))
-    return found
-
-
-def _kappa(one: list[bool], other: list[bool]) -> float | None:
-    # Where both always say the same thing, nothing could have told them apart.
+def _kappa(one: Sequence[object], other: Sequence[object]) -> float | None:
+    # Kappa is not defined where both always give the same one answer.
     return float(cohen_kappa_score(one, other)) if len({*one, *other}) > 1 else None
 
 
-def _targets(answers: Sequence[Answer], names: Sequence[str]) -> Targets:
-    return np.array([[name in answer for name in names] for answer in answers])
-
-
-def _macro_f1(true: Targets, said: Targets, mode: Mode) -> float:
-    if mode == "single":
-        rows = topical(true)
-        true, said = true[rows], said[rows]
-    return float(macro_f1(*counts(true, said), topical(true.T)))
+def _macro_f1(true: Sequence[Answer], given: Sequence[Answer], topics: Topics) -> float:
+    """Macro-F1 of an annotator's answers over the topics in another's, which are taken as true."""
+    pairs = list(zip(true, given, strict=True))
+    if topics.mode == "single":
+        pairs = [pair for pair in pairs if pair[0]]
+    targets, predicted = (
+        np.array([[name in answer for name in topics.names] for answer in answers])
+        for answers in zip(*pairs, strict=True)
+    )
+    present = np.flatnonzero(targets.any(axis=0))
+    score = f1_score(targets, predicted, labels=present, average="macro", zero_division=0)
+    return float(score)
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
-
-
-def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
-    """How far headings' labels agree with hand labels where there are both (Cohen's kappa)."""
-    hand = labelled_rows(frame[frame["label_source"] == "hand"], "single")
-    weak = [topics.of_heading(heading) for heading in hand["heading"]]
-    both = [(h, w) for h, w in zip(hand["topic"], weak, strict=True) if w is not None]
-    if not both:
-        return {"paragraphs": 0}
-    one, other = zip(*both, strict=True)
-    same = sum(h == w for h, w in both)
-    kappa = None if len({*one, *other}) < 2 else float(cohen_kappa_score(one, other))
-    return {"paragraphs": len(both), "same": same, "kappa": kappa}

@@ -1,23 +1,51 @@
-"""Which answer counts: the latest of each annotator, then the majority of annotators.
+"""Decide which answer counts: of one annotator the latest, of several annotators that of most.
 
-A later line of the same annotator replaces an earlier one, "?" takes it back.
+A later line of the same annotator replaces an earlier one; "?" takes it back. How several answers
+are settled depends on the mode: `RULES` has one entry for each. Whether a paragraph exists is not
+checked here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from paratopic.labels.log import UNDECIDED, Label, locked, read_lines, read_table, rewrite
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import SEPARATOR, ModeName, Topics
+
+# How an answer was chosen: all annotators gave it, most did, or the rule for ties decided.
+Reason = Literal["agreed", "majority", "tie"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How several annotators' answers about a paragraph are settled in one mode.
+
+    Parameters
+    ----------
+    resolve
+        Function from the answers to the one that counts, and how it was chosen.
+    reasons
+        Words for how an answer was chosen, in messages about one paragraph.
+    in_a_tie
+        Words for the answer that counts in a tie, in the message about all of them.
+    cell
+        Function from an answer to its topics as messages show them.
+    """
+
+    resolve: Callable[[Sequence[Label], Topics], tuple[Label, Reason]]
+    reasons: Mapping[Reason, str]
+    in_a_tie: str
+    cell: Callable[[Label, Topics], str]
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did: lines that were new, lines that stood there, and what is in dispute."""
+    """Result of a merge: numbers of new and of known lines, and a message for each dispute."""
 
     added: int
     known: int
@@ -25,81 +53,161 @@ class Merged:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read what counts of labels.csv: the latest answer of each annotator on each paragraph.
+    """Read the answers in labels.csv that count: the latest of each annotator on each paragraph.
 
     Raises
     ------
     UserError
-        As `read_lines`; or two lines that name no annotator answer differently, and no time tells
-        which is the later one.
+        As for `read_lines` and `current`.
     """
     return current(read_lines(path))
 
 
 def current(lines: Iterable[Label]) -> list[Label]:
-    """The latest answer of each annotator on each paragraph; "?" takes earlier ones back.
+    """Select the latest answer of each annotator on each paragraph; "?" takes earlier ones back.
 
-    Answers of a named annotator that no time tells apart all count.
+    Different answers of a named annotator at the same time are all kept.
 
     Raises
     ------
     UserError
-        Lines without an annotator contradict each other, and no time tells which is the later one.
+        Lines without an annotator contradict each other at the same time.
     """
     latest: dict[tuple[str, str], list[Label]] = {}
     for line in lines:
         if line.cell == UNDECIDED and not line.when:
-            continue  # from `paratopic paragraphs`, and not yet filled in
-        so_far = latest.setdefault((line.paragraph, line.annotator), [])
-        if so_far and line.time > so_far[0].time:
-            so_far.clear()
-        if so_far and line.time < so_far[0].time:
+            continue  # printed by `paratopic paragraphs`, and not filled in yet
+        answers = latest.setdefault((line.paragraph, line.annotator), [])
+        if answers and line.time > answers[0].time:
+            answers.clear()
+        if answers and line.time < answers[0].time:
             continue
-        if any(line.names == other.names for other in so_far):
+        if any(line.names == answer.names for answer in answers):
             continue
-        if so_far and not line.annotator:
-            earlier = so_far[0]
+        if answers and not line.annotator:
+            earlier = answers[0]
             raise UserError(
                 f'{line.where}: {line.paragraph} is labelled "{line.cell}", but {earlier.where} '
                 f'labels it "{earlier.cell}"; keep one of the two'
             )
-        so_far.append(line)
-    return [line for lines in latest.values() for line in lines if line.cell != UNDECIDED]
+        answers.append(line)
+    return [line for answers in latest.values() for line in answers if line.cell != UNDECIDED]
 
 
 def by_paragraph(answers: Iterable[Label]) -> dict[str, list[Label]]:
-    """Paragraph id → its answers."""
-    found: dict[str, list[Label]] = {}
+    """Paragraph id → its answers, both in order of appearance."""
+    grouped: dict[str, list[Label]] = {}
     for answer in answers:
-        found.setdefault(answer.paragraph, []).append(answer)
-    return found
+        grouped.setdefault(answer.paragraph, []).append(answer)
+    return grouped
 
 
-def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
-    """The answer that counts among those on one paragraph, and why.
+def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
+    """Choose the answer on a paragraph that counts.
 
-    In mode single: the dominant topic that most name; of the answers with this topic the most
-    frequent one; in a tie what comes first in the codebook, "none of the topics" last. In mode
-    multi each topic stands for itself: those count that at least half name. The order of the lines
-    does not matter.
+    In mode single the dominant topic that most annotators gave counts, with the further topics that
+    are given most often beside it. In a tie the codebook's order decides, with "none of the topics"
+    last. In mode multi each topic counts for itself, if at least half of the annotators gave it.
+
+    Parameters
+    ----------
+    answers
+        Answers on one paragraph, at least one. Their order does not matter.
+    topics
+        The codebook.
 
     Returns
     -------
-    The answer, and ``"agreed"``, ``"majority"`` or ``"tie"`` (settled by the codebook's order; in
-    mode multi there is a topic that just half name).
+    The answer, and how it was chosen: ``"agreed"`` where all answers are the same, ``"tie"`` where
+    the codebook's order decided or, in mode multi, exactly half gave some topic, else
+    ``"majority"``.
     """
-    whole = Counter(answer.names for answer in answers)
-    if topics.mode == "multi":
-        return _resolve_each(answers, topics)
+    return RULES[topics.mode].resolve(answers, topics)
+
+
+def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
+    """Describe where lines contradict each other, and which answer counts.
+
+    Example: "a:1 – ann: trade, then security → security counts (the latest)".
+
+    Parameters
+    ----------
+    lines
+        Lines of labels.csv.
+    paragraphs
+        Ids of the paragraphs to look at.
+    topics
+        The codebook.
+
+    Returns
+    -------
+    One message for each paragraph in dispute.
+    """
+    wanted = set(paragraphs)
+    lines = [line for line in lines if line.paragraph in wanted]
+    counting = by_paragraph(current(lines))
+    messages = []
+    for paragraph, lines_on_it in by_paragraph(lines).items():
+        cells = _cells_by_annotator(lines_on_it, topics)
+        if len({cell for each in cells.values() for cell in each}) > 1:
+            given = "; ".join(
+                f"{annotator or 'nobody named'}: {', then '.join(dict.fromkeys(each))}"
+                for annotator, each in cells.items()
+            )
+            verdict = _verdict(counting.get(paragraph, []), topics)
+            messages.append(f"{paragraph} – {given} → {verdict}")
+    return messages
+
+
+def merge(
+    path: Path, incoming: Sequence[Label], annotator: str, order: Mapping[str, int], topics: Topics
+) -> Merged:
+    """Add lines to labels.csv that it does not have yet.
+
+    The result is the same in whichever order files are merged, and if one is merged twice. Lines
+    without an annotator keep their place at the top; the others are sorted. The version before is
+    kept as labels.csv.bak.
+
+    Parameters
+    ----------
+    path
+        The labels' file; made where there is none.
+    incoming
+        Lines to add.
+    annotator
+        Annotator of the incoming lines that name none, unless the file has the same line without
+        an annotator.
+    order
+        Paragraph id → rank, by which lines are sorted.
+    topics
+        The codebook, by which disputes are settled.
+
+    Raises
+    ------
+    UserError
+        As for `read_lines` and `current`; the file is left as it was.
+    """
+    with locked(path):
+        columns, lines = read_table(path) if path.exists() else ([], [])
+        new = _new_lines(lines, incoming, annotator)
+        lines += new
+        messages = disputes(lines, [line.paragraph for line in incoming], topics)
+        if new:
+            rewrite(path, columns, _in_order(lines, order))
+    return Merged(len(new), len(incoming) - len(new), messages)
+
+
+def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
     dominant = Counter(answer.names[:1] for answer in answers)
+    whole = Counter(answer.names for answer in answers)
 
     def votes(answer: Label) -> tuple[int, int]:
         return -dominant[answer.names[:1]], -whole[answer.names]
 
     def rank(answer: Label) -> tuple[object, ...]:
         known = topics.names
-        order = [(known.index(n), "") if n in known else (len(known), n) for n in answer.names]
-        return *votes(answer), order or [(len(known) + 1, "")]
+        places = [(known.index(n), "") if n in known else (len(known), n) for n in answer.names]
+        return *votes(answer), places or [(len(known) + 1, "")]
 
     best = min(answers, key=rank)
     if len(whole) == 1:
@@ -108,109 +216,90 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
     return best, "majority" if len(rivals) == 1 else "tie"
 
 
-def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[Label, str]:
+def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
     votes = Counter(name for answer in answers for name in answer.names)
     known = [*topics.names, *sorted(votes.keys() - set(topics.names))]
     counted = [name for name in known if 2 * votes[name] >= len(answers)]
     if any(2 * votes[name] == len(answers) for name in counted):
-        why = "tie"
+        reason: Reason = "tie"
     else:
-        why = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
-    return replace(answers[0], cell=SEPARATOR.join(counted)), why
+        reason = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
+    return replace(answers[0], cell=SEPARATOR.join(counted)), reason
 
 
-def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
-    """What the lines contradict each other in, and which answer counts: a message a paragraph."""
-    wanted = set(paragraphs)
-    mine = [line for line in lines if line.paragraph in wanted]
-    now = by_paragraph(current(mine))
-    told = []
-    for paragraph, all_lines in by_paragraph(mine).items():
-        said: dict[str, list[Label]] = {}
-        for line in sorted(all_lines, key=lambda line: (line.annotator, line.time, line.cell)):
-            if line.cell != UNDECIDED or line.when:
-                said.setdefault(line.annotator, []).append(line)
-        answers = {who: [_shown(line, topics) for line in lines] for who, lines in said.items()}
-        if len({answer for each in answers.values() for answer in each}) < 2:
-            continue
-        who_said = "; ".join(
-            f"{who or 'nobody named'}: {', then '.join(dict.fromkeys(each))}"
-            for who, each in sorted(answers.items())
-        )
-        if paragraph not in now:
-            verdict = "taken back, no label"
-        else:
-            winner, why = resolve(now[paragraph], topics)
-            verdict = f"{_shown(winner, topics)} counts ({_REASONS[topics.mode, why]})"
-        told.append(f"{paragraph} – {who_said} → {verdict}")
-    return told
+def _cell_as_written(answer: Label, topics: Topics) -> str:
+    return answer.cell
 
 
-_REASONS = {
-    ("single", "agreed"): "the latest",
-    ("single", "majority"): "most annotators",
-    ("single", "tie"): "a tie: the first in the codebook",
-    ("multi", "agreed"): "the latest",
-    ("multi", "majority"): "what most annotators name",
-    ("multi", "tie"): "a tie: what half of the annotators name",
+def _cell_in_order(answer: Label, topics: Topics) -> str:
+    """Topics in the order of the codebook, unknown ones last."""
+    place = {name: n for n, name in enumerate(topics.names)}
+    names = sorted(answer.names, key=lambda name: (place.get(name, len(place)), name))
+    return SEPARATOR.join(names)
+
+
+def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, list[str]]:
+    """Annotator → their answers as messages show them, the earliest first."""
+    cells: dict[str, list[str]] = {}
+    for line in sorted(lines, key=lambda line: (line.annotator, line.time, line.cell)):
+        if line.cell != UNDECIDED or line.when:
+            cells.setdefault(line.annotator, []).append(_shown(line, topics))
+    return cells
+
+
+def _verdict(answers: Sequence[Label], topics: Topics) -> str:
+    if not answers:
+        return "taken back, no label"
+    answer, reason = resolve(answers, topics)
+    return f"{_shown(answer, topics)} counts ({RULES[topics.mode].reasons[reason]})"
+
+
+def _shown(answer: Label, topics: Topics) -> str:
+    return RULES[topics.mode].cell(answer, topics) or "none of the topics"
+
+
+def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:
+    """The incoming lines that are not among the lines, with their annotator filled in."""
+    known = {line.key for line in lines}
+    new = []
+    for line in incoming:
+        named = line if line.annotator else replace(line, annotator=annotator)
+        if line.key not in known and named.key not in known:
+            known.add(named.key)
+            new.append(named)
+    return new
+
+
+def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
+    """Lines without an annotator as they are, then the others by paragraph, annotator and time."""
+
+    def rank(line: Label) -> tuple[object, ...]:
+        place = order.get(line.paragraph, len(order))
+        return place, line.paragraph, line.annotator, line.time, line.names, line.note
+
+    unnamed = [line for line in lines if not line.annotator]
+    return unnamed + sorted((line for line in lines if line.annotator), key=rank)
+
+
+RULES: Mapping[ModeName, Rule] = {
+    "single": Rule(
+        resolve=_resolve_dominant,
+        reasons={
+            "agreed": "the latest",
+            "majority": "most annotators",
+            "tie": "a tie: the first in the codebook",
+        },
+        in_a_tie="the answer that is first in the codebook",
+        cell=_cell_as_written,
+    ),
+    "multi": Rule(
+        resolve=_resolve_each,
+        reasons={
+            "agreed": "the latest",
+            "majority": "topics that most annotators chose",
+            "tie": "a tie: topics that half of the annotators chose",
+        },
+        in_a_tie="the topics that half of the annotators chose",
+        cell=_cell_in_order,
+    ),
 }
-
-
-def _shown(line: Label, topics: Topics) -> str:
-    if topics.mode == "single":
-        return line.cell or "none of the topics"
-    # Whichever was named first.
-    order = {name: n for n, name in enumerate(topics.names)}
-    names = sorted(line.names, key=lambda name: (order.get(name, len(order)), name))
-    return SEPARATOR.join(names) or "none of the topics"
-
-
-def merge(
-    path: Path, incoming: Sequence[Label], annotator: str, order: Mapping[str, int], topics: Topics
-) -> Merged:
-    """Add lines to labels.csv that it does not have yet.
-
-    The order in which files are merged does not matter, and merging one again changes nothing.
-    Lines without an annotator stay where they stand; the others are sorted. The version before is
-    kept as labels.csv.bak.
-
-    Parameters
-    ----------
-    path
-        The labels' file; made where there is none.
-    incoming
-        New lines.
-    annotator
-        Whose the lines are that name nobody, unless such a line stands in the file as it is.
-    order
-        Paragraph id → rank, by which lines are sorted.
-    topics
-        The codebook, which settles ties.
-    """
-    with locked(path):
-        columns, lines = read_table(path) if path.exists() else ([], [])
-        known = {line.key for line in lines}
-        added = 0
-        for line in incoming:
-            named = line if line.annotator else replace(line, annotator=annotator)
-            if line.key not in known and named.key not in known:
-                known.add(named.key)
-                lines.append(named)
-                added += 1
-        told = disputes(lines, [line.paragraph for line in incoming], topics)
-        if added:
-            last = len(order)
-            nameless = [line for line in lines if not line.annotator]
-            named_lines = sorted(
-                (line for line in lines if line.annotator),
-                key=lambda line: (
-                    order.get(line.paragraph, last),
-                    line.paragraph,
-                    line.annotator,
-                    line.time,
-                    line.names,
-                    line.note,
-                ),
-            )
-            rewrite(path, columns, [*nameless, *named_lines])
-    return Merged(added, len(incoming) - added, told)

@@ -1,14 +1,17 @@
-"""Hand labels, and weak labels from headings, joined to the paragraph table."""
+"""Join labels to the paragraph table: hand labels, and weak labels from headings.
+
+Where a paragraph has several answers, `answers` decides which counts.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from paratopic.labels.answers import by_paragraph, resolve
+from paratopic.labels.answers import RULES, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
@@ -17,15 +20,14 @@ from paratopic.project.topics import Topics
 def join_labels(
     frame: pd.DataFrame, labels: Sequence[Label], topics: Topics
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Give paragraphs their hand labels, and the others of an unlabelled article its headings'.
+    """Give paragraphs their hand labels, or weak labels in articles without any hand label.
 
     Parameters
     ----------
     frame
         Paragraph table.
     labels
-        From `labels.read_labels`: every annotator's answers. Which of several answers on one
-        paragraph counts is told by `labels.resolve`.
+        Every annotator's answers, from `read_labels`.
     topics
         The codebook, whose `heading` patterns give the weak labels.
 
@@ -36,75 +38,111 @@ def join_labels(
     Raises
     ------
     UserError
-        A label's paragraph no longer exists, or its topic is unknown.
+        The paragraph of a label no longer exists, or its topic is unknown.
     """
-    frame = frame.copy()
-    by_id: dict[str, tuple[str, ...]] = {}
     known = set(frame["id"])
-    articles = set(frame["article"])
-    lost, elsewhere = [], []
-    disputed: dict[str, list[str]] = {}
+    joined = [label for label in labels if label.paragraph in known]
+    names, disputed = _resolve_all(joined, topics)
+    absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
+    return _with_labels(frame, names, topics), _messages(absent, disputed, topics)
+
+
+def _resolve_all(
+    labels: Iterable[Label], topics: Topics
+) -> tuple[dict[str, tuple[str, ...]], dict[Reason, list[str]]]:
+    """Paragraph id → its topics, and how an answer was chosen → ids of these paragraphs."""
+    names: dict[str, tuple[str, ...]] = {}
+    paragraphs: dict[Reason, list[str]] = {}
     for paragraph, answers in by_paragraph(labels).items():
-        if paragraph in known:
-            for answer in answers:
-                topics.parse(answer.cell, answer.where)
-            winner, why = resolve(answers, topics)
-            by_id[paragraph] = winner.names
-            disputed.setdefault(why, []).append(paragraph)
+        for answer in answers:
+            topics.parse(answer.cell, answer.where)
+        counting, reason = resolve(answers, topics)
+        names[paragraph] = counting.names
+        paragraphs.setdefault(reason, []).append(paragraph)
+    return names, paragraphs
+
+
+def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
+    """Count the labels without a paragraph by article, where the article is not a source either.
+
+    Raises
+    ------
+    UserError
+        The article of a label is among the sources, so its paragraph must have changed; or another
+        article has a paragraph with its first words, so the article must have been renamed.
+    """
+    articles = set(frame["article"])
+    # On one line, as `first_words` writes them.
+    texts = frame["text"].str.split().str.join(" ") if labels else frame["text"]
+    absent: Counter[str] = Counter()
+    lost = []
     for label in labels:
-        if label.paragraph in known:
-            continue
         article = label.paragraph.rpartition(":")[0]
         if article in articles:
-            near = _nearest(label, frame[frame["article"] == article])
+            nearest = _most_alike(label.text, frame[frame["article"] == article])
         else:
-            # The article is not among the sources, unless its file has another name now.
-            moved = frame[frame["text"].str.startswith(label.text)] if label.text else frame[:0]
-            if moved.empty:
-                elsewhere.append(article)
+            same = frame[texts.str.startswith(" ".join(label.text.split()))]
+            if same.empty or not label.text:
+                absent[article] += 1
                 continue
-            near = moved.iloc[0]
-        hint = "" if near is None else f'; nearest now: {near["id"]} "{first_words(near["text"])}"'
-        lost.append(
-            f'{label.where}: {label.paragraph} "{label.text}" is no paragraph any more{hint}'
-        )
+            nearest = same.iloc[0]
+        lost.append(_lost(label, nearest))
     if lost:
         raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
+    return absent
 
-    hand = {article for article, ids in frame.groupby("article")["id"] if ids.isin(by_id).any()}
-    found, origin = list(frame["topics"]), list(frame["label_source"])
-    for row, (identity, article, heading) in enumerate(
+
+def _with_labels(
+    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...]], topics: Topics
+) -> pd.DataFrame:
+    """The table with hand labels (paragraph id → topics), and weak labels in other articles.
+
+    Labels that the table has already are kept.
+    """
+    by_hand = set(frame["article"][frame["id"].isin(list(names))])
+    labels, sources = list(frame["topics"]), list(frame["label_source"])
+    for row, (paragraph, article, heading) in enumerate(
         zip(frame["id"], frame["article"], frame["heading"], strict=True)
     ):
-        if identity in by_id:
-            found[row], origin[row] = list(by_id[identity]), "hand"
-        elif origin[row] == "none" and article not in hand:
+        if paragraph in names:
+            labels[row], sources[row] = list(names[paragraph]), "hand"
+        elif sources[row] == "none" and article not in by_hand:
             weak = topics.of_heading(heading)
             if weak is not None:
-                found[row], origin[row] = [weak], "heading"
-    frame["topics"] = pd.Series(found, index=frame.index, dtype=object)
-    frame["label_source"] = origin
+                labels[row], sources[row] = [weak], "heading"
+    column = pd.Series(labels, index=frame.index, dtype=object)
+    return frame.assign(topics=column, label_source=sources)
+
+
+def _messages(
+    absent: Mapping[str, int], disputed: Mapping[Reason, Sequence[str]], topics: Topics
+) -> list[str]:
     messages = [
-        f"{count} labels left aside: their article {article} is not among the sources"
-        for article, count in sorted(Counter(elsewhere).items())
+        f"article {article} is not among the sources (labels ignored: {count})"
+        for article, count in sorted(absent.items())
     ]
-    if disputed.get("majority"):
-        messages.append(f"{len(disputed['majority'])} disputed paragraphs: most annotators' answer")
-    if disputed.get("tie"):
-        first = topics.mode == "single"
-        given = "the answer that is first in the codebook" if first else "what half of people name"
+    if majority := disputed.get("majority"):
+        messages.append(f"{len(majority)} disputed paragraphs: most annotators' answer counts")
+    if ties := disputed.get("tie"):
         messages.append(
-            f"{len(disputed['tie'])} disputed paragraphs without a majority get {given}; another "
-            f"judgement settles {', '.join(disputed['tie'])}"
+            f"{len(ties)} disputed paragraphs without a majority get "
+            f"{RULES[topics.mode].in_a_tie}; another judgement settles {', '.join(ties)}"
         )
-    return frame, messages
+    return messages
 
 
-def _nearest(label: Label, frame: pd.DataFrame) -> pd.Series | None:
-    if not label.text:
+def _lost(label: Label, nearest: pd.Series | None) -> str:
+    message = f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph'
+    if nearest is None:
+        return message
+    return f'{message}; nearest now: {nearest["id"]} "{first_words(nearest["text"])}"'
+
+
+def _most_alike(words: str, frame: pd.DataFrame) -> pd.Series | None:
+    """The paragraph whose beginning is most like the first words of a label; None without words."""
+    if not words:
         return None
     likeness = [
-        difflib.SequenceMatcher(None, label.text, text[: len(label.text)]).ratio()
-        for text in frame["text"]
+        difflib.SequenceMatcher(None, words, text[: len(words)]).ratio() for text in frame["text"]
     ]
     return frame.iloc[max(range(len(likeness)), key=likeness.__getitem__)]

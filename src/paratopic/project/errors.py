@@ -1,6 +1,6 @@
-"""What goes wrong because of what the user gave: told in one message, never as a traceback.
+"""Mistakes of the user, which end a program with one message instead of a traceback.
 
-Programming errors are not for this module: they keep their own type and their traceback.
+Programming errors are not handled here: they keep their own type and their traceback.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """A mistake in files, params or arguments. The message says what, where and what to do."""
+    """A mistake in the user's files, params or arguments.
+
+    The message says what is wrong, where it is (file, line, paragraph id or key) and what to do.
+    """
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a program's `main`; a `UserError` becomes a message on stderr and exit status 1."""
+    """Call a program's `main`; print the message of a `UserError` and exit with status 1."""
     try:
         main()
     except UserError as error:

@@ -1,6 +1,6 @@
-"""Files and folders that a reader never meets half-written, and text files in any encoding.
+"""Reading and writing files: writes are all or nothing, text may be in any common encoding.
 
-What is written is for the caller to know; only the form of JSON and CSV is the same for all.
+The contents are the callers' business. Only the form of text, CSV and JSON is fixed here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,31 @@ from paratopic.project.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+# Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # all but \t \n \v \f \r and NEL
+
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes `path`'s place when the block ends well.
+    """Write a file or a folder under a temporary name, and rename it once it is complete.
 
-    What is written may be a file or a folder. When the block raises, `path` is left as it was.
+    Nobody meets `path` half-written. When the block raises, `path` keeps its old content.
+
+    Parameters
+    ----------
+    path
+        File or folder to write; its parent folders are made.
+
+    Yields
+    ------
+    The temporary path to write to, in the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -42,7 +61,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with LF line ends."""
+    """Write text as UTF-8 with LF line ends."""
     with aside(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
@@ -52,87 +71,82 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write indented JSON; floats keep ten decimals, so that files can be compared by eye."""
-    text = json.dumps(_rounded(values), indent=2, ensure_ascii=False, allow_nan=False)
+def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
+    """Write indented JSON.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    values
+        JSON object. NaN and infinity raise a `ValueError`.
+    digits
+        Decimals that floats are rounded to. Machines differ in the later digits of a figure; with
+        6 decimals a report is the same on all of them. Numbers that a model computes with need
+        more.
+    """
+    text = json.dumps(_rounded(values, digits), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
     """Read a JSON object.
 
+    Parameters
+    ----------
+    path
+        File to read.
+    made_by
+        Command or stage that writes the file, for the error message.
+
     Raises
     ------
     UserError
-        The file is missing or damaged; the message says what makes it: `made_by`.
+        The file is missing, or is not a JSON object.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} not found: {made_by} makes it") from None
+        raise UserError(f"{path} not found: {made_by} writes it") from None
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): {made_by} makes it anew") from None
+        raise UserError(f"{path} is damaged ({error}): {made_by} writes it anew") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path} is damaged (no JSON object): {made_by} makes it anew")
+        raise UserError(f"{path} is damaged (not a JSON object): {made_by} writes it anew")
     return values
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 10)
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
-
-
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # all but \t \n \v \f \r and NEL
-
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
-
-
 def decode(data: bytes, source: str) -> str:
-    """Turn the bytes of a text into the text, without its byte order mark.
+    """Decode the bytes of a text file.
+
+    A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
+    UTF-8, or cp1252 (Windows) where it cannot be UTF-8.
 
     Parameters
     ----------
     data
-        UTF-8, UTF-16 with a byte order mark, or else cp1252.
+        Content of the file.
     source
-        Where the bytes are from, for the messages: a path, 'standard input'.
+        Where the bytes come from, for error messages: a path, "standard input".
 
     Raises
     ------
     UserError
-        When the bytes are no text in these encodings, or hold nothing to read.
+        The bytes are not text in one of these encodings, or the text is blank.
     """
-    bom, encoding = next((b for b in _BOMS if data.startswith(b[0])), (b"", "utf-8"))
+    bom, encoding = next((pair for pair in _BOMS if data.startswith(pair[0])), (b"", "utf-8"))
     body = data[len(bom) :]
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
-        # cp1252 takes almost any bytes. Where UTF-8 was declared, or has served for some letters
-        # before, the file is damaged UTF-8, and cp1252 would silently make 'â€™' of its quotes.
+        # Nearly all bytes are valid cp1252. After a byte order mark, or after letters that are
+        # valid UTF-8, the file is damaged UTF-8; as cp1252 its quotes would silently become 'â€™'.
         if bom or not body[: error.start].isascii():
             raise UserError(
                 f"{source}: is not valid {encoding.upper()} at byte {len(bom) + error.start}. "
                 "The file is damaged or mixes encodings: save it as UTF-8 again."
             ) from None
         encoding = "cp1252"
-        try:
-            text = body.decode(encoding)
-        except UnicodeDecodeError as undefined:
-            raise UserError(
-                f"{source}: is neither UTF-8 nor cp1252 (Windows) text: byte {undefined.start} is "
-                f"0x{body[undefined.start]:02x}. Save it as UTF-8."
-            ) from None
+        text = _decode_cp1252(body, source)
     if control := _CONTROL.search(text):
         offset = len(bom) + len(text[: control.start()].encode(encoding))
         raise UserError(
@@ -142,3 +156,23 @@ def decode(data: bytes, source: str) -> str:
     if not text.translate(INVISIBLE).strip():
         raise UserError(f"{source}: holds no text. Give a file with at least one paragraph.")
     return text
+
+
+def _decode_cp1252(data: bytes, source: str) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{source}: is neither UTF-8 nor cp1252 (Windows) text: byte {error.start} is "
+            f"0x{data[error.start]:02x}. Save it as UTF-8."
+        ) from None
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, Mapping):
+        return {key: _rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item, digits) for item in value]
+    return value

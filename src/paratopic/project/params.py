@@ -1,12 +1,13 @@
-"""The only reader of params.yaml: one frozen dataclass a section.
+"""Read and check params.yaml, with one frozen dataclass for each section.
 
-Unknown, missing and ill-typed keys are refused by name. No default lives here: every value is in
-params.yaml, where `dvc params diff` and `dvc exp run -S` see it.
+Unknown, missing and ill-typed keys are errors that name the key. There are no defaults here: every
+value is in params.yaml, where `dvc params diff` and `dvc exp run -S` see it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -17,31 +18,26 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from paratopic.project.errors import UserError
+from paratopic.project.paths import PARAMS
 from paratopic.project.topics import Topics, nearest
 
-PATH = Path("params.yaml")
-
-_section = ConfigDict(extra="forbid", strict=True)
+_SECTION = ConfigDict(extra="forbid", strict=True)
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("names a model twice")
+        raise ValueError("lists a model twice")
     return names
 
 
 ModelName = Literal["baseline", "transformer"]
-
 Models = Annotated[tuple[ModelName, ...], Field(min_length=1), AfterValidator(_distinct)]
-
 Share = Annotated[float, Field(gt=0, lt=1)]
-
 Positive = Annotated[float, Field(gt=0)]
-
 Count = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Prepare:
     """Where paragraphs and their labels come from."""
 
@@ -50,18 +46,18 @@ class Prepare:
     no_topic: tuple[str, ...]
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Split:
-    """Repeated stratified folds, or one held-out share for big tables."""
+    """Repeated stratified folds, or a single held-out share for big tables."""
 
     n_folds: Annotated[int, Field(ge=2)]
     n_repeats: Count
     holdout: Annotated[float, Field(gt=0, le=0.5)] | None
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Baseline:
-    """TF-IDF and logistic regression."""
+    """The baseline: TF-IDF features and logistic regression."""
 
     word_ngrams: tuple[Count, Count]
     char_ngrams: tuple[Count, Count]
@@ -69,9 +65,9 @@ class Baseline:
     inner_folds: Annotated[int, Field(ge=2)]
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Transformer:
-    """Fine-tuning of an encoder."""
+    """The transformer: an encoder and its fine-tuning."""
 
     encoder: str
     device: Literal["auto", "cpu", "cuda", "mps"]
@@ -82,22 +78,22 @@ class Transformer:
     learning_rate: Positive
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Calibrate:
-    """When a prediction names a topic."""
+    """The threshold above which a topic is predicted."""
 
     precision: Share
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Evaluate:
-    """Intervals."""
+    """The intervals around the figures."""
 
     confidence: Share
     n_draws: Annotated[int, Field(ge=100)]
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Compare:
     """The paired test and the champion rule."""
 
@@ -105,14 +101,14 @@ class Compare:
     n_permutations: Annotated[int, Field(ge=100)]
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Track:
-    """Where runs are listed in MLflow."""
+    """The MLflow experiment that runs are logged to."""
 
     experiment: str
 
 
-@dataclass(frozen=True, config=_section)
+@dataclass(frozen=True, config=_SECTION)
 class Params:
     """All of params.yaml."""
 
@@ -130,41 +126,46 @@ class Params:
     track: Track
 
 
-def read_params(path: Path = PATH) -> Params:
+def read_params(path: Path = PARAMS) -> Params:
     """Read and check params.yaml.
 
     Raises
     ------
     UserError
-        The file is missing or is no YAML, or a key is unknown, missing or ill-typed.
+        The file is missing or is not YAML, or a key is unknown, missing or ill-typed.
     """
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} not found: run this in the project's root") from None
     except YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {error}") from None
     try:
-        # By way of JSON, whose strict reading still lets a list be a tuple and 1 be 1.0.
+        # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.
         return TypeAdapter(Params).validate_json(json.dumps(values))
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {line}" for line in _told(error))) from None
+        raise UserError("\n".join(f"{path}: {line}" for line in _messages(error))) from None
 
 
-def _told(error: ValidationError) -> list[str]:
-    """One line an error: 'transformer.epochs: Input should be a valid integer (got "x")'."""
-    lines = []
+def _messages(error: ValidationError) -> list[str]:
+    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'."""
+    messages = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
+        key = ".".join(map(str, item["loc"]))
         match item["type"]:
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
-                sections: dict[str, type] = get_type_hints(Params)
-                section = sections[str(parents[0])] if len(parents) == 1 else Params
-                known = [] if len(parents) > 1 else [field.name for field in fields(section)]
-                lines.append(f"{key}: unknown key{nearest(str(name), known)}")
+                messages.append(f"{key}: unknown key{nearest(str(name), _known_keys(parents))}")
             case "missing":
-                lines.append(f"{key}: this key is missing")
+                messages.append(f"{key}: this key is missing")
             case _:
-                lines.append(f"{key}: {item['msg']} (got {json.dumps(item['input'])})")
-    return lines
+                messages.append(f"{key}: {item['msg']} (got {json.dumps(item['input'])})")
+    return messages
+
+
+def _known_keys(parents: Sequence[str | int]) -> list[str]:
+    """Keys beside an unknown one: ["split"] → ["n_folds", "n_repeats", "holdout"]."""
+    if len(parents) > 1:
+        return []
+    section = get_type_hints(Params)[str(parents[0])] if parents else Params
+    return [field.name for field in fields(section)]

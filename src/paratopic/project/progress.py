@@ -1,6 +1,6 @@
-"""How far long work is, on a terminal; nothing where stderr is none.
+"""A progress bar for long work, shown on a terminal only.
 
-What the work is, and how much of it a step is, is for those to know who do it.
+The caller decides what counts as a step of the work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def bar(label: str, total: int) -> Iterator[Callable[[float], None]]:
-    """Show a bar while the block works; gives a function that is told how much is done."""
+    """Show a progress bar on stderr while the block runs; show nothing where stderr is no terminal.
+
+    Parameters
+    ----------
+    label
+        Text before the bar.
+    total
+        Number of steps.
+
+    Yields
+    ------
+    A function to call with the number of steps done so far.
+    """
     console = Console(stderr=True)
     with Progress(
         TextColumn(label),

@@ -1,14 +1,14 @@
-"""The closed set of topics: names, order, definitions, and how labels are written.
+"""The codebook: the names, order and definitions of the topics, and how labels are written.
 
-This module knows nothing of paragraphs, files or models. The order of the codebook is the order
-of the classes everywhere: columns of scores, rows of a confusion matrix, `classes_`.
+The order of the codebook is the order of the classes everywhere: in columns of scores, in rows of
+a confusion matrix, in `classes_`. This module knows nothing of paragraphs, files or models.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,15 +16,21 @@ from paratopic.project.errors import UserError
 
 SEPARATOR = ";"
 
-# Whether a paragraph has one topic at most, or any number of them.
-Mode = Literal["single", "multi"]
+# single: a paragraph has at most one topic. multi: it may have several.
+ModeName = Literal["single", "multi"]
 
-# Where a definition turns from the topic to its doubtful cases.
+# Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean "trade"?)' when something known is close to `word`, else ''."""
+    """Suggest a known word for an unknown one, as the end of an error message.
+
+    >>> nearest("tradee", ["trade", "security"])
+    ' (did you mean "trade"?)'
+    >>> nearest("weather", ["trade", "security"])
+    ''
+    """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f' (did you mean "{close[0]}"?)' if close else ""
 
@@ -36,16 +42,16 @@ class Topic:
     Parameters
     ----------
     name
-        What stands in labels, score columns and predictions.
+        Name of the topic in labels, score columns and predictions.
     definition
-        What the topic covers, then, for annotators, "In:" and "Out:" with the doubtful cases. May
-        be empty for tables from elsewhere.
+        What the topic covers; then, for annotators, the doubtful cases after "In:" and "Out:".
+        Empty by default: labelled tables need no definitions.
     heading
-        Regular expression; a heading in which it is found (case does not matter) gives a weak
-        label to the paragraphs under it. Empty means no heading does.
+        Regular expression. A heading that it matches anywhere, in upper or lower case, gives the
+        paragraphs under it this topic as a weak label. Empty by default: no heading does.
     """
 
-    # Read by pydantic where params are read; a plain dict keeps pydantic out of prediction.
+    # For pydantic, which checks params.yaml. A plain dict does not make prediction import it.
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     name: str
@@ -55,17 +61,17 @@ class Topic:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or SEPARATOR in self.name:
             raise ValueError(
-                f"{self.name!r} is no topic name: it must not be empty, begin or end with a space, "
-                f"or contain {SEPARATOR!r}"
+                f"{self.name!r} is not a topic name: it must not be empty, begin or end with a "
+                f"space, or contain {SEPARATOR!r}"
             )
         try:
             re.compile(self.heading)
         except re.error as error:
-            raise ValueError(f"{self.heading!r} is no regular expression: {error}") from None
+            raise ValueError(f"{self.heading!r} is not a regular expression: {error}") from None
 
     @property
     def description(self) -> str:
-        """What models read: the definition up to its first "In:" or "Out:"."""
+        """The part of the definition that models read: up to the first "In:" or "Out:"."""
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
 
 
@@ -76,14 +82,15 @@ class Topics:
     Parameters
     ----------
     mode
-        ``"single"``: a paragraph's first topic is its class. ``"multi"``: it has all of its topics.
+        ``"single"``: only a paragraph's first topic, the dominant one, counts. ``"multi"``: all of
+        them do.
     codebook
-        Topics in class order; a bare name stands for a topic without a definition.
+        Topics in class order. A string is the name of a topic without a definition.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    mode: Mode
+    mode: ModeName
     codebook: tuple[Topic | str, ...]
 
     def __post_init__(self) -> None:
@@ -92,7 +99,7 @@ class Topics:
             raise ValueError(f"the codebook needs at least two topics, it has {len(names)}")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"the codebook names a topic twice: {', '.join(twice)}")
+            raise ValueError(f"the codebook lists a topic twice: {', '.join(twice)}")
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -106,32 +113,50 @@ class Topics:
 
     @property
     def thresholds(self) -> list[str]:
-        """Columns of the topics' thresholds, beside those of their scores."""
+        """Names of the columns with the topics' thresholds, in tables of scores."""
         return [f"threshold {name}" for name in self.names]
 
     @property
     def descriptions(self) -> tuple[str, ...]:
-        """The topics' descriptions in class order; none where a topic lacks one.
+        """The topics' descriptions in class order; empty where any topic lacks one.
 
-        Beside described topics one without a description would never be found.
+        A topic without a description would never be predicted beside topics that have one.
         """
-        found = tuple(topic.description for topic in self.topics)
-        return found if all(found) else ()
+        descriptions = tuple(topic.description for topic in self.topics)
+        return descriptions if all(descriptions) else ()
+
+    def counted(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Pick the topics of a paragraph that count: the dominant one alone, or in mode multi all.
+
+        >>> Topics("single", ("trade", "security")).counted(["security", "trade"])
+        ('security',)
+        >>> Topics("multi", ("trade", "security")).counted(["security", "trade"])
+        ('security', 'trade')
+
+        Parameters
+        ----------
+        names
+            The paragraph's topics, the dominant one first; empty for none of the topics.
+        """
+        return tuple(names[:1] if self.mode == "single" else names)
 
     def parse(self, cell: str, where: str) -> tuple[str, ...]:
-        """Read a cell of labels: ``"trade; technology"`` → ``("trade", "technology")``.
+        """Read a cell of labels.
+
+        >>> Topics("single", ("trade", "technology")).parse("trade; technology", "line 2")
+        ('trade', 'technology')
 
         Parameters
         ----------
         cell
-            Topic names, the dominant one first; empty means none of the topics.
+            Topic names, the dominant one first; empty for none of the topics.
         where
-            File and line, for the error.
+            File and line, for the error message.
 
         Raises
         ------
         UserError
-            A name that the codebook does not have.
+            The codebook lacks one of the names.
         """
         names = [name.strip() for name in cell.split(SEPARATOR) if name.strip()]
         for name in names:
@@ -143,14 +168,18 @@ class Topics:
         return tuple(dict.fromkeys(names))
 
     def of_heading(self, heading: str) -> str | None:
-        """The first topic whose pattern is found in a heading; None when there is none."""
+        """The first topic whose pattern matches a heading; None where no pattern does."""
         for topic in self.topics:
             if topic.heading and re.search(topic.heading, heading, re.IGNORECASE):
                 return topic.name
         return None
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
-        """Cells of labels: [[True, True], [False, False]] → ``["trade;technology", ""]``."""
+        """Write cells of labels, one for each row of targets (n, k).
+
+        >>> Topics("multi", ("trade", "technology")).write([[True, True], [False, False]])
+        ['trade;technology', '']
+        """
         return [
             SEPARATOR.join(name for name, has in zip(self.names, row, strict=True) if has)
             for row in targets

@@ -1,1 +1,1 @@
-"""A file of any format becomes paragraphs."""
+"""Files of any format become paragraphs."""

@@ -1,6 +1,7 @@
-"""An article: its segments, and the paragraphs and skipped parts that they make.
+"""Articles: their segments, and the paragraphs and skipped parts that these become.
 
-Nothing here knows a file format; `files` picks the reader of a file.
+This module knows no file format (`files` picks the reader), and does not decide what is a heading
+and what is a paragraph (`structure` does).
 """
 
 from __future__ import annotations
@@ -9,21 +10,29 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import pandas as pd
-
-from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 
-MARKDOWN = re.compile(r"#{1,6} (?=\S)")
+# The mark that begins a Markdown heading: "## ".
+HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A heading, a body paragraph or what is neither, and why, on one line."""
+    """A piece of an article: a heading, a body paragraph, or text that is neither.
+
+    Parameters
+    ----------
+    kind
+        "skipped" for text that is neither a heading nor a paragraph.
+    text
+        Its text on one line. A Markdown heading keeps its mark.
+    reason
+        Why it is skipped; "" for headings and body paragraphs.
+    """
 
     kind: Literal["heading", "body", "skipped"]
     text: str
@@ -32,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Article:
-    """The name an article goes by, its file's stem, and its segments in order."""
+    """An article: its name, which is its file's name without the suffix, and its segments."""
 
     name: str
     segments: tuple[Segment, ...]
@@ -40,7 +49,22 @@ class Article:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A body paragraph; `heading` is "" above the first heading, `position` counts from 0."""
+    """A body paragraph of an article.
+
+    Parameters
+    ----------
+    id
+        Unique in its article; see `paragraph_id`.
+    article
+        Name of its article.
+    heading
+        The heading it stands under; "" above the first heading. Headings with no paragraph between
+        them are joined: "Key Issues / Trade and Tariffs".
+    position
+        Its number among the paragraphs of its article, from 0.
+    text
+        Its text on one line.
+    """
 
     id: str
     article: str
@@ -51,7 +75,19 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What is no paragraph of an article; `position` is that of the paragraph it stood before."""
+    """Text of a source that does not become a paragraph.
+
+    Parameters
+    ----------
+    article
+        Name of its article, or path of a file that is skipped as a whole.
+    position
+        Position of the paragraph that follows it.
+    text
+        Its text; "" for a whole file.
+    reason
+        Why it is skipped.
+    """
 
     article: str
     position: int
@@ -60,46 +96,34 @@ class Skipped:
 
 
 def paragraphs_of(article: Article) -> list[Paragraph]:
-    """Cut an article into its body paragraphs.
+    """List the body paragraphs of an article.
 
-    Headings with no body between them are joined: 'Key Issues / Trade and Tariffs'. Of paragraphs
-    that are the same, the second one's id ends in '-2', the third one's in '-3'.
+    Repeated paragraphs get ids of their own: the id of the second one ends in "-2", of the third
+    one in "-3".
 
     Raises
     ------
     UserError
-        When the article holds no text, or none that is a paragraph.
+        The article has no body paragraph.
     """
-    headings: list[str] = []
-    paragraphs: list[Paragraph] = []
-    seen: Counter[str] = Counter()
-    after_body = False
-    for segment in article.segments:
-        if segment.kind == "skipped":
-            continue
-        if segment.kind == "heading":
-            headings = [*([] if after_body else headings), MARKDOWN.sub("", segment.text, count=1)]
-        else:
-            id_ = paragraph_id(article.name, segment.text)
-            seen[id_] += 1
-            unique = id_ if seen[id_] == 1 else f"{id_}-{seen[id_]}"
-            heading = " / ".join(headings)
-            paragraphs.append(
-                Paragraph(unique, article.name, heading, len(paragraphs), segment.text)
-            )
-        after_body = segment.kind == "body"
-    if not paragraphs:
-        what = "no text"
-        for segment in article.segments[:1]:
-            what = f'no paragraph but "{segment.text}" ({segment.reason})'
+    bodies = list(_bodies(article.segments))
+    if not bodies:
+        content = "no text"
+        if article.segments:
+            first = article.segments[0]
+            content = f'no paragraph but "{first.text}" ({first.reason})'
         raise UserError(
-            f"{article.name}: holds {what}. Give an article with at least one paragraph."
+            f"{article.name}: holds {content}. Give an article with at least one paragraph."
         )
-    return paragraphs
+    ids = number_repeats(paragraph_id(article.name, text) for _, text in bodies)
+    return [
+        Paragraph(id_, article.name, heading, position, text)
+        for position, (id_, (heading, text)) in enumerate(zip(ids, bodies, strict=True))
+    ]
 
 
 def skipped_of(article: Article) -> list[Skipped]:
-    """What `paragraphs_of` leaves out of an article, in order; nothing else is left out."""
+    """List the skipped segments of an article, in order."""
     skipped: list[Skipped] = []
     position = 0
     for segment in article.segments:
@@ -110,7 +134,9 @@ def skipped_of(article: Article) -> list[Skipped]:
 
 
 def paragraph_id(article_name: str, text: str) -> str:
-    """Name a paragraph by what it says, so that edits elsewhere in the article leave it its labels.
+    """Derive a paragraph's id from its text.
+
+    An edit elsewhere in the article leaves the id as it is, so that the paragraph keeps its labels.
 
     Examples
     --------
@@ -121,18 +147,57 @@ def paragraph_id(article_name: str, text: str) -> str:
     return f"{article_name}:{digest.hexdigest()[:10]}"
 
 
-def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
-    """Unlabelled rows of the paragraph table."""
-    rows = [
-        {
-            "id": p.id,
-            "article": p.article,
-            "heading": p.heading,
-            "position": p.position,
-            "text": p.text,
-            "topics": None,
-            "label_source": "none",
-        }
-        for p in paragraphs
-    ]
-    return pd.DataFrame(rows, columns=SCHEMA.names)
+def number_repeats(ids: Iterable[str]) -> list[str]:
+    """Tell repeated ids apart by a number.
+
+    Examples
+    --------
+    >>> number_repeats(["a", "b", "a", "a"])
+    ['a', 'b', 'a-2', 'a-3']
+    """
+    counts: Counter[str] = Counter()
+    numbered = []
+    for id_ in ids:
+        counts[id_] += 1
+        numbered.append(id_ if counts[id_] == 1 else f"{id_}-{counts[id_]}")
+    return numbered
+
+
+def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segment]:
+    """Merge neighbouring segments that are skipped for the same reason.
+
+    Parameters
+    ----------
+    segments
+        Segments of an article, in order.
+    separate
+        A reason whose segments are left separate.
+
+    Examples
+    --------
+    >>> links = [Segment("skipped", name, "navigation") for name in ("Home", "World")]
+    >>> merge_skipped(links)
+    [Segment(kind='skipped', text='Home | World', reason='navigation')]
+    """
+    merged: list[Segment] = []
+    for segment in segments:
+        if merged and segment.kind == "skipped" and merged[-1].reason == segment.reason != separate:
+            merged[-1] = replace(segment, text=f"{merged[-1].text} | {segment.text}")
+        else:
+            merged.append(segment)
+    return merged
+
+
+def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
+    """The heading and the text of each body segment."""
+    headings: list[str] = []
+    after_body = False
+    for segment in segments:
+        if segment.kind == "skipped":
+            continue
+        if segment.kind == "heading":
+            text = HEADING_MARK.sub("", segment.text, count=1)
+            headings = [text] if after_body else [*headings, text]
+        else:
+            yield " / ".join(headings), segment.text
+        after_body = segment.kind == "body"

@@ -1,9 +1,8 @@
-"""What stands in an article without being a paragraph: bylines, dates, captions, calls to act.
+"""Boilerplate in articles: bylines, lone dates, captions, calls to action, notices, links.
 
-Each rule reads whole blocks of text, and is written to be certain rather than complete: what it
-takes is told with its reason, what it misses stays a paragraph. A dateline at the beginning of a
-paragraph is the paragraph's. What this module does *not* do: it sees no layout and no markup, which
-are `documents`' and `pdf`'s, and it reads English alone.
+Each rule reads the whole text of a segment. The rules are written for precision: text that they
+miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
+module sees no layout and no markup (`html` and `pdf` do), and knows English alone.
 """
 
 from __future__ import annotations
@@ -12,70 +11,52 @@ import re
 from collections.abc import Collection, Sequence
 
 BYLINE = "byline"
-
 DATE = "date alone"
-
 CAPTION = "caption or credit"
-
-CALL = "call to act"
-
+CALL = "call to action"
 NOTICE = "notice"
-
 LINK = "link alone"
 
-MOST_CHARACTERS = 600  # no rule is about longer blocks
+# No rule applies to longer texts.
+MOST_CHARACTERS = 600
 
 _NAME = r"(?:[^\W\d_a-z][\w.'’-]*|de|der|van|von|al|bin)"
-
 _PERSON = rf"{_NAME}(?: {_NAME}){{1,3}}"
-
 _PEOPLE = rf"{_PERSON}(?:(?:,|,? (?:and|AND)| &) {_PERSON})*"
-
 _PLACE = rf"{_NAME}(?: {_NAME}){{0,2}}(?:, {_NAME}(?: {_NAME}){{0,2}})?"
-
 _AGENCY = (
     r"(?:The )?(?:Reuters|REUTERS|AP|Associated Press|AFP|Agence France-Presse|Bloomberg|CNN|NPR|"
     r"BBC(?: News| Sport)?|UPI|Xinhua|Kyodo|Yonhap|EFE|dpa|ANSA|TASS|AAP|PA Media)"
 )
-
 _ROLE = (
     r"(?:[\w'’&-]+ ){0,5}(?i:correspondents?|editors?|reporters?|writers?|columnists?|"
     r"contributors?|bureau|desk|analyst)(?: (?:in|at|for) [\w .'’-]+)?"
 )
-
 _EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-
 _CREDIT = (
     r"(?:[Aa]dditional )?(?:[Rr]eporting|[Ww]riting|[Ee]diting|[Cc]ompiled|[Tt]ranslated)"
     rf"(?: and (?:reporting|writing|editing))? by (?:{_PEOPLE}|{_NAME})(?: (?:in|from) {_PLACE})?"
 )
-
 _MONTH = (
     r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?\.?|July?\.?|"
     r"Aug(?:ust|\.)?|Sept?(?:ember|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
 )
-
 _DATE = (
     r"(?:(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day|\.)?,? )?"
     rf"(?:{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|"
     rf"\d{{1,2}}(?:st|nd|rd|th)? {_MONTH}(?:,? \d{{4}})?|"
     r"\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})"
 )
-
 _CLOCK = (
     r"(?:,| at| [|·•–-])? ?\d{1,2}[:.]\d\d(?: ?[AaPp]\.?[Mm]\.?)?"
     r"(?: (?:GMT|UTC|BST|CES?T|[ECMP][DS]?T|IST|JST))?"
 )
-
 _STAMP = rf"{_DATE}(?:{_CLOCK})?"
-
 _DASH = r"(?: ?[-–—|·•])"
-
 _IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video)"
-
 _SOCIAL = r"(?:Facebook|Twitter|X|LinkedIn|WhatsApp|Telegram|Reddit|Instagram|Bluesky|YouTube)"
 
-# Reason, most words, and the whole block.
+# Reason, greatest number of words, and pattern of the whole text. These apply everywhere.
 _EVERYWHERE = (
     (BYLINE, 60, rf"\(?{_CREDIT}(?:[;,.]? (?:and )?{_CREDIT})*\.?\)?\.?"),
     (BYLINE, 16, rf"(?:Written |Reported )?[Bb]y {_PEOPLE}(?:,| for|{_DASH}) {_AGENCY}"),
@@ -147,7 +128,7 @@ _EVERYWHERE = (
     (LINK, 1, r"[(<]?(?:https?://|www\.)\S+"),
 )
 
-# Only between the first block, which may be the title, and the first sentence.
+# These apply only between the first segment, which may be the title, and the first body paragraph.
 _OPENING = (
     (BYLINE, 14, rf"(?:Written |Reported |Words )?(?:[Bb]y|BY):? {_PEOPLE}(?:{_DASH} {_STAMP})?"),
     (DATE, 12, rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?"),
@@ -157,56 +138,60 @@ _Rules = tuple[tuple[str, int, re.Pattern[str]], ...]
 
 
 def _compiled(rules: Sequence[tuple[str, int, str]]) -> _Rules:
-    return tuple((why, most, re.compile(rule)) for why, most, rule in rules)
+    return tuple((reason, most_words, re.compile(rule)) for reason, most_words, rule in rules)
 
 
 _EVERYWHERE_RULES, _OPENING_RULES = _compiled(_EVERYWHERE), _compiled(_OPENING)
 
-_MARKS = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # of Markdown
-
-_SENTENCE = re.compile(r"[.!?][\"'’”)\]]*$")
-
-_TITLE_WORDS = 12  # a block that ends as a sentence and has more words is no title
+_MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
+_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]]*$")
+_TITLE_WORDS = 12  # a longer text that ends as a sentence does is not a title
 
 
-def reasons(blocks: Sequence[str], headings: Collection[int] = ()) -> list[str]:
-    """Why each block is neither a paragraph nor a heading of an article.
+def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
+    """Say which texts of an article are boilerplate, and of what kind.
 
     Parameters
     ----------
-    blocks
-        An article's blocks, in order, each on one line.
+    texts
+        Texts of an article's segments in order, each on one line.
     headings
-        Numbers of the blocks that are headings for sure; a Markdown heading always is.
+        Indices of the texts that are certainly headings. Markdown headings always are.
 
     Returns
     -------
-    A reason a block; "" where the block belongs to the article.
+    A reason for each text, such as "byline"; "" for text that is not boilerplate.
 
     Examples
     --------
     >>> reasons(["Talks Open", "By Jane Doe", "MADRID, Sept 15 (Reuters) – They met.", "© 2031"])
     ['', 'byline', '', 'notice']
     """
-    found: list[str] = []
-    opening = False
-    for number, block in enumerate(blocks):
-        why = _reason(block, _EVERYWHERE_RULES)
-        if opening and not why and number not in headings and not block.startswith("#"):
-            why = _reason(block, _OPENING_RULES)
-            # Dates that come again are the headings of a chronicle.
-            later = blocks[number + 1 :]
-            if why == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
-                why = ""
-        found.append(why)
-        body = not why and len(block.split()) > _TITLE_WORDS and _SENTENCE.search(block)
-        opening = not body and (opening or number == 0)
-    return found
+    all_reasons: list[str] = []
+    opening = False  # whether the first body paragraph is still to come
+    for number, text in enumerate(texts):
+        reason = _reason(text, _EVERYWHERE_RULES)
+        if opening and not reason and number not in headings and not text.startswith("#"):
+            reason = _opening_reason(text, texts[number + 1 :])
+        all_reasons.append(reason)
+        is_body = not reason and len(text.split()) > _TITLE_WORDS and _SENTENCE_END.search(text)
+        opening = not is_body and (opening or number == 0)
+    return all_reasons
 
 
-def _reason(block: str, rules: _Rules) -> str:
-    if len(block) > MOST_CHARACTERS:
+def _opening_reason(text: str, later: Sequence[str]) -> str:
+    reason = _reason(text, _OPENING_RULES)
+    # Dates that recur are the headings of a chronicle.
+    if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
         return ""
-    text = _MARKS.sub("", block)
-    words = len(text.split())
-    return next((why for why, most, rule in rules if words <= most and rule.fullmatch(text)), "")
+    return reason
+
+
+def _reason(text: str, rules: _Rules) -> str:
+    if len(text) > MOST_CHARACTERS:
+        return ""
+    bare = _MARKDOWN.sub("", text)
+    n_words = len(bare.split())
+    return next(
+        (reason for reason, most, rule in rules if n_words <= most and rule.fullmatch(bare)), ""
+    )

@@ -1,4 +1,9 @@
-"""Which files a path, folder or glob stands for, and which reader each of them has."""
+"""Finding the files of articles, and reading each with the reader of its format.
+
+The way of a file: `find_files` → `read_file` → `Article`. Readers turn bytes into segments;
+`structure.classify` then applies the same rules to the segments of every format. Paragraphs are
+made from an article in `article`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode
 from paratopic.reading.article import Article, Segment
 from paratopic.reading.html import html_segments
-from paratopic.reading.plain import segments
+from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
 from paratopic.reading.word import word_segments
 
@@ -18,58 +23,40 @@ from paratopic.reading.word import word_segments
 def find_files(
     patterns: Sequence[str], suffixes: Collection[str]
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """The files that paths, folders and globs name, each once, and the others of these folders.
+    """Find the files that paths, folders and globs stand for.
 
     Parameters
     ----------
     patterns
-        A folder stands for its files with one of the suffixes, sorted, and those of its folders.
-        Files and folders whose names begin with a dot are not looked at.
+        Paths and globs of files, and folders. A folder stands for all files in it and in its
+        subfolders that have one of the suffixes, in sorted order; files and folders whose names
+        begin with a dot are ignored.
     suffixes
-        In small letters: ".txt".
+        Suffixes of the files to take from folders, in lower case: ".txt".
 
     Returns
     -------
-    The files, and what folders hold besides, each with the reason why it is not among them.
+    The files, each once, and the other content of the folders with the reason why it is left out.
 
     Raises
     ------
     UserError
-        One of the patterns names no file.
+        One of the patterns matches no file.
     """
-    found: list[Path] = []
-    others: list[tuple[Path, str]] = []
+    files: list[Path] = []
+    left_out: dict[Path, str] = {}
     for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            some = []
-            for inside, why in _inside(path, suffixes):
-                some.append(inside) if not why else others.append((inside, why))
-        elif path.exists():
-            some = [path]
-        else:
-            matches = map(Path, sorted(glob.glob(pattern, recursive=True)))
-            some = [match for match in matches if match.is_file()]
-        if not some:
-            raise UserError(f"{pattern} names no file: no article, no table and no folder of them")
-        found += some
-    named = dict.fromkeys(found)
-    return list(named), [(path, why) for path, why in dict(others).items() if path not in named]
-
-
-def _inside(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
-    """The files of a folder and why each is to be left out, '' for not."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            page = path.name.removesuffix("_files")
-            if page != path.name and any(path.with_name(page + end).exists() for end in _WEB):
-                yield path, "what a saved page consists of"
-            else:
-                yield from _inside(path, suffixes)
-        else:
-            yield path, "" if path.suffix.lower() in suffixes else "a file of another kind"
+        matches = list(_matches(pattern, suffixes))
+        taken = [path for path, reason in matches if not reason]
+        if not taken:
+            raise UserError(
+                f"{pattern} names no file: give the path of an article or a table, or of a folder "
+                "that holds some"
+            )
+        files += taken
+        left_out |= {path: reason for path, reason in matches if reason}
+    unique = dict.fromkeys(files)
+    return list(unique), [(path, reason) for path, reason in left_out.items() if path not in unique]
 
 
 def read_file(path: Path) -> Article:
@@ -78,35 +65,26 @@ def read_file(path: Path) -> Article:
     Parameters
     ----------
     path
-        .html, .htm, .docx or .pdf; every other file is taken for plain text.
+        A file. One that is not .html, .htm, .docx or .pdf is read as plain text.
 
     Raises
     ------
     UserError
-        There is no such file, or it is damaged, encrypted, or holds no text of an article.
+        The file is missing, damaged or encrypted, or holds no text of an article.
     """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder. Name the text files inside it.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file. Check the name and the folder.") from None
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read: {error.strerror}. Check its permissions."
-        ) from None
+    data = _read_bytes(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         return read_text(path.stem, data, str(path))
     if not data.strip():
         raise UserError(f"{path}: is empty. Give a file with at least one paragraph.")
     try:
-        blocks = reader(data, str(path))
+        segments = reader(data, str(path))
     except ImportError as error:
         raise UserError(
             f"{path}: {path.suffix} needs {error.name}: pip install 'paratopic[articles]'"
         ) from None
-    return Article(path.stem, tuple(classify(blocks)))
+    return Article(path.stem, tuple(classify(segments)))
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
@@ -117,32 +95,83 @@ def read_text(name: str, data: bytes, source: str) -> Article:
     name
         Name of the article.
     data
-        UTF-8, UTF-16 with a byte order mark, or cp1252 (Windows).
+        Its text, in UTF-8, UTF-16 with a byte order mark, or cp1252 (Windows).
     source
-        Where the bytes are from, for the messages: a path, 'standard input'.
+        Where the bytes come from, for error messages: a path, "standard input".
 
     Raises
     ------
     UserError
-        The bytes are no text in these encodings, or hold nothing to read.
+        The bytes are not text in one of these encodings, or the text is blank.
     """
-    return Article(name, tuple(segments(decode(data, source))))
+    return Article(name, tuple(classify(plain_segments(decode(data, source)))))
 
 
-def _pdf(data: bytes, source: str) -> list[Segment]:
-    """Segments of a PDF."""
+def _matches(pattern: str, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
+    """The files that a pattern stands for, each with the reason to leave it out, if any."""
+    path = Path(pattern)
+    if path.is_dir():
+        yield from _folder_content(path, suffixes)
+    elif path.exists():
+        yield path, ""
+    else:
+        for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
+            if match.is_file():
+                yield match, ""
+
+
+def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
+    """The files of a folder, each with the reason to leave it out, if any."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not path.is_dir():
+            yield path, "" if path.suffix.lower() in suffixes else "a file of another kind"
+        elif _belongs_to_page(path):
+            yield path, "part of a saved web page"
+        else:
+            yield from _folder_content(path, suffixes)
+
+
+def _belongs_to_page(folder: Path) -> bool:
+    """Whether a browser saved the pictures and scripts of a page in a folder.
+
+    'news_files' is such a folder where 'news.html' lies beside it.
+    """
+    page = folder.name.removesuffix("_files")
+    return page != folder.name and any(
+        folder.with_name(page + suffix).exists() for suffix in _PAGES
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder. Name the text files inside it.")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Check the name and the folder.") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}. Check its permissions."
+        ) from None
+
+
+def _pdf_segments(data: bytes, source: str) -> list[Segment]:
+    # Imported here: it needs pdfminer, which an install for prediction alone may lack.
     from paratopic.reading.pdf import pdf_segments
 
     return pdf_segments(data, source)
 
 
-_WEB = (".html", ".htm")
+_PAGES = (".html", ".htm")
 
+# Suffix → reader: the bytes of a file, and its path for error messages → its segments.
 READERS: dict[str, Callable[[bytes, str], list[Segment]]] = {
-    **dict.fromkeys(_WEB, html_segments),
+    **dict.fromkeys(_PAGES, html_segments),
     ".docx": word_segments,
-    ".pdf": _pdf,
+    ".pdf": _pdf_segments,
 }
 
-# Of the files that are articles.
+# Suffixes of articles.
 SUFFIXES = (".txt", ".md", *READERS)

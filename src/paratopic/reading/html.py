@@ -1,34 +1,35 @@
 """Web pages → segments.
 
-trafilatura says which text is the article's; order, words and headings are the page's own. What of
-a page is no article (navigation, captions, small print) is kept with the reason. No script is run
-and nothing is fetched.
+trafilatura decides which text is the article's. Order, words and headings are taken from the page
+itself, and all other text is kept as skipped segments with a reason: navigation, captions, asides.
+No script is run and nothing is fetched.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.reading.article import Segment
+from paratopic.project.files import decode
+from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
 
-OUTSIDE = "outside of the main text"
-
+OUTSIDE = "outside the main text"
 TABLE = "table"
 
-# A shorter text is the article's only where trafilatura has it as a block of its own.
+# A text this long is the article's wherever trafilatura has it; a shorter one, which may occur
+# anywhere by chance, only where trafilatura has it as a block of its own.
 FINGERPRINT = 25
+# A table cell with more words may be a paragraph, in a page that is laid out in cells.
+CELL_WORDS = 12
 
-CELL_WORDS = 12  # a table's cell with more may be a paragraph of a page that is laid out in cells
-
-# What these elements, roles and ids hold is no paragraph; of the soft ones, what is not main text.
-_HARD = {
+# Tag, role or id of an element → the region of the page that it is. Text of these regions is never
+# part of an article.
+_EXCLUDED = {
     "aside": "aside",
     "button": "form",
     "caption": CAPTION,
@@ -41,213 +42,288 @@ _HARD = {
     "navigation": "navigation",
     "toc": "navigation",
 }
-
-_SOFT = {"banner": "header", "form": "form", "header": "header"}
-
-_UNSEEN = set("script style noscript template svg head iframe object select textarea".split())
-
-_BLOCKS = set(
+# Text of these regions is part of the article where trafilatura says so.
+_DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
+# Tags of elements whose text a browser does not show as text.
+_WITHOUT_TEXT = set("script style noscript template svg head iframe object select textarea".split())
+# Tags of elements that begin and end a block of text.
+_BLOCK_TAGS = set(
     "address article aside blockquote body button caption center dd details dialog div dl dt "
     "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre "
     "section summary table tbody td tfoot th thead tr ul".split()
 )
-
+_HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
+_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on a page a block of text stands.
+
+    Parameters
+    ----------
+    level
+        Level of the heading that it is, 1 to 6; 0 for other text.
+    inside
+        "li" inside a list item, "td" inside a table cell, else "".
+    region
+        Region of the page, such as "footer"; "" for none.
+    excluded
+        Whether text of that region is never part of an article.
+    """
+
+    level: int = 0
+    inside: Literal["", "li", "td"] = ""
+    region: str = ""
+    excluded: bool = False
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page's text, and where it stands.
+    """A block of a page's text, on one line, and its place."""
 
-    Parameters
-    ----------
-    text
-        On one line.
-    level
-        Of a heading, 1 to 6; 0 for no heading.
-    place
-        Name of the part of the page, from `_HARD` or `_SOFT`; "" for none.
-    hard
-        Whether what stands there is never a paragraph.
-    kind
-        "li" or "td" inside a list's item or a table's cell.
-    """
-
-    text: str = ""
-    level: int = 0
-    place: str = ""
-    hard: bool = False
-    kind: str = ""
+    text: str
+    place: Place
 
 
 def html_segments(data: bytes, source: str) -> list[Segment]:
-    """Segments of a web page."""
-    import lxml.html
-    import trafilatura
+    """Cut a web page into segments.
 
-    # As UTF-8 bytes: lxml refuses a str that declares its encoding.
-    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-    try:
-        tree = lxml.html.document_fromstring(_decode(data, source).encode(), parser=parser)
-    except (lxml.etree.LxmlError, ValueError) as error:
-        raise UserError(
-            f"{source}: cannot be read as HTML: {error}. Save the page again."
-        ) from None
-    extracted = trafilatura.bare_extraction(tree, include_comments=False)
-    # A dict only where one is asked for.
-    assert not isinstance(extracted, dict)
-    main = Main(() if extracted is None else extracted.body.iter())
-    blocks = list(html_blocks(tree))
-    kept = [not block.hard and block.text in main for block in blocks]
-    if not any(kept):
+    Parameters
+    ----------
+    data
+        The file's bytes. A page that declares no encoding is read by `project.files.decode`.
+    source
+        Its path, for error messages.
+
+    Raises
+    ------
+    UserError
+        The bytes are not HTML, or the page holds no article.
+    """
+    tree = _parse(data, source)
+    main_text = _main_text(tree)
+    blocks = blocks_of(tree)
+    in_main = [not block.place.excluded and block.text in main_text for block in blocks]
+    if not any(in_main):
         raise UserError(
             f"{source}: no article found in this page. Where a script writes its text, save it "
             "from the browser once it is shown (as 'complete'), or copy the text into a .txt file."
         )
-    # Headings go with what they stand over, whatever trafilatura makes of them, and the title is
-    # the last heading of the first level before the text.
-    start = next(i for i, keep in enumerate(kept) if keep)
-    start = next((i for i in range(start, len(kept)) if kept[i] and not blocks[i].level), start)
-    titles = [i for i in range(start) if blocks[i].level == 1 and not blocks[i].hard]
-    title = titles[-1] if titles else start
-    next_kept = text_below = False
-    for i in reversed(range(len(blocks))):
-        if blocks[i].hard:
-            continue
-        if blocks[i].level:
-            kept[i] = i in titles[-1:] or (i > title and (kept[i] and text_below or next_kept))
-        next_kept = kept[i]
-        text_below = text_below or (kept[i] and not blocks[i].level)
-    return merge_blocks(
-        block if keep else replace(block, place=block.place or OUTSIDE, hard=True)
-        for block, keep in zip(blocks, kept, strict=True)
+    kept = _with_headings(blocks, in_main)
+    return to_segments(
+        block if keep else _exclude(block) for block, keep in zip(blocks, kept, strict=True)
     )
 
 
-class Main:
-    """The text that is an article's, whatever its white space.
+def blocks_of(tree: Any) -> list[Block]:
+    """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
+    collector = _BlockCollector()
+    collector.visit(tree, Place())
+    return collector.blocks
+
+
+def to_segments(blocks: Iterable[Block]) -> list[Segment]:
+    """Turn blocks into segments; neighbours that are skipped for the same reason are merged."""
+    return merge_skipped(map(_segment, blocks), separate=OUTSIDE)
+
+
+class MainText:
+    """The text of an article, by which blocks of the page are recognised; white space is ignored.
 
     Parameters
     ----------
     elements
-        Of the tree that trafilatura made.
+        All elements of the tree that trafilatura extracted, the root first.
     """
 
-    def __init__(self, elements: Any) -> None:
-        texts = ["".join("".join(element.itertext()).split()) for element in elements]
-        self.whole = texts[0] if texts else ""  # the body's
-        self.texts = set(texts)
+    def __init__(self, elements: Iterable[Any]) -> None:
+        texts = [_without_space("".join(element.itertext())) for element in elements]
+        self._whole = texts[0] if texts else ""
+        self._texts = set(texts)
 
     def __contains__(self, text: str) -> bool:
-        squeezed = "".join(text.split())
-        return squeezed in self.texts or (len(squeezed) >= FINGERPRINT and squeezed in self.whole)
+        text = _without_space(text)
+        return text in self._texts or (len(text) >= FINGERPRINT and text in self._whole)
 
 
-def _decode(data: bytes, source: str) -> str:
-    """A page's text, in the encoding that it declares, if it does."""
-    declared = _CHARSET.search(data[:4096])
-    if declared and not data.startswith(
-        (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    ):
-        name = declared[1].decode().lower()
-        try:
-            codec = codecs.lookup(name).name
-            # As browsers have it: who declares these means Windows' superset.
-            return data.decode("cp1252" if codec in ("ascii", "iso8859-1") else codec)
-        except (LookupError, UnicodeDecodeError):
-            pass  # declared wrongly: go by the bytes
-    return files.decode(data, source)
+class _BlockCollector:
+    """Walks a tree of HTML and cuts its text into blocks.
 
+    A block ends where a block element begins or ends, and at two <br> in a row.
+    """
 
-def merge_blocks(blocks: Iterator[Block]) -> list[Segment]:
-    """Blocks as segments; what is left out for one reason side by side becomes one of them."""
-    found: list[Segment] = []
-    for block in blocks:
-        why = block.place if block.hard else ""
-        if not why and block.kind == "td" and len(block.text.split()) <= CELL_WORDS:
-            why = TABLE
-        if not why:
-            text = f"- {block.text}" if block.kind == "li" and not block.level else block.text
-            found.append(Segment("heading" if block.level else "body", text))
-        elif found and found[-1].reason == why != OUTSIDE:
-            found[-1] = replace(found[-1], text=f"{found[-1].text} | {block.text}")
-        else:
-            found.append(Segment("skipped", block.text, why))
-    return found
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._pieces: list[str] = []  # text since the last block ended
+        self._breaks = 0  # <br> elements since the last text
 
-
-def html_blocks(root: Any) -> Iterator[Block]:
-    """The text of a tree of HTML, a block at a time."""
-    pieces: list[str] = []
-    breaks = 0  # <br>s since the last text: two of them end a paragraph
-
-    def ended(context: Block) -> Iterator[Block]:
-        nonlocal breaks
-        text = " ".join("".join(pieces).split())
-        pieces.clear()
-        breaks = 0
-        if text:
-            yield replace(context, text=text)
-
-    def add(text: str | None, context: Block) -> Iterator[Block]:
-        nonlocal breaks
-        if text and text.strip():
-            if breaks > 1:
-                yield from ended(context)
-            breaks = 0
-        pieces.append(text or "")
-
-    def walk(element: Any, context: Block) -> Iterator[Block]:
-        nonlocal breaks
+    def visit(self, element: Any, place: Place) -> None:
+        """Collect the text of an element that stands at a place, without its tail."""
         tag = element.tag
-        if not isinstance(tag, str) or tag in _UNSEEN or _reference(element):
+        if not isinstance(tag, str) or tag in _WITHOUT_TEXT or _is_reference(element):
             return
         if tag == "br":
-            breaks += 1
-            pieces.append(" ")
-            return
-        if tag not in _BLOCKS:
-            yield from inside(element, context)
-            return
-        yield from ended(context)
-        inner = _context(element, context)
-        yield from inside(element, inner)
-        yield from ended(inner)
+            self._breaks += 1
+            self._pieces.append(" ")
+        elif tag in _BLOCK_TAGS:
+            self._end_block(place)
+            inner = _place(element, place)
+            self._visit_content(element, inner)
+            self._end_block(inner)
+        else:
+            self._visit_content(element, place)
 
-    def inside(element: Any, context: Block) -> Iterator[Block]:
-        yield from add(element.text, context)
+    def _visit_content(self, element: Any, place: Place) -> None:
+        self._add_text(element.text, place)
         for child in element:
-            yield from walk(child, context)
-            yield from add(child.tail, context)
+            self.visit(child, place)
+            self._add_text(child.tail, place)
 
-    yield from walk(root, Block())
+    def _add_text(self, text: str | None, place: Place) -> None:
+        if text and text.strip():
+            if self._breaks > 1:
+                self._end_block(place)
+            self._breaks = 0
+        self._pieces.append(text or "")
+
+    def _end_block(self, place: Place) -> None:
+        text = " ".join("".join(self._pieces).split())
+        self._pieces.clear()
+        self._breaks = 0
+        if text:
+            self.blocks.append(Block(text, place))
 
 
-def _reference(element: Any) -> bool:
-    """Whether an element is a note's mark, <sup><a href="#note-1">[1]</a></sup>, or '[edit]'."""
-    return "mw-editsection" in (element.get("class") or "").split() or (
+def _parse(data: bytes, source: str) -> Any:
+    """The tree of a page."""
+    import lxml.html
+
+    # As UTF-8 bytes: lxml refuses a str that declares its encoding.
+    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        return lxml.html.document_fromstring(_decode_page(data, source).encode(), parser=parser)
+    except (lxml.etree.LxmlError, ValueError) as error:
+        raise UserError(
+            f"{source}: cannot be read as HTML: {error}. Save the page again."
+        ) from None
+
+
+def _decode_page(data: bytes, source: str) -> str:
+    """The text of a page, decoded as it declares, or else by its bytes."""
+    declared = _CHARSET.search(data[:4096])
+    if declared and not data.startswith(_BOMS):
+        try:
+            codec = codecs.lookup(declared[1].decode()).name
+            # Browsers read these two as Windows' superset of them, and so do authors mean them.
+            return data.decode("cp1252" if codec in ("ascii", "iso8859-1") else codec)
+        except (LookupError, UnicodeDecodeError):
+            pass  # the declaration is wrong
+    return decode(data, source)
+
+
+def _main_text(tree: Any) -> MainText:
+    import trafilatura
+
+    document = trafilatura.bare_extraction(tree, include_comments=False)
+    assert not isinstance(document, dict)  # a dict comes only where one is asked for
+    return MainText(() if document is None else document.body.iter())
+
+
+def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
+    """Decide which blocks belong to the article, given which of them are in its main text.
+
+    trafilatura is unreliable about headings, so they go with the text below them. The title stays.
+    A heading below the title stays when the next block stays, or when it is in the main text and
+    not the end of it.
+    """
+    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.place.level]
+    first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
+    title = _title(blocks[:first])
+    start = first if title is None else title
+    kept = list(in_main)
+    next_kept = False
+    for n, block in reversed(list(enumerate(blocks))):
+        if block.place.excluded:
+            continue
+        if block.place.level:
+            has_text = next_kept or (in_main[n] and n < last)
+            kept[n] = n == title or (n > start and has_text)
+        next_kept = kept[n]
+    return kept
+
+
+def _title(blocks: Sequence[Block]) -> int | None:
+    """The index of an article's title: the last h1 of the blocks above its first text."""
+    places = [block.place for block in blocks]
+    titles = [n for n, place in enumerate(places) if place.level == 1 and not place.excluded]
+    return titles[-1] if titles else None
+
+
+def _exclude(block: Block) -> Block:
+    region = block.place.region or OUTSIDE
+    return replace(block, place=replace(block.place, region=region, excluded=True))
+
+
+def _segment(block: Block) -> Segment:
+    place = block.place
+    if place.excluded:
+        return Segment("skipped", block.text, place.region)
+    if place.inside == "td" and len(block.text.split()) <= CELL_WORDS:
+        return Segment("skipped", block.text, TABLE)
+    if place.level:
+        return Segment("heading", block.text)
+    return Segment("body", f"- {block.text}" if place.inside == "li" else block.text)
+
+
+def _is_reference(element: Any) -> bool:
+    """Whether an element is the mark of a note or an edit link.
+
+    <sup><a href="#note-1">[1]</a></sup> is, and so is a wiki's '[edit]' beside a heading.
+    """
+    return "mw-editsection" in _classes(element) or (
         element.tag == "sup"
         and any((link.get("href") or "").startswith("#") for link in element.iter("a"))
     )
 
 
-def _context(element: Any, outer: Block) -> Block:
-    """Where the text inside an element stands."""
-    tag, role = element.tag, element.get("role") or ""
-    classes = (element.get("class") or "").split()
-    level = int(tag[1]) if re.fullmatch(r"h[1-6]", tag) else outer.level
-    kind = {"li": "li", "td": "td", "th": "td"}.get(tag, outer.kind)
-    place, hard = outer.place, outer.hard
-    hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
-    name = element.get("id") or ""
-    # Of Word documents, and of wikis.
-    note = name.startswith(("footnote-", "endnote-")) or "references" in classes
-    named = _HARD.get(tag) or _HARD.get(role) or ("note" if note else _HARD.get(name))
-    if named:
-        place, hard = named, True
-    elif not hard:
-        # Behind a dialog that was open when a page was saved, all of it is hidden.
-        place = _SOFT.get(tag) or _SOFT.get(role) or ("hidden" if hidden else place)
-    return Block("", level, place, hard, kind)
+def _place(element: Any, outer: Place) -> Place:
+    """The place of the text inside an element that itself stands at the place `outer`."""
+    tag = element.tag
+    place = outer
+    if _HEADING_TAG.fullmatch(tag):
+        place = replace(place, level=int(tag[1]))
+    if tag == "li":
+        place = replace(place, inside="li")
+    if tag in ("td", "th"):
+        place = replace(place, inside="td")
+    if region := _excluded_region(element):
+        return replace(place, region=region, excluded=True)
+    if place.excluded:
+        return place
+    return replace(place, region=_doubtful_region(element) or place.region)
+
+
+def _excluded_region(element: Any) -> str | None:
+    tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
+    # The notes of Word documents, and of wikis.
+    is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
+    return _EXCLUDED.get(tag) or _EXCLUDED.get(role) or ("note" if is_note else _EXCLUDED.get(id_))
+
+
+def _doubtful_region(element: Any) -> str | None:
+    # Of a page that was saved behind an open dialog, everything is hidden.
+    is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
+    region = _DOUBTFUL.get(element.tag) or _DOUBTFUL.get(element.get("role") or "")
+    return region or ("hidden" if is_hidden else None)
+
+
+def _classes(element: Any) -> list[str]:
+    return (element.get("class") or "").split()
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())

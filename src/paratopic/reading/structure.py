@@ -1,106 +1,99 @@
-"""Blocks of text → segments: which are headings, which paragraphs, and what is neither.
+"""Telling headings, body paragraphs and boilerplate apart, by the same rules for every format.
 
-The same rules for every format. What this module does *not* do: it sees no layout and no markup;
-readers say what they are sure of, which stays as it is.
+This module sees words alone, no layout and no markup. Where a format marks something as a heading
+or as no part of the article, its reader says so, and that stands.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from paratopic.project.files import INVISIBLE
-from paratopic.reading.article import MARKDOWN, Segment
+from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
-
-HEADING_WORDS = 12
-TITLE_WORDS = 40  # the first block may be a title, and those of executive orders run to 35 words
 
 BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
 CLOSERS = r"[\"'’”»)\]*_]*(?:\[\d+\])*$"  # what may follow a full stop: quotes, a wiki's '[3]'
+HEADING_WORDS = 12
+TITLE_WORDS = 40  # the first segment may be a title, and those of executive orders run to 35 words
+
 _QUESTION = re.compile(r"[QA]:|Q[.—–]|Q (?!&)")  # 'Q Do you…', 'Q: Do…', 'Q—and…', but not 'Q & A'
 _BODY_END = re.compile(rf"[.!…,;—–。！，；-]{CLOSERS}")  # a speaker cut off ('I think —') included
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
+_LETTER = re.compile(r"[^\W\d_]")
 
 
-def classify(blocks: Sequence[Segment]) -> list[Segment]:
-    """Tell headings, body paragraphs and what is neither from each other.
+def classify(segments: Sequence[Segment]) -> list[Segment]:
+    """Decide which segments of an article are headings, body paragraphs and boilerplate.
 
-    A heading with no body below it becomes body.
+    A heading with no body paragraph anywhere below it becomes a body paragraph.
 
     Parameters
     ----------
-    blocks
-        An article's blocks in order, as its reader has them: "heading" and "skipped" where the
-        format says so, which stay what they are; "body" where it does not.
+    segments
+        An article's segments in order, from a reader. "heading" and "skipped" segments are what
+        the format marks as such; "body" segments may be anything.
 
     Examples
     --------
-    >>> [s.kind for s in classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])]
+    >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
+    >>> [segment.kind for segment in segments]
     ['heading', 'body']
     """
-    blocks = [Segment(b.kind, text, b.reason) for b in blocks if (text := clean_line(b.text))]
-    rest = [number for number, block in enumerate(blocks) if block.kind != "skipped"]
-    marked = {place for place, number in enumerate(rest) if blocks[number].kind == "heading"}
-    whys = dict(zip(rest, reasons([blocks[n].text for n in rest], marked), strict=True))
-    kept = [number for number, why in whys.items() if not why]
-    is_heading = _heading_rule([blocks[n].text for n in kept if blocks[n].kind == "body"])
-    segments: list[Segment] = []
-    above_body = False  # from the end, so that a 'heading' with no body below it is kept as body
-    for number, block in reversed(list(enumerate(blocks))):
-        if block.kind == "skipped" or whys[number]:
-            segments.append(Segment("skipped", block.text, block.reason or whys[number]))
-            continue
-        heading = block.kind == "heading" or is_heading(block.text, number == kept[0])
-        segments.append(Segment("heading" if heading and above_body else "body", block.text))
-        above_body = above_body or not heading
-    return segments[::-1]
+    cleaned = [replace(segment, text=clean_line(segment.text)) for segment in segments]
+    marked = _skip_boilerplate([segment for segment in cleaned if segment.text])
+    kept = [number for number, segment in enumerate(marked) if segment.kind != "skipped"]
+    rules = _HeadingRules([segment.text for segment in marked if segment.kind == "body"])
+    headings = {
+        number
+        for number in kept
+        if marked[number].kind == "heading"
+        or rules.is_heading(marked[number].text, first=number == kept[0])
+    }
+    last_body = max((number for number in kept if number not in headings), default=-1)
+    for number in kept:
+        is_heading = number in headings and number < last_body
+        marked[number] = replace(marked[number], kind="heading" if is_heading else "body")
+    return marked
 
 
 def clean_line(line: str) -> str:
-    """'\\xa0Trade\\u2009 and\\u200b tariffs' → 'Trade and tariffs'."""
+    """Normalise white space and drop invisible characters.
+
+    Examples
+    --------
+    >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
+    'Trade and tariffs'
+    """
     return " ".join(line.translate(INVISIBLE).split())
 
 
-def _heading_rule(blocks: list[str]) -> Callable[[str, bool], bool]:
-    """Say of a block, and whether it is the first, whether it is a heading."""
-    labels = Counter(block.partition(":")[0] for block in blocks if ":" in block)
+def is_speech(text: str) -> bool:
+    """Whether a text begins like a line of a transcript.
 
-    def utterance(block: str) -> bool:
-        # 'President Trump: Yes' looks like 'Trade Talks: Why Spain'; only the speaker comes again.
-        return speaks(block) or (":" in block and labels[block.partition(":")[0]] > 2)
-
-    # There, a short line without a full stop is more often speech than the heading of a section.
-    transcript = sum(map(utterance, blocks)) > 2
-
-    def is_heading(block: str, first: bool) -> bool:
-        if MARKDOWN.match(block):
-            return True
-        if (
-            len(block.split()) > (TITLE_WORDS if first else HEADING_WORDS)
-            or not re.search(r"[^\W\d_]", block)
-            or block[0].islower()
-            or BULLET.match(block)
-            or utterance(block)
-        ):
-            return False
-        if _TITLE_CASE_END.search(block):
-            return not transcript and title_case(block)
-        return not _BODY_END.search(block) and (not transcript or title_case(block))
-
-    return is_heading
+    Examples
+    --------
+    >>> is_speech("Q Do you think so"), is_speech("THE PRESIDENT: Yes")
+    (True, True)
+    >>> is_speech("COVID-19: What We Know")
+    False
+    """
+    label, colon, _ = text.partition(":")
+    speaker = bool(colon) and label.isupper() and " " in label and not text.isupper()
+    return speaker or bool(_QUESTION.match(text))
 
 
-def speaks(block: str) -> bool:
-    """'Q Do you think so', 'THE PRESIDENT: Yes' → True; 'COVID-19: What We Know' → False."""
-    label, colon, _ = block.partition(":")
-    called = bool(colon) and label.isupper() and " " in label and not block.isupper()
-    return called or bool(_QUESTION.match(block))
+def is_title_case(text: str) -> bool:
+    """Whether a text is capitalised like a title.
 
-
-def title_case(text: str) -> bool:
-    """'The Madrid Context: Why Spain?' → True; 'The talks in Madrid' → False."""
+    Examples
+    --------
+    >>> is_title_case("The Madrid Context: Why Spain?"), is_title_case("The talks in Madrid")
+    (True, False)
+    """
     words = re.findall(r"[^\W\d_][\w'’-]*", text)
     small = [word for word in words if word[0].islower()]
     return (
@@ -109,3 +102,51 @@ def title_case(text: str) -> bool:
         and 2 * len(small) <= len(words)
         and all(len(word) < 5 for word in small)  # 'of', 'and', 'from'
     )
+
+
+def _skip_boilerplate(segments: Sequence[Segment]) -> list[Segment]:
+    """Mark the segments that are boilerplate by their words as skipped."""
+    kept = [segment for segment in segments if segment.kind != "skipped"]
+    headings = {number for number, segment in enumerate(kept) if segment.kind == "heading"}
+    kept_reasons = iter(reasons([segment.text for segment in kept], headings))
+    marked = []
+    for segment in segments:
+        if segment.kind != "skipped" and (reason := next(kept_reasons)):
+            segment = Segment("skipped", segment.text, reason)
+        marked.append(segment)
+    return marked
+
+
+class _HeadingRules:
+    """Rules by which the segments of one article are headings.
+
+    Parameters
+    ----------
+    texts
+        The texts of all segments to which the rules are to be applied.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
+        # In a transcript, a short line without a full stop is speech rather than a heading.
+        self._transcript = sum(map(self._is_utterance, texts)) > 2
+
+    def is_heading(self, text: str, first: bool) -> bool:
+        """Whether a text is a heading; `first` is whether it is the first of the article."""
+        if HEADING_MARK.match(text):
+            return True
+        if (
+            len(text.split()) > (TITLE_WORDS if first else HEADING_WORDS)
+            or not _LETTER.search(text)
+            or text[0].islower()
+            or BULLET.match(text)
+            or self._is_utterance(text)
+        ):
+            return False
+        if _TITLE_CASE_END.search(text):
+            return not self._transcript and is_title_case(text)
+        return not _BODY_END.search(text) and (not self._transcript or is_title_case(text))
+
+    def _is_utterance(self, text: str) -> bool:
+        # 'President Trump: Yes' looks like 'Trade Talks: Why Spain', but a speaker's name recurs.
+        return is_speech(text) or (":" in text and self._labels[text.partition(":")[0]] > 2)

@@ -1,4 +1,4 @@
-"""Word documents → segments, by way of HTML. Only .docx is read: no .doc, .odt or .rtf."""
+"""Word documents → segments, by way of HTML. Only .docx is read, not .doc, .odt or .rtf."""
 
 from __future__ import annotations
 
@@ -6,32 +6,50 @@ from io import BytesIO
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
-from paratopic.reading.html import html_blocks, merge_blocks
+from paratopic.reading.html import blocks_of, to_segments
+
+# The first bytes of an OLE file: an old .doc, or an encrypted .docx.
+_OLE = b"\xd0\xcf\x11\xe0"
+
+_STYLES = """
+p[style-name='caption'] => figcaption:fresh
+p[style-name='Caption'] => figcaption:fresh
+p[style-name='Title'] => h1:fresh
+"""
 
 
 def word_segments(data: bytes, source: str) -> list[Segment]:
-    """Segments of a Word document."""
+    """Cut a Word document into segments.
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    source
+        Its path, for error messages.
+
+    Raises
+    ------
+    UserError
+        The document is damaged, encrypted or empty.
+    """
     import lxml.html
     import mammoth
 
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
+    if data.startswith(_OLE):
         raise UserError(
             f"{source}: is encrypted, or an old .doc. Save it as .docx without a password."
         )
-    styles = "\n".join(
-        [f"p[style-name='{name}'] => figcaption:fresh" for name in ("caption", "Caption")]
-        + ["p[style-name='Title'] => h1:fresh"]
-    )
     try:
         html = mammoth.convert_to_html(
             BytesIO(data),
-            style_map=styles,
+            style_map=_STYLES,
             convert_image=mammoth.images.img_element(lambda image: {}),
         ).value
-    except Exception as error:  # mammoth raises whatever zipfile and XML's readers raise
+    except Exception as error:  # mammoth passes on whatever zipfile and the XML parser raise
         raise UserError(
-            f"{source}: is no whole Word document ({error}). Save it again as .docx."
+            f"{source}: is not a whole Word document ({error}). Save it again as .docx."
         ) from None
     if not html:
         raise UserError(f"{source}: holds no text. Give a document with at least one paragraph.")
-    return merge_blocks(html_blocks(lxml.html.fragment_fromstring(html, create_parent="body")))
+    return to_segments(blocks_of(lxml.html.fragment_fromstring(html, create_parent="body")))

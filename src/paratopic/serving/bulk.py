@@ -1,9 +1,10 @@
-"""Prediction of files of any size: read, answered and written shard by shard, in constant memory.
+"""Bulk prediction: files of any size are read, predicted and written shard by shard.
 
-A shard is a file of at most `SHARD` rows, written aside and renamed: whatever ends the work, what
-lies in the folder is whole, and `resume` goes on after it. Every input has shards of its own, in
-its own format and order: tables keep all of their columns, articles become JSON lines, one a
-paragraph. How text becomes a topic is `classifier`'s matter; on which machine, an `Engine`'s.
+Memory stays constant, since a shard has at most `shards.SHARD` rows. Each input has shards of its
+own, in its own order and format: tables keep all of their columns, articles become JSON lines, one
+per paragraph. A shard appears only when it is complete, so that an interrupted run can be resumed;
+the result is identical. This module does not decide how a text gets its topic (`inference` does),
+nor on which machine (an `Engine` does).
 """
 
 from __future__ import annotations
@@ -19,22 +20,36 @@ from typing import Any, Protocol
 
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.model import Model, topic_cell
+from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, read_json, write_json, write_text
+from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files
 from paratopic.serving import shards
-from paratopic.serving.shards import KINDS, Chunk, Columns, kind_of
+from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
 
-# Texts that are answered together, and then told to the progress.
+# Texts that are predicted together; progress is reported after them.
 STEP = 250
 
-# Files of the folder that are no shards; readers of tables skip what begins with an underscore.
+# Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 
 
 @dataclass(frozen=True)
 class Done:
-    """How far the work is: next input, next shard of it, rows written, and rows with an error."""
+    """How far a run is.
+
+    Parameters
+    ----------
+    input
+        Number of the input that is next, from 0.
+    shard
+        Number of its shard that is next, from 0.
+    rows
+        Rows written so far.
+    errors
+        Rows among them that have an error.
+    """
 
     input: int = 0
     shard: int = 0
@@ -44,14 +59,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Work:
-    """What is left of the inputs; a process that reads the same files meets the same texts.
+    """The inputs that are left. Every process that reads the same files gets the same texts.
 
     Parameters
     ----------
     inputs
         Tables and articles.
     column
-        Of a table that holds its texts.
+        Name of a table's column that holds the texts.
     added
         Names of the columns that are added to a row.
     done
@@ -63,12 +78,12 @@ class Work:
     added: Sequence[str]
     done: Done
 
-    def chunks(self) -> Iterator[tuple[int, int, Chunk]]:
-        """Number of the input, of the shard, and its rows."""
+    def chunks(self) -> Iterator[tuple[int, int, Chunk[Any]]]:
+        """Number of the input, number of its shard, and the shard's rows."""
         first = self.done.shard
         for number in range(self.done.input, len(self.inputs)):
             path = self.inputs[number]
-            chunks = kind_of(path)[1](path, self.column, self.added)
+            chunks = format_of(path).read(path, self.column, self.added)
             for shard, chunk in islice(enumerate(chunks), first, None):
                 yield number, shard, chunk
             first = 0
@@ -80,25 +95,26 @@ class Work:
                 yield _texts(chunk, rows)
 
 
-# Called with the texts of one step after the other: the columns that are added to their rows.
-Answer = Callable[[Sequence[str]], Columns]
+# The texts of a step → the columns that are added to their rows, except that of the errors. Called
+# with one step after the other, in their order.
+Predict = Callable[[Sequence[str]], Columns]
 
 
 class Engine(Protocol):
-    """Where answers come from."""
+    """Where predictions are computed: in this process (`local`) or on a cluster."""
 
-    def __call__(self, model: Model, work: Work) -> Answer:
-        """Make ready for all of the work's texts, in their order."""
+    def __call__(self, model: Model, work: Work) -> Predict:
+        """Prepare to predict all texts of the work."""
         ...
 
 
-def local(model: Model, work: Work) -> Answer:
-    """The engine that answers in this process."""
-    return partial(answer, model)
+def local(model: Model, work: Work) -> Predict:
+    """The engine that predicts in this process."""
+    return partial(predict_columns, model)
 
 
-def answer(model: Model, texts: Sequence[str]) -> Columns:
-    """The columns that are added to the rows of these texts, but that of the errors."""
+def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
+    """The columns that are added to the rows of these texts, except that of the errors."""
     answers = model.predict(texts)
     columns: Columns = {
         _topics(model): [topic_cell(model, answer) for answer in answers],
@@ -109,17 +125,23 @@ def answer(model: Model, texts: Sequence[str]) -> Columns:
     return columns | scores
 
 
-def find_inputs(patterns: Sequence[str]) -> list[Path]:
-    """The files that paths, folders and globs name, each once.
+def added_columns(model: Model) -> list[str]:
+    """Names of the columns that are added to a row."""
+    scores = [f"score_{topic}" for topic in model.classes_]
+    return [_topics(model), "confidence", "windows", *scores, "error"]
 
-    A folder stands for its tables and articles, sorted, and those of its folders.
+
+def find_inputs(patterns: Sequence[str]) -> list[Path]:
+    """The files that paths, folders and globs stand for, each once.
+
+    A folder stands for the tables and articles in it and its subfolders, sorted.
 
     Raises
     ------
     UserError
-        One of them names no file.
+        A pattern matches no file.
     """
-    return find_files(patterns, KINDS)[0]
+    return find_files(patterns, FORMATS)[0]
 
 
 def predict_files(
@@ -136,78 +158,84 @@ def predict_files(
     Parameters
     ----------
     model
-        Answers for every row that has a text.
+        The model that predicts.
     inputs
-        Tables (.csv, .jsonl, .parquet); every other file is an article.
+        Tables (.csv, .jsonl, .parquet) and articles (every other file).
     out
-        Folder of the shards, ``NUMBER-NAME-SHARD`` with the input's suffix. Added to each row:
-        predicted_topic (in mode multi predicted_topics, separated by ";"), confidence, windows,
-        error, and a score a topic, ``score_TOPIC``.
+        Folder for the shards, ``NUMBER-NAME-SHARD`` with the input's suffix. Each row gains the
+        columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
+        windows, ``score_TOPIC`` for each topic, and error.
     column
-        Of a table that holds its texts.
+        Name of a table's column that holds the texts.
     resume
-        Go on in a folder where the same work was broken off.
+        Continue an interrupted run in the folder, if there is one.
     advance
-        Told how many rows were answered, and the share of all inputs that is done.
+        Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
     engine
-        Answers for the texts; what is written does not depend on which one does.
+        Where predictions are computed; the files are the same with any engine.
 
     Raises
     ------
     UserError
-        The folder is not empty, or holds other work; an input cannot be read, lacks the column, or
-        has one that would be added.
+        The folder is not empty, or belongs to another run; an input cannot be read, lacks the
+        column, or already has one that would be added.
     """
-    plan = {
-        "model": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
-        "column": column,
-        "rows_a_shard": shards.SHARD,
-        "inputs": [
-            {"path": str(path), "size": path.stat().st_size, "modified": path.stat().st_mtime_ns}
-            for path in inputs
-        ],
-    }
-    done = _begin(out, plan, resume)
+    done = _begin(out, _plan(model, inputs, column), resume)
     work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
-    total, share = max(1, sum(sizes)), sum(sizes[: done.input]) / max(1, sum(sizes))
+    share = _share(sizes, done.input)
     advance(done.rows, share)
-    answered = engine(model, work)
+    predict = engine(model, work)
     for number, shard, chunk in work.chunks():
-        path = inputs[number]
         if chunk.skipped:
-            told = [json.dumps(asdict(s), ensure_ascii=False) + "\n" for s in chunk.skipped]
-            write_text(out / f"_skipped-{number:05}-{path.stem}.jsonl", "".join(told))
-        columns = _answers(answered, chunk, work.added, partial(_ahead, advance, done.rows, share))
-        with aside(out / f"{number:05}-{path.stem}-{shard:05}{kind_of(path)[0]}") as draft:
-            chunk.write(draft, columns)
-        wrong = sum(error is not None for error in columns["error"])
-        done = Done(number, shard + 1, done.rows + len(chunk.texts), done.errors + wrong)
+            _write_skipped(out, number, inputs[number], chunk.skipped)
+        columns = _columns(predict, chunk, work.added, partial(_ahead, advance, done.rows, share))
+        _write_shard(out, number, shard, inputs[number], chunk, columns)
+        errors = sum(error is not None for error in chunk.errors)
+        done = Done(number, shard + 1, done.rows + len(chunk.texts), done.errors + errors)
         write_json(out / PROGRESS, asdict(done))
-        share = (sum(sizes[:number]) + chunk.share * sizes[number]) / total
+        share = _share(sizes, number, chunk.share)
         advance(done.rows, share)
     done = Done(len(inputs), 0, done.rows, done.errors)
     write_json(out / PROGRESS, asdict(done))
     return done
 
 
-def _ahead(advance: Callable[[int, float], None], rows: int, share: float, more: int) -> None:
-    advance(rows + more, share)
+def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
+    """What has to be the same when a run is resumed."""
+    files = [(path, path.stat()) for path in inputs]
+    return {
+        "model": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
+        "column": column,
+        "rows_a_shard": shards.SHARD,
+        "inputs": [
+            {"path": str(path), "size": stat.st_size, "modified": stat.st_mtime_ns}
+            for path, stat in files
+        ],
+    }
 
 
 def _begin(out: Path, plan: dict[str, Any], resume: bool) -> Done:
-    """Make the folder, or find out how far the work in it is."""
+    """Create the output folder, or find out how far the run in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
-    # A plan alone is of work that had not begun.
-    there = out.is_dir() and any(path.name != PLAN for path in out.iterdir())
-    if there and not resume:
-        raise UserError(
-            f"{out} is not empty: name another folder, or go on with what was begun (--resume)"
-        )
-    if not there:
+    # A folder with nothing but a plan is as good as empty: its run wrote no shard.
+    if not out.is_dir() or all(path.name == PLAN for path in out.iterdir()):
         write_json(out / PLAN, plan)
         return Done()
+    if not resume:
+        raise UserError(
+            f"{out} is not empty: name another folder, or continue the run in it with --resume"
+        )
+    _check_plan(out, plan)
+    for draft in out.glob(".*"):  # what was being written when the run was interrupted
+        draft.unlink()
+    if not (out / PROGRESS).exists():
+        return Done()
+    return Done(**read_json(out / PROGRESS, "the run that is resumed"))
+
+
+def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
     for key, what in (("model", "the model"), ("inputs", "the inputs"), ("column", "--text")):
         if begun.get(key) != plan[key]:
@@ -216,43 +244,60 @@ def _begin(out: Path, plan: dict[str, Any], resume: bool) -> Done:
         raise UserError(
             f"{out} cannot be resumed by this version of paratopic; name another folder"
         )
-    for draft in out.glob(".*"):  # what was being written when the work was broken off
-        draft.unlink()
-    if not (out / PROGRESS).exists():
-        return Done()
-    return Done(**read_json(out / PROGRESS, "the work that is resumed"))
 
 
-def _answers(
-    answered: Answer, chunk: Chunk, names: Sequence[str], advance: Callable[[int], None]
+def _columns(
+    predict: Predict, chunk: Chunk[Any], names: Sequence[str], advance: Callable[[int], None]
 ) -> Columns:
-    """The columns that are added to a chunk's rows; in rows with an error, that alone."""
-    added: Columns = {name: [None] * len(chunk.texts) for name in names}
-    added["error"] = list(chunk.errors)
+    """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
+    columns: Columns = {name: [None] * len(chunk.texts) for name in names}
+    columns["error"] = list(chunk.errors)
     for rows in _steps(chunk):
-        for name, values in answered(_texts(chunk, rows)).items():
+        for name, values in predict(_texts(chunk, rows)).items():
             for row, value in zip(rows, values, strict=True):
-                added[name][row] = value
+                columns[name][row] = value
         advance(rows[-1] + 1)
-    return added
+    return columns
 
 
-def _steps(chunk: Chunk) -> Iterator[list[int]]:
-    """The rows that are answered together: those without an error."""
+def _steps(chunk: Chunk[Any]) -> Iterator[list[int]]:
+    """The rows that are predicted together, by number; rows with an error are left out."""
     good = [row for row, error in enumerate(chunk.errors) if error is None]
     for start in range(0, len(good), STEP):
         yield good[start : start + STEP]
 
 
-def _texts(chunk: Chunk, rows: Sequence[int]) -> list[str]:
+def _texts(chunk: Chunk[Any], rows: Sequence[int]) -> list[str]:
     return [str(chunk.texts[row]) for row in rows]
 
 
-def added_columns(model: Model) -> list[str]:
-    """Names of the columns that are added to a row."""
-    scores = [f"score_{topic}" for topic in model.classes_]
-    return [_topics(model), "confidence", "windows", *scores, "error"]
+def _write_shard(
+    out: Path, number: int, shard: int, path: Path, chunk: Chunk[Any], columns: Columns
+) -> None:
+    file_format = format_of(path)
+    with aside(out / f"{number:05}-{path.stem}-{shard:05}{file_format.suffix}") as draft:
+        file_format.write(draft, chunk.rows, columns)
+
+
+def _write_skipped(out: Path, number: int, path: Path, skipped: Sequence[Skipped]) -> None:
+    """List the parts of an article that are not paragraphs, beside its shards."""
+    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped]
+    write_text(out / f"_skipped-{number:05}-{path.stem}.jsonl", "".join(lines))
+
+
+def _share(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
+    """Share of all inputs that is done: those before input `number`, and a part of that one.
+
+    Sizes 30 and 10, half of input 1 → 0.875.
+    """
+    done = sum(sizes[:number]) + part * sum(sizes[number : number + 1])
+    return done / max(1, sum(sizes))
+
+
+def _ahead(advance: Callable[[int, float], None], rows: int, share: float, more: int) -> None:
+    advance(rows + more, share)
 
 
 def _topics(model: Model) -> str:
-    return "predicted_topic" if model.mode == "single" else "predicted_topics"
+    """Name of the column of predicted topics."""
+    return f"predicted_{mode_of(model.mode).answer_column}"

@@ -1,9 +1,10 @@
-"""Answers from the machines of a Ray cluster; the only room that knows Ray, which it imports late.
+"""An engine of bulk prediction that computes on the machines of a Ray cluster.
 
-Files are read and written where the command was given, by `bulk`; the cluster answers texts, a step
-a task, and Ray sends those of a lost machine to another one. This package and the model's folder
-travel with them: the other machines need what paratopic depends on, but none of the files. What a
-row's answer is, and which rows are left, is not decided here.
+`bulk` reads and writes the files, on the machine on which the command was started. The cluster
+predicts texts, one step per task; Ray repeats the tasks of a machine that is lost on another one.
+This package and the files of the model are sent along: the other machines need the packages that
+paratopic depends on, but no files. This module decides neither what a row's prediction is nor which
+rows are left. It is the only one that uses Ray, which it imports late.
 """
 
 from __future__ import annotations
@@ -31,28 +32,32 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.files import read_json
 from paratopic.serving import bulk
-from paratopic.serving.bulk import Answer, Work
+from paratopic.serving.bulk import Predict, Work
 from paratopic.serving.shards import Columns
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-Pieces = dict[str, npt.NDArray[np.uint8]]
+# File name → content; Ray shares arrays between the processes of a machine without copying them.
+ModelFiles = dict[str, npt.NDArray[np.uint8]]
 
-# Of Ray's datasets. Texts and answers of a step travel as JSON, which keeps both as they are.
+# A row of a Ray dataset: the texts and the columns of a step, as JSON, which keeps both unchanged.
 Row = Mapping[str, str]
 
 
 @contextmanager
 def started() -> Iterator[bulk.Engine]:
-    """The engine of the cluster that RAY_ADDRESS names or this machine is part of, else of its own.
+    """Connect to a cluster while the block runs, and give its engine.
+
+    It is the cluster at RAY_ADDRESS, else the one that this machine belongs to, else a new one of
+    this machine alone.
 
     Raises
     ------
     UserError
         Ray is not installed, or the cluster cannot be reached.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to Ray's makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send nothing to Ray's makers
     try:
         import ray
         import ray.data
@@ -60,9 +65,9 @@ def started() -> Iterator[bulk.Engine]:
         raise UserError(
             f"--engine ray: {error.name} is not installed; pip install 'paratopic[ray]'"
         ) from None
-    _check(os.environ.get("RAY_ADDRESS", ""))
+    _check_address(os.environ.get("RAY_ADDRESS", ""))
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # What Ray says of lost machines goes to standard error.
+    # Ray prints messages about lost machines; they belong on standard error.
     with redirect_stdout(sys.stderr):
         try:
             ray.init(
@@ -72,82 +77,91 @@ def started() -> Iterator[bulk.Engine]:
                 runtime_env={"py_modules": [str(Path(paratopic.__file__).parent)]},
             )
         except ConnectionError as error:
-            raise UserError(f"the Ray cluster cannot be reached: {error}") from None
+            raise UserError(
+                f"the Ray cluster cannot be reached: {error}; check RAY_ADDRESS"
+            ) from None
         try:
             yield engine
         finally:
             ray.shutdown()
 
 
-def engine(model: Model, work: Work) -> Answer:
-    """Let the cluster answer the texts of the work, ahead of those that are asked for."""
+def engine(model: Model, work: Work) -> Predict:
+    """Let the cluster predict the texts of the work, ahead of the steps that are asked for."""
     import ray
     from ray.data import DataContext
 
     context = DataContext.get_current().copy()
     context.execution_options.preserve_order = True
-    context.target_max_block_size = 1  # each row, a step, is a block, and so a task, of its own
+    context.target_max_block_size = 1  # so that each row, a step, is a task of its own
     context.enable_progress_bars = context.print_on_execution_start = False
     this_machine = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    pieces = ray.put(_pieces(model.folder))
+    model_files = ray.put(_model_files(model.folder))
     with DataContext.current(context):
         rows = iter(
             ray.data.range(1)
             .flat_map(functools.partial(_read, work), num_cpus=0, label_selector=this_machine)
-            .map(functools.partial(_answer, pieces))
+            .map(functools.partial(_predict, model_files))
             .iter_rows()
         )
 
-    def answer(texts: Sequence[str]) -> Columns:
+    def predict(texts: Sequence[str]) -> Columns:
         row = next(rows, None)
-        # The cluster's reader and this one have met the same texts.
+        # `_read` has to have met the same texts as the caller, who reads the files as well.
         if row is None or row["texts"] != _digest(json.dumps(texts)):
-            raise UserError("the inputs changed while they were read; begin anew")
-        columns: Columns = json.loads(row["answers"])
+            raise UserError("the inputs changed while they were read; start again with a new --out")
+        columns: Columns = json.loads(row["columns"])
         return columns
 
-    return answer
+    return predict
 
 
-def _check(address: str) -> None:
-    """Refuse an address at which Ray would wait for ever, or work without the files."""
+def _check_address(address: str) -> None:
+    """Refuse an address at which Ray would wait forever, or would not find the files."""
     if address.startswith("ray://"):
         raise UserError(
-            f"RAY_ADDRESS={address}: another machine would look for the files; start from a "
-            "machine of the cluster, and give HOST:PORT of its head"
+            f"RAY_ADDRESS={address}: another machine would look for the files; run the command on "
+            "a machine of the cluster, and give HOST:PORT of the cluster's head"
         )
     host, _, port = address.rpartition(":")
     if port.isdigit():
         try:
             socket.create_connection((host, int(port)), timeout=10).close()
         except OSError as error:
-            raise UserError(f"RAY_ADDRESS={address}: no cluster answers ({error})") from None
+            raise UserError(
+                f"RAY_ADDRESS={address}: no cluster answers ({error}); give HOST:PORT of its head, "
+                "or unset RAY_ADDRESS"
+            ) from None
 
 
 def _read(work: Work, _: Row) -> Iterator[Row]:
-    with suppress(UserError):  # who asks for the answers reads the files as well, and tells
+    """The texts of each step, up to the first file that cannot be read.
+
+    No error is raised here: who asks for the predictions reads the same file, and reports it.
+    """
+    with suppress(UserError):
         for texts in work.texts():
             yield {"texts": json.dumps(texts)}
 
 
-def _answer(pieces: ObjectRef[Pieces], row: Row) -> Row:
-    answers = bulk.answer(_model(pieces), json.loads(row["texts"]))
-    return {"texts": _digest(row["texts"]), "answers": json.dumps(answers)}
+def _predict(model_files: ObjectRef[ModelFiles], row: Row) -> Row:
+    columns = bulk.predict_columns(_model(model_files), json.loads(row["texts"]))
+    return {"texts": _digest(row["texts"]), "columns": json.dumps(columns)}
 
 
 @functools.lru_cache(maxsize=1)
-def _model(pieces: ObjectRef[Pieces]) -> Model:
-    """The model, which stays loaded in a process that answers one step after the other."""
+def _model(model_files: ObjectRef[ModelFiles]) -> Model:
+    """The model; a process keeps it loaded from one step to the next."""
     import ray
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in ray.get(pieces).items():
+        for name, data in ray.get(model_files).items():
             data.tofile(Path(folder) / name)
         return load(folder)
 
 
-def _pieces(folder: Path) -> Pieces:
-    """What prediction reads of a model's folder."""
+def _model_files(folder: Path) -> ModelFiles:
+    """The files of a model's folder that prediction reads."""
     names = [MANIFEST, *read_json(folder / MANIFEST, "`dvc repro`")["files"]]
     return {name: np.fromfile(folder / name, np.uint8) for name in names}
 

@@ -1,4 +1,8 @@
-"""Tables and articles read and written a shard at a time, each in its own format."""
+"""The formats of bulk prediction: each reads an input, and writes its output, one shard at a time.
+
+`FORMATS` maps the suffix of an input to its `Format`. A format knows rows, texts and what is wrong
+with a row. It does not know the model: `bulk` gets the predictions.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +10,270 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, read_file
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Rows of a shard, at most.
 SHARD = 5_000
 
+# Name of an added column → its values, one per row.
 Columns = dict[str, list[Any]]
+
+Item = TypeVar("Item")
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True)
-class Chunk:
+class Chunk(Generic[Rows]):
     """The rows of one shard.
 
     Parameters
     ----------
+    rows
+        The rows in the form that `Format.write` of the same format takes.
     texts
-        One a row; None where there is none.
+        The text of each row; None for a row without one.
     errors
-        What is wrong with each row; None for nothing.
-    write
-        Writes the rows and the columns that are added to them.
+        What is wrong with each row; None for a row that can be answered.
     share
-        How much of the input was read when these rows were, 0 to 1.
+        Share of the input that has been read up to the end of these rows, 0 to 1.
     skipped
-        What of the input is no row, told beside its first shard.
+        Parts of an article that are not paragraphs; given with its first shard.
     """
 
+    rows: Rows
     texts: Sequence[str | None]
     errors: Sequence[str | None]
-    write: Callable[[Path, Columns], None]
     share: float
     skipped: Sequence[Skipped] = ()
 
 
-def _wrong(text: object) -> str | None:
-    """What is wrong with a text, if anything."""
+class Format(Protocol[Rows]):
+    """A file format of bulk prediction; `suffix` is that of its shards."""
+
+    suffix: str
+
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Rows]]:
+        """Read a file shard by shard. A file without rows gives one chunk without rows.
+
+        Parameters
+        ----------
+        path
+            The input.
+        column
+            Name of the column that holds the texts; articles have none.
+        added
+            Names of the columns that prediction adds.
+
+        Raises
+        ------
+        UserError
+            The file cannot be read, lacks the column, or already has one that would be added.
+        """
+        ...
+
+    def write(self, path: Path, rows: Rows, columns: Columns) -> None:
+        """Write the rows of a chunk with the added columns."""
+        ...
+
+
+class Parquet:
+    """Parquet files; the input's columns keep their types."""
+
+    suffix = ".parquet"
+
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[pa.Table]]:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
+        try:
+            # Buffers that are filled in advance would be kept until the file is closed.
+            file = pq.ParquetFile(path, pre_buffer=False)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} cannot be read as parquet: {error}") from None
+        schema, total = file.schema_arrow, file.metadata.num_rows
+        _check_columns(path, schema.names, column, added)
+        batches = file.iter_batches(SHARD) if total else iter([schema.empty_table()])
+        read = 0
+        for batch in batches:
+            rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch], schema)
+            texts = rows[column].to_pylist()
+            read += len(texts)
+            yield Chunk(rows, texts, [_text_error(text) for text in texts], read / max(1, total))
+
+    def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for name, values in columns.items():
+            if name == "windows":
+                kind = pa.int64()
+            elif name == "confidence" or name.startswith("score_"):
+                kind = pa.float64()
+            else:
+                kind = pa.string()
+            rows = rows.append_column(name, pa.array(values, kind))
+        pq.write_table(rows, path)
+
+
+class Csv:
+    """CSV files with a header; cells stay as they are written. The first of the rows is the header.
+
+    A row with too few or too many cells has an error that shows the cells; the row is filled up or
+    cut to the width of the header.
+    """
+
+    suffix = ".csv"
+
+    def read(
+        self, path: Path, column: str, added: Sequence[str]
+    ) -> Iterator[Chunk[list[list[str]]]]:
+        size = max(1, path.stat().st_size)
+        csv.field_size_limit(sys.maxsize)
+        # Bytes that are not UTF-8 become surrogates, so that one bad row does not end the run.
+        decoding: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+        with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            _check_columns(path, header, column, added)
+            width, place = len(header), header.index(column)
+            for rows in _batches(row for row in reader if row):  # an empty line is not a row
+                errors = [_cells_error(row, width) for row in rows]
+                cells = [_fitted(row, width) for row in rows]
+                texts = [
+                    None if error else row[place] for row, error in zip(cells, errors, strict=True)
+                ]
+                yield Chunk([header, *cells], texts, errors, raw.tell() / size)
+
+    def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
+        header, *cells = rows
+        with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*header, *columns])
+            added = zip(*columns.values(), strict=True)
+            writer.writerows([*row, *values] for row, values in zip(cells, added, strict=True))
+
+
+class JsonLines:
+    """Files with one JSON object per line; empty lines are not rows.
+
+    Any other line is a row with an error; the line is kept under the key ``line``.
+    """
+
+    suffix = ".jsonl"
+
+    def read(
+        self, path: Path, column: str, added: Sequence[str]
+    ) -> Iterator[Chunk[list[dict[str, Any]]]]:
+        size = max(1, path.stat().st_size)
+        with path.open("rb") as file:
+            numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
+            for lines in _batches(numbered):
+                rows: list[dict[str, Any]] = []
+                errors: list[str | None] = []
+                for number, line in lines:
+                    row, error = _json_object(number, line.rstrip(b"\r\n"))
+                    if error is None:
+                        _check_taken(path, list(row), added)
+                        error = _text_error(row.get(column))
+                    rows.append(row)
+                    errors.append(error)
+                texts = [
+                    None if error else row[column] for row, error in zip(rows, errors, strict=True)
+                ]
+                yield Chunk(rows, texts, errors, file.tell() / size)
+
+    def write(self, path: Path, rows: list[dict[str, Any]], columns: Columns) -> None:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for row, values in zip(rows, zip(*columns.values(), strict=True), strict=True):
+                line = row | dict(zip(columns, values, strict=True))
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class Articles(JsonLines):
+    """Articles of any format, written as JSON lines, one per paragraph.
+
+    An article that cannot be read is one row with an error.
+    """
+
+    def read(
+        self, path: Path, column: str, added: Sequence[str]
+    ) -> Iterator[Chunk[list[dict[str, Any]]]]:
+        try:
+            article = read_file(path)
+            paragraphs = [asdict(paragraph) for paragraph in paragraphs_of(article)]
+        except UserError as error:
+            yield Chunk([{"article": path.stem, "text": None}], [None], [str(error)], 1.0)
+            return
+        skipped = skipped_of(article)
+        for rows in _batches(paragraphs):
+            texts = [row["text"] for row in rows]
+            yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
+            skipped = []
+
+
+# Suffix of an input → its format.
+FORMATS: dict[str, Format[Any]] = {
+    ".csv": Csv(),
+    ".jsonl": JsonLines(),
+    ".parquet": Parquet(),
+    **dict.fromkeys(SUFFIXES, Articles()),
+}
+
+
+def format_of(path: Path) -> Format[Any]:
+    """The format of an input; a file with an unknown suffix is taken for an article.
+
+    Examples
+    --------
+    >>> format_of(Path("in.csv")).suffix, format_of(Path("notes.asc")).suffix
+    ('.csv', '.jsonl')
+    """
+    return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written.
+
+    With `SHARD` 2: a, b, c → [a, b], [c].
+    """
+    items = iter(items)
+    yield list(islice(items, SHARD))
+    while batch := list(islice(items, SHARD)):
+        yield batch
+
+
+def _check_columns(path: Path, names: Sequence[str], column: str, added: Sequence[str]) -> None:
+    if column not in names:
+        present = ", ".join(names) or "none"
+        raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
+    _check_taken(path, names, added)
+
+
+def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None:
+    """Refuse a column that prediction would add, and two columns with one name."""
+    for name in names:
+        if name in added:
+            raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
+    repeated = {name for name in names if list(names).count(name) > 1}
+    if repeated:
+        raise UserError(f"{path} has two columns {min(repeated)}; rename one")
+
+
+def _text_error(text: object) -> str | None:
+    """What is wrong with a text: ``7`` → "the text is int, not a string"; None for nothing."""
     if text is None:
         return "no text"
     if not isinstance(text, str):
@@ -55,98 +281,10 @@ def _wrong(text: object) -> str | None:
     return None
 
 
-def _check(path: Path, names: Sequence[str], column: str, added: Sequence[str]) -> None:
-    if column not in names:
-        told = ", ".join(names) or "none"
-        raise UserError(f"{path} has no column {column} (it has: {told}); name one with --text")
-    _refuse_taken(path, names, added)
-
-
-def _refuse_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None:
-    for name in names:
-        if name in added:
-            raise UserError(f"{path} has a column {name}, which would be added; rename it")
-    twice = {name for name in names if list(names).count(name) > 1}
-    if twice:
-        raise UserError(f"{path} has two columns {min(twice)}; rename one")
-
-
-def _parquet(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
-    """Rows of a parquet file; columns keep their types."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
-    try:
-        # Without buffers that are filled ahead: they are kept until the file is closed.
-        file = pq.ParquetFile(path, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as parquet: {error}") from None
-    schema = file.schema_arrow
-    _check(path, schema.names, column, added)
-    kinds = {added[0]: pa.string(), "windows": pa.int64(), "error": pa.string()}
-
-    def writer(rows: pa.Table) -> Callable[[Path, Columns], None]:
-        def write(draft: Path, answered: Columns) -> None:
-            table = rows
-            for name, values in answered.items():
-                table = table.append_column(name, pa.array(values, kinds.get(name, pa.float64())))
-            pq.write_table(table, draft)
-
-        return write
-
-    read, total = 0, file.metadata.num_rows
-    batches = file.iter_batches(SHARD) if total else iter([schema.empty_table()])
-    for batch in batches:
-        rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch], schema)
-        texts = rows[column].to_pylist()
-        read += len(texts)
-        errors = [_wrong(text) for text in texts]
-        yield Chunk(texts, errors, writer(rows), read / max(1, total))
-
-
-def _csv(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
-    """Rows of a CSV file with a header; cells stay as they are written."""
-    size = max(1, path.stat().st_size)
-    csv.field_size_limit(sys.maxsize)
-    # What is no UTF-8 is let through as surrogates, so that one bad row does not end the work.
-    decoding: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-    with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        _check(path, header, column, added)
-        place = header.index(column)
-
-        def chunk(rows: list[list[str]]) -> Chunk:
-            texts, errors = [], []
-            for number, row in enumerate(rows):
-                error = _undecodable(row)
-                if len(row) != len(header):
-                    error = f"{len(row)} cells under {len(header)} columns: {json.dumps(row)}"
-                    rows[number] = (row + [""] * len(header))[: len(header)]
-                texts.append(None if error else row[place])
-                errors.append(error)
-
-            def write(draft: Path, answered: Columns) -> None:
-                with draft.open("w", encoding="utf-8", errors="replace", newline="") as out:
-                    table = csv.writer(out, lineterminator="\n")
-                    table.writerow([*header, *answered])
-                    more = zip(*answered.values(), strict=True)
-                    table.writerows([*row, *new] for row, new in zip(rows, more, strict=True))
-
-            return Chunk(texts, errors, write, raw.tell() / size)
-
-        filled = (row for row in reader if row)  # an empty line is no row
-        rows = list(islice(filled, SHARD))
-        while True:
-            yield chunk(rows)
-            rows = list(islice(filled, SHARD))
-            if not rows:
-                return
-
-
-def _undecodable(cells: Sequence[str]) -> str | None:
+def _cells_error(cells: Sequence[str], width: int) -> str | None:
+    """What is wrong with a row of a CSV file that has `width` columns; None for nothing."""
+    if len(cells) != width:
+        return f"{len(cells)} cells under {width} columns: {json.dumps(cells)}"
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
@@ -154,72 +292,20 @@ def _undecodable(cells: Sequence[str]) -> str | None:
     return None
 
 
-def _jsonl(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
-    """Objects of a file of JSON lines; a line that is none is kept under ``line``."""
-    size = max(1, path.stat().st_size)
-    with path.open("rb") as file:
-
-        def read(number: int, line: bytes) -> tuple[dict[str, Any], str | None]:
-            try:
-                row = json.loads(line)
-            except ValueError as error:  # bytes that are no UTF-8 too
-                return {"line": line.decode(errors="replace")}, f"line {number}: no JSON ({error})"
-            if not isinstance(row, dict):
-                return {"line": row}, f"line {number}: no JSON object"
-            _refuse_taken(path, list(row), added)
-            return row, _wrong(row.get(column))
-
-        filled = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
-        lines = list(islice(filled, SHARD))
-        while True:
-            both = [read(number, line.rstrip(b"\r\n")) for number, line in lines]
-            rows = [row for row, _ in both]
-            texts = [None if error else row[column] for row, error in both]
-            yield Chunk(texts, [error for _, error in both], _json_lines(rows), file.tell() / size)
-            lines = list(islice(filled, SHARD))
-            if not lines:
-                return
+def _fitted(cells: list[str], width: int) -> list[str]:
+    """A row of just `width` cells: ``["1"]``, 2 → ``["1", ""]``."""
+    return cells if len(cells) == width else (cells + [""] * width)[:width]
 
 
-def _article(path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk]:
-    """Paragraphs of an article; one that cannot be read is a row with an error."""
+def _json_object(number: int, line: bytes) -> tuple[dict[str, Any], str | None]:
+    """The object of a line and None, or the line as it is and what is wrong with it.
+
+    ``[1]`` on line 6 → ``{"line": [1]}``, "line 6: not a JSON object".
+    """
     try:
-        article = read_file(path)
-        rows = [asdict(part) for part in paragraphs_of(article)]
-    except UserError as error:
-        row = {"article": path.stem, "text": None}
-        yield Chunk([None], [str(error)], _json_lines([row]), 1.0)
-        return
-    skipped = skipped_of(article)
-    for start in range(0, max(1, len(rows)), SHARD):
-        part = rows[start : start + SHARD]
-        texts = [row["text"] for row in part]
-        yield Chunk(texts, [None] * len(part), _json_lines(part), 1.0, skipped)
-        skipped = []
-
-
-def _json_lines(rows: Sequence[dict[str, Any]]) -> Callable[[Path, Columns], None]:
-    def write(draft: Path, answered: Columns) -> None:
-        with draft.open("w", encoding="utf-8", newline="\n") as out:
-            for row, new in zip(rows, zip(*answered.values(), strict=True), strict=True):
-                line = row | dict(zip(answered, new, strict=True))
-                out.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-    return write
-
-
-Reader = Callable[[Path, str, Sequence[str]], Iterator[Chunk]]
-
-ARTICLE: tuple[str, Reader] = (".jsonl", _article)
-
-# Suffix of an input → that of its shards, and what reads it.
-KINDS: dict[str, tuple[str, Reader]] = {
-    ".csv": (".csv", _csv),
-    ".jsonl": (".jsonl", _jsonl),
-    ".parquet": (".parquet", _parquet),
-    **dict.fromkeys(SUFFIXES, ARTICLE),
-}
-
-
-def kind_of(path: Path) -> tuple[str, Reader]:
-    return KINDS.get(path.suffix.lower(), ARTICLE)
+        row = json.loads(line)
+    except ValueError as error:  # bytes that are not UTF-8, too
+        return {"line": line.decode(errors="replace")}, f"line {number}: not JSON ({error})"
+    if not isinstance(row, dict):
+        return {"line": row}, f"line {number}: not a JSON object"
+    return row, None

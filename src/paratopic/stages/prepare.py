@@ -15,13 +15,11 @@ from paratopic.labels.answers import read_labels
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup
 from paratopic.project import errors, files
-from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
-from paratopic.reading.article import Skipped, frame_of, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.tables import READERS, read_labelled_table
+from paratopic.reading.article import Skipped
+from paratopic.reading.sources import read_sources
 
 
 def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped], dict[str, Any]]:
@@ -31,36 +29,12 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     -------
     The table, what is left out of it, and what there is to report.
     """
-    parts: list[pd.DataFrame] = []
-    names: dict[str, Path] = {}
-    try:
-        paths, others = find_files(params.sources, SUFFIXES)
-    except UserError as error:
-        raise UserError(f"prepare.sources: {error}") from None
-    # Tables lie in folders for many reasons: those that are meant are named.
     log = None if params.labels is None else Path(params.labels).resolve()
-    mine = [log, backup(log)] if log else []
-    skipped = [Skipped(str(path), 0, "", why) for path, why in others if path.resolve() not in mine]
-    for path in paths:
-        if path.stem in names:
-            raise UserError(
-                f"{path} and {names[path.stem]} have the same name, which labels go by: rename or "
-                "remove one of them"
-            )
-        names[path.stem] = path
-        if path.suffix.lower() in READERS:
-            parts.append(read_labelled_table(path, topics, params.no_topic))
-        elif path.suffix.lower() in SUFFIXES:
-            article = read_file(path)
-            parts.append(frame_of(paragraphs_of(article)))
-            skipped += skipped_of(article)
-        else:
-            known = ", ".join([*SUFFIXES, *READERS])
-            raise UserError(f"{path}: sources are {known}")
-    frame = pd.concat(parts, ignore_index=True)
+    own_files = [log, backup(log)] if log else []
+    frame, skipped = read_sources(params.sources, own_files, topics, params.no_topic)
     labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = join_labels(frame, labels, topics)
-    rows = labelled_rows(frame, topics.mode)
+    rows = labelled_rows(frame, topics)
     has = targets_of(rows, topics.names).sum(axis=0)
     report: dict[str, Any] = {
         "articles": int(frame["article"].nunique()),

@@ -1,4 +1,4 @@
-"""Stage score@MODEL: out-of-fold scores of every labelled paragraph, and what calibrates them."""
+"""Stage score@MODEL: out-of-fold scores of every labelled paragraph, and their calibration."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
-from paratopic.training.calibration import calibrate
-from paratopic.training.crossval import cross_validate, fitter, is_first_process, n_fits
+from paratopic.stages.fitting import fitter
+from paratopic.training.calibration import calibrate_out_of_fold
+from paratopic.training.crossval import cross_validate, is_first_process, n_fits
 
 
 def main() -> None:
@@ -23,22 +24,26 @@ def main() -> None:
     params = read_params()
     topics = params.topics
     fit = fitter(name, topics, getattr(params, name))
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics.mode)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     folds = pd.read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
     with bar(f"{name}: fit", total) as advance:
-        scores, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
+        raw, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
     if not is_first_process():
         return
-    place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    true, counts = targets_of(rows, topics.names), evaluated(rows).to_numpy()
-    precision = params.calibrate.precision
-    scores, found = calibrate(true[place], counts[place], scores, topics, precision)
+    row_of_score = pd.Index(rows["id"]).get_indexer(raw["id"])
+    scores, calibration = calibrate_out_of_fold(
+        targets_of(rows, topics.names)[row_of_score],
+        evaluated(rows).to_numpy()[row_of_score],
+        raw,
+        topics,
+        params.calibrate.precision,
+    )
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         scores.to_parquet(draft / "scores.parquet", index=False)
         files.write_csv(draft / "history.csv", history)
-        files.write_json(draft / "calibration.json", asdict(found))
+        files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     print(f"{name}: {total} fits in {time.monotonic() - started:.0f} s, scores in {SCORES / name}")
 
 

@@ -1,4 +1,4 @@
-"""Stage split: the paragraph table → folds."""
+"""Stage split: the paragraph table to folds."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
 from paratopic.project.topics import Topics
-
-
-def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
-    """Deal the labelled paragraphs out; where they are too few, descriptions make do."""
-    rows = labelled_rows(frame, topics.mode)
-    try:
-        return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
-    except TooFewLabels as error:
-        if not topics.descriptions:
-            raise
-        return no_folds(rows, str(error))
 
 
 def main() -> None:
@@ -38,11 +27,42 @@ def main() -> None:
     }
     files.write_json(SPLIT, report)
     print(
-        f"{folds.n_repeats} × {folds.n_folds} folds of {report['groups']} units, "
+        f"{folds.n_repeats} × {folds.n_folds} folds of {report['groups']} groups, "
         f"split by {folds.split_unit}"
     )
     for message in folds.messages:
         print(f"note: {message}")
+
+
+def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
+    """Deal the labelled paragraphs to folds.
+
+    If there are too few labels, nothing is held out, provided that the topics have descriptions to
+    predict them by.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    topics
+        The codebook.
+    params
+        Section split of params.yaml.
+    seed
+        Seed of the random draws.
+
+    Raises
+    ------
+    TooFewLabels
+        There are too few labels, and a topic lacks a description.
+    """
+    rows = labelled_rows(frame, topics)
+    try:
+        return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
+    except TooFewLabels as error:
+        if not topics.descriptions:
+            raise
+        return no_folds(rows, str(error))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage track: params, reports and models → MLflow, each pipeline state once."""
+"""Stage track: copies params, reports and models to MLflow, each state of the pipeline once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def main() -> None:
     if experiment:
         tags["dvc_exp"] = experiment
     parent, children = records(params, tags, outputs, experiment or state[:8])
-    # DVC_ROOT is the project's root also for experiments that run in a folder of their own.
+    # Experiments may run in a folder of their own; DVC_ROOT is the project's root even then.
     root = Path(os.environ.get("DVC_ROOT", "."))
     uri = store_uri(root)
-    # An experiment tries something: what it finds is not what others load as the champion.
+    # An experiment is a trial: its model does not become the champion that others load.
     champion = None if experiment else parent.tags["champion"]
     written = write_runs(
         uri, params.track.experiment, state, parent, children, root / "mlruns", champion

@@ -1,4 +1,4 @@
-"""Stage train@MODEL: the model that ships, of every label, and the card that tells of it."""
+"""Stage train@MODEL: the final model, fitted to every label, and its card."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES
 from paratopic.project.progress import bar
-from paratopic.training.crossval import fit_all, fitter, is_first_process
+from paratopic.stages.fitting import fitter
+from paratopic.training.crossval import fit_all, is_first_process
 
 
 def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    section = getattr(params, name)
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics.mode)
+    topics, section = params.topics, getattr(params, name)
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     folds = pd.read_parquet(FOLDS)
-    saved = files.read_json(SCORES / name / "calibration.json", "stage score")
-    calibration = read_calibration(saved)
+    calibration = read_calibration(
+        files.read_json(SCORES / name / "calibration.json", "stage score")
+    )
     report = files.read_json(REPORTS / name / "metrics.json", "stage evaluate")
+    fit = fitter(name, topics, section)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
-        fit = fitter(name, params.topics, section)
-        model = fit_all(rows, params.topics.names, folds, fit, params.seed, advance)
+        model = fit_all(rows, topics.names, folds, fit, params.seed, advance)
     if not is_first_process():
         return
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration)
         encoder = getattr(section, "encoder", None)
-        text = card.text(name, encoder, params.topics, calibration, rows, report, parity)
+        text = card.render(name, encoder, topics, calibration, rows, report, parity)
         files.write_text(draft / card.FILE, text)
     files.write_csv(REPORTS / name / "final.csv", model.history)
     files.write_json(REPORTS / name / "parity.json", parity)

@@ -1,7 +1,7 @@
-"""A trained model as MLflow loads and serves it: a column of texts in, a row of answers each out.
+"""A trained model as MLflow loads and serves it: one row of output for each text of a column.
 
-MLflow imports this module by name and gives it the model's folder, so that nothing is pickled. The
-answers are `classifier`'s.
+MLflow imports this module by name and passes it the model's folder, so that nothing is pickled. The
+predictions come from `inference`; only their form is decided here.
 """
 
 from __future__ import annotations
@@ -13,37 +13,41 @@ import pandas as pd
 
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model, topic_cell
+from paratopic.inference.modes import mode_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-# Column of the texts.
+# Name of the column of texts.
 TEXT = "text"
 
 
 class ServedModel:
-    """What `mlflow.pyfunc.load_model` returns, inside of MLflow's own wrapper."""
+    """The model inside the wrapper that `mlflow.pyfunc.load_model` returns."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Topic, confidence and a score a topic, one row a text.
-
-        In mode multi the first column is topics: all that are named, separated by ";".
+        """Predict the topics of texts.
 
         Parameters
         ----------
         model_input
-            A DataFrame with a column ``text``, or a single one without a name; a Series without a
-            name or named ``text``; a list or an array of str.
+            A DataFrame with a column ``text``, or with a single column that has no name; a Series
+            without a name or named ``text``; a list or an array of str.
         params
-            Has to be empty.
+            Not used; MLflow's interface has it.
+
+        Returns
+        -------
+        One row per text: topic, confidence, and ``score_TOPIC`` for each topic. In mode multi the
+        first column is topics: all predicted topics, separated by ";".
 
         Raises
         ------
         MlflowException
-            A text is missing, or is no str: the server answers 400.
+            A text is missing or not a str; the server then answers 400.
         """
         from mlflow.exceptions import MlflowException
 
@@ -55,28 +59,30 @@ class ServedModel:
         table = pd.DataFrame([answer.scores for answer in answers], columns=self._model.classes_)
         table = table.add_prefix("score_")
         table.insert(0, "confidence", [answer.confidence for answer in answers])
-        # None where no topic is named, not NaN.
-        told = pd.Series([topic_cell(self._model, answer) for answer in answers], dtype=object)
-        table.insert(0, columns(self._model)[0], told)
+        # Of type object, so that a text without a topic has None, not NaN.
+        topics = pd.Series([topic_cell(self._model, answer) for answer in answers], dtype=object)
+        table.insert(0, columns(self._model)[0], topics)
         return table
 
 
 def columns(model: Model) -> list[str]:
-    """Names of the answers' columns."""
-    first = "topic" if model.mode == "single" else "topics"
+    """Names of the output's columns."""
+    first = mode_of(model.mode).answer_column
     return [first, "confidence", *(f"score_{topic}" for topic in model.classes_)]
 
 
 def signature(model: Model) -> ModelSignature:
-    """What goes in and what comes out."""
+    """Types of the input and of the output's columns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    first, *others = columns(model)
-    answers = [ColSpec(DataType.double, name) for name in others]
-    answers.insert(0, ColSpec(DataType.string, first, required=False))
-    # The column of texts has no name here, so that lists and arrays are taken too.
-    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(answers))
+    topics, *numbers = columns(model)
+    output = [
+        ColSpec(DataType.string, topics, required=False),
+        *(ColSpec(DataType.double, name) for name in numbers),
+    ]
+    # The column of texts has no name here, so that lists and arrays are accepted too.
+    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(output))
 
 
 def _texts(model_input: Any) -> list[str]:
@@ -84,7 +90,7 @@ def _texts(model_input: Any) -> list[str]:
         return np.asarray(model_input, dtype=object).reshape(-1).tolist()
     if TEXT in model_input:
         return list(model_input[TEXT])
-    # Of several columns MLflow passes on the first: it may be another one than that of the texts.
+    # MLflow passes on the first of several columns, which may not be that of the texts.
     name: object = model_input.columns[0]
     if name != 0:
         raise ValueError(f"the column of texts has to be named {TEXT}, or have no name; not {name}")

@@ -1,7 +1,7 @@
-"""MLflow runs written from records; mlflow is imported late.
+"""Records written to MLflow as runs, each once; a champion becomes a registered version.
 
-The files are the truth and MLflow is a copy of them: nothing is computed here, and a run can be
-written again, to this store or another, whenever it is missing.
+Files are the source and MLflow holds a copy: nothing is computed here, and a missing run can be
+written again at any time, to any store. MLflow is imported late.
 """
 
 from __future__ import annotations
@@ -21,36 +21,41 @@ from paratopic.project.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Tags of a run: the pipeline state that it belongs to, and the part of it that it holds.
 STATE, PART = "paratopic.state", "paratopic.part"
 
-# A model's place among its run's artifacts, and what its registered version is called and told by.
+# Folder of a model among the artifacts of its run, and the alias of the registered champion.
 MODEL, ALIAS = "model", "champion"
 
+# Metrics that become tags of a registered version.
 FIGURES = ("macro_f1", "macro_f1.low", "macro_f1.high", "accuracy", "log_loss", "n")
+
+# Rows, name, source and digest of the data.
+Dataset = tuple[pd.DataFrame, str, str, str]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one run is to hold.
+    """The content of one run.
 
     Parameters
     ----------
     part
-        Name within the pipeline's state: a model, or the comparison.
+        Its name within the pipeline's state: the name of a model, or "comparison".
     name
-        As listed in the UI.
+        Its name in MLflow's list of runs.
     params, metrics, tags
-        Flat.
+        Flat mappings.
     steps
-        Metric name → values by step, from 1.
+        Metric name → its value at each step, from step 1.
     files
-        Files and folders to copy, by their place among the artifacts ('' is the top).
+        Files and folders to copy, each with its folder among the artifacts ("" for the top).
     table
         Predictions, shown as a table.
     dataset
-        Rows, name, source and digest of the data.
+        The labelled paragraphs.
     model
-        Folder of a trained model, kept so that MLflow can load and serve it.
+        Folder of a trained model, stored so that MLflow can load and serve it.
     """
 
     part: str
@@ -61,7 +66,7 @@ class Record:
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
     table: pd.DataFrame | None = None
-    dataset: tuple[pd.DataFrame, str, str, str] | None = None
+    dataset: Dataset | None = None
     model: Path | None = None
 
 
@@ -79,22 +84,22 @@ def write_runs(
     Parameters
     ----------
     uri
-        Of the store.
+        Address of the store.
     experiment
-        Made when it is missing.
+        Name of the experiment; it is created if it is missing.
     state
         Digest of the pipeline's state; a store holds each state once.
     parent, children
-        The comparison, and a record a model below it.
+        Records of the comparison, and of each model.
     artifacts
-        Where a store that is a local database keeps its artifacts.
+        Folder for the artifacts of a store that is a local database.
     champion
-        Part whose model becomes a version of the registered model that is named as the experiment
-        is, with the alias `champion`; None leaves the registry as it is.
+        Part whose model becomes a version of the registered model, with the alias "champion". The
+        registered model has the name of the experiment. None leaves the registry as it is.
 
     Returns
     -------
-    How many runs were written.
+    Number of runs that were written.
 
     Raises
     ------
@@ -108,59 +113,49 @@ def write_runs(
 
     try:
         client = MlflowClient(tracking_uri=uri)
-        return write_runs_with(client, experiment, state, parent, children, artifacts, champion)
+        experiment_id = _experiment_id(client, experiment, artifacts)
+        parent_id, written = _ensure(client, experiment_id, state, parent, None)
+        for child in children:
+            run_id, new = _ensure(client, experiment_id, state, child, parent_id)
+            written += new
+            if child.part == champion:
+                _promote(client, experiment, run_id, child)
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"MLflow at {uri} cannot be written to: {reason}\n"
             "Models and reports are safe on disk; `dvc repro` writes the missing runs as soon as "
-            "the store answers (MLFLOW_TRACKING_URI names it)."
+            "the store answers (MLFLOW_TRACKING_URI is its address)."
         ) from None
+    return written
 
 
-def write_runs_with(
-    client: MlflowClient,
-    experiment: str,
-    state: str,
-    parent: Record,
-    children: Sequence[Record],
-    artifacts: Path,
-    champion: str | None = None,
-) -> int:
-    """Write missing runs through a client; see `write`."""
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
+def _experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
+    """Id of an experiment, which is created or restored if need be."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         local = str(client.tracking_uri).startswith("sqlite:")
         place = artifacts.resolve().as_uri() if local else None
         # The kind makes the UI show models' metrics instead of a chat bot's traces.
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        experiment_id = client.create_experiment(experiment, artifact_location=place, tags=kind)
-    elif found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-        experiment_id = found.experiment_id
-    else:
-        experiment_id = found.experiment_id
-    above, written = _ensure(client, experiment_id, state, parent, None)
-    for child in children:
-        run_id, new = _ensure(client, experiment_id, state, child, above)
-        written += new
-        if child.part == champion:
-            _promote(client, experiment, run_id, child)
-    return written
+        return str(client.create_experiment(name, artifact_location=place, tags=kind))
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _ensure(
-    client: MlflowClient, experiment_id: str, state: str, record: Record, parent: str | None
+    client: MlflowClient, experiment_id: str, state: str, record: Record, parent_id: str | None
 ) -> tuple[str, int]:
-    """The id of the record's finished run, and whether it had to be written."""
+    """Id of the record's finished run, and 1 if it had to be written, else 0."""
     query = f"tags.`{STATE}` = '{state}' and tags.`{PART}` = '{record.part}'"
     for run in client.search_runs([experiment_id], query):
         if run.info.status == "FINISHED":
             return run.info.run_id, 0
-        client.delete_run(run.info.run_id)  # left half written by a process that was ended
+        client.delete_run(run.info.run_id)  # incomplete: the process that wrote it was ended
     tags = {**record.tags, STATE: state, PART: record.part}
-    if parent is not None:
-        tags["mlflow.parentRunId"] = parent
+    if parent_id is not None:
+        tags["mlflow.parentRunId"] = parent_id
     run = client.create_run(experiment_id, tags=tags, run_name=record.name)
     _fill(client, run.info.run_id, record)
     client.set_terminated(run.info.run_id)
@@ -168,7 +163,7 @@ def _ensure(
 
 
 def _promote(client: MlflowClient, name: str, run_id: str, record: Record) -> None:
-    """Make a run's model a registered version, with its figures, and let the alias point to it."""
+    """Register a run's model as a version, with its metrics, and point the alias to it."""
     from mlflow.exceptions import MlflowException
 
     if not client.search_registered_models(f"name = '{name}'"):
@@ -178,10 +173,9 @@ def _promote(client: MlflowClient, name: str, run_id: str, record: Record) -> No
         version = str(versions[0].version)
     else:
         figures = {key: str(record.metrics[key]) for key in FIGURES if key in record.metrics}
-        made = client.create_model_version(
-            name, f"runs:/{run_id}/{MODEL}", run_id, tags={"model": record.part} | figures
-        )
-        version = str(made.version)
+        tags = {"model": record.part} | figures
+        created = client.create_model_version(name, f"runs:/{run_id}/{MODEL}", run_id, tags=tags)
+        version = str(created.version)
     try:
         present = str(client.get_model_version_by_alias(name, ALIAS).version)
     except MlflowException:  # there is no such alias yet
@@ -191,24 +185,10 @@ def _promote(client: MlflowClient, name: str, run_id: str, record: Record) -> No
 
 
 def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
-    import mlflow.data
-    from mlflow.entities import DatasetInput, InputTag, Metric, Param
-
+    """Write a record's content to a run."""
     if record.dataset is not None:
-        rows, name, source, digest = record.dataset
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a path that two of its sources could read
-            dataset = mlflow.data.from_pandas(rows, source=source, name=name, digest=digest)
-        entity = DatasetInput(
-            dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "train")]
-        )
-        client.log_inputs(run_id, [entity])
-    client.log_batch(run_id, params=[Param(key, value) for key, value in record.params.items()])
-    metrics = [Metric(name, value, 0, 0) for name, value in record.metrics.items()]
-    for name, values in record.steps.items():
-        metrics += [Metric(name, value, 0, step) for step, value in enumerate(values, start=1)]
-    for start in range(0, len(metrics), 500):
-        client.log_batch(run_id, metrics=metrics[start : start + 500])
+        _log_dataset(client, run_id, *record.dataset)
+    _log_figures(client, run_id, record)
     for path, place in record.files:
         if path.is_dir():
             client.log_artifacts(run_id, str(path), place)
@@ -220,6 +200,31 @@ def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
         client.log_table(run_id, record.table, "predictions.json")
 
 
+def _log_dataset(
+    client: MlflowClient, run_id: str, rows: pd.DataFrame, name: str, source: str, digest: str
+) -> None:
+    import mlflow.data
+    from mlflow.entities import DatasetInput, InputTag
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a path that two kinds of source could read
+        dataset = mlflow.data.from_pandas(rows, source=source, name=name, digest=digest)
+    tags = [InputTag("mlflow.data.context", "train")]
+    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
+
+
+def _log_figures(client: MlflowClient, run_id: str, record: Record) -> None:
+    """Write params and metrics."""
+    from mlflow.entities import Metric, Param
+
+    client.log_batch(run_id, params=[Param(key, value) for key, value in record.params.items()])
+    metrics = [Metric(name, value, 0, 0) for name, value in record.metrics.items()]
+    for name, values in record.steps.items():
+        metrics += [Metric(name, value, 0, step) for step, value in enumerate(values, start=1)]
+    for start in range(0, len(metrics), 500):
+        client.log_batch(run_id, metrics=metrics[start : start + 500])
+
+
 def _log_model(client: MlflowClient, run_id: str, folder: Path) -> None:
     import mlflow.pyfunc
 
@@ -228,7 +233,7 @@ def _log_model(client: MlflowClient, run_id: str, folder: Path) -> None:
     from paratopic.tracking import pyfunc
 
     with tempfile.TemporaryDirectory() as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there is no example of an input
+        warnings.simplefilter("ignore")  # about the missing example of an input
         mlflow.pyfunc.save_model(
             f"{draft}/{MODEL}",
             loader_module=pyfunc.__name__,

@@ -1,1 +1,1 @@
-"""What fitting the two models has in common."""
+"""Steps of training that both kinds of model share."""

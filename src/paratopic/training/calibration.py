@@ -1,11 +1,12 @@
-"""Honest probabilities, and thresholds from which on topics are named, from out-of-fold scores.
+"""Fit and apply calibrations: honest probabilities, and thresholds for predicting a topic.
 
-Nothing is trained on texts here, and no figure is reported: `metrics` and `statistics` do that.
-A saved model has the calibration in its weights.
+Calibrations are fitted to out-of-fold scores, never to texts. Metrics are for `evaluation`. A saved
+model has the scale and shift in its weights already, so prediction does not apply them again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import (
+    SMALLEST,
     Array,
     Integers,
     Scores,
@@ -23,52 +26,113 @@ from paratopic.inference.scores import (
     classes,
     conditional,
     log_losses,
-    logits,
-    topic_probabilities,
     topical,
 )
-from paratopic.project.topics import Mode, Topics
-from paratopic.training.head import binary, logistic
+from paratopic.project.topics import Topics
+from paratopic.training.head import fit_binary, fit_logistic
 
-# A temperature is looked for between a twentieth and twenty.
+# Bounds of the search for a temperature.
 TEMPERATURES = 0.05, 20.0
+# Strength (C) of the logistic regression of being right on confidence.
+RIGHT_STRENGTH = 10.0
+# Strength (C) of the logistic regressions that scale and shift each topic's logits in mode multi.
+PLATT_STRENGTH = 1.0
+# Number of answers that the fitted chance of being right counts as, beside the counted ones.
+PRIOR_ANSWERS = 20.0
+# Larger logits are cut to this before they are scaled and shifted.
+LARGEST_LOGIT = 15.0
+# Threshold in mode multi of a topic without examples.
+UNFITTED_THRESHOLD = 0.5
 
-# How loosely the chance of being right is tied to confidence, as C of a logistic regression, and
-# how loosely a topic's logits to staying as they are.
-STRENGTH, PLATT = 10.0, 1.0
 
-# Answers that the fitted chance of being right counts as, beside those that were counted.
-BELIEF = 20.0
+def calibrate_out_of_fold(
+    targets: Targets,
+    evaluated: npt.NDArray[np.bool_],
+    table: pd.DataFrame,
+    topics: Topics,
+    precision: float,
+) -> tuple[pd.DataFrame, Calibration]:
+    """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
-# Logits are taken to be no further from 0.
-SUREST = 15.0
+    Parameters
+    ----------
+    targets
+        (n, k) topics of the table's rows.
+    evaluated
+        (n,) whether each row is evaluated. Calibrations are fitted to evaluated rows only, and
+        applied to all.
+    table
+        Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
+        scores for each topic.
+    topics
+        The codebook.
+    precision
+        Share of right answers to reach in mode single, 0 to 1.
+
+    Returns
+    -------
+    scores
+        The table with calibrated scores, and a column of thresholds for each topic. Each fold is
+        calibrated by the other folds of its repeat; a lone fold's halves by each other.
+    calibration
+        Calibration fitted to all evaluated rows, for the final model.
+    """
+    names, mode = list(topics.names), mode_of(topics.mode)
+    raw = table[names].to_numpy(dtype=np.float64)
+    scores, thresholds = raw.copy(), np.zeros(raw.shape)
+    for part, rest in _parts(table):
+        used = rest & evaluated
+        calibration = fit_calibration(targets[used], raw[used], mode, precision)
+        scores[part] = apply_calibration(raw[part], calibration, mode)
+        thresholds[part] = calibration.thresholds
+    calibrated = table.copy()
+    calibrated[names], calibrated[topics.thresholds] = scores, thresholds
+    return calibrated, fit_calibration(targets[evaluated], raw[evaluated], mode, precision)
+
+
+def fit_calibration(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+    """Fit a calibration to scores of models that did not see the rows.
+
+    In mode single the topics share one temperature, having any topic has another, and one threshold
+    reaches `precision`. In mode multi each topic's logits are scaled and shifted (Platt 1999),
+    regularised towards staying as they are, and each topic has the threshold with the highest F1.
+
+    Parameters
+    ----------
+    targets
+        (n, k) topics of the rows.
+    scores
+        (n, k) probabilities of the topics.
+    mode
+        Mode of the topics.
+    precision
+        Share of right answers to reach in mode single, 0 to 1.
+    """
+    return _FITS[mode.name](targets, scores, mode, precision)
+
+
+def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
+    """Scale and shift the logits of the topics' probabilities (n, k)."""
+    logits = mode.logits(mode.complete(scores))
+    return mode.scores(logits * calibration.scale + calibration.shift)
 
 
 def temper(scores: Scores, temperature: float) -> Scores:
-    """Probabilities (n, k) to the power of 1 / temperature, rows summing to 1 again."""
+    """Raise probabilities (n, k) to the power of 1 / temperature, and scale rows to sum to 1.
+
+    >>> temper(np.array([[0.8, 0.2]]), 2).round(3).tolist()
+    [[0.667, 0.333]]
+    """
     scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
     tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
     return tempered
 
 
-def calibrated(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
-    """Scale and shift the logits of the topics' probabilities (n, k)."""
-    if mode == "single":
-        scores = np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
-    scaled = logits(scores, mode) * calibration.scale + calibration.shift
-    return topic_probabilities(scaled, mode)
-
-
-def _having_none_or_one(scores: Scores) -> Scores:
-    some = np.minimum(scores.sum(axis=1), 1)  # but for rounding it is
-    return np.column_stack([1 - some, some])
-
-
 def fit_temperature(true: Integers, scores: Scores) -> float:
-    """The temperature with the lowest log loss (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+    """Find the temperature with the lowest log loss (Guo et al. 2017, arXiv:1706.04599).
 
-    To the paragraphs comes one of which every topic is equally true, so that a model which made no
-    mistake on ten paragraphs is not called certain.
+    One paragraph is added of which every topic is equally true, so that a model without a mistake
+    on ten paragraphs does not count as certain.
 
     Parameters
     ----------
@@ -82,60 +146,52 @@ def fit_temperature(true: Integers, scores: Scores) -> float:
 
     def loss(log_temperature: float) -> float:
         tempered = temper(scores, float(np.exp(log_temperature)))
-        possible = np.log(np.maximum(tempered[:, scores.max(axis=0) > 0], 1e-15))
+        possible = np.log(np.maximum(tempered[:, scores.max(axis=0) > 0], SMALLEST))
         return float(log_losses(true, tempered).sum() - possible.mean())
 
     low, high = TEMPERATURES
-    found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
-    return float(np.exp(found.x))
+    best = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
+    return float(np.exp(best.x))
 
 
-def fit_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: float) -> float:
-    """The lowest confidence from which on `precision` of the answers are right.
+def precision_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: float) -> float:
+    """Find the lowest confidence at and above which a share of `precision` of answers is right.
 
-    The share of right answers above a threshold is counted, and as `BELIEF` further answers comes
-    what is expected there: the chance of being right is a logistic function of the logit of
-    confidence (Platt 1999), which few paragraphs determine better than a count does; of many, whose
-    confidences pile up near 1, the count is nearer to the truth. To the paragraphs come half a
-    right and half a wrong one of middling confidence. Where the precision is out of reach, the
-    highest confidence.
+    That share is counted, together with `PRIOR_ANSWERS` further answers of which as many are right
+    as a logistic regression expects (Platt 1999). With few paragraphs the regression is more exact
+    than a count; with many, whose confidences pile up near 1, the count is.
 
     Parameters
     ----------
     confidence
-        (n,) probability of the top topic.
+        (n,) probability of the most probable topic.
     right
-        (n,) whether it is the true topic; it is not for a paragraph with none of the topics.
+        (n,) whether that topic is the true one; False for a paragraph with none of the topics.
     precision
         Share of right answers to reach, 0 to 1.
+
+    Returns
+    -------
+    The threshold; the highest confidence if the precision is out of reach, 0 if n is 0.
     """
     if not len(confidence):
         return 0.0
-    sure = logit(np.clip(confidence, 1e-6, 1 - 1e-6))
-    middle = np.median(sure)
-    coef, intercept = logistic(
-        np.append(sure, [middle, middle])[:, None],
-        np.append(right, [True, False]).astype(np.int64),
-        np.append(np.ones(len(sure)), [0.5, 0.5]),
-        STRENGTH,
-        np.zeros((2, 1)),
-    )
-    chance = expit((coef[1, 0] - coef[0, 0]) * sure + intercept[1] - intercept[0])
+    chance = _chance_of_being_right(confidence, right)
     order = np.argsort(-confidence, kind="stable")
-    # Precision of answering the first, the first two, ...
+    # Precision of answering only the most confident one, two, ... paragraphs.
     answered = np.arange(1, len(order) + 1)
     expected = np.cumsum(chance[order]) / answered
-    reached = (np.cumsum(right[order]) + BELIEF * expected) / (answered + BELIEF)
+    reached = (np.cumsum(right[order]) + PRIOR_ANSWERS * expected) / (answered + PRIOR_ANSWERS)
     enough = np.flatnonzero(reached >= precision)
     return float(confidence[order][enough[-1] if len(enough) else 0])
 
 
 def f1_threshold(scores: Array) -> float:
-    """The probability from which on naming a topic gives the highest F1.
+    """Find the lowest probability at which to predict a topic for the highest expected F1.
 
-    It is half of the F1 that is reached (Lipton, Elkan & Narayanaswamy 2014,
-    https://arxiv.org/abs/1402.1892), which is expected from the probabilities themselves: of few
-    paragraphs they tell more than a count of hits.
+    It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892). The F1 is the one
+    that the probabilities themselves let expect, which with few paragraphs is more exact than a
+    count of hits.
 
     Parameters
     ----------
@@ -143,91 +199,78 @@ def f1_threshold(scores: Array) -> float:
         (n,) calibrated probabilities of one topic.
     """
     ordered = np.sort(scores)[::-1]
-    named = np.arange(1, len(ordered) + 1)
-    expected = 2 * np.cumsum(ordered) / (named + ordered.sum())
+    predicted = np.arange(1, len(ordered) + 1)
+    expected = 2 * np.cumsum(ordered) / (predicted + ordered.sum())
     return float(expected.max(initial=0.0) / 2)
 
 
-def fit(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
-    """What to calibrate scores (n, k) by, and thresholds.
-
-    In mode single a temperature for the topics and one for having one of them, and one threshold,
-    by `precision`. In mode multi each topic's logits are scaled and shifted (Platt 1999), drawn to
-    staying as they are, and each has the threshold of the highest F1.
-    """
-    if mode == "multi":
-        return _fit_each(targets, scores)
-    true, some = classes(targets), topical(targets)
-    by = np.full(scores.shape[1] + 1, fit_temperature(true[some], conditional(scores[some])))
-    by[-1] = 1.0
-    if not some.all():
-        by[-1] = fit_temperature(some.astype(np.int64), _having_none_or_one(scores))
-    found = Calibration(scale=tuple((1 / by).tolist()))
-    told = calibrated(scores, found, mode)
-    right = told.argmax(axis=1) == true
-    return replace(found, thresholds=(fit_threshold(told.max(axis=1), right, precision),))
+def _parts(
+    table: pd.DataFrame,
+) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+    """Rows of each repeat and fold, and the other rows of the repeat, both as masks (n,)."""
+    repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
+    if len(np.unique(fold)) < 2:  # a lone fold is halved
+        fold = table.groupby("repeat").cumcount().to_numpy() % 2
+    for r, f in sorted(set(zip(repeat.tolist(), fold.tolist(), strict=True))):
+        yield (repeat == r) & (fold == f), (repeat == r) & (fold != f)
 
 
-def _fit_each(targets: Targets, scores: Scores) -> Calibration:
-    sure = np.clip(logits(scores, "multi"), -SUREST, SUREST)
+def _chance_of_being_right(confidence: Array, right: npt.NDArray[np.bool_]) -> Array:
+    """Fitted chance of being right, (n,): a logistic function of the logit of confidence."""
+    logits = logit(np.clip(confidence, 1e-6, 1 - 1e-6))
+    # Half a right and half a wrong answer of median confidence keep the chance away from 0 and 1.
+    middle = np.median(logits)
+    coef, intercept = fit_logistic(
+        np.append(logits, [middle, middle])[:, None],
+        np.append(right, [True, False]).astype(np.int64),
+        np.append(np.ones(len(logits)), [0.5, 0.5]),
+        RIGHT_STRENGTH,
+        np.zeros((2, 1)),
+    )
+    return np.asarray(expit((coef[1, 0] - coef[0, 0]) * logits + intercept[1] - intercept[0]))
+
+
+def _none_or_any(scores: Scores) -> Scores:
+    """Probabilities of having none of the topics and of having any, (n, 2)."""
+    any_topic = np.minimum(scores.sum(axis=1), 1)  # rounding can take the sum above 1
+    return np.column_stack([1 - any_topic, any_topic])
+
+
+def _fit_single(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+    true, has_topic = classes(targets), topical(targets)
+    of_topics = fit_temperature(true[has_topic], conditional(scores[has_topic]))
+    temperatures = np.full(mode.n_logits(scores.shape[1]), of_topics)
+    temperatures[-1] = 1.0
+    if not has_topic.all():
+        temperatures[-1] = fit_temperature(has_topic.astype(np.int64), _none_or_any(scores))
+    calibration = Calibration(scale=tuple((1 / temperatures).tolist()))
+    scores = apply_calibration(scores, calibration, mode)
+    right = scores.argmax(axis=1) == true
+    threshold = precision_threshold(scores.max(axis=1), right, precision)
+    return replace(calibration, thresholds=(threshold,))
+
+
+def _fit_multi(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+    logits = np.clip(mode.logits(scores), -LARGEST_LOGIT, LARGEST_LOGIT)
     low, high = (1 / temperature for temperature in reversed(TEMPERATURES))
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
+    weights, unchanged = np.ones(len(targets)), np.ones(1)
     for topic, has in enumerate(targets.T):
         if has.any() and not has.all():
-            coef, shift[topic] = binary(sure[:, [topic]], has, np.ones(len(has)), PLATT, np.ones(1))
+            coef, shift[topic] = fit_binary(
+                logits[:, [topic]], has, weights, PLATT_STRENGTH, unchanged
+            )
             scale[topic] = np.clip(coef[0], low, high)
-    found = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
-    told = calibrated(scores, found, "multi")
-    limits = [
-        f1_threshold(row) if has.any() else 0.5 for row, has in zip(told.T, targets.T, strict=True)
+    calibration = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
+    scores = apply_calibration(scores, calibration, mode)
+    thresholds = [
+        f1_threshold(of_topic) if has.any() else UNFITTED_THRESHOLD
+        for of_topic, has in zip(scores.T, targets.T, strict=True)
     ]
-    return replace(found, thresholds=tuple(limits))
+    return replace(calibration, thresholds=tuple(thresholds))
 
 
-def calibrate(
-    targets: Targets,
-    counts: npt.NDArray[np.bool_],
-    table: pd.DataFrame,
-    topics: Topics,
-    precision: float,
-) -> tuple[pd.DataFrame, Calibration]:
-    """Calibrate out-of-fold scores, each by the others, and find what the final model gets.
-
-    Parameters
-    ----------
-    targets
-        (n, k) which topics the rows of `table` have.
-    counts
-        (n,) whether a row is evaluated; the others are calibrated but calibrate nothing.
-    table
-        Columns id, repeat, fold and one score a topic, as `training.cross_validate` gives them.
-    topics
-        The codebook.
-    precision
-        Share of right answers to reach in mode single.
-
-    Returns
-    -------
-    scores
-        The table with calibrated scores and a column threshold a topic. Those of a fold are
-        calibrated by the repeat's other folds; a lone fold's by its other half.
-    calibration
-        From all rows.
-    """
-    names, mode = topics.names, topics.mode
-    raw = table[list(names)].to_numpy(dtype=np.float64)
-    part = table["fold"].to_numpy()
-    if len(np.unique(part)) < 2:
-        part = table.groupby("repeat").cumcount().to_numpy() % 2
-    repeat = table["repeat"].to_numpy()
-    scores, limits = raw.copy(), np.zeros(raw.shape)
-    for r, p in sorted(set(zip(repeat.tolist(), part.tolist(), strict=True))):
-        mine = (repeat == r) & (part == p)
-        others = (repeat == r) & (part != p) & counts
-        found = fit(targets[others], raw[others], mode, precision)
-        scores[mine] = calibrated(raw[mine], found, mode)
-        limits[mine] = found.thresholds
-    told = table.copy()
-    told[list(names)] = scores
-    told[topics.thresholds] = limits
-    return told, fit(targets[counts], raw[counts], mode, precision)
+_FITS: dict[str, Callable[[Targets, Scores, Mode, float], Calibration]] = {
+    "single": _fit_single,
+    "multi": _fit_multi,
+}

@@ -1,4 +1,8 @@
-"""What models are fitted to, what fitting returns, and how much each example counts."""
+"""Training examples, how much each of them counts, and the contract of a fit.
+
+Both kinds of model are fitted by a `Fit` and give a `Fitted`; the fits are in `baseline` and
+`transformer`.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,22 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from paratopic.inference.folder import Calibration
-from paratopic.inference.scores import Array, Scores, Targets, classes, topical
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Integers, Scores, Targets, classes, topical
 from paratopic.project.topics import Topics
 
-# Told how much is done: of one fit its share, 0 to 1; of several also the fits before it.
+# Number of labelled articles that count as much as the topics' descriptions.
+DESCRIPTION_ARTICLES = 3
+
+# Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
 
-# Labelled articles that the topics' descriptions are worth.
-DESCRIPTION_ARTICLES = 3
+
+def silent(done: float) -> None:
+    """Report progress to nobody."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +39,28 @@ class Examples:
     texts
         n texts.
     targets
-        (n, k) whether they have each topic.
+        (n, k) whether each text has each topic.
     groups
-        (n,) numbers of units that no inner split tears apart.
+        (n,) group numbers; inner folds hold out whole groups.
     articles
-        (n,) numbers of the articles that they are from.
+        (n,) numbers of the articles that the texts are from.
     """
 
     texts: Sequence[str]
     targets: Targets
-    groups: npt.NDArray[np.int64]
-    articles: npt.NDArray[np.int64]
+    groups: Integers
+    articles: Integers
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """(n,) class numbers, of the first topic where there are several; -1 for none."""
+    def labels(self) -> Integers:
+        """Class number of each text, (n,): its first topic, or -1 for none."""
         return classes(self.targets)
 
     def topical(self) -> Examples:
-        """Those that have a topic."""
-        some = topical(self.targets)
-        texts = [text for text, has in zip(self.texts, some, strict=True) if has]
-        return Examples(texts, self.targets[some], self.groups[some], self.articles[some])
+        """Select the examples that have a topic."""
+        kept = topical(self.targets)
+        texts = [text for text, keep in zip(self.texts, kept, strict=True) if keep]
+        return Examples(texts, self.targets[kept], self.groups[kept], self.articles[kept])
 
 
 class Fitted(Protocol):
@@ -61,7 +69,7 @@ class Fitted(Protocol):
     Attributes
     ----------
     history
-        What the fit noted: two columns of numbers, such as step and loss.
+        Course of the fit: two columns of numbers, such as step and loss.
     """
 
     history: pd.DataFrame
@@ -72,40 +80,47 @@ class Fitted(Protocol):
         ...
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Probabilities, (n texts, k topics); see `classifier.Model.predict_proba`."""
+        """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         ...
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
-        """Write a folder that `classifier.load` opens; returns how like this model it answers."""
+        """Write a folder that `inference.loading.load` opens.
+
+        Returns
+        -------
+        Metrics of how close the saved model's answers are to this one's; empty if they are equal.
+        """
         ...
 
 
+# Fits one model to examples with a seed, and reports the share of the work done, 0 to 1.
 Fit = Callable[[Examples, int, Advance], Fitted]
 
 
 def evidence(examples: Examples, topics: Topics) -> Array:
-    """How much each example counts beside the topics' descriptions.
+    """Weigh each example against the topics' descriptions.
 
     Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
     effective size of a cluster sample (Kish 1965) with an intraclass correlation r. Here r is 1/g
-    with g labelled articles: what they have in common by chance shrinks as more are labelled. To
-    it comes the factor g / (g + 3): what the descriptions say counts as three articles.
+    with g labelled articles: the more articles are labelled, the less they have in common by
+    chance. The weights are multiplied by g / (g + 3), so that the descriptions count as three
+    articles.
 
-    In mode single, examples with none of the topics tell nothing of which topic one is: they
-    neither weigh nor count.
+    In mode single, examples with none of the topics tell nothing about which topic a text has:
+    they weigh 0, and their articles are not counted.
 
     Returns
     -------
-    (n,) weights in [0, 1): all paragraphs of a lone article together weigh 1/4, each of a thousand
-    lone paragraphs almost 1. Without descriptions there is nothing else to go by: all weigh 1.
+    (n,) weights, 0 to 1. With descriptions, all paragraphs of a lone article together weigh 1/4,
+    and each of a thousand paragraphs from as many articles weighs almost 1. Without descriptions
+    all informative examples weigh 1.
     """
-    whole = np.full(len(examples.texts), topics.mode == "multi")
-    tells = topical(examples.targets) | whole
-    weights: Array = tells.astype(np.float64)
+    informative = mode_of(topics.mode).informative(examples.targets)
+    weights: Array = informative.astype(np.float64)
     if not topics.descriptions:
         return weights
-    articles = examples.articles[tells]
+    articles = examples.articles[informative]
     size = np.bincount(articles, minlength=1)[articles]
     g = len(np.unique(articles))
-    weights[tells] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+    weights[informative] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights

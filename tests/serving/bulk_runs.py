@@ -1,4 +1,4 @@
-"""Predicting files, and what lies in the folder afterwards."""
+"""Running bulk prediction in tests, and reading the shards that it writes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -
     return bulk.predict_files(model, inputs, out, "text", resume, lambda rows, share: None)
 
 
-def shards(out: Path) -> dict[str, bytes]:
+def read_shards(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name[0] != "_"}
 
 
-class Ended(Exception):
-    """Stands for what ends a process."""
+class Interrupted(Exception):
+    """Stands for whatever may end a process."""

@@ -1,0 +1,244 @@
+"""The pages of a PDF → lines of type in reading order.
+
+pdfminer.six finds pieces of lines. Here the pieces become whole lines again, and the lines are put
+in order, column by column. Which lines form a paragraph is for `pdf` to decide. Structure tags are
+not used, and no text is recognised in pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from statistics import median
+
+from pdfminer.high_level import extract_pages
+from pdfminer.layout import LAParams, LTChar, LTPage, LTTextBox, LTTextLine
+from pdfminer.pdfdocument import PDFEncryptionError
+
+from paratopic.project.errors import UserError
+
+LARGER = 1.08  # times the size of the body's type: the type of a heading
+COLUMN = 8  # times the size of its type: the least width of a column
+COLUMN_ROWS = 4  # the least number of rows in a column
+CROSSING = 6  # at most one row in so many crosses the gutter between two columns
+
+_LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of type, or a piece of one. Lengths are in points.
+
+    Parameters
+    ----------
+    text
+        Its text.
+    page
+        Index of its page, from 0.
+    column
+        Index of its column, from 0; -1 for a line across columns.
+    left, right
+        Where it begins and ends, from the left edge of the page.
+    top, bottom
+        Its upper and lower edge, from the bottom edge of the page.
+    first
+        Width of its first word.
+    size
+        Size of its type.
+    bold
+        Whether all of its letters are bold.
+    height
+        Height of its page.
+    """
+
+    text: str
+    page: int
+    column: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    first: float
+    size: float
+    bold: bool
+    height: float
+
+
+def read_pages(data: bytes, source: str) -> list[list[Line]]:
+    """Read the lines of each page of a PDF, in reading order.
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    source
+        Its path, for error messages.
+
+    Raises
+    ------
+    UserError
+        The PDF is damaged or encrypted.
+    """
+    logging.getLogger("pdfminer").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pages = extract_pages(BytesIO(data), laparams=LAParams(char_margin=1.0))
+            pieces = [_pieces(page, number) for number, page in enumerate(pages)]
+    except PDFEncryptionError:
+        raise UserError(
+            f"{source}: is encrypted. Save it without a password (qpdf --decrypt, say)."
+        ) from None
+    except Exception as error:  # damaged files raise any error inside pdfminer
+        raise UserError(
+            f"{source}: cannot be read as PDF ({error or type(error).__name__}). It is damaged or "
+            "cut off: get it again."
+        ) from None
+    if not pieces:
+        raise UserError(f"{source}: has no pages. It is damaged or cut off: get it again.")
+    usual = _gutters([piece for page in pieces for piece in page])
+    return [_lines(page, _gutters(page) or usual) for page in pieces]
+
+
+def body_size(lines: Iterable[Line]) -> float:
+    """The size of type in which most letters are set; 0 without lines."""
+    letters: Counter[float] = Counter()
+    for line in lines:
+        letters[line.size] += len(line.text)
+    return letters.most_common(1)[0][0] if letters else 0.0
+
+
+def _pieces(page: LTPage, number: int) -> list[Line]:
+    return [
+        _piece(item, number, page.height)
+        for box in page
+        if isinstance(box, LTTextBox)
+        for item in box
+        if item.get_text().strip()
+    ]
+
+
+def _piece(item: LTTextLine, page: int, height: float) -> Line:
+    letters = [char for char in item if isinstance(char, LTChar) and char.get_text().strip()]
+    text = " ".join(_text(item).split()).translate(_LIGATURES)
+    first = min(len(text.split()[0]), len(letters))
+    return Line(
+        text=text,
+        page=page,
+        column=0,
+        left=letters[0].x0,
+        right=letters[-1].x1,
+        top=item.y1,
+        bottom=item.y0,
+        first=letters[first - 1].x1 - letters[0].x0,
+        size=round(median(char.size for char in letters), 1),
+        bold=all("bold" in char.fontname.lower() for char in letters),
+        height=height,
+    )
+
+
+def _text(line: LTTextLine) -> str:
+    """A line's text without the "spaces" over which the next letter is printed: soft hyphens."""
+    items = list(line)
+    texts = []
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        is_overprinted = (
+            isinstance(item, LTChar)
+            and isinstance(following, LTChar)
+            and item.get_text() == " "
+            and following.x0 < item.x0 + 0.3 * item.width
+        )
+        texts.append("" if is_overprinted else item.get_text())
+    return "".join([*texts, " "])
+
+
+def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
+    """The lines of a page in reading order.
+
+    Lines across columns divide the page; between two of them it is read column by column.
+    """
+    lines = [_with_column(row, gutters) for row in _rows(pieces, gutters)]
+    tops = [line.top for line in lines if line.column < 0]
+
+    def order(line: Line) -> tuple[int, int, float]:
+        n_above = sum(top >= line.top for top in tops)
+        return 2 * n_above + (line.column >= 0), line.column, -line.top
+
+    return sorted(lines, key=order)
+
+
+def _rows(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
+    """Join the pieces that stand in one row and in one column.
+
+    Wide spaces break a line into pieces, as gutters do, which separate two lines.
+    """
+    rows: list[Line] = []
+    for piece in sorted(pieces, key=lambda piece: (-round(piece.bottom), piece.left)):
+        for index, row in enumerate(rows[-8:], start=max(0, len(rows) - 8)):
+            is_separate = any(row.right <= gutter <= piece.left for gutter in gutters)
+            same_row = abs(row.bottom - piece.bottom) < 0.3 * row.size
+            if same_row and row.right <= piece.left + 1 and not is_separate:
+                rows[index] = _joined(row, piece)
+                break
+        else:
+            rows.append(piece)
+    return rows
+
+
+def _joined(left: Line, right: Line) -> Line:
+    longer = max(left, right, key=lambda piece: len(piece.text))
+    return replace(
+        left,
+        text=f"{left.text} {right.text}",
+        right=right.right,
+        top=max(left.top, right.top),
+        size=longer.size,
+        bold=left.bold and right.bold,
+    )
+
+
+def _with_column(line: Line, gutters: Sequence[float]) -> Line:
+    crosses = any(line.left < gutter < line.right for gutter in gutters)
+    return replace(line, column=-1 if crosses else sum(gutter < line.right for gutter in gutters))
+
+
+def _gutters(pieces: Sequence[Line]) -> list[float]:
+    """The gutters between columns: where their middles are, from left to right.
+
+    A gutter is a vertical strip that few rows cross, with many rows on either side of it. The
+    strips beside a list's numbers and a ragged edge are too close to the margin to be gutters.
+    """
+    if not pieces:
+        return []
+    size = body_size(pieces)
+    cover = _cover(pieces, size)
+    least = max(1, int(COLUMN * size))
+    gutters = []
+    x = least
+    while x < len(cover) - least:
+        # Rows of the column that has fewer of them, to the left or to the right of x.
+        rows = min(max(cover[:x]), max(cover[x:]))
+        end = x
+        if rows >= COLUMN_ROWS:
+            while end < len(cover) and CROSSING * cover[end] <= rows:
+                end += 1
+        if end > x and end - x >= 0.7 * size and end < len(cover) - least:
+            gutters.append((x + end) / 2)
+            x = end + least
+        else:
+            x = end + 1
+    return gutters
+
+
+def _cover(pieces: Sequence[Line], size: float) -> list[int]:
+    """How many pieces cover each point of the page's width; titles, which cross columns, aside."""
+    cover = [0] * (int(max(piece.right for piece in pieces)) + 2)
+    for piece in pieces:
+        if piece.size < LARGER * size:
+            for x in range(max(0, int(piece.left)), int(piece.right) + 1):
+                cover[x] += 1
+    return cover

@@ -1,0 +1,101 @@
+"""All sources of a project, articles and labelled tables, in one paragraph table.
+
+Hand labels of articles are not joined here (`labels.join` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from paratopic.corpus.table import SCHEMA
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
+from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.tables import LOADERS, read_labelled_table
+
+
+def read_sources(
+    patterns: Sequence[str], own_files: Collection[Path], topics: Topics, no_topic: Sequence[str]
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    """Read every source of a project.
+
+    Parameters
+    ----------
+    patterns
+        `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
+        articles. Tables in a folder are not read: those that are meant are named.
+    own_files
+        The project's own files that may lie in such folders, and are not reported as skipped.
+    topics
+        The codebook that the labels of tables are from.
+    no_topic
+        Labels of tables that mean none of the topics.
+
+    Returns
+    -------
+    The paragraph table (`corpus.table.SCHEMA`), and the files and texts that are left out of it.
+
+    Raises
+    ------
+    UserError
+        A pattern matches no file, two sources have the same name, or a source cannot be read.
+    """
+    try:
+        paths, left_out = find_files(patterns, SUFFIXES)
+    except UserError as error:
+        raise UserError(f"prepare.sources: {error}") from None
+    _refuse_same_names(paths)
+    own = {file.resolve() for file in own_files}
+    skipped = [
+        Skipped(str(path), 0, "", reason) for path, reason in left_out if path.resolve() not in own
+    ]
+    frames: list[pd.DataFrame] = []
+    for path in paths:
+        frame, skipped_parts = _read_source(path, topics, no_topic)
+        frames.append(frame)
+        skipped += skipped_parts
+    return pd.concat(frames, ignore_index=True), skipped
+
+
+def _read_source(
+    path: Path, topics: Topics, no_topic: Sequence[str]
+) -> tuple[pd.DataFrame, list[Skipped]]:
+    suffix = path.suffix.lower()
+    if suffix in LOADERS:
+        return read_labelled_table(path, topics, no_topic), []
+    if suffix in SUFFIXES:
+        article = read_file(path)
+        return frame_of(paragraphs_of(article)), skipped_of(article)
+    raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+
+
+def _refuse_same_names(paths: Sequence[Path]) -> None:
+    names: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in names:
+            raise UserError(
+                f"{path} and {names[path.stem]} have the same name, which labels refer to: rename "
+                "or remove one of them"
+            )
+        names[path.stem] = path
+
+
+def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
+    """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
+    rows = [
+        {
+            "id": paragraph.id,
+            "article": paragraph.article,
+            "heading": paragraph.heading,
+            "position": paragraph.position,
+            "text": paragraph.text,
+            "topics": None,
+            "label_source": "none",
+        }
+        for paragraph in paragraphs
+    ]
+    return pd.DataFrame(rows, columns=SCHEMA.names)

@@ -1,0 +1,33 @@
+"""How the stages score and train fit the model that they are given by name.
+
+This module is no stage. It imports the room of that model alone, so that the baseline needs no
+torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Advance, Examples, Fit, Fitted
+
+
+def fitter(name: str, topics: Topics, section: object) -> Fit:
+    """Bind the topics and a section of the params to `fit` of the model's room.
+
+    Parameters
+    ----------
+    name
+        ``"baseline"`` or ``"transformer"``.
+    topics
+        The codebook.
+    section
+        The model's section of params.yaml.
+    """
+    room = importlib.import_module(f"paratopic.{name}.fit")
+
+    def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+        fitted: Fitted = room.fit(examples, topics, section, seed, advance)
+        return fitted
+
+    return fit

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs a stage's command in the project's environment, whether or not that is active:
+#     sh src/stage.sh python -m paratopic.stages.prepare
+# DVC_ROOT names the project's root where an experiment runs in a folder of its own.
+has_paratopic() {
+    python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("paratopic"))' \
+        2>/dev/null
+}
+has_paratopic || PATH="${DVC_ROOT:-$PWD}/.venv/bin:$PATH"
+has_paratopic || {
+    echo 'paratopic is not installed for this `python`: run `make repro`, which installs it,' >&2
+    echo 'or activate the environment that has it: source .venv/bin/activate' >&2
+    exit 1
+}
+exec "$@"

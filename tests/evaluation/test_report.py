@@ -1,0 +1,78 @@
+"""Tables of the report, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.report import MODES as REPORTS
+from paratopic.evaluation.report import (
+    NONE,
+    OutOfFold,
+    answer_table,
+    confusion_matrix,
+    confusion_pairs,
+    reliability_table,
+)
+from paratopic.inference.modes import mode_of
+from paratopic.project.topics import ModeName, Topics
+
+NAMES = ("trade", "technology", "security")
+
+
+def test_missed_topics_are_paired_with_wrong_ones() -> None:
+    true = np.array([[True, False, True], [False, False, False]])
+    predicted = np.array([[[True, True, False], [True, False, False]]])
+    outcome = Outcomes(mode_of("multi"), true, np.arange(2), predicted * 1.0, predicted)
+    pairs = confusion_pairs(outcome, NAMES)
+    assert pairs.to_numpy().tolist() == [
+        ["trade", "trade"],
+        ["security", "technology"],
+        [NONE, "trade"],
+    ]
+    matrix = confusion_matrix(pairs, [*NAMES, NONE])
+    assert matrix.loc["security", "technology"] == 1 and matrix.to_numpy().sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "confidence", "right", "predicted"),
+    [
+        ("single", [0.6, 0.9], [True, False], [True, True]),
+        (
+            "multi",
+            [0.6, 0.3, 0.1, 0.05, 0.9, 0.05],
+            [True, False, False, False, False, False],
+            [True, False, False, False, True, False],
+        ),
+    ],
+)
+def test_answers(
+    mode: ModeName, confidence: list[float], right: list[bool], predicted: list[bool]
+) -> None:
+    rows = pd.DataFrame({"id": ["a", "b"], "topic": ["trade", ""], "label_source": "hand"})
+    topics = Topics(mode, NAMES)
+    scores = pd.DataFrame([[0.6, 0.3, 0.1], [0.05, 0.9, 0.05]], columns=list(NAMES))
+    scores = scores.assign(id=["a", "b"], repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
+    answers = answer_table(rows, scores, topics)
+    assert answers["confidence"].tolist() == confidence
+    assert answers["right"].tolist() == right
+    assert answers["predicted"].tolist() == predicted
+    assert answers["topical"].tolist() == np.repeat([True, False], len(right) // 2).tolist()
+    out_of_fold = OutOfFold(scores, pd.DataFrame(), (0.5,) * (1 if mode == "single" else 3), 0.9)
+    effect = REPORTS[mode].effect(answers, NAMES, out_of_fold)
+    if mode == "single":
+        assert (effect["coverage"], effect["precision"], effect["auroc_topical"]) == (1, 0.5, 0)
+    else:
+        assert effect["topics_a_paragraph"] == pytest.approx(0.5)
+        assert effect["named_a_paragraph"] == pytest.approx(1)
+
+
+def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
+    true = np.array([[True, False], [True, False]])
+    scores = np.array([[[0.95, 0.05], [0.35, 0.65]]])
+    mode = mode_of("single")
+    table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.answers(scores)))
+    assert table["confidence"].tolist() == [0.65, 0.95]
+    assert table["accuracy"].tolist() == [0, 1] and table["share"].tolist() == [0.5, 0.5]

@@ -1,0 +1,82 @@
+"""Where a model is looked for, when it is loaded again, and what loading does not import."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paratopic.inference.loading import _default_model, load, predict
+from paratopic.project.errors import UserError
+from paratopic.training.examples import Fitted
+
+
+def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
+    trained: tuple[Fitted, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="make repro"):
+        predict("a text")
+    with pytest.raises(UserError, match="does not exist"):
+        load(tmp_path / "nowhere")
+    folder = trained[1]
+    monkeypatch.setenv("PARATOPIC_MODEL", str(folder))
+    by_environment = predict("A tariff on goods.")
+    monkeypatch.delenv("PARATOPIC_MODEL")
+    models = tmp_path / "models"
+    shutil.copytree(folder, models / folder.name)
+    (models / "champion").write_text(json.dumps({"champion": folder.name}))
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert predict("A tariff on goods.") == by_environment
+    assert load(models / "champion").folder == models / folder.name
+    (models / "champion").write_text("{")
+    with pytest.raises(UserError, match="neither a model's folder nor a champion"):
+        predict("a text")
+
+
+def test_the_default_model_is_loaded_again_after_it_was_trained_again(
+    trained: tuple[Fitted, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(trained[1]))
+    _default_model.cache_clear()
+    predict("one")
+    predict("two")
+    assert _default_model.cache_info().misses == 1
+    (trained[1] / "paratopic.json").touch()
+    predict("three")
+    assert _default_model.cache_info().misses == 2
+
+
+def test_a_model_in_mlflow_needs_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
+    with pytest.raises(UserError, match=r"runs:/1/model: .* is not installed; pip install"):
+        load("runs:/1/model")
+
+
+def test_prediction_in_another_process_imports_no_training_package(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    folder = trained[1]
+    program = (
+        "import sys, paratopic\n"
+        "heavy = {'torch', 'transformers', 'mlflow', 'pandas', 'datasets', 'dvc', 'sklearn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "print(paratopic.predict('A tariff on goods.').topic)\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PATH": "", "PARATOPIC_MODEL": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == load(folder).predict("A tariff on goods.").topic

@@ -1,0 +1,114 @@
+"""Both modes keep the properties that the rooms rely on, whatever the numbers are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.scores import Scores
+from paratopic.training.calibration import apply_calibration
+
+SINGLE, MULTI = mode_of("single"), mode_of("multi")
+both_modes = pytest.mark.parametrize("mode", [SINGLE, MULTI], ids=lambda mode: mode.name)
+
+
+def arrays(k: int, low: float, high: float) -> st.SearchStrategy[Scores]:
+    """Arrays of up to five rows and k columns."""
+    row = st.lists(st.floats(low, high, width=32), min_size=k, max_size=k)
+    return st.lists(row, min_size=1, max_size=5).map(lambda rows: np.array(rows, dtype=np.float64))
+
+
+# As many logits as the larger of the modes has for two to four topics.
+LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -12, 12))
+EXTREME_LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -1e4, 1e4))
+
+
+@both_modes
+@given(logits=LOGITS)
+def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
+    probabilities = mode.probabilities(logits)
+    recovered = mode.logits(probabilities)
+    np.testing.assert_allclose(mode.probabilities(recovered), probabilities, rtol=1e-6)
+    if mode is SINGLE:  # softmax leaves the level of the topics' logits open
+        logits, recovered = (
+            np.column_stack([x[:, :-1] - x[:, :1], x[:, -1]]) for x in (logits, recovered)
+        )
+    np.testing.assert_allclose(recovered, logits, atol=1e-6)
+
+
+@both_modes
+@given(logits=LOGITS)
+def test_complete_and_topics_invert_each_other(mode: Mode, logits: Scores) -> None:
+    probabilities = mode.probabilities(logits)
+    scores = mode.topics(probabilities)
+    assert probabilities.shape[1] == mode.n_logits(scores.shape[1])
+    np.testing.assert_allclose(mode.complete(scores), probabilities, atol=1e-12)
+    np.testing.assert_array_equal(mode.topics(mode.complete(scores)), scores)
+    np.testing.assert_array_equal(mode.scores(logits), scores)
+
+
+@both_modes
+@given(logits=EXTREME_LOGITS)
+def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
+    scores = mode.scores(logits)
+    assert (scores >= 0).all() and (scores <= 1).all()
+    if mode is SINGLE:
+        assert (scores.sum(axis=1) <= 1 + 1e-12).all()
+        np.testing.assert_allclose(mode.probabilities(logits).sum(axis=1), 1)
+
+
+@both_modes
+@given(logits=LOGITS, threshold=st.floats(0, 1))
+def test_predicted_topics_are_answers_that_reach_the_threshold(
+    mode: Mode, logits: Scores, threshold: float
+) -> None:
+    scores = mode.scores(logits)
+    answers, predicted = mode.answers(scores), mode.predicted(scores, [threshold])
+    assert not (predicted & ~answers).any()
+    np.testing.assert_array_equal(predicted, answers & (scores >= threshold))
+    np.testing.assert_array_equal(mode.predicted(scores, [0.0]), answers)
+    assert not (predicted & ~mode.forced(scores, np.array([threshold]))).any()
+    if mode is SINGLE:
+        assert (answers.sum(axis=1) == 1).all()
+
+
+@both_modes
+@given(logits=LOGITS)
+def test_doubt_is_a_share(mode: Mode, logits: Scores) -> None:
+    doubt = mode.doubt(mode.scores(logits))
+    assert doubt.shape == (len(logits),)
+    assert (doubt >= -1e-12).all() and (doubt <= 1 + 1e-12).all()
+
+
+@both_modes
+@given(logits=LOGITS)
+def test_a_lone_window_is_its_text(mode: Mode, logits: Scores) -> None:
+    n = len(logits)
+    combined = mode.combine_windows(logits, [7] * n, np.arange(n), n)
+    np.testing.assert_allclose(combined, logits)
+
+
+def test_in_mode_single_windows_are_averaged_by_their_length() -> None:
+    topics = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    # The odds of having any topic: 4 to 1 and 1 to 1; the third window certainly has one.
+    logits = np.column_stack([topics, [np.log(4), 0, np.inf]])
+    owner = np.array([0, 0, 1])
+    scores = SINGLE.scores(SINGLE.combine_windows(logits, [30, 10, 7], owner, 2))
+    # The geometric mean of odds of 9 and 1, and of 4 and 1, the first three times as long.
+    odds, any_topic = 9 ** (30 / 40), 4 ** (30 / 40) / (1 + 4 ** (30 / 40))
+    first = [any_topic * odds / (1 + odds), any_topic / (1 + odds)]
+    np.testing.assert_allclose(scores, [first, [0.2, 0.8]])
+    # Calibrating the windows is calibrating the text.
+    tempered = SINGLE.scores(SINGLE.combine_windows(logits / [3, 3, 2], [30, 10, 7], owner, 2))
+    calibration = Calibration((1 / 3, 1 / 3, 1 / 2))
+    np.testing.assert_allclose(tempered, apply_calibration(scores, calibration, SINGLE))
+
+
+def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
+    logits = np.log(np.array([[9, 1 / 4], [1, 1]]))
+    combined = MULTI.combine_windows(logits, [30, 10], np.array([0, 0]), 1)
+    np.testing.assert_allclose(MULTI.scores(combined), [[0.9, 0.5]])

@@ -1,0 +1,40 @@
+"""The ONNX model in full precision, and the batches that are computed together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.inference.modes import mode_of
+from paratopic.inference.transformer import EncoderClassifier, batches
+from paratopic.training.examples import Fitted
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_the_full_onnx_model_answers_as_the_network(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    model, folder = trained
+    settings = json.loads((folder / "paratopic.json").read_text())["settings"]
+    settings["graph"] = EncoderClassifier.FULL
+    texts = [*rows["text"], "a tariff", "tariff " * 300]
+    scores, windows = EncoderClassifier(folder, mode_of("single"), settings).score(texts)
+    np.testing.assert_allclose(scores, model.predict_proba(texts), rtol=0, atol=1e-5)
+    # 300 words in windows of 14 and two marks; neighbours share 4 words.
+    assert windows[-2:].tolist() == [1, 30]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))
+def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], tokens: int) -> None:
+    chunks = batches(lengths, tokens)
+    assert sorted(np.concatenate(chunks).tolist()) == list(range(len(lengths)))
+    for rows in chunks:
+        inside = {lengths[row] for row in rows}
+        assert len(inside) == 1
+        assert len(rows) == 1 or len(rows) * inside.pop() <= tokens

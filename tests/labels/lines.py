@@ -1,0 +1,21 @@
+"""Lines of labels.csv, and what is read from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paratopic.labels.answers import read_labels
+
+HEADER = "paragraph,topics,text,annotator,when,note"
+BY_HAND = "paragraph,topics,text"
+EARLY, LATE = "2025-09-15T10:00:00Z", "2025-09-15T12:30:00+02:00"
+
+
+def write(path: Path, *lines: str, header: str = HEADER, end: str = "\n") -> Path:
+    path.write_text("\n".join([header, *lines]) + end, encoding="utf-8")
+    return path
+
+
+def answers_in(path: Path) -> list[tuple[str, str, str]]:
+    """Paragraph, annotator and topics of each answer that counts."""
+    return [(line.paragraph, line.annotator, line.cell) for line in read_labels(path)]

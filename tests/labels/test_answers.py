@@ -1,0 +1,157 @@
+"""Which answer counts, and merging lines into labels.csv."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.labels.answers import Merged, merge, read_labels, resolve
+from paratopic.labels.log import Label, read_lines
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+from tests.labels.lines import BY_HAND, EARLY, LATE, answers_in, write
+
+LINES = st.builds(
+    Label,
+    st.just("file"),
+    st.sampled_from(["a:0", "a:1", "a:9"]),
+    st.sampled_from(["trade", "security;trade", "", "?"]),
+    st.just("words"),
+    st.sampled_from(["", "ann", "bo"]),
+    st.sampled_from(["", EARLY, LATE]),
+    st.sampled_from(["", "a, note"]),
+)
+
+
+def test_the_latest_answer_of_each_annotator_counts(path: Path) -> None:
+    write(
+        path,
+        f"a:1,trade,x,ann,{LATE},",
+        f"a:1,security,x,ann,{EARLY},",  # earlier, although it is below
+        "a:1,technology,x,ann,,",  # without a time: earlier than all others
+        f"a:1,security,x,bo,{EARLY},",
+        f"a:2,trade,x,ann,{EARLY},",
+        f"a:2,?,x,ann,{LATE},",  # taken back
+        "a:3,?,x,,,",  # not decided yet
+        "a:3,,x,,,",
+    )
+    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "bo", "security"), ("a:3", "", "")]
+
+
+def test_all_answers_of_an_annotator_at_the_same_time_count(path: Path) -> None:
+    write(path, "a:1,trade,x,ann,,", "a:1,security,x,ann,,", "a:1,trade,x,ann,,")
+    assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "ann", "security")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            ["a:1,trade,x", "a:1,security,x"],
+            r'line 3: a:1 is labelled "security", but .*line 2 labels it "trade"',
+        ),
+        (
+            ["a:1,trade,x", "b:1,,y", "a:1,security,x"],
+            r'line 4: a:1 is labelled "security", but .*line 2 labels it "trade"',
+        ),
+    ],
+)
+def test_lines_without_an_annotator_that_contradict_each_other_are_refused(
+    path: Path, lines: list[str], message: str
+) -> None:
+    write(path, *lines, header=BY_HAND)
+    with pytest.raises(UserError, match=message):
+        read_labels(path)
+
+
+@pytest.mark.parametrize("again", ["a:1,trade;security,x", "a:1,trade; security,x"])
+def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
+    write(path, "a:1,trade;security,x", again, header=BY_HAND)
+    assert len(read_labels(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "winner", "why"),
+    [
+        (["security", "security"], "security", "agreed"),
+        (["security", "trade", "security"], "security", "majority"),
+        # Two of three give security first; their further topics matter less.
+        (["security;trade", "trade", "security;technology"], "security;trade", "tie"),
+        (["security;trade", "trade", "security"], "security", "tie"),
+        (["security", "trade"], "trade", "tie"),  # the codebook's order
+        (["", "security"], "security", "tie"),  # none of the topics comes last
+        (["", "", "security"], "", "majority"),
+        (["elsewhere", ""], "elsewhere", "tie"),
+    ],
+)
+def test_which_of_several_annotators_answers_counts(
+    topics: Topics, cells: list[str], winner: str, why: str
+) -> None:
+    answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(answers, len(answers))
+        answer, reason = resolve(shuffled, topics)
+        assert (answer.cell, reason) == (winner, why)
+
+
+def merged(path: Path, topics: Topics, new: Sequence[Label], name: str = "file") -> Merged:
+    return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics)
+
+
+def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: Topics) -> None:
+    header = "paragraph,topics,mine,text"
+    write(path, 'a:2,trade,"my, own",Tariffs', "a:1,?,,Undecided", header=header)
+    before = path.read_bytes()
+    new = [
+        Label("f, line 2", "a:2", "security", "Tariffs"),
+        Label("f, line 3", "a:2", "trade", "Tariffs"),  # there already, without an annotator
+        Label("f, line 4", "a:1", "", "Undecided", "bo", EARLY, "why"),
+    ]
+    done = merged(path, topics, new)
+    assert (done.added, done.known) == (2, 1)
+    assert done.disputes == [
+        "a:2 – nobody named: trade; file: security → "
+        "trade counts (a tie: the first in the codebook)"
+    ]
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "paragraph,topics,mine,text,annotator,when,note",
+        'a:2,trade,"my, own",Tariffs,,,',
+        "a:1,?,,Undecided,,,",
+        f"a:1,,,Undecided,bo,{EARLY},why",
+        "a:2,security,,Tariffs,file,,",
+    ]
+    assert path.with_name("labels.csv.bak").read_bytes() == before
+    again = path.read_bytes()
+    assert merged(path, topics, new).added == 0
+    assert path.read_bytes() == again
+    assert path.with_name("labels.csv.bak").read_bytes() == before
+
+
+def test_an_annotator_who_changed_their_mind_is_reported(path: Path, topics: Topics) -> None:
+    merged(path, topics, [Label("f", "a:1", "trade", "", "ann", EARLY)])
+    done = merged(path, topics, [Label("f", "a:1", "security", "", "ann", LATE)])
+    assert done.disputes == ["a:1 – ann: trade, then security → security counts (the latest)"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=6))
+def test_the_order_of_merges_does_not_matter_and_no_line_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, topics: Topics, one: list[Label], other: list[Label]
+) -> None:
+    contents = []
+    for files in ((("a", one), ("b", other)), (("b", other), ("a", one))):
+        path = write(tmp_path_factory.mktemp("x") / "labels.csv", "a:1,trade,words,,,")
+        for name, lines in (*files, *files):
+            merged(path, topics, lines, name)
+        contents.append(path.read_bytes())
+        kept = {line.key for line in read_lines(path)}
+        for name, lines in files:
+            for line in lines:
+                named = (*line.key[:2], line.annotator or name, *line.key[3:])
+                assert line.key in kept or named in kept
+    assert contents[0] == contents[1]

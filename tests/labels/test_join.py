@@ -1,0 +1,110 @@
+"""Labels joined to the paragraph table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.labels.answers import read_labels
+from paratopic.labels.join import join_labels
+from paratopic.labels.log import Label, first_words
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+from paratopic.reading.article import paragraphs_of
+from paratopic.reading.sources import frame_of
+from tests.labels.lines import BY_HAND, write
+from tests.samples import plain_article
+
+ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained.")
+TWO = plain_article("two", "Security news\n\nTroops crossed the border at night.")
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return frame_of([*paragraphs_of(ONE), *paragraphs_of(TWO)])
+
+
+def joined(
+    path: Path, frame: pd.DataFrame, topics: Topics, *lines: str
+) -> tuple[pd.DataFrame, list[str]]:
+    write(path, *lines, header=BY_HAND, end="")
+    return join_labels(frame, read_labels(path), topics)
+
+
+def test_hand_labels_win_and_headings_serve_articles_without_any(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    ids = list(frame["id"])
+    lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
+    table, messages = joined(path, frame, topics, *lines)
+    assert table["topics"].tolist() == [["security", "trade"], [], None, ["security"]]
+    assert table["label_source"].tolist() == ["hand", "hand", "none", "heading"]
+    assert messages == []
+
+
+def test_undecided_lines_are_no_hand_labels(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    table, _ = joined(path, frame, topics, f"{frame['id'][0]},?,Tariffs")
+    # Without any hand label, its heading labels the article's three paragraphs.
+    assert table["label_source"].tolist() == ["heading"] * 4
+
+
+def test_an_unknown_topic_is_refused_with_its_line(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    with pytest.raises(UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*"trade"'):
+        joined(path, frame, topics, f"{frame['id'][0]},tradee,Tariffs")
+
+
+def test_the_label_of_a_changed_paragraph_is_refused_with_the_nearest_one(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    with pytest.raises(UserError) as caught:
+        joined(path, frame, topics, "one:0123456789,trade,Tariffs rose on most goods")
+    assert "labels.csv, line 2: one:0123456789" in str(caught.value)
+    assert f'nearest now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
+
+
+def test_labels_of_a_renamed_article_are_refused_those_of_an_absent_one_ignored(
+    path: Path, frame: pd.DataFrame, topics: Topics
+) -> None:
+    with pytest.raises(UserError, match=f"nearest now: {frame['id'][0]}"):
+        joined(path, frame, topics, "old name:0123456789,trade,Tariffs rose on")
+    _, messages = joined(
+        path, frame, topics, "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
+    )
+    assert messages == ["article gone is not among the sources (labels ignored: 2)"]
+
+
+@pytest.mark.parametrize("white", [" ", "  ", "\n", "\u00a0"])
+def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_between(
+    topics: Topics, white: str
+) -> None:
+    text = white.join(
+        "Tariffs rose on all the goods that crossed the border by ship or rail".split()
+    )
+    frame = frame_of([]).reindex([0])
+    frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
+    frame["topics"], frame["label_source"] = None, "none"
+    with pytest.raises(UserError, match="nearest now: new:1"):
+        join_labels(frame, [Label("line 2", "old:1", "trade", first_words(text))], topics)
+
+
+def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -> None:
+    first, second = frame["id"][:2]
+    answers = {first: ("trade", "security", "security"), second: ("trade", "security")}
+    labels = [
+        Label("", paragraph, cell, "", f"annotator {n}")
+        for paragraph, cells in answers.items()
+        for n, cell in enumerate(cells)
+    ]
+    table, messages = join_labels(frame, labels, topics)
+    assert table["topics"].tolist()[:2] == [["security"], ["trade"]]
+    assert messages == [
+        "1 disputed paragraphs: most annotators' answer counts",
+        "1 disputed paragraphs without a majority get the answer that is first in the codebook; "
+        f"another judgement settles {second}",
+    ]

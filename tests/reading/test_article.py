@@ -1,0 +1,138 @@
+"""Paragraphs and skipped parts of an article, and the ids of paragraphs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.project.errors import UserError
+from paratopic.reading.article import (
+    Paragraph,
+    Skipped,
+    paragraph_id,
+    paragraphs_of,
+    skipped_of,
+)
+from paratopic.reading.boilerplate import BYLINE, CAPTION, NOTICE
+from paratopic.reading.files import read_file
+from tests.programs import ROOT
+from tests.reading.texts import documents, segments_of, sentences, visible
+from tests.samples import BODIES, plain_article
+
+SEED = ROOT / "seeds" / "us-china-talks-madrid-2025-09-15.txt"
+
+needs_seed = pytest.mark.skipif(
+    not SEED.exists(), reason="the tests run without the project's seeds"
+)
+
+
+@given(documents)
+def test_an_article_ends_in_a_paragraph_and_positions_count_up(text: str) -> None:
+    if not visible(text):
+        return
+    assert segments_of(text)[-1].kind == "body"
+    paragraphs = paragraphs_of(plain_article("a", text))
+    assert [paragraph.position for paragraph in paragraphs] == list(range(len(paragraphs)))
+    assert len({paragraph.id for paragraph in paragraphs}) == len(paragraphs)
+
+
+@given(st.lists(sentences, min_size=1, max_size=8), st.data())
+def test_inserting_a_paragraph_changes_no_other_id(texts: list[str], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(texts)))
+    longer = [*texts[:at], "Nobody wrote this before.", *texts[at:]]
+    before = [p.id for p in paragraphs_of(plain_article("a", "\n\n".join(texts)))]
+    after = [p.id for p in paragraphs_of(plain_article("a", "\n\n".join(longer)))]
+    assert after[:at] + after[at + 1 :] == before
+
+
+def test_paragraphs_have_their_heading_and_position() -> None:
+    text = "Opening words.\n\n# Key Issues\n\n## Trade\n\nOne.\n\nTwo.\n\nChips\n\nThree."
+    paragraphs = paragraphs_of(plain_article("harbour", text))
+    assert [(p.heading, p.position, p.text) for p in paragraphs] == [
+        ("", 0, "Opening words."),
+        ("Key Issues / Trade", 1, "One."),
+        ("Key Issues / Trade", 2, "Two."),
+        ("Chips", 3, "Three."),
+    ]
+    assert paragraphs[0] == Paragraph(
+        paragraph_id("harbour", "Opening words."), "harbour", "", 0, "Opening words."
+    )
+
+
+def test_ids_are_ten_hex_digits_of_the_normalised_text() -> None:
+    assert re.fullmatch(r"harbour:[0-9a-f]{10}", paragraph_id("harbour", "Café."))
+    assert paragraph_id("harbour", "Cafe\u0301.") == paragraph_id("harbour", "Caf\u00e9.")
+    assert paragraph_id("harbour", "Café.") != paragraph_id("harbour", "Cafe.")
+
+
+def test_ids_of_repeated_paragraphs_are_numbered() -> None:
+    article = plain_article("a", "(Applause.)\nYes.\n(Applause.)\n(Applause.)")
+    applause = paragraph_id("a", "(Applause.)")
+    assert [paragraph.id for paragraph in paragraphs_of(article)] == [
+        applause,
+        paragraph_id("a", "Yes."),
+        f"{applause}-2",
+        f"{applause}-3",
+    ]
+
+
+def test_skipped_parts_have_the_position_of_the_next_paragraph() -> None:
+    text = (
+        f"Harbour Talks Open\n\nBy Jane Doe\n\n{BODIES[0]}\n\nPhoto: Harbour Press\n\nTrade\n\n"
+        f"{BODIES[1]}\n\n© 2031"
+    )
+    article = plain_article("harbour", text)
+    assert [(p.heading, p.position) for p in paragraphs_of(article)] == [
+        ("Harbour Talks Open", 0),
+        ("Trade", 1),
+    ]
+    assert skipped_of(article) == [
+        Skipped("harbour", 0, "By Jane Doe", BYLINE),
+        Skipped("harbour", 1, "Photo: Harbour Press", CAPTION),
+        Skipped("harbour", 2, "© 2031", NOTICE),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", " \n\u00a0\n", "\u200b\ufeff"])
+def test_an_article_without_text_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="^harbour: holds no text. Give an article with at least"):
+        paragraphs_of(plain_article("harbour", text))
+
+
+def test_an_article_of_boilerplate_alone_is_refused() -> None:
+    with pytest.raises(UserError, match=r'harbour: holds no paragraph but "© 2031" \(notice\)'):
+        paragraphs_of(plain_article("harbour", "© 2031"))
+
+
+@needs_seed
+def test_segments_and_headings_of_the_seed_article() -> None:
+    article = read_file(SEED)
+    assert (
+        "".join(segment.kind[0] for segment in article.segments)
+        == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
+    )
+    paragraphs = paragraphs_of(article)
+    assert len(paragraphs) == 25
+    assert list(dict.fromkeys(paragraph.heading for paragraph in paragraphs)) == [
+        "",
+        "Background: A Relationship Under Strain",
+        "Key Issues on the Table / Trade and Tariffs",
+        "TikTok and Technology Restrictions",
+        "Geopolitical and Security Concerns",
+        "The Madrid Context: Why Spain?",
+        "Challenges and Expectations",
+        "The Global Implications",
+        "Conclusion",
+    ]
+
+
+@needs_seed
+def test_labels_of_the_seed_match_all_of_its_paragraphs() -> None:
+    article = read_file(SEED)
+    lines = SEED.with_name("labels.csv").read_text(encoding="utf-8").splitlines()[1:]
+    ids = [paragraph.id for paragraph in paragraphs_of(article)]
+    assert ids == [line.partition(",")[0] for line in lines]
+    assert skipped_of(article) == []

@@ -1,0 +1,124 @@
+"""Finding files, and reading files of any format, damaged ones included."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.project.errors import UserError
+from paratopic.reading.files import READERS, SUFFIXES, find_files, read_file
+from tests.documents import ENCODED, QUOTE, SAMPLES, save
+from tests.samples import plain_article
+
+
+def test_files_of_folders_and_globs_and_what_folders_hold_besides(tmp_path: Path) -> None:
+    for name in (
+        "b.PDF",
+        "a.txt",
+        "picture.png",
+        ".hidden.txt",
+        "labels.csv",
+        "saved.html",
+        "saved_files/advert.html",
+        "sub/c.docx",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files, left_out = find_files([str(tmp_path)], SUFFIXES)
+    names = [str(path.relative_to(tmp_path)) for path in files]
+    assert names == ["a.txt", "b.PDF", "saved.html", "sub/c.docx"]
+    assert [(path.name, reason) for path, reason in left_out] == [
+        ("labels.csv", "a file of another kind"),
+        ("picture.png", "a file of another kind"),
+        ("saved_files", "part of a saved web page"),
+    ]
+    assert find_files([str(tmp_path / "*.txt"), str(tmp_path / "a.txt")], [".txt"])[0] == files[:1]
+    with_labels, left_out = find_files([str(tmp_path), str(tmp_path / "labels.csv")], SUFFIXES)
+    assert with_labels == [*files, tmp_path / "labels.csv"]
+    assert [path.name for path, _ in left_out] == ["picture.png", "saved_files"]
+
+
+def test_a_pattern_without_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").touch()
+    for pattern in (tmp_path / "*.odt", tmp_path):
+        with pytest.raises(UserError, match="names no file"):
+            find_files([str(pattern)], SUFFIXES)
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_plain_text_in_every_encoding(encoding: str, tmp_path: Path) -> None:
+    path = save(tmp_path, "cafe.v2.txt", ENCODED[encoding])
+    assert read_file(path) == plain_article("cafe.v2", QUOTE)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".html", ".docx", ".pdf"])
+def test_paths_without_a_file_are_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"gone{suffix}"
+    with pytest.raises(UserError, match=rf"gone\{suffix}: no such file\. Check the name"):
+        read_file(path)
+    path.mkdir()
+    with pytest.raises(UserError, match=r": is a folder\. Name the text files inside it"):
+        read_file(path)
+
+
+def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    path = save(tmp_path, "secret.txt", "")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=r"secret\.txt: cannot be read: Permission denied\. Check"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("empty.txt", b"", "holds no text"),
+        ("empty.html", b"", "is empty. Give a file with at least one paragraph"),
+        ("empty.pdf", b" \n", "is empty"),
+        ("binary.html", b"\x00\x01" * 50, "is not plain text"),
+    ],
+)
+def test_files_without_text_are_refused(
+    name: str, data: bytes, message: str, tmp_path: Path
+) -> None:
+    path = save(tmp_path, name, data)
+    with pytest.raises(UserError) as raised:
+        read_file(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+
+
+@given(st.integers(0, 2**32), st.sampled_from([".html", ".pdf", ".docx"]))
+@settings(max_examples=40, deadline=None)
+def test_damaged_files_are_read_or_refused_with_one_message(seed: int, suffix: str) -> None:
+    rng = random.Random(seed)
+    data = bytearray(SAMPLES[suffix])
+    for _ in range(rng.randrange(1, 20)):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    try:
+        READERS[suffix](bytes(data), f"a{suffix}")
+    except UserError as error:
+        assert str(error).startswith(f"a{suffix}: ")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "module"), [(".html", "trafilatura"), (".docx", "mammoth"), (".pdf", "pdfminer")]
+)
+def test_a_missing_library_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str, module: str
+) -> None:
+    for loaded in list(sys.modules):
+        if loaded.split(".")[0] == module or loaded.startswith("paratopic.reading.pdf"):
+            monkeypatch.delitem(sys.modules, loaded)
+    for ours in ("pdf", "pdf_lines"):
+        monkeypatch.delattr(f"paratopic.reading.{ours}", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    path = save(tmp_path, f"a{suffix}", SAMPLES[suffix])
+    with pytest.raises(UserError, match=r"needs .*pip install 'paratopic\[articles\]'"):
+        read_file(path)

@@ -1,0 +1,124 @@
+"""Web pages: the article, what is skipped around it, and encodings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paratopic.project.errors import UserError
+from paratopic.reading.article import paragraphs_of, skipped_of
+from paratopic.reading.files import read_file
+from paratopic.reading.html import OUTSIDE, html_segments
+from tests.documents import PAGE, html, kept_segments, save
+from tests.samples import BODIES, DOCUMENT
+
+
+def test_a_page_is_its_article_and_the_rest_is_skipped_with_reasons(tmp_path: Path) -> None:
+    path = save(tmp_path, "news.html", PAGE)
+    assert kept_segments(path) == DOCUMENT
+    skipped = skipped_of(read_file(path))
+    assert {part.text: part.reason for part in skipped} == {
+        "Home | World | Sport": "navigation",
+        "By Jane Doe, Reuters": "byline",
+        "The harbour at dawn": "caption or credit",
+        "Minister resigns | Bread is dearer": "aside",
+        "© 2031 Harbour Press": "footer",
+    }
+    assert [part.position for part in skipped] == [0, 0, 1, 2, 3]
+    assert paragraphs_of(read_file(path))[0].article == "news"
+
+
+def test_encodings_of_pages(tmp_path: Path) -> None:
+    page = html(
+        f"<article><h1>Café</h1>{''.join(f'<p>“{body}”</p>' for body in BODIES)}</article>",
+        '<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-1">',
+    )
+    expected = [("heading", "Café")] + [("body", f"“{body}”") for body in BODIES]
+    for name, data in (
+        ("declared.htm", page.encode("cp1252")),
+        ("undeclared.html", page.replace("charset=", "").encode("cp1252")),
+        ("wrongly.html", page.replace("iso-8859-1", "ascii-7").encode()),
+        ("marked.html", b"\xef\xbb\xbf" + page.encode()),
+        ("other.html", page.replace("iso-8859-1", "utf-16").encode("utf-16")),
+        ("russian.html", page.replace("iso-8859-1", "cp1251").replace("é", "е").encode("cp1251")),
+    ):
+        segments = kept_segments(save(tmp_path, name, data))
+        assert [(kind, text.replace("Cafе", "Café")) for kind, text in segments] == expected, name
+
+
+def test_two_breaks_end_a_paragraph_and_list_items_are_separate(tmp_path: Path) -> None:
+    page = html(
+        f"<article>{BODIES[0]}<br><br>{BODIES[1]}<br/>They left.<p>The islands want this:</p>"
+        "<ul><li>lower duties on steel and timber</li><li>Another meeting in the spring</li></ul>"
+        f"<p>{BODIES[2]}</p></article>"
+    )
+    assert kept_segments(save(tmp_path, "a.html", page)) == [
+        ("body", BODIES[0]),
+        ("body", f"{BODIES[1]} They left."),
+        ("body", "The islands want this:"),
+        ("body", "- lower duties on steel and timber"),
+        ("body", "- Another meeting in the spring"),
+        ("body", BODIES[2]),
+    ]
+
+
+def test_notes_contents_and_edit_links_of_a_wiki_page_are_skipped(tmp_path: Path) -> None:
+    page = html(
+        f"<div id=content><h1>Harbour talks</h1><p>{BODIES[0]}<sup><a href='#n1'>[1]</a></sup></p>"
+        "<div id=toc><h2>Contents</h2><ul><li>1 Steel</li></ul></div>"
+        "<h2><span>Steel</span><span class='mw-editsection'>[<a href=/e>edit</a>]</span></h2>"
+        f"<p>{BODIES[1]}</p><p>{BODIES[2]}</p><h2>References</h2>"
+        "<ol class='small references'><li id=n1>Doe, Jane: The Talks, 2031.</li></ol></div>"
+    )
+    path = save(tmp_path, "a.html", page)
+    assert kept_segments(path) == [
+        ("heading", "Harbour talks"),
+        ("body", BODIES[0]),
+        ("heading", "Steel"),
+        ("body", BODIES[1]),
+        ("body", BODIES[2]),
+    ]
+    assert [(part.text, part.reason) for part in skipped_of(read_file(path))] == [
+        ("Contents | 1 Steel", "navigation"),
+        ("References", OUTSIDE),
+        ("Doe, Jane: The Talks, 2031.", "note"),
+    ]
+
+
+def test_the_title_is_the_last_h1_above_the_text() -> None:
+    page = html(
+        f"<h1>Harbour Press</h1><h2>World</h2><article><h1>Talks Open</h1><p>{BODIES[0]}</p>"
+        f"<h2>Steel</h2><h3>What Comes First?</h3><p>{BODIES[1]}</p></article><h2>Most read</h2>"
+    )
+    segments = html_segments(page.encode(), "a.html")
+    assert [(segment.kind, segment.text) for segment in segments] == [
+        ("skipped", "Harbour Press"),
+        ("skipped", "World"),
+        ("heading", "Talks Open"),
+        ("body", BODIES[0]),
+        ("heading", "Steel"),
+        ("heading", "What Comes First?"),
+        ("body", BODIES[1]),
+        ("skipped", "Most read"),
+    ]
+
+
+def test_a_page_saved_behind_an_open_dialog(tmp_path: Path) -> None:
+    page = PAGE.replace(
+        "<main>", '<div role="dialog">Accept cookies?</div><main aria-hidden="true">'
+    )
+    path = save(tmp_path, "a.html", page)
+    assert kept_segments(path) == DOCUMENT
+    skipped = [(part.text, part.reason) for part in skipped_of(read_file(path))]
+    assert ("Accept cookies?", "dialog") in skipped
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<div id=root></div><script>go()</script>", "<nav><a href=/>Home</a></nav>"],
+    ids=["written by a script", "navigation alone"],
+)
+def test_a_page_without_an_article_is_refused(body: str) -> None:
+    with pytest.raises(UserError, match=r"^a\.html: no article found in this page\."):
+        html_segments(html(body).encode(), "a.html")

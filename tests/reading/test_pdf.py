@@ -1,0 +1,165 @@
+"""PDFs: paragraphs across lines, columns and pages, and what is skipped."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pdfminer.fontmetrics import FONT_METRICS
+
+from paratopic.project.errors import UserError
+from paratopic.reading.article import skipped_of
+from paratopic.reading.files import read_file
+from paratopic.reading.pdf import pdf_segments
+from tests.documents import SAMPLES, Text, kept_segments, pdf, save
+from tests.samples import BODIES
+
+WIDTHS = FONT_METRICS["Helvetica"][1]
+LOCKED = (
+    f"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{'00' * 32}> /U <{'00' * 32}> >> "
+    "/ID [<00> <00>]"
+)
+
+
+def fill(text: str, width: float, indent: float = 0.0) -> list[str]:
+    """Break a text into lines of 10-point Helvetica, each as long as the width allows."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        room = width - indent * (len(lines) == 1)
+        if lines[-1] and sum(WIDTHS.get(letter, 556) for letter in longer) / 100 > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def typeset(
+    document: list[tuple[str, str]], width: float, rows: int, gap: float, indent: float
+) -> list[list[Text]]:
+    """Set pages with a running header, page numbers, headings in larger type and filled lines."""
+    pages: list[list[Text]] = [[]]
+    y = 700.0
+
+    def put(left: float, size: float, font: str, text: str, down: float) -> None:
+        nonlocal y
+        # Without indents a page must not end in a full line that also ends a paragraph: nothing
+        # would tell that the next page begins a new one.
+        if y < 700 - rows * 14 and (indent or not text[0].isupper()):
+            pages.append([])
+            y = 700.0
+        pages[-1].append((left, y, size, font, text))
+        y -= down
+
+    for kind, text in document:
+        if kind == "heading":
+            put(72, 16, "B", text, 24)
+            continue
+        lines = fill(text, width, indent)
+        for number, line in enumerate(lines):
+            is_last = number == len(lines) - 1
+            put(72 + indent * (number == 0), 10, "F", line, 14 + gap * is_last)
+    for number, page in enumerate(pages, start=1):
+        page += [(72, 760, 8, "F", "Harbour Press"), (300, 30, 8, "F", f"- {number} -")]
+    return pages
+
+
+def made_up_paragraphs(count: int, rng: random.Random) -> list[tuple[str, str]]:
+    """Paragraphs that have no line in common, which would look like a running header."""
+    words = " ".join(BODIES).replace(".", "").split()
+    texts = [" ".join(rng.choices(words, k=rng.randrange(14, 90))) for _ in range(count)]
+    return [("body", f"{text[0].upper()}{text[1:].strip(',;')}.") for text in texts]
+
+
+@given(
+    st.integers(2, 12),
+    st.integers(250, 450),
+    st.integers(6, 30),
+    st.sampled_from([(8.0, 0.0), (0.0, 12.0), (8.0, 12.0)]),
+    st.integers(0, 999).map(random.Random),
+)
+@settings(max_examples=40, deadline=None)
+def test_paragraphs_are_whole_wherever_lines_and_pages_end(
+    count: int, width: float, rows: int, layout: tuple[float, float], rng: random.Random
+) -> None:
+    bodies = made_up_paragraphs(count, rng)
+    document = [("heading", "Harbour Talks Open"), *bodies[:1], ("heading", "Steel"), *bodies[1:]]
+    pages = typeset(document, width, rows, *layout)
+    segments = pdf_segments(pdf(pages), "x.pdf")
+    assert [(s.kind, s.text) for s in segments if s.kind != "skipped"] == document
+    skipped = " | ".join(segment.text for segment in segments if segment.kind == "skipped")
+    assert skipped.count("Harbour Press") == len(pages) or len(pages) == 1
+
+
+def test_two_columns_and_a_title_across_them(tmp_path: Path) -> None:
+    page: list[Text] = [(72, 740, 20, "B", "Harbour Talks Open and Nobody Says for How Long")]
+    columns = [BODIES[0] + " " + BODIES[1], BODIES[2]]
+    for left, text in zip((72, 320), columns, strict=True):
+        for number, line in enumerate(fill(text, 200)):
+            page.append((left, 700 - 14 * number, 10, "F", line))
+    assert kept_segments(save(tmp_path, "a.pdf", pdf([page]))) == [
+        ("heading", "Harbour Talks Open and Nobody Says for How Long"),
+        ("body", columns[0]),
+        ("body", columns[1]),
+    ]
+
+
+def test_words_broken_at_the_end_of_lines_are_mended_and_compounds_are_not(tmp_path: Path) -> None:
+    lines = [
+        "The ministers of both islands came to the nego-",
+        "tiations with little hope for a long-",
+        "term answer, and the nego-",
+        "tiations ended. The negotiations were about steel.",
+    ]
+    page: list[Text] = [(72, 700 - 14 * number, 10, "F", line) for number, line in enumerate(lines)]
+    assert kept_segments(save(tmp_path, "a.pdf", pdf([page]))) == [
+        (
+            "body",
+            "The ministers of both islands came to the negotiations with little hope for a "
+            "long-term answer, and the negotiations ended. The negotiations were about steel.",
+        )
+    ]
+
+
+def test_headers_printed_by_browsers_small_print_and_empty_pages_are_skipped(
+    tmp_path: Path,
+) -> None:
+    page = typeset([("body", BODIES[0])], 400, 30, 8, 0)[0][:-2]
+    page += [
+        (72, 770, 8, "F", "9/15/31, 10:04 AM"),
+        (200, 770, 8, "F", "Harbour Talks Open"),
+        (72, 20, 8, "F", "https://example.org/harbour"),
+        (500, 20, 8, "F", "1/1"),
+        (72, 600, 7, "F", "The harbour at dawn"),
+    ]
+    path = save(tmp_path, "a.pdf", pdf([page, []]))
+    assert kept_segments(path) == [("body", BODIES[0])]
+    reasons = [(part.text.split(" ")[0], part.reason) for part in skipped_of(read_file(path))]
+    assert ("The", "small print") in reasons
+    assert ("page", "page without text") in reasons
+    assert ("9/15/31,", "running header or footer") in reasons
+
+
+def test_type_of_almost_no_size_is_read() -> None:
+    page: list[Text] = [(72, y, 0.1, "F", "Talks went on.") for y in (700, 600)]
+    assert [segment.text for segment in pdf_segments(pdf([page]), "a.pdf")] == [
+        "Talks went on. Talks went on."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (pdf([[], []]), "has no text, only pictures of it: it was probably scanned"),
+        (b"Talks went on.", "cannot be read as PDF"),
+        (SAMPLES[".pdf"][:40], ".* It is damaged or cut off"),
+        (pdf([[]], LOCKED), "is encrypted. Save it without"),
+    ],
+    ids=["scanned", "plain text", "cut off", "encrypted"],
+)
+def test_pdfs_that_cannot_be_read_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=f"^a.pdf: {message}"):
+        pdf_segments(data, "a.pdf")

@@ -1,0 +1,84 @@
+"""Sources of every kind in one paragraph table, and what is left out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paratopic.corpus.table import SCHEMA
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+from paratopic.reading.article import Skipped
+from paratopic.reading.sources import read_sources
+from tests.documents import PAGE, SAMPLES, save
+
+TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
+TABLE = "text,label\nThe army crossed the border.,security\nIt rained.,other\nNo label.,\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tmp_path, "plain.txt", TEXT)
+    save(tmp_path, "marked.md", f"# Steel\n\n{TEXT}")
+    save(tmp_path, "page.html", PAGE)
+    (tmp_path / "sub").mkdir()
+    save(tmp_path / "sub", "printed.pdf", SAMPLES[".pdf"])
+    save(tmp_path / "sub", "word.docx", SAMPLES[".docx"])
+    save(tmp_path, "table.csv", TABLE)
+    return tmp_path
+
+
+def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> None:
+    frame, skipped = read_sources([str(folder)], [], topics, [])
+    assert list(frame.columns) == SCHEMA.names
+    assert frame.groupby("article", sort=False).size().to_dict() == {
+        "marked": 1,
+        "page": 3,
+        "plain": 1,
+        "printed": 1,
+        "word": 1,
+    }
+    assert frame["heading"][0] == "Steel / Trade"
+    assert set(frame["label_source"]) == {"none"}
+    assert [part for part in skipped if part.article != "page"] == [
+        Skipped(str(folder / "table.csv"), 0, "", "a file of another kind"),
+        Skipped("marked", 1, "Photo: Harbour Press", "caption or credit"),
+        Skipped("plain", 1, "Photo: Harbour Press", "caption or credit"),
+    ]
+
+
+def test_a_table_is_read_where_it_is_named(folder: Path, topics: Topics) -> None:
+    sources = [str(folder / "table.csv"), str(folder / "plain.txt")]
+    frame, skipped = read_sources(sources, [], topics, ["other"])
+    assert [text.split(" ")[0] for text in frame["text"]] == ["The", "It", "No", "The"]
+    assert list(frame["topics"]) == [["security"], [], None, None]
+    assert list(frame["label_source"]) == ["hand", "hand", "none", "none"]
+    assert list(frame.index) == [0, 1, 2, 3]
+    assert [part.article for part in skipped] == ["plain"]
+
+
+def test_the_projects_own_files_are_not_reported(
+    folder: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    own_files = [Path("table.csv"), Path("sub/../notes.odt")]
+    (folder / "notes.odt").touch()
+    (folder / "more.odt").touch()
+    _, skipped = read_sources([str(folder)], own_files, topics, [])
+    assert [part.article for part in skipped if not part.text] == [str(folder / "more.odt")]
+
+
+def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
+    save(folder / "sub", "plain.pdf", SAMPLES[".pdf"])
+    with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
+        read_sources([str(folder)], [], topics, [])
+
+
+def test_patterns_without_sources_are_refused(folder: Path, topics: Topics) -> None:
+    with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt names no file"):
+        read_sources([str(folder / "*.odt")], [], topics, [])
+    (folder / "notes.rtf").touch()
+    known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.jsonl, \.parquet$"
+    with pytest.raises(UserError, match=rf"notes\.rtf: sources are {known}"):
+        read_sources([str(folder / "notes.rtf")], [], topics, [])

@@ -1,0 +1,111 @@
+"""dvc.yaml tells the truth: a stage's deps, params and files are those that its code uses."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from ruamel.yaml import YAML
+
+from paratopic.project import paths
+from paratopic.project.params import Params
+from tests.architecture import closure, module_arrows, modules
+from tests.programs import ROOT
+
+SOURCE = ROOT / "src" / "paratopic"
+ITEM = "${item.model}"
+MODELS = {"baseline", "transformer"}
+# They fit the model, and read the section, that they are named.
+BY_NAME = ("score", "train")
+STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+ARROWS = module_arrows(SOURCE)
+
+
+def stage_file(name: str) -> Path:
+    return SOURCE / "stages" / f"{name}.py"
+
+
+def code_deps(name: str) -> set[str]:
+    """Declared deps below the package: {"corpus", "stages/split.py"}."""
+    prefix = "src/paratopic/"
+    return {dep.removeprefix(prefix) for dep in STAGES[name]["deps"] if dep.startswith(prefix)}
+
+
+def files_of(name: str) -> set[str]:
+    """The package's files that a stage imports, but those of the models' rooms."""
+    reached = closure(f"stages.{name}", ARROWS) | {f"stages.{name}"}
+    known = modules(SOURCE)
+    files = {known[module].relative_to(SOURCE).as_posix() for module in reached}
+    return {file for file in files if file.partition("/")[0] not in MODELS} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_are_the_folders_or_files_that_the_stage_imports(name: str) -> None:
+    declared = code_deps(name) - {ITEM}
+    assert (ITEM in code_deps(name)) == (name in BY_NAME)
+    for file in files_of(name):
+        assert {file, file.partition("/")[0]} & declared, f"{file} is no dep"
+    for dep in declared:
+        used = {file for file in files_of(name) if file == dep or file.startswith(f"{dep}/")}
+        beside = SOURCE / Path(dep).with_suffix(".py")  # a template beside its module
+        assert used or beside.exists(), f"{dep} is not imported"
+        assert (SOURCE / dep).exists()
+
+
+def test_models_rooms_need_what_the_stages_that_fit_them_declare() -> None:
+    for name in BY_NAME:
+        for model in MODELS:
+            rooms = {module.partition(".")[0] for module in closure(f"{model}.fit", ARROWS)}
+            assert rooms - {model} <= code_deps(name)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_sections_that_the_stage_reads(name: str) -> None:
+    tree = ast.parse(stage_file(name).read_text(encoding="utf-8"))
+    attributes = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "params"
+    }
+    read = attributes & {field.name for field in fields(Params)}
+    declared = set(STAGES[name]["params"])
+    if name in BY_NAME:
+        read |= {ITEM}
+    if name == "track":  # all of them, which its deps stand for; these it reads itself
+        read |= {"models", "topics"}
+    assert declared == read
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_files_are_those_that_the_stage_names(name: str) -> None:
+    """Every file among deps and outs is a constant of `paths` in the code that the stage runs."""
+    sources = [stage_file(name), *(SOURCE / file for file in files_of(name))]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
+    names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used = {value.as_posix() for key in names if isinstance(value := vars(paths).get(key), Path)}
+    for kind in ("deps", "outs", "metrics", "plots"):
+        for item in STAGES[name].get(kind, []):
+            path = item if isinstance(item, str) else next(iter(item))
+            if path.startswith(("src/", "seeds")):
+                continue
+            folder = path.partition(f"/{ITEM}")[0]
+            assert folder in used, path
+
+
+def test_no_key_of_params_is_read_by_nobody() -> None:
+    """Every key of every section is an attribute somewhere outside params.py, or in dvc.yaml."""
+    used = set(re.findall(r"\$\{(\w+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
+    for path in SOURCE.rglob("*.py"):
+        if path.name != "params.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for section, kind in get_type_hints(Params).items():
+        keys = [field.name for field in fields(kind)] if is_dataclass(kind) else [section]
+        for key in keys:
+            assert key in used, f"{section}.{key}"

@@ -1,0 +1,41 @@
+"""Stages run in the project's environment, also where that is not active."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.programs import ROOT
+
+
+def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """What dvc.yaml runs, in a shell whose `python`, if any, has no paratopic."""
+    command = ["sh", str(ROOT / "src/stage.sh"), "python", "-c", "import paratopic; print('runs')"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": str(folder / "bin")} | env,
+        executable=shutil.which("sh"),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_an_environment_that_is_not_active_is_used(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    assert run(tmp_path).stdout == "runs\n"
+
+
+def test_an_experiment_in_a_folder_of_its_own_uses_that_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    elsewhere = tmp_path / "experiment"
+    elsewhere.mkdir()
+    assert run(elsewhere, DVC_ROOT=str(tmp_path)).stdout == "runs\n"
+
+
+def test_without_an_environment_it_says_how_to_get_one(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    assert ended.returncode == 1
+    assert "make repro" in ended.stderr and "source .venv/bin/activate" in ended.stderr

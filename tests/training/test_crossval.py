@@ -1,0 +1,116 @@
+"""Cross-validation: what each fit sees, which seed it gets, and how its scores are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paratopic.corpus.folds import make_folds, no_folds
+from paratopic.inference.folder import Calibration
+from paratopic.inference.scores import Scores
+from paratopic.project.topics import Topics
+from paratopic.training.crossval import cross_validate, fit_all, is_first_process, n_fits
+from paratopic.training.examples import Advance, Examples
+
+
+class Recorder:
+    """A fit that records what it is given; its models give texts' lengths and the fit's number."""
+
+    def __init__(self) -> None:
+        self.examples: list[Examples] = []
+        self.seeds: list[int] = []
+
+    def __call__(self, examples: Examples, seed: int, advance: Advance) -> RecordedModel:
+        self.examples.append(examples)
+        self.seeds.append(seed)
+        advance(0.5)
+        advance(1.0)
+        return RecordedModel(len(self.seeds))
+
+
+class RecordedModel:
+    classes_ = ("trade", "technology", "security")
+
+    def __init__(self, number: int) -> None:
+        self.history = pd.DataFrame({"step": [1, 2], "loss": [0.5, number]})
+        self._number = number
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        return np.array([[len(text), self._number, 0] for text in texts], dtype=np.float64)
+
+    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+        return {}
+
+
+@pytest.fixture(scope="module")
+def folds(rows: pd.DataFrame) -> pd.DataFrame:
+    return make_folds(rows, 2, 2, None, 0).table
+
+
+def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_fold(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    fit = Recorder()
+    scores, _ = cross_validate(rows, topics.names, folds, fit, 1)
+    assert len(fit.examples) == n_fits(folds) == 4
+    assert list(scores) == ["id", "repeat", "fold", *topics.names]
+    assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
+    merged = scores.merge(folds, on=["id", "repeat"], suffixes=("", " dealt")).merge(rows, on="id")
+    assert (merged["fold"] == merged["fold dealt"]).all()
+    assert (merged["trade"] == merged["text"].str.len()).all()
+    for text, number in zip(merged["text"], merged["technology"], strict=True):
+        assert text not in fit.examples[int(number) - 1].texts
+
+
+def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    fit = Recorder()
+    fit_all(rows, topics.names, folds, fit, 1)
+    (examples,) = fit.examples
+    assert list(examples.texts) == list(rows["text"])
+    group = folds.drop_duplicates("id").set_index("id")["group"]
+    assert examples.groups.tolist() == group[rows["id"]].tolist()
+    assert len(set(zip(examples.articles, rows["article"], strict=True))) == 6
+
+
+def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    fit = Recorder()
+    for seed in (1, 1, 2):
+        cross_validate(rows, topics.names, folds, fit, seed)
+        fit_all(rows, topics.names, folds, fit, seed)
+    first, again, other = fit.seeds[:5], fit.seeds[5:10], fit.seeds[10:]
+    assert first == again
+    assert len({*first, *other}) == 10
+
+
+def test_histories_are_joined_and_progress_counts_fits(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    done: list[float] = []
+    _, history = cross_validate(rows, topics.names, folds, Recorder(), 1, done.append)
+    assert list(history) == ["repeat", "fold", "step", "loss"]
+    assert history["step"].tolist() == [1, 2] * 4
+    assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
+    assert done == [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
+
+
+def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:
+    nothing = no_folds(rows, "too few labels").table
+    scores, history = cross_validate(rows, topics.names, nothing, Recorder(), 1)
+    assert n_fits(nothing) == 0
+    assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.names]
+    assert history.empty and list(history) == ["repeat", "fold"]
+
+
+def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("RANK", "1")
+    assert not is_first_process()
