@@ -278,8 +278,10 @@ def test_a_page_from_elsewhere_cannot_save_answers(
     browser.driver.get("data:text/html,<title>evil</title>")
     browser.driver.execute_script(
         "window.done = 0;"
-        "fetch(arguments[0] + '/save', {method: 'POST', mode: 'no-cors', body: arguments[1]})"
-        ".finally(() => { window.done = 1; })",
+        # A browser may hold such a request back for ever, to ask the person first.
+        "const signal = AbortSignal.timeout(5000);"
+        "const request = {method: 'POST', mode: 'no-cors', body: arguments[1], signal};"
+        "fetch(arguments[0] + '/save', request).finally(() => { window.done = 1; })",
         address,
         json.dumps(answer("news:1", "trade")),
     )
