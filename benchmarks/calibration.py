@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and whether "none of these" is said where it should be.
+"""Whether probabilities mean what they say, and "none" and "sure" are said where they should be.
 
 Draws some rows of each topic and as many rows without a topic as all of these together, calibrates
 on out-of-fold scores as the pipeline does, and measures on held-out rows, mixed in the same way,
@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from simulation import Learner, embeddings, frozen, population, trained
+from simulation import Learner, calibrated, embeddings, frozen, population, trained
 from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
@@ -30,7 +30,7 @@ from paratopic.inference.scores import Scores, classes, conditional, log_losses
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import apply_calibration, calibrate_out_of_fold
+from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
@@ -39,7 +39,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Result:
-    """What one model said of held-out rows: raw and calibrated scores, and the threshold."""
+    """Raw and calibrated scores of held-out rows, and the threshold of sure predictions."""
 
     true: Integers
     raw: Scores
@@ -51,9 +51,9 @@ class Result:
         """Figures on the held-out rows."""
         topical = self.true >= 0
         raw, told = (conditional(s[topical]) for s in (self.raw, self.calibrated))
-        top = self.calibrated.max(axis=1)
+        predicted = mode_of("single").predicted(self.calibrated, ()).any(axis=1)
+        sure = predicted & (self.calibrated.max(axis=1) >= self.threshold)
         right = self.calibrated.argmax(axis=1) == self.true
-        named = top >= self.threshold
         return {
             "ece": ece(self.true[topical], raw),
             "ece_calibrated": ece(self.true[topical], told),
@@ -61,9 +61,11 @@ class Result:
             "log_loss_calibrated": log_loss(self.true[topical], told),
             "ece_confidence": ece(self.true, self.calibrated),
             "precision_of_all": float(right.mean()),
-            "coverage": float(named.mean()),
-            "precision": float(right[named].mean()) if named.any() else float("nan"),
-            "auroc_topical": float(roc_auc_score(topical, top)),
+            "coverage": float(predicted.mean()),
+            "precision": float(right[predicted].mean()) if predicted.any() else float("nan"),
+            "coverage_sure": float(sure.mean()),
+            "precision_sure": float(right[sure].mean()) if sure.any() else float("nan"),
+            "auroc_topical": float(roc_auc_score(topical, self.calibrated.sum(axis=1))),
             "seconds": self.seconds,
         }
 
@@ -114,9 +116,7 @@ def run(
     fit = learner(Topics("single", names))
     scores, _ = cross_validate(labelled, names, folds, fit, seed)
     model = fit_all(labelled, names, folds, fit, seed)
-    true = targets_of(labelled, names)[pd.Index(labelled["id"]).get_indexer(scores["id"])]
-    counts, topics = np.ones(len(true), dtype=bool), Topics("single", names)
-    _, found = calibrate_out_of_fold(true, counts, scores, topics, params.calibrate.precision)
+    _, found = calibrated(labelled, folds, scores, Topics("single", names), params)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))
@@ -147,7 +147,8 @@ def picture(table: Table, results: dict[str, list[Result]], target: float) -> No
         axis.plot(coverage, risk, color=f"C{number}", label=name)
         lines = pd.DataFrame([r.line() for r in found]).mean()
         axis.plot(lines["coverage"], 1 - lines["precision"], "o", color=f"C{number}")
-    axis.axhline(1 - target, color="grey", linestyle="--", label="allowed")
+        axis.plot(lines["coverage_sure"], 1 - lines["precision_sure"], "*", color=f"C{number}")
+    axis.axhline(1 - target, color="grey", linestyle="--", label="allowed where sure (*)")
     axis.set(title="risk and coverage", xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, 1))
     axis.legend(loc="upper left")
     axis.grid(alpha=0.3)
@@ -201,13 +202,17 @@ def main() -> None:
     columns = [str(column) for column in next(iter(lines.values()))]
     print("| model | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
     for name, runs in lines.items():
-        means, errors = runs.to_numpy().mean(axis=0), runs.sem().to_numpy()
+        means, errors = runs.mean().to_numpy(), runs.sem().to_numpy()
         cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
         print(f"| {name} | " + " | ".join(cells) + " |")
     versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
     told: dict[str, object] = {"data": table.name, "none": arguments.none, "shots": arguments.shots}
     told |= {"repeats": params.split.n_repeats, "target": params.calibrate.precision}
-    told["runs"] = {name: runs.to_dict("records") for name, runs in lines.items()}
+    # The precision of no prediction is not defined.
+    told["runs"] = {
+        name: runs.astype(object).where(runs.notna(), None).to_dict("records")
+        for name, runs in lines.items()
+    }
     write_json(RESULTS / f"calibration_{table.name}.json", told | versions)
     picture(table, results, params.calibrate.precision)
 

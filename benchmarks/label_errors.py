@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from simulation import Embeddings, Learner, embeddings, frozen, trained
+from simulation import Embeddings, Learner, calibrated, embeddings, frozen, trained
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import cross_val_predict
@@ -32,7 +32,6 @@ from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import calibrate_out_of_fold
 from paratopic.training.crossval import cross_validate
 from paratopic.transformer import fit as transformer
 
@@ -63,12 +62,10 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
 def scored(
     rows: pd.DataFrame, folds: pd.DataFrame, learner: Learner, topics: Topics, params: Params
 ) -> pd.DataFrame:
-    """Calibrated out-of-fold scores, as the train stage has them."""
+    """Calibrated out-of-fold scores, as stage score has them."""
     fit = learner(topics)
     scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed)
-    true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
-    counts = np.ones(len(true), dtype=bool)
-    return calibrate_out_of_fold(true, counts, scores, topics, params.calibrate.precision)[0]
+    return calibrated(rows, folds, scores, topics, params)[0]
 
 
 def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:

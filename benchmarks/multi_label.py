@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from few_shot import train_setfit
+from simulation import calibrated
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
@@ -42,7 +43,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import SEPARATOR, Topics
-from paratopic.training.calibration import apply_calibration, calibrate_out_of_fold
+from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
@@ -125,10 +126,7 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
     scores, _ = cross_validate(task.train, names, folds, fit, task.seed)
     model = fit_all(task.train, names, folds, fit, task.seed)
-    place = pd.Index(task.train["id"]).get_indexer(scores["id"])
-    every = np.ones(len(place), dtype=bool)
-    truth = task.targets(task.train)[place]
-    _, found = calibrate_out_of_fold(truth, every, scores, task.topics, params.calibrate.precision)
+    _, found = calibrated(task.train, folds, scores, task.topics, params)
     seconds = time.perf_counter() - started
     told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))
     return Answer(told >= found.thresholds, told, seconds)

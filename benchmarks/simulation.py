@@ -20,10 +20,14 @@ from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import make_folds
+from paratopic.corpus.table import targets_of
 from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.inference.folder import Calibration
+from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Scores
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
+from paratopic.training.calibration import calibrate_out_of_fold
 from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Advance, Examples, Fit, Fitted
 from paratopic.transformer.encoder import load_encoder, pick_device
@@ -97,6 +101,23 @@ def cross_validated(
     scores = scores.assign(**dict.fromkeys(drawn.topics.thresholds, 0.0))
     model = fit_all(rows, names, folds, fit, seed)
     return model, outcomes(rows, folds, scores, drawn.topics)[1]
+
+
+def calibrated(
+    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics, params: Params
+) -> tuple[pd.DataFrame, Calibration]:
+    """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
+    place = pd.Index(rows["id"]).get_indexer(scores["id"])
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(scores["id"])
+    return calibrate_out_of_fold(
+        targets_of(rows, topics.names)[place],
+        np.ones(len(place), dtype=bool),
+        group.to_numpy(),
+        pd.factorize(rows["article"])[0][place],
+        scores,
+        topics,
+        Promise(params.calibrate.precision, params.evaluate.confidence),
+    )
 
 
 def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:

@@ -249,7 +249,8 @@ def compare(folder: Path, n_labels: int) -> None:
     version = client.get_model_version_by_alias(model.name, ALIAS)
     console.print(
         f"models:/{model.name}@{ALIAS} is the {version.tags['model']}, version "
-        f"{version.version}: the simpler model,\nunless the other one is significantly better."
+        f"{version.version}: the model that is expected to predict\nbest; `paratopic report` says "
+        "why."
     )
     console.print(f"\nEverything is in {folder}. MLflow shows both states side by side:")
     console.print(f"\n$ mlflow ui --backend-store-uri {store}", style="bold")

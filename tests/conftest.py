@@ -87,8 +87,6 @@ def baseline_folder(
     from paratopic.baseline import fit as baseline
     from paratopic.inference.folder import Calibration
 
-    pass
-
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.baseline, 1)
     model.save(folder, Calibration())

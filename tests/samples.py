@@ -28,6 +28,8 @@ WORDS = {
     "technology": "chip software app data platform algorithm network code".split(),
     "security": "army border missile alliance navy conflict troops island".split(),
 }
+# Only a tariff's words: every model predicts its topic.
+TARIFF = "Tariff duty export import market goods quota customs."
 FILLER = "the talks on of and in officials said that both sides will a new".split()
 
 BODIES = [

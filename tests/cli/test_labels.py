@@ -56,11 +56,11 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     assert sh(clone, "paratopic", "suggest", "--n", "2") == printed
     sh(clone, "paratopic", "suggest", "--out", "sheet.csv")
     sh(clone, "paratopic", "suggest", "--out", "tasks.json")
-    assert (
-        len(json.loads((clone / "tasks.json").read_text()))
-        == len(read_sheet(clone, "sheet.csv"))
-        == 3
-    )
+    tasks = json.loads((clone / "tasks.json").read_text())
+    assert len(tasks) == len(read_sheet(clone, "sheet.csv")) == 3
+    champion = json.loads((clone / "models/champion").read_text())["champion"]
+    (model,) = {task["predictions"][0]["model_version"] for task in tasks}
+    assert model == champion
     assert labels.read_bytes() == before
 
     fill(clone, "ann.csv", tariffs="trade;security", navy="security")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from paratopic.inference.folder import MANIFEST
+from paratopic.inference.promise import NEVER
 from tests.documents import PAGE
 from tests.programs import run_cli
 
@@ -20,6 +23,17 @@ TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy l
 @pytest.fixture
 def model(baseline_folder: Path) -> Path:
     return baseline_folder
+
+
+@pytest.fixture
+def unsure_folder(model: Path, tmp_path: Path) -> Path:
+    """The same model, of whose predictions nothing is promised."""
+    folder = tmp_path / "unsure"
+    shutil.copytree(model, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["calibration"]["thresholds"] = [NEVER]
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture
@@ -36,12 +50,29 @@ def test_predict_prints_a_table_or_json_lines(
     assert run_cli(monkeypatch, "predict", str(article)) == 0
     table = capsys.readouterr().out
     assert "news (baseline)" in table and "trade" in table and "security" in table
+    assert "sure" in table and "✓" in table
     assert run_cli(monkeypatch, "predict", "--json", str(article)) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["topic"] for line in lines] == ["trade", "security"]
     assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
     assert lines[0]["confidence"] == max(lines[0]["scores"].values())
     assert sum(lines[0]["scores"].values()) <= 1
+    assert [line["sure"] for line in lines] == [True, True]
+
+
+def test_predictions_that_are_not_sure_have_no_mark(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    unsure_folder: Path,
+    article: Path,
+) -> None:
+    words = ["predict", "--model", str(unsure_folder), str(article)]
+    assert run_cli(monkeypatch, *words) == 0
+    table = capsys.readouterr().out
+    assert "trade" in table and "✓" not in table
+    assert run_cli(monkeypatch, *words, "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["sure"] for line in lines] == [False, False]
 
 
 def test_predict_imports_no_package_of_training(model: Path, article: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ SCORES = {
     "macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
     "accuracy": {"value": 0.683, "low": 0.4, "high": 0.886},
 }
+# What is promised of sure predictions: with few labels nothing.
+FEW = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None, "groups_needed": 44}
+MANY = {"threshold": 0.8, "target": 0.9, "coverage": 0.21, "precision": 0.96, "groups_needed": 44}
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +31,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = {
         "models": {"dummy": SCORES, "baseline": SCORES},
         "champion": "baseline",
+        "reason": "there is no other model",
         "notes": ["one article: expect lower figures on new articles"],
         "differences": {"baseline - dummy": difference},
         "annotators": {"paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
@@ -46,6 +51,7 @@ def test_report_shows_figures_notes_and_differences(
     lines = printed.splitlines()
     assert "note: one article: expect lower figures on new articles" in lines
     assert "baseline - dummy: +0.557 macro-F1, p = 0.0235, significant" in lines
+    assert "champion: baseline: there is no other model" in lines
     assert "alpha 0.800" in printed
 
 
@@ -53,11 +59,17 @@ def test_report_shows_figures_notes_and_differences(
     ("measured", "line"),
     [
         (
-            {"abstention": {"coverage": 0.36, "precision": 0.85, "target": 0.9}},
-            "predicts a topic for 36% of paragraphs (coverage), 85% of them right (target 90%)",
+            {"abstention": {"coverage": 0.36, "precision": 0.85, "sure": FEW}},
+            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
+            "to promise 90% takes at least 44 different articles, all right",
         ),
         (
-            {"abstention": {"coverage": 0.0, "precision": None, "target": 0.9}},
+            {"abstention": {"coverage": 0.36, "precision": 0.85, "sure": MANY}},
+            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; 21% of "
+            "paragraphs have a sure one, of which at least 90% are promised to be right",
+        ),
+        (
+            {"abstention": {"coverage": 0.0, "precision": None, "sure": FEW}},
             "predicts a topic for 0% of paragraphs (coverage)",
         ),
         (
@@ -69,10 +81,11 @@ def test_report_shows_figures_notes_and_differences(
 def test_report_says_what_the_thresholds_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    measured: dict[str, dict[str, float | None]],
+    measured: dict[str, dict[str, Any]],
     line: str,
 ) -> None:
-    write_json(REPORTS / "baseline" / "metrics.json", measured)
+    monkeypatch.setenv("COLUMNS", "200")
+    write_json(REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
     assert run_cli(monkeypatch, "report") == 0
     assert f"baseline: {line}" in capsys.readouterr().out.splitlines()
 

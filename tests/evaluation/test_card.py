@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 
 from paratopic.evaluation import card
 from paratopic.inference.folder import Calibration
+from paratopic.inference.promise import NEVER
 from paratopic.project.topics import Topics
 
 PARITY = {"full_gap": 2e-7, "int8_used": 0.0, "int8_gap": 0.07, "int8_same": 0.962}
@@ -30,7 +31,11 @@ def report(topics: Topics) -> dict[str, Any]:
         "confidence": 0.95,
         "notes": "first note · second note",
         "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
-        "abstention": {"coverage": 0.6, "precision": 0.91, "target": 0.9},
+        "abstention": {
+            "coverage": 0.6,
+            "precision": 0.91,
+            "sure": {"threshold": 0.7, "target": 0.9, "coverage": 0.3, "precision": 0.96},
+        },
     }
 
 
@@ -50,12 +55,32 @@ def test_a_hub_reads_it(
     for line in (
         "| macro-F1 | 0.800 | 0.700 to 0.900 |",
         "| F1 of trade (n = 12) | 0.700 |",
-        "less than 0.70",
+        "no topic is more likely right than wrong",
+        "A topic was predicted for 60% of the paragraphs (coverage), and 91% of these predictions "
+        "were right. Predictions with a probability of at least 0.70 are called sure (30% of the "
+        "paragraphs): of them at least 90% are promised to be right.",
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
         "- second note",
         "within 2e-07",
     ):
         assert line in written
+
+
+def test_where_labels_are_too_few_nothing_is_promised(
+    rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+) -> None:
+    report["abstention"] = {
+        "coverage": 0.0,
+        "precision": None,
+        "sure": {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None},
+    }
+    calibration = Calibration(thresholds=(NEVER,))
+    written = card.render("baseline", None, topics, calibration, rows, report, {})
+    assert (
+        "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
+        "promise that 90% of any predictions are right: none is called sure."
+    ) in written
+    assert "2.00" not in written
 
 
 def test_a_folder_on_this_machine_is_not_mentioned(

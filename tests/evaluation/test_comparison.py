@@ -13,11 +13,13 @@ from paratopic.evaluation.comparison import (
     Pair,
     as_json,
     choose_champion,
+    compare,
     majority_scores,
     summary,
     unmeasured,
 )
 from paratopic.evaluation.intervals import Difference, Estimate
+from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
 
 SPLIT: dict[str, Any] = {
@@ -30,8 +32,8 @@ METRICS = ("macro_f1", "accuracy", "log_loss", "brier", "ece")
 TOPICS = Topics("single", ("trade", "security"))
 
 
-def difference(value: float, p: float) -> Difference:
-    return Difference(value, value - 0.1, value + 0.1, p)
+def difference(value: float, p: float, beyond: float = 0.5) -> Difference:
+    return Difference(value, value - 0.1, value + 0.1, p, beyond)
 
 
 @pytest.fixture
@@ -44,6 +46,8 @@ def comparison() -> Comparison:
         labels="hand",
         models={name: estimates for name in ("dummy", "baseline")},
         differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
+        leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
+        reason="there is no other model",
         wrong=pd.DataFrame({"id": ["p1"], "topic": ["trade"], "text": [text], "baseline": [""]}),
     )
 
@@ -60,21 +64,112 @@ def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     assert (scores[TOPICS.thresholds] == 0).all(axis=None)
 
 
+@pytest.mark.parametrize("p", [0.04, 0.6])
 @pytest.mark.parametrize(
-    ("value", "p", "champion"),
-    [(0.1, 0.04, "transformer"), (0.1, 0.06, "baseline"), (-0.1, 0.04, "baseline")],
+    ("value", "incumbent", "champion"),
+    [
+        (0.1, None, "transformer"),
+        (0.021, None, "transformer"),
+        (0.02, None, "baseline"),
+        (-0.1, None, "baseline"),
+        # The incumbent stays where no lead counts, and only there.
+        (0.019, "transformer", "transformer"),
+        (-0.02, "transformer", "transformer"),
+        (-0.021, "transformer", "baseline"),
+        (0.019, "baseline", "baseline"),
+        (0.021, "baseline", "transformer"),
+        (0.0, "forest", "baseline"),
+        (0.1, "forest", "transformer"),
+    ],
 )
-def test_a_complex_model_must_be_significantly_better(
-    value: float, p: float, champion: str
+def test_a_complex_model_must_lead_by_more_than_nobody_would_notice(
+    value: float, p: float, incumbent: str | None, champion: str
 ) -> None:
-    differences = {Pair("transformer", "baseline"): difference(value, p)}
-    assert choose_champion(["baseline", "transformer"], differences, 0.05) == champion
+    """Whether a lead is significant does not matter."""
+    leads = {Pair("transformer", "baseline"): difference(value, p)}
+    assert choose_champion(["baseline", "transformer"], leads, 0.02, incumbent) == champion
+
+
+def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
+    leads = {
+        Pair("b", "a"): difference(0.05, 0.5),
+        Pair("c", "a"): difference(0.06, 0.5),
+        Pair("c", "b"): difference(0.01, 0.5),
+    }
+    assert choose_champion(["a", "b", "c"], leads, 0.02) == "b"
+    assert choose_champion(["a", "b", "c"], leads, 0.02, "c") == "c"
+    assert choose_champion(["a", "b", "c"], leads, 0.02, "a") == "b"
+    assert choose_champion(["a"], {}, 0.02, "c") == "a"
+
+
+def scores_of(rows: pd.DataFrame, right: list[bool]) -> pd.DataFrame:
+    """Scores of one repeat that are right about these rows."""
+    table = pd.DataFrame({"id": rows["id"], "repeat": 0})
+    for name in TOPICS.names:
+        table[name] = np.where((rows["topic"] == name) == np.array(right), 0.8, 0.2)
+    return table.assign(**dict.fromkeys(TOPICS.thresholds, 0.5))
+
+
+def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_are_given() -> None:
+    n = 12
+    rows = pd.DataFrame(
+        {
+            "id": [f"p{number}" for number in range(n)],
+            "topic": ["trade", "security"] * (n // 2),
+            "text": "words",
+            "label_source": "hand",
+        }
+    )
+    folds = rows[["id"]].assign(group=range(n), repeat=0, fold=np.arange(n) % 2)
+    good, bad = scores_of(rows, [True] * n), scores_of(rows, [True] * 6 + [False] * 6)
+    out_of_fold = {"baseline": good, "transformer": bad}
+    by_definitions = {"baseline": bad, "transformer": good}
+    arguments = TOPICS, Evaluate(0.95, 100), Compare(0.02, 200)
+
+    held_out = compare(rows, folds, out_of_fold, {}, *arguments, None, 1)
+    assert held_out.champion == "baseline"
+    assert held_out.leads == held_out.differences
+    assert held_out.reason.startswith(
+        "out-of-fold, its macro-F1 is 0.500 higher than that of the tr"
+    )
+
+    informed = compare(rows, folds, out_of_fold, by_definitions, *arguments, "baseline", 1)
+    assert informed.champion == "transformer"
+    # What is reported of the models is out-of-fold as before.
+    assert informed.models == held_out.models
+    assert informed.differences == held_out.differences
+    pair = Pair("transformer", "baseline")
+    assert set(informed.leads) == {pair}
+    # Of each topic half the paragraphs are right: F1 1/2.
+    assert informed.leads[pair].value == pytest.approx(0.5)
+    assert informed.differences[pair].value == pytest.approx(-0.5)
+    assert informed.reason.startswith(
+        "knowing the definitions alone, its macro-F1 is 0.500 higher than"
+    )
+
+    alike = compare(rows, folds, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)
+    assert alike.champion == "baseline"
+    kept = compare(
+        rows, folds, {"baseline": good, "transformer": good}, {}, *arguments, "transformer", 1
+    )
+    assert kept.champion == "transformer"
+    lone = compare(rows, folds, {"baseline": good}, {}, *arguments, "transformer", 1)
+    assert (lone.champion, lone.reason) == ("baseline", "there is no other model")
 
 
 def test_comparison_json(comparison: Comparison) -> None:
     report = as_json(comparison, SPLIT, None, 0.05)
     assert list(report["differences"]) == ["baseline - dummy"]
     assert report["differences"]["baseline - dummy"]["significant"] is False
+    assert report["leads"]["baseline - dummy"] == {
+        "value": 0.3,
+        "low": pytest.approx(0.2),
+        "high": pytest.approx(0.4),
+        "p": 0.01,
+        "beyond": 0.9,
+        "significant": True,
+    }
+    assert (report["champion"], report["reason"]) == ("baseline", "there is no other model")
     assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
     assert (report["n"], report["notes"], report["wrong_by_all"]) == (20, ["a note"], ["p1"])
 
@@ -87,7 +182,7 @@ def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison
         "alpha": 0.5,
         "kappa": {"trade": None, "security": 0.25},
     }
-    lines = summary(comparison, SPLIT, annotators, TOPICS, 0.95, 0.05).splitlines()
+    lines = summary(comparison, SPLIT, annotators, TOPICS, 0.95, 0.05, 0.02).splitlines()
     cells = " | ".join(["0.500 (0.400 to 0.600)"] * len(METRICS))
     for line in (
         "> a note",
@@ -96,9 +191,11 @@ def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison
         "- baseline − dummy: +0.200 (+0.100 to +0.300), p = 0.2000, not significant: within noise "
         "at 5%",
         "## Champion: baseline",
+        "Why: there is no other model.",
         "It is not significantly better than always predicting the most common topic.",
     ):
         assert line in lines
+    assert any("unless a more complex one leads by more than 0.02 in macro-F1" in x for x in lines)
     assert any("alpha 0.500; Cohen's kappa: trade not defined, security 0.250." in x for x in lines)
     assert lines[-1] == f"- **trade** (baseline: none) {' '.join(['word'] * 32)} …"
 
@@ -106,8 +203,10 @@ def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison
 def test_without_measurements_the_most_complex_model_is_champion() -> None:
     comparison = unmeasured(["baseline", "transformer"])
     assert comparison.champion == "transformer"
-    assert as_json(comparison, SPLIT, None, 0.05)["n"] == 0
-    text = summary(comparison, SPLIT, None, TOPICS, 0.95, 0.05)
+    report = as_json(comparison, SPLIT, None, 0.05)
+    assert (report["n"], report["leads"]) == (0, {})
+    assert report["reason"].startswith("nothing was measured")
+    text = summary(comparison, SPLIT, None, TOPICS, 0.95, 0.05, 0.02)
     assert text == (
         "# Comparison of models\n\n> a note\n\n## Champion: transformer\n\n"
         "Not measured: label some paragraphs.\n"

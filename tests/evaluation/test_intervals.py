@@ -112,6 +112,26 @@ def test_a_model_does_not_differ_from_itself() -> None:
     one = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
     result = difference(one, one, 0.95, 1000, 1000, 1)
     assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
+    # No doubt about it: the difference is not larger than anything above 0.
+    assert result.beyond == 0.5
+    assert difference(one, one, 0.95, 1000, 1000, 1, 0.02).beyond == 0
+    assert difference(one, one, 0.95, 1000, 1000, 1, -0.02).beyond == 1
+
+
+@pytest.mark.parametrize("min_lead", [0.0, 0.02, 0.3])
+def test_how_probably_a_lead_is_noticed_has_the_noise_of_the_swaps(min_lead: float) -> None:
+    # One model is right where the other is wrong: on 60 of 100 paragraphs of two topics, whose
+    # macro-F1 is about their accuracy. A swap turns each paragraph's share of the lead around: a
+    # standard deviation of √100 / 100, times √1.5 for the shared training.
+    true = [0, 1] * 50
+    predicted = true[:60] + [1 - t for t in true[60:]]
+    one, other = made(true, [predicted], 2), made(true, [[1 - t for t in predicted]], 2)
+    noise = np.sqrt(1.5) * 0.1
+    result = difference(one, other, 0.95, 100, 20000, 1, min_lead)
+    assert result.value == pytest.approx(0.2)
+    assert result.beyond == pytest.approx(stats.norm.cdf((0.2 - min_lead) / noise), abs=0.01)
+    back = difference(other, one, 0.95, 100, 20000, 1, -min_lead)
+    assert back.beyond == pytest.approx(1 - result.beyond, abs=0.01)
 
 
 def test_only_hand_labels_count_where_there_are_any() -> None:

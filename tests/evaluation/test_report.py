@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,9 +19,11 @@ from paratopic.evaluation.report import (
     reliability_table,
 )
 from paratopic.inference.modes import mode_of
+from paratopic.inference.promise import NEVER, Promise
 from paratopic.project.topics import ModeName, Topics
 
 NAMES = ("trade", "technology", "security")
+PROMISE = Promise(0.9, 0.95)
 
 
 def test_missed_topics_are_paired_with_wrong_ones() -> None:
@@ -60,13 +64,56 @@ def test_answers(
     assert answers["right"].tolist() == right
     assert answers["predicted"].tolist() == predicted
     assert answers["topical"].tolist() == np.repeat([True, False], len(right) // 2).tolist()
-    out_of_fold = OutOfFold(scores, pd.DataFrame(), (0.5,) * (1 if mode == "single" else 3), 0.9)
+    thresholds = (0.5,) * (1 if mode == "single" else 3)
+    out_of_fold = OutOfFold(scores, pd.DataFrame(), thresholds, PROMISE)
     effect = REPORTS[mode].effect(answers, NAMES, out_of_fold)
     if mode == "single":
         assert (effect["coverage"], effect["precision"], effect["auroc_topical"]) == (1, 0.5, 0)
     else:
         assert effect["topics_a_paragraph"] == pytest.approx(0.5)
         assert effect["named_a_paragraph"] == pytest.approx(1)
+
+
+def test_abstention_by_hand() -> None:
+    # Five of a topic, one of none; the two most probable answers of a topic are right.
+    labels = ["trade", "trade", "trade", "security", "security", ""]
+    rows = pd.DataFrame({"id": list("abcdef"), "topic": labels, "label_source": "hand"})
+    topics = Topics("single", NAMES)
+    columns = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
+    columns += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
+    scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abcdef"), repeat=0)
+    scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.0))
+    answers = answer_table(rows, scores, topics)
+    assert answers["any"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
+    assert answers["predicted"].tolist() == [True, True, True, True, False, False]
+    assert answers["right"].tolist() == [True, True, False, True, True, False]
+
+    def effect(threshold: float) -> dict[str, Any]:
+        out_of_fold = OutOfFold(scores, pd.DataFrame(), (threshold,), PROMISE)
+        return REPORTS["single"].effect(answers, NAMES, out_of_fold)
+
+    assert effect(0.65) == {
+        "coverage": pytest.approx(4 / 6),
+        "precision": 0.75,
+        "precision_without_none": pytest.approx(4 / 6),
+        "auroc_topical": 1,
+        "sure": {
+            "threshold": 0.65,
+            "target": 0.9,
+            "coverage": pytest.approx(2 / 6),
+            "precision": 1,
+            "groups_needed": 44,
+        },
+    }
+    # What is not predicted is not sure, however low the threshold.
+    assert effect(0.4)["sure"]["coverage"] == pytest.approx(4 / 6)
+    assert effect(NEVER)["sure"] == {
+        "threshold": None,
+        "target": 0.9,
+        "coverage": 0,
+        "precision": None,
+        "groups_needed": 44,
+    }
 
 
 def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:

@@ -19,7 +19,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
 from paratopic.transformer import quantise
-from tests.samples import examples, fit
+from tests.samples import TARIFF, examples, fit
 
 MANIFEST = """
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
@@ -30,6 +30,7 @@ MANIFEST = """
 def test_a_loaded_model_answers_as_the_one_in_memory(
     trained: tuple[Fitted, Path], rows: pd.DataFrame, topics: Topics
 ) -> None:
+    assert topics.descriptions  # the similarity to the nearest one is saved too
     model, folder = trained
     loaded = load(folder)
     texts = [*rows["text"], "tariff " * 300, "☃ unheard-of"]
@@ -57,23 +58,27 @@ def test_the_same_seed_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
-def test_calibration_and_threshold_are_saved_with_the_model(
+def test_calibration_and_the_threshold_of_sure_predictions_are_saved_with_the_model(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
-    texts = ["A tariff on goods.", "The talks of both sides."]
+    texts = ["A tariff on goods.", "The talks of both sides.", TARIFF]
     raw = model.predict_proba(texts)
     halved = Calibration(scale=(0.5,) * 4)
-    model.save(tmp_path / "model", replace(halved, thresholds=(0.999,)))
+    model.save(tmp_path / "model", replace(halved, thresholds=(0.9999,)))
     loaded = load(tmp_path / "model")
     np.testing.assert_allclose(
         loaded.predict_proba(texts), apply_calibration(raw, halved, mode_of("single"))
     )
-    assert [answer.topic for answer in loaded.predict(texts)] == [None, None]
     confidence = loaded.predict_proba(texts).max(axis=1)
+    predicted = (confidence >= 0.5).tolist()
+    assert predicted == [True, False, True]
+    assert [answer.topic is not None for answer in loaded.predict(texts)] == predicted
+    assert [answer.sure for answer in loaded.predict(texts)] == [False] * 3
     model.save(tmp_path / "model", replace(halved, thresholds=(confidence.max(),)))
-    predicted = [answer.topic is not None for answer in load(tmp_path / "model").predict(texts)]
-    assert predicted == (confidence == confidence.max()).tolist()
+    answers = load(tmp_path / "model").predict(texts)
+    assert [answer.topic is not None for answer in answers] == predicted
+    assert [answer.sure for answer in answers] == (confidence == confidence.max()).tolist()
 
 
 def test_a_missing_or_changed_file_is_reported_by_name(
@@ -102,6 +107,7 @@ def test_a_missing_or_changed_file_is_reported_by_name(
         ("{}", "damaged, or not the manifest"),
         ("[]", "damaged, or not the manifest"),
         (MANIFEST % (99, "baseline"), "format 99"),
+        (MANIFEST % (5, "baseline"), "format 5"),
         (MANIFEST % (3, "forest"), "kind 'forest'"),
     ],
 )

@@ -8,15 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from sentence_transformers import SentenceTransformer
 
+from paratopic.baseline import fit as baseline
+from paratopic.baseline.fit import FittedBaseline
 from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
+from paratopic.inference.promise import NEVER
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Examples, Fitted
-from tests.samples import KINDS, examples, fit
+from paratopic.transformer import fit as transformer
+from tests.samples import KINDS, TARIFF, WORDS, examples, fit
 
 
 def test_a_texts_scores_do_not_depend_on_the_other_texts_or_on_threads(
@@ -103,25 +109,78 @@ def test_descriptions_alone_make_a_model(kind: str, tiny_encoder: Path, tmp_path
     descriptions = {"trade": "Tariff, export, customs.", "technology": "Chip, software, app."}
     described = Topics("single", tuple(Topic(*item) for item in descriptions.items()))
     nothing = Examples([], np.zeros((0, 2), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
-    fit(kind, nothing, described, tiny_encoder).save(tmp_path / kind, Calibration())
-    answers = load(tmp_path / kind).predict(list(descriptions.values()))
+    model = fit(kind, nothing, described, tiny_encoder)
+    model.save(tmp_path / kind, Calibration())
+    loaded = load(tmp_path / kind)
+    answers = loaded.predict(list(descriptions.values()))
     assert [answer.topic for answer in answers] == list(descriptions)
+    texts = [*descriptions.values(), "Rain and wind all week.", TARIFF]
+    scores = loaded.predict_proba(texts)
+    np.testing.assert_allclose(scores, model.predict_proba(texts), atol=5e-3)
+    any_topic = scores.sum(axis=1)
+    if kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
+        assert any_topic[:2].min() > 0.99 and any_topic[2] < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_descriptions_say_what_has_any_topic_as_the_similarity_to_the_nearest_does(
+    kind: str, topics: Topics, tiny_encoder: Path
+) -> None:
+    """Before any label is seen: a line in that similarity, computed here from the features."""
+    nothing = Examples([], np.zeros((0, 3), dtype=bool), *[np.zeros(0, dtype=np.int64)] * 2)
+    fitted = fit(kind, nothing, topics, tiny_encoder)
+    texts = ["A tariff on goods about trade.", "Rain.", "The army and navy about security."]
+    both = [*topics.descriptions, *texts]
+    if isinstance(fitted, FittedBaseline):
+        features = fitted._union.transform(both).toarray()
+        nearest = baseline.NEAREST
+    else:
+        features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
+            both, normalize_embeddings=True
+        )
+        nearest = transformer.NEAREST
+    similarity = (features[3:] @ features[:3].T).max(axis=1)
+    np.testing.assert_allclose(
+        fitted.predict_proba(texts).sum(axis=1),
+        expit(nearest.slope * (similarity - nearest.even)),
+        rtol=1e-4,
+    )
+
+
+def test_predictions_are_sure_from_the_threshold_on(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
+    texts = [*WORDS, *(" ".join(words) for words in WORDS.values()), "Rain and sun.", ""]
+    confidence = model.predict_proba(texts[:-1]).max(axis=1)
+    assert (confidence < 0.5).any() and len(set(confidence)) == 7
+    places = {}
+    for threshold in (0.0, float(np.sort(confidence)[-3]), NEVER):
+        model.save(tmp_path / "model", Calibration(thresholds=(threshold,)))
+        answers = load(tmp_path / "model").predict(texts)
+        # Whatever the threshold: the most probable topic, from a half on.
+        predicted = [answer.topic is not None for answer in answers]
+        assert predicted == [*(confidence >= 0.5).tolist(), False]
+        places[threshold] = [answer.sure for answer in answers]
+    assert places[0.0] == predicted
+    assert sum(places[float(np.sort(confidence)[-3])]) == 3
+    assert not any(places[NEVER])
 
 
 def test_predict_takes_one_text_or_many(trained: tuple[Fitted, Path]) -> None:
     model = load(trained[1])
-    one = model.predict("A tariff on goods and a quota on exports.")
-    assert one.topic in model.classes_
+    one = model.predict(TARIFF)
+    assert one.topic == "trade" and one.topics == ("trade",)
     assert list(one.scores) == list(model.classes_)
     assert one.confidence == max(one.scores.values()) == one.scores[str(one.topic)]
-    assert model.predict(["A tariff on goods and a quota on exports."]) == [one]
+    assert model.predict([TARIFF]) == [one]
     assert model.predict(iter([])) == []
 
 
 @pytest.mark.parametrize("blank", ["", " \n\t"])
 def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> None:
-    answers = load(trained[1]).predict([blank, "tariff"])
-    assert answers[0].topic is None
+    answers = load(trained[1]).predict([blank, TARIFF])
+    assert answers[0].topic is None and not answers[0].sure
     assert answers[0].topics == ()
     assert set(answers[0].scores.values()) == {answers[0].confidence} == {1 / 3}
     assert answers[1].topic is not None

@@ -63,17 +63,31 @@ def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS, threshold=st.floats(0, 1))
-def test_predicted_topics_are_answers_that_reach_the_threshold(
+def test_predicted_topics_are_answers_that_reach_the_threshold_or_in_mode_single_a_half(
     mode: Mode, logits: Scores, threshold: float
 ) -> None:
     scores = mode.scores(logits)
     answers, predicted = mode.answers(scores), mode.predicted(scores, [threshold])
     assert not (predicted & ~answers).any()
-    np.testing.assert_array_equal(predicted, answers & (scores >= threshold))
-    np.testing.assert_array_equal(mode.predicted(scores, [0.0]), answers)
+    lowest = 0.5 if mode is SINGLE else threshold
+    np.testing.assert_array_equal(predicted, answers & (scores >= lowest))
+    if mode is MULTI:
+        np.testing.assert_array_equal(mode.predicted(scores, [0.0]), answers)
     assert not (predicted & ~mode.forced(scores, np.array([threshold]))).any()
     if mode is SINGLE:
         assert (answers.sum(axis=1) == 1).all()
+
+
+def test_in_mode_single_a_topic_is_predicted_where_it_is_more_likely_right_than_wrong() -> None:
+    scores = np.array([[0.5, 0.5, 0.0], [0.2, 0.5, 0.0], [0.49, 0.31, 0.2], [0.3, 0.1, 0.1]])
+    expected = [[True, False, False], [False, True, False], [False] * 3, [False] * 3]
+    for thresholds in ([0.0], [0.9], [2.0], ()):
+        np.testing.assert_array_equal(SINGLE.predicted(scores, thresholds), expected)
+
+
+def test_predictions_are_sure_from_the_threshold_on_and_never_in_mode_multi() -> None:
+    assert SINGLE.sure_from((0.7,)) == 0.7
+    assert MULTI.sure_from((0.0, 0.0)) > 1
 
 
 @both_modes

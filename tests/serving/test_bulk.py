@@ -67,10 +67,13 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     good = output.filter(pa.compute.is_null(output["error"]))
     assert good["predicted_topic"].to_pylist() == [answer.topic for answer in answers]
     assert good["confidence"].to_pylist() == [answer.confidence for answer in answers]
+    assert good["sure"].to_pylist() == [answer.sure for answer in answers]
+    assert output["sure"].type == pa.bool_()
     assert good["windows"].to_pylist() == [1, 1, 0, 1]
     assert good["score_trade"].to_pylist() == [answer.scores["trade"] for answer in answers]
     assert output["error"].to_pylist() == [None, None, "no text", None, None]
     assert output["confidence"].to_pylist()[2] is None
+    assert output["sure"].to_pylist()[2] is None
 
 
 def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: Path) -> None:
@@ -88,6 +91,9 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
     assert rows[0]["text"] == 'a "tariff",\nrose'
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
+    sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
+    assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
+    assert list(rows[0])[2:] == bulk.added_columns(model)
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"] == "not UTF-8"
@@ -103,6 +109,7 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
     assert (done.rows, done.errors) == (6, 4)
     rows = read_json_lines(tmp_path / "out")
     assert rows[0]["n"] == [1, {"deep": None}]
+    assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
         None,
         "the text is int, not a string",

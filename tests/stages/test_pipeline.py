@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from paratopic.inference.promise import NEVER
 from tests.programs import sh
 from tests.samples import WORDS, paragraph
 
@@ -39,11 +40,12 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert metrics["split_unit"] == "paragraph"
         assert "one article: expect lower figures on new articles" in metrics["notes"]
         assert metrics["topics"]["trade"]["support"] == 8
-        silent = metrics["abstention"]
-        assert silent["target"] == 0.9 and 0 <= silent["coverage"] <= 1
+        assert 0 <= metrics["abstention"]["coverage"] <= 1
+        # 25 paragraphs are too few to promise anything of sure predictions.
+        sure = {"threshold": None, "target": 0.9, "coverage": 0, "precision": None}
+        assert metrics["abstention"]["sure"] == sure | {"groups_needed": 44}
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
-        threshold = pytest.approx(silent["threshold"], abs=1e-6)  # reports have six decimals
-        assert manifest["calibration"]["thresholds"] == [threshold]
+        assert manifest["calibration"]["thresholds"] == [NEVER]
         card = (project / "models" / name / "README.md").read_text(encoding="utf-8")
         assert f"| macro-F1 | {metrics['macro_f1']['value']:.3f} |" in card
         parity = json.loads((folder / "parity.json").read_text())
@@ -54,6 +56,13 @@ def test_reports_of_the_seed(project: Path) -> None:
             assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
     summary = (project / "reports/summary.md").read_text(encoding="utf-8")
     assert f"Champion: {comparison['champion']}" in summary
+    assert f"Why: {comparison['reason']}." in summary
+    # Paragraphs of one article are in several folds: models that know the definitions alone decide.
+    assert list(comparison["leads"]) == ["transformer - baseline"]
+    assert comparison["leads"] != comparison["differences"]
+    leads = comparison["leads"]["transformer - baseline"]["value"] > 0.02
+    assert comparison["champion"] == ("transformer" if leads else "baseline")
+    assert comparison["reason"].startswith("knowing the definitions alone, its macro-F1 is ")
     prepared = json.loads((project / "reports/prepare.json").read_text())
     assert prepared["headings_against_hand"] == {"paragraphs": 12, "same": 12, "kappa": 1.0}
 
@@ -64,6 +73,9 @@ def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path)
         scores = pd.read_parquet(project / "data/oof" / name / "scores.parquet")
         both = scores.merge(folds, on=["id", "repeat", "fold"])
         assert len(both) == len(scores) == len(folds) == 25 * 2
+        alone = pd.read_parquet(project / "data/oof" / name / "definitions.parquet")
+        assert sorted(alone["id"]) == sorted(set(folds["id"])) and set(alone["repeat"]) == {0}
+        assert list(scores.drop(columns="fold")) == list(alone)
 
 
 def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
@@ -129,6 +141,10 @@ def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_pat
     assert set(comparison["models"]) == {"dummy", "baseline"}
     assert comparison["champion"] == "baseline"
     assert comparison["split_unit"] == "article"
+    assert comparison["leads"] == {
+        "baseline - dummy": comparison["differences"]["baseline - dummy"]
+    }
+    assert not (project / "data/oof/baseline/definitions.parquet").exists()  # topics have none
     assert comparison["models"]["baseline"]["macro_f1"]["value"] > 0.8
     said = sh(
         project, "paratopic", "predict", "--json", "seeds/us-china-talks-madrid-2025-09-15.txt"
@@ -151,8 +167,16 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
     assert (comparison["n"], comparison["champion"]) == (0, "transformer")
     assert "Not measured" in (project / "reports/summary.md").read_text(encoding="utf-8")
     assert "comparison unlabelled" in runs(project)
-    answers = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
-    assert all(json.loads(line)["topic"] is not None for line in answers)
+    lines = sh(project, "paratopic", "predict", "--json", str(article)).splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert len(answers) == 2
+    for answer in answers:
+        most, confidence = max(answer["scores"].items(), key=lambda item: item[1])
+        assert answer["topic"] == (most if confidence >= 0.5 else None)
+        # The definitions alone say how likely it has a topic, and none is called sure.
+        assert 0 < sum(answer["scores"].values()) < 1
+    manifest = json.loads((project / "models/transformer/paratopic.json").read_text())
+    assert manifest["calibration"]["thresholds"] == [NEVER]
     card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card and "No labelled paragraph" in card
     assert "nothing can be measured" in " ".join(sh(project, "paratopic", "report").split())

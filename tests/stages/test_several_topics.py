@@ -23,6 +23,7 @@ from paratopic.evaluation.intervals import Metric, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Scores, Targets
 from paratopic.inference.transformer import EncoderClassifier, read_windows, run_onnx
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
@@ -77,6 +78,7 @@ def test_what_is_saved_answers_calibrated(trained: tuple[Fitted, Path], rows: pd
         assert list(answer.topics) == sorted(named, key=lambda name: -answer.scores[name])
         assert answer.topic == (answer.topics[0] if answer.topics else None)
         assert answer.confidence == row.max()
+        assert not answer.sure
     blank = model.predict(" ")
     assert (blank.topics, blank.topic, blank.confidence) == ((), None, 0.0)
 
@@ -145,13 +147,19 @@ def test_each_topic_is_spread_over_the_folds() -> None:
     assert np.ptp(np.bincount(fold)) <= 3
 
 
+def fit_calibration(true: Targets, scores: Scores) -> Calibration:
+    """Fit a calibration to rows that all weigh 1."""
+    rows = calibration.Evidence(true, scores, *np.ones((2, len(true))))
+    return calibration.fit_calibration(rows, mode_of("multi"))
+
+
 def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
     rng = np.random.default_rng(4)
     honest = rng.normal(size=(4000, 3)) * 2 - 1
     true = rng.random((4000, 3)) < expit(honest)
     scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -2.0])
     raw = expit((honest - shift) / scale)
-    found = calibration.fit_calibration(true, raw, mode_of("multi"), 0.9)
+    found = fit_calibration(true, raw)
     np.testing.assert_allclose(found.scale, scale, rtol=0.1)
     np.testing.assert_allclose(found.shift, shift, atol=0.15)
     told = calibration.apply_calibration(raw, found, mode_of("multi"))
@@ -166,7 +174,7 @@ def test_scale_shift_and_thresholds_of_each_topic_are_found() -> None:
 
 def test_a_topic_without_examples_is_not_calibrated_and_asks_for_half() -> None:
     true = np.array([[True, False], [False, False]] * 5)
-    found = calibration.fit_calibration(true, np.full((10, 2), 0.3), mode_of("multi"), 0.9)
+    found = fit_calibration(true, np.full((10, 2), 0.3))
     assert (found.scale[1], found.shift[1], found.thresholds[1]) == (1, 0, 0.5)
 
 
@@ -223,7 +231,9 @@ def test_tables_have_all_topics(
     place = tmp_path / "served"
     save(model, place)
     table = mlflow.pyfunc.load_model(str(place)).predict(texts)
-    assert list(table) == ["topics", "confidence", *(f"score_{name}" for name in NAMES)]
+    scores = [f"score_{name}" for name in NAMES]
+    assert list(table) == ["topics", "confidence", "sure", *scores]
+    assert not table["sure"].any()
     assert table["topics"].tolist() == expected
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.types import DataType
 
 from paratopic import load
 from paratopic.inference.model import Model
@@ -59,10 +60,13 @@ def test_every_form_of_input_gives_one_row_per_text(
 ) -> None:
     answers = model.predict(TEXTS)
     table = loaded.predict(given)
-    assert list(table) == ["topic", "confidence", *(f"score_{name}" for name in model.classes_)]
+    scores = [f"score_{name}" for name in model.classes_]
+    assert list(table) == ["topic", "confidence", "sure", *scores]
     assert table["topic"].tolist() == [answer.topic for answer in answers]
     assert table["topic"][1] is None
     assert table["confidence"].tolist() == [answer.confidence for answer in answers]
+    assert table["sure"].tolist() == [answer.sure for answer in answers]
+    assert table["sure"].dtype == bool
     for name in model.classes_:
         assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
 
@@ -81,7 +85,9 @@ for texts in json.load(sys.stdin):
 
 
 def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
-    names = [column.name for column in pyfunc.signature(model).outputs]
+    outputs = pyfunc.signature(model).outputs
+    assert {column.name: column.type for column in outputs}["sure"] == DataType.boolean
+    names = [column.name for column in outputs]
     batches = [TEXTS, [], TEXTS[:1]]
     worker = subprocess.run(
         [sys.executable, "-c", WORKER, str(saved), json.dumps(names)],
@@ -95,6 +101,7 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
         expected = {
             "topic": [a.topic for a in answers],
             "confidence": [a.confidence for a in answers],
+            "sure": [a.sure for a in answers],
         }
         expected |= {f"score_{name}": [a.scores[name] for a in answers] for name in model.classes_}
         assert json.loads(line) == expected

@@ -1,28 +1,34 @@
-"""Temperatures, thresholds, and the calibration of out-of-fold scores."""
+"""Temperatures, and the calibration of out-of-fold scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
 from scipy.special import softmax
 
 from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import one_hot
-from paratopic.project.topics import Topics
+from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.promise import NEVER, Promise, sure_threshold
+from paratopic.inference.scores import Scores, Targets, one_hot
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (
-    PRIOR_ANSWERS,
+    ANY_SPREAD,
+    Evidence,
     apply_calibration,
     calibrate_out_of_fold,
+    f1_threshold,
     fit_calibration,
     fit_temperature,
-    precision_threshold,
     temper,
+    with_expected_thresholds,
 )
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
+DESCRIBED = Topics("single", tuple(Topic(name, f"About {name}.") for name in NAMES))
+PROMISE = Promise(0.9, 0.95)
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,17 +39,42 @@ def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.nda
     return true, temper(honest, 1 / temperature)
 
 
+def evidence(targets: Targets, scores: Scores, weight: float = 1.0) -> Evidence:
+    """Rows that all weigh the same."""
+    return Evidence(targets, scores, *np.full((2, len(targets)), weight))
+
+
+@pytest.mark.parametrize("spread", [None, 0.5])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_of_overconfident_scores_is_recovered(temperature: float) -> None:
+def test_the_temperature_of_overconfident_scores_is_recovered(
+    temperature: float, spread: float | None
+) -> None:
     true, scores = drawn(4000, temperature)
-    assert fit_temperature(true, scores) == pytest.approx(temperature, rel=0.1)
+    assert fit_temperature(true, scores, np.ones(4000), spread) == pytest.approx(
+        temperature, rel=0.1
+    )
 
 
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:
-    scores = np.tile([0.8, 0.1, 0.1], (10, 1))
-    tempered = temper(scores, fit_temperature(np.zeros(10, dtype=np.int64), scores))
+    scores, weights = np.tile([0.8, 0.1, 0.1], (10, 1)), np.ones(10)
+    tempered = temper(scores, fit_temperature(np.zeros(10, dtype=np.int64), scores, weights))
     assert 0.9 < tempered[0, 0] < 0.99
-    assert fit_temperature(np.zeros(0, dtype=np.int64), scores[:0]) == 1.0
+    assert fit_temperature(np.zeros(0, dtype=np.int64), scores[:0], weights[:0]) == 1.0
+
+
+def test_the_temperature_under_a_prior_equals_the_value_by_hand() -> None:
+    # Ten rows of odds 4 without a mistake. With b = 1 / temperature the loss is
+    # 10 log(1 + 4^-b) + log(b)² / (2 · .5²), smallest where 10 log(4) b / (1 + 4^b) = log(b) / .25.
+    scores, weights = np.tile([0.8, 0.2], (10, 1)), np.ones(10)
+    true = np.zeros(10, dtype=np.int64)
+    b = brentq(lambda b: 10 * np.log(4) * b / (1 + 4**b) - np.log(b) / 0.25, 1, 9)
+    assert b > 1.3
+    assert fit_temperature(true, scores, weights, 0.5) == pytest.approx(1 / b, rel=1e-4)
+    # Rows of no weight leave the prior, and as many rows of half the weight are half the evidence.
+    assert fit_temperature(true, scores, weights * 0, 0.5) == pytest.approx(1, rel=1e-4)
+    assert fit_temperature(true, scores, weights / 2, 0.5) == pytest.approx(
+        fit_temperature(true[:5], scores[:5], weights[:5], 0.5), rel=1e-4
+    )
 
 
 def test_tempering_keeps_zeros_ranks_and_sums() -> None:
@@ -70,44 +101,41 @@ def test_both_temperatures_are_recovered() -> None:
     scores = apply_calibration(
         honest * any_topic[:, None], Calibration((3, 3, 3, 2)), mode_of("single")
     )
-    calibration = fit_calibration(one_hot(true, 3), scores, mode_of("single"), 0.5)
+    calibration = fit_calibration(evidence(one_hot(true, 3), scores), mode_of("single"))
     assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1 / 2), rel=0.1)
+    # Having any topic is weighed by itself: without weight its temperature stays 1.
+    nothing = evidence(one_hot(true, 3), scores)._replace(any=np.zeros(6000))
+    calibration = fit_calibration(nothing, mode_of("single"))
+    assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1), rel=0.1)
 
 
-def test_with_many_answers_the_precision_threshold_counts_right_ones() -> None:
-    """Confidences that pile up near 1, of which the higher half is right nearly always."""
-    confidence = np.concatenate([np.linspace(0.999, 0.99, 500), np.linspace(0.9, 0.5, 500)])
-    turn = np.arange(1000)
-    right = np.select([turn < 250, turn < 500], [turn % 20 > 0, turn % 5 > 1], turn % 10 == 0)
-    threshold = precision_threshold(confidence, right, 0.8)
-    answered = confidence >= threshold
-    assert right[answered].mean() == pytest.approx(0.8, abs=PRIOR_ANSWERS / answered.sum() / 2)
-
-
-def test_the_precision_threshold_reaches_the_precision_on_new_rows() -> None:
-    reached = []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        confidence = rng.uniform(0.3, 1, size=2000)
-        right = rng.uniform(size=2000) < confidence
-        threshold = precision_threshold(confidence[:300], right[:300], 0.85)
-        reached.append(right[300:][confidence[300:] >= threshold].mean())
-    assert np.mean(reached) == pytest.approx(0.85, abs=0.02)
-
-
-def test_a_precision_out_of_reach_gives_the_highest_confidence_and_an_easy_one_the_lowest() -> None:
-    confidence = np.linspace(0.4, 0.9, 50)
-    assert precision_threshold(confidence, np.arange(50) % 3 == 0, 0.95) == 0.9
-    assert precision_threshold(confidence, np.ones(50, dtype=bool), 0.8) == 0.4
-    assert precision_threshold(confidence[:0], np.zeros(0, dtype=bool), 0.8) == 0.0
+@pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")], ids=lambda mode: mode.name)
+def test_repeated_rows_count_once_together(mode: Mode) -> None:
+    true, scores = drawn(30, 3.0)
+    targets = one_hot(np.where(np.arange(30) % 5 == 0, -1, true), 3)
+    once = fit_calibration(evidence(targets, scores * 0.9), mode)
+    thrice = evidence(np.tile(targets, (3, 1)), np.tile(scores * 0.9, (3, 1)))
+    np.testing.assert_allclose(fit_calibration(thrice.once(3), mode).scale, once.scale, rtol=1e-4)
+    # As further evidence they would change it.
+    assert not np.allclose(fit_calibration(thrice, mode).scale, once.scale, rtol=1e-2)
 
 
 def calibrate(
-    true: np.ndarray, frame: pd.DataFrame, evaluated: np.ndarray | None = None
+    true: np.ndarray,
+    frame: pd.DataFrame,
+    evaluated: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    topics: Topics = TOPICS,
+    promise: Promise = PROMISE,
 ) -> tuple[pd.DataFrame, Calibration]:
+    """Calibrate rows, each of a group and an article of its own unless groups are given."""
     if evaluated is None:
         evaluated = np.ones(len(true), dtype=bool)
-    return calibrate_out_of_fold(one_hot(true, 3), evaluated, frame, TOPICS, 0.9)
+    if groups is None:
+        groups = pd.factorize(frame["id"])[0]
+    return calibrate_out_of_fold(
+        one_hot(true, 3), evaluated, groups, groups, frame, topics, promise
+    )
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
@@ -119,33 +147,125 @@ def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     return true, frame
 
 
-def test_a_fold_is_calibrated_by_the_other_folds_only() -> None:
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_a_fold_is_calibrated_by_the_other_folds_only(mode: ModeName) -> None:
     true, frame = table(200)
-    before, _ = calibrate(true, frame)
+    topics = Topics(mode, NAMES)
+    before, _ = calibrate(true, frame, topics=topics)
     # Changed labels in fold 0 change the other folds' calibration, not that of fold 0.
     changed = np.where(frame["fold"] == 0, (true + 1) % 3, true)
-    after, _ = calibrate(changed, frame)
+    after, _ = calibrate(changed, frame, topics=topics)
     own = (frame["fold"] == 0).to_numpy()
-    columns = [*NAMES, *TOPICS.thresholds]
+    columns = [*NAMES, *topics.thresholds]
     pd.testing.assert_frame_equal(before.loc[own, columns], after.loc[own, columns])
-    thresholds = [table.loc[~own, TOPICS.thresholds] for table in (before, after)]
-    assert (thresholds[0] != thresholds[1]).all(axis=None)
+    scores = [table.loc[~own, list(NAMES)] for table in (before, after)]
+    assert (scores[0] != scores[1]).all(axis=None)
+    thresholds = [table.loc[~own, topics.thresholds] for table in (before, after)]
+    assert (thresholds[0] != thresholds[1]).all(axis=None) == (mode == "multi")
 
 
 def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the_threshold() -> (
     None
 ):
-    true, frame = table(200)
-    _, whole = calibrate(true[:100], frame[:100])
-    assert calibrate(true, frame, np.arange(200) < 100)[1] == whole
-    none = np.where(np.arange(200) < 100, true, -1)
-    with_none = calibrate(none, frame)[1]
+    true, frame = table(400)
+    _, whole = calibrate(true[:200], frame[:200])
+    assert calibrate(true, frame, np.arange(400) < 200)[1] == whole
+    # Nor are their articles counted where topics are described.
+    with_some, lower = np.where(np.arange(400) % 5 == 0, -1, true), frame.copy()
+    lower[list(NAMES)] *= 0.9
+    described = calibrate(with_some[:200], lower[:200], topics=DESCRIBED)[1]
+    assert calibrate(with_some, lower, np.arange(400) < 200, topics=DESCRIBED)[1] == described
+    none = np.where(np.arange(400) < 200, true, -1)
+    promise = Promise(0.5, 0.95)
+    with_topic = calibrate(true, frame, promise=promise)[1]
+    with_none = calibrate(none, frame, promise=promise)[1]
     assert with_none.scale[:3] == whole.scale[:3]
-    assert with_none.thresholds > whole.thresholds
+    assert with_topic.thresholds < with_none.thresholds
 
 
-def test_a_lone_fold_is_calibrated_by_halves_and_no_rows_give_no_calibration() -> None:
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_equal_repeats_change_nothing(mode: ModeName) -> None:
+    true, frame = table(40)
+    true = np.where(np.arange(40) % 5 == 0, -1, true)
+    frame[list(NAMES)] *= 0.9
+    topics = Topics(mode, DESCRIBED.codebook)
+    once, calibration = calibrate(true, frame, topics=topics)
+    repeats = pd.concat([frame.assign(repeat=n) for n in range(3)], ignore_index=True)
+    thrice, again = calibrate(np.tile(true, 3), repeats, topics=topics)
+    columns = [*NAMES, *topics.thresholds]
+    for n in range(3):
+        part = thrice.loc[thrice["repeat"] == n, columns]
+        np.testing.assert_allclose(part, once[columns], rtol=1e-5)
+    np.testing.assert_allclose(again.scale, calibration.scale, rtol=1e-4)
+
+
+def test_having_any_topic_is_weighed_by_the_number_of_articles_where_topics_are_described() -> None:
+    rng = np.random.default_rng(1)
+    any_topic = rng.uniform(0.2, 0.8, size=60)
+    true = np.where(any_topic > 0.5, 0, -1)  # always right: without a prior certain
+    frame = pd.DataFrame({"id": [f"p{n}" for n in range(60)], "repeat": 0, "fold": 0})
+    frame = frame.assign(a=any_topic, b=0.0, c=0.0)
+    lone, apart = np.zeros(60, dtype=np.int64), np.arange(60)
+    evaluated = np.ones(60, dtype=bool)
+
+    def scale(articles: np.ndarray, topics: Topics) -> float:
+        arguments = one_hot(true, 3), evaluated, apart, articles, frame, topics, PROMISE
+        return calibrate_out_of_fold(*arguments)[1].scale[-1]
+
+    def expected(weight: float) -> float:
+        scores = np.column_stack([1 - any_topic, any_topic])
+        weights = np.full(60, weight)
+        return 1 / fit_temperature((true == 0).astype(np.int64), scores, weights, ANY_SPREAD)
+
+    # One article: 1/4 in all. Sixty: 60/63 each.
+    assert scale(lone, DESCRIBED) == pytest.approx(expected(1 / 240))
+    assert scale(apart, DESCRIBED) == pytest.approx(expected(60 / 63))
+    assert scale(lone, TOPICS) == scale(apart, TOPICS) == pytest.approx(expected(1))
+    assert 1 < scale(lone, DESCRIBED) < 1.1 < scale(apart, DESCRIBED) < scale(apart, TOPICS)
+
+
+def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_nothing() -> None:
     true, frame = table(200)
-    calibrated, _ = calibrate(true, frame.assign(fold=0))
-    assert calibrated["threshold a"].nunique() == 2
-    assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4)
+    frame = frame.assign(fold=0)
+    groups = np.arange(200) // 3
+    before, _ = calibrate(true, frame, groups=groups)
+    changed, _ = calibrate(np.where(groups == 0, (true + 1) % 3, true), frame, groups=groups)
+    other_half = (before[list(NAMES)] != changed[list(NAMES)]).any(axis=1).to_numpy()
+    np.testing.assert_array_equal(other_half, groups % 2 == 1)
+    assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4, thresholds=(NEVER,))
+
+
+def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -> None:
+    """Of each paragraph there is one prediction, whose groups are the folds' groups."""
+    frame = table(300)[1]
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.4, 1, size=300)
+    true = np.where(rng.uniform(size=300) < confidence**0.2, 0, 1)
+    swing = 0.02 * rng.uniform(-1, 1, size=300)
+    repeats = []
+    for number, sign in enumerate((1, -1)):
+        top = np.clip(confidence + sign * swing, 0.4, 0.999)
+        scores = {"a": top, "b": (1 - top) / 2, "c": (1 - top) / 2}
+        repeats.append(frame.assign(repeat=number, **scores))
+    groups = np.arange(300) // 2
+    both = pd.concat(repeats, ignore_index=True)
+    _, calibration = calibrate(np.tile(true, 2), both, groups=np.tile(groups, 2))
+    final = [
+        apply_calibration(part[list(NAMES)].to_numpy(), calibration, mode_of("single"))
+        for part in repeats
+    ]
+    mean = (final[0] + final[1]) / 2
+    top = mean.max(axis=1)
+    named = top >= 0.5
+    right = mean.argmax(axis=1) == true
+    expected = sure_threshold(top[named], right[named], groups[named], PROMISE)
+    assert calibration.thresholds[0] == pytest.approx(expected)
+    assert 0.5 <= expected < 1
+
+
+def test_scores_that_no_label_calibrates_get_the_thresholds_of_the_highest_expected_f1() -> None:
+    frame = table(50)[1]
+    given = with_expected_thresholds(frame, TOPICS)
+    pd.testing.assert_frame_equal(given[list(frame)], frame)
+    for name, threshold in zip(NAMES, TOPICS.thresholds, strict=True):
+        assert set(given[threshold]) == {f1_threshold(frame[name].to_numpy())}

@@ -13,7 +13,13 @@ from paratopic.corpus.folds import make_folds, no_folds
 from paratopic.inference.folder import Calibration
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate, fit_all, is_first_process, n_fits
+from paratopic.training.crossval import (
+    cross_validate,
+    fit_all,
+    is_first_process,
+    n_fits,
+    score_by_definitions,
+)
 from paratopic.training.examples import Advance, Examples
 
 
@@ -107,6 +113,20 @@ def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -
     assert n_fits(nothing) == 0
     assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.names]
     assert history.empty and list(history) == ["repeat", "fold"]
+
+
+def test_definitions_alone_score_every_row_without_having_seen_any(
+    rows: pd.DataFrame, topics: Topics
+) -> None:
+    fit = Recorder()
+    scores = score_by_definitions(rows, topics.names, fit, 7)
+    (examples,) = fit.examples
+    assert (examples.texts, examples.targets.shape) == ([], (0, 3))
+    assert len(examples.groups) == len(examples.articles) == 0
+    assert fit.seeds == [7]
+    assert list(scores) == ["id", "repeat", *topics.names]
+    assert scores["id"].tolist() == rows["id"].tolist() and set(scores["repeat"]) == {0}
+    assert scores["trade"].tolist() == rows["text"].str.len().tolist()
 
 
 def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from paratopic.inference.scores import one_hot
 from paratopic.project.topics import Topic, Topics
-from paratopic.training.examples import Examples, evidence
+from paratopic.training.examples import Examples, evidence, weigh
 
 DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
@@ -16,7 +16,9 @@ DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 def weights(articles: list[int], topics: Topics = DESCRIBED) -> np.ndarray:
     numbers = np.array(articles, dtype=np.int64)
     targets = one_hot(numbers * 0, 2)
-    return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), topics)
+    found = evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), topics)
+    np.testing.assert_array_equal(found.which, found.any)  # all texts have a topic
+    return found.which
 
 
 def test_evidence_equals_values_by_hand() -> None:
@@ -34,12 +36,29 @@ def test_a_further_article_never_lowers_the_total_evidence(articles: list[int]) 
     assert weights([*articles, 99]).sum() > weights(articles).sum()
 
 
-def test_examples_with_none_of_the_topics_count_in_mode_multi_only() -> None:
+def test_examples_with_none_of_the_topics_tell_only_whether_a_text_has_any_in_mode_single() -> None:
     numbers = np.arange(2)
     data = Examples(["a", "b"], np.array([[True, False], [False, False]]), numbers, numbers)
-    np.testing.assert_allclose(evidence(data, DESCRIBED), [1 / 4, 0])
-    multi = Topics("multi", DESCRIBED.codebook)
-    np.testing.assert_allclose(evidence(data, multi), [2 / 5, 2 / 5])
+    single = evidence(data, DESCRIBED)
+    np.testing.assert_allclose(single.which, [1 / 4, 0])
+    np.testing.assert_allclose(single.any, [2 / 5, 2 / 5])
+    multi = evidence(data, Topics("multi", DESCRIBED.codebook))
+    np.testing.assert_allclose(multi.which, [2 / 5, 2 / 5])
+
+
+def test_weights_equal_values_by_hand() -> None:
+    articles, every = np.array([7, 7, 7, 4]), np.ones(4, dtype=bool)
+    # Two articles: 2/5 each; the three paragraphs of one share it by 1 + 2/2.
+    np.testing.assert_allclose(weigh(articles, every, True), [0.2, 0.2, 0.2, 0.4])
+    # Of paragraphs that do not count, neither they nor their articles are counted: one article of
+    # two paragraphs, 1/4 over 1 + 1/1.
+    counted = np.array([True, True, False, False])
+    np.testing.assert_allclose(weigh(articles, counted, True), [1 / 8, 1 / 8, 0, 0])
+    np.testing.assert_array_equal(weigh(articles, counted, False), [1, 1, 0, 0])
+    np.testing.assert_array_equal(weigh(articles, every & False, True), [0, 0, 0, 0])
+    # Paragraphs that are there three times make their articles no larger.
+    thrice = weigh(np.tile(articles, 3), np.tile(every, 3), True, 3)
+    np.testing.assert_allclose(thrice, [0.2, 0.2, 0.2, 0.4] * 3)
 
 
 def test_topical_examples_are_those_with_a_topic() -> None:

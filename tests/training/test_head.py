@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
+from paratopic.inference.baseline import LinearHead
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import one_hot
-from paratopic.training.head import balanced, fit_binary, fit_head, fit_logistic
+from paratopic.inference.scores import Array, Targets, one_hot
+from paratopic.training.examples import Evidence
+from paratopic.training.head import (
+    PRIOR_SCALE,
+    Nearest,
+    balanced,
+    fit_binary,
+    fit_head,
+    fit_logistic,
+    prior_of,
+    with_nearest,
+    without_nearest,
+)
+
+# Two descriptions of unit length, and a text between as likely as not to have a topic at .5.
+DESCRIPTIONS = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
+NEAREST = Nearest(slope=8.0, even=0.5)
 
 
 def test_balanced_topics_have_the_same_total_weight() -> None:
@@ -72,10 +91,10 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
     targets = rng.random((20, 3)) < 0.3
     if mode.name == "single":
         targets = one_hot(rng.integers(-1, 3, size=20), 3)
-    weights, share = rng.uniform(0.5, 2, size=(2, 20))
-    reduced = fit_head(features, targets, weights, share, mode, 2.0, prior)
+    evidence = Evidence(*rng.uniform(0.5, 2, size=(2, 20)))
+    reduced = fit_head(features, targets, evidence, mode, 2.0, prior)
     monkeypatch.setattr("paratopic.training.head.WIDE", 0)
-    direct = fit_head(features, targets, weights, share, mode, 2.0, prior)
+    direct = fit_head(features, targets, evidence, mode, 2.0, prior)
     assert reduced[0].shape == (mode.n_logits(3), 50)
     for part, expected in zip(reduced, direct, strict=True):
         np.testing.assert_allclose(part, expected, atol=1e-4)
@@ -89,3 +108,102 @@ def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> Non
     nothing = np.zeros(0, dtype=bool)
     assert fit_binary(features[:0], nothing, weights[:0], 2.0, no_prior)[1] == -np.inf
     assert np.isfinite(fit_binary(features, np.ones(3, dtype=bool), weights, 2.0, np.ones(2))[1])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
+    features = np.array([[0.6, 0.8, 0, 0], [0.25, 0, 1, 0], [0, 0, 0, 0]])
+    wide = with_nearest(form(features), DESCRIPTIONS, NEAREST)
+    assert sparse.issparse(wide) == (form is sparse.csr_matrix)
+    wide = wide.toarray() if sparse.issparse(wide) else wide
+    np.testing.assert_array_equal(wide[:, :-1], features)
+    # Similarities of .8, .25 and 0 are .3, -.25 and -.5 from even.
+    np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [2.4, -2, -4])
+    without = with_nearest(form(features), DESCRIPTIONS[:0], NEAREST)
+    assert without.shape == (3, 5) and not without[:, [-1]].sum()
+    np.testing.assert_array_equal(
+        prior_of(DESCRIPTIONS, 2), PRIOR_SCALE * np.pad(DESCRIPTIONS, ((0, 0), (0, 1)))
+    )
+    np.testing.assert_array_equal(prior_of(DESCRIPTIONS[:0], 3), np.zeros((3, 5)))
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(0, 6),
+    d=st.integers(1, 5),
+    k=st.integers(0, 4),
+    slope=st.floats(0.1, 30),
+    even=st.floats(-1, 1),
+)
+def test_logits_without_the_column_equal_those_of_the_wide_features(
+    form: type, seed: int, n: int, d: int, k: int, slope: float, even: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    features, descriptions = form(rng.normal(size=(n, d))), rng.normal(size=(k, d))
+    coef, intercept = rng.normal(size=(3, d + 1)), rng.normal(size=3)
+    nearest = Nearest(slope, even)
+    expected = with_nearest(features, descriptions, nearest) @ coef.T + intercept
+    if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
+        coef[:, -1] = 0
+    head = LinearHead(*without_nearest(coef, intercept, nearest), descriptions)
+    np.testing.assert_allclose(head.logits(features), expected, atol=1e-9)
+
+
+def single_head(
+    features: Array, targets: Targets, evidence: Evidence, descriptions: Array = DESCRIPTIONS
+) -> LinearHead:
+    """A head of mode single for two topics."""
+    wide = with_nearest(features, descriptions, NEAREST)
+    prior = prior_of(descriptions, 2)
+    coef, intercept = fit_head(wide, targets, evidence, mode_of("single"), 1.0, prior)
+    return LinearHead(*without_nearest(coef, intercept, NEAREST), descriptions)
+
+
+# Near the first description, near the second, even, far from both.
+TEXTS = np.array([[0.9, 0, 0.4, 0], [0, 0.8, 0, 0.6], [0.5, 0.3, 0.8, 0], [0.1, 0, 0.7, 0.7]])
+
+
+def test_descriptions_alone_tell_which_texts_have_any_topic() -> None:
+    nothing = Evidence(*np.zeros((2, 0)))
+    head = single_head(np.zeros((0, 4)), np.zeros((0, 2), dtype=bool), nothing)
+    scores = mode_of("single").scores(head.logits(sparse.csr_matrix(TEXTS)))
+    any_topic = expit(8 * np.array([0.4, 0.3, 0, -0.4]))
+    which = softmax(PRIOR_SCALE * TEXTS[:, :2], axis=1)
+    np.testing.assert_allclose(scores, which * any_topic[:, None])
+    assert (scores.sum(axis=1) > 0.5).tolist()[:2] == [True, True]
+    assert scores[3].sum() < 0.05
+    # So they do where every labelled text has a topic; without descriptions that is certain.
+    texts, targets = TEXTS[:2], np.eye(2, dtype=bool)
+    ones = Evidence(*np.ones((2, 2)))
+    topical = single_head(texts, targets, ones)
+    scores = mode_of("single").scores(topical.logits(sparse.csr_matrix(TEXTS)))
+    np.testing.assert_allclose(scores.sum(axis=1), any_topic)
+    undescribed = single_head(texts, targets, ones, DESCRIPTIONS[:0])
+    scores = mode_of("single").scores(undescribed.logits(sparse.csr_matrix(TEXTS)))
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+
+def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
+    """Texts that are far from the descriptions and have a topic, and near ones that have none."""
+    features = np.tile(TEXTS[[0, 3]], (5, 1))
+    targets = np.tile(np.array([[False, False], [True, False]]), (5, 1))
+
+    def any_topic(weight: float) -> Array:
+        evidence = Evidence(np.ones(10), np.full(10, weight))
+        head = single_head(features, targets, evidence)
+        scores = mode_of("single").scores(head.logits(sparse.csr_matrix(TEXTS[[0, 3]])))
+        return np.asarray(scores.sum(axis=1))
+
+    np.testing.assert_allclose(any_topic(1e-9), expit(8 * np.array([0.4, -0.4])), atol=1e-6)
+    near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
+    assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
+    assert near[-1] < 0.1 and far[-1] > 0.9
+    # Which topic a text has tells nothing of it.
+    other = single_head(features, targets, Evidence(np.full(10, 0.1), np.ones(10)))
+    np.testing.assert_allclose(
+        other.logits(sparse.csr_matrix(TEXTS))[:, -1],
+        single_head(features, targets, Evidence(*np.ones((2, 10)))).logits(
+            sparse.csr_matrix(TEXTS)
+        )[:, -1],
+    )

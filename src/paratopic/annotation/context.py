@@ -41,7 +41,7 @@ class Suggestion:
 
     @property
     def topic(self) -> str:
-        """The most probable topic, even below the model's threshold; "" without scores."""
+        """The most probable topic, even if the model predicts none; "" without scores."""
         return max(self.scores, key=self.scores.__getitem__, default="")
 
     @property

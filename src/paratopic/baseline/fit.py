@@ -14,21 +14,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
-from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 from threadpoolctl import threadpool_limits
 
 from paratopic.corpus.folds import deal
-from paratopic.inference.baseline import BaselineClassifier
+from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Examples, evidence, silent
-from paratopic.training.head import PRIOR_SCALE, fit_head
+from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
+from paratopic.training.head import (
+    Features,
+    Nearest,
+    fit_head,
+    prior_of,
+    with_nearest,
+    without_nearest,
+)
+
+# For TF-IDF features, whose rows have length √2: between the lines that fit bills and speeches of
+# others, if three of four texts have a topic.
+NEAREST = Nearest(slope=7.0, even=0.02)
 
 # Fits coefficients and intercepts to some of the examples with a strength.
 _FitRows = Callable[[Integers, float], tuple[Array, Array]]
@@ -50,8 +60,7 @@ class FittedBaseline:
         topics: Topics,
         features: dict[str, dict[str, Any]],
         union: FeatureUnion,
-        coef: Array,
-        intercept: Array,
+        head: LinearHead,
         history: pd.DataFrame,
     ) -> None:
         self.classes_ = topics.names
@@ -59,11 +68,11 @@ class FittedBaseline:
         self._topics = topics
         self._features = features
         self._union = union
-        self._coef, self._intercept = coef, intercept
+        self._head = head
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        logits = self._union.transform(texts) @ self._coef.T + self._intercept
+        logits = self._head.logits(self._union.transform(texts))
         return mode_of(self._topics.mode).scores(logits)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -75,8 +84,13 @@ class FittedBaseline:
         """
         terms = {}
         scale = np.array(calibration.scale)
-        intercept = self._intercept * scale + calibration.shift
-        weights = {"coef": self._coef * scale[:, None], "intercept": intercept}
+        intercept = self._head.intercept * scale + calibration.shift
+        weights = {
+            "coef": self._head.coef * scale[:, None],
+            "slope": self._head.slope * scale,
+            "intercept": intercept,
+            "descriptions": self._head.descriptions,
+        }
         for name, vectoriser in self._union.transformer_list:
             terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
             weights[f"idf.{name}"] = vectoriser.idf_
@@ -112,10 +126,9 @@ def fit(
     union = _union(features)
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
     every = union.fit_transform([*descriptions, *examples.texts]).tocsr()
-    matrix = every[len(descriptions) :]
-    prior = np.zeros((len(topics.names), every.shape[1]))
-    if descriptions:
-        prior = PRIOR_SCALE * every[: len(descriptions)].toarray()
+    described = every[: len(descriptions)].toarray()
+    matrix = with_nearest(every[len(descriptions) :], described, NEAREST)
+    prior = prior_of(described, len(topics.names))
     # One thread: the work is sparse, and threads that wait for each other make it ten times slower.
     with threadpool_limits(1):
         weights = evidence(examples, topics)
@@ -125,7 +138,8 @@ def fit(
         )
         coef, intercept = fit_rows(np.arange(len(examples.texts)), strength)
     advance(1.0)
-    return FittedBaseline(topics, features, union, coef, intercept, history)
+    head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
+    return FittedBaseline(topics, features, union, head, history)
 
 
 def _features(params: Baseline) -> dict[str, dict[str, Any]]:
@@ -148,22 +162,21 @@ def _union(features: dict[str, dict[str, Any]]) -> FeatureUnion:
 
 
 def _fit_rows(
-    matrix: sparse.csr_matrix,
+    matrix: Features,
     examples: Examples,
-    weights: Array,
+    weights: Evidence,
     mode: Mode,
     prior: Array,
     rows: Integers,
     strength: float,
 ) -> tuple[Array, Array]:
     """Coefficients and intercepts of a head that is fitted to some of the examples."""
-    share = np.ones(len(rows))  # each example is a whole text
-    targets = examples.targets[rows]
-    return fit_head(matrix[rows], targets, weights[rows], share, mode, strength, prior)
+    chosen = Evidence(weights.which[rows], weights.any[rows])
+    return fit_head(matrix[rows], examples.targets[rows], chosen, mode, strength, prior)
 
 
 def _choose_strength(
-    matrix: sparse.csr_matrix,
+    matrix: Features,
     examples: Examples,
     mode: Mode,
     fit_rows: _FitRows,

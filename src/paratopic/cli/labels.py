@@ -19,13 +19,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.predict import SOME_ERRORS, Files, article_files, read_article
+from paratopic.cli.predict import SOME_ERRORS, Files, ModelName, article_files, read_article
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import Label
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
-from paratopic.project.paths import MODELS, PARAGRAPHS
+from paratopic.project.paths import PARAGRAPHS
 from paratopic.reading.article import paragraphs_of
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from paratopic.annotation.context import Suggestion
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
-ModelName = Annotated[
-    str | None,
-    typer.Option(help="Model that suggests; default: the transformer, else the champion."),
-]
 Tasks = Annotated[
     Path | None,
     typer.Option(
@@ -118,7 +114,7 @@ def suggest(n: Count = 50, out: Tasks = None, model: ModelName = None) -> None:
     """
     from paratopic.annotation import formats
 
-    project, suggesting = _read_project(), _suggesting(model)
+    project, suggesting = _read_project(), load(model)
     suggestions = _suggestions(project, suggesting, n)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
@@ -153,11 +149,11 @@ def label(
 
     project = _read_project()
     if path is None:
-        suggestions = _suggestions(project, _suggesting(model), n)
+        suggestions = _suggestions(project, load(model), n)
     else:
         ids = formats.read_ids(path, project.paragraphs)
         texts = project.paragraphs.set_index("id")["text"][ids]
-        answers = _suggesting(model).predict(texts)
+        answers = load(model).predict(texts)
         suggestions = in_context(project.paragraphs, ids, [answer.scores for answer in answers])
     if not suggestions:
         raise UserError("there is nothing to label: every paragraph of the sources has a label")
@@ -199,12 +195,6 @@ def _read_project() -> Project:
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
     return Project(params, read_paragraphs(PARAGRAPHS), lines)
-
-
-def _suggesting(name: str | None) -> Model:
-    """The model that suggests, by default the transformer, as it knows the topics' definitions."""
-    transformer = MODELS / "transformer"
-    return load(name or (transformer if transformer.is_dir() else None))
 
 
 def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:

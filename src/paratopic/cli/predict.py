@@ -129,10 +129,11 @@ def _print_json(paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
 
 
 def _print_table(title: str, paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
-    table = Table("topic", "confidence", "paragraph", title=title)
+    table = Table("topic", "confidence", "sure", "paragraph", title=title)
     for paragraph, answer in zip(paragraphs, answers, strict=True):
         topics = "; ".join(answer.topics) or "–"
-        table.add_row(topics, f"{answer.confidence:.2f}", paragraph.text)
+        sure = "✓" if answer.sure else ""
+        table.add_row(topics, f"{answer.confidence:.2f}", sure, paragraph.text)
     Console().print(table)
 
 

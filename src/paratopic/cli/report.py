@@ -47,6 +47,7 @@ def report() -> None:
         console.print(
             f"{names}: {difference['value']:+.3f} macro-F1, p = {difference['p']:.4f}, {verdict}"
         )
+    console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
     for name in comparison["models"]:
         path = REPORTS / name / "metrics.json"
         if path.exists():  # the dummy has none
@@ -94,7 +95,21 @@ def _thresholds(measured: Mapping[str, Any]) -> str:
     coverage = f"predicts a topic for {numbers['coverage']:.0%} of paragraphs (coverage)"
     if numbers["precision"] is None:
         return coverage
-    return f"{coverage}, {numbers['precision']:.0%} of them right (target {numbers['target']:.0%})"
+    sure = _sure(numbers["sure"], measured["split_unit"])
+    return f"{coverage}, {numbers['precision']:.0%} of them right; {sure}"
+
+
+def _sure(numbers: Mapping[str, Any], unit: str) -> str:
+    """What is promised of sure predictions; `unit` is what folds keep whole."""
+    if numbers["threshold"] is None:
+        return (
+            f"none is sure: to promise {numbers['target']:.0%} takes at least "
+            f"{numbers['groups_needed']} different {unit}s, all right"
+        )
+    return (
+        f"{numbers['coverage']:.0%} of paragraphs have a sure one, of which at least "
+        f"{numbers['target']:.0%} are promised to be right"
+    )
 
 
 def _next_steps() -> dict[str, str]:

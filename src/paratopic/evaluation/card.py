@@ -58,8 +58,7 @@ class ModeCard:
 def _one_topic(topics: Topics, calibration: Calibration) -> str:
     return (
         f"Predicts one of {len(topics.names)} topics for a paragraph of English news, or none if "
-        f"the most probable topic has less than {calibration.thresholds[0]:.2f}. Probabilities are "
-        "calibrated."
+        "no topic is more likely right than wrong. Probabilities are calibrated."
     )
 
 
@@ -74,12 +73,22 @@ def _any_topics(topics: Topics, calibration: Calibration) -> str:
 
 def _coverage(report: Mapping[str, Any]) -> str:
     effect = report["abstention"]
+    sure = effect["sure"]
     right = ""
     if effect["precision"] is not None:
         right = f", and {effect['precision']:.0%} of these predictions were right"
+    sentence = (
+        f"A topic was predicted for {effect['coverage']:.0%} of the paragraphs (coverage){right}."
+    )
+    if sure["threshold"] is None:
+        return (
+            f"{sentence} The labels are too few to promise that {sure['target']:.0%} of any "
+            "predictions are right: none is called sure."
+        )
     return (
-        f"A topic was predicted for {effect['coverage']:.0%} of the paragraphs (coverage){right}; "
-        f"the target was {effect['target']:.0%} right."
+        f"{sentence} Predictions with a probability of at least {sure['threshold']:.2f} are called "
+        f"sure ({sure['coverage']:.0%} of the paragraphs): of them at least {sure['target']:.0%} "
+        "are promised to be right."
     )
 
 

@@ -55,7 +55,12 @@ class Comparison:
     models
         Name → metric → estimate; the simplest model comes first.
     differences
-        Differences in macro-F1.
+        Differences in macro-F1, out-of-fold.
+    leads
+        Differences that the champion is chosen by: those, or the ones of models that know the
+        definitions alone.
+    reason
+        Why the champion is champion, in a sentence.
     wrong
         Paragraphs that every trained model gets wrong: columns id, topic, text, and one for each
         trained model with the topics that it predicts.
@@ -66,6 +71,8 @@ class Comparison:
     labels: str
     models: dict[str, dict[str, Estimate]]
     differences: dict[Pair, Difference]
+    leads: dict[Pair, Difference]
+    reason: str
     wrong: pd.DataFrame
 
 
@@ -112,9 +119,11 @@ def compare(
     rows: pd.DataFrame,
     folds: pd.DataFrame,
     scores: Mapping[str, pd.DataFrame],
+    by_definitions: Mapping[str, pd.DataFrame],
     topics: Topics,
     settings: Evaluate,
-    test: Compare,
+    choice: Compare,
+    incumbent: str | None,
     seed: int,
 ) -> Comparison:
     """Measure the models and the dummy, and choose the champion.
@@ -127,12 +136,18 @@ def compare(
         Table of `corpus.folds.make_folds`.
     scores
         Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
+    by_definitions
+        Name of a trained model → scores of all rows by the same model before it saw any label,
+        which the champion is chosen by. Empty where out-of-fold scores are to decide: they speak
+        of new articles only if whole articles were held out.
     topics
         The codebook.
     settings
         Confidence of the intervals and number of draws.
-    test
-        Level of the paired test and number of permutations.
+    choice
+        Smallest lead that counts, and number of permutations of the paired test.
+    incumbent
+        The champion so far, if any.
     seed
         Seed of the random draws.
     """
@@ -144,14 +159,26 @@ def compare(
         name: _shown(estimates(outcome, level, draws, seed), topics)
         for name, outcome in of_models.items()
     }
-    permutations = test.n_permutations
-    differences = {
-        Pair(name, simpler): difference(two, one, level, draws, permutations, seed)
+    differences = _differences(of_models, settings, choice, seed)
+    unlabelled = {
+        name: outcomes(rows, folds, table, topics)[1] for name, table in by_definitions.items()
+    }
+    leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
+    champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
+    reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
+    wrong = wrong_by_all(kept, of_models, topics)
+    return Comparison(champion, len(kept), sources(kept), models, differences, leads, reason, wrong)
+
+
+def _differences(
+    of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
+) -> dict[Pair, Difference]:
+    """Difference of each model to each simpler one."""
+    level, draws, permutations = settings.confidence, settings.n_draws, choice.n_permutations
+    return {
+        Pair(name, simpler): difference(two, one, level, draws, permutations, seed, choice.min_lead)
         for (simpler, one), (name, two) in combinations(of_models.items(), 2)
     }
-    champion = choose_champion(list(scores), differences, test.alpha)
-    wrong = wrong_by_all(kept, of_models, topics)
-    return Comparison(champion, len(kept), sources(kept), models, differences, wrong)
 
 
 def unmeasured(models: Sequence[str]) -> Comparison:
@@ -161,7 +188,9 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     description occur in a paragraph is chance.
     """
     champion = max(models, key=ORDER.index)
-    return Comparison(champion, 0, "", {}, {}, pd.DataFrame(columns=["id", "topic", "text"]))
+    reason = "nothing was measured, and an encoder understands definitions without labels"
+    wrong = pd.DataFrame(columns=["id", "topic", "text"])
+    return Comparison(champion, 0, "", {}, {}, {}, reason, wrong)
 
 
 def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
@@ -187,24 +216,63 @@ def is_better(difference: Difference, alpha: float) -> bool:
 
 
 def choose_champion(
-    models: Sequence[str], differences: Mapping[Pair, Difference], alpha: float
+    models: Sequence[str],
+    leads: Mapping[Pair, Difference],
+    min_lead: float,
+    incumbent: str | None = None,
 ) -> str:
-    """Choose the simplest model, unless a more complex one is significantly better.
+    """Choose the model that is expected to be best; where leads are small, a simpler one.
+
+    A model has to be chosen today, and a wrong choice costs as much either way: so the expected
+    lead decides, not its significance. Leads up to `min_lead` are taken for none (a region of
+    practical equivalence: Benavoli, Corani, Demšar & Zaffalon 2017,
+    https://jmlr.org/papers/v18/16-305.html).
 
     Parameters
     ----------
     models
         Names of the trained models, the simplest one first.
-    differences
+    leads
         Differences in macro-F1.
-    alpha
-        Level at which differences are significant.
+    min_lead
+        Smallest lead that counts.
+    incumbent
+        The champion so far. It stays if the other one's lead does not count.
     """
     champion, *complex_models = models
     for name in complex_models:
-        if is_better(differences[Pair(name, champion)], alpha):
+        if leads[Pair(name, champion)].value > min_lead:
             champion = name
+    if incumbent is not None and incumbent in models and incumbent != champion:
+        later, sooner = sorted((incumbent, champion), key=models.index, reverse=True)
+        if abs(leads[Pair(later, sooner)].value) <= min_lead:
+            return incumbent
     return champion
+
+
+def _reason(
+    champion: str,
+    models: Sequence[str],
+    leads: Mapping[Pair, Difference],
+    min_lead: float,
+    by_definitions: bool,
+) -> str:
+    """Why the champion is champion."""
+    if len(models) < 2:
+        return "there is no other model"
+    evidence = "knowing the definitions alone," if by_definitions else "out-of-fold,"
+    parts = []
+    for pair, lead in leads.items():
+        if champion not in pair or DUMMY in pair:
+            continue
+        other = pair.simpler if pair.model == champion else pair.model
+        higher = (lead.value > 0) == (pair.model == champion)
+        parts.append(
+            f"{evidence} its macro-F1 is {abs(lead.value):.3f} {'higher' if higher else 'lower'} "
+            f"than that of the {other} (a lead counts from {min_lead:g}; that the {pair.model} "
+            f"has one is {lead.beyond:.0%} probable, p = {lead.p:.2f})"
+        )
+    return "; ".join(parts)
 
 
 def wrong_by_all(
@@ -263,13 +331,21 @@ def as_json(
             name: {metric: asdict(estimate) for metric, estimate in measured.items()}
             for name, measured in comparison.models.items()
         },
-        "differences": {
-            f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
-            for pair, d in comparison.differences.items()
-        },
+        "differences": _differences_as_json(comparison.differences, alpha),
+        "leads": _differences_as_json(comparison.leads, alpha),
         "champion": comparison.champion,
+        "reason": comparison.reason,
         "wrong_by_all": list(comparison.wrong["id"]),
         "annotators": annotators,
+    }
+
+
+def _differences_as_json(
+    differences: Mapping[Pair, Difference], alpha: float
+) -> dict[str, dict[str, Any]]:
+    return {
+        f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
+        for pair, d in differences.items()
     }
 
 
@@ -280,6 +356,7 @@ def summary(
     topics: Topics,
     confidence: float,
     alpha: float,
+    min_lead: float,
 ) -> str:
     """The comparison for people, as markdown.
 
@@ -291,6 +368,8 @@ def summary(
         The codebook.
     confidence
         Confidence of the intervals.
+    min_lead
+        Smallest lead that counts.
     """
     templates = jinja2.Environment(
         trim_blocks=True,
@@ -306,6 +385,7 @@ def summary(
         mode=MODES[topics.mode],
         confidence=f"{confidence:.0%}",
         alpha=alpha,
+        min_lead=min_lead,
         better_than_dummy=to_dummy is not None and is_better(to_dummy, alpha),
         wrong=_mistakes(comparison),
     )

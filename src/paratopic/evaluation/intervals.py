@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from paratopic.evaluation import metrics
 from paratopic.evaluation.outcomes import Outcomes
@@ -49,12 +50,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Macro-F1 of one model minus that of another, with its interval and p-value."""
+    """Macro-F1 of one model minus that of another.
+
+    Parameters
+    ----------
+    value, low, high
+        The difference and its interval.
+    p
+        Two-sided p-value of no difference.
+    beyond
+        Probability that the difference is larger than people would notice, if its error is normal
+        with the spread of the permutation test.
+    """
 
     value: float
     low: float
     high: float
     p: float
+    beyond: float
 
 
 @dataclass(frozen=True)
@@ -218,7 +231,13 @@ def estimates(
 
 
 def difference(
-    one: Outcomes, other: Outcomes, confidence: float, n_draws: int, n_permutations: int, seed: int
+    one: Outcomes,
+    other: Outcomes,
+    confidence: float,
+    n_draws: int,
+    n_permutations: int,
+    seed: int,
+    min_lead: float = 0.0,
 ) -> Difference:
     """Compare two models on the same folds, by macro-F1.
 
@@ -241,29 +260,34 @@ def difference(
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
     seed
         Seed of the random draws.
+    min_lead
+        Lead of the first model that people would notice, for `Difference.beyond`.
     """
     pair = _Pair.of(one, other)
     n = len(one.true)
     unswapped = np.zeros((1, n))
     value = float(pair.lead(np.ones((1, n)), unswapped)[0])
-    p = _p_value(pair, one.groups, value, n_permutations, seed)
+    chances = _swapped_leads(pair, one.groups, n_permutations, seed)
+    # Rounding must not make equal differences unequal.
+    reached = int((np.abs(chances) >= abs(value) - 1e-12).sum())
+    p = (reached + 1) / (n_permutations + 1)
     draws = _weights(one, PAIRED_EFFECT, n_draws, seed)
     leads = np.concatenate([pair.lead(weights.rows, unswapped) for weights in draws])
-    return Difference(*_interval(value, leads, confidence), p)
+    # The noise is that of the swaps, as for the p-value.
+    beyond = float(norm.cdf((value - min_lead) / max(float(chances.std()), 1e-9)))
+    return Difference(*_interval(value, leads, confidence), p, beyond)
 
 
-def _p_value(pair: _Pair, groups: Integers, value: float, n_permutations: int, seed: int) -> float:
-    """Share of random swaps of groups that give at least the difference `value`."""
+def _swapped_leads(pair: _Pair, groups: Integers, n_permutations: int, seed: int) -> Array:
+    """Differences that random swaps of groups give, where no model is better: (n_permutations,)."""
     rng = np.random.default_rng(seed)
     n_groups = int(groups.max()) + 1
     ones = np.ones((1, len(groups)))
-    reached = 0
+    leads = []
     for d in _steps(n_permutations):
         swapped = rng.integers(0, 2, size=(d, n_groups))[:, groups].astype(np.float64)
-        chance = np.sqrt(PAIRED_EFFECT) * np.abs(pair.lead(ones, swapped))
-        # Rounding must not make equal differences unequal.
-        reached += int((chance >= abs(value) - 1e-12).sum())
-    return (reached + 1) / (n_permutations + 1)
+        leads.append(np.sqrt(PAIRED_EFFECT) * pair.lead(ones, swapped))
+    return np.concatenate(leads)
 
 
 def _figures(outcomes: Outcomes, weights: Weights) -> dict[Metric, Array]:

@@ -19,6 +19,7 @@ from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import estimates
 from paratopic.evaluation.outcomes import Outcomes, outcomes
 from paratopic.inference.modes import mode_of
+from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import ModeName, Topics
@@ -49,14 +50,14 @@ class OutOfFold:
         Histories of the fits: columns repeat and fold, then x and y.
     thresholds
         The final model's thresholds.
-    target
-        Precision that the thresholds of mode single are to reach.
+    promise
+        What is promised of sure predictions.
     """
 
     scores: pd.DataFrame
     history: pd.DataFrame
     thresholds: Sequence[float]
-    target: float
+    promise: Promise
 
 
 @dataclass(frozen=True)
@@ -126,23 +127,31 @@ class ModeReport:
 def abstention(
     answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
 ) -> dict[str, Any]:
-    """Effect of the one threshold of mode single: coverage, precision and AUROC.
+    """What is predicted in mode single: coverage and precision, also of sure predictions.
 
-    `auroc_topical` is the chance that the answer for a paragraph with a topic is more confident
-    than that for a paragraph with none; None if there is no such pair. The precision of no
-    prediction is None too.
+    `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
+    one than a paragraph with none; None if there is no such pair. The precision of no prediction
+    is None too. Sure predictions are those of the threshold that ships, which is None where the
+    labels are too few for a promise.
     """
     predicted = answers[answers["predicted"]]
+    threshold = out_of_fold.thresholds[0]
+    sure = predicted[predicted["confidence"] >= threshold]
     auroc = None
     if answers["topical"].nunique() == 2:
-        auroc = float(roc_auc_score(answers["topical"], answers["confidence"]))
+        auroc = float(roc_auc_score(answers["topical"], answers["any"]))
     return {
-        "threshold": out_of_fold.thresholds[0],
-        "target": out_of_fold.target,
         "coverage": float(answers["predicted"].mean()),
         "precision": float(predicted["right"].mean()) if len(predicted) else None,
-        "precision_without_threshold": float(answers["right"].mean()),
+        "precision_without_none": float(answers["right"].mean()),
         "auroc_topical": auroc,
+        "sure": {
+            "threshold": threshold if threshold < NEVER else None,
+            "target": out_of_fold.promise.precision,
+            "coverage": len(sure) / len(answers),
+            "precision": float(sure["right"].mean()) if len(sure) else None,
+            "groups_needed": out_of_fold.promise.least_groups,
+        },
     }
 
 
@@ -295,7 +304,7 @@ def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd
     Returns
     -------
     A row for each answer. Columns are confidence, topical (the paragraph has a topic), right (it
-    has this one) and predicted (confidence reaches the threshold that the other folds gave).
+    has this one), any (sum of the topics' probabilities) and predicted.
     """
     rows = rows[evaluated(rows)]
     scores = scores[scores["id"].isin(rows["id"])]
@@ -308,7 +317,8 @@ def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd
             "confidence": confidence[is_answer],
             "topical": np.broadcast_to(topical(true)[:, None], true.shape)[is_answer],
             "right": true[is_answer],
-            "predicted": (confidence >= thresholds)[is_answer],
+            "any": np.broadcast_to(confidence.sum(axis=1)[:, None], true.shape)[is_answer],
+            "predicted": mode_of(topics.mode).predicted(confidence, thresholds)[is_answer],
         }
     )
 
@@ -337,8 +347,8 @@ def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.
 def _operating_point(
     answers: pd.DataFrame, effect: Mapping[str, Any], own: ModeReport
 ) -> OperatingPoint:
-    """Where the thresholds are; there is an allowed risk if their effect has a target."""
-    allowed = 1 - effect["target"] if "target" in effect else None
+    """Share of predictions, and the risk that sure ones are allowed, if there are any."""
+    allowed = 1 - effect["sure"]["target"] if "sure" in effect else None
     return OperatingPoint(float(answers["predicted"].mean()), allowed, own.counted)
 
 

@@ -8,13 +8,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Integers, Scores
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.inference.tfidf import TfIdf, clean
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+class LinearHead(NamedTuple):
+    """Logits of features, which see how similar a text is to the nearest description.
+
+    Attributes
+    ----------
+    coef, slope, intercept
+        (r, d), (r,) and (r,) coefficients, of the features and of that similarity, and intercepts.
+    descriptions
+        (k, d) features of the topics' descriptions; (0, d) for none.
+    """
+
+    coef: Array
+    slope: Array
+    intercept: Array
+    descriptions: Array
+
+    def logits(self, features: sparse.csr_matrix) -> Array:
+        """Logits (n, r) of features (n, d)."""
+        logits: Array = features @ self.coef.T + self.intercept
+        if len(self.descriptions):
+            similarity = features @ self.descriptions.T
+            logits += similarity.max(axis=1, keepdims=True) * self.slope
+        return logits
 
 
 class BaselineClassifier:
@@ -41,7 +69,9 @@ class BaselineClassifier:
             TfIdf(terms[name], weights[f"idf.{name}"], keywords)
             for name, keywords in settings["features"].items()
         ]
-        self._coef, self._intercept = weights["coef"], weights["intercept"]
+        self._head = LinearHead(
+            weights["coef"], weights["slope"], weights["intercept"], weights["descriptions"]
+        )
         self._mode = mode
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
@@ -50,5 +80,5 @@ class BaselineClassifier:
 
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self._features]
-        logits = sparse.hstack(parts, format="csr") @ self._coef.T + self._intercept
+        logits = self._head.logits(sparse.hstack(parts, format="csr"))
         return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)

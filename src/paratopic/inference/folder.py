@@ -16,7 +16,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topics
 
 MANIFEST = "paratopic.json"
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Calibration:
     shift
         Numbers added to the scaled logits: one for each, or one for all.
     thresholds
-        Lowest probability at which a topic is predicted: one for all topics in mode single; one
-        for each topic, or one for all, in mode multi.
+        In mode single one for all topics: the lowest probability at which a prediction is sure. In
+        mode multi the lowest probability at which each topic is predicted, or one for all.
     """
 
     scale: tuple[float, ...] = (1.0,)

@@ -54,8 +54,13 @@ class Prediction:
     windows
         Number of overlapping windows that the text was read in; 0 for a blank text.
     topics
-        Topics whose probability reaches the model's threshold, the most probable first; in mode
-        single at most one. Empty for a blank text.
+        Topics that are predicted, the most probable first. In mode single the most probable topic,
+        if it is more likely right than wrong (a probability of at least .5); in mode multi those
+        that reach their thresholds. Empty for a blank text.
+    sure
+        Whether the prediction is among those of which `calibrate.precision` are promised to be
+        right. Always False if the labels are too few for a promise, and in mode multi, where
+        thresholds serve F1.
     """
 
     topic: str | None
@@ -63,6 +68,7 @@ class Prediction:
     scores: dict[str, float]
     windows: int
     topics: tuple[str, ...]
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,7 @@ class Model:
             return self.predict([texts])[0]
         scores, windows = self._score(list(texts))
         classes = self.classes_
+        sure_from = mode_of(self.mode).sure_from(self.calibration.thresholds)
         rows = zip(scores.tolist(), windows.tolist(), self._topics(scores, windows), strict=True)
         return [
             Prediction(
@@ -148,6 +155,7 @@ class Model:
                 scores=dict(zip(classes, row, strict=True)),
                 windows=n_windows,
                 topics=topics,
+                sure=bool(topics) and max(row) >= sure_from,
             )
             for row, n_windows, topics in rows
         ]

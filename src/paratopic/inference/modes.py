@@ -30,6 +30,9 @@ from paratopic.inference.scores import (
 )
 from paratopic.project.topics import SEPARATOR, ModeName
 
+# Probability from which on an answer is more likely right than wrong.
+HALF = 0.5
+
 
 class Mode(ABC):
     """Meaning of a model's numbers.
@@ -96,7 +99,11 @@ class Mode(ABC):
 
     @abstractmethod
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
-        """Which topics are predicted, (..., k): `answers` that reach the thresholds."""
+        """Which topics are predicted, (..., k)."""
+
+    @abstractmethod
+    def sure_from(self, thresholds: Sequence[float]) -> float:
+        """Lowest probability of a prediction that is sure."""
 
     @abstractmethod
     def forced(self, scores: Scores, thresholds: Array) -> Targets:
@@ -182,7 +189,11 @@ class Single(Mode):
         return one_hot(np.asarray(scores.argmax(axis=-1)), scores.shape[-1])
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
-        return self.answers(scores) & (scores >= np.asarray(thresholds))
+        """The most probable topic, where it is more likely right than wrong."""
+        return np.asarray(self.answers(scores) & (scores >= HALF))
+
+    def sure_from(self, thresholds: Sequence[float]) -> float:
+        return thresholds[0]
 
     def forced(self, scores: Scores, thresholds: Array) -> Targets:
         return self.answers(scores)
@@ -243,6 +254,9 @@ class Multi(Mode):
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         return np.asarray(scores >= np.asarray(thresholds))
+
+    def sure_from(self, thresholds: Sequence[float]) -> float:
+        return np.inf
 
     def forced(self, scores: Scores, thresholds: Array) -> Targets:
         return self.predicted(scores, thresholds)

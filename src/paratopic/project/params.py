@@ -80,7 +80,7 @@ class Transformer:
 
 @dataclass(frozen=True, config=_SECTION)
 class Calibrate:
-    """The threshold above which a topic is predicted."""
+    """What is promised of sure predictions."""
 
     precision: Share
 
@@ -97,7 +97,7 @@ class Evaluate:
 class Compare:
     """The paired test and the champion rule."""
 
-    alpha: Share
+    min_lead: Annotated[float, Field(ge=0, lt=1)]
     n_permutations: Annotated[int, Field(ge=100)]
 
 

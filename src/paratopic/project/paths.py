@@ -11,6 +11,8 @@ DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
 FOLDS = DATA / "folds.parquet"
 SCORES = DATA / "oof"
+# In each model's folder of it: scores of models that know definitions alone.
+UNLABELLED = "definitions.parquet"
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"

@@ -119,6 +119,7 @@ def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
     columns: Columns = {
         _topics(model): [topic_cell(model, answer) for answer in answers],
         "confidence": [answer.confidence for answer in answers],
+        "sure": [answer.sure for answer in answers],
         "windows": [answer.windows for answer in answers],
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
@@ -128,7 +129,7 @@ def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
 def added_columns(model: Model) -> list[str]:
     """Names of the columns that are added to a row."""
     scores = [f"score_{topic}" for topic in model.classes_]
-    return [_topics(model), "confidence", "windows", *scores, "error"]
+    return [_topics(model), "confidence", "sure", "windows", *scores, "error"]
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Path]:
@@ -164,7 +165,7 @@ def predict_files(
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the input's suffix. Each row gains the
         columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
-        windows, ``score_TOPIC`` for each topic, and error.
+        sure, windows, ``score_TOPIC`` for each topic, and error.
     column
         Name of a table's column that holds the texts.
     resume

@@ -122,6 +122,8 @@ class Parquet:
                 kind = pa.int64()
             elif name == "confidence" or name.startswith("score_"):
                 kind = pa.float64()
+            elif name == "sure":
+                kind = pa.bool_()
             else:
                 kind = pa.string()
             rows = rows.append_column(name, pa.array(values, kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from paratopic.project.paths import (
     SCORES,
     SPLIT,
     SUMMARY,
+    UNLABELLED,
 )
 
 
@@ -35,21 +37,38 @@ def main() -> None:
             labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
             pd.read_parquet(FOLDS),
             {name: pd.read_parquet(SCORES / name / "scores.parquet") for name in models},
+            _by_definitions(models, split["split_unit"]),
             params.topics,
             params.evaluate,
             params.compare,
+            _incumbent(),
             params.seed,
         )
     else:
         comparison = unmeasured(models)
-    alpha, confidence = params.compare.alpha, params.evaluate.confidence
+    confidence = params.evaluate.confidence
+    alpha, min_lead = 1 - confidence, params.compare.min_lead
     files.write_json(COMPARISON, as_json(comparison, split, annotators, alpha))
-    text = summary(comparison, split, annotators, params.topics, confidence, alpha)
+    text = summary(comparison, split, annotators, params.topics, confidence, alpha, min_lead)
     files.write_text(SUMMARY, text)
     draw_comparison(PICTURE, comparison, confidence)
     files.write_text(CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
-    measured = "" if comparison.n else ", not measured"
-    print(f"champion: {comparison.champion}{measured}; see {SUMMARY}")
+    print(f"champion: {comparison.champion}: {comparison.reason}; see {SUMMARY}")
+
+
+def _by_definitions(models: Sequence[str], split_unit: str) -> dict[str, pd.DataFrame]:
+    """Scores of models that know the definitions alone, where these are to decide."""
+    paths = {name: SCORES / name / UNLABELLED for name in models}
+    if split_unit == "article" or not all(path.exists() for path in paths.values()):
+        return {}
+    return {name: pd.read_parquet(path) for name, path in paths.items()}
+
+
+def _incumbent() -> str | None:
+    """The champion of the last comparison, which DVC leaves in place until it is replaced."""
+    if not COMPARISON.exists():
+        return None
+    return str(files.read_json(COMPARISON, "stage compare").get("champion"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from paratopic.corpus.table import labelled_rows, read_paragraphs
 from paratopic.evaluation.figures import draw_report
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.folder import read_calibration
+from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, REPORTS, SCORES, SPLIT
@@ -20,10 +21,11 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
+    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
     report = build_report(
         labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
         pd.read_parquet(FOLDS),
-        read_out_of_fold(SCORES / name, params.calibrate.precision),
+        read_out_of_fold(SCORES / name, promise),
         files.read_json(SPLIT, "stage split"),
         params.topics,
         params.evaluate,
@@ -44,14 +46,14 @@ def main() -> None:
     )
 
 
-def read_out_of_fold(folder: Path, target: float) -> OutOfFold:
-    """Read what stage score wrote to a folder; `target` is calibrate.precision."""
+def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:
+    """Read what stage score wrote to a folder for a promise."""
     calibration = read_calibration(files.read_json(folder / "calibration.json", "stage score"))
     return OutOfFold(
         scores=pd.read_parquet(folder / "scores.parquet"),
         history=pd.read_csv(folder / "history.csv"),
         thresholds=calibration.thresholds,
-        target=target,
+        promise=promise,
     )
 
 

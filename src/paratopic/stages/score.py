@@ -9,13 +9,22 @@ from dataclasses import asdict
 import pandas as pd
 
 from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs, targets_of
+from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES
+from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES, UNLABELLED
 from paratopic.project.progress import bar
 from paratopic.stages.fitting import fitter
-from paratopic.training.calibration import calibrate_out_of_fold
-from paratopic.training.crossval import cross_validate, is_first_process, n_fits
+from paratopic.training.calibration import (
+    calibrate_out_of_fold,
+    with_expected_thresholds,
+)
+from paratopic.training.crossval import (
+    cross_validate,
+    is_first_process,
+    n_fits,
+    score_by_definitions,
+)
 
 
 def main() -> None:
@@ -29,18 +38,27 @@ def main() -> None:
     started, total = time.monotonic(), n_fits(folds)
     with bar(f"{name}: fit", total) as advance:
         raw, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
+    by_definitions = None
+    if topics.descriptions and len(rows):
+        by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
     if not is_first_process():
         return
     row_of_score = pd.Index(rows["id"]).get_indexer(raw["id"])
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(raw["id"])
     scores, calibration = calibrate_out_of_fold(
         targets_of(rows, topics.names)[row_of_score],
         evaluated(rows).to_numpy()[row_of_score],
+        group.to_numpy(),
+        pd.factorize(rows["article"])[0][row_of_score],
         raw,
         topics,
-        params.calibrate.precision,
+        Promise(params.calibrate.precision, params.evaluate.confidence),
     )
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
+        if by_definitions is not None:
+            by_definitions = with_expected_thresholds(by_definitions, topics)
+            by_definitions.to_parquet(draft / UNLABELLED, index=False)
         scores.to_parquet(draft / "scores.parquet", index=False)
         files.write_csv(draft / "history.csv", history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)

@@ -41,8 +41,8 @@ class ServedModel:
 
         Returns
         -------
-        One row per text: topic, confidence, and ``score_TOPIC`` for each topic. In mode multi the
-        first column is topics: all predicted topics, separated by ";".
+        One row per text: topic, confidence, sure, and ``score_TOPIC`` for each topic. In mode multi
+        the first column is topics: all predicted topics, separated by ";".
 
         Raises
         ------
@@ -58,6 +58,7 @@ class ServedModel:
             raise MlflowException.invalid_parameter_value(str(error)) from None
         table = pd.DataFrame([answer.scores for answer in answers], columns=self._model.classes_)
         table = table.add_prefix("score_")
+        table.insert(0, "sure", np.array([answer.sure for answer in answers], dtype=bool))
         table.insert(0, "confidence", [answer.confidence for answer in answers])
         # Of type object, so that a text without a topic has None, not NaN.
         topics = pd.Series([topic_cell(self._model, answer) for answer in answers], dtype=object)
@@ -68,7 +69,7 @@ class ServedModel:
 def columns(model: Model) -> list[str]:
     """Names of the output's columns."""
     first = mode_of(model.mode).answer_column
-    return [first, "confidence", *(f"score_{topic}" for topic in model.classes_)]
+    return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 
 def signature(model: Model) -> ModelSignature:
@@ -76,10 +77,12 @@ def signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    topics, *numbers = columns(model)
+    topics, confidence, sure, *scores = columns(model)
     output = [
         ColSpec(DataType.string, topics, required=False),
-        *(ColSpec(DataType.double, name) for name in numbers),
+        ColSpec(DataType.double, confidence),
+        ColSpec(DataType.boolean, sure),
+        *(ColSpec(DataType.double, name) for name in scores),
     ]
     # The column of texts has no name here, so that lists and arrays are accepted too.
     return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(output))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
 
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import (
     SMALLEST,
     Array,
@@ -29,30 +30,62 @@ from paratopic.inference.scores import (
     topical,
 )
 from paratopic.project.topics import Topics
-from paratopic.training.head import fit_binary, fit_logistic
+from paratopic.training.examples import weigh
+from paratopic.training.head import fit_binary
 
 # Bounds of the search for a temperature.
 TEMPERATURES = 0.05, 20.0
-# Strength (C) of the logistic regression of being right on confidence.
-RIGHT_STRENGTH = 10.0
+# Spread of the log temperature of having any topic, around a temperature of 1.
+ANY_SPREAD = 0.5
 # Strength (C) of the logistic regressions that scale and shift each topic's logits in mode multi.
 PLATT_STRENGTH = 1.0
-# Number of answers that the fitted chance of being right counts as, beside the counted ones.
-PRIOR_ANSWERS = 20.0
 # Larger logits are cut to this before they are scaled and shifted.
 LARGEST_LOGIT = 15.0
 # Threshold in mode multi of a topic without examples.
 UNFITTED_THRESHOLD = 0.5
 
 
+class Evidence(NamedTuple):
+    """Rows that a calibration is fitted to.
+
+    Attributes
+    ----------
+    targets
+        (n, k) topics of the rows.
+    scores
+        (n, k) probabilities of the topics, by models that did not see the rows.
+    which
+        (n,) weights for telling which topic a row has.
+    any
+        (n,) weights for telling whether a row has any topic.
+    """
+
+    targets: Targets
+    scores: Scores
+    which: Array
+    any: Array
+
+    def of(self, rows: npt.NDArray[np.bool_]) -> Evidence:
+        """Select rows."""
+        return Evidence(self.targets[rows], self.scores[rows], self.which[rows], self.any[rows])
+
+    def once(self, n_repeats: int) -> Evidence:
+        """Make rows that are there in each of the repeats count once together."""
+        return self._replace(which=self.which / n_repeats, any=self.any / n_repeats)
+
+
 def calibrate_out_of_fold(
     targets: Targets,
     evaluated: npt.NDArray[np.bool_],
+    groups: Integers,
+    articles: Integers,
     table: pd.DataFrame,
     topics: Topics,
-    precision: float,
+    promise: Promise,
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
+
+    Repeats are no further evidence: r of them count as one.
 
     Parameters
     ----------
@@ -61,13 +94,17 @@ def calibrate_out_of_fold(
     evaluated
         (n,) whether each row is evaluated. Calibrations are fitted to evaluated rows only, and
         applied to all.
+    groups
+        (n,) numbers of the groups that folds keep together.
+    articles
+        (n,) numbers of the articles that the rows are from.
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
     topics
         The codebook.
-    precision
-        Share of right answers to reach in mode single, 0 to 1.
+    promise
+        What is promised of sure predictions.
 
     Returns
     -------
@@ -79,36 +116,50 @@ def calibrate_out_of_fold(
     """
     names, mode = list(topics.names), mode_of(topics.mode)
     raw = table[names].to_numpy(dtype=np.float64)
+    n_repeats = max(1, table["repeat"].nunique())
+    every = Evidence(
+        targets,
+        raw,
+        np.ones(len(table)),
+        weigh(articles, evaluated, bool(topics.descriptions), n_repeats),
+    )
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
-    for part, rest in _parts(table):
-        used = rest & evaluated
-        calibration = fit_calibration(targets[used], raw[used], mode, precision)
+    for part, rest in _parts(table, groups):
+        calibration = fit_calibration(every.of(rest & evaluated), mode)  # each row is there once
         scores[part] = apply_calibration(raw[part], calibration, mode)
-        thresholds[part] = calibration.thresholds
+        thresholds[part] = calibration.thresholds or 0.0
     calibrated = table.copy()
     calibrated[names], calibrated[topics.thresholds] = scores, thresholds
-    return calibrated, fit_calibration(targets[evaluated], raw[evaluated], mode, precision)
+    calibration = fit_calibration(every.of(evaluated).once(n_repeats), mode)
+    if not calibration.thresholds:
+        final = apply_calibration(raw, calibration, mode)
+        paragraphs = table["id"].to_numpy()
+        sure = _sure(
+            final[evaluated],
+            targets[evaluated],
+            paragraphs[evaluated],
+            groups[evaluated],
+            mode,
+            promise,
+        )
+        calibration = replace(calibration, thresholds=(sure,))
+    return calibrated, calibration
 
 
-def fit_calibration(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+def fit_calibration(evidence: Evidence, mode: Mode) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
-    In mode single the topics share one temperature, having any topic has another, and one threshold
-    reaches `precision`. In mode multi each topic's logits are scaled and shifted (Platt 1999),
-    regularised towards staying as they are, and each topic has the threshold with the highest F1.
-
-    Parameters
-    ----------
-    targets
-        (n, k) topics of the rows.
-    scores
-        (n, k) probabilities of the topics.
-    mode
-        Mode of the topics.
-    precision
-        Share of right answers to reach in mode single, 0 to 1.
+    In mode single the topics share one temperature and having any topic has another. In mode multi
+    each topic's logits are scaled and shifted (Platt 1999), regularised towards staying as they
+    are, and each topic has the threshold with the highest F1.
     """
-    return _FITS[mode.name](targets, scores, mode, precision)
+    return _FITS[mode.name](evidence, mode)
+
+
+def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Add a column of thresholds for each topic to scores that no label calibrates."""
+    thresholds = [f1_threshold(table[name].to_numpy()) for name in topics.names]
+    return table.assign(**dict(zip(topics.thresholds, thresholds, strict=True)))
 
 
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
@@ -128,11 +179,10 @@ def temper(scores: Scores, temperature: float) -> Scores:
     return tempered
 
 
-def fit_temperature(true: Integers, scores: Scores) -> float:
+def fit_temperature(
+    true: Integers, scores: Scores, weights: Array, spread: float | None = None
+) -> float:
     """Find the temperature with the lowest log loss (Guo et al. 2017, arXiv:1706.04599).
-
-    One paragraph is added of which every topic is equally true, so that a model without a mistake
-    on ten paragraphs does not count as certain.
 
     Parameters
     ----------
@@ -140,50 +190,27 @@ def fit_temperature(true: Integers, scores: Scores) -> float:
         (n,) class numbers; n may be 0, which gives 1.
     scores
         (n, k) probabilities of models that did not see the paragraphs.
+    weights
+        (n,) weights of the rows.
+    spread
+        Standard deviation of the log temperature around 0, before any row is seen. By default one
+        paragraph is added instead, of which every class is equally true, so that a model without a
+        mistake on ten paragraphs does not count as certain.
     """
     if not len(true):
         return 1.0
 
     def loss(log_temperature: float) -> float:
         tempered = temper(scores, float(np.exp(log_temperature)))
+        fit = float((weights * log_losses(true, tempered)).sum())
+        if spread is not None:
+            return fit + log_temperature**2 / (2 * spread**2)
         possible = np.log(np.maximum(tempered[:, scores.max(axis=0) > 0], SMALLEST))
-        return float(log_losses(true, tempered).sum() - possible.mean())
+        return fit - float(possible.mean())
 
     low, high = TEMPERATURES
     best = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
     return float(np.exp(best.x))
-
-
-def precision_threshold(confidence: Array, right: npt.NDArray[np.bool_], precision: float) -> float:
-    """Find the lowest confidence at and above which a share of `precision` of answers is right.
-
-    That share is counted, together with `PRIOR_ANSWERS` further answers of which as many are right
-    as a logistic regression expects (Platt 1999). With few paragraphs the regression is more exact
-    than a count; with many, whose confidences pile up near 1, the count is.
-
-    Parameters
-    ----------
-    confidence
-        (n,) probability of the most probable topic.
-    right
-        (n,) whether that topic is the true one; False for a paragraph with none of the topics.
-    precision
-        Share of right answers to reach, 0 to 1.
-
-    Returns
-    -------
-    The threshold; the highest confidence if the precision is out of reach, 0 if n is 0.
-    """
-    if not len(confidence):
-        return 0.0
-    chance = _chance_of_being_right(confidence, right)
-    order = np.argsort(-confidence, kind="stable")
-    # Precision of answering only the most confident one, two, ... paragraphs.
-    answered = np.arange(1, len(order) + 1)
-    expected = np.cumsum(chance[order]) / answered
-    reached = (np.cumsum(right[order]) + PRIOR_ANSWERS * expected) / (answered + PRIOR_ANSWERS)
-    enough = np.flatnonzero(reached >= precision)
-    return float(confidence[order][enough[-1] if len(enough) else 0])
 
 
 def f1_threshold(scores: Array) -> float:
@@ -204,30 +231,34 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
+def _sure(
+    scores: Scores,
+    targets: Targets,
+    paragraphs: npt.NDArray[np.object_],
+    groups: Integers,
+    mode: Mode,
+    promise: Promise,
+) -> float:
+    """Threshold of sure predictions, from each paragraph's mean scores over repeats."""
+    numbers, ids = pd.factorize(paragraphs)
+    mean = np.zeros((len(ids), scores.shape[1]))
+    np.add.at(mean, numbers, scores / np.bincount(numbers)[numbers][:, None])
+    first = np.unique(numbers, return_index=True)[1]
+    predicted = mode.predicted(mean, ())
+    rows = topical(predicted)
+    right = topical(predicted & targets[first])
+    return sure_threshold(mean.max(axis=1)[rows], right[rows], groups[first][rows], promise)
+
+
 def _parts(
-    table: pd.DataFrame,
+    table: pd.DataFrame, groups: Integers
 ) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
     """Rows of each repeat and fold, and the other rows of the repeat, both as masks (n,)."""
     repeat, fold = table["repeat"].to_numpy(), table["fold"].to_numpy()
-    if len(np.unique(fold)) < 2:  # a lone fold is halved
-        fold = table.groupby("repeat").cumcount().to_numpy() % 2
+    if len(np.unique(fold)) < 2:  # a lone fold is halved, groups whole
+        fold = pd.factorize(groups)[0] % 2
     for r, f in sorted(set(zip(repeat.tolist(), fold.tolist(), strict=True))):
         yield (repeat == r) & (fold == f), (repeat == r) & (fold != f)
-
-
-def _chance_of_being_right(confidence: Array, right: npt.NDArray[np.bool_]) -> Array:
-    """Fitted chance of being right, (n,): a logistic function of the logit of confidence."""
-    logits = logit(np.clip(confidence, 1e-6, 1 - 1e-6))
-    # Half a right and half a wrong answer of median confidence keep the chance away from 0 and 1.
-    middle = np.median(logits)
-    coef, intercept = fit_logistic(
-        np.append(logits, [middle, middle])[:, None],
-        np.append(right, [True, False]).astype(np.int64),
-        np.append(np.ones(len(logits)), [0.5, 0.5]),
-        RIGHT_STRENGTH,
-        np.zeros((2, 1)),
-    )
-    return np.asarray(expit((coef[1, 0] - coef[0, 0]) * logits + intercept[1] - intercept[0]))
 
 
 def _none_or_any(scores: Scores) -> Scores:
@@ -236,33 +267,32 @@ def _none_or_any(scores: Scores) -> Scores:
     return np.column_stack([1 - any_topic, any_topic])
 
 
-def _fit_single(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
+def _fit_single(evidence: Evidence, mode: Mode) -> Calibration:
+    targets, scores, which, any_weights = evidence
     true, has_topic = classes(targets), topical(targets)
-    of_topics = fit_temperature(true[has_topic], conditional(scores[has_topic]))
+    of_topics = fit_temperature(true[has_topic], conditional(scores[has_topic]), which[has_topic])
     temperatures = np.full(mode.n_logits(scores.shape[1]), of_topics)
     temperatures[-1] = 1.0
     if not has_topic.all():
-        temperatures[-1] = fit_temperature(has_topic.astype(np.int64), _none_or_any(scores))
-    calibration = Calibration(scale=tuple((1 / temperatures).tolist()))
-    scores = apply_calibration(scores, calibration, mode)
-    right = scores.argmax(axis=1) == true
-    threshold = precision_threshold(scores.max(axis=1), right, precision)
-    return replace(calibration, thresholds=(threshold,))
+        temperatures[-1] = fit_temperature(
+            has_topic.astype(np.int64), _none_or_any(scores), any_weights, ANY_SPREAD
+        )
+    return Calibration(scale=tuple((1 / temperatures).tolist()), thresholds=())
 
 
-def _fit_multi(targets: Targets, scores: Scores, mode: Mode, precision: float) -> Calibration:
-    logits = np.clip(mode.logits(scores), -LARGEST_LOGIT, LARGEST_LOGIT)
+def _fit_multi(evidence: Evidence, mode: Mode) -> Calibration:
+    targets, raw, weights, _ = evidence
+    logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
     low, high = (1 / temperature for temperature in reversed(TEMPERATURES))
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
-    weights, unchanged = np.ones(len(targets)), np.ones(1)
     for topic, has in enumerate(targets.T):
         if has.any() and not has.all():
             coef, shift[topic] = fit_binary(
-                logits[:, [topic]], has, weights, PLATT_STRENGTH, unchanged
+                logits[:, [topic]], has, weights, PLATT_STRENGTH, np.ones(1)
             )
             scale[topic] = np.clip(coef[0], low, high)
     calibration = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
-    scores = apply_calibration(scores, calibration, mode)
+    scores = apply_calibration(raw, calibration, mode)
     thresholds = [
         f1_threshold(of_topic) if has.any() else UNFITTED_THRESHOLD
         for of_topic, has in zip(scores.T, targets.T, strict=True)
@@ -270,7 +300,7 @@ def _fit_multi(targets: Targets, scores: Scores, mode: Mode, precision: float) -
     return replace(calibration, thresholds=tuple(thresholds))
 
 
-_FITS: dict[str, Callable[[Targets, Scores, Mode, float], Calibration]] = {
+_FITS: dict[str, Callable[[Evidence, Mode], Calibration]] = {
     "single": _fit_single,
     "multi": _fit_multi,
 }

@@ -87,6 +87,25 @@ def fit_all(
     return fit(_examples(rows, names, folds), _seed(seed, n_fits(folds)), advance)
 
 
+def score_by_definitions(
+    rows: pd.DataFrame, names: Sequence[str], fit: Fit, seed: int
+) -> pd.DataFrame:
+    """Score every labelled paragraph with a model that knows the topics' definitions alone.
+
+    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles.
+    Parameters as in `cross_validate`.
+
+    Returns
+    -------
+    Columns id, repeat (0) and one of scores for each topic.
+    """
+    k = len(names)
+    none = np.zeros(0, dtype=np.int64)
+    model = fit(Examples([], np.zeros((0, k), dtype=bool), none, none), seed, silent)
+    scores = pd.DataFrame(model.predict_proba(list(rows["text"])), columns=list(names))
+    return pd.DataFrame({"id": rows["id"].to_numpy(), "repeat": 0}).join(scores)
+
+
 def _examples(rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame) -> Examples:
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     article = pd.factorize(rows["article"])[0].astype(np.int64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,22 @@ class Fitted(Protocol):
 Fit = Callable[[Examples, int, Advance], Fitted]
 
 
-def evidence(examples: Examples, topics: Topics) -> Array:
+class Evidence(NamedTuple):
+    """How much each example counts against the topics' descriptions.
+
+    Attributes
+    ----------
+    which
+        (n,) weights for telling which topic a text has.
+    any
+        (n,) weights for telling whether a text has any topic.
+    """
+
+    which: Array
+    any: Array
+
+
+def evidence(examples: Examples, topics: Topics) -> Evidence:
     """Weigh each example against the topics' descriptions.
 
     Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
@@ -107,20 +122,41 @@ def evidence(examples: Examples, topics: Topics) -> Array:
     articles.
 
     In mode single, examples with none of the topics tell nothing about which topic a text has:
-    they weigh 0, and their articles are not counted.
+    they weigh 0, and their articles are not counted. They do tell which texts have any topic.
 
     Returns
     -------
-    (n,) weights, 0 to 1. With descriptions, all paragraphs of a lone article together weigh 1/4,
-    and each of a thousand paragraphs from as many articles weighs almost 1. Without descriptions
-    all informative examples weigh 1.
+    Weights of the examples, each 0 to 1. With descriptions, all paragraphs of a lone article
+    together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
+    Without descriptions all informative examples weigh 1.
     """
     informative = mode_of(topics.mode).informative(examples.targets)
-    weights: Array = informative.astype(np.float64)
-    if not topics.descriptions:
-        return weights
-    articles = examples.articles[informative]
-    size = np.bincount(articles, minlength=1)[articles]
-    g = len(np.unique(articles))
-    weights[informative] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+    every = np.ones(len(examples.texts), dtype=bool)
+    described = bool(topics.descriptions)
+    return Evidence(
+        weigh(examples.articles, informative, described),
+        weigh(examples.articles, every, described),
+    )
+
+
+def weigh(articles: Integers, counted: Targets, described: bool, n_repeats: int = 1) -> Array:
+    """Weigh paragraphs by the number of articles that they are from; see `evidence`.
+
+    Parameters
+    ----------
+    articles
+        (n,) numbers of the articles.
+    counted
+        (n,) which paragraphs count; the others weigh 0.
+    described
+        Whether topics have descriptions, without which all that count weigh 1.
+    n_repeats
+        How often each paragraph is among them.
+    """
+    weights: Array = counted.astype(np.float64)
+    if described:
+        article = articles[counted]
+        size = np.bincount(article, minlength=1)[article] / n_repeats
+        g = len(np.unique(article))
+        weights[counted] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights

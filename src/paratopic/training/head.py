@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from scipy.special import log_softmax
 
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Targets, classes, topical
+from paratopic.training.examples import Evidence
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
@@ -129,11 +131,79 @@ def fit_binary(
     return coef[1] - coef[0], float(intercept[1] - intercept[0])
 
 
+class Nearest(NamedTuple):
+    """Prior of having any topic: a line in the similarity to the nearest description.
+
+    Attributes
+    ----------
+    slope
+        Logit of having any topic, for each unit of the similarity.
+    even
+        Similarity at which a text is as likely to have a topic as not.
+    """
+
+    slope: float
+    even: float
+
+
+def prior_of(descriptions: Array, k: int) -> Array:
+    """Coefficients of the topics before any label is seen, (k, d + 1).
+
+    Parameters
+    ----------
+    descriptions
+        (k, d) features of the topics' descriptions; (0, d) for none.
+    k
+        Number of topics.
+    """
+    prior = np.zeros((k, descriptions.shape[1] + 1))
+    prior[: len(descriptions), :-1] = PRIOR_SCALE * descriptions
+    return prior
+
+
+def with_nearest(features: Features, descriptions: Array, nearest: Nearest) -> Features:
+    """Add the prior logit of having any topic as a last column, in units of `PRIOR_SCALE`.
+
+    Parameters
+    ----------
+    features
+        (n, d) features of texts.
+    descriptions
+        (k, d) features of the topics' descriptions; (0, d) for none.
+    nearest
+        What the similarity to the nearest description tells.
+
+    Returns
+    -------
+    (n, d + 1) features; the column is 0 without descriptions.
+    """
+    column = np.zeros((features.shape[0], 1))
+    if len(descriptions):
+        similarity = np.asarray(features @ descriptions.T).max(axis=1, keepdims=True)
+        column = nearest.slope / PRIOR_SCALE * (similarity - nearest.even)
+    if sparse.issparse(features):
+        wider: Features = sparse.hstack([features, sparse.csr_matrix(column)], format="csr")
+        return wider
+    return np.hstack([features, column])
+
+
+def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Array, Array, Array]:
+    """Coefficients for features without the column that `with_nearest` adds.
+
+    Returns
+    -------
+    coef, slope, intercept
+        (r, d), (r,) and (r,): logits are features @ coef.T + similarity to the nearest description
+        * slope + intercept.
+    """
+    slope = coef[:, -1] * nearest.slope / PRIOR_SCALE
+    return coef[:, :-1], slope, intercept - slope * nearest.even
+
+
 def fit_head(
     features: Features,
     targets: Targets,
-    weights: Array,
-    share: Array,
+    evidence: Evidence,
     mode: Mode,
     strength: float,
     prior: Array,
@@ -146,20 +216,17 @@ def fit_head(
     Parameters
     ----------
     features
-        (n, d) features of the examples; n may be 0.
+        (n, d) features of the examples, from `with_nearest`; n may be 0.
     targets
         (n, k) topics of the examples.
-    weights
-        (n,) how much each example tells about the topics (`examples.evidence`).
-    share
-        (n,) share of a text that each example is: 1 for a whole text, less for a window.
+    evidence
+        How much each example tells (`examples.evidence`); a window has a share of its text's.
     mode
         Mode of the topics.
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
-        (k, d) coefficients whose logits are the similarity to the topics' descriptions; all 0
-        without descriptions.
+        (k, d) coefficients of the topics before any label is seen, from `prior_of`.
 
     Returns
     -------
@@ -168,7 +235,7 @@ def fit_head(
     intercept
         (`Mode.n_logits`,) intercepts.
     """
-    head = _HEADS[mode.name](targets, weights, share, strength)
+    head = _HEADS[mode.name](targets, evidence, strength)
     prior = head.extend(prior)
     n, d = features.shape
     if n == 0 or n >= min(d, WIDE):
@@ -181,8 +248,7 @@ class _Head(ABC):
     """Regressions of a head in one mode; the fields are the parameters of `fit_head`."""
 
     targets: Targets
-    weights: Array
-    share: Array
+    evidence: Evidence
     strength: float
 
     @abstractmethod
@@ -198,19 +264,23 @@ class _SingleHead(_Head):
     """Topics against each other, and having any topic against having none."""
 
     def extend(self, prior: Array) -> Array:
-        return np.vstack([prior, np.zeros((1, prior.shape[1]))])
+        any_topic = np.zeros((1, prior.shape[1]))
+        if prior.any():
+            any_topic[0, -1] = PRIOR_SCALE
+        return np.vstack([prior, any_topic])
 
     def fit(self, features: Features, prior: Array) -> tuple[Array, Array]:
         has_topic = topical(self.targets)
         labels = classes(self.targets[has_topic])
-        balance = balanced(labels, self.weights[has_topic])
+        balance = balanced(labels, self.evidence.which[has_topic])
         coef, intercept = fit_logistic(
             features[has_topic], labels, balance, self.strength, prior[:-1]
         )
-        any_coef, any_intercept = prior[-1], np.inf
+        # Where nobody labelled a text without a topic, the descriptions alone tell.
+        any_coef, any_intercept = prior[-1], 0.0 if prior[-1].any() else np.inf
         if not has_topic.all():
             any_coef, any_intercept = fit_binary(
-                features, has_topic, self.share, self.strength, prior[-1]
+                features, has_topic, self.evidence.any, self.strength, prior[-1]
             )
         return np.vstack([coef, any_coef]), np.append(intercept, any_intercept)
 
@@ -225,7 +295,7 @@ class _MultiHead(_Head):
     def fit(self, features: Features, prior: Array) -> tuple[Array, Array]:
         fits = []
         for has, of_topic in zip(list(self.targets.T), prior, strict=True):
-            weights = balanced(has.astype(np.int64), self.weights)
+            weights = balanced(has.astype(np.int64), self.evidence.which)
             fits.append(fit_binary(features, has, weights, self.strength, of_topic))
         return np.array([coef for coef, _ in fits]), np.array([level for _, level in fits])
 

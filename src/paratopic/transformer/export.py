@@ -38,6 +38,9 @@ class CalibratedNetwork(nn.Module):
         Mode of the topics.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, network: Network, scale: Tensor, shift: Tensor, mode: ModeName) -> None:
         super().__init__()
         self.network, self.probabilities = network, _PROBABILITIES[mode]
@@ -55,7 +58,7 @@ class CalibratedNetwork(nn.Module):
         for module in list(self.network.encoder)[1:]:
             features = module(features)
         embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
-        logits = self.network.head(embedding) * self.scale + self.shift
+        logits = self.network.logits(embedding) * self.scale + self.shift
         return self.probabilities(logits)
 
 

@@ -22,8 +22,8 @@ from paratopic.inference.transformer import EncoderClassifier, read_windows, win
 from paratopic.project.files import aside
 from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Examples, evidence, silent
-from paratopic.training.head import PRIOR_SCALE, fit_head
+from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
+from paratopic.training.head import Nearest, fit_head, prior_of, with_nearest, without_nearest
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
 from paratopic.transformer.network import (
@@ -38,6 +38,8 @@ from paratopic.transformer.tuning import trains_head, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
+# Between the lines that fit bills and speeches of others, if three of four texts have a topic.
+NEAREST = Nearest(slope=14.0, even=0.13)
 # Numbers of texts for which a saved ONNX model's answers are compared with the network's: about so
 # many examples, and so many texts of random words.
 PARITY_TEXTS, RANDOM_TEXTS = 100, 20
@@ -75,7 +77,7 @@ class FittedTransformer:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         windows, owner = read_windows(self._tokenizer, texts)
         with torch.inference_mode():
-            logits = self._network.head(embed_windows(self._network, windows, PREDICT_BATCH))
+            logits = self._network.logits(embed_windows(self._network, windows, PREDICT_BATCH))
         lengths = [len(window) for window in windows]
         mode = mode_of(self._topics.mode)
         values = logits.double().cpu().numpy()
@@ -128,7 +130,7 @@ class FittedTransformer:
         """The network's calibrated probabilities, (n windows, n logits)."""
         with torch.inference_mode():  # by this process alone: the others write nothing
             embeddings = embed_windows(self._network, windows, PREDICT_BATCH, together=False)
-            logits = self._network.head(embeddings)
+            logits = self._network.logits(embeddings)
         values = (logits * scale + shift).double().cpu().numpy()
         return mode_of(self._topics.mode).probabilities(values)
 
@@ -167,7 +169,7 @@ def fit(
     weights = evidence(examples, topics)
     if trains_head(topics.mode):
         _set_head(network, short, examples, weights, topics)
-    weight = weights[topical(examples.targets)].sum()
+    weight = weights.which[topical(examples.targets)].sum()
     history = tune(network, short, examples.topical(), weight, topics, params, seed, advance)
     _set_head(network, tokenizer, examples, weights, topics)
     advance(1.0)
@@ -191,20 +193,35 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
 
 
 def _set_head(
-    network: Network, tokenizer: Tokenizer, examples: Examples, weights: Array, topics: Topics
+    network: Network, tokenizer: Tokenizer, examples: Examples, weights: Evidence, topics: Topics
 ) -> None:
     """Give the network the head that fits its embeddings of the examples."""
     embeddings, owner = embed_texts(network, tokenizer, examples.texts)
     # The windows of a text share its weight.
     share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
-    prior = np.zeros((len(topics.names), network.head.in_features))
-    if topics.descriptions:
-        described, topic = embed_texts(network, tokenizer, topics.descriptions)
-        np.add.at(prior, topic, described)
-        prior *= PRIOR_SCALE / np.linalg.norm(prior, axis=1, keepdims=True)
-    targets, weights = examples.targets[owner], weights[owner] * share
+    windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
+    descriptions = _describe(network, tokenizer, topics)
     mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-    coef, intercept = fit_head(embeddings, targets, weights, share, mode, strength, prior)
+    coef, intercept = fit_head(
+        with_nearest(embeddings, descriptions, NEAREST),
+        examples.targets[owner],
+        windows,
+        mode,
+        strength,
+        prior_of(descriptions, len(topics.names)),
+    )
+    coef, slope, intercept = without_nearest(coef, intercept, NEAREST)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
         network.head.bias.copy_(torch.from_numpy(np.clip(intercept, -CERTAIN, CERTAIN)))
+        network.slope = torch.from_numpy(slope).to(network.head.bias)
+        network.descriptions = torch.from_numpy(descriptions).to(network.head.weight)
+
+
+def _describe(network: Network, tokenizer: Tokenizer, topics: Topics) -> Array:
+    """Embeddings of the topics' descriptions, (k, d), of unit length; (0, d) for none."""
+    embeddings, topic = embed_texts(network, tokenizer, topics.descriptions)
+    described = np.zeros((len(topics.descriptions), network.head.in_features))
+    np.add.at(described, topic, embeddings)
+    described /= np.linalg.norm(described, axis=1, keepdims=True)
+    return described

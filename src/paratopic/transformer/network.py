@@ -30,18 +30,31 @@ class Network(nn.Module):
     How many logits there are and what they mean is for `inference.modes.Mode`.
     """
 
+    slope: Tensor
+    descriptions: Tensor
+
     def __init__(self, encoder: SentenceTransformer, head: nn.Linear) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
+        # What the similarity to the nearest description adds to each logit.
+        self.register_buffer("slope", torch.zeros_like(head.bias))
+        self.register_buffer("descriptions", torch.zeros_like(head.weight[:0]))
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Compute embeddings of unit length, (n, d)."""
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
         return nn.functional.normalize(self.encoder(features)["sentence_embedding"], dim=1)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.embed(input_ids, attention_mask))
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Compute logits (n, n logits) of embeddings (n, d)."""
+        logits: Tensor = self.head(embeddings)
+        if len(self.descriptions):
+            similarity = embeddings @ self.descriptions.T
+            logits = logits + similarity.amax(dim=1, keepdim=True) * self.slope
         return logits
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.logits(self.embed(input_ids, attention_mask))
 
 
 def embed_texts(

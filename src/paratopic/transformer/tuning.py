@@ -253,7 +253,7 @@ def _topic_loss(targets: Targets) -> Loss:
 
     def loss(network: Network, embeddings: Tensor, batch: Targets) -> Tensor:
         return nn.functional.binary_cross_entropy_with_logits(
-            network.head(embeddings),
+            network.logits(embeddings),
             torch.from_numpy(batch).to(embeddings),
             pos_weight=torch.from_numpy(rarity).to(embeddings),
         )

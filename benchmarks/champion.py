@@ -1,0 +1,198 @@
+"""What the rule for the champion costs: macro-F1 lost against the model that is truly better.
+
+Small labelled sets are drawn from big labelled tables. Two models are compared on the project's own
+folds: regularised least squares on TF-IDF, and on a frozen encoder's embeddings, to which noise is
+added so that the encoder is also worse than TF-IDF. The truth is the macro-F1, on the rest of the
+table, of the models fitted on the whole set. The rules see what the project's comparison sees.
+
+    python benchmarks/champion.py --data TABLE.parquet OTHER.parquet --leave-out other
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from simulation import draw, embeddings, population
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import f1_score
+from tables import RESULTS, machine, read
+
+from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.evaluation.comparison import Pair, choose_champion
+from paratopic.evaluation.intervals import Difference, difference
+from paratopic.evaluation.outcomes import Outcomes, of_one_topic
+from paratopic.inference.scores import Array, Integers
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.training.head import Features
+
+NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
+SIZES = (20, 40, 80, 200)
+PERMUTATIONS = 499
+RIDGE = 0.1
+MOST_ROWS = 4000  # of a table
+TFIDF, ENCODER = "tfidf", "encoder"
+# The encoder is truly worse by this much.
+WORSE = 0.1
+
+
+def rules(params: Params) -> dict[str, Callable[[Difference], str]]:
+    """Rule → the model that it chooses by the encoder's lead."""
+
+    def project(lead: Difference) -> str:
+        leads = {Pair(ENCODER, TFIDF): lead}
+        return choose_champion([TFIDF, ENCODER], leads, params.compare.min_lead)
+
+    return {
+        "significant at 5 %": lambda d: ENCODER if d.p <= 0.05 and d.value > 0 else TFIDF,
+        "higher estimate": lambda d: ENCODER if d.value > 0 else TFIDF,
+        f"lead > {params.compare.min_lead:g} (the project's)": project,
+        "always TF-IDF": lambda d: TFIDF,
+        "always the encoder": lambda d: ENCODER,
+    }
+
+
+def least_squares(train: Features, test: Features, labels: Integers) -> Array:
+    """Scores of test rows, (m, k), in which every topic weighs the same."""
+    targets = np.eye(labels.max() + 1)[labels]
+    counts = np.bincount(labels)[labels]
+    penalty = RIDGE * np.diag(counts / counts.mean())
+    dual = np.linalg.solve(_products(train, train) + 1 + penalty, targets)
+    scores: Array = (_products(test, train) + 1) @ dual
+    return scores
+
+
+def _products(one: Features, other: Features) -> Array:
+    """Products of all rows with each other, (n, m)."""
+    products = one @ other.T
+    return np.asarray(products.toarray() if sparse.issparse(products) else products)
+
+
+def out_of_fold(
+    vectors: Features, labels: Integers, folds: pd.DataFrame, ids: list[str]
+) -> Outcomes:
+    """What cross-validation sees of a model on these vectors."""
+    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(ids)
+    scores = np.zeros((folds["repeat"].nunique(), len(ids), labels.max() + 1))
+    for repeat, _, train, test in iterate_folds(folds, ids):
+        part = least_squares(vectors[train], vectors[test], labels[train])
+        scores[repeat, test, : part.shape[1]] = part
+    return of_one_topic(labels, pd.factorize(groups)[0].astype(np.int64), scores)
+
+
+def trial(
+    rows: pd.DataFrame, features: dict[str, Features], n: int, seed: int, params: Params
+) -> dict[str, Any] | None:
+    """One labelled set: the encoder's lead as the project sees it, and the true macro-F1 of both.
+
+    None where a topic is too rare for folds.
+    """
+    drawn = draw(rows, n, seed)
+    labelled, split = drawn.labelled, params.split
+    if labelled["topic"].value_counts().min() < 2:
+        return None
+    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+    labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
+    place = pd.Series(np.arange(len(rows)), index=rows["id"])
+    inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()
+    outcomes, truth = {}, {}
+    for name, vectors in features.items():
+        outcomes[name] = out_of_fold(vectors[inside], labels, folds, list(labelled["id"]))
+        answers = least_squares(vectors[inside], vectors[outside], labels).argmax(axis=1)
+        truth[name] = float(f1_score(drawn.truth(), answers, average="macro"))
+    level = params.evaluate.confidence
+    lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, 1, PERMUTATIONS, seed)
+    return {"lead": lead, "truth": truth}
+
+
+def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:
+    """Vectors (n, d) seen through noise, of unit length again."""
+    noise = rng.standard_normal(vectors.shape)
+    seen = vectors + strength * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    unit: Array = seen / np.linalg.norm(seen, axis=1, keepdims=True)
+    return unit
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument("--draws", type=int, default=25, help="of each table, noise and size")
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    arguments = parser.parse_args()
+    params, started = read_params(), time.perf_counter()
+    trials: list[dict[str, Any]] = []
+    for pattern in arguments.data:
+        table = read(pattern)
+        rows = population(table)
+        rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
+        if len(rows) > MOST_ROWS:
+            rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
+        kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+        known = embeddings(list(rows["text"]), params, kept)
+        vectors = np.array([known[text] for text in rows["text"]])
+        words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2))
+        tfidf = words.fit_transform(rows["text"])
+        for noise in NOISE:
+            rng = np.random.default_rng(params.seed)
+            seen = noisy(vectors, noise, rng)
+            for n in SIZES:
+                for seed in range(arguments.draws):
+                    features = {TFIDF: tfidf, ENCODER: seen}
+                    result = trial(rows, features, n, seed, params)
+                    if result:
+                        trials.append({"table": table.name, "noise": noise, "n": n} | result)
+        print(f"{table.name}: {len(trials)} comparisons so far", flush=True)
+    report(trials, rules(params), time.perf_counter() - started)
+
+
+def report(
+    trials: list[dict[str, Any]], choices: dict[str, Callable[[Difference], str]], seconds: float
+) -> None:
+    """Print and write what each rule loses."""
+    frame = pd.DataFrame(
+        {
+            "noise": [t["noise"] for t in trials],
+            "n": [t["n"] for t in trials],
+            "true lead": [t["truth"][ENCODER] - t["truth"][TFIDF] for t in trials],
+        }
+    )
+    lines: list[dict[str, Any]] = []
+    for name, choose in choices.items():
+        chosen = [choose(t["lead"]) for t in trials]
+        lost = pd.Series(
+            [max(t["truth"].values()) - t["truth"][c] for t, c in zip(trials, chosen, strict=True)]
+        )
+        worse = frame["true lead"] <= -WORSE
+        crowned = pd.Series([c == ENCODER for c in chosen])
+        lines.append(
+            {
+                "rule": name,
+                "lost": 100 * lost.mean(),
+                "real encoder": {
+                    str(n): 100 * lost[(frame["noise"] == 0) & (frame["n"] == n)].mean()
+                    for n in SIZES
+                },
+                "worse crowned": float(crowned[worse].mean()) if worse.any() else 0.0,
+                "worse": int(worse.sum()),
+            }
+        )
+    print("| rule | points lost | real encoder, n = " + " / ".join(map(str, SIZES)) + " | ", end="")
+    print(f"crowned though {WORSE:.0%} worse |\n|---|---|---|---|")
+    for line in lines:
+        real = " / ".join(f"{value:.1f}" for value in line["real encoder"].values())
+        print(f"| {line['rule']} | {line['lost']:.2f} | {real} | {line['worse crowned']:.1%} |")
+    about = machine("scikit-learn", "numpy") | {"comparisons": len(trials), "results": lines}
+    write_json(RESULTS / "champion.json", about | {"seconds": round(seconds)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What can be promised of sure predictions, from predictions whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import beta
+
+from paratopic.inference.scores import Array, Integers, Targets
+
+# Shares of the most confident predictions that may be called sure.
+SHARES = 1.0, 0.8, 0.6, 0.4, 0.2
+# Threshold that no probability reaches: no prediction is called sure.
+NEVER = 2.0
+
+
+class Promise(NamedTuple):
+    """A promise about sure predictions.
+
+    Attributes
+    ----------
+    precision
+        Share of them that is right at least, 0 to 1.
+    confidence
+        Probability that the promise holds, 0 to 1.
+    """
+
+    precision: float
+    confidence: float
+
+    @property
+    def risk(self) -> float:
+        """Probability with which each of the `SHARES` may break the promise."""
+        return (1 - self.confidence) / len(SHARES)
+
+    @property
+    def least_groups(self) -> int:
+        """Number of groups with sure predictions, all of them right, that it takes at least.
+
+        Examples
+        --------
+        >>> Promise(0.9, 0.95).least_groups
+        44
+        """
+        return math.ceil(math.log(self.risk) / math.log(self.precision))
+
+
+def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise: Promise) -> float:
+    """Find the lowest confidence at and above which predictions keep a promise.
+
+    Of the `SHARES` of the most confident predictions, the largest is taken whose lower bound
+    (Clopper & Pearson 1934) reaches the precision; they divide the risk among them (Bonferroni, as
+    in Learn then Test: Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts
+    as one observation, right in the share of its predictions that is right.
+
+    Parameters
+    ----------
+    confidence, right, groups
+        (n,) probability of each prediction, whether it is right, and the number of its group.
+    promise
+        The promise to keep.
+
+    Returns
+    -------
+    The threshold; `NEVER` if no share keeps the promise.
+    """
+    ordered = np.sort(confidence)[::-1]
+    for share in SHARES if len(ordered) else ():
+        threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
+        sure = confidence >= threshold
+        number = np.unique(groups[sure], return_inverse=True)[1]
+        size = np.bincount(number)
+        hits = float((np.bincount(number, weights=right[sure]) / size).sum())
+        if hits and beta.ppf(promise.risk, hits, len(size) - hits + 1) >= promise.precision:
+            return threshold
+    return NEVER

@@ -1,0 +1,125 @@
+"""What is promised of sure predictions holds, and where labels are too few nothing is promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from paratopic.inference.promise import NEVER, SHARES, Promise, sure_threshold
+
+PROMISE = Promise(0.9, 0.95)
+
+
+def test_the_fewest_groups_are_those_by_hand() -> None:
+    # Five shares divide the risk of 5 % into 1 % each: .9^43 = .0108, .9^44 = .0097.
+    assert PROMISE.risk == pytest.approx(0.01)
+    assert PROMISE.least_groups == 44
+    assert 0.9**44 < PROMISE.risk < 0.9**43
+    # .8^20 = .0115, .8^21 = .0092; at a confidence of .75 the risk is .05, and .5^5 = .031.
+    assert Promise(0.8, 0.95).least_groups == 21
+    assert Promise(0.5, 0.75).least_groups == 5
+
+
+@pytest.mark.parametrize("promise", [PROMISE, Promise(0.8, 0.95), Promise(0.5, 0.75)])
+def test_fewer_right_groups_than_that_promise_nothing(promise: Promise) -> None:
+    n = promise.least_groups
+    confidence, groups = np.linspace(0.99, 0.5, n), np.arange(n)
+    right = np.ones(n, dtype=bool)
+    assert sure_threshold(confidence, right, groups, promise) == 0.5
+    assert sure_threshold(confidence[:-1], right[:-1], groups[:-1], promise) == NEVER
+    assert sure_threshold(confidence[:0], right[:0], groups[:0], promise) == NEVER
+    assert sure_threshold(confidence, ~right, groups, promise) == NEVER
+
+
+def test_the_largest_share_whose_binomial_bound_keeps_the_promise_is_taken() -> None:
+    # The 120 most confident of 200 predictions are right, of the others every second one.
+    confidence = np.linspace(0.99, 0.5, 200)
+    right = (np.arange(200) < 120) | (np.arange(200) % 2 == 0)
+    kept = []
+    for share in SHARES:
+        n = round(share * 200)
+        hits = int(right[:n].sum())
+        # The bound reaches .9 if so many hits or more have at most the risk at a precision of .9.
+        if stats.binom(n, 0.9).sf(hits - 1) <= 0.01:
+            kept.append(n)
+    # Of 160, 140 are right: 88 %. Of 120 all are.
+    assert kept == [120, 80]
+    assert sure_threshold(confidence, right, np.arange(200), PROMISE) == confidence[119]
+
+
+def test_ties_are_sure_together() -> None:
+    # The most confident fifth ends in the middle of ties, of which half are wrong.
+    confidence = np.array([0.9] * 100 + [0.6] * 150)
+    right = np.concatenate([np.arange(100) < 50, np.zeros(150, dtype=bool)])
+    groups = np.arange(250)
+    assert right[: 250 // 5].all()
+    assert sure_threshold(confidence, right, groups, PROMISE) == NEVER
+    assert sure_threshold(confidence, confidence == 0.9, groups, PROMISE) == 0.9
+    assert sure_threshold(np.full(44, 0.7), right[:44], groups[:44], PROMISE) == 0.7
+
+
+def test_the_order_of_predictions_and_the_numbers_of_groups_do_not_matter() -> None:
+    rng = np.random.default_rng(1)
+    confidence, right = rng.uniform(0.5, 1, size=300), rng.uniform(size=300) < 0.97
+    groups = rng.integers(0, 150, size=300)
+    threshold = sure_threshold(confidence, right, groups, PROMISE)
+    assert threshold < NEVER
+    order = rng.permutation(300)
+    assert threshold == sure_threshold(
+        confidence[order], right[order], 7 * groups[order] + 3, PROMISE
+    )
+
+
+def test_a_group_counts_once() -> None:
+    # 43 groups are too few however large they are.
+    groups = np.repeat(np.arange(43), 20)
+    confidence, right = np.full(860, 0.8), np.ones(860, dtype=bool)
+    assert sure_threshold(confidence, right, groups, PROMISE) == NEVER
+    assert sure_threshold(confidence, right, np.arange(860) % 44, PROMISE) == 0.8
+    # A wrong large group costs as much as a wrong lone one: 66 of 67 groups are right, which have
+    # at most the risk at a precision of .9 (.1^0 · .9^67 + 67 · .1 · .9^66 = .0073), 65 of 66 too
+    # (.0080), 62 of 63 not (.0105).
+    for size in (1, 300):
+        for n, expected in ((67, 0.8), (66, 0.8), (63, NEVER)):
+            assert (stats.binom(n, 0.9).sf(n - 2) <= 0.01) == (expected == 0.8)
+            groups = np.concatenate([np.arange(n - 1), np.full(size, n - 1)])
+            right = groups < n - 1
+            threshold = sure_threshold(np.full(len(groups), 0.8), right, groups, PROMISE)
+            assert threshold == expected
+
+
+def test_a_group_is_right_in_the_share_of_its_predictions_that_is() -> None:
+    confidence = np.full(2000, 0.8)
+    place, groups = np.arange(2000) % 20, np.arange(2000) // 20
+    # Of 20, 60 and all of 100 groups one prediction of 20 is wrong: 99, 97 and 95 hits. So many or
+    # more have at most the risk at a precision of .9 in the first two cases.
+    for wrong, hits, expected in ((20, 99, 0.8), (60, 97, 0.8), (100, 95, NEVER)):
+        right = (place > 0) | (groups >= wrong)
+        assert (stats.binom(100, 0.9).sf(hits - 1) <= 0.01) == (expected == 0.8)
+        assert sure_threshold(confidence, right, groups, PROMISE) == expected
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_promise_holds_in_95_percent_of_draws(size: int) -> None:
+    """Predictions are right with probability c^.4 at confidence c, groups of them together.
+
+    The precision of all predictions from a threshold t on is the mean of c^.4 over [t, 1]: .89 from
+    t = .5 on, where the promise is broken, and .91 from .6 on.
+    """
+    kept, promised = 0, 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        n_groups = 250
+        groups = np.repeat(np.arange(n_groups), size)
+        confidence = np.repeat(rng.uniform(0.5, 1, size=n_groups), size)
+        right = np.repeat(rng.uniform(size=n_groups), size) < confidence**0.4
+        threshold = sure_threshold(confidence, right, groups, PROMISE)
+        if threshold == NEVER:
+            kept += 1
+            continue
+        promised += 1
+        precision = (1 - threshold**1.4) / 1.4 / (1 - threshold)
+        kept += precision >= PROMISE.precision
+    assert kept >= 190
+    assert promised > 100  # the bound is not so careful that it never speaks

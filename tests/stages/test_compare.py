@@ -1,0 +1,38 @@
+"""What the comparison is told: the champion so far, and scores by the definitions alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.project.paths import COMPARISON, SCORES, UNLABELLED
+from paratopic.stages.compare import _by_definitions, _incumbent
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:
+    assert _incumbent() is None
+    COMPARISON.parent.mkdir(parents=True)
+    COMPARISON.write_text(json.dumps({"champion": "transformer"}))
+    assert _incumbent() == "transformer"
+
+
+def test_definitions_alone_decide_where_articles_are_in_several_folds() -> None:
+    tables = {name: pd.DataFrame({"id": [name]}) for name in ("baseline", "transformer")}
+    assert _by_definitions(list(tables), "paragraph") == {}
+    for name, table in tables.items():
+        (SCORES / name).mkdir(parents=True)
+        assert _by_definitions(list(tables), "paragraph") == {}
+        table.to_parquet(SCORES / name / UNLABELLED)
+    scores = _by_definitions(list(tables), "paragraph")
+    assert {name: table["id"].tolist() for name, table in scores.items()} == {
+        name: [name] for name in tables
+    }
+    assert _by_definitions(list(tables), "article") == {}
