@@ -2,7 +2,8 @@
 
 Trains on the project's labelled paragraphs (data/paragraphs.parquet) and on the codebook, on either
 and on both, and answers the rows of a labelled table whose classes are topics of the codebook. Only
-these topics are told apart: of their scores the best counts. Nothing is tuned here.
+these topics are told apart: of their scores the best counts. Texts with a topic, of any label, are
+told from those of a label that means none of the topics. Nothing is tuned here.
 
     python benchmarks/new_articles.py --data TABLE.parquet OTHER.parquet
 """
@@ -17,8 +18,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score
-from tables import RESULTS, machine, read
+from sklearn.metrics import f1_score, roc_auc_score
+from tables import RESULTS, Table, machine, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of
@@ -30,13 +31,13 @@ from paratopic.transformer import fit as transformer
 
 PARAGRAPHS = Path("data/paragraphs.parquet")
 MODELS = ("tfidf", "frozen", "fine-tuned")
+MOST_NONE = 2500
 KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
-    rows = rows[rows["topic"] != ""]
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
@@ -57,10 +58,21 @@ def fitted(model: str, knowledge: str, params: Params) -> Fitted:
     return transformer.fit(examples, topics, section, params.seed)
 
 
+def told_apart(model: Fitted, table: Table, none: str) -> float:
+    """AUROC of having a topic: at most `MOST_NONE` rows labelled `none` against all others."""
+    other = table.rows[table.rows["label"] == none]
+    other = other.sample(min(MOST_NONE, len(other)), random_state=0)
+    topical = table.rows[table.rows["label"] != none]
+    texts = [*topical["text"], *other["text"]]
+    truth = [True] * len(topical) + [False] * len(other)
+    return round(float(roc_auc_score(truth, model.predict_proba(texts).sum(axis=1))), 4)
+
+
 def main() -> None:
     """Print a markdown table and write it as JSON and a picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    parser.add_argument("--none", default="other", help="label that means none of the topics")
     arguments = parser.parse_args()
     params = read_params()
     tables = [read(pattern) for pattern in arguments.data]
@@ -80,6 +92,7 @@ def main() -> None:
                 f1 = f1_score(rows["label"], said, average="macro")
                 line[table.name] = round(float(f1), 4)
                 line[f"{table.name} rows"] = len(rows)
+                line[f"{table.name} auroc"] = told_apart(trained, table, arguments.none)
             lines.append(line | {"seconds": round(seconds, 2)})
             print(*(f"{name}={value}" for name, value in lines[-1].items()), flush=True)
     found = pd.DataFrame(lines)
