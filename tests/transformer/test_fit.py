@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 import paratopic
@@ -54,6 +55,30 @@ def test_training_lowers_the_loss_and_reports_progress(
     assert done == sorted(done) and done[-1] == 1
     hits = model.predict_proba(data.texts).argmax(axis=1)
     assert (hits == data.labels).mean() > 0.9
+
+
+def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[torch.autocast] = []
+
+    def bfloat16(device: torch.device) -> torch.autocast:
+        used.append(torch.autocast(device.type, dtype=torch.bfloat16))
+        return used[-1]
+
+    monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, max_tokens=32, train_tokens=16
+    )
+    bare = Topics("single", topics.names)
+    model = transformer.fit(examples(rows, topics.names), bare, section, 1)
+    assert used and len(model.history)
+    # It refuses to save a model whose answers differ by more than 1e-4.
+    assert model.save(tmp_path / "model", Calibration())["full_gap"] <= 1e-4
 
 
 def test_without_epochs_the_encoder_stays_as_it_was(

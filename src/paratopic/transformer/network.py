@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -102,7 +103,11 @@ def pad(windows: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
 
 
 def embed_windows(
-    network: Network, windows: Sequence[Sequence[int]], size: int, together: bool = True
+    network: Network,
+    windows: Sequence[Sequence[int]],
+    size: int,
+    together: bool = True,
+    mixed: bool = False,
 ) -> Tensor:
     """Embed windows, (n windows, d).
 
@@ -117,6 +122,9 @@ def embed_windows(
     together
         Whether all processes share the work. Each then encodes a part of the windows and gets all
         embeddings; gradients reach the encoder through its own part only (see `add_gradients`).
+    mixed
+        Whether CUDA may compute in mixed precision, which is for tuning alone: what is scored and
+        saved is what predicts, in full precision.
     """
     device = network.head.weight.device
     rank, world = processes() if together else (0, 1)
@@ -124,7 +132,7 @@ def embed_windows(
     order, parts = [], []
     for chunk in chunks([len(window) for window in windows], size)[rank::world]:
         ids, mask = (torch.from_numpy(a).to(device) for a in pad([windows[n] for n in chunk]))
-        with autocast(device):
+        with autocast(device) if mixed else nullcontext():
             parts.append(network.embed(ids, mask).float())
         order.append(chunk)
     if parts:

@@ -92,7 +92,7 @@ def tune(
     batches = recipe.batches(examples.targets, n_steps, params.batch_size, rng)
     losses: list[float] = []
     for windows, targets in _draw_windows(tokenizer, examples, topics, batches, rng):
-        loss = loss_of(network, embed_windows(network, windows, CHUNK), targets)
+        loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), targets)
         optimiser.zero_grad()
         if loss.requires_grad:  # not if other processes encoded the whole batch
             loss.backward()
