@@ -10,8 +10,9 @@ repro: .venv/train
 	dvc repro
 	@paratopic report
 
+# Two at a time; the tests of one file share a pipeline, and stay together.
 test: lint
-	pytest
+	pytest -n 2 --dist loadfile
 
 lint: .venv/dev
 	ruff check src tests benchmarks examples

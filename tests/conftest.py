@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from paratopic.project.topics import Topic, Topics
+from tests import pages
 from tests.programs import ROOT, sh
 from tests.samples import FILLER, PARAMS, WORDS, examples, paragraph
 
@@ -122,3 +125,16 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "first results")
     return folder
+
+
+@pytest.fixture(scope="session")
+def run_page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Run the commands of README or of a page of docs/, once; gives the project they ran in."""
+
+    @functools.cache
+    def folder_of(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("page") / "project"
+        pages.run(next(page for page in pages.PAGES if page.name == name), project, folder)
+        return folder
+
+    return folder_of

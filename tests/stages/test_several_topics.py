@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -287,8 +288,9 @@ def test_label_studio_asks_for_all_topics_at_once() -> None:
     assert page.count("<Choice ") == 4
 
 
-def test_the_whole_pipeline(project: Path) -> None:
-    sh(project, "dvc", "exp", "run", "-n", "several", "-S", "topics.mode=multi")
+def test_the_whole_pipeline(run_page: Callable[[str], Path]) -> None:
+    project = run_page("several-topics.md")  # which runs the experiment
+    sh(project, "dvc", "exp", "apply", "several")
     report = json.loads((project / "reports/transformer/metrics.json").read_text())
     assert {"macro_f1", "micro_f1", "map", "subset_accuracy", "ece", "naming"} <= set(report)
     assert report["n"] == 25 and list(report["naming"]["thresholds"]) == list(report["topics"])
@@ -309,5 +311,3 @@ def test_the_whole_pipeline(project: Path) -> None:
     answers = sh(project, "paratopic", "predict", "--json", *map(str, project.glob("seeds/*.txt")))
     assert all(isinstance(json.loads(line)["topics"], list) for line in answers.splitlines())
     assert "hand labels are doubtful" in sh(project, "paratopic", "review")
-    sh(project, "git", "checkout", "-q", ".")
-    sh(project, "dvc", "checkout", "--force")

@@ -1,0 +1,46 @@
+"""The code of README and docs/: finding it, and running a page as one script."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+from tests.programs import ROOT, sh
+
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"(?ms)^( *)```(\w+)\n(.*?)^ *```$")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and code of each block."""
+    text = page.read_text(encoding="utf-8")
+    return [(language, textwrap.dedent(code)) for _, language, code in FENCE.findall(text)]
+
+
+def run(page: Path, project: Path, folder: Path) -> None:
+    """Run a page's commands in a copy of a project with the environment that `make repro` makes."""
+    shutil.copytree(project, folder, symlinks=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "examples", folder / "examples", dirs_exist_ok=True)
+    (folder / ".venv").symlink_to(sys.prefix)
+    sh(folder, "git", "add", "-A")
+    sh(folder, "git", "commit", "-qm", "examples")
+    sh(folder, "bash", "-c", _script(page))
+
+
+def _script(page: Path) -> str:
+    """All of a page's commands as one bash script: `cd` and the environment go on."""
+    lines = ["set -eu"]
+    for language, code in blocks(page):
+        if language == "python":
+            lines.append(f"python -c {shlex.quote(code)}")
+        elif language == "bash":
+            # The targets install into .venv, which is there already: here they have to exist.
+            lines.append(re.sub(r"(?m)^make ", "make --dry-run ", code))
+    return "\n".join(lines)
