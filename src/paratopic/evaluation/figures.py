@@ -128,7 +128,7 @@ def draw_risk_coverage(curve: pd.DataFrame, point: OperatingPoint, title: str, p
         curve["coverage"], curve["risk"], where="post", color=BLUE, label="most confident first"
     )
     if point.allowed_risk is not None:
-        axes.axhline(point.allowed_risk, color=GREY, linestyle="--", label="risk allowed to sure predictions")
+        axes.axhline(point.allowed_risk, color=GREY, linestyle="--", label="allowed if sure")
     axes.axvline(point.coverage, color=GREY, linestyle=":", label="coverage of the predictions")
     axes.set(
         xlabel=f"coverage (share of {point.counted})",
