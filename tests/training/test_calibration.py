@@ -15,7 +15,7 @@ from paratopic.inference.scores import Scores, Targets, one_hot
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (
     ANY_SPREAD,
-    Evidence,
+    KnownScores,
     apply_calibration,
     calibrate_out_of_fold,
     f1_threshold,
@@ -39,9 +39,9 @@ def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.nda
     return true, temper(honest, 1 / temperature)
 
 
-def evidence(targets: Targets, scores: Scores, weight: float = 1.0) -> Evidence:
+def known(targets: Targets, scores: Scores, weight: float = 1.0) -> KnownScores:
     """Rows that all weigh the same."""
-    return Evidence(targets, scores, *np.full((2, len(targets)), weight))
+    return KnownScores(targets, scores, *np.full((2, len(targets)), weight))
 
 
 @pytest.mark.parametrize("spread", [None, 0.5])
@@ -101,10 +101,10 @@ def test_both_temperatures_are_recovered() -> None:
     scores = apply_calibration(
         honest * any_topic[:, None], Calibration((3, 3, 3, 2)), mode_of("single")
     )
-    calibration = fit_calibration(evidence(one_hot(true, 3), scores), mode_of("single"))
+    calibration = fit_calibration(known(one_hot(true, 3), scores), mode_of("single"))
     assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1 / 2), rel=0.1)
     # Having any topic is weighed by itself: without weight its temperature stays 1.
-    nothing = evidence(one_hot(true, 3), scores)._replace(any=np.zeros(6000))
+    nothing = known(one_hot(true, 3), scores)._replace(any=np.zeros(6000))
     calibration = fit_calibration(nothing, mode_of("single"))
     assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1), rel=0.1)
 
@@ -113,8 +113,8 @@ def test_both_temperatures_are_recovered() -> None:
 def test_repeated_rows_count_once_together(mode: Mode) -> None:
     true, scores = drawn(30, 3.0)
     targets = one_hot(np.where(np.arange(30) % 5 == 0, -1, true), 3)
-    once = fit_calibration(evidence(targets, scores * 0.9), mode)
-    thrice = evidence(np.tile(targets, (3, 1)), np.tile(scores * 0.9, (3, 1)))
+    once = fit_calibration(known(targets, scores * 0.9), mode)
+    thrice = known(np.tile(targets, (3, 1)), np.tile(scores * 0.9, (3, 1)))
     np.testing.assert_allclose(fit_calibration(thrice.once(3), mode).scale, once.scale, rtol=1e-4)
     # As further evidence they would change it.
     assert not np.allclose(fit_calibration(thrice, mode).scale, once.scale, rtol=1e-2)

@@ -45,8 +45,8 @@ LARGEST_LOGIT = 15.0
 UNFITTED_THRESHOLD = 0.5
 
 
-class Evidence(NamedTuple):
-    """Rows that a calibration is fitted to.
+class KnownScores(NamedTuple):
+    """Scores whose truth is known, which a calibration is fitted to.
 
     Attributes
     ----------
@@ -65,11 +65,11 @@ class Evidence(NamedTuple):
     which: Array
     any: Array
 
-    def of(self, rows: npt.NDArray[np.bool_]) -> Evidence:
+    def of(self, rows: npt.NDArray[np.bool_]) -> KnownScores:
         """Select rows."""
-        return Evidence(self.targets[rows], self.scores[rows], self.which[rows], self.any[rows])
+        return KnownScores(self.targets[rows], self.scores[rows], self.which[rows], self.any[rows])
 
-    def once(self, n_repeats: int) -> Evidence:
+    def once(self, n_repeats: int) -> KnownScores:
         """Make rows that are there in each of the repeats count once together."""
         return self._replace(which=self.which / n_repeats, any=self.any / n_repeats)
 
@@ -117,7 +117,7 @@ def calibrate_out_of_fold(
     names, mode = list(topics.names), mode_of(topics.mode)
     raw = table[names].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
-    every = Evidence(
+    every = KnownScores(
         targets,
         raw,
         np.ones(len(table)),
@@ -146,14 +146,14 @@ def calibrate_out_of_fold(
     return calibrated, calibration
 
 
-def fit_calibration(evidence: Evidence, mode: Mode) -> Calibration:
+def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
     In mode single the topics share one temperature and having any topic has another. In mode multi
     each topic's logits are scaled and shifted (Platt 1999), regularised towards staying as they
     are, and each topic has the threshold with the highest F1.
     """
-    return _FITS[mode.name](evidence, mode)
+    return _FITS[mode.name](known, mode)
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
@@ -267,8 +267,8 @@ def _none_or_any(scores: Scores) -> Scores:
     return np.column_stack([1 - any_topic, any_topic])
 
 
-def _fit_single(evidence: Evidence, mode: Mode) -> Calibration:
-    targets, scores, which, any_weights = evidence
+def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
+    targets, scores, which, any_weights = known
     true, has_topic = classes(targets), topical(targets)
     of_topics = fit_temperature(true[has_topic], conditional(scores[has_topic]), which[has_topic])
     temperatures = np.full(mode.n_logits(scores.shape[1]), of_topics)
@@ -280,8 +280,8 @@ def _fit_single(evidence: Evidence, mode: Mode) -> Calibration:
     return Calibration(scale=tuple((1 / temperatures).tolist()), thresholds=())
 
 
-def _fit_multi(evidence: Evidence, mode: Mode) -> Calibration:
-    targets, raw, weights, _ = evidence
+def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
+    targets, raw, weights, _ = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
     low, high = (1 / temperature for temperature in reversed(TEMPERATURES))
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
@@ -300,7 +300,7 @@ def _fit_multi(evidence: Evidence, mode: Mode) -> Calibration:
     return replace(calibration, thresholds=tuple(thresholds))
 
 
-_FITS: dict[str, Callable[[Evidence, Mode], Calibration]] = {
+_FITS: dict[str, Callable[[KnownScores, Mode], Calibration]] = {
     "single": _fit_single,
     "multi": _fit_multi,
 }
