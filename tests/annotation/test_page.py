@@ -205,6 +205,7 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome, address: str) -> None:
         self.driver, self.wait = driver, WebDriverWait(driver, 20)
         driver.get(address)
+        self.wait_for("count", "labelled")  # before the paragraphs are there, keys do nothing
 
     def shown(self, name: str) -> str:
         return self.driver.find_element(By.ID, name).text
