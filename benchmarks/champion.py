@@ -18,17 +18,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from simulation import draw, embeddings, population
+from simulation import (
+    draw,
+    embeddings,
+    is_held_out,
+    least_squares,
+    noisy,
+    out_of_fold,
+    population,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
 from paratopic.evaluation.intervals import Difference, difference
-from paratopic.evaluation.outcomes import Outcomes, of_one_topic
-from paratopic.inference.scores import Array, Integers
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.training.head import Features
@@ -36,7 +41,6 @@ from paratopic.training.head import Features
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
 SIZES = (20, 40, 80, 200)
 PERMUTATIONS = 499
-RIDGE = 0.1
 MOST_ROWS = 4000  # of a table
 TFIDF, ENCODER = "tfidf", "encoder"
 # The encoder is truly worse by this much.
@@ -59,65 +63,35 @@ def rules(params: Params) -> dict[str, Callable[[Difference], str]]:
     }
 
 
-def least_squares(train: Features, test: Features, labels: Integers) -> Array:
-    """Scores of test rows, (m, k), in which every topic weighs the same."""
-    targets = np.eye(labels.max() + 1)[labels]
-    counts = np.bincount(labels)[labels]
-    penalty = RIDGE * np.diag(counts / counts.mean())
-    dual = np.linalg.solve(_products(train, train) + 1 + penalty, targets)
-    scores: Array = (_products(test, train) + 1) @ dual
-    return scores
-
-
-def _products(one: Features, other: Features) -> Array:
-    """Products of all rows with each other, (n, m)."""
-    products = one @ other.T
-    return np.asarray(products.toarray() if sparse.issparse(products) else products)
-
-
-def out_of_fold(
-    vectors: Features, labels: Integers, folds: pd.DataFrame, ids: list[str]
-) -> Outcomes:
-    """What cross-validation sees of a model on these vectors."""
-    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(ids)
-    scores = np.zeros((folds["repeat"].nunique(), len(ids), labels.max() + 1))
-    for repeat, _, train, test in iterate_folds(folds, ids):
-        part = least_squares(vectors[train], vectors[test], labels[train])
-        scores[repeat, test, : part.shape[1]] = part
-    return of_one_topic(labels, pd.factorize(groups)[0].astype(np.int64), scores)
-
-
 def trial(
     rows: pd.DataFrame, features: dict[str, Features], n: int, seed: int, params: Params
 ) -> dict[str, Any] | None:
     """One labelled set: the encoder's lead as the project sees it, and the true macro-F1 of both.
 
-    None where a topic is too rare for folds.
+    None where labels are too few for folds.
     """
     drawn = draw(rows, n, seed)
     labelled, split = drawn.labelled, params.split
-    if labelled["topic"].value_counts().min() < 2:
+    try:
+        folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+    except TooFewLabels:
         return None
-    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()
+    # The truth is that of the topics that the project measures.
+    measured = np.unique(labels[is_held_out(folds, list(labelled["id"]))])
+    known = np.isin(drawn.truth(), measured)
     outcomes, truth = {}, {}
     for name, vectors in features.items():
         outcomes[name] = out_of_fold(vectors[inside], labels, folds, list(labelled["id"]))
         answers = least_squares(vectors[inside], vectors[outside], labels).argmax(axis=1)
-        truth[name] = float(f1_score(drawn.truth(), answers, average="macro"))
+        truth[name] = float(
+            f1_score(drawn.truth()[known], answers[known], labels=measured, average="macro")
+        )
     level = params.evaluate.confidence
-    lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, 1, PERMUTATIONS, seed)
+    lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, PERMUTATIONS, seed)
     return {"lead": lead, "truth": truth}
-
-
-def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:
-    """Vectors (n, d) seen through noise, of unit length again."""
-    noise = rng.standard_normal(vectors.shape)
-    seen = vectors + strength * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-    unit: Array = seen / np.linalg.norm(seen, axis=1, keepdims=True)
-    return unit
 
 
 def main() -> None:

@@ -20,14 +20,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from simulation import draw, embeddings, population
+from simulation import draw, embeddings, noisy, out_of_fold, population
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.intervals import difference
-from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 
@@ -35,32 +33,7 @@ from paratopic.project.params import read_params
 NOISE = ((1.0, 1.0), (2.0, 2.0), (2.0, 1.5), (2.0, 1.0), (2.0, 0.0))
 SIZES = (24, 100, 500)
 PERMUTATIONS = 499
-RIDGE = 0.1
 MOST_OFTEN = 0.06  # that a difference of nothing may be significant
-
-
-def scored(
-    vectors: npt.NDArray[np.float64],
-    rows: pd.DataFrame,
-    folds: pd.DataFrame,
-    strength: float,
-    rng: np.random.Generator,
-) -> Outcomes:
-    """Out-of-fold scores of a model that reads (n, d) vectors through noise."""
-    noise = rng.standard_normal(vectors.shape)
-    seen = vectors + strength * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
-    likeness = seen @ seen.T + 1  # the one is the intercept
-    labels = pd.factorize(rows["topic"], sort=True)[0].astype(np.int64)
-    targets = np.eye(labels.max() + 1)[labels]
-    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
-    scores = np.zeros((folds["repeat"].nunique(), *targets.shape))
-    for repeat, _, train, test in iterate_folds(folds, list(rows["id"])):
-        counts = np.bincount(labels[train], minlength=len(targets.T))[labels[train]]
-        penalty = RIDGE * np.diag(counts / counts.mean())
-        dual = np.linalg.solve(likeness[np.ix_(train, train)] + penalty, targets[train])
-        scores[repeat, test] = likeness[np.ix_(test, train)] @ dual
-    return of_one_topic(labels, pd.factorize(groups)[0].astype(np.int64), scores)
 
 
 def main() -> None:
@@ -90,12 +63,13 @@ def main() -> None:
             split = params.split
             folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
             rng = np.random.default_rng([seed, n])
+            labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
             for pair, strengths in enumerate(NOISE):
-                first, second = (scored(vectors, labelled, folds, s, rng) for s in strengths)
-                # Its interval is not looked at here.
-                result = difference(
-                    second, first, params.evaluate.confidence, 1, PERMUTATIONS, seed
+                first, second = (
+                    out_of_fold(noisy(vectors, s, rng), labels, folds, list(labelled["id"]))
+                    for s in strengths
                 )
+                result = difference(second, first, params.evaluate.confidence, PERMUTATIONS, seed)
                 found[pair, seed] = result.value, result.p
         for strengths, (gain, p) in zip(NOISE, found.transpose(0, 2, 1), strict=True):
             significant = p <= 1 - params.evaluate.confidence

@@ -8,34 +8,36 @@ tuned here, and topics have no descriptions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.folds import make_folds
+from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.folder import Calibration
 from paratopic.inference.promise import Promise
-from paratopic.inference.scores import Scores
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_out_of_fold
-from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Advance, Examples, Fit, Fitted
+from paratopic.training.head import Features
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
 # How a model for some topics is fitted.
 Learner = Callable[[Topics], Fit]
 
+RIDGE = 0.1
 HEAD_STRENGTH = 10.0  # C, as in the transformer's head
 # A table whose group column has fewer values names its parts there, not its articles.
 LEAST_ARTICLES = 100
@@ -89,20 +91,6 @@ def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
     return Draw(labelled.sort_values("id", ignore_index=True), rest[known])
 
 
-def cross_validated(
-    drawn: Draw, learner: Learner, params: Params, seed: int
-) -> tuple[Fitted, Outcomes]:
-    """The model fitted on the whole labelled set, and the out-of-fold outcomes."""
-    names, split = drawn.topics.names, params.split
-    rows = drawn.labelled
-    folds = make_folds(rows, split.n_folds, split.n_repeats, split.holdout, seed).table
-    fit = learner(drawn.topics)
-    scores, _ = cross_validate(rows, names, folds, fit, seed)
-    scores = scores.assign(**dict.fromkeys(drawn.topics.thresholds, 0.0))
-    model = fit_all(rows, names, folds, fit, seed)
-    return model, outcomes(rows, folds, scores, drawn.topics)[1]
-
-
 def calibrated(
     rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
@@ -146,6 +134,54 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     if kept is not None:
         np.savez(kept, texts=np.array(distinct), vectors=vectors.astype(np.float64))
     return dict(zip(distinct, vectors.astype(np.float64), strict=True))
+
+
+def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:
+    """Vectors (n, d) seen through noise, of unit length again."""
+    noise = rng.standard_normal(vectors.shape)
+    seen = vectors + strength * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    unit: Array = seen / np.linalg.norm(seen, axis=1, keepdims=True)
+    return unit
+
+
+def least_squares(train: Features, test: Features, labels: Integers) -> Array:
+    """Scores of test rows, (m, k), by regularised least squares; every topic weighs the same."""
+    targets = np.eye(labels.max() + 1)[labels]
+    counts = np.bincount(labels)[labels]
+    penalty = RIDGE * np.diag(counts / counts.mean())
+    dual = np.linalg.solve(_products(train, train) + 1 + penalty, targets)
+    scores: Array = (_products(test, train) + 1) @ dual
+    return scores
+
+
+def out_of_fold(
+    vectors: Features, labels: Integers, folds: pd.DataFrame, ids: Sequence[str]
+) -> Outcomes:
+    """What cross-validation sees of least squares on these vectors: the rows that are held out."""
+    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(list(ids))
+    scores = np.zeros((folds["repeat"].nunique(), len(ids), labels.max() + 1))
+    shares = []
+    for repeat, _, train, test in iterate_folds(folds, ids):
+        part = least_squares(vectors[train], vectors[test], labels[train])
+        scores[repeat, test, : part.shape[1]] = part
+        shares.append(len(train) / len(ids))
+    measured = is_held_out(folds, ids)
+    outcome = of_one_topic(
+        labels[measured], pd.factorize(groups[measured])[0].astype(np.int64), scores[:, measured]
+    )
+    return replace(outcome, train_share=float(np.mean(shares)))
+
+
+def is_held_out(folds: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether each row is held out in any fold, (n,): a topic in one paragraph never is."""
+    held_out = set(folds.loc[folds["fold"] != ALWAYS_TRAIN, "id"])
+    return np.array([name in held_out for name in ids])
+
+
+def _products(one: Features, other: Features) -> Array:
+    """Products of all rows with each other, (n, m)."""
+    products = one @ other.T
+    return np.asarray(products.toarray() if sparse.issparse(products) else products)
 
 
 @dataclass

@@ -1,8 +1,14 @@
-"""Near-duplicates."""
+"""Near-duplicates, and articles that are copies."""
 
 from __future__ import annotations
 
-from paratopic.corpus.duplicates import near_duplicates
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.corpus.duplicates import RECURRING, article_groups, near_duplicates
 from tests.samples import WORDS
 
 
@@ -20,3 +26,48 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
         "yes",
     ]
     assert near_duplicates(texts).tolist() == [0, 1, 0, 0, 2, 3, 4, 4]
+
+
+def test_texts_that_recur_keep_the_number_of_their_first() -> None:
+    texts = ["Tariffs rose today.", "tariffs rose TODAY", "It rained.", "Tariffs rose today.", "!"]
+    assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
+
+
+def groups_of(*articles: list[int]) -> list[int]:
+    """Numbers of the articles' groups, from the numbers of their paragraphs."""
+    article = np.repeat(np.arange(len(articles)), [len(some) for some in articles])
+    groups = article_groups(article, np.concatenate([np.array(some) for some in articles]))
+    by_article = pd.Series(groups).groupby(article)
+    assert by_article.nunique().max() == 1
+    return [int(number) for number in by_article.first()]
+
+
+@pytest.mark.parametrize(
+    ("articles", "groups"),
+    [
+        (([0, 1, 2], [3, 0, 1]), [0, 0]),  # two of three are shared
+        (([0, 1], [2, 0]), [0, 1]),  # one of two: not more than half
+        (([0, 1, 2], [0, 1, 3, 4]), [0, 1]),  # more than half of the first only
+        (([0, 1, 2, 3, 4], [0]), [0, 1]),  # an excerpt
+        (([0, 0, 0, 1], [0, 2]), [0, 1]),  # a paragraph that recurs in an article counts once
+        (([0, 1, 2], [1, 2, 3], [2, 3, 4]), [0, 0, 0]),  # a chain
+        (([0], [1], [0]), [0, 1, 0]),  # rows of a table
+    ],
+)
+def test_articles_that_share_most_of_their_paragraphs_are_one_group(
+    articles: tuple[list[int], ...], groups: list[int]
+) -> None:
+    assert groups_of(*articles) == groups
+
+
+@pytest.mark.parametrize(("n", "n_groups"), [(RECURRING, 1), (RECURRING + 1, RECURRING + 1)])
+def test_what_recurs_in_very_many_articles_makes_no_copies(n: int, n_groups: int) -> None:
+    assert len(set(groups_of(*([0, 1, 2 + number] for number in range(n))))) == n_groups
+    # Articles that have nothing else are the same article all the same.
+    assert set(groups_of(*([0, 1] for _ in range(n)))) == {0}
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
+def test_rows_that_are_articles_are_grouped_as_near_duplicates(numbers: list[int]) -> None:
+    duplicates = pd.factorize(np.array(numbers))[0]
+    assert (article_groups(np.arange(len(numbers)), duplicates) == duplicates).all()

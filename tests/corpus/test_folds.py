@@ -7,99 +7,286 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, TooFewLabels, iterate_folds, make_folds
+from paratopic.corpus.folds import (
+    ALWAYS_TRAIN,
+    Folds,
+    TooFewLabels,
+    iterate_folds,
+    make_folds,
+    no_folds,
+)
+
+RECURRING = "Reporting by the agency, with additional material of its partners"
 
 
-def frame(topics: list[str], articles: list[str] | None = None) -> pd.DataFrame:
+def frame(
+    topics: list[str], articles: list[str] | None = None, texts: list[int] | None = None
+) -> pd.DataFrame:
+    """Paragraphs with an article and a text of their own each, unless these are given."""
     n = len(topics)
     return pd.DataFrame(
         {
-            "id": [f"p{i:03}" for i in range(n)],
+            "id": [f"p{i:04}" for i in range(n)],
             "article": articles or [f"a{i}" for i in range(n)],
-            "text": [f"word{i} is {i} and only {i} of its own" for i in range(n)],
+            "text": [f"word{i} is {i} and only {i} of its own" for i in texts or range(n)],
             "topic": topics,
         }
     )
 
 
-LABELLED = st.lists(
-    st.tuples(st.sampled_from(["x", "y", "z", ""]), st.integers(0, 8)), min_size=4, max_size=40
-)
+def thirty_articles() -> pd.DataFrame:
+    """Three paragraphs of 30 articles each, one of each of three topics."""
+    return frame(["x", "y", "z"] * 30, [f"a{i // 3}" for i in range(90)])
 
 
-@settings(deadline=None, max_examples=60)
-@given(LABELLED, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
-def test_every_paragraph_is_held_out_once_and_no_group_is_divided(
-    items: list[tuple[str, int]], n_folds: int, repeats: int, seed: int
+def dealt(rows: pd.DataFrame, n_folds: int = 5, holdout: float | None = None) -> Folds:
+    return make_folds(rows, n_folds, 1, holdout, 0)
+
+
+def topics_of(rows: pd.DataFrame) -> pd.Series:
+    """The topics of each row, as sets."""
+    return rows["topic"].map(lambda cell: set(cell.split(";")) - {""})
+
+
+def tables(*cells: str) -> st.SearchStrategy[list[tuple[str, int, int]]]:
+    """Rows' topics, numbers of their articles, and numbers of their texts."""
+    row = st.tuples(st.sampled_from(cells), st.integers(0, 8), st.integers(0, 60))
+    return st.lists(row, min_size=4, max_size=40)
+
+
+TABLES = tables("x", "y", "z", "") | tables("x", "y", "z", "", "x;y", "y;z")
+
+
+def table_of(items: list[tuple[str, int, int]]) -> pd.DataFrame:
+    topics, articles, texts = (list(column) for column in zip(*items, strict=True))
+    return frame(topics, [f"a{number}" for number in articles], texts)
+
+
+@settings(deadline=None, max_examples=200)
+@given(TABLES, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
+def test_what_folds_guarantee(
+    items: list[tuple[str, int, int]], n_folds: int, repeats: int, seed: int
 ) -> None:
-    rows = frame([topic for topic, _ in items], [f"a{number}" for _, number in items])
-    present = set(rows["topic"]) - {""}
-    if len(present) < 2 or len(present) == (rows["topic"] != "").sum():
+    rows = table_of(items)
+    topics = topics_of(rows)
+    texts = rows.assign(topics=topics).explode("topics").groupby("topics")["text"].nunique()
+    if (texts >= 2).sum() < 2:
         with pytest.raises(TooFewLabels):
             make_folds(rows, n_folds, repeats, None, seed)
         return
     folds = make_folds(rows, n_folds, repeats, None, seed)
     table = folds.table
     assert 2 <= folds.n_folds <= n_folds
-    # Every paragraph is held out exactly once a repeat, whatever its topic.
-    assert (table.groupby(["id", "repeat"]).size() == 1).all()
-    assert len(table) == len(rows) * repeats
-    assert table["fold"].between(0, folds.n_folds - 1).all()
-    # A group is never divided, and it holds whole articles where the split is by article.
-    units = table.merge(rows, on="id")
-    key = ["article"] if folds.split_unit == "article" else ["group"]
-    assert (units.groupby([*key, "repeat"])["fold"].nunique() == 1).all()
-    # Messages tell of fewer folds and of topics that some training part lacks.
+    # A text is a set of near-duplicates, and a group holds whole sets or whole articles.
+    first = table[table["repeat"] == 0].merge(rows, on="id")
+    assert first.groupby("text")["duplicates"].nunique().max() == 1
+    whole = "article" if folds.split_unit == "article" else "text"
+    assert first.groupby(whole)["group"].nunique().max() == 1
+    # Each paragraph is held out once a repeat, but for those with none but topics in one unit.
+    spread = first.assign(topics=topics).explode("topics").groupby("topics")
+    alone = spread[["group", "duplicates"]].nunique().min(axis=1) < 2
+    names = set(alone.index[alone])
+    trains = topics.map(lambda some: bool(some) and some <= names)
+    assert (table["fold"] == ALWAYS_TRAIN).tolist() == trains.tolist() * repeats
+    assert table["fold"].max() < folds.n_folds
+    assert sum("not measurable yet" in message for message in folds.messages) == len(names)
+    seen = []
+    for repeat, fold, train, held_out in iterate_folds(table, list(rows["id"])):
+        seen += [(repeat, fold, row) for row in held_out]
+        # Neither a group nor a set of near-duplicates is on both sides.
+        for column in ("group", "duplicates"):
+            assert not set(first[column][train]) & set(first[column][held_out])
+        # Other rows than those that come too near are trained.
+        near = first["group"].isin(first["group"][held_out])
+        near |= first["duplicates"].isin(first["duplicates"][held_out])
+        assert len(train) == (~near).sum()
+        # There is something to learn from, and what cannot be learnt is named.
+        assert topics[train].map(bool).any()
+        lacking = set().union(*topics[held_out]) - set().union(*topics[train])
+        assert all(any(name in message for message in folds.messages) for name in lacking)
+    assert len(seen) == (~trains).sum() * repeats
+    # Messages tell of fewer folds.
     if folds.n_folds < n_folds:
-        assert any("folds" in message for message in folds.messages)
-    lacking = {
-        topic
-        for _, _, train, _ in iterate_folds(table, list(rows["id"]))
-        for topic in set(rows["topic"]) - {""} - set(rows["topic"].iloc[train])
-    }
-    assert all(any(topic in message for message in folds.messages) for topic in lacking)
-    # The order of the rows does not matter.
-    again = make_folds(rows.sample(frac=1, random_state=seed), n_folds, repeats, None, seed)
+        assert any(f": {folds.n_folds} folds" in message for message in folds.messages)
+
+
+@settings(deadline=None, max_examples=60)
+@given(TABLES, st.permutations(["c", "a", "b"]), st.integers(0, 1000))
+def test_the_order_of_rows_and_the_names_of_topics_do_not_matter(
+    items: list[tuple[str, int, int]], names: list[str], seed: int
+) -> None:
+    rows = table_of(items)
+    try:
+        table = make_folds(rows, 5, 1, None, seed).table
+    except TooFewLabels:
+        return
+    again = make_folds(rows.sample(frac=1, random_state=seed), 5, 1, None, seed)
     pd.testing.assert_frame_equal(again.table, table)
+    topic = rows["topic"].str.translate(str.maketrans("xyz", "".join(names)))
+    renamed = make_folds(rows.assign(topic=topic), 5, 1, None, seed)
+    pd.testing.assert_frame_equal(renamed.table, table)
 
 
-def test_one_article_is_split_by_paragraph() -> None:
-    folds = make_folds(frame(["x", "y"] * 6, ["a"] * 12), 3, 1, None, 0)
+def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_are() -> None:
+    few = frame(["w", "w"], ["a3", "a3"]).assign(id=["q0", "q1"], text=["one of w", "two of w"])
+    rows = pd.concat([thirty_articles(), few], ignore_index=True)
+    folds = dealt(rows)
+    assert (folds.split_unit, folds.n_folds) == ("article", 5)
+    assert folds.messages == ("topic w is in one article only: not measurable yet",)
+    fold = folds.table.set_index("id")["fold"]
+    assert (fold[["q0", "q1"]] == ALWAYS_TRAIN).all()
+    assert fold.drop(["q0", "q1"]).tolist() == dealt(thirty_articles()).table["fold"].tolist()
+    # They leave the training part where their article is held out, and only there.
+    trained = [
+        {90, 91} <= set(train) for *_, train, _ in iterate_folds(folds.table, list(rows["id"]))
+    ]
+    assert sorted(trained) == [False, True, True, True, True]
+
+
+def test_a_sentence_that_recurs_in_all_articles_does_not_glue_them_together() -> None:
+    rows = frame(["x", "y", "z", "x"] * 30, [f"a{i // 4}" for i in range(120)])
+    recurs = rows.index % 4 == 3
+    rows.loc[recurs, "text"] = RECURRING
+    folds = dealt(rows)
+    assert (folds.split_unit, folds.n_folds, folds.messages) == ("article", 5, ())
+    assert folds.table["group"].nunique() == 30
+    for *_, train, held_out in iterate_folds(folds.table, list(rows["id"])):
+        assert recurs[held_out].any() and not recurs[train].any()
+        assert len(train) == 3 * 24
+
+
+def test_a_topic_of_a_single_recurring_text_trains_only() -> None:
+    rows = frame(["x", "y", "w"] * 30, [f"a{i // 3}" for i in range(90)])
+    rows.loc[rows["topic"] == "w", "text"] = RECURRING
+    folds = dealt(rows)
+    assert folds.split_unit == "article"
+    assert folds.messages == ("topic w is in one paragraph only: not measurable yet",)
+
+
+def test_copies_of_an_article_are_one_group() -> None:
+    texts = [*range(30), 0, 1, 99]  # of three paragraphs, two are those of article a0
+    rows = frame(["x", "y", "z"] * 11, [f"a{i // 3}" for i in range(33)], texts)
+    group = dealt(rows).table["group"]
+    assert set(group[30:]) == set(group[:3])
+    assert group.nunique() == 10
+
+
+@pytest.mark.parametrize(
+    ("articles", "topics", "message"),
+    [
+        (["a"] * 12, ["x", "y"] * 6, "one article"),
+        (
+            ["a", "a", "b", "b", "c", "c"],
+            ["x", "y"] * 3,
+            "3 distinct articles with a topic, fewer than the 4 that a split by article takes",
+        ),
+        (
+            ["a", "a", "a", "a", "b", "c", "d"],
+            ["x", "y", "x", "y", "", "", ""],
+            "1 distinct article with a topic, fewer than the 4 that a split by article takes",
+        ),
+        (
+            ["a", "b", "c", "d", "d"],
+            ["x", "x", "x", "y", "y"],
+            "fewer than two topics are in two distinct articles or more",
+        ),
+    ],
+)
+def test_too_few_articles_are_split_by_paragraph(
+    articles: list[str], topics: list[str], message: str
+) -> None:
+    folds = dealt(frame(topics, articles), 2)
     assert folds.split_unit == "paragraph"
-    assert folds.messages == ("one article: expect lower figures on new articles",)
+    assert folds.messages == (f"{message}: expect lower figures on new articles",)
 
 
-def test_a_topic_in_one_article_only_splits_by_paragraph_and_is_named() -> None:
-    rows = frame(["x", "y", "x", "y", "x", "x"], ["a", "a", "b", "a", "c", "d"])
-    folds = make_folds(rows, 2, 1, None, 0)
+def test_articles_that_have_no_topic_of_their_own_are_not_counted() -> None:
+    # Each of six articles shares either paragraph with a neighbour.
+    texts = [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 0]
+    rows = frame(["x", "y", "y", "x"] * 3, [f"a{i // 2}" for i in range(12)], texts)
+    folds = dealt(rows, 2)
     assert folds.split_unit == "paragraph"
-    assert "topic y is in one article only" in folds.messages[0]
+    assert folds.messages[0].startswith("0 distinct articles with a topic, fewer than the 4")
 
 
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
-    folds = make_folds(frame(["x"] * 10 + ["y"] * 4), 6, 1, None, 0)
+    folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
     assert folds.messages == ("topic y has 4 articles, fewer than the 6 folds: 4 folds",)
     # Not below four while another topic has as many: training parts stay big.
-    assert make_folds(frame(["x"] * 10 + ["y"] * 2), 5, 1, None, 0).n_folds == 4
-    assert make_folds(frame(["x"] * 3 + ["y"] * 2), 5, 1, None, 0).n_folds == 3
+    assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
+    assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
+    # A topic that is not measurable reduces nothing.
+    assert dealt(frame(["x"] * 10 + ["y"] * 6 + ["z"])).n_folds == 5
 
 
 def test_a_topic_that_some_training_part_lacks_is_named() -> None:
-    folds = make_folds(frame(["x"] * 5 + ["y"] * 5 + ["z"]), 5, 1, None, 0)
-    assert folds.n_folds == 4
-    assert any("z: in some folds every example" in message for message in folds.messages)
+    # Of topic y a0 has two texts, and a1 one of these: a1 leaves training where a0 is held out.
+    rows = frame(
+        ["y", "y", "y", *"xz" * 8],
+        ["a0", "a0", "a1", *"aabbccddeeffgghh"],
+        [0, 1, 0, *range(3, 19)],
+    )
+    folds = dealt(rows, 4)
+    assert folds.split_unit == "article"
+    assert folds.messages == (
+        "y: in some folds no example is left to learn from, so that the topic cannot be predicted "
+        "there",
+    )
 
 
-def test_a_holdout_is_one_share_held_out_once() -> None:
-    folds = make_folds(frame(["x", "y"] * 50), 5, 3, 0.2, 0)
-    assert (folds.n_folds, folds.n_repeats) == (1, 1)
-    assert (folds.table["fold"] == 0).sum() == 20
-    assert (folds.table["fold"] == ALWAYS_TRAIN).sum() == 80
+@pytest.mark.parametrize(
+    ("holdout", "n"), [(0.2, 200), (0.3, 300), (0.4, 400), (0.45, 450), (0.5, 500), (0.04, 40)]
+)
+def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> None:
+    folds = make_folds(frame(["x", "y"] * 500), 5, 3, holdout, 0)
+    assert (folds.n_folds, folds.n_repeats, folds.messages) == (1, 1, ())
+    assert folds.table["fold"].value_counts().to_dict() == {0: n, ALWAYS_TRAIN: 1000 - n}
     walk = list(iterate_folds(folds.table, list(folds.table["id"])))
     assert [(repeat, fold, len(train), len(test)) for repeat, fold, train, test in walk] == [
-        (0, 0, 80, 20)
+        (0, 0, 1000 - n, n)
     ]
+
+
+@pytest.mark.parametrize(
+    ("holdout", "n_rare", "share", "message"),
+    [
+        (0.42, 5, 0.4, "topic y has 5 articles: the share held out is about 0.40, not 0.42"),
+        (0.2, 3, 0.25, "topic y has 3 articles: the share held out is about 0.25, not 0.2"),
+        (0.05, 10, 0.1, "topic y has 10 articles: the share held out is about 0.10, not 0.05"),
+    ],
+)
+def test_a_rare_topic_makes_the_share_coarser(
+    holdout: float, n_rare: int, share: float, message: str
+) -> None:
+    folds = dealt(frame(["x"] * (200 - n_rare) + ["y"] * n_rare), holdout=holdout)
+    assert folds.messages == (message,)
+    assert (folds.table["fold"] == 0).mean() == pytest.approx(share, abs=0.01)
+
+
+def test_whole_articles_come_as_near_to_the_share_as_they_can() -> None:
+    # Of 20 folds of 30 articles, some are twice as big as others.
+    table = dealt(thirty_articles(), holdout=0.45).table
+    assert (table["fold"] == 0).sum() in (3 * 13, 3 * 14)
+    # Paragraphs that only train do not count.
+    rows = frame(["x", "y"] * 50 + [f"t{number}" for number in range(40)])
+    assert (dealt(rows, holdout=0.4).table["fold"] == 0).sum() == 40
+
+
+@settings(deadline=None, max_examples=60)
+@given(TABLES, st.floats(0.001, 0.5), st.integers(0, 99))
+def test_any_holdout_holds_some_out_and_trains_some(
+    items: list[tuple[str, int, int]], holdout: float, seed: int
+) -> None:
+    rows = table_of(items)
+    try:
+        table = make_folds(rows, 5, 1, holdout, seed).table
+    except TooFewLabels:
+        return
+    ((*_, train, held_out),) = iterate_folds(table, list(table["id"]))
+    assert len(train) and len(held_out)
+    only_trains = make_folds(rows, 5, 1, None, seed).table["fold"] == ALWAYS_TRAIN
+    assert (table["fold"][only_trains] == ALWAYS_TRAIN).all()
 
 
 def test_topics_are_spread_over_folds() -> None:
@@ -117,18 +304,32 @@ def test_repeats_and_seeds_deal_differently() -> None:
     assert make_folds(rows, 5, 2, None, 9).table["fold"].tolist() != table["fold"].tolist()
 
 
-def test_near_duplicates_stay_together_across_articles() -> None:
+def test_near_duplicates_stay_together_where_each_row_is_an_article() -> None:
     rows = frame(["x", "y"] * 10)
     rows.loc[7, "text"] = f"{rows['text'][0]}!"
     table = make_folds(rows, 5, 5, None, 0).table
-    pair = table[table["id"].isin(["p000", "p007"])]
+    assert (table["group"] == table["duplicates"]).all()
+    pair = table[table["id"].isin(["p0000", "p0007"])]
     assert (pair.groupby("repeat")["fold"].nunique() == 1).all()
 
 
 @pytest.mark.parametrize(
     ("topics", "message"),
-    [(["", ""], "no labelled"), (["x", ""], "only one"), (["x", "y"], "two paragraphs")],
+    [
+        (["", ""], "no labelled"),
+        (["x", ""], "only one"),
+        (["x", "y"], "two distinct paragraphs"),
+        (["x", "x", "y"], "two distinct paragraphs"),
+    ],
 )
 def test_too_few_labels_are_refused(topics: list[str], message: str) -> None:
     with pytest.raises(TooFewLabels, match=message):
-        make_folds(frame(topics), 5, 1, None, 0)
+        dealt(frame(topics))
+
+
+def test_without_folds_the_table_has_the_same_columns() -> None:
+    rows = frame(["x", "y"] * 4)
+    table = no_folds(rows, "too few labels").table
+    assert list(table) == list(dealt(rows).table)
+    assert (table["fold"] == ALWAYS_TRAIN).all()
+    assert list(iterate_folds(table, list(rows["id"]))) == []

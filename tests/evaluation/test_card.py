@@ -12,18 +12,21 @@ from huggingface_hub import ModelCard
 from paratopic.evaluation import card
 from paratopic.inference.folder import Calibration
 from paratopic.inference.promise import NEVER
+from paratopic.project.titles import TITLES
 from paratopic.project.topics import Topics
 
 PARITY = {"full_gap": 2e-7, "int8_used": 0.0, "int8_gap": 0.07, "int8_same": 0.962}
 
 
-def estimate(value: float) -> dict[str, float]:
+def estimate(value: float) -> dict[str, float | None]:
     return {"value": value, "low": value - 0.1, "high": value + 0.1}
 
 
 @pytest.fixture
 def report(topics: Topics) -> dict[str, Any]:
-    measured = {name: estimate(0.5) for name in card.METRICS} | {"macro_f1": estimate(0.8)}
+    measured = {name: estimate(0.5) for name in TITLES} | {"macro_f1": estimate(0.8)}
+    measured |= {"coverage": estimate(0.6), "precision": estimate(0.91)}
+    measured["ece"] = {"value": 0.05, "low": None, "high": None}
     return measured | {
         "n": 36,
         "labels": "hand",
@@ -32,8 +35,6 @@ def report(topics: Topics) -> dict[str, Any]:
         "notes": "first note · second note",
         "topics": {name: {"support": 12, "f1": estimate(0.7)} for name in topics.names},
         "abstention": {
-            "coverage": 0.6,
-            "precision": 0.91,
             "sure": {"threshold": 0.7, "target": 0.9, "coverage": 0.3, "precision": 0.96},
         },
     }
@@ -54,6 +55,7 @@ def test_a_hub_reads_it(
     assert results == {"f1": 0.8, "accuracy": 0.5}
     for line in (
         "| macro-F1 | 0.800 | 0.700 to 0.900 |",
+        "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
         "no topic is more likely right than wrong",
         "A topic was predicted for 60% of the paragraphs (coverage), and 91% of these predictions "
@@ -69,11 +71,10 @@ def test_a_hub_reads_it(
 def test_where_labels_are_too_few_nothing_is_promised(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
 ) -> None:
-    report["abstention"] = {
-        "coverage": 0.0,
-        "precision": None,
-        "sure": {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None},
-    }
+    report["coverage"] = estimate(0.0)
+    del report["precision"]
+    sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
+    report["abstention"] = {"sure": sure}
     calibration = Calibration(thresholds=(NEVER,))
     written = card.render("baseline", None, topics, calibration, rows, report, {})
     assert (

@@ -28,7 +28,7 @@ SPLIT: dict[str, Any] = {
     "split_unit": "article",
     "messages": ["a note"],
 }
-METRICS = ("macro_f1", "accuracy", "log_loss", "brier", "ece")
+METRICS = ("macro_f1", "accuracy", "log_loss", "brier")
 TOPICS = Topics("single", ("trade", "security"))
 
 
@@ -44,7 +44,7 @@ def comparison() -> Comparison:
         champion="baseline",
         n=20,
         labels="hand",
-        models={name: estimates for name in ("dummy", "baseline")},
+        models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
         differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
         leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
         reason="there is no other model",
@@ -55,7 +55,8 @@ def comparison() -> Comparison:
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     rows = pd.DataFrame({"id": list("abcd"), "topic": ["trade", "trade", "security", ""]})
-    folds = pd.DataFrame({"id": list("abcd"), "repeat": 0, "fold": [0, 1, 1, 1], "group": range(4)})
+    folds = pd.DataFrame({"id": list("abcd"), "repeat": 0, "fold": [0, 1, 1, 1]})
+    folds = folds.assign(group=range(4), duplicates=range(4))
     scores = majority_scores(rows, Topics(mode, TOPICS.names), folds)
     first = scores[scores["id"] == "a"].iloc[0]
     assert first[["trade", "security"]].tolist() == pytest.approx([1 / 3, 1 / 3])
@@ -120,7 +121,8 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
             "label_source": "hand",
         }
     )
-    folds = rows[["id"]].assign(group=range(n), repeat=0, fold=np.arange(n) % 2)
+    folds = rows[["id"]].assign(group=range(n), duplicates=range(n), repeat=0)
+    folds = folds.assign(fold=np.arange(n) % 2)
     good, bad = scores_of(rows, [True] * n), scores_of(rows, [True] * 6 + [False] * 6)
     out_of_fold = {"baseline": good, "transformer": bad}
     by_definitions = {"baseline": bad, "transformer": good}
@@ -130,7 +132,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert held_out.champion == "baseline"
     assert held_out.leads == held_out.differences
     assert held_out.reason.startswith(
-        "out-of-fold, its macro-F1 is 0.500 higher than that of the tr"
+        "out-of-fold, its answers' macro-F1 is 0.500 higher than that of the tr"
     )
 
     informed = compare(rows, folds, out_of_fold, by_definitions, *arguments, "baseline", 1)
@@ -144,7 +146,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert informed.leads[pair].value == pytest.approx(0.5)
     assert informed.differences[pair].value == pytest.approx(-0.5)
     assert informed.reason.startswith(
-        "knowing the definitions alone, its macro-F1 is 0.500 higher than"
+        "knowing the definitions alone, its answers' macro-F1 is 0.500 higher than"
     )
 
     alike = compare(rows, folds, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)
@@ -183,19 +185,22 @@ def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison
         "kappa": {"trade": None, "security": 0.25},
     }
     lines = summary(comparison, SPLIT, annotators, TOPICS, 0.95, 0.05, 0.02).splitlines()
-    cells = " | ".join(["0.500 (0.400 to 0.600)"] * len(METRICS))
     for line in (
         "> a note",
-        "| model | macro f1 | accuracy | log loss | brier | ece |",
-        f"| baseline | {cells} |",
+        "| | dummy | baseline |",
+        "| macro-F1 | 0.500 | 0.500 (0.400 to 0.600) |",
+        "| Brier score | 0.500 | 0.500 (0.400 to 0.600) |",
         "- baseline − dummy: +0.200 (+0.100 to +0.300), p = 0.2000, not significant: within noise "
         "at 5%",
         "## Champion: baseline",
         "Why: there is no other model.",
-        "It is not significantly better than always predicting the most common topic.",
+        "It is not significantly better than always answering what is most common.",
     ):
         assert line in lines
-    assert any("unless a more complex one leads by more than 0.02 in macro-F1" in x for x in lines)
+    assert any(
+        "unless a more complex one leads by more than 0.02 in the macro-F1 of answers" in x
+        for x in lines
+    )
     assert any("alpha 0.500; Cohen's kappa: trade not defined, security 0.250." in x for x in lines)
     assert lines[-1] == f"- **trade** (baseline: none) {' '.join(['word'] * 32)} …"
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from paratopic.evaluation.intervals import difference, estimates
-from paratopic.evaluation.outcomes import of_one_topic, outcomes
+from paratopic.evaluation.intervals import (
+    DESIGN_EFFECT,
+    LEAST_FOR_ECE,
+    Estimate,
+    answer_estimates,
+    difference,
+    estimates,
+)
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, of_one_topic, outcomes
 from paratopic.project.topics import Topics
 
 
-def made(true: list[int], predicted: list[list[int]], k: int, groups: list[int] | None = None):  # type: ignore[no-untyped-def]
+def made(
+    true: list[int], predicted: list[list[int]], k: int, groups: list[int] | None = None
+) -> Outcomes:
     """Outcomes with scores of 0.8 for the predicted topic."""
     scores = np.full((len(predicted), len(true), k), 0.2 / (k - 1))
     for repeat, row in enumerate(predicted):
@@ -21,31 +32,75 @@ def made(true: list[int], predicted: list[list[int]], k: int, groups: list[int] 
     return of_one_topic(np.array(true), numbers, scores)
 
 
-@pytest.mark.parametrize("hits", [24, 20, 12])
+def bounds(estimate: Estimate) -> tuple[float, float]:
+    """Both ends of an interval that has to be there."""
+    assert estimate.low is not None and estimate.high is not None
+    return estimate.low, estimate.high
+
+
+@pytest.mark.parametrize("hits", [48, 40, 24])
 def test_accuracy_has_jeffreys_interval(hits: int) -> None:
     # Golden: the Beta(x + 1/2, n - x + 1/2) quantiles of Brown, Cai & DasGupta (2001), of x hits in
-    # n tests that cross-validation makes worth half as many.
-    true = [0, 1] * 12
+    # n tests that cross-validation makes worth fewer, with the normal quantile replaced by t.
+    true = [0, 1] * 24
     predicted = [t if i < hits else 1 - t for i, t in enumerate(true)]
     estimate = estimates(made(true, [predicted], 2), 0.95, 20000, 1)["accuracy"]
-    low, high = stats.beta(hits / 2 + 0.5, (24 - hits) / 2 + 0.5).ppf([0.025, 0.975])
-    assert estimate.value == pytest.approx(hits / 24)
-    assert estimate.low == pytest.approx(low, abs=0.01)
-    assert estimate.high == pytest.approx(1 if hits == 24 else high, abs=0.01)
+    n = 48 / DESIGN_EFFECT * (stats.norm.ppf(0.975) / stats.t(47).ppf(0.975)) ** 2
+    expected = stats.beta(hits / 48 * n + 0.5, (1 - hits / 48) * n + 0.5).ppf([0.025, 0.975])
+    low, high = bounds(estimate)
+    assert estimate.value == pytest.approx(hits / 48)
+    assert low == pytest.approx(expected[0], abs=0.01)
+    assert high == pytest.approx(1 if hits == 48 else expected[1], abs=0.01)
 
 
 def test_a_model_without_mistakes_is_not_called_certain() -> None:
-    estimate = estimates(made([0, 1] * 5, [[0, 1] * 5], 2), 0.95, 4000, 1)["macro_f1"]
-    assert estimate.value == estimate.high == 1
-    assert estimate.low < 0.9
+    measured = estimates(made([0, 1] * 5, [[0, 1] * 5], 2), 0.95, 4000, 1)
+    low, high = bounds(measured["macro_f1"])
+    assert measured["macro_f1"].value == high == 1
+    assert low < 0.9
+
+
+def test_losses_of_a_model_without_mistakes_may_grow() -> None:
+    outcome = made([0, 1] * 5, [[0, 1] * 5], 2)
+    sure = replace(outcome, scores=outcome.true[None].astype(np.float64))
+    measured = estimates(sure, 0.95, 500, 1)
+    for metric in ("log_loss", "brier"):
+        low, high = bounds(measured[metric])
+        assert measured[metric].value == low == 0 and high > 0.1
+
+
+@pytest.mark.parametrize("n_mistakes", range(0, 24, 3))
+def test_figures_stay_possible_and_in_their_intervals(n_mistakes: int) -> None:
+    true = [0, 0, 1] * 8
+    predicted = [1 - t if i < n_mistakes else t for i, t in enumerate(true)]
+    for metric, estimate in estimates(made(true, [predicted], 2), 0.95, 500, 1).items():
+        low, high = bounds(estimate)
+        assert 0 <= low <= estimate.value <= high, metric
+        assert metric in ("log_loss", "brier") or high <= 1, metric
+
+
+def test_the_final_model_may_be_better_than_those_of_the_folds() -> None:
+    outcome = made([0, 1] * 20, [[0, 1] * 14 + [1, 0] * 6], 2)
+    _, of_all = bounds(estimates(outcome, 0.95, 500, 1)["macro_f1"])
+    low, of_most = bounds(estimates(replace(outcome, train_share=0.8), 0.95, 500, 1)["macro_f1"])
+    assert of_most == pytest.approx(1 - 0.8 * (1 - of_all))
+    assert low == bounds(estimates(outcome, 0.95, 500, 1)["macro_f1"])[0]
+
+
+def test_calibration_error_is_measured_where_rows_are_many() -> None:
+    half = LEAST_FOR_ECE // 2
+    assert "ece" not in estimates(made([0, 1] * (half - 1), [[0, 1] * (half - 1)], 2), 0.95, 500, 1)
+    error = estimates(made([0, 1] * half, [[0, 1] * half], 2), 0.95, 500, 1)["ece"]
+    assert (error.low, error.high) == (None, None)
+    assert error.value == pytest.approx(0.2)
 
 
 def test_repeats_are_no_further_evidence() -> None:
     true, predicted = [0, 1] * 10, [0, 1] * 7 + [1, 0] * 3
     once = estimates(made(true, [predicted], 2), 0.95, 4000, 1)
     thrice = estimates(made(true, [predicted] * 3, 2), 0.95, 4000, 1)
-    assert thrice["macro_f1"].low == pytest.approx(once["macro_f1"].low)
-    assert thrice["log_loss"].high == pytest.approx(once["log_loss"].high)
+    for metric in ("macro_f1", "log_loss"):
+        assert bounds(thrice[metric]) == pytest.approx(bounds(once[metric]))
 
 
 def test_groups_widen_the_interval() -> None:
@@ -53,7 +108,7 @@ def test_groups_widen_the_interval() -> None:
     alone = estimates(made(true, [predicted], 2), 0.95, 4000, 1)["accuracy"]
     together = [i // 8 for i in range(40)]
     grouped = estimates(made(true, [predicted], 2, together), 0.95, 4000, 1)["accuracy"]
-    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
+    assert np.diff(bounds(grouped)) > 1.5 * np.diff(bounds(alone))
 
 
 def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
@@ -65,73 +120,110 @@ def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
         of_two = estimates(two, 0.95, 20000, 1)[metric]
         of_three = estimates(three, 0.95, 20000, 1)[metric]
         assert of_two.value == pytest.approx(of_three.value)
-        assert of_two.low == pytest.approx(of_three.low, abs=0.01)
+        assert bounds(of_two) == pytest.approx(bounds(of_three), abs=0.01)
 
 
 def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
     true = [0] * 40 + [1] * 40 + [2] * 2
     estimate = estimates(made(true, [true], 3), 0.95, 4000, 1)
-    # Golden: Beta(1 + 1/2, 1/2), two hits in two tests that are worth one.
-    low = stats.beta(1.5, 0.5).ppf(0.025)
-    assert estimate["recall", 2].low == pytest.approx(low, abs=0.05)
-    assert estimate["recall", 0].low > 0.85
-    assert estimate["accuracy"].low > 0.9
+    # Golden: Beta(x + 1/2, 1/2) of x hits in as many tests, worth fewer.
+    low = stats.beta(2 / DESIGN_EFFECT + 0.5, 0.5).ppf(0.025)
+    assert bounds(estimate["recall", 2])[0] == pytest.approx(low, abs=0.05)
+    assert bounds(estimate["recall", 0])[0] > 0.85
+    assert bounds(estimate["accuracy"])[0] > 0.9
 
 
-def test_permutation_p_value_of_all_swaps() -> None:
-    # Model one is right on 6 of 6, the other wrong on all: only the two outermost of the 2^6
-    # swaps reach the difference, so p tends to 2/64.
-    true = [0, 1, 0, 1, 0, 1]
-    one, other = made(true, [true], 2), made(true, [[1 - t for t in true]], 2)
-    result = difference(one, other, 0.95, 1000, 20000, 1)
-    assert result.value == pytest.approx(1)
-    assert result.p == pytest.approx(2 / 64, abs=0.005)
+def normal_p(lead: float, noise: float) -> float:
+    """Two-sided p-value of a lead whose noise is normal."""
+    return float(2 * stats.norm.sf(lead / noise))
 
 
-def test_differences_of_swaps_are_scaled_for_the_shared_training() -> None:
-    # Each model is right where the other is wrong: on 18 of 20 paragraphs, and on 2. The unscaled
-    # test counts swaps that leave a lead of 16 or more, the scaled one of 16 / 1.22 = 13.1 or more.
-    true = [0, 1] * 10
-    predicted = true[:18] + [1 - t for t in true[18:]]
-    one, other = made(true, [predicted], 2), made(true, [[1 - t for t in predicted]], 2)
-    p = difference(one, other, 0.95, 1000, 40000, 1).p
-    assert p == pytest.approx(2 * stats.binom(20, 0.5).cdf(3), abs=0.001)
-    assert p > 3 * 2 * stats.binom(20, 0.5).cdf(2)
+def opposed(n: int, right: int, groups: list[int] | None = None) -> tuple[Outcomes, Outcomes]:
+    """Two models on n paragraphs of two topics: one is right where the other is wrong."""
+    true = [t % 2 for t in range(n)]
+    predicted = true[:right] + [1 - t for t in true[right:]]
+    other = [1 - t for t in predicted]
+    return made(true, [predicted], 2, groups), made(true, [other], 2, groups)
+
+
+@pytest.mark.parametrize("min_lead", [0.0, 0.02, 0.3])
+def test_a_lead_has_the_noise_of_swaps(min_lead: float) -> None:
+    # One model is right on 60 of 100 paragraphs, whose macro-F1 is about their accuracy. A swap
+    # turns a paragraph's share of the lead around: a standard deviation of √100 / 100, which is
+    # also that of coin throws where models differ in every paragraph.
+    one, other = opposed(100, 60)
+    noise = np.sqrt(DESIGN_EFFECT) * 0.1 * stats.t(99).ppf(0.975) / stats.norm.ppf(0.975)
+    result = difference(one, other, 0.95, 20000, 1, min_lead)
+    assert result.value == pytest.approx(0.2)
+    assert result.p == pytest.approx(normal_p(0.2, noise), abs=0.01)
+    assert result.high - result.value == pytest.approx(1.96 * noise, abs=0.01)
+    assert result.beyond == pytest.approx(stats.norm.cdf((0.2 - min_lead) / noise), abs=0.01)
+    back = difference(other, one, 0.95, 20000, 1, -min_lead)
+    assert back.beyond == pytest.approx(1 - result.beyond, abs=0.01)
 
 
 def test_groups_are_swapped_whole() -> None:
-    # The same six paragraphs in two groups: 2^2 swaps, two of them reach the difference.
-    true = [0, 1, 0, 1, 0, 1]
-    groups = [0, 0, 0, 1, 1, 1]
-    one = made(true, [true], 2, groups)
-    other = made(true, [[1 - t for t in true]], 2, groups)
-    assert difference(one, other, 0.95, 1000, 20000, 1).p == pytest.approx(2 / 4, abs=0.02)
+    alone, together = (
+        difference(*opposed(60, 45, groups), 0.95, 4000, 1)
+        for groups in (None, [i // 6 for i in range(60)])
+    )
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+    assert together.p > 0.05 > alone.p
+
+
+@pytest.mark.parametrize("right", range(10, 31, 2))
+def test_the_interval_excludes_zero_where_p_is_significant(right: int) -> None:
+    result = difference(*opposed(20, right // 2, None), 0.95, 4000, 1)
+    assert (result.p < 0.05) == (not result.low <= 0 <= result.high)
+    assert -1 <= result.low <= result.value <= result.high <= 1
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
     one = made([0, 1] * 10, [[0, 1] * 7 + [1, 0] * 3], 2)
-    result = difference(one, one, 0.95, 1000, 1000, 1)
-    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
-    # No doubt about it: the difference is not larger than anything above 0.
-    assert result.beyond == 0.5
-    assert difference(one, one, 0.95, 1000, 1000, 1, 0.02).beyond == 0
-    assert difference(one, one, 0.95, 1000, 1000, 1, -0.02).beyond == 1
+    result = difference(one, one, 0.95, 1000, 1)
+    assert (result.value, result.p, result.beyond) == (0, 1, 0.5)
+    # It is known from twenty paragraphs only.
+    assert -0.3 < result.low < 0 < result.high < 0.3
+    assert difference(one, one, 0.95, 1000, 1, 0.3).beyond < 0.05
 
 
-@pytest.mark.parametrize("min_lead", [0.0, 0.02, 0.3])
-def test_how_probably_a_lead_is_noticed_has_the_noise_of_the_swaps(min_lead: float) -> None:
-    # One model is right where the other is wrong: on 60 of 100 paragraphs of two topics, whose
-    # macro-F1 is about their accuracy. A swap turns each paragraph's share of the lead around: a
-    # standard deviation of √100 / 100, times √1.5 for the shared training.
-    true = [0, 1] * 50
-    predicted = true[:60] + [1 - t for t in true[60:]]
-    one, other = made(true, [predicted], 2), made(true, [[1 - t for t in predicted]], 2)
-    noise = np.sqrt(1.5) * 0.1
-    result = difference(one, other, 0.95, 100, 20000, 1, min_lead)
-    assert result.value == pytest.approx(0.2)
-    assert result.beyond == pytest.approx(stats.norm.cdf((0.2 - min_lead) / noise), abs=0.01)
-    back = difference(other, one, 0.95, 100, 20000, 1, -min_lead)
-    assert back.beyond == pytest.approx(1 - result.beyond, abs=0.01)
+def test_more_labels_may_change_a_difference() -> None:
+    one, other = opposed(200, 120)
+    narrow = difference(one, other, 0.95, 4000, 1)
+    one, other = (replace(outcome, train_share=0.5) for outcome in (one, other))
+    wide = difference(one, other, 0.95, 4000, 1)
+    assert wide.high > narrow.high and wide.low < narrow.low
+
+
+def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
+    """Answers about paragraphs of the topics x and y, each in a fold of its own."""
+    ids = [str(number) for number in range(len(true))]
+    rows = pd.DataFrame({"id": ids, "topic": true, "label_source": "hand"})
+    folds = pd.DataFrame(
+        {"id": ids, "group": range(len(ids)), "repeat": 0, "fold": range(len(ids))}
+    )
+    topics = Topics("single", ("x", "y"))
+    table = pd.DataFrame(scores, columns=["x", "y"]).assign(id=ids, repeat=0)
+    table = table.assign(**dict.fromkeys(topics.thresholds, 0.0))
+    return answer_outcomes(rows, folds, table, topics)
+
+
+def test_answers_include_none_by_hand() -> None:
+    # Right: x, and none; wrong: y for none, and none for y.
+    outcome = answered(["x", "", "", "y"], [[0.6, 0.1], [0.4, 0.4], [0.2, 0.7], [0.1, 0.4]])
+    measured = answer_estimates(outcome, 0.95, 500, 1)
+    assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
+    assert measured["answer_accuracy"].value == 0.5
+    assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert measured["coverage"].value == 0.5
+    assert measured["precision"].value == 0.5
+    assert outcome.train_share == 0.75
+
+
+def test_no_prediction_has_no_precision() -> None:
+    measured = answer_estimates(answered(["x", ""], [[0.4, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
+    assert "precision" not in measured
+    assert measured["coverage"].value == 0
 
 
 def test_only_hand_labels_count_where_there_are_any() -> None:

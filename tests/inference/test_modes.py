@@ -126,3 +126,18 @@ def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
     logits = np.log(np.array([[9, 1 / 4], [1, 1]]))
     combined = MULTI.combine_windows(logits, [30, 10], np.array([0, 0]), 1)
     np.testing.assert_allclose(MULTI.scores(combined), [[0.9, 0.5]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("any_topic", [-40.0, -104.0, -800.0, -np.inf])
+def test_scores_of_a_text_that_surely_has_no_topic_are_numbers(
+    any_topic: float, dtype: type[np.floating]
+) -> None:
+    probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, any_topic]]))
+    stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
+    scores = SINGLE.topics(stored)
+    shares = SINGLE.comparable(scores)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert any_topic < -40 or shares[0, 0] > 0.8
+    again = apply_calibration(scores, Calibration(), SINGLE)
+    np.testing.assert_allclose(again, scores, rtol=1e-5, atol=1e-300)

@@ -14,21 +14,24 @@ from paratopic.inference.promise import NEVER, Promise, sure_threshold
 from paratopic.inference.scores import Scores, Targets, one_hot
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.calibration import (
-    ANY_SPREAD,
+    SPREAD,
     KnownScores,
     apply_calibration,
     calibrate_out_of_fold,
-    f1_threshold,
     fit_calibration,
+    fit_scale_and_shift,
     fit_temperature,
     temper,
     with_expected_thresholds,
 )
+from paratopic.training.examples import Evidence
+from paratopic.training.head import fit_head
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
 DESCRIBED = Topics("single", tuple(Topic(name, f"About {name}.") for name in NAMES))
 PROMISE = Promise(0.9, 0.95)
+MULTI = mode_of("multi")
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +218,7 @@ def test_having_any_topic_is_weighed_by_the_number_of_articles_where_topics_are_
     def expected(weight: float) -> float:
         scores = np.column_stack([1 - any_topic, any_topic])
         weights = np.full(60, weight)
-        return 1 / fit_temperature((true == 0).astype(np.int64), scores, weights, ANY_SPREAD)
+        return 1 / fit_temperature((true == 0).astype(np.int64), scores, weights, SPREAD)
 
     # One article: 1/4 in all. Sixty: 60/63 each.
     assert scale(lone, DESCRIBED) == pytest.approx(expected(1 / 240))
@@ -263,9 +266,46 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
     assert 0.5 <= expected < 1
 
 
-def test_scores_that_no_label_calibrates_get_the_thresholds_of_the_highest_expected_f1() -> None:
-    frame = table(50)[1]
+def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_rows() -> None:
+    frame = table(60)[1]
+    frame[list(NAMES)] = frame[list(NAMES)] ** [0.1, 1, 10]  # of any level
     given = with_expected_thresholds(frame, TOPICS)
     pd.testing.assert_frame_equal(given[list(frame)], frame)
-    for name, threshold in zip(NAMES, TOPICS.thresholds, strict=True):
-        assert set(given[threshold]) == {f1_threshold(frame[name].to_numpy())}
+    predicted = frame[list(NAMES)].to_numpy() >= given[TOPICS.thresholds].to_numpy()
+    np.testing.assert_array_equal(predicted.sum(axis=0), 20)
+
+
+@pytest.mark.parametrize("n", [60, 500])
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.4])
+def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
+    n: int, share: float
+) -> None:
+    rng = np.random.default_rng(3)
+    targets = np.zeros((2 * n, 2), dtype=bool)
+    targets[::2, 0] = targets[1::2, 0] = np.arange(n) < share * n
+    targets[:, 1] = ~targets[:, 0]
+    features = rng.normal(size=(2 * n, 20)) + targets[:, [0]]
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    weights = Evidence(*np.ones((2, n)))
+    head = fit_head(features[::2], targets[::2], weights, MULTI, 1.0, np.zeros((2, 20)))
+    raw = MULTI.scores(features[1::2] @ head[0].T + head[1])
+    unseen = known(targets[1::2], raw)
+    calibrated = apply_calibration(raw, fit_calibration(unseen, MULTI), MULTI)
+    np.testing.assert_allclose(calibrated.mean(axis=0), unseen.targets.mean(axis=0), rtol=0.01)
+    # The head itself takes a rare topic to be more frequent.
+    assert share > 0.3 or raw[:, 0].mean() > 1.5 * share
+
+
+def test_the_scale_has_the_prior_of_a_temperature_and_the_shift_has_none() -> None:
+    scores, ones = np.tile([0.8, 0.2], (10, 1)), np.ones(10)
+    inverse = fit_temperature(np.zeros(10, dtype=np.int64), scores, ones, SPREAD)
+    has = np.arange(10) < 5
+    logits = np.log(4) * np.where(has, 1.0, -1.0)  # odds of 4 without a mistake
+    expected = pytest.approx([1 / inverse, 0], rel=1e-4, abs=1e-4)
+    assert list(fit_scale_and_shift(logits, has, ones)) == expected
+    # Logits that say nothing leave the scale, and the share alone decides, of however few rows.
+    nothing = fit_scale_and_shift(np.zeros(10), np.arange(10) < 1, ones)
+    assert list(nothing) == pytest.approx([1, np.log(1 / 9)], rel=1e-4)
+    # A topic whose scores are worse than chance keeps its order, and its share.
+    scale, shift = fit_scale_and_shift(-logits, has, ones)
+    assert 0 < scale < 0.5 and shift == pytest.approx(0, abs=1e-4)

@@ -13,9 +13,10 @@ from rich.table import Table
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.paths import COMPARISON, REPORTS, SUMMARY
+from paratopic.project.titles import TITLES
 
-# Metrics besides macro-F1, which are shown if the models have them: key → title.
-METRICS = {"micro_f1": "micro-F1", "accuracy": "accuracy", "log_loss": "log loss"}
+# Metrics beside the first one, which are shown if a model has them.
+METRICS = ("answer_accuracy", "coverage", "precision", "macro_f1", "micro_f1", "log_loss")
 
 ACTIVATE = Path(".venv/bin/activate")
 
@@ -62,19 +63,20 @@ def report() -> None:
 def _table(comparison: Mapping[str, Any], people: Mapping[str, Any] | None) -> Table:
     """A row for each model, and one for the people where two of them labelled the same."""
     models = comparison["models"]
-    metrics = {
-        metric: title
-        for metric, title in METRICS.items()
-        if all(metric in scores for scores in models.values())
-    }
-    table = Table("model", "macro-F1", "interval", *metrics.values(), title="Out-of-fold")
+    if not models:
+        return Table("model", title="Out-of-fold")
+    headline = next(iter(next(iter(models.values()))))
+    others = [m for m in METRICS if m != headline and any(m in f for f in models.values())]
+    titles = [TITLES[metric] for metric in (headline, *others)]
+    table = Table("model", titles[0], "interval", *titles[1:], title="Out-of-fold")
     for name, scores in models.items():
-        f1, champion = scores["macro_f1"], name == comparison["champion"]
+        first, champion = scores[headline], name == comparison["champion"]
+        interval = "" if first["low"] is None else f"{first['low']:.3f} to {first['high']:.3f}"
         table.add_row(
             f"{name} (champion)" if champion else name,
-            f"{f1['value']:.3f}",
-            f"{f1['low']:.3f} to {f1['high']:.3f}",
-            *(f"{scores[metric]['value']:.3f}" for metric in metrics),
+            f"{first['value']:.3f}",
+            interval,
+            *(f"{scores[m]['value']:.3f}" if m in scores else "" for m in others),
             style="bold" if champion else None,
         )
     if people and people["macro_f1"] is not None:
@@ -91,12 +93,11 @@ def _thresholds(measured: Mapping[str, Any]) -> str:
             f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph, "
             f"people chose {numbers['topics_a_paragraph']:.2f}"
         )
-    numbers = measured["abstention"]
-    coverage = f"predicts a topic for {numbers['coverage']:.0%} of paragraphs (coverage)"
-    if numbers["precision"] is None:
+    coverage = f"predicts a topic for {measured['coverage']['value']:.0%} of paragraphs (coverage)"
+    if "precision" not in measured:
         return coverage
-    sure = _sure(numbers["sure"], measured["split_unit"])
-    return f"{coverage}, {numbers['precision']:.0%} of them right; {sure}"
+    sure = _sure(measured["abstention"]["sure"], measured["split_unit"])
+    return f"{coverage}, {measured['precision']['value']:.0%} of them right; {sure}"
 
 
 def _sure(numbers: Mapping[str, Any], unit: str) -> str:

@@ -1,8 +1,10 @@
 """Deal labelled paragraphs to folds: the parts that are held out in turn.
 
-Paragraphs that must not be on both sides of a fold form a group: those of one article, and
-near-duplicates wherever they are. Paragraphs with none of the topics are dealt too, so that they
-get out-of-fold scores. No model is trained here.
+A group is dealt as a whole: an article with its copies, or, where articles are too few, a paragraph
+with its near-duplicates. A training part has no paragraph of a group that is held out, and no
+near-duplicate of a paragraph that is. A topic in a single group cannot be learnt and held out at
+once: its paragraphs only train. Paragraphs with none of the topics are dealt too, so that they get
+out-of-fold scores. No model is trained here.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from paratopic.corpus.duplicates import components, near_duplicates
+from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR
 
@@ -25,7 +28,12 @@ ALWAYS_TRAIN = -1
 
 # A rare topic reduces the number of folds to no less than this. With fewer, the training parts
 # would be too small for the figures to say anything about the final model, which has every label.
+# For the same reason a split by article takes as many articles.
 LEAST_FOLDS = 4
+
+# A share to hold out is rounded to a number of folds out of at most this many: dealing takes time
+# in proportion to their number. Shares below 1/20 are one fold of more.
+FINEST_SHARE = 20
 
 
 class TooFewLabels(UserError):
@@ -40,11 +48,12 @@ class Folds:
     ----------
     table
         One row for each paragraph and repeat, with the columns id, group (number of the group,
-        which is never divided), repeat, and fold (number of the fold in which the paragraph is
-        held out). With a holdout, fold is 0 for paragraphs that are held out and -1 for the rest.
+        which is never divided), duplicates (number of the paragraph's set of near-duplicates),
+        repeat, and fold (number of the fold in which the paragraph is held out, or -1 if it only
+        trains). With a holdout, fold is 0 for paragraphs that are held out and -1 for the rest.
     split_unit
-        What groups consist of: ``"article"``; ``"paragraph"`` where a topic occurs in one article
-        only; ``"nothing"`` where nothing is held out.
+        What groups consist of: ``"article"``; ``"paragraph"`` where articles are too few;
+        ``"nothing"`` where nothing is held out.
     n_folds, n_repeats
         Numbers actually used, after any reduction.
     messages
@@ -69,37 +78,44 @@ def make_folds(
         Columns id, article, text and topic ("" for none of the topics, several separated by ";").
         Their order does not matter.
     n_folds
-        Number of folds wanted. It is reduced to the number of groups that have the rarest topic,
-        but not below `LEAST_FOLDS`.
+        Number of folds wanted. It is reduced to the number of groups that have the rarest topic
+        of those in two groups or more, but not below `LEAST_FOLDS`.
     n_repeats
         How often all paragraphs are dealt anew.
     holdout
-        Share of the paragraphs to hold out once, instead of folds; None for folds.
+        Share of the paragraphs to hold out once, instead of folds; None for folds. Those that only
+        train do not count. Groups are held out whole, and a rare topic allows fewer shares, so that
+        the share used may differ.
     seed
         Seed of the random draws.
 
     Raises
     ------
     TooFewLabels
-        No paragraph has a topic, there is only one topic, or no topic has two paragraphs.
+        No paragraph has a topic, or fewer than two topics have two distinct paragraphs.
     """
     rows = rows.sort_values("id", ignore_index=True)
     has = rows["topic"].str.get_dummies(SEPARATOR).astype(bool).drop(columns="", errors="ignore")
-    _refuse_too_few(has)
-    split_unit, groups, messages = _choose_groups(rows, has)
-    wanted = round(1 / holdout) if holdout else n_folds
-    n_dealt, reduced = _number_of_folds(has, groups, split_unit, wanted)
-    repeats = range(1 if holdout else n_repeats)
-    dealt = [deal(has.to_numpy(), groups, n_dealt, seed + repeat) for repeat in repeats]
-    if holdout:
-        dealt = [np.where(fold == 0, 0, ALWAYS_TRAIN) for fold in dealt]
-    tables = [
-        pd.DataFrame({"id": rows["id"], "group": groups, "repeat": repeat, "fold": fold})
-        for repeat, fold in zip(repeats, dealt, strict=True)
-    ]
+    duplicates = near_duplicates(list(rows["text"]))
+    _refuse_too_few(has, duplicates)
+    split_unit, groups, messages = _choose_groups(rows["article"], has, duplicates)
+    counts = _measurable(has, groups, duplicates)
+    messages += _not_measurable(has.drop(columns=list(counts)), groups, split_unit)
+    n_dealt, reduced = _choose_number(n_folds, holdout, counts, split_unit)
+    dealt = (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
+    targets = has.to_numpy()
+    about = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
+    tables = []
+    for repeat in range(n_repeats if holdout is None else 1):
+        fold = np.full(len(rows), ALWAYS_TRAIN, dtype=np.int64)
+        fold[dealt] = deal(targets[dealt], groups[dealt], n_dealt, seed + repeat)
+        if holdout is not None:
+            fold = _hold_out_share(fold, n_dealt, holdout)
+        tables.append(about.assign(repeat=repeat, fold=fold))
     table = pd.concat(tables, ignore_index=True)
     messages += reduced + _untrained_topics(table, has)
-    return Folds(table, split_unit, 1 if holdout else n_dealt, len(repeats), tuple(messages))
+    n_used = n_dealt if holdout is None else 1
+    return Folds(table, split_unit, n_used, len(tables), tuple(messages))
 
 
 def no_folds(rows: pd.DataFrame, why: str) -> Folds:
@@ -112,9 +128,10 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     why
         The reason, which begins the message.
     """
-    table = {"id": rows["id"], "group": np.arange(len(rows)), "repeat": 0, "fold": ALWAYS_TRAIN}
+    numbers = np.arange(len(rows))
+    table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
     message = f"{why}; models know the topics by their descriptions, and nothing can be measured"
-    return Folds(pd.DataFrame(table), "nothing", 0, 0, (message,))
+    return Folds(table.assign(repeat=0, fold=ALWAYS_TRAIN), "nothing", 0, 0, (message,))
 
 
 def deal(
@@ -137,9 +154,11 @@ def deal(
     -------
     (n,) number of the fold in which each row is held out.
     """
+    # Renaming a topic must not change its paragraphs' folds: topics are put in an order that their
+    # paragraphs give, or numbered in order of appearance.
     if (targets.sum(axis=1) > 1).any():
-        return _deal_iteratively(targets, groups, n_folds, np.random.default_rng(seed))
-    # Numbered in order of appearance: renaming a topic must not change its paragraphs' folds.
+        order = sorted(range(targets.shape[1]), key=lambda topic: targets[:, topic].tobytes())
+        return _deal_iteratively(targets[:, order], groups, n_folds, np.random.default_rng(seed))
     classes = pd.factorize(np.where(targets.any(axis=1), targets.argmax(axis=1), -2))[0]
     fold = np.full(len(classes), ALWAYS_TRAIN, dtype=np.int64)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed % 2**32)
@@ -156,6 +175,9 @@ def iterate_folds(
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Walk over repeats and folds.
 
+    A training part leaves out the rows of groups that are held out, and near-duplicates of rows
+    that are.
+
     Parameters
     ----------
     table
@@ -169,18 +191,16 @@ def iterate_folds(
     rows held out.
     """
     for repeat, part in table.groupby("repeat"):
-        fold = part.set_index("id")["fold"].reindex(list(ids)).to_numpy()
-        for number in sorted(set(fold) - {ALWAYS_TRAIN}):
-            yield (
-                int(str(repeat)),
-                int(number),
-                np.flatnonzero(fold != number),
-                np.flatnonzero(fold == number),
-            )
+        columns = part.set_index("id").loc[list(ids), ["group", "duplicates", "fold"]]
+        group, duplicates, fold = columns.to_numpy().T
+        for number in sorted(set(fold.tolist()) - {ALWAYS_TRAIN}):
+            held_out = fold == number
+            near = np.isin(group, group[held_out]) | np.isin(duplicates, duplicates[held_out])
+            yield int(str(repeat)), number, np.flatnonzero(~near), np.flatnonzero(held_out)
 
 
-def _refuse_too_few(has: pd.DataFrame) -> None:
-    """Raise `TooFewLabels` unless two topics occur and one of them has two paragraphs."""
+def _refuse_too_few(has: pd.DataFrame, duplicates: npt.NDArray[np.int64]) -> None:
+    """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
     if not len(has.columns):
         raise TooFewLabels(
             "no labelled paragraph at all: give paragraphs topics in the labels' file "
@@ -190,47 +210,109 @@ def _refuse_too_few(has: pd.DataFrame) -> None:
         raise TooFewLabels(
             f"only one topic is labelled ({has.columns[0]}): a classifier needs paragraphs of two"
         )
-    if has.sum().max() < 2:
-        raise TooFewLabels("no topic has two paragraphs: nothing can be held out, label some more")
+    # Where only one topic is held out, a model that always predicts it is never wrong.
+    if len(_measurable(has, duplicates, duplicates)) < 2:
+        raise TooFewLabels(
+            "fewer than two topics have two distinct paragraphs: label some more to hold any out"
+        )
 
 
 def _choose_groups(
-    rows: pd.DataFrame, has: pd.DataFrame
+    article: pd.Series, has: pd.DataFrame, duplicates: npt.NDArray[np.int64]
 ) -> tuple[str, npt.NDArray[np.int64], list[str]]:
-    """Group by article, or by paragraph where a topic would otherwise be in one group only.
+    """Group by article where there are enough, else by paragraph.
+
+    An article is counted if it has a topic in a paragraph that no other article has: whichever
+    articles are held out, the others leave something to learn from.
 
     Returns
     -------
     The split unit, (n,) numbers of the rows' groups, and messages.
     """
-    duplicates = near_duplicates(list(rows["text"]))
-    articles = _merge_groups(pd.factorize(rows["article"])[0], duplicates)
-    rarest, count = _rarest_topic(has, articles)
-    if count >= 2:
+    articles = article_groups(pd.factorize(article)[0], duplicates)
+    in_one = pd.Series(articles).groupby(duplicates).transform("nunique") == 1
+    n = len(set(articles[in_one.to_numpy() & has.any(axis=1).to_numpy()]))
+    if n >= LEAST_FOLDS and len(_measurable(has, articles, duplicates)) >= 2:
         return "article", articles, []
-    if rows["article"].nunique() == 1:
-        message = "one article: expect lower figures on new articles"
+    if articles.max() == 0:
+        why = "one article"
+    elif n < LEAST_FOLDS:
+        some = "1 distinct article" if n == 1 else f"{n} distinct articles"
+        why = f"{some} with a topic, fewer than the {LEAST_FOLDS} that a split by article takes"
     else:
-        message = (
-            f"topic {rarest} is in one article only: the split is by paragraph, expect lower "
-            "figures on new articles"
-        )
-    return "paragraph", duplicates, [message]
+        why = "fewer than two topics are in two distinct articles or more"
+    return "paragraph", duplicates, [f"{why}: expect lower figures on new articles"]
 
 
-def _number_of_folds(
-    has: pd.DataFrame, groups: npt.NDArray[np.int64], split_unit: str, wanted: int
-) -> tuple[int, list[str]]:
-    """Reduce the number of folds where the rarest topic is in fewer groups; say so in a message."""
+def _groups_per_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Number of groups that each topic is in."""
+    return {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
+
+
+def _measurable(
+    has: pd.DataFrame, groups: npt.NDArray[np.int64], duplicates: npt.NDArray[np.int64]
+) -> dict[str, int]:
+    """Topics that can be learnt and held out at once, each with the number of its groups.
+
+    They are in two groups or more, and not by the same text.
+    """
+    distinct = _groups_per_topic(has, duplicates)
     counts = _groups_per_topic(has, groups)
-    rarest, count = _rarest_topic(has, groups)
-    used = max(2, min(wanted, max(count, min(LEAST_FOLDS, max(counts.values())))))
-    if used >= wanted:
-        return used, []
+    return {name: n for name, n in counts.items() if min(n, distinct[name]) >= 2}
+
+
+def _not_measurable(has: pd.DataFrame, groups: npt.NDArray[np.int64], split_unit: str) -> list[str]:
+    """Messages about topics that are not measurable."""
+    messages = []
+    for name, n in _groups_per_topic(has, groups).items():
+        unit = split_unit if n == 1 else "paragraph"
+        messages.append(f"topic {name} is in one {unit} only: not measurable yet")
+    return messages
+
+
+def _choose_number(
+    n_folds: int, holdout: float | None, counts: dict[str, int], split_unit: str
+) -> tuple[int, list[str]]:
+    """Choose the number of folds to deal to; where the rarest topic reduces it, say so.
+
+    Parameters
+    ----------
+    n_folds, holdout
+        As in `make_folds`. With a holdout, as many folds as it takes for some to make that share.
+    counts
+        Number of groups of each measurable topic.
+    split_unit
+        What groups consist of.
+    """
+    rarest = min(counts, key=counts.__getitem__)
+    most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
     units = "articles" if split_unit == "article" else "distinct paragraphs"
-    return used, [
-        f"topic {rarest} has {count} {units}, fewer than the {wanted} folds: {used} folds"
-    ]
+    rare = f"topic {rarest} has {counts[rarest]} {units}"
+    if holdout is None:
+        used = min(n_folds, most)
+        message = f"{rare}, fewer than the {n_folds} folds: {used} folds"
+        return used, [message] if used < n_folds else []
+    finest = max(FINEST_SHARE, round(1 / holdout))
+    share = _nearest_share(holdout, min(finest, most))
+    message = f"{rare}: the share held out is about {float(share):.2f}, not {holdout:g}"
+    return share.denominator, [message] if share != _nearest_share(holdout, finest) else []
+
+
+def _nearest_share(share: float, n_folds: int) -> Fraction:
+    """The nearest share of at most this many folds, of which one at least: .45, 5 → 2/5."""
+    return max(Fraction(str(share)).limit_denominator(n_folds), Fraction(1, n_folds))
+
+
+def _hold_out_share(
+    fold: npt.NDArray[np.int64], n_folds: int, holdout: float
+) -> npt.NDArray[np.int64]:
+    """Hold out as many of the first folds together, as fold 0, as come nearest to a share.
+
+    Whole groups make uneven folds, so that the folds are not counted but their rows.
+    """
+    sizes = np.bincount(fold[fold != ALWAYS_TRAIN], minlength=n_folds)
+    last = np.abs(sizes.cumsum()[:-1] / sizes.sum() - holdout).argmin()
+    return np.where((fold != ALWAYS_TRAIN) & (fold <= last), 0, ALWAYS_TRAIN)
 
 
 def _deal_iteratively(
@@ -271,43 +353,16 @@ def _deal_iteratively(
     return fold_of[group_of]
 
 
-def _merge_groups(
-    one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Number rows so that those which share a number in either numbering share one.
-
-    [0, 0, 1, 2], [5, 6, 6, 7] → [0, 0, 0, 1]
-    """
-    n = len(one)
-    rows = np.arange(n)
-    first_one = pd.Series(rows).groupby(one).transform("first").to_numpy()
-    first_other = pd.Series(rows).groupby(other).transform("first").to_numpy()
-    return components(np.concatenate([rows, rows]), np.concatenate([first_one, first_other]), n)
-
-
-def _groups_per_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Number of groups that each topic is in."""
-    return {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
-
-
-def _rarest_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> tuple[str, int]:
-    """The topic in the fewest groups, and the number of these groups."""
-    counts = _groups_per_topic(has, groups)
-    rarest = min(counts, key=counts.__getitem__)
-    return rarest, counts[rarest]
-
-
 def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
-    """A message about the topics that some training part has no example of."""
+    """A message about topics that are held out in some fold and not in its training part."""
     untrained: set[str] = set()
-    for _, fold in table.groupby("repeat")["fold"]:
-        numbers = fold.to_numpy()
-        for number in set(numbers) - {ALWAYS_TRAIN}:
-            trained = has[numbers != number].any()
-            untrained |= set(trained.index[~trained].map(str))
+    ids = list(table["id"][: len(has)])
+    for _, _, train, held_out in iterate_folds(table, ids):
+        lacking = has.iloc[held_out].any() & ~has.iloc[train].any()
+        untrained |= set(has.columns[lacking])
     if not untrained:
         return []
     return [
-        f"{', '.join(sorted(untrained))}: in some folds every example is held out, so that none is "
-        "left to learn from and the topic cannot be predicted there"
+        f"{', '.join(sorted(untrained))}: in some folds no example is left to learn from, so that "
+        "the topic cannot be predicted there"
     ]

@@ -17,21 +17,11 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
 from paratopic.inference.folder import Calibration
+from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 FILE = "README.md"
 TEMPLATE = Path(__file__).with_name("card.md")
-# Metrics in the card, if the report has them: key → title.
-METRICS = {
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "map": "mean average precision",
-    "accuracy": "accuracy",
-    "subset_accuracy": "subset accuracy (all topics right)",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-}
 # Metrics that a hub lists: key → the hub's name.
 HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
 
@@ -72,14 +62,12 @@ def _any_topics(topics: Topics, calibration: Calibration) -> str:
 
 
 def _coverage(report: Mapping[str, Any]) -> str:
-    effect = report["abstention"]
-    sure = effect["sure"]
+    sure = report["abstention"]["sure"]
     right = ""
-    if effect["precision"] is not None:
-        right = f", and {effect['precision']:.0%} of these predictions were right"
-    sentence = (
-        f"A topic was predicted for {effect['coverage']:.0%} of the paragraphs (coverage){right}."
-    )
+    if "precision" in report:
+        right = f", and {report['precision']['value']:.0%} of these predictions were right"
+    covered = report["coverage"]["value"]
+    sentence = f"A topic was predicted for {covered:.0%} of the paragraphs (coverage){right}."
     if sure["threshold"] is None:
         return (
             f"{sentence} The labels are too few to promise that {sure['target']:.0%} of any "
@@ -162,7 +150,7 @@ def _metadata(kind: str, encoder: str | None, report: Mapping[str, Any]) -> Mode
             dataset_type="paragraphs",
             dataset_name=f"{report['n']} labelled paragraphs, out-of-fold",
             metric_type=hub_name,
-            metric_name=METRICS[name],
+            metric_name=TITLES[name],
             metric_value=report[name]["value"],
         )
         for name, hub_name in HUB_METRICS.items()
@@ -193,9 +181,9 @@ def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
     }
 
 
-def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
     """Title → estimate: the metrics over all topics, then F1 of each topic."""
-    figures = {title: report[name] for name, title in METRICS.items() if name in report}
+    figures = {title: report[name] for name, title in TITLES.items() if name in report}
     return figures | {
         f"F1 of {topic} (n = {measured['support']})": measured["f1"]
         for topic, measured in report["topics"].items()

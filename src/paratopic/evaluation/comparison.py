@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,18 @@ import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import Difference, Estimate, difference, estimates
-from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.evaluation.intervals import (
+    Difference,
+    Estimate,
+    answer_estimates,
+    difference,
+    estimates,
+)
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.evaluation.report import sources
 from paratopic.inference.scores import Targets
 from paratopic.project.params import Compare, Evaluate
+from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 DUMMY = "dummy"
@@ -55,7 +62,7 @@ class Comparison:
     models
         Name → metric → estimate; the simplest model comes first.
     differences
-        Differences in macro-F1, out-of-fold.
+        Differences in the macro-F1 of the answers, out-of-fold.
     leads
         Differences that the champion is chosen by: those, or the ones of models that know the
         definitions alone.
@@ -100,9 +107,22 @@ class ModeSummary:
 
 MODES: Mapping[ModeName, ModeSummary] = {
     "single": ModeSummary(
-        ("macro_f1", "accuracy", "log_loss", "brier", "ece"),
-        "Macro-F1 and accuracy: higher is better; log loss, Brier score and ECE: lower is better.",
-        "predicting the most common topic",
+        (
+            "answer_macro_f1",
+            "answer_accuracy",
+            "coverage",
+            "precision",
+            "macro_f1",
+            "accuracy",
+            "log_loss",
+            "brier",
+            "ece",
+        ),
+        "Answers are what `predict` gives: a topic, or none of them, which is a class of its own. "
+        "Coverage is the share of paragraphs that get a topic, precision the share of these topics "
+        'that are right. Macro-F1 and accuracy without "answer" are of the most probable topic, on '
+        "the paragraphs that have one. Log loss, Brier score and ECE: lower is better.",
+        "answering what is most common",
         lambda outcome: outcome.mode.answers(outcome.scores.mean(axis=0)),
     ),
     "multi": ModeSummary(
@@ -152,31 +172,57 @@ def compare(
         Seed of the random draws.
     """
     of_models: dict[str, Outcomes] = {}
+    answered: dict[str, Outcomes] = {}
     for name, table in {DUMMY: majority_scores(rows, topics, folds), **scores}.items():
         kept, of_models[name] = outcomes(rows, folds, table, topics)
-    level, draws = settings.confidence, settings.n_draws
+        answered[name] = answer_outcomes(rows, folds, table, topics)
+    answered[DUMMY] = _most_common(answered[DUMMY])
     models = {
-        name: _shown(estimates(outcome, level, draws, seed), topics)
-        for name, outcome in of_models.items()
+        name: _shown(_measured(of_models[name], answered[name], settings, seed), topics)
+        for name in of_models
     }
-    differences = _differences(of_models, settings, choice, seed)
+    # What is known beforehand has no interval.
+    models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
+    differences = _differences(answered, settings, choice, seed)
     unlabelled = {
-        name: outcomes(rows, folds, table, topics)[1] for name, table in by_definitions.items()
+        name: answer_outcomes(rows, folds, table, topics) for name, table in by_definitions.items()
     }
     leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
     champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
     reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
     wrong = wrong_by_all(kept, of_models, topics)
-    return Comparison(champion, len(kept), sources(kept), models, differences, leads, reason, wrong)
+    return Comparison(
+        champion,
+        len(answered[DUMMY].true),
+        sources(kept),
+        models,
+        differences,
+        leads,
+        reason,
+        wrong,
+    )
+
+
+def _measured(
+    outcome: Outcomes, answered: Outcomes, settings: Evaluate, seed: int
+) -> dict[Any, Estimate]:
+    """Every metric of a model's topics and of its answers."""
+    level, draws = settings.confidence, settings.n_draws
+    return estimates(outcome, level, draws, seed) | answer_estimates(answered, level, draws, seed)
+
+
+def _most_common(answered: Outcomes) -> Outcomes:
+    """Answers of the dummy: what is most probable, however improbable it is."""
+    return replace(answered, predicted=answered.mode.answers(answered.scores))
 
 
 def _differences(
     of_models: Mapping[str, Outcomes], settings: Evaluate, choice: Compare, seed: int
 ) -> dict[Pair, Difference]:
     """Difference of each model to each simpler one."""
-    level, draws, permutations = settings.confidence, settings.n_draws, choice.n_permutations
+    level, permutations = settings.confidence, choice.n_permutations
     return {
-        Pair(name, simpler): difference(two, one, level, draws, permutations, seed, choice.min_lead)
+        Pair(name, simpler): difference(two, one, level, permutations, seed, choice.min_lead)
         for (simpler, one), (name, two) in combinations(of_models.items(), 2)
     }
 
@@ -233,7 +279,7 @@ def choose_champion(
     models
         Names of the trained models, the simplest one first.
     leads
-        Differences in macro-F1.
+        Differences in the macro-F1 of the answers.
     min_lead
         Smallest lead that counts.
     incumbent
@@ -268,9 +314,10 @@ def _reason(
         other = pair.simpler if pair.model == champion else pair.model
         higher = (lead.value > 0) == (pair.model == champion)
         parts.append(
-            f"{evidence} its macro-F1 is {abs(lead.value):.3f} {'higher' if higher else 'lower'} "
-            f"than that of the {other} (a lead counts from {min_lead:g}; that the {pair.model} "
-            f"has one is {lead.beyond:.0%} probable, p = {lead.p:.2f})"
+            f"{evidence} its answers' macro-F1 is {abs(lead.value):.3f} "
+            f"{'higher' if higher else 'lower'} than that of the {other} (a lead counts from "
+            f"{min_lead:g}; that the {pair.model} has one is {lead.beyond:.0%} probable, "
+            f"p = {lead.p:.2f})"
         )
     return "; ".join(parts)
 
@@ -383,12 +430,19 @@ def summary(
         split=split,
         annotators=annotators,
         mode=MODES[topics.mode],
+        metrics=[m for m in MODES[topics.mode].metrics if _is_shown(m, comparison)],
+        titles=TITLES,
         confidence=f"{confidence:.0%}",
         alpha=alpha,
         min_lead=min_lead,
         better_than_dummy=to_dummy is not None and is_better(to_dummy, alpha),
         wrong=_mistakes(comparison),
     )
+
+
+def _is_shown(metric: str, comparison: Comparison) -> bool:
+    """Whether any model has the metric."""
+    return any(metric in measured for measured in comparison.models.values())
 
 
 def _mistakes(comparison: Comparison) -> list[dict[str, Any]]:
@@ -405,4 +459,4 @@ def _mistakes(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _shown(measured: Mapping[Any, Estimate], topics: Topics) -> dict[str, Estimate]:
     """The metrics that are shown in the topics' mode."""
-    return {metric: measured[metric] for metric in MODES[topics.mode].metrics}
+    return {metric: measured[metric] for metric in MODES[topics.mode].metrics if metric in measured}

@@ -16,10 +16,11 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import OperatingPoint, Report
 from paratopic.project.files import aside
+from paratopic.project.titles import TITLES
 
 BLUE, GREY = "#2563a8", "#777777"
-# Metrics in the figure of F1 beside those of the topics, if the report has them: key → title.
-F1_METRICS = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
+# Metrics in the figure of F1 beside those of the topics, if the report has them.
+F1_METRICS = ("answer_macro_f1", "macro_f1", "micro_f1")
 NAMES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
 
 
@@ -51,7 +52,7 @@ def draw_report(folder: Path, name: str, report: Report) -> None:
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Draw the macro-F1 of all models.
+    """Draw the first of the metrics that are compared, for all models.
 
     Parameters
     ----------
@@ -65,8 +66,9 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     if not comparison.models:
         draw_nothing("comparison", path)
         return
-    estimates = {name: measured["macro_f1"] for name, measured in comparison.models.items()}
-    label = f"macro-F1, {confidence:.0%} interval"
+    metric = next(iter(next(iter(comparison.models.values()))))
+    estimates = {name: measured[metric] for name, measured in comparison.models.items()}
+    label = f"{TITLES[metric]}, {confidence:.0%} interval"
     draw_intervals(estimates, label, "Out-of-fold, same folds", path)
 
 
@@ -147,7 +149,8 @@ def draw_intervals(estimates: Mapping[str, Estimate], xlabel: str, title: str, p
     figure = _figure(7, 1.2 + 0.45 * len(estimates))
     axes = figure.subplots()
     for line, estimate in enumerate(reversed(list(estimates.values()))):
-        axes.plot([estimate.low, estimate.high], [line, line], color=BLUE, linewidth=2)
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([estimate.low, estimate.high], [line, line], color=BLUE, linewidth=2)
         axes.plot(estimate.value, line, color=BLUE, marker="o")
         axes.annotate(
             f"{estimate.value:.2f}",
@@ -191,7 +194,7 @@ def draw_nothing(title: str, path: Path) -> None:
 def _f1_estimates(report: Report) -> dict[str, Estimate]:
     """F1 over all topics, then that of each topic: title → estimate."""
     metrics = report.metrics
-    shown = {title: metrics[key] for key, title in F1_METRICS.items() if key in metrics}
+    shown = {TITLES[key]: metrics[key] for key in F1_METRICS if key in metrics}
     shown |= {
         f"{topic} (n={measured['support']})": measured["f1"]
         for topic, measured in metrics["topics"].items()

@@ -1,23 +1,31 @@
 """Intervals of metrics, and paired tests of two models, from out-of-fold scores.
 
 The unit of resampling is the group (an article, or a paragraph with its near-duplicates) with all
-of its repeats at once, because repeats add no evidence. The figures estimate the mean quality of
-models trained on the training parts (Bates, Hastie & Tibshirani 2023,
-https://arxiv.org/abs/2104.00673). With few labels, that is a little lower than the quality of the
-final model, which is trained on all of them. No files are read here and nothing is drawn.
+of its repeats at once, because repeats add no evidence. Intervals are for the quality of the final
+model, which has all labels, although the models of the folds had fewer. No files are read here and
+nothing is drawn.
+
+The noise of a figure is taken from two sides: how much the figure varies when groups are drawn
+anew, and how much a share of independent paragraphs would vary. Few paragraphs of a topic often
+happen to be all right or all wrong, which the first takes for certainty; so where it is the smaller
+one, the mean of both counts. The noise of a difference is found in the same way, from swapped
+groups and from the paragraphs that the models differ in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import beta, norm
+from scipy.stats import t as student
 
 from paratopic.evaluation import metrics
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Array, Integers, Scores, Targets, squared_distances
+from paratopic.inference.scores import Array, Scores, Targets, squared_distances
 from paratopic.project.topics import ModeName
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
@@ -25,27 +33,21 @@ Metric = str | tuple[str, int]
 
 # Number of draws at a time: with ten thousand paragraphs they stay under 100 MB.
 STEP = 250
-# The tests of cross-validation share training paragraphs, so its figures vary more than those of as
-# many independent tests. A rule of thumb says by how much the variance grows: 1 + K/(K - 1), which
-# is 2.25 for five folds (Nadeau & Bengio 2003, https://doi.org/10.1023/A:1024068626366). These two
-# factors were chosen by simulation instead, with a frozen encoder on bill summaries.
-# For the figures of one model (benchmarks/interval_coverage.py): with 2, 95 % intervals of macro-F1
-# held the truth in 93, 95 and 95 % of the draws of 24, 100 and 500 labels, those of accuracy in 96,
-# 97 and 98 %; with 1, those of macro-F1 held it in about 80 %.
-DESIGN_EFFECT = 2.0
-# For the difference of two models (benchmarks/significance.py): with 1.5, equal models differed
-# significantly at 5 % in at most 2.6 and 3.6 % of the draws of 24 and 100 labels; with 1, in up to
-# 8 and 11 %. With 500 labels 1.5 may be too little: 5 and 10 %, but of 60 draws only.
-PAIRED_EFFECT = 1.5
+# The tests of cross-validation share training paragraphs, and the final model is one of many that
+# other labels would have given, so figures vary more than those of as many independent tests. The
+# factor was chosen by simulation, benchmarks/interval_coverage.py.
+DESIGN_EFFECT = 1.25
+# The expected calibration error of fewer paragraphs is mostly chance.
+LEAST_FOR_ECE = 200
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval."""
+    """A figure with its interval; `low` and `high` are None where a figure has none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ class Difference:
     value, low, high
         The difference and its interval.
     p
-        Two-sided p-value of no difference.
+        Two-sided p-value of no difference. It is below 1 minus the confidence where the interval
+        excludes 0, and only there.
     beyond
-        Probability that the difference is larger than people would notice, if its error is normal
-        with the spread of the permutation test.
+        Probability that the difference is larger than people would notice.
     """
 
     value: float
@@ -71,75 +73,89 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights of d draws.
-
-    Parameters
-    ----------
-    rows
-        (d, n) weights of the rows.
-    cells
-        (d, k, k) weights of each topic's pseudo-observations: the true topic by the predicted one.
-    right, wrong
-        (d,) weights of the pseudo-observations of accuracy, which have no topic.
-    """
-
-    rows: Array
-    cells: Array
-    right: Array
-    wrong: Array
-
-
-@dataclass(frozen=True)
 class Tally:
     """One repeat of the outcomes, counted with the weights of d draws.
 
     Parameters
     ----------
-    targets
-        (n, k) whether each row has each topic.
-    scores
-        (n, k) probabilities.
-    present
-        (k,) whether each topic has a true example.
+    outcomes
+        The outcomes.
+    repeat
+        Number of the repeat.
     rows
         (d, n) weights of the rows.
     hit, predicted, true
         (d, k) counts of each topic, as in `metrics`.
-    exact
-        (d,) share of the rows whose topics are all predicted right, and no other.
     """
 
-    targets: Targets
-    scores: Scores
-    present: Targets
+    outcomes: Outcomes
+    repeat: int
     rows: Array
     hit: Array
     predicted: Array
     true: Array
-    exact: Array
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, repeat: int, rows: Array) -> Tally:
+        """Count a repeat."""
+        true, predicted = outcomes.true, outcomes.predicted[repeat]
+        hit, named, has = (
+            rows @ targets.astype(np.float64) for targets in (predicted & true, predicted, true)
+        )
+        return cls(outcomes, repeat, rows, hit, named, has)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores of the repeat, (n, k)."""
+        scores: Scores = self.outcomes.scores[self.repeat]
+        return scores
 
     def mean(self, values: Array) -> Array:
         """Weighted mean, (d,), of a value for each row, (n,)."""
         mean: Array = self.rows @ values / self.rows.sum(axis=1)
         return mean
 
+    def macro_f1(self) -> Array:
+        """Macro-F1, (d,)."""
+        return metrics.macro_f1(self.hit, self.predicted, self.true, self.outcomes.present)
+
+    def micro_f1(self) -> Array:
+        """Micro-F1, (d,)."""
+        return metrics.micro_f1(self.hit, self.predicted, self.true)
+
+    def accuracy(self) -> Array:
+        """Share of the rows whose topics are all predicted, and no other, (d,)."""
+        exact = (self.outcomes.predicted[self.repeat] == self.outcomes.true).all(axis=1)
+        return self.mean(exact.astype(np.float64))
+
+    def coverage(self) -> Array:
+        """Share of the rows whose answer is not the last class, (d,)."""
+        return self.mean(1.0 - self.outcomes.predicted[self.repeat][:, -1])
+
+    def precision(self) -> Array:
+        """Share of the answers that are right, (d,), of those that are not the last class."""
+        hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
+        return metrics.ratio(hit, predicted)
+
     def mean_average_precision(self) -> Array:
         """Mean of the average precision of each topic, (d,)."""
         each = [
-            metrics.average_precision(self.targets[:, topic], self.scores[:, topic], self.rows)
-            for topic in np.flatnonzero(self.present)
+            metrics.average_precision(
+                self.outcomes.true[:, topic], self.scores[:, topic], self.rows
+            )
+            for topic in np.flatnonzero(self.outcomes.present)
         ]
         return np.asarray(np.mean(each, axis=0))
 
-    def calibration_error(self, answers: Targets) -> Array:
-        """Expected calibration error, (d,), of the scores that are answers, (n, k)."""
+    def calibration_error(self) -> Array:
+        """Expected calibration error of the answers, (d,)."""
+        answers = self.outcomes.mode.answers(self.scores)
         row, confidence = np.nonzero(answers)[0], self.scores[answers]
         row_and_bin = row * metrics.N_BINS + metrics.bins(confidence)
         size = len(answers) * metrics.N_BINS
         weight, sure, hit = (
             self.rows @ np.bincount(row_and_bin, values, size).reshape(-1, metrics.N_BINS)
-            for values in (np.ones(len(row)), confidence, self.targets[answers])
+            for values in (np.ones(len(row)), confidence, self.outcomes.true[answers])
         )
         return metrics.calibration_error(weight, sure, hit)
 
@@ -186,21 +202,90 @@ class _Pair:
         return total / len(self.repeats)
 
 
-# Metrics that one mode has and another lacks.
-METRICS: Mapping[ModeName, Mapping[str, Callable[[Tally], Array]]] = {
-    "single": {"accuracy": lambda tally: tally.exact},
-    "multi": {
-        "subset_accuracy": lambda tally: tally.exact,
-        "micro_f1": lambda tally: metrics.micro_f1(tally.hit, tally.predicted, tally.true),
-        "map": Tally.mean_average_precision,
-    },
-}
+class Share(NamedTuple):
+    """A figure from 0 to 1.
+
+    Attributes
+    ----------
+    figure
+        Computes it, (d,), from the counts of d draws.
+    size
+        Number of independent paragraphs that it rests on.
+    is_quality
+        Whether more labels make it better.
+    """
+
+    figure: Callable[[Tally], Array]
+    size: float
+    is_quality: bool = True
+
+
+def shares_of(outcomes: Outcomes) -> dict[Metric, Share]:
+    """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
+    rows, mean = float(len(outcomes.true)), size_of_mean(outcomes)
+    of_mode: Mapping[ModeName, Mapping[Metric, Share]] = {
+        "single": {
+            "macro_f1": Share(Tally.macro_f1, mean),
+            "accuracy": Share(Tally.accuracy, rows),
+        },
+        "multi": {
+            "macro_f1": Share(Tally.macro_f1, mean),
+            "subset_accuracy": Share(Tally.accuracy, rows),
+            "micro_f1": Share(Tally.micro_f1, rows),
+            "map": Share(Tally.mean_average_precision, mean),
+        },
+    }
+    shares = dict(of_mode[outcomes.mode.name])
+    support = np.maximum(outcomes.true.sum(axis=0), 1)
+    predicted = np.maximum(outcomes.predicted.sum(axis=1).mean(axis=0), 1)
+    for topic in range(outcomes.k):
+        shares["precision", topic] = Share(partial(_precision, topic), float(predicted[topic]))
+        shares["recall", topic] = Share(partial(_recall, topic), float(support[topic]))
+        shares["f1", topic] = Share(partial(_f1, topic), float(support[topic]))
+    return shares
+
+
+def shares_of_answers(answers: Outcomes) -> dict[Metric, Share]:
+    """Metrics of the answers, where they are not those of the topics."""
+    rows = float(len(answers.true))
+    named = float((~answers.predicted[:, :, -1]).sum(axis=1).mean())
+    single: dict[Metric, Share] = {
+        "answer_macro_f1": Share(Tally.macro_f1, size_of_mean(answers)),
+        "answer_accuracy": Share(Tally.accuracy, rows),
+        "coverage": Share(Tally.coverage, rows, is_quality=False),
+        "precision": Share(Tally.precision, named),
+    }
+    if not named:  # of no prediction there is no precision
+        del single["precision"]
+    of_mode: Mapping[ModeName, Mapping[Metric, Share]] = {"single": single, "multi": {}}
+    return dict(of_mode[answers.mode.name])
+
+
+def size_of_mean(outcomes: Outcomes) -> float:
+    """Number of rows that tell as much as a mean over topics does, of which rare ones tell little.
+
+    Topics with 2 and 98 rows give 7.8.
+    """
+    support = outcomes.true[:, outcomes.present].sum(axis=0)
+    return float(len(support) ** 2 / (1 / support).sum())
+
+
+def _precision(topic: int, tally: Tally) -> Array:
+    return metrics.precision(tally.hit, tally.predicted)[:, topic]
+
+
+def _recall(topic: int, tally: Tally) -> Array:
+    return metrics.recall(tally.hit, tally.true)[:, topic]
+
+
+def _f1(topic: int, tally: Tally) -> Array:
+    return metrics.f1(tally.hit, tally.predicted, tally.true)[:, topic]
 
 
 def estimates(
     outcomes: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric with its interval, by the Bayesian bootstrap (Rubin 1981).
+    """Every metric with its interval.
 
     Parameters
     ----------
@@ -215,26 +300,134 @@ def estimates(
 
     Returns
     -------
-    Means over repeats. Keys are macro_f1, brier, log_loss, ece, and (precision, N), (recall, N) and
+    Means over repeats. Keys are macro_f1, brier, log_loss, and (precision, N), (recall, N) and
     (f1, N) for each class number N; in mode single also accuracy; in mode multi subset_accuracy
-    (all of a row's topics are right), micro_f1 and map (mean average precision).
+    (all of a row's topics are right), micro_f1 and map (mean average precision). From
+    `LEAST_FOR_ECE` rows on there is also ece, without an interval, because chance adds to it.
     """
-    value = _figures(outcomes, _no_draw(outcomes))
-    draws: dict[Metric, list[Array]] = {name: [] for name in value}
-    for weights in _weights(outcomes, DESIGN_EFFECT, n_draws, seed):
-        for name, figures in _figures(outcomes, weights).items():
-            draws[name].append(figures)
-    return {
-        name: Estimate(*_interval(float(value[name][0]), np.concatenate(parts), confidence))
-        for name, parts in draws.items()
+    measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
+    measured |= _loss_estimates(outcomes, confidence, n_draws, seed)
+    if len(outcomes.true) >= LEAST_FOR_ECE:
+        measured["ece"] = Estimate(_value(outcomes, Tally.calibration_error))
+    return measured
+
+
+def answer_estimates(
+    answers: Outcomes, confidence: float, n_draws: int, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric of the answers in mode single, with its interval.
+
+    Parameters
+    ----------
+    answers
+        Outcomes from `outcomes.answer_outcomes`.
+    confidence, n_draws, seed
+        As for `estimates`.
+
+    Returns
+    -------
+    Means over repeats: answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
+    topic) and precision (share of these answers that are right; missing if there are none). In mode
+    multi nothing, because there all metrics are of the answers.
+    """
+    return share_estimates(answers, shares_of_answers(answers), confidence, n_draws, seed)
+
+
+def share_estimates(
+    outcomes: Outcomes,
+    shares: Mapping[Metric, Share],
+    confidence: float,
+    n_draws: int,
+    seed: int,
+) -> dict[Metric, Estimate]:
+    """Figures from 0 to 1 with their intervals; parameters as for `estimates`.
+
+    The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
+    figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
+    """
+    values = {name: _value(outcomes, share.figure) for name, share in shares.items()}
+    draws: dict[Metric, list[Array]] = {name: [] for name in shares}
+    for rows in _draws(outcomes, n_draws, seed):
+        tallies = [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
+        for name, share in shares.items():
+            draws[name].append(np.mean([share.figure(tally) for tally in tallies], axis=0))
+    few = few_groups(outcomes, confidence)
+    measured: dict[Metric, Estimate] = {}
+    for name, share in shares.items():
+        value, seen = values[name], float(np.concatenate(draws[name]).var())
+        size = _equivalent_size(value, seen, share.size) / few**2
+        low, high = _share_interval(value, size, confidence)
+        if share.is_quality:
+            # The final model has more labels than those of the folds. Errors fall no faster than in
+            # proportion.
+            high = 1 - (1 - high) * outcomes.train_share
+        measured[name] = Estimate(value, low, high)
+    return measured
+
+
+def noise(seen: float, independent: float) -> float:
+    """Variance of a figure, from that of draws and that of as many independent paragraphs."""
+    return DESIGN_EFFECT * max(seen, (seen + independent) / 2)
+
+
+def few_groups(outcomes: Outcomes, confidence: float) -> float:
+    """How much wider intervals are because few groups say little of the noise itself, at least 1.
+
+    It is the quantile of Student's t distribution over that of the normal one.
+    """
+    quantile, n_groups = (1 + confidence) / 2, int(outcomes.groups.max()) + 1
+    return float(student.ppf(quantile, max(n_groups - 1, 1)) / norm.ppf(quantile))
+
+
+def _equivalent_size(value: float, seen: float, rows: float) -> float:
+    """Number of independent paragraphs with which a share would have its noise."""
+    spread = value * (1 - value)
+    if not spread:
+        return rows / DESIGN_EFFECT
+    return spread / noise(seen, spread / rows)
+
+
+def _share_interval(value: float, size: float, confidence: float) -> tuple[float, float]:
+    """Interval of a share of so many paragraphs; it holds the share itself."""
+    posterior = beta(value * size + 0.5, (1 - value) * size + 0.5)
+    low, high = (
+        float(posterior.ppf((1 - confidence) / 2)),
+        float(posterior.ppf((1 + confidence) / 2)),
+    )
+    return min(value, low), max(value, high)
+
+
+def _loss_estimates(
+    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
+) -> dict[Metric, Estimate]:
+    """Brier score and log loss with their intervals.
+
+    The noise includes that of one mistake more, the most probable one, in all paragraphs.
+    """
+    mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores
+    mistaken = [mode.mistaken(true, repeat) for repeat in scores]
+    quantile = float(norm.ppf((1 + confidence) / 2)) * few_groups(outcomes, confidence)
+    measured: dict[Metric, Estimate] = {}
+    functions: Mapping[Metric, Callable[[Targets, Scores], Array]] = {
+        "brier": squared_distances,
+        "log_loss": mode.losses,
     }
+    for name, losses in functions.items():
+        of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
+        if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)])
+        draws = [rows @ of_rows / rows.sum(axis=1) for rows in _draws(outcomes, n_draws, seed)]
+        value = float(of_rows.mean())
+        variance = DESIGN_EFFECT * float(np.concatenate(draws).var())
+        variance += ((float(if_mistaken) - value) / len(true)) ** 2
+        half = quantile * float(np.sqrt(variance))
+        measured[name] = Estimate(value, max(0.0, value - half), value + half)
+    return measured
 
 
 def difference(
     one: Outcomes,
     other: Outcomes,
     confidence: float,
-    n_draws: int,
     n_permutations: int,
     seed: int,
     min_lead: float = 0.0,
@@ -244,9 +437,8 @@ def difference(
     The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
     1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally
     good, the predictions for a group could be swapped between them; all repeats of a group are
-    swapped together. Swaps ignore that the tests share training paragraphs, so the differences that
-    they give are scaled by the root of `PAIRED_EFFECT`. The interval comes from the Bayesian
-    bootstrap with the same weights, of variance `PAIRED_EFFECT`, for both models.
+    swapped together. The differences that swaps give get the module's noise. The interval and
+    `beyond` come from the same differences.
 
     Parameters
     ----------
@@ -254,8 +446,6 @@ def difference(
         Outcomes of the models, with the same rows, groups and number of repeats.
     confidence
         Confidence of the interval, such as 0.95.
-    n_draws
-        Number of resamples for the interval.
     n_permutations
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
     seed
@@ -265,121 +455,56 @@ def difference(
     """
     pair = _Pair.of(one, other)
     n = len(one.true)
-    unswapped = np.zeros((1, n))
-    value = float(pair.lead(np.ones((1, n)), unswapped)[0])
-    chances = _swapped_leads(pair, one.groups, n_permutations, seed)
+    value = float(pair.lead(np.ones((1, n)), np.zeros((1, n)))[0])
+    chances = _chances(pair, one, other, n_permutations, seed) * few_groups(one, confidence)
     # Rounding must not make equal differences unequal.
-    reached = int((np.abs(chances) >= abs(value) - 1e-12).sum())
-    p = (reached + 1) / (n_permutations + 1)
-    draws = _weights(one, PAIRED_EFFECT, n_draws, seed)
-    leads = np.concatenate([pair.lead(weights.rows, unswapped) for weights in draws])
-    # The noise is that of the swaps, as for the p-value.
-    beyond = float(norm.cdf((value - min_lead) / max(float(chances.std()), 1e-9)))
-    return Difference(*_interval(value, leads, confidence), p, beyond)
+    p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
+    half = float(np.quantile(np.abs(chances), confidence))
+    beyond = float(norm.cdf((value - min_lead) / chances.std()))
+    return Difference(value, max(-1.0, value - half), min(1.0, value + half), p, beyond)
 
 
-def _swapped_leads(pair: _Pair, groups: Integers, n_permutations: int, seed: int) -> Array:
-    """Differences that random swaps of groups give, where no model is better: (n_permutations,)."""
+def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
+    """Differences that chance gives where no model is better: (n_permutations,)."""
     rng = np.random.default_rng(seed)
-    n_groups = int(groups.max()) + 1
-    ones = np.ones((1, len(groups)))
+    groups, n = one.groups, len(one.true)
+    n_groups, ones = int(groups.max()) + 1, np.ones((1, n))
     leads = []
     for d in _steps(n_permutations):
         swapped = rng.integers(0, 2, size=(d, n_groups))[:, groups].astype(np.float64)
-        leads.append(np.sqrt(PAIRED_EFFECT) * pair.lead(ones, swapped))
-    return np.concatenate(leads)
+        leads.append(pair.lead(ones, swapped))
+    seen = np.concatenate(leads)
+    differ = float((one.predicted != other.predicted).any(axis=2).mean())
+    differ = (differ * n + 0.5) / (n + 1)  # two models that never differed might yet
+    variance = float(seen.var())
+    added = noise(variance, differ / size_of_mean(one)) - DESIGN_EFFECT * variance
+    # The final models have more labels, from which each gains between nothing and this.
+    gains = [(1 - _value(o, Tally.macro_f1)) * (1 - o.train_share**0.5) for o in (one, other)]
+    added += sum(gain**2 for gain in gains) / 3
+    chances: Array = np.sqrt(DESIGN_EFFECT) * seen
+    chances += np.sqrt(added) * rng.standard_normal(n_permutations)
+    return chances
 
 
-def _figures(outcomes: Outcomes, weights: Weights) -> dict[Metric, Array]:
-    """Every metric for each of d weightings, mean over repeats: (d,)."""
-    total: dict[Metric, Array] = {}
-    for repeat in range(len(outcomes.scores)):
-        for name, figure in _figures_of(outcomes, repeat, weights).items():
-            share = figure / len(outcomes.scores)
-            total[name] = total.get(name, np.zeros(len(share))) + share
-    return total
+def _value(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
+    """A figure of the sample itself, mean over repeats."""
+    rows = np.ones((1, len(outcomes.true)))
+    repeats = range(len(outcomes.scores))
+    return float(np.mean([figure(Tally.of(outcomes, repeat, rows))[0] for repeat in repeats]))
 
 
-def _figures_of(outcomes: Outcomes, repeat: int, weights: Weights) -> dict[Metric, Array]:
-    """Every metric of one repeat for each of d weightings: (d,)."""
-    mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores[repeat]
-    tally = _tally(outcomes, repeat, weights)
-    figures: dict[Metric, Array] = {
-        "macro_f1": metrics.macro_f1(tally.hit, tally.predicted, tally.true, tally.present),
-        "brier": tally.mean(squared_distances(true, scores)),
-        **{name: metric(tally) for name, metric in METRICS[mode.name].items()},
-        "log_loss": tally.mean(mode.losses(true, scores)),
-        "ece": tally.calibration_error(mode.answers(scores)),
-    }
-    for name, per_topic in (
-        ("precision", metrics.precision(tally.hit, tally.predicted)),
-        ("recall", metrics.recall(tally.hit, tally.true)),
-        ("f1", metrics.f1(tally.hit, tally.predicted, tally.true)),
-    ):
-        figures |= {(name, number): per_topic[:, number] for number in range(outcomes.k)}
-    return figures
+def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[Array]:
+    """Weights (d, n) of the rows in draws of the Bayesian bootstrap (Rubin 1981), in steps.
 
-
-def _tally(outcomes: Outcomes, repeat: int, weights: Weights) -> Tally:
-    """Count one repeat with d weightings, pseudo-observations included."""
-    rows, cells = weights.rows, weights.cells
-    true, predicted = outcomes.true, outcomes.predicted[repeat]
-    exact = (predicted == true).all(axis=1).astype(np.float64)
-    all_rows = rows.sum(axis=1) + weights.right + weights.wrong
-    return Tally(
-        targets=true,
-        scores=outcomes.scores[repeat],
-        present=outcomes.present,
-        rows=rows,
-        hit=rows @ (predicted & true).astype(np.float64) + np.diagonal(cells, axis1=1, axis2=2),
-        predicted=rows @ predicted.astype(np.float64) + cells.sum(axis=1),
-        true=rows @ true.astype(np.float64) + cells.sum(axis=2),
-        exact=(rows @ exact + weights.right) / all_rows,
-    )
-
-
-def _no_draw(outcomes: Outcomes) -> Weights:
-    """Weights of the sample itself: 1 for each row, no pseudo-observation."""
-    k, none = outcomes.k, np.zeros(1)
-    return Weights(np.ones((1, len(outcomes.true))), np.zeros((1, k, k)), none, none)
-
-
-def _weights(outcomes: Outcomes, effect: float, n_draws: int, seed: int) -> Iterator[Weights]:
-    """Weights of the bootstrap's draws, at most `STEP` at a time.
-
-    The draws are those of a sample that is smaller by `effect`: each group's weight has mean 1 and
-    variance `effect`, from a gamma distribution (the exponential one, if `effect` is 1).
-
-    Pseudo-observations are added, so that a model without a mistake on ten paragraphs does not
-    count as certain. They have the weight of one paragraph of that smaller sample; half of it is
-    right, the other half wrong. For accuracy on single paragraphs this gives Jeffreys' interval
-    (Brown, Cai & DasGupta 2001) of the smaller sample. The figures of the topics, and macro-F1,
-    their mean, get one such paragraph for each topic: two paragraphs say little about a topic,
-    however many paragraphs the other topics have.
+    The weights of groups are exponential.
     """
-    k = outcomes.k
-    # Unused topics of the codebook get none, so that they change nothing.
-    present = np.outer(outcomes.present, outcomes.present)
-    right = np.eye(k, dtype=bool) & present
-    # Half of each row and column is right, the other half wrong.
-    shape = np.where(right, 0.5, 0.5 / max(outcomes.present.sum() - 1, 1)) * present
     rng = np.random.default_rng(seed)
     n_groups = int(outcomes.groups.max()) + 1
     for d in _steps(n_draws):
-        # A gamma distribution of shape 1/v, times v, has mean 1 and variance v.
-        groups = effect * rng.gamma(1 / effect, size=(d, n_groups))
-        cells = effect * rng.gamma(shape.ravel(), size=(d, k * k)).reshape(d, k, k)
-        hits = effect * rng.gamma(0.5, size=(d, 2))
-        yield Weights(groups[:, outcomes.groups], cells, hits[:, 0], hits[:, 1])
+        yield rng.exponential(size=(d, n_groups))[:, outcomes.groups]
 
 
 def _steps(n: int) -> Iterator[int]:
     """Sizes of the steps that n draws are taken in: 600 → 250, 250, 100."""
     for start in range(0, n, STEP):
         yield min(STEP, n - start)
-
-
-def _interval(value: float, draws: Array, confidence: float) -> tuple[float, float, float]:
-    """Value, low and high: the interval holds `confidence` of the draws, and the value itself."""
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return value, min(value, float(low)), max(value, float(high))

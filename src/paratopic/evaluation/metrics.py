@@ -39,17 +39,17 @@ def counts(true: Targets, predicted: Targets) -> tuple[Array, Array, Array]:
 
 def precision(hit: Array, predicted: Array) -> Array:
     """Precision of each topic, (..., k); 0 for a topic that is never predicted."""
-    return _ratio(hit, predicted)
+    return ratio(hit, predicted)
 
 
 def recall(hit: Array, true: Array) -> Array:
     """Recall of each topic, (..., k); 0 for a topic without a true example."""
-    return _ratio(hit, true)
+    return ratio(hit, true)
 
 
 def f1(hit: Array, predicted: Array, true: Array) -> Array:
     """F1 of each topic, (..., k): the harmonic mean of precision and recall."""
-    return _ratio(2 * hit, predicted + true)
+    return ratio(2 * hit, predicted + true)
 
 
 def macro_f1(hit: Array, predicted: Array, true: Array, present: Targets) -> Array:
@@ -86,7 +86,7 @@ def average_precision(true: Targets, scores: Array, weights: Array) -> Array:
     hits = np.cumsum(weights[..., order] * true[order], axis=-1)[..., last]
     predicted = np.cumsum(weights[..., order], axis=-1)[..., last]
     gained = np.diff(hits, axis=-1, prepend=0)
-    return _ratio((gained * _ratio(hits, predicted)).sum(axis=-1), hits[..., -1])
+    return ratio((gained * ratio(hits, predicted)).sum(axis=-1), hits[..., -1])
 
 
 def bins(confidence: Array) -> Integers:
@@ -140,6 +140,6 @@ def risk_coverage(confidence: Array, right: Targets) -> tuple[Array, Array]:
     return (given / len(order))[last], (wrong / given)[last]
 
 
-def _ratio(part: Array, whole: Array) -> Array:
+def ratio(part: Array, whole: Array) -> Array:
     """`part / whole`, and 0 where `whole` is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
@@ -35,6 +36,9 @@ class Outcomes:
         has a topic.
     predicted
         (r, n, k) whether each topic is predicted.
+    train_share
+        Share of the labelled rows that each fold's model learnt from, on average; 1 for a model
+        that is used as it is.
     """
 
     mode: Mode
@@ -42,6 +46,7 @@ class Outcomes:
     groups: Integers
     scores: Array
     predicted: Targets
+    train_share: float = 1.0
 
     @property
     def k(self) -> int:
@@ -71,7 +76,7 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
 def outcomes(
     rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics
 ) -> tuple[pd.DataFrame, Outcomes]:
-    """Join labels, folds and out-of-fold scores.
+    """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
 
     Rows with hand labels are evaluated; those with headings' labels only where there is no hand
     label at all. In mode single, rows with none of the topics are left out, and the most probable
@@ -98,16 +103,60 @@ def outcomes(
         Their outcomes.
     """
     mode = mode_of(topics.mode)
-    kept = rows["id"].isin(scores["id"]) & evaluated(rows)
-    kept &= mode.informative(targets_of(rows, topics.names))
-    rows = rows[kept].reset_index(drop=True)
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
-    groups = pd.factorize(group)[0].astype(np.int64)
-    repeats = [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
+    rows = _scored(rows, scores)
+    rows = rows[mode.informative(targets_of(rows, topics.names))].reset_index(drop=True)
+    repeats = _repeats(rows, scores)
     probabilities = mode.comparable(_stack(repeats, list(topics.names)))
     predicted = mode.forced(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
-    return rows, Outcomes(mode, true, groups, probabilities, predicted)
+    groups = _groups(rows, folds)
+    return rows, Outcomes(mode, true, groups, probabilities, predicted, _train_share(folds))
+
+
+def answer_outcomes(
+    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics
+) -> Outcomes:
+    """Join labels, folds and out-of-fold scores, to see how good a model's answers are.
+
+    An answer is what `predict` gives. In mode single it may be none of the topics, which is the
+    last of the k + 1 classes, and rows with none of the topics are there too. In mode multi these
+    are the outcomes that the function `outcomes` gives. Parameters as there.
+    """
+    mode = mode_of(topics.mode)
+    rows = _scored(rows, scores)
+    repeats = _repeats(rows, scores)
+    probabilities = _stack(repeats, list(topics.names))
+    predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
+    return Outcomes(
+        mode,
+        mode.outcomes(targets_of(rows, topics.names)),
+        _groups(rows, folds),
+        np.stack([mode.complete(repeat) for repeat in probabilities]),
+        np.stack([mode.outcomes(repeat) for repeat in predicted]),
+        _train_share(folds),
+    )
+
+
+def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have scores and are evaluated."""
+    return rows[rows["id"].isin(scores["id"]) & evaluated(rows)].reset_index(drop=True)
+
+
+def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:
+    """Group numbers of the rows, (n,), from 0."""
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
+    return pd.factorize(group)[0].astype(np.int64)
+
+
+def _train_share(folds: pd.DataFrame) -> float:
+    """Share of the labelled rows that each fold's model learnt from, on average."""
+    held_out = folds[folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
+    return float(1 - held_out.mean() / folds["id"].nunique())
+
+
+def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows' scores in each repeat."""
+    return [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
 
 
 def _stack(repeats: list[pd.DataFrame], columns: list[str]) -> Array:

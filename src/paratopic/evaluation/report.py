@@ -16,8 +16,8 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import estimates
-from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.evaluation.intervals import answer_estimates, estimates
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
@@ -127,12 +127,11 @@ class ModeReport:
 def abstention(
     answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
 ) -> dict[str, Any]:
-    """What is predicted in mode single: coverage and precision, also of sure predictions.
+    """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
 
     `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
-    one than a paragraph with none; None if there is no such pair. The precision of no prediction
-    is None too. Sure predictions are those of the threshold that ships, which is None where the
-    labels are too few for a promise.
+    one than a paragraph with none; None if there is no such pair. Sure predictions are those of the
+    threshold that ships, which is None where the labels are too few for a promise.
     """
     predicted = answers[answers["predicted"]]
     threshold = out_of_fold.thresholds[0]
@@ -141,9 +140,6 @@ def abstention(
     if answers["topical"].nunique() == 2:
         auroc = float(roc_auc_score(answers["topical"], answers["any"]))
     return {
-        "coverage": float(answers["predicted"].mean()),
-        "precision": float(predicted["right"].mean()) if len(predicted) else None,
-        "precision_without_none": float(answers["right"].mean()),
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
@@ -203,21 +199,32 @@ def build_report(
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return Report({"n": 0} | about, tables)
     kept, outcome = outcomes(rows, folds, out_of_fold.scores, topics)
-    answers, own = answer_table(rows, out_of_fold.scores, topics), MODES[topics.mode]
-    effect = own.effect(answers, topics.names, out_of_fold)
-    measured = measure(kept, outcome, topics.names, settings, seed)
+    answered = answer_outcomes(rows, folds, out_of_fold.scores, topics)
+    table, own = answer_table(rows, out_of_fold.scores, topics), MODES[topics.mode]
+    effect = own.effect(table, topics.names, out_of_fold)
+    measured = measure(kept, outcome, answered, topics.names, settings, seed)
     measured |= {own.key: effect, "confidence": settings.confidence}
-    tables = _tables(rows, outcome, answers, out_of_fold, topics)
+    tables = _tables(rows, outcome, table, out_of_fold, topics)
     confusion = confusion_matrix(tables["confusion"], [*topics.names, *own.other_classes])
-    point = _operating_point(answers, effect, own)
+    point = _operating_point(table, effect, own)
     return Report(measured | about, tables, confusion / len(outcome.scores), point)
 
 
 def measure(
-    rows: pd.DataFrame, outcome: Outcomes, names: tuple[str, ...], settings: Evaluate, seed: int
+    rows: pd.DataFrame,
+    outcome: Outcomes,
+    answered: Outcomes,
+    names: tuple[str, ...],
+    settings: Evaluate,
+    seed: int,
 ) -> dict[str, Any]:
-    """Every metric with its interval, overall and for each topic, as in metrics.json."""
-    measured = estimates(outcome, settings.confidence, settings.n_draws, seed)
+    """Every metric with its interval, overall and for each topic, as in metrics.json.
+
+    `n` counts the paragraphs that are answered, `n_topical` those among them that have a topic.
+    """
+    confidence, n_draws = settings.confidence, settings.n_draws
+    measured = answer_estimates(answered, confidence, n_draws, seed)
+    measured |= estimates(outcome, confidence, n_draws, seed)
     support = outcome.true.sum(axis=0)
     topics = {
         name: {"support": int(support[number])}
@@ -225,7 +232,8 @@ def measure(
         for number, name in enumerate(names)
     }
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
-    return {"n": len(rows), "labels": sources(rows), **overall, "topics": topics}
+    counts = {"n": len(answered.true), "n_topical": int(topical(outcome.true).sum())}
+    return counts | {"labels": sources(rows), **overall, "topics": topics}
 
 
 def sources(rows: pd.DataFrame) -> str:

@@ -68,6 +68,10 @@ class Mode(ABC):
         """Probabilities (n, `n_logits`) from the scores of the topics (n, k)."""
 
     @abstractmethod
+    def outcomes(self, targets: Targets) -> Targets:
+        """Which of all that can be true of a text holds, (n, `n_logits`), from its topics."""
+
+    @abstractmethod
     def topics(self, probabilities: Scores) -> Scores:
         """Scores of the topics (n, k) from probabilities (n, `n_logits`); inverts `complete`."""
 
@@ -126,6 +130,10 @@ class Mode(ABC):
         """Log loss of each `informative` row, (n,), from `comparable` scores (n, k)."""
 
     @abstractmethod
+    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
+        """The most probable of the targets that `informative` rows do not have, (n, k)."""
+
+    @abstractmethod
     def doubt(self, scores: Scores) -> Array:
         """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie."""
 
@@ -148,26 +156,32 @@ class Single(Mode):
         return k + 1
 
     def probabilities(self, logits: Floats) -> Scores:
-        none = sigmoid(-logits[:, -1:])
-        return np.hstack([softmax(logits[:, :-1]) * (1 - none), none])
+        any_topic = logits[:, -1:]
+        return np.hstack([softmax(logits[:, :-1]) * sigmoid(any_topic), sigmoid(-any_topic)])
 
     def logits(self, probabilities: Scores) -> Scores:
         """Logits that give these probabilities, both (n, k + 1); inverts `probabilities`.
 
-        The topics' logits are their log probabilities, one of many choices that softmax inverts.
+        The topics' logits are the logs of their probabilities given that there is one of them, one
+        of many choices that softmax inverts.
 
         Examples
         --------
         >>> Single().logits(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
-        [[-0.69, -1.39, 1.1]]
+        [[-0.41, -1.1, 1.1]]
         """
+        topics, none = probabilities[:, :-1], probabilities[:, -1]
         with np.errstate(divide="ignore"):  # a topic without an example has probability 0
-            logits: Scores = np.log(probabilities)
-            logits[:, -1] = np.log(probabilities[:, :-1].sum(axis=1)) - logits[:, -1]
+            any_topic = np.log(topics.sum(axis=1)) - np.log(none)
+            logits: Scores = np.column_stack([np.log(conditional(topics)), any_topic])
         return logits
 
     def complete(self, scores: Scores) -> Scores:
         return np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
+
+    def outcomes(self, targets: Targets) -> Targets:
+        """Each topic, and in the last column none of them."""
+        return np.column_stack([targets, ~topical(targets)])
 
     def topics(self, probabilities: Scores) -> Scores:
         return probabilities[:, :-1]
@@ -210,6 +224,9 @@ class Single(Mode):
     def losses(self, targets: Targets, scores: Scores) -> Array:
         return log_losses(classes(targets), scores)
 
+    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
+        return self.answers(np.where(targets, -np.inf, scores))
+
     def doubt(self, scores: Scores) -> Array:
         """One minus the margin between the two most probable outcomes; none is an outcome too."""
         highest = np.sort(np.column_stack([scores, 1 - scores.sum(axis=1)]), axis=1)
@@ -234,6 +251,9 @@ class Multi(Mode):
 
     def complete(self, scores: Scores) -> Scores:
         return scores
+
+    def outcomes(self, targets: Targets) -> Targets:
+        return targets
 
     def topics(self, probabilities: Scores) -> Scores:
         return probabilities
@@ -272,6 +292,11 @@ class Multi(Mode):
 
     def losses(self, targets: Targets, scores: Scores) -> Array:
         return binary_log_losses(targets, scores)
+
+    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
+        """One topic is mistaken, whose probability is nearest to one half."""
+        doubtful = np.abs(scores - HALF).argmin(axis=1)
+        return np.asarray(targets ^ one_hot(doubtful, targets.shape[1]))
 
     def doubt(self, scores: Scores) -> Array:
         """Doubt about the topic whose probability is nearest to one half."""

@@ -36,8 +36,13 @@ def sigmoid(logits: Floats) -> Scores:
 
 
 def conditional(scores: Array) -> Array:
-    """Probabilities (..., k) given that a text has a topic: scores scaled to rows that sum to 1."""
-    shares: Array = scores / scores.sum(axis=-1, keepdims=True)
+    """Probabilities (..., k) given that a text has a topic: scores scaled to rows that sum to 1.
+
+    Where all scores are 0, the topics are equally probable.
+    """
+    total = scores.sum(axis=-1, keepdims=True)
+    alike = np.full(scores.shape, 1 / scores.shape[-1])
+    shares: Array = np.divide(scores, total, out=alike, where=total > 0)
     return shares
 
 

@@ -15,6 +15,7 @@ from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, REPORTS, SCORES, SPLIT
+from paratopic.project.titles import TITLES
 
 
 def main() -> None:
@@ -39,9 +40,10 @@ def main() -> None:
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
         return
-    f1 = metrics["macro_f1"]
+    headline = next(key for key in TITLES if key in metrics)
+    f1 = metrics[headline]
     print(
-        f"{name}: macro-F1 {f1['value']:.3f} "
+        f"{name}: {TITLES[headline]} {f1['value']:.3f} "
         f"({metrics['confidence']:.0%} interval {f1['low']:.3f} to {f1['high']:.3f})"
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.folds import ALWAYS_TRAIN, Folds, TooFewLabels, make_folds, no_folds
+from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
 from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
@@ -58,11 +58,22 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
     """
     rows = labelled_rows(frame, topics)
     try:
-        return make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
+        folds = make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
+        _refuse_unmeasured(rows, folds)
     except TooFewLabels as error:
         if not topics.descriptions:
             raise
         return no_folds(rows, str(error))
+    return folds
+
+
+def _refuse_unmeasured(rows: pd.DataFrame, folds: Folds) -> None:
+    """Raise `TooFewLabels` unless a paragraph with a topic is held out and evaluated."""
+    held_out = folds.table.loc[folds.table["fold"] != ALWAYS_TRAIN, "id"]
+    if not (evaluated(rows) & (rows["topic"] != "") & rows["id"].isin(held_out)).any():
+        raise TooFewLabels(
+            "no hand-labelled paragraph with a topic can be held out: label some more by hand"
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -27,18 +27,16 @@ from paratopic.inference.scores import (
     classes,
     conditional,
     log_losses,
+    sigmoid,
     topical,
 )
 from paratopic.project.topics import Topics
 from paratopic.training.examples import weigh
-from paratopic.training.head import fit_binary
 
 # Bounds of the search for a temperature.
 TEMPERATURES = 0.05, 20.0
-# Spread of the log temperature of having any topic, around a temperature of 1.
-ANY_SPREAD = 0.5
-# Strength (C) of the logistic regressions that scale and shift each topic's logits in mode multi.
-PLATT_STRENGTH = 1.0
+# Spread around 0 of the log temperature of having any topic, and of each topic in mode multi.
+SPREAD = 0.5
 # Larger logits are cut to this before they are scaled and shifted.
 LARGEST_LOGIT = 15.0
 # Threshold in mode multi of a topic without examples.
@@ -150,15 +148,20 @@ def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
     In mode single the topics share one temperature and having any topic has another. In mode multi
-    each topic's logits are scaled and shifted (Platt 1999), regularised towards staying as they
-    are, and each topic has the threshold with the highest F1.
+    each topic's logits are scaled and shifted, and each topic has the threshold with the highest
+    expected F1.
     """
     return _FITS[mode.name](known, mode)
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Add a column of thresholds for each topic to scores that no label calibrates."""
-    thresholds = [f1_threshold(table[name].to_numpy()) for name in topics.names]
+    """Add a column of thresholds for each topic to scores that no label calibrates.
+
+    Such scores rank paragraphs, but do not tell how frequent a topic is. Each of k topics is
+    predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
+    topic on average and no topic were rarer than another.
+    """
+    thresholds = table[list(topics.names)].quantile(1 - 1 / len(topics.names))
     return table.assign(**dict(zip(topics.thresholds, thresholds, strict=True)))
 
 
@@ -211,6 +214,40 @@ def fit_temperature(
     low, high = TEMPERATURES
     best = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
     return float(np.exp(best.x))
+
+
+def fit_scale_and_shift(
+    logits: Array, has: npt.NDArray[np.bool_], weights: Array
+) -> tuple[float, float]:
+    """Find the scale and shift of a topic's logits with the lowest log loss (Platt 1999).
+
+    A head gives having the topic and not having it equal weight, so its logits do not tell how
+    frequent the topic is. Hence the shift has no prior: the probabilities' mean is the share of the
+    rows that have the topic, however few rows there are. The log scale has the prior that
+    `fit_temperature` gives to a log temperature, with `SPREAD`.
+
+    Parameters
+    ----------
+    logits
+        (n,) finite logits by models that did not see the rows.
+    has, weights
+        (n,) whether the rows have the topic, which some do and some do not, and their weights.
+
+    Returns
+    -------
+    The factor of the logits, and the number that is added to the product.
+    """
+
+    def loss(at: Array) -> tuple[float, Array]:
+        log_scale, shift = at
+        scaled = np.exp(log_scale) * logits
+        losses = np.logaddexp(0, np.where(has, -1, 1) * (scaled + shift))
+        error = weights * (sigmoid(scaled + shift) - has)
+        value = float(weights @ losses) + log_scale**2 / (2 * SPREAD**2)
+        return value, np.array([error @ scaled + log_scale / SPREAD**2, error.sum()])
+
+    log_scale, shift = minimize(loss, np.zeros(2), jac=True, method="BFGS").x
+    return float(np.exp(log_scale)), float(shift)
 
 
 def f1_threshold(scores: Array) -> float:
@@ -275,7 +312,7 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
     temperatures[-1] = 1.0
     if not has_topic.all():
         temperatures[-1] = fit_temperature(
-            has_topic.astype(np.int64), _none_or_any(scores), any_weights, ANY_SPREAD
+            has_topic.astype(np.int64), _none_or_any(scores), any_weights, SPREAD
         )
     return Calibration(scale=tuple((1 / temperatures).tolist()), thresholds=())
 
@@ -283,14 +320,10 @@ def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
     targets, raw, weights, _ = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
-    low, high = (1 / temperature for temperature in reversed(TEMPERATURES))
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
     for topic, has in enumerate(targets.T):
         if has.any() and not has.all():
-            coef, shift[topic] = fit_binary(
-                logits[:, [topic]], has, weights, PLATT_STRENGTH, np.ones(1)
-            )
-            scale[topic] = np.clip(coef[0], low, high)
+            scale[topic], shift[topic] = fit_scale_and_shift(logits[:, topic], has, weights)
     calibration = Calibration(tuple(scale.tolist()), tuple(shift.tolist()))
     scores = apply_calibration(raw, calibration, mode)
     thresholds = [

@@ -1,0 +1,54 @@
+"""Stage split: what it makes of a paragraph table, and when it holds nothing out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from paratopic.corpus.folds import ALWAYS_TRAIN, TooFewLabels
+from paratopic.project.params import Split
+from paratopic.project.topics import Topic, Topics
+from paratopic.stages.split import split
+
+TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz"))
+
+
+def table_of(topics: str, hand: str) -> pd.DataFrame:
+    """Paragraphs of an article each: "xy", "x" → topics x and y; x's labels are by hand."""
+    return pd.DataFrame(
+        {
+            "id": [f"p{number:02}" for number in range(len(topics))],
+            "article": [f"a{number}" for number in range(len(topics))],
+            "text": [f"word{number} is {number} of its own" for number in range(len(topics))],
+            "topics": [[topic] for topic in topics],
+            "label_source": ["hand" if topic in hand else "heading" for topic in topics],
+        }
+    )
+
+
+def test_labelled_paragraphs_are_dealt() -> None:
+    folds = split(table_of("xxxxyyyyz", "xyz"), TOPICS, Split(5, 2, None), 0)
+    assert (folds.split_unit, folds.n_folds, folds.n_repeats) == ("article", 4, 2)
+    assert folds.messages[0] == "topic z is in one article only: not measurable yet"
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        # The only label by hand is of a topic that is not measurable: nothing can be evaluated.
+        (table_of("xxxxyyyyz", "z"), "no hand-labelled paragraph with a topic can be held out"),
+        (table_of("xyz", "xyz"), "fewer than two topics have two distinct paragraphs"),
+    ],
+)
+def test_where_nothing_can_be_measured_definitions_have_to_do(
+    table: pd.DataFrame, why: str
+) -> None:
+    folds = split(table, TOPICS, Split(5, 2, None), 0)
+    assert (folds.split_unit, folds.n_folds) == ("nothing", 0)
+    assert folds.messages[0].startswith(why) and "nothing can be measured" in folds.messages[0]
+    assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(table)
+    bare = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
+    with pytest.raises(TooFewLabels, match=why):
+        split(table, bare, Split(5, 2, None), 0)
