@@ -116,7 +116,7 @@ def test_reading_a_doccano_export(
 ) -> None:
     path = tmp_path / "ann.jsonl"
     documents = [
-        {"id": 1, "text": "x", "label": ["trade"], "paragraph": ids[0], "Comments": ["why"]},
+        {"id": 1, "text": "x", "label": ["trade"], "paragraph": ids[0], "Comments": ["why\u0001 "]},
         {"id": 2, "text": "It rained.", "label": [formats.NONE]},
         {"id": 3, "text": "x", "label": [], "meta": {"paragraph": ids[1]}},
         {"id": 4, "text": "Nowhere.", "label": ["trade"]},

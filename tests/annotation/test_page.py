@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 from paratopic.annotation import page
+from paratopic.annotation.context import Suggestion, blind
 from paratopic.labels.answers import read_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from tests.programs import BROWSER, DRIVER
 from tests.samples import suggestions
 
@@ -60,7 +64,7 @@ def answer(paragraph: str, *topics: str, note: str = "") -> dict[str, Any]:
 def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, path: Path) -> None:
     state = client.get("/state").json()
     assert [item["answer"] for item in state["items"]] == [None] * 3
-    assert state["items"][0]["topic"] == "technology"
+    assert state["items"][0]["scores"]["technology"] == 0.5
     saved = client.post("/save", json=answer("news:0", "security", "trade", note="why"))
     assert saved.json()["answer"] == {"topics": ["security", "trade"], "note": "why"}
     assert answers_in(path) == [("news:0", "security;trade", "ann", "why")]
@@ -75,12 +79,30 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
 def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> None:
     for names in (["trade"], ["security"]):
         client.post("/save", json=answer("news:0", *names))
-    assert client.post("/undo", json={}).json()["answer"]["topics"] == ["trade"]
+    undone = client.post("/undo", json={}).json()
+    assert (undone["answer"]["topics"], undone["undone"]["topics"]) == (["trade"], ["security"])
     assert answers_in(path) == [("news:0", "trade", "ann", "")]
-    assert client.post("/undo", json={}).json() == {"id": "news:0", "answer": None}
+    trade = {"topics": ["trade"], "note": ""}
+    assert client.post("/undo", json={}).json() == {
+        "id": "news:0",
+        "answer": None,
+        "undone": trade,
+    }
     assert answers_in(path) == []
     assert client.post("/undo", json={}).status_code == 409
     assert len(read_lines(path)) == 4  # no line is removed from the file
+
+
+def test_an_answer_that_cannot_be_written_is_not_confirmed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(page, "append", full)
+    response = client.post("/save", json=answer("news:0", "trade"))
+    assert response.status_code == 507 and "Not saved: " in response.text
+    assert client.get("/state").json()["items"][0]["answer"] is None
 
 
 def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: Topics) -> None:
@@ -98,6 +120,8 @@ def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: 
         {"id": "news:0", "topics": "trade", "note": ""},
         {"id": "news:0", "topics": ["trade"], "note": None},
         {"id": "news:0"},
+        {"id": ["news:0"], "topics": [], "note": ""},
+        answer("news:0", "trade", note="n" * 200_000),
         [],
     ],
 )
@@ -183,9 +207,9 @@ def test_a_killed_server_loses_no_label_and_can_be_restarted(path: Path) -> None
     assert answers_in(path) == [("news:0", "trade", "ann", ""), ("news:1", "trade", "ann", "")]
 
 
-@pytest.fixture
-def address(session: page.Session) -> Iterator[str]:
-    """Address of a running server."""
+@contextmanager
+def serving(session: page.Session) -> Iterator[str]:
+    """Run a server; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = uvicorn.Config(
@@ -210,15 +234,39 @@ class Browser:
     def shown(self, name: str) -> str:
         return self.driver.find_element(By.ID, name).text
 
+    def chosen(self) -> list[str]:
+        buttons = self.driver.find_elements(By.CSS_SELECTOR, '.topic[aria-pressed="true"]')
+        return [button.text.split("\n")[1] for button in buttons]
+
     def press(self, keys: str) -> None:
         webdriver.ActionChains(self.driver).send_keys(keys).perform()
 
     def wait_for(self, name: str, text: str) -> None:
         self.wait.until(lambda _: text in self.shown(name))
 
+    def hidden(self, selector: str, scroll: bool = False) -> list[str]:
+        """What of the elements that a selector finds is outside the window, or covered."""
+        names: list[str] = self.driver.execute_script(HIDDEN, selector, scroll)
+        return names
 
-@pytest.fixture
-def browser(address: str, tmp_path: Path) -> Iterator[Browser]:
+
+# The middle of an element and of its four sides (its corners are round) have to show it.
+HIDDEN = """
+const [selector, scroll] = arguments;
+const shows = (element) => {
+  if (scroll) element.scrollIntoView({block: "center"});
+  const box = element.getBoundingClientRect();
+  const places = [[0.5, 0.5], [0.05, 0.5], [0.95, 0.5], [0.5, 0.1], [0.5, 0.9]];
+  return box.height > 0 && places.every(([x, y]) => element.contains(
+    document.elementFromPoint(box.x + x * box.width, box.y + y * box.height)));
+};
+const elements = [...document.querySelectorAll(selector)];
+return elements.filter((element) => !shows(element)).map((element) => element.textContent);
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     if not (BROWSER and DRIVER):
         pytest.skip("there is no chromium and chromedriver here")
     options = webdriver.ChromeOptions()
@@ -227,13 +275,25 @@ def browser(address: str, tmp_path: Path) -> Iterator[Browser]:
         options.add_argument(f"--{word}")
     # No name is resolved, so that anything that needs the network fails.
     options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-    options.add_argument(f"--user-data-dir={tmp_path / 'browser'}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
     try:
-        yield Browser(driver, address)
+        yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def address(session: page.Session) -> Iterator[str]:
+    with serving(session) as address:
+        yield address
+
+
+@pytest.fixture
+def browser(address: str, chromium: webdriver.Chrome) -> Browser:
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]  # forgets earlier tests' messages
+    return Browser(chromium, address)
 
 
 def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> None:
@@ -263,12 +323,147 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.wait_for("count", "1 of 3 labelled")
     assert answers_in(path) == expected[:1]
     browser.driver.refresh()
+    browser.wait_for("count", "labelled")
     browser.wait_for("text", "rose</b> 1 times")  # the first without an answer
     browser.press(Keys.ARROW_LEFT)
     browser.wait_for("text", "rose</b> 0 times")
-    pressed = browser.driver.find_elements(By.CSS_SELECTOR, '.topic[aria-pressed="true"]')
-    assert [button.text.split("\n")[1] for button in pressed] == ["trade", "security"]
+    assert browser.chosen() == ["trade", "security"]
     assert browser.driver.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: Path) -> None:
+    browser.press("31n")
+    browser.press("why" + Keys.ENTER)
+    browser.wait_for("count", "1 of 3 labelled")
+    browser.press("u")
+    browser.wait_for("message", "Undone: nothing is saved here.")
+    assert browser.chosen() == ["trade", "security"] and answers_in(path) == []
+    browser.press("3" + Keys.ENTER)  # the mistake was a topic too many
+    browser.wait_for("count", "1 of 3 labelled")
+    assert answers_in(path) == [("news:0", "trade", "ann", "why")]
+    browser.press(Keys.ARROW_LEFT)
+    browser.press("12" + Keys.ENTER)
+    browser.wait_for("text", "rose</b> 1 times")
+    browser.press("u")
+    browser.wait_for("message", "Undone: your earlier answer counts again.")
+    assert browser.chosen() == ["technology"]
+    assert answers_in(path) == [("news:0", "trade", "ann", "why")]
+
+
+def test_keys_wait_until_the_answer_before_is_saved(browser: Browser, path: Path) -> None:
+    browser.press(Keys.ENTER.join("123") + Keys.ENTER)
+    browser.wait_for("count", "3 of 3 labelled")
+    assert [cell for _, cell, _, _ in answers_in(path)] == ["trade", "technology", "security"]
+
+
+def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:
+    assert not browser.shown("keys")
+    browser.press("?")
+    browser.wait_for("keys", "undo the last answer")
+    browser.press("1")  # does nothing now
+    browser.press("?")
+    browser.wait.until(lambda _: not browser.shown("keys"))
+    assert browser.chosen() == []
+    browser.driver.find_element(By.ID, "help").click()
+    browser.wait_for("keys", "undo the last answer")
+    browser.press(Keys.ESCAPE)
+    browser.wait.until(lambda _: not browser.shown("keys"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "predicted", "sure", "told"),
+    [
+        ("single", ["technology"], True, "The model predicts technology, and is sure."),
+        ("single", ["technology"], False, "The model predicts technology, but is not sure."),
+        ("single", [], False, "The model predicts no topic."),
+        ("multi", ["technology", "security"], False, "The model predicts technology and security."),
+        ("single", None, False, "What the model thinks is hidden."),
+    ],
+)
+def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
+    chromium: webdriver.Chrome,
+    topics: Topics,
+    path: Path,
+    mode: ModeName,
+    predicted: list[str] | None,
+    sure: bool,
+    told: str,
+) -> None:
+    items = suggestions(topics)
+    if predicted is None:
+        items = blind(items)
+    else:
+        items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
+    session = page.Session(path, "ann", items, replace(topics, mode=mode))
+    with serving(session) as address:
+        browser = Browser(chromium, address)
+        assert browser.shown("model") == told
+        assert ("%" in browser.shown("topics")) == (predicted is not None)
+        browser.press("?")
+        browser.wait_for("keys", "write a note")
+        assert ("bars" in browser.shown("keys")) == (predicted is not None)
+
+
+DEFINITION = (
+    "Commerce between countries and the rules for it: tariffs and duties, market access, "
+    "subsidies, supply chains, exports and imports, unfair trade practices and trade deals. "
+    "In: retaliation with tariffs, and the cost of tariffs to firms and consumers. "
+    "Out: limits on technology or on a technology company for reasons of data or security."
+)
+LONG = (
+    20 * "The ministers agreed, after weeks of letters, to begin with duties on steel and timber. "
+)
+
+
+@pytest.fixture
+def wide(
+    request: pytest.FixtureRequest, chromium: webdriver.Chrome, path: Path
+) -> Iterator[Browser]:
+    """The page with a long paragraph in a window of (width, height), with so many topics."""
+    (width, height), n_topics = request.param
+    names = [f"a topic with number {n}" for n in range(n_topics)]
+    item = Suggestion(
+        "news:0", "news", "A heading", LONG, (LONG, LONG), (LONG,), dict.fromkeys(names, 0.1)
+    )
+    topics = Topics("single", tuple(Topic(name, DEFINITION) for name in names))
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    with serving(page.Session(path, "ann", [item, replace(item, id="news:1")], topics)) as address:
+        yield Browser(chromium, address)
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+SCREENS = [(1400, 757), (1920, 1080)]
+
+
+@pytest.mark.parametrize("wide", [(screen, n) for screen in SCREENS for n in (4, 9)], indirect=True)
+def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
+    assert wide.hidden(".topic, #note, #answer button, nav button, #help, #fold, #model") == []
+    top = "return document.getElementById('text').getBoundingClientRect().top / innerHeight"
+    assert 0 < wide.driver.execute_script(top) < 0.5  # although a long paragraph stands before it
+    wide.press("1" + Keys.ENTER)
+    wide.wait_for("count", "1 of 2 labelled")
+    assert wide.hidden(".topic, #note, #answer button") == []
+    # Unfolded definitions scroll beside Save, not below it.
+    folded = "Out:" not in wide.shown("topics")
+    if folded:
+        wide.press("d")
+    wide.wait_for("topics", "Out: limits on technology")
+    assert wide.hidden("#note, #answer button") == []
+    assert wide.hidden(".topic .row", scroll=True) == []
+
+
+@pytest.mark.parametrize("wide", [((400, 800), 4), ((400, 800), 9)], indirect=True)
+def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None:
+    assert wide.driver.execute_script("return document.documentElement.scrollWidth") == 400
+    assert wide.hidden("#note, #answer button, nav button, #help") == []
+    assert wide.hidden(".topic, #model", scroll=True) == []
+    topic = wide.driver.find_elements(By.CSS_SELECTOR, ".topic")[1]
+    wide.driver.execute_script("arguments[0].scrollIntoView()", topic)
+    topic.click()
+    wide.driver.find_element(By.ID, "save").click()
+    wide.wait_for("count", "1 of 2 labelled")
+    assert answers_in(path) == [("news:0", "a topic with number 1", "ann", "")]
 
 
 def test_a_page_from_elsewhere_cannot_save_answers(

@@ -192,7 +192,8 @@ def test_the_command_lists_and_writes_doubtful_labels(
     assert command(monkeypatch) == 0
     printed = capsys.readouterr().out
     assert "1 of 3 hand labels are doubtful, 1 listed" in printed
-    assert "security" in printed and "word1 is 1" in printed and "word0" not in printed
+    assert "security (suggestion: trade 0.90): the models say otherwise" in printed
+    assert "word1 is 1" in printed and "word0" not in printed
     assert not list(here.glob("*.csv"))
     assert command(monkeypatch, "--out", "again.csv") == 0
     lines = Path("again.csv").read_text(encoding="utf-8").splitlines()
@@ -214,11 +215,38 @@ def test_the_command_says_that_no_label_is_doubtful(
     assert capsys.readouterr().out == "0 of 2 hand labels are doubtful, 0 listed\n"
 
 
-def test_weak_labels_from_headings_are_not_read(here: Path) -> None:
+def test_the_list_fits_80_columns_and_shows_id_and_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    """One paragraph has answers of two annotators, on lines 3 and 5 of labels.csv."""
+    long = (
+        "a-report-with-a-very-long-name-on-the-talks-of-the-two-delegations-2025-09-15:0123456789"
+    )
+    rows = read_paragraphs(PARAGRAPHS)
+    write_paragraphs(rows.replace({"id": {"p001": long}}), PARAGRAPHS)
+    for path in SCORES.rglob("scores.parquet"):
+        pd.read_parquet(path).replace({"id": {"p001": long}}).to_parquet(path)
+    labels = Path("seeds/labels.csv")
+    labels.parent.mkdir()
+    labels.write_text(
+        "paragraph,topics,text,annotator\n"
+        f"p000,trade,x,ann\n{long},security,x,ann\np002,trade,x,ann\n{long},security,x,bo\n"
+    )
+    assert command(monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.startswith("line 3, 5  ")
+    assert long in "".join(line.removeprefix("line 3, 5").strip() for line in printed.splitlines())
+
+
+def test_weak_labels_from_headings_are_not_reviewed(
+    monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
     rows = read_paragraphs(PARAGRAPHS)
     write_paragraphs(rows.assign(label_source="heading"), PARAGRAPHS)
     params = read_params()
     assert read_scores(params.models, params.topics)[0].empty
+    assert "no paragraph has a hand label" in str(command(monkeypatch))
 
 
 def test_missing_and_outdated_files_are_errors(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

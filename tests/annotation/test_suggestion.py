@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from paratopic.annotation import suggestion
-from paratopic.annotation.context import in_context
+from paratopic.annotation.context import blind, in_context, with_predictions
 from paratopic.annotation.suggestion import CANDIDATES, choose
 from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
@@ -87,25 +88,33 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)  # type: ignore[arg-type]
     assert len(suggestions) == 5
     assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
+    predictions = model.predict([item.text for item in suggestions])
+    assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
+    assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
     assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []  # type: ignore[arg-type]
 
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     ids = ["p00", "p18"]
-    answers = model.predict(frame.set_index("id")["text"][ids])
-    scores = [answer.scores for answer in answers]
-    first, later = in_context(frame, ids, scores, ["one", "other"])
+    answers = [
+        replace(answer, sure=sure)
+        for answer, sure in zip(
+            model.predict(frame.set_index("id")["text"][ids]), (True, False), strict=True
+        )
+    ]
+    plain = in_context(frame, ids)
+    first, later = with_predictions(plain, answers)
     article = frame[frame["article"] == "article0"]
     assert first.before == ()
     assert first.after == tuple(article["text"][1:3])
     assert list(later.before) == [t for t in article["text"] if t != later.text][1:3]
-    answer = model.predict(first.text)
-    assert first.scores == pytest.approx(answer.scores)
-    assert first.confidence == pytest.approx(answer.confidence)
+    answer = answers[0]
+    assert (first.scores, first.topics) == (answer.scores, answer.topics)
+    assert (first.sure, later.sure) == (True, False)
+    assert first.confidence == answer.confidence
     assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
-    assert (first.reason, later.reason) == ("one", "other")
-    (unknown,) = in_context(frame, ["p00"], [{}])
-    assert (unknown.topic, unknown.confidence) == ("", 0.0)
+    assert (plain[0].topic, plain[0].confidence) == ("", 0.0)
+    assert blind([first, later]) == plain
 
 
 def test_texts_are_embedded_by_the_model_s_encoder_or_as_tf_idf(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.programs import sh
+from paratopic.annotation.page import Session
+from paratopic.labels.log import read_lines
+from tests.programs import run_cli, sh
 
 ARTICLE = """Harbour news
 
@@ -28,8 +32,12 @@ def clone(project: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git", "cache", "mlruns"))
     (folder / "seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
-    sh(folder, sys.executable, "-m", "paratopic.stages.prepare")
+    prepare(folder)
     return folder
+
+
+def prepare(folder: Path) -> str:
+    return sh(folder, sys.executable, "-m", "paratopic.stages.prepare")
 
 
 def read_sheet(folder: Path, name: str) -> list[dict[str, str]]:
@@ -46,6 +54,11 @@ def fill(folder: Path, name: str, **topic_of: str) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def import_from(folder: Path, annotator: str) -> str:
+    """Import the sheet that an annotator filled in."""
+    return sh(folder, "paratopic", "import", f"{annotator}.csv", "--annotator", annotator)
 
 
 def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> None:
@@ -65,21 +78,25 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
 
     fill(clone, "ann.csv", tariffs="trade;security", navy="security")
     fill(clone, "bo.csv", tariffs="trade", navy="trade", chip="technology")
-    printed = sh(clone, "paratopic", "import", "ann.csv", "bo.csv")
+    printed = import_from(clone, "ann")
     assert "ann.csv: 2 new labels in seeds/labels.csv, 0 already there, " in printed
-    assert "0 disputed, 0 not imported, " in printed
-    assert "1 undecided" in printed and printed.count("disputed: harbour:") == 2
+    assert "0 disputed, 0 not imported, " in printed and "1 undecided" in printed
+    assert "note:" not in printed
+    printed = import_from(clone, "bo")
+    assert printed.count("disputed: harbour:") == 2
     assert "ann: security; bo: trade → trade counts (a tie" in printed
     after = labels.read_bytes()
-    assert "ann.csv: 0 new labels" in sh(clone, "paratopic", "import", "bo.csv", "ann.csv")
+    assert "ann.csv: 0 new labels" in import_from(clone, "ann")
     assert labels.read_bytes() == after
     labels.write_bytes(before)
-    sh(clone, "paratopic", "import", "bo.csv", "ann.csv")
+    import_from(clone, "bo")
+    import_from(clone, "ann")
     assert labels.read_bytes() == after
     assert labels.with_name("labels.csv.bak").exists()
-    assert "nothing to label" in sh(clone, "paratopic", "label", fails=True)
+    for command in ("label", "suggest"):
+        assert "nothing to label" in sh(clone, "paratopic", command, fails=True)
 
-    printed = sh(clone, sys.executable, "-m", "paratopic.stages.prepare")
+    printed = prepare(clone)
     assert "2 disputed paragraphs without a majority" in printed
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
@@ -88,7 +105,7 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
         sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
     summary = (clone / "reports/summary.md").read_text(encoding="utf-8")
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f}, the ceiling" in summary
-    assert "people (2 paragraphs)" in sh(clone, "paratopic", "report")
+    assert "people" in sh(clone, "paratopic", "report")
 
 
 def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None:
@@ -104,3 +121,87 @@ def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None
     assert "set prepare.labels" in sh(clone, "paratopic", "import", "ann.csv", fails=True)
     (clone / "data/paragraphs.parquet").unlink()
     assert "dvc repro prepare" in sh(clone, "paratopic", "suggest", fails=True)
+
+
+@pytest.fixture
+def cli(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run `paratopic` in the clone, in this process; gives what it prints."""
+
+    def run(*words: str, fails: bool = False) -> str:
+        assert (run_cli(monkeypatch, *words) != 0) == fails
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("LOGNAME", "cy")
+    return run
+
+
+def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[..., str]) -> None:
+    (clone / "seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
+    (clone / "seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
+    printed = cli("suggest", "--out", "sheet.csv")
+    assert "lacks seeds/pier.txt and 1 more: `dvc repro prepare` reads" in printed
+    assert "3 paragraphs to label: sheet.csv" in printed
+    fill(clone, "ann.csv", tariffs="trade", navy="security", chip="technology")
+    cli("import", "ann.csv", "--annotator", "ann")
+    for command in ("suggest", "label"):
+        printed = cli(command, fails=True)
+        assert "lacks seeds/pier.txt and 1 more: `dvc repro prepare` reads" in printed
+    prepare(clone)
+    printed = cli("suggest")  # an article without paragraphs is not new for ever
+    assert "pier:" in printed and "note:" not in printed
+
+
+def test_a_sheet_that_is_saved_several_times_has_one_annotator(
+    clone: Path, cli: Callable[..., str]
+) -> None:
+    cli("suggest", "--out", "sheet.csv")
+    for name in ("ann.csv", "excel.csv", "excel2.csv"):
+        fill(clone, name, tariffs="trade", navy="security")
+    printed = cli("import", "ann.csv", "excel.csv", "excel2.csv")
+    assert "ann.csv, excel.csv, excel2.csv name no annotator and count as cy's" in printed
+    lines = read_lines(clone / "seeds/labels.csv")
+    assert [line.annotator for line in lines if line.annotator] == ["cy", "cy"]
+
+
+def test_on_a_terminal_import_asks_whether_one_person_filled_in_several_sheets(
+    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("suggest", "--out", "sheet.csv")
+    fill(clone, "ann.csv", tariffs="trade")
+    fill(clone, "bo.csv", tariffs="security")
+    before = (clone / "seeds/labels.csv").read_bytes()
+    terminal = io.StringIO("n\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    printed = cli("import", "ann.csv", "bo.csv", fails=True)
+    assert "Did cy fill in all of these files?" in printed
+    assert (clone / "seeds/labels.csv").read_bytes() == before
+
+
+def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
+    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("suggest", "--blind", "--out", "sheet.csv")
+    rows = read_sheet(clone, "sheet.csv")
+    assert len(rows) == 3 and {row["suggestion"] + row["confidence"] for row in rows} == {""}
+    fill(clone, "ann.csv", tariffs="trade")
+    cli("import", "ann.csv", "--annotator", "ann")
+    served: list[Session] = []
+    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *given: served.append(given[0]))
+    for annotator, options, blind in (
+        ("ann", [], False),
+        ("bo", [], True),
+        ("bo", ["--no-blind"], False),
+        ("ann", ["--blind"], True),
+    ):
+        printed = cli("label", "sheet.csv", "--annotator", annotator, *options)
+        hidden = [not item["scores"] for item in served[-1].state()["items"]]
+        assert hidden == [blind] * 3
+        told = "note: ann labelled some of these paragraphs too" in printed
+        assert told == (blind and not options)
+    cli("label", "--blind")  # what is suggested, without a sheet
+    assert all(not item["scores"] for item in served[-1].state()["items"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from paratopic.labels.log import Label, append, first_words, read_lines
+from paratopic.labels.log import Label, append, backup, first_words, read_lines
 from paratopic.project.errors import UserError
-from tests.labels.lines import BY_HAND, answers_in, write
+from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 
 
 @pytest.mark.parametrize(
@@ -66,19 +68,83 @@ def test_an_appended_line_is_the_latest_although_the_clock_went_back(path: Path)
     assert answers_in(path) == [("a:1", "ann", "security")]
 
 
-def test_an_appended_line_cut_off_anywhere_is_skipped_and_repaired(path: Path) -> None:
-    write(path, "a:1,trade,x,,,")
-    append(path, Label("", "a:2", "trade;security", 'Said "so", twice', "ann", note="n"))
+def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
+    lines = ["a:1,trade,Café", '"a:2","","Said ""so"""', "", "a:3,?"]
+    write(path, *lines, header=f"{BY_HAND},mine")
+    before = path.read_bytes()
+    append(path, Label("", "a:4", "trade", "y", "ann"))
+    header, *others = path.read_text(encoding="utf-8").splitlines()
+    assert header == f"{BY_HAND},mine,annotator,when,note"
+    assert others[:-1] == lines
+    assert backup(path).read_bytes() == before
+    grown, inode = path.read_bytes(), path.stat().st_ino
+    append(path, Label("", "a:5", "trade", "z", "ann"))
+    assert path.stat().st_ino == inode and path.read_bytes().startswith(grown)
+    assert backup(path).read_bytes() == before
+    assert [line.paragraph for line in read_lines(path)] == ["a:1", "a:2", "a:3", "a:4", "a:5"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_a_file_in_another_encoding_can_be_added_to(path: Path, encoding: str) -> None:
+    path.write_text(f"{HEADER}\na:1,trade,Café,,,\n", encoding=encoding)
+    append(path, Label("", "a:2", "trade", "Zoë", "ann"))
+    assert [line.text for line in read_lines(path)] == ["Café", "Zoë"]
+    kept = path.read_bytes().startswith(codecs.BOM_UTF8)  # spreadsheets need it
+    assert kept == (encoding == "utf-8-sig")
+
+
+@pytest.mark.parametrize("header", [HEADER, "paragraph,text,annotator,when,note,topics"])
+@pytest.mark.parametrize("zeros", [False, True])
+def test_an_appended_line_cut_off_anywhere_is_skipped_and_removed(
+    path: Path, header: str, zeros: bool
+) -> None:
+    write(path, "a:1,trade,Café,,,", header=header)
+    append(path, Label("", "a:2", "trade;security", 'Zoë said "so", twice', "ann", note="née"))
     whole = path.read_bytes()
     start = whole.index(b'"a:2"')
-    for cut in range(start + 1, len(whole)):
-        path.write_bytes(whole[:cut])
+    for cut in range(start, len(whole)):
+        rest = len(whole) - cut
+        path.write_bytes(whole[:cut] + b"\0" * (rest * zeros))
         paragraphs = [line.paragraph for line in read_lines(path)]
-        # Where only the line end or the note is missing, the answer is complete.
-        complete = cut in (len(whole) - len("\n"), len(whole) - len('"n"\n'))
+        # Where only the line end is missing, the answer is complete.
+        complete = rest == 1 and not zeros
         assert paragraphs == (["a:1", "a:2"] if complete else ["a:1"]), whole[start:cut]
         append(path, Label("", "a:3", "trade", "y", "ann"))
         assert [line.paragraph for line in read_lines(path)] == [*paragraphs, "a:3"]
+
+
+def test_lines_that_several_append_at_once_are_all_there(path: Path) -> None:
+    write(path, "a:0,trade,x", header=BY_HAND)
+    ids = [f"a:{n}" for n in range(1, 25)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda id_: append(path, Label("", id_, "trade", "x", "ann")), ids))
+    lines = read_lines(path)
+    assert sorted(line.paragraph for line in lines) == sorted(["a:0", *ids])
+    assert len({line.when for line in lines}) == len(lines)
+
+
+def test_a_quote_that_is_never_closed_hides_no_line(path: Path) -> None:
+    write(path, "a:1,trade,x", 'a:2,trade,"Tariffs', "a:3,trade,y", header=BY_HAND)
+    before = path.read_bytes()
+    for use in (read_lines, lambda path: append(path, Label("", "a:4", "trade", "z", "ann"))):
+        with pytest.raises(UserError, match="line 3: this line cannot be read"):
+            use(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\x01", "\x7f", "\x85", "\u2028", "\n", "\ud800"])
+def test_a_note_cannot_make_the_file_unreadable(path: Path, bad: str) -> None:
+    append(path, Label("", "a:1", "trade", f"x{bad}y", f"an{bad}n", note=f"b{bad}c{bad}"))
+    (line,) = read_lines(path)
+    assert (line.text, line.annotator, line.note) == ("x y", "an n", "b c")
+
+
+def test_a_note_that_could_not_be_read_again_is_refused(path: Path) -> None:
+    write(path, "a:1,trade,x", header=BY_HAND)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="the page: a cell has more than 131072 characters"):
+        append(path, Label("the page", "a:2", "trade", "x", "ann", note="n" * 131_073))
+    assert path.read_bytes() == before
 
 
 def test_first_words_are_whole_and_as_many_as_fit() -> None:

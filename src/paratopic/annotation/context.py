@@ -1,4 +1,4 @@
-"""A paragraph to label, with its neighbours in the article and the model's scores.
+"""A paragraph to label, with its neighbours in the article and what the model thinks of it.
 
 This module does not decide which paragraphs to label: `suggestion` and `review` do.
 """
@@ -6,9 +6,11 @@ This module does not decide which paragraphs to label: `suggestion` and `review`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
+
+from paratopic.inference.model import Prediction
 
 # Number of neighbouring paragraphs that are shown on each side.
 CONTEXT = 2
@@ -25,9 +27,12 @@ class Suggestion:
     before, after
         Texts of the neighbouring paragraphs in the article, at most two on each side.
     scores
-        Probability of each topic; empty if no model has scored the paragraph.
+        Probability of each topic; empty if no model has scored the paragraph, or if whoever labels
+        it is not to see what the model thinks.
     reason
         Why the paragraph should be labelled; "" if only because the model is unsure.
+    topics, sure
+        As in the model's `Prediction`.
     """
 
     id: str
@@ -36,8 +41,10 @@ class Suggestion:
     text: str
     before: tuple[str, ...]
     after: tuple[str, ...]
-    scores: dict[str, float]
+    scores: dict[str, float] = field(default_factory=dict)
     reason: str = ""
+    topics: tuple[str, ...] = ()
+    sure: bool = False
 
     @property
     def topic(self) -> str:
@@ -50,12 +57,7 @@ class Suggestion:
         return self.scores.get(self.topic, 0.0)
 
 
-def in_context(
-    frame: pd.DataFrame,
-    ids: Sequence[str],
-    scores: Sequence[dict[str, float]],
-    reasons: Sequence[str] | None = None,
-) -> list[Suggestion]:
+def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
     """Look up paragraphs and their neighbours in the paragraph table.
 
     Parameters
@@ -64,20 +66,16 @@ def in_context(
         Paragraph table.
     ids
         Ids of the n paragraphs to label, in the order in which they are to be shown.
-    scores
-        n mappings from topic to probability; an empty one for a paragraph without scores.
-    reasons
-        n reasons for labelling the paragraphs; default: "" for each.
 
     Returns
     -------
-    n suggestions in the order of `ids`.
+    n suggestions in the order of `ids`, without scores.
     """
     ordered = frame.sort_values(["article", "position"], ignore_index=True)
     row_of = {id_: row for row, id_ in enumerate(ordered["id"])}
     texts, articles = list(ordered["text"]), list(ordered["article"])
     suggestions = []
-    for id_, own_scores, reason in zip(ids, scores, reasons or [""] * len(ids), strict=True):
+    for id_ in ids:
         row = row_of[id_]
         window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
         neighbours = [n for n in window if articles[n] == articles[row]]
@@ -89,8 +87,21 @@ def in_context(
                 text=texts[row],
                 before=tuple(texts[n] for n in neighbours if n < row),
                 after=tuple(texts[n] for n in neighbours if n > row),
-                scores=own_scores,
-                reason=reason,
             )
         )
     return suggestions
+
+
+def with_predictions(
+    suggestions: Sequence[Suggestion], predictions: Sequence[Prediction]
+) -> list[Suggestion]:
+    """Add to each of n suggestions what the model predicts for it."""
+    return [
+        replace(suggestion, scores=answer.scores, topics=answer.topics, sure=answer.sure)
+        for suggestion, answer in zip(suggestions, predictions, strict=True)
+    ]
+
+
+def blind(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """Hide what the model thinks, with which people who see it agree more often."""
+    return [replace(item, scores={}, topics=(), sure=False) for item in suggestions]

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from paratopic.annotation.context import Suggestion
-from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, parse_when
+from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, one_line, parse_when
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
@@ -475,8 +475,9 @@ def _label(answer: _Answer, paragraphs: _Paragraphs, topics: Topics) -> Label:
         )
     cell = SEPARATOR.join(topics.parse(SEPARATOR.join(names), answer.where))
     parse_when(answer.when, answer.where)
-    words = first_words(paragraphs.text_of[paragraph])
-    return Label(answer.where, paragraph, cell, words, answer.annotator, answer.when, answer.note)
+    words = first_words(one_line(paragraphs.text_of[paragraph]))
+    annotator, note = one_line(answer.annotator), one_line(answer.note)
+    return Label(answer.where, paragraph, cell, words, annotator, answer.when, note)
 
 
 def _unknown_paragraph(answer: _Answer) -> UserError:

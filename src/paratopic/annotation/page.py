@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,8 @@ class Session:
                 "text": item.text,
                 "after": item.after,
                 "scores": item.scores,
-                "topic": item.topic,
-                "confidence": item.confidence,
+                "topics": item.topics,
+                "sure": item.sure,
                 "answer": self._answer(item.id),
             }
             for item in self._items.values()
@@ -117,7 +117,8 @@ class Session:
 
         Returns
         -------
-        The paragraph's id, and its answer as the page shows it: None if it had none before.
+        The paragraph's id, its answer as the page shows it (None if it had none before), and the
+        answer that was taken back, for correcting it.
 
         Raises
         ------
@@ -127,12 +128,13 @@ class Session:
         if not self._replaced:
             raise UserError("there is nothing to undo")
         paragraph, replaced = self._replaced[-1]
+        undone = self._answer(paragraph)
         if replaced is None:
             self._write(paragraph, UNDECIDED, "")
         else:
             self._write(paragraph, replaced.cell, replaced.note)
         self._replaced.pop()
-        return {"id": paragraph, "answer": self._answer(paragraph)}
+        return {"id": paragraph, "answer": self._answer(paragraph), "undone": undone}
 
     def _write(self, paragraph: str, cell: str, note: str) -> None:
         text = first_words(self._items[paragraph].text)
@@ -217,16 +219,10 @@ def application(session: Session, port: int) -> ASGIApp:
     # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
         body = await request.body()
-        try:
-            return JSONResponse(session.save(*_read_answer(body)))
-        except UserError as error:
-            return PlainTextResponse(str(error), 400)
+        return _answered(lambda: session.save(*_read_answer(body)), 400)
 
     async def undo(request: Request) -> Response:
-        try:
-            return JSONResponse(session.undo())
-        except UserError as error:
-            return PlainTextResponse(str(error), 409)
+        return _answered(session.undo, 409)
 
     routes = [
         Route("/", show),
@@ -290,13 +286,24 @@ def serve(session: Session, port: int) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
+def _answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
+    """The result of an action, or why there is none: the user's mistake, or a full disk."""
+    try:
+        return JSONResponse(action())
+    except UserError as error:
+        return PlainTextResponse(str(error), refused)
+    except OSError as error:
+        return PlainTextResponse(f"Not saved: {error}", 507)
+
+
 def _read_answer(body: bytes) -> tuple[str, list[str], str]:
     """Paragraph id, topics and note in the body of a request."""
     try:
         answer = json.loads(body)
-        names, note = answer["topics"], answer["note"]
-        if not isinstance(names, list) or not all(isinstance(text, str) for text in (*names, note)):
-            raise TypeError("topics has to be a list of names, note a text")
-        return answer["id"], names, note
+        id_, names, note = answer["id"], answer["topics"], answer["note"]
+        texts = (id_, note, *names) if isinstance(names, list) else (None,)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("topics has to be a list of names, id and note a text")
+        return id_, names, note
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"the request cannot be read: {error!r}") from None

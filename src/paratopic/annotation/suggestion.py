@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from paratopic.annotation.context import Suggestion, in_context
+from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores
@@ -64,17 +64,15 @@ def suggest(
     if rows.empty:
         return []
     texts = list(rows["text"])
-    scores = model.predict_proba(texts)
+    predictions = model.predict(texts)
+    scores = np.array([list(answer.scores.values()) for answer in predictions])
 
     def embed_rows(numbers: Integers) -> Features:
         return embed([texts[number] for number in numbers])
 
     chosen = choose(scores, embed_rows, n, seed, mode_of(model.mode))
-    ids = list(rows["id"].iloc[chosen])
-    scores_of_chosen = scores[chosen].tolist()
-    return in_context(
-        frame, ids, [dict(zip(model.classes_, row, strict=True)) for row in scores_of_chosen]
-    )
+    suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
+    return with_predictions(suggestions, [predictions[number] for number in chosen])
 
 
 def choose(

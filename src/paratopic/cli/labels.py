@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import getpass
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,20 +18,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from paratopic.cli.predict import SOME_ERRORS, Files, ModelName, article_files, read_article
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.log import Label
+from paratopic.labels.log import Label, first_words, one_line
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
-from paratopic.project.paths import PARAGRAPHS
+from paratopic.project.paths import PARAGRAPHS, SKIPPED
 from paratopic.reading.article import paragraphs_of
+from paratopic.reading.files import SUFFIXES, find_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from paratopic.annotation.context import Suggestion
+    from paratopic.annotation.formats import ImportedLabels
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[
@@ -53,13 +56,23 @@ Exports = Annotated[
 ]
 DefaultAnnotator = Annotated[
     str | None,
-    typer.Option(help="Annotator of labels that name none; default: the file's name."),
+    typer.Option(help="Annotator of labels that name none; default: your login name."),
 ]
 Sheet = Annotated[
     Path | None,
     typer.Argument(help="CSV with the paragraphs to label (from `paratopic suggest`)."),
 ]
-Annotator = Annotated[str, typer.Option(help="Who labels; default: your login name.")]
+Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
+Blind = Annotated[bool, typer.Option(help="Leave out what the model thinks.")]
+BlindPage = Annotated[
+    bool | None,
+    typer.Option(
+        "--blind/--no-blind",
+        help="Hide what the model thinks; default: hidden where others have labelled some of the "
+        "sheet.",
+        show_default=False,
+    ),
+]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
 
 
@@ -91,7 +104,7 @@ class Project:
 
 def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv; replace each "?" by the paragraph's topics."""
-    from paratopic.labels.log import UNDECIDED, first_words
+    from paratopic.labels.log import UNDECIDED
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
@@ -107,15 +120,19 @@ def paragraphs(paths: Files) -> None:
             writer.writerow([paragraph.id, UNDECIDED, first_words(paragraph.text)])
 
 
-def suggest(n: Count = 50, out: Tasks = None, model: ModelName = None) -> None:
+def suggest(
+    n: Count = 50, out: Tasks = None, model: ModelName = None, blind: Blind = False
+) -> None:
     """Pick the unlabelled paragraphs that are most worth labelling next.
 
     Without --out they are printed as CSV; `paratopic label` opens them in a browser.
     """
-    from paratopic.annotation import formats
+    from paratopic.annotation import context, formats
 
     project, suggesting = _read_project(), load(model)
     suggestions = _suggestions(project, suggesting, n)
+    if blind:
+        suggestions = context.blind(suggestions)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
@@ -130,35 +147,52 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     Rows with an unknown paragraph or topic are reported by line or task; all other rows are
     imported. The exit status is then 3.
     """
+    from paratopic.annotation import formats
+
     project = _read_project()
-    ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
-    problems = sum(_import_file(project, path, annotator or path.stem, ranks) for path in paths)
+    topics = project.params.topics
+    read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
+    name = _name(annotator)
+    unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
+    if unnamed and annotator is None:
+        _warn_of_one_annotator(unnamed, name)
+    for path, imported in read.items():
+        _merge(project, path, imported, name)
+    problems = any(imported.problems for imported in read.values())
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
 def label(
     path: Sheet = None,
     n: Annotated[int, typer.Option(min=1, help="How many paragraphs, if no file is given.")] = 50,
-    annotator: Annotator = "",
+    annotator: Annotator = None,
     port: Port = 8765,
     model: ModelName = None,
+    blind: BlindPage = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    from paratopic.annotation import formats, page
-    from paratopic.annotation.context import in_context
+    from paratopic.annotation import context, formats, page
 
-    project = _read_project()
+    project, name = _read_project(), _name(annotator)
     if path is None:
         suggestions = _suggestions(project, load(model), n)
+        if blind:
+            suggestions = context.blind(suggestions)
     else:
         ids = formats.read_ids(path, project.paragraphs)
-        texts = project.paragraphs.set_index("id")["text"][ids]
-        answers = load(model).predict(texts)
-        suggestions = in_context(project.paragraphs, ids, [answer.scores for answer in answers])
-    if not suggestions:
-        raise UserError("there is nothing to label: every paragraph of the sources has a label")
-    name, topics = annotator or getpass.getuser(), project.params.topics
-    page.serve(page.Session(project.labels_file, name, suggestions, topics), port)
+        suggestions = context.in_context(project.paragraphs, ids)
+        others = _other_annotators(project, ids, name)
+        if others and blind is None:
+            print(
+                f"note: {', '.join(others)} labelled some of these paragraphs too, so the page "
+                "hides what the model thinks; --no-blind shows it",
+                file=sys.stderr,
+            )
+        elif not blind:
+            predictions = load(model).predict([item.text for item in suggestions])
+            suggestions = context.with_predictions(suggestions, predictions)
+    session = page.Session(project.labels_file, name, suggestions, project.params.topics)
+    page.serve(session, port)
 
 
 def review(
@@ -174,14 +208,23 @@ def review(
     project = _read_project()
     models, topics = project.params.models, project.params.topics
     rows, scores = read_scores(models, topics)
+    if rows.empty:
+        raise UserError(
+            "there is nothing to review: no paragraph has a hand label. Label some "
+            "(`paratopic label`), then run `dvc repro`"
+        )
     ranked = rank_doubtful(rows, scores, topics)
     doubtful = ranked[ranked["reason"] != ""]
     listed = doubtful.head(n)
     if len(doubtful):
-        Console().print(_doubtful_table(listed))
+        Console().print(_doubtful_table(listed, project))
     print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(listed)} listed")
     if out is not None:
         _write_again(project, listed, out)
+
+
+def _name(annotator: str | None) -> str:
+    return one_line(annotator or "") or getpass.getuser()
 
 
 def _read_project() -> Project:
@@ -198,23 +241,76 @@ def _read_project() -> Project:
 
 
 def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
+    """At least one suggestion.
+
+    Raises
+    ------
+    UserError
+        No paragraph is left to label, or stage prepare has not read those that are.
+    """
     from paratopic.annotation import suggestion
     from paratopic.labels.answers import current
 
     judged = {line.paragraph for line in current(project.lines)}
     embed = partial(suggestion.embed_texts, model, device=project.params.transformer.device)
     with Console(stderr=True).status("reading the unlabelled paragraphs"):  # on a terminal only
-        return suggestion.suggest(project.paragraphs, judged, model, embed, n, project.params.seed)
+        suggestions = suggestion.suggest(
+            project.paragraphs, judged, model, embed, n, project.params.seed
+        )
+    if unread := _unread_articles(project):
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        message = f"{PARAGRAPHS} lacks {unread[0]}{more}: `dvc repro prepare` reads new sources"
+        if not suggestions:
+            raise UserError(message)
+        print(f"note: {message}", file=sys.stderr)
+    if not suggestions:
+        raise UserError("there is nothing to label: every paragraph of the sources has a label")
+    return suggestions
 
 
-def _import_file(project: Project, path: Path, annotator: str, ranks: Mapping[str, int]) -> int:
-    """Add the labels of a file to labels.csv; returns how many rows could not be imported."""
-    from paratopic.annotation import formats
+def _unread_articles(project: Project) -> list[Path]:
+    """Articles among the sources that stage prepare has not read yet."""
+    try:
+        paths, _ = find_files(project.params.prepare.sources, SUFFIXES)
+    except UserError:
+        return []  # what was prepared can be labelled where its sources are not
+    read = set(project.paragraphs["article"])
+    if SKIPPED.exists():
+        with SKIPPED.open(encoding="utf-8", newline="") as file:
+            read |= {row["article"] for row in csv.DictReader(file)}
+    return [
+        path
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and not read & {path.stem, str(path)}
+    ]
+
+
+def _other_annotators(project: Project, ids: Collection[str], annotator: str) -> list[str]:
+    """Names of those, beside the annotator, who have labelled some of these paragraphs."""
+    from paratopic.labels.answers import current
+
+    known = {line.annotator for line in current(project.lines) if line.paragraph in ids}
+    return sorted(name or "somebody without a name" for name in known - {annotator})
+
+
+def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
+    """Say whose labels these become; ask about several files, if somebody is there to answer."""
+    print(
+        f"note: labels in {', '.join(map(str, paths))} name no annotator and count as {name}'s; "
+        "--annotator gives another name",
+        file=sys.stderr,
+    )
+    if len(paths) > 1 and sys.stdin.isatty():
+        typer.confirm(f"Did {name} fill in all of these files?", abort=True)
+
+
+def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
+    """Add the labels of a file to labels.csv, and report."""
     from paratopic.labels.answers import merge
 
-    topics, target = project.params.topics, project.labels_file
-    imported = formats.read_answers(path, project.paragraphs, topics)
-    merged = merge(target, imported.labels, annotator, ranks, topics)
+    ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
+    target = project.labels_file
+    merged = merge(target, imported.labels, annotator, ranks, project.params.topics)
     for problem in imported.problems:
         print(problem, file=sys.stderr)
     for dispute in merged.disputes:
@@ -224,21 +320,22 @@ def _import_file(project: Project, path: Path, annotator: str, ranks: Mapping[st
         f"{path}: {merged.added} new labels in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
-    return len(imported.problems)
 
 
-def _doubtful_table(doubtful: pd.DataFrame) -> Table:
-    from paratopic.labels.log import first_words
+def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
+    """The line of each label in its file, and its paragraph, the label and why it is doubtful."""
+    from paratopic.labels.answers import by_paragraph, current
 
-    table = Table("paragraph", "label", "suggestion", "confidence", "reason")
+    answers = by_paragraph(current(project.lines))
+    table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
-        table.add_row(
-            first_words(row["text"]),
-            row["topics"].replace(";", "; ") or "–",
-            row["suggestion"] or "–",
-            f"{row['confidence']:.2f}",
-            row["reason"],
-        )
+        # A paragraph that comes from a labelled table has no line.
+        lines = ", ".join(answer.line for answer in answers.get(row["paragraph"], [])) or "–"
+        label = row["topics"].replace(";", "; ") or "none of the topics"
+        if row["suggestion"]:
+            label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
+        details = [row["paragraph"], first_words(row["text"]), f"{label}: {row['reason']}"]
+        table.add_row(f"line {lines}", Text("\n".join(details), overflow="fold"))
     return table
 
 
@@ -247,13 +344,13 @@ def _write_again(project: Project, doubtful: pd.DataFrame, out: Path) -> None:
     from paratopic.annotation import formats
     from paratopic.annotation.context import in_context
 
-    scores = [
-        {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
-        for row in doubtful.to_dict("records")
+    rows = doubtful.to_dict("records")
+    scores = [{row["suggestion"]: row["confidence"]} if row["suggestion"] else {} for row in rows]
+    paragraphs = in_context(project.paragraphs, list(doubtful["paragraph"]))
+    suggestions = [
+        replace(paragraph, scores=own, reason=row["reason"])
+        for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
     ]
-    suggestions = in_context(
-        project.paragraphs, list(doubtful["paragraph"]), scores, list(doubtful["reason"])
-    )
     models = " and ".join(project.params.models)
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
     print(f"to be labelled again: {', '.join(map(str, written))}")

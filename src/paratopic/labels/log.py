@@ -1,18 +1,21 @@
 """Read labels.csv, and write to it: a log with one line for each answer about a paragraph.
 
-A line is never removed. This module does not decide which of several answers counts (`answers`
-does) or whether a paragraph exists (`join` does), and does not read the files of other tools
-(`annotation.formats` does).
+A line is never removed, and a new answer leaves the others as they are, byte for byte. This module
+does not decide which of several answers counts (`answers` does) or whether a paragraph exists
+(`join` does), and does not read the files of other tools (`annotation.formats` does).
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from textwrap import shorten
 
@@ -29,6 +32,11 @@ OPTIONAL = ("annotator", "when", "note")
 UNDECIDED = "?"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
+
+# Content of a new file.
+_HEADER = f"{','.join((*COLUMNS, *OPTIONAL))}\n".encode()
+# Unicode categories of control characters, and of halves of characters that JSON can carry.
+_UNWRITABLE = ("Cc", "Cs")
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,11 @@ class Label:
         """Topics, the dominant one first: ``"trade; security"`` → ``("trade", "security")``."""
         names = (name.strip() for name in self.cell.split(SEPARATOR))
         return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def line(self) -> str:
+        """Number of the line in its file, for people: ``"seeds/labels.csv, line 7"`` → ``"7"``."""
+        return self.where.rpartition(" ")[2]
 
     @property
     def time(self) -> datetime:
@@ -124,16 +137,27 @@ def first_words(text: str, width: int = 60) -> str:
     return shorten(text, width, placeholder="", break_on_hyphens=False)
 
 
+def one_line(text: str) -> str:
+    r"""Put a text on one line, without control characters, which a file of text must not hold.
+
+    >>> one_line("two\n lines\x00")
+    'two lines'
+    """
+    kept = (" " if unicodedata.category(char) in _UNWRITABLE else char for char in text)
+    return " ".join("".join(kept).split())
+
+
 def read_lines(path: Path) -> list[Label]:
     """Read all lines of labels.csv in their order.
 
-    An incomplete last line, which an interrupted `append` left, is skipped: the annotator was not
-    told that it was saved.
+    A last line that `append` did not finish, because it was killed or the power failed, is skipped:
+    the annotator was not told that it was saved.
 
     Raises
     ------
     UserError
-        The file or a column is missing, a line is incomplete, or a time cannot be read.
+        The file or a column is missing, a line is incomplete, the quotes of a cell do not match, or
+        a time cannot be read.
     """
     return read_table(path)[1]
 
@@ -141,40 +165,47 @@ def read_lines(path: Path) -> list[Label]:
 def read_table(path: Path) -> tuple[list[str], list[Label]]:
     """Read the names of the columns as well; see `read_lines`."""
     try:
-        text = decode(path.read_bytes(), str(path))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(
             f"{path} not found: make it with `paratopic paragraphs`, or set prepare.labels to null"
         ) from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = list(reader.fieldnames or ())
-    for column in COLUMNS[:2]:
-        if column not in columns:
-            raise UserError(
-                f'{path}, line 1: there is no column "{column}"; the columns are '
-                f"{','.join(COLUMNS)}, separated by commas"
-            )
-    rows = [(f"{path}, line {reader.line_num}", row) for row in reader]
-    if rows and _is_torn(text, rows[-1][1], columns):
-        rows.pop()
-    return columns, [_label(where, row, columns) for where, row in rows]
+    return _parse(_decode(data, path), path)
 
 
 def append(path: Path, label: Label) -> Label:
     """Add one line at the end of labels.csv; it is on the disk when this returns.
 
-    Its time is now, or just after the annotator's latest answer where the clock was set back.
+    The lines before it stay as they are. Only where something is missing, the file is replaced
+    once, and the version before is kept as `backup`: a column is added to the header, a line end to
+    the last line, a line that an interrupted `append` left is removed, another encoding becomes
+    UTF-8.
+
+    The line's time is now, or just after the annotator's latest answer where the clock was set
+    back.
 
     Returns
     -------
     The line as it was written.
+
+    Raises
+    ------
+    UserError
+        As for `read_lines`, or a cell is too long to be read again.
+    OSError
+        The disk is full, or the file cannot be written. The file is left as it was.
     """
     with locked(path):
-        columns, lines = read_table(path) if path.exists() else ([], [])
+        data = path.read_bytes() if path.exists() else _HEADER
+        text = _decode(data, path)
+        columns, lines = _parse(text, path)
         label = _stamped(label, lines)
-        if not set(COLUMNS + OPTIONAL) <= set(columns) or not _is_complete(path):
-            columns = rewrite(path, columns, lines)
-        _write_at_end(path, _csv([label], columns, csv.QUOTE_ALL).encode())
+        missing = [name for name in (*COLUMNS, *OPTIONAL) if name not in columns]
+        line = _csv([label], [*columns, *missing], csv.QUOTE_ALL).encode()
+        ready = _appendable(text, missing).encode()
+        if not path.exists() or data.removeprefix(codecs.BOM_UTF8) != ready:
+            _replace(path, ready)
+        _write_at_end(path, line)
     return label
 
 
@@ -185,11 +216,11 @@ def locked(path: Path) -> BaseFileLock:
 
 
 def backup(path: Path) -> Path:
-    """Path of the version before the last `rewrite`."""
+    """Path of the version before the file was last replaced."""
     return path.with_name(f"{path.name}.bak")
 
 
-def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> list[str]:
+def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """Write the whole file anew, and keep the version before it as `backup`.
 
     Parameters
@@ -201,29 +232,72 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> list[
     lines
         All of its lines.
 
-    Returns
-    -------
-    Names of the columns as written.
+    Raises
+    ------
+    UserError
+        A cell is too long to be read again. The file is left as it was.
     """
     wanted = [*columns, *(name for name in (*COLUMNS, *OPTIONAL) if name not in columns)]
-    if path.exists():
-        with aside(backup(path)) as draft:
-            draft.write_bytes(path.read_bytes())
-    with aside(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(wanted)
-        file.write(_csv(lines, wanted, csv.QUOTE_MINIMAL))
-        file.flush()
-        os.fsync(file.fileno())
-    return wanted
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(wanted)
+    _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL)).encode())
 
 
-def _is_torn(text: str, last: Mapping[str, str | None], columns: Sequence[str]) -> bool:
-    """Whether the last line was written by `append` and is incomplete."""
-    # `append` quotes every cell, which people do not, and ends every line.
-    before, end, begun = text.rpartition("\n")
-    if not begun.startswith('"') or (before + end).count('"') % 2:
-        return False
-    return begun.count('"') % 2 == 1 or last[columns[-1]] is None
+def _decode(data: bytes, path: Path) -> str:
+    """Text of the file, without an unfinished last line."""
+    return decode(data[: len(data) - len(_unfinished(data))], str(path))
+
+
+def _unfinished(data: bytes) -> bytes:
+    """The last line, if `append` began it and did not finish it; else nothing.
+
+    `append` quotes every cell, which people do not, and ends every line. Where the power failed,
+    zeros may stand in place of what was not on the disk yet.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return b""  # `append` would have made it UTF-8
+    header, *others = data.splitlines(keepends=True) or [b""]
+    last = others[-1] if others else b""
+    if b"\0" in last:
+        return last
+    begins_inside_a_cell = (data.count(b'"') - last.count(b'"')) % 2
+    if not last.startswith(b'"') or last.endswith((b"\n", b"\r")) or begins_inside_a_cell:
+        return b""
+    whole = last.endswith(b'"') and last.count(b'"') % 2 == 0
+    return b"" if whole and _n_cells(last) == _n_cells(header) else last
+
+
+def _n_cells(line: bytes) -> int:
+    return len(next(csv.reader([line.decode("utf-8", "replace")])))
+
+
+def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
+    """Names of the columns, and the lines."""
+    # Strict: otherwise a quote that is never closed would silently hide all lines after it.
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = list(_rows(reader, path))
+    columns = list(reader.fieldnames or ())
+    for column in COLUMNS[:2]:
+        if column not in columns:
+            raise UserError(
+                f'{path}, line 1: there is no column "{column}"; the columns are '
+                f"{','.join(COLUMNS)}, separated by commas"
+            )
+    return columns, [_label(where, row, columns) for where, row in rows]
+
+
+def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows, each with its file and line."""
+    end = 0
+    try:
+        for row in reader:
+            end = reader.line_num
+            yield f"{path}, line {end}", row
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {end + 1}: this line cannot be read ({error}); quotes stand around a "
+            'whole cell, and a quote inside it is written ""'
+        ) from None
 
 
 def _label(where: str, row: dict[str, str], columns: Sequence[str]) -> Label:
@@ -246,20 +320,33 @@ def _stamped(label: Label, lines: Iterable[Label]) -> Label:
     now = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in own)])
     return replace(
         label,
-        text=" ".join(label.text.split()),
-        note=" ".join(label.note.split()),
+        text=one_line(label.text),
+        annotator=one_line(label.annotator),
+        note=one_line(label.note),
         when=now.isoformat(timespec="microseconds"),
     )
 
 
-def _is_complete(path: Path) -> bool:
-    """Whether the file is UTF-8 and its last line ends with a line end."""
-    data = path.read_bytes()
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return data.endswith(b"\n")
+def _appendable(text: str, missing: Sequence[str]) -> str:
+    """The text with further columns in its header, and a line end at its end."""
+    if missing:
+        reader = csv.reader(io.StringIO(text, newline=""))
+        next(reader)
+        header = "".join(islice(io.StringIO(text, newline=""), reader.line_num))
+        names = header.rstrip("\r\n")
+        text = ",".join([names, *missing]) + text[len(names) :]
+    return text if text.endswith(("\n", "\r")) else text + "\n"
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Replace the file, on the disk when this returns; the version before becomes the backup."""
+    if path.exists():
+        with aside(backup(path)) as draft:
+            draft.write_bytes(path.read_bytes())
+    with aside(path) as draft, draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_at_end(path: Path, line: bytes) -> None:
@@ -281,5 +368,8 @@ def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: int) -> str:
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {"annotator": line.annotator, "when": line.when, "note": line.note}
+        limit = csv.field_size_limit()
+        if max(map(len, own.values())) > limit:
+            raise UserError(f"{line.where}: a cell has more than {limit} characters; shorten it")
         writer.writerow(dict(line.more) | own)
     return text.getvalue()
