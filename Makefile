@@ -20,7 +20,7 @@ lint: .venv/dev
 	mypy
 
 ui: .venv/train
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+	@python -m paratopic.tracking.ui
 
 # Articles in, labels from the page, figures before and after; in a clone, and needs Chromium.
 story: .venv/dev

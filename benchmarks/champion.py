@@ -21,7 +21,6 @@ import pandas as pd
 from simulation import (
     draw,
     embeddings,
-    is_held_out,
     least_squares,
     noisy,
     out_of_fold,
@@ -31,7 +30,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
 from paratopic.evaluation.intervals import Difference, difference
 from paratopic.project.files import write_json
@@ -68,27 +67,21 @@ def trial(
 ) -> dict[str, Any] | None:
     """One labelled set: the encoder's lead as the project sees it, and the true macro-F1 of both.
 
-    None where labels are too few for folds.
+    None where a topic has one row only.
     """
     drawn = draw(rows, n, seed)
     labelled, split = drawn.labelled, params.split
-    try:
-        folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
-    except TooFewLabels:
+    if labelled["topic"].value_counts().min() < 2:
         return None
+    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()
-    # The truth is that of the topics that the project measures.
-    measured = np.unique(labels[is_held_out(folds, list(labelled["id"]))])
-    known = np.isin(drawn.truth(), measured)
     outcomes, truth = {}, {}
     for name, vectors in features.items():
         outcomes[name] = out_of_fold(vectors[inside], labels, folds, list(labelled["id"]))
         answers = least_squares(vectors[inside], vectors[outside], labels).argmax(axis=1)
-        truth[name] = float(
-            f1_score(drawn.truth()[known], answers[known], labels=measured, average="macro")
-        )
+        truth[name] = float(f1_score(drawn.truth(), answers, average="macro"))
     level = params.evaluate.confidence
     lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, PERMUTATIONS, seed)
     return {"lead": lead, "truth": truth}

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
@@ -24,13 +23,14 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_out_of_fold
-from paratopic.training.examples import Advance, Examples, Fit, Fitted
-from paratopic.training.head import Features
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
+from paratopic.training.head import Features, fit_head
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -186,20 +186,19 @@ def _products(one: Features, other: Features) -> Array:
 
 @dataclass
 class Frozen:
-    """Frozen embeddings and a logistic regression on them, as `training.Fitted`."""
+    """Frozen embeddings and the project's head on them, as `training.Fitted`."""
 
     classes_: tuple[str, ...]
     history: pd.DataFrame
     known: Embeddings
-    head: LogisticRegression
+    mode: Mode
+    coef: Array
+    intercept: Array
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Probabilities, (n texts, k topics)."""
-        scores = np.zeros((len(texts), len(self.classes_)))
-        scores[:, self.head.classes_] = self.head.predict_proba(
-            np.array([self.known[text] for text in texts])
-        )
-        return scores
+        features = np.array([self.known[text] for text in texts])
+        return self.mode.scores(features @ self.coef.T + self.intercept)
 
     def save(self, folder: Path, calibration: object) -> dict[str, float]:
         """Is never saved."""
@@ -207,14 +206,16 @@ class Frozen:
 
 
 def frozen(known: Embeddings) -> Learner:
-    """The learner that fits a head to known embeddings; every topic weighs the same."""
+    """The learner that fits a head to known embeddings."""
 
     def learner(topics: Topics) -> Fit:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
             features = np.array([known[text] for text in examples.texts])
-            head = LogisticRegression(C=HEAD_STRENGTH, class_weight="balanced", max_iter=1000)
-            head.fit(features, examples.labels)
-            return Frozen(topics.names, pd.DataFrame(), known, head)
+            mode = mode_of(topics.mode)
+            prior = np.zeros((len(topics.names), features.shape[1]))
+            weights = evidence(examples, topics)
+            head = fit_head(features, examples.targets, weights, mode, HEAD_STRENGTH, prior)
+            return Frozen(topics.names, pd.DataFrame(), known, mode, *head)
 
         return fit
 

@@ -38,7 +38,8 @@ from paratopic.labels.log import first_words
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR
-from paratopic.tracking.runs import ALIAS, PART
+from paratopic.tracking import view
+from paratopic.tracking.models import ALIAS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,10 +235,7 @@ def compare(folder: Path, n_labels: int) -> None:
 
     store = store_uri(folder)
     mlflow.set_tracking_uri(store)
-    models = f"tags.`{PART}` != 'comparison'"
-    runs = mlflow.search_runs(
-        search_all_experiments=True, filter_string=models, order_by=["start_time ASC"]
-    )
+    runs = mlflow.search_runs(search_all_experiments=True, order_by=["start_time ASC"])
     console.print("", comparison_table(runs, n_labels), sep="\n")
     console.print(
         "The models were tested on other paragraphs before than after (split by article, on "
@@ -254,21 +252,22 @@ def compare(folder: Path, n_labels: int) -> None:
     )
     console.print(f"\nEverything is in {folder}. MLflow shows both states side by side:")
     console.print(f"\n$ mlflow ui --backend-store-uri {store}", style="bold")
-    page = f"#/experiments/{runs['experiment_id'][0]}/runs?compareRunsMode=CHART"
-    console.print(f"then open http://127.0.0.1:5000/{page}")
+    experiment = client.get_experiment(runs["experiment_id"][0])
+    page = view.address("http://127.0.0.1:5000", experiment.experiment_id, experiment.tags)
+    console.print(f"then open {page}")
 
 
 def comparison_table(runs: pd.DataFrame, n_labels: int) -> Table:
     """Macro-F1 of each model in its first and its last run."""
 
     def macro_f1(row: pd.Series[Any]) -> str:
-        value, low, high = (row[f"metrics.macro_f1{end}"] for end in ("", ".low", ".high"))
+        value, low, high = (row[f"metrics.macro_f1{end}"] for end in ("", "_low", "_high"))
         return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
     table = Table("model", title=f"Macro-F1 with intervals, before and after {n_labels} labels")
     for when, row in (("before", runs.iloc[0]), ("after", runs.iloc[-1])):
-        unit, n = row["tags.split_unit"], row["metrics.n"]
-        table.add_column(f"{when}\n{n:.0f} paragraphs\nsplit by {unit}")
+        unit, n = row["tags.split_unit"], row["tags.n"]
+        table.add_column(f"{when}\n{n} paragraphs\nsplit by {unit}")
     for name, own in runs.groupby("tags.model", sort=False):
         table.add_row(str(name), macro_f1(own.iloc[0]), macro_f1(own.iloc[-1]))
     return table

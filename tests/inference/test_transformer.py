@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.inference.transformer import EncoderClassifier, batches
 from paratopic.training.examples import Fitted
@@ -38,3 +41,17 @@ def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], t
         inside = {lengths[row] for row in rows}
         assert len(inside) == 1
         assert len(rows) == 1 or len(rows) * inside.pop() <= tokens
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_a_forked_child_answers(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    texts = ["A tariff on goods.", "The navy sailed past the island.", "tariff " * 300]
+    expected = model.predict_proba(texts)  # which starts threads
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # ends a child that waits for threads it does not have
+        same = np.array_equal(model.predict_proba(texts), expected)
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -2,199 +2,214 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mlflow
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
 
-from paratopic import load
-from paratopic.inference.registry import SETTINGS, store_uri
+from paratopic import load, predict
+from paratopic.inference.loading import _fetch_once
+from paratopic.inference.registry import store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs
-from paratopic.tracking.records import estimate_metrics, flatten, state_of
-from paratopic.tracking.runs import STATE, Record, _fill, write_runs
+from paratopic.tracking.runs import COMPARED, DATA, PART, STATE, Record, write_runs
 
 
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-
-
-@pytest.fixture(autouse=True)
-def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    yield
-
-
-@pytest.fixture
-def records(baseline_folder: Path) -> tuple[Record, Record]:
-    rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
-    parent = Record("comparison", "x comparison", {"seed": "1"}, {"baseline": 0.5}, {})
-    child = Record(
-        part="baseline",
-        name="x baseline",
-        params={"seed": "1", "definition": "long " * 500},
-        metrics={"macro_f1": 0.5, "f1.Sci/Tech": 0.25},
-        tags={"git_commit": "abc"},
-        steps={"loss": [3.0, 2.0, 1.0]},
-        model=baseline_folder,
-        table=rows,
-        dataset=(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
-    )
-    return parent, child
-
-
-def test_a_state_is_written_once(uri: str, records: tuple[Record, Record], tmp_path: Path) -> None:
-    parent, child = records
-    assert write_runs(uri, "e", "s1", parent, [child], tmp_path / "runs") == 2
-    assert write_runs(uri, "e", "s1", parent, [child], tmp_path / "runs") == 0
+def runs_in(uri: str, experiment: str) -> dict[str, Run]:
+    """Name → run."""
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("e")
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"x comparison", "x baseline"}
-    run = runs["x baseline"]
+    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    named = {str(run.info.run_name): run for run in found}
+    assert len(named) == len(found)
+    return named
+
+
+def test_a_model_is_written_once(
+    uri: str, baseline: Record, transformer: Record, tmp_path: Path
+) -> None:
+    for written in (2, 0):
+        assert write_runs(uri, "once", [baseline, transformer], tmp_path / "runs") == written
+    # The other model has changed: this one is not written again.
+    other = replace(baseline, state="s2", name="baseline · def")
+    assert write_runs(uri, "once", [other, transformer], tmp_path / "runs") == 1
+    found = runs_in(uri, "once")
+    assert set(found) == {"baseline · abc", "transformer · abc", "baseline · def"}
+    run = found["baseline · abc"]
     assert run.info.status == "FINISHED"
-    assert run.data.tags["mlflow.parentRunId"] == runs["x comparison"].info.run_id
-    assert run.data.tags["git_commit"] == "abc"
-    assert run.data.metrics == {"macro_f1": 0.5, "f1.Sci/Tech": 0.25, "loss": 1.0}
-    assert run.data.params["definition"] == "long " * 500
-    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert run.data.tags["mlflow.source.name"] == "dvc.yaml"
+    assert run.data.params == baseline.params
+    system = {"system/cpu_utilization_percentage": 50.0}
+    assert run.data.metrics == {**baseline.metrics, "training/loss": 1.0, **system}
+    client = MlflowClient(uri)
+    losses = client.get_metric_history(run.info.run_id, "training/loss")
     assert [(metric.step, metric.value) for metric in losses] == [(1, 3.0), (2, 2.0), (3, 1.0)]
     (entry,) = run.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("paragraphs", "d1g35t")
     paths = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert paths == {"model", "predictions.json"}
+    assert paths == {"comparison", "predictions.json"}
+
+
+def test_a_model_is_logged_with_its_metrics_data_and_an_example(
+    uri: str, baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_runs(uri, "logged", [baseline], tmp_path / "runs")
+    run = runs_in(uri, "logged")["baseline · abc"]
+    (output,) = run.outputs.model_outputs
+    model = MlflowClient(uri).get_logged_model(output.model_id)
+    assert (model.status, model.source_run_id) == ("READY", run.info.run_id)
+    assert {metric.key: metric.value for metric in model.metrics} == baseline.metrics
+    assert {metric.dataset_digest for metric in model.metrics} == {"d1g35t"}
+    assert model.params == baseline.params
+    assert model.tags["mlflow.source.name"] == "dvc.yaml"
+    assert model.tags["mlflow.note.content"] == "# A card"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    assert (loaded.metadata.run_id, loaded.model_id) == (run.info.run_id, output.model_id)
+    assert len(loaded.predict(loaded.input_example)) == 1
+    assert "confidence" in loaded.metadata.signature.outputs.input_names()
+
+
+def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
+    uri: str, baseline: Record, transformer: Record, tmp_path: Path
+) -> None:
+    client = MlflowClient(uri)
+
+    def compared(digest: str, champion: str, trial: bool = False) -> str:
+        summary = tmp_path / "summary.md"
+        summary.write_text(digest, encoding="utf-8")
+        both = [
+            replace(x, comparison=replace(x.comparison, digest=digest, champion=champion))
+            for x in (baseline, transformer)
+        ]
+        write_runs(uri, "compared", both, tmp_path / "runs", trial)
+        run = runs_in(uri, "compared")["transformer · abc"]
+        path = client.download_artifacts(run.info.run_id, "comparison/summary.md")
+        assert run.data.tags[COMPARED] == Path(path).read_text(encoding="utf-8")
+        assert run.data.tags["mlflow.note.content"] == baseline.comparison.text
+        return f"{run.data.tags[COMPARED]}: {run.data.tags['champion']}"
+
+    assert compared("c1", "baseline") == "c1: no"
+    assert compared("c2", "transformer") == "c2: yes"
+    assert compared("c3", "baseline", trial=True) == "c2: yes"
+    assert len(runs_in(uri, "compared")) == 2
 
 
 def test_an_incomplete_run_is_written_again(
-    uri: str, records: tuple[Record, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent, child = records
-    fill = _fill
-
     def interrupted(client: MlflowClient, run_id: str, record: Record) -> None:
-        if record.part == "baseline":
-            raise KeyboardInterrupt
-        fill(client, run_id, record)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "_fill", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_runs(uri, "e", "s2", parent, [child], tmp_path / "runs")
-    monkeypatch.setattr(runs, "_fill", fill)
-    assert write_runs(uri, "e", "s2", parent, [child], tmp_path / "runs") == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_compare", interrupted)  # the last that is written
+        with pytest.raises(KeyboardInterrupt):
+            write_runs(uri, "incomplete", [baseline], tmp_path / "runs")
+    assert [run.info.status for run in runs_in(uri, "incomplete").values()] == ["RUNNING"]
+    assert write_runs(uri, "incomplete", [baseline], tmp_path / "runs") == 1
+    (run,) = runs_in(uri, "incomplete").values()
+    assert run.info.status == "FINISHED"
+    (model,) = MlflowClient(uri).search_logged_models([run.info.experiment_id])
+    assert model.source_run_id == run.info.run_id
+
+
+def test_processes_that_write_at_the_same_time_wait_for_each_other(
+    uri: str, baseline: Record, tmp_path: Path
+) -> None:
+    def write(_: int) -> int:
+        return write_runs(uri, "together", [baseline], tmp_path / "runs")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(write, range(2))) == [0, 1]
+    assert len(runs_in(uri, "together")) == 1
+
+
+def test_a_store_of_the_version_before_holds_each_state_once(
+    uri: str, baseline: Record, transformer: Record, tmp_path: Path
+) -> None:
+    """It wrote a run for the comparison, and below it one for each model."""
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("e")
-    written = client.search_runs(
-        [experiment.experiment_id], f"tags.`{STATE}` = 's2'", order_by=["start_time"]
-    )
-    assert [run.info.status for run in written] == ["FINISHED", "FINISHED"]
+    experiment = client.create_experiment("before", (tmp_path / "runs").as_uri())
+
+    def old(name: str, figures: dict[str, float], parent: str | None) -> str:
+        tags = {STATE: f"whole {name}", PART: name.split()[0], DATA: "d1g35t"}
+        tags |= {"mlflow.parentRunId": parent} if parent else {}
+        run = client.create_run(experiment, tags=tags, run_name=name)
+        client.log_batch(run.info.run_id, [Metric(k, v, 0, 0) for k, v in figures.items()])
+        client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
+
+    same = old("comparison s1", {}, None)
+    old("baseline s1", {"macro_f1": 0.6875, "macro_f1.low": 0.5, "n": 21.0}, same)
+    old("transformer s1", {"macro_f1": 0.8125}, same)
+    trial = old("comparison s2", {}, None)
+    old("baseline s2", {"macro_f1": 0.125}, trial)
+    old("transformer s2", {"macro_f1": 0.8125}, trial)
+    assert write_runs(uri, "before", [baseline, transformer], tmp_path / "runs") == 2
+    now = {"baseline · abc", "transformer · abc"}
+    assert set(runs_in(uri, "before")) == now | {"comparison s2", "baseline s2"}
+    assert "mlflow.note.content" in client.get_experiment(experiment).tags
 
 
-def test_an_unreachable_server_is_reported(records: tuple[Record, Record], tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported(baseline: Record, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"(?s)http://127.0.0.1:9 cannot.*safe on disk.*dvc repro"):
-        write_runs("http://127.0.0.1:9", "e", "s", records[0], [], tmp_path)
+        write_runs("http://127.0.0.1:9", "unreachable", [baseline], tmp_path / "runs")
 
 
 def test_the_store_is_the_projects_unless_the_environment_names_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
     assert store_uri(tmp_path) == "http://there"
 
 
-def test_writing_runs_leaves_no_run_active() -> None:
-    assert mlflow.active_run() is None
-
-
-def test_nested_mappings_are_flattened() -> None:
-    assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a.b": 1, "a.c.d": 2, "e": 3}
-
-
-def test_metrics_are_the_numbers_of_a_report_under_short_names() -> None:
-    report = {
-        "n": 3,
-        "macro_f1": {"value": 0.5, "low": 0.25, "high": 1.0},
-        "significant": True,
-        "notes": "one article",
-        "topics": {"trade": {"support": 2, "f1": {"value": 0.5, "low": 0.1, "high": 0.9}}},
-    }
-    assert estimate_metrics(report) == {
-        "n": 3.0,
-        "macro_f1": 0.5,
-        "macro_f1.low": 0.25,
-        "macro_f1.high": 1.0,
-        "support.trade": 2.0,
-        "f1.trade": 0.5,
-        "f1.trade.low": 0.1,
-        "f1.trade.high": 0.9,
-    }
-
-
-def test_state_depends_on_the_chosen_models_and_not_on_stage_track() -> None:
-    lock: dict[str, Any] = {
-        "stages": {
-            "prepare": {"outs": [{"path": "p", "md5": "1"}]},
-            "train@baseline": {"outs": [{"path": "b", "md5": "2"}]},
-            "train@transformer": {"outs": [{"path": "t", "md5": "3"}]},
-            "track": {"deps": []},
-        }
-    }
-    state, outputs = state_of(lock, ("baseline",))
-    assert outputs == {"p": "1", "b": "2"}
-    lock["stages"]["track"]["deps"] = [{"path": "p", "md5": "9"}]
-    lock["stages"]["train@transformer"]["outs"][0]["md5"] = "9"
-    assert state_of(lock, ("baseline",))[0] == state
-    lock["stages"]["train@baseline"]["outs"][0]["md5"] = "9"
-    assert state_of(lock, ("baseline",))[0] != state
-
-
-def test_a_champion_is_a_registered_version_with_its_figures(
-    uri: str, records: tuple[Record, Record], tmp_path: Path
+def test_a_champion_is_a_registered_version_with_its_figures_and_card(
+    uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
-    parent, child = records
-    better = replace(child, part="transformer", metrics={"macro_f1": 0.75, "other": 1.0})
     client = MlflowClient(uri)
+    better = replace(
+        transformer, comparison=replace(transformer.comparison, champion="transformer")
+    )
 
-    def champion() -> tuple[str, dict[str, str]]:
+    def champion(*records: Record, trial: bool = False) -> tuple[str, str]:
+        write_runs(uri, "r", records, tmp_path / "runs", trial)
         version = client.get_model_version_by_alias("r", "champion")
-        return str(version.version), version.tags
+        assert version.description == "# A card"
+        return str(version.version), version.tags["model"]
 
     for _ in range(2):
-        write_runs(uri, "r", "s1", parent, [child], tmp_path / "runs", "baseline")
-        assert champion() == ("1", {"model": "baseline", "macro_f1": "0.5"})
-    write_runs(uri, "r", "s2", parent, [child, better], tmp_path / "runs")
-    assert champion()[0] == "1"
-    write_runs(uri, "r", "s2", parent, [child, better], tmp_path / "runs", "transformer")
-    assert champion() == ("2", {"model": "transformer", "macro_f1": "0.75"})
+        assert champion(baseline) == ("1", "baseline")
+    assert champion(better, trial=True) == ("1", "baseline")
+    assert champion(better) == ("2", "transformer")
     # The earlier state of the pipeline has been checked out again.
-    write_runs(uri, "r", "s1", parent, [child], tmp_path / "runs", "baseline")
-    assert champion()[0] == "1"
-    assert len(client.search_model_versions("name = 'r'")) == 2
+    assert champion(baseline) == ("1", "baseline")
+    first, second = sorted(client.search_model_versions("name = 'r'"), key=lambda x: x.version)
+    assert first.tags["macro_f1"] == "0.688" and first.tags["n"] == "21"
+    assert client.get_registered_model("r").description
+    run = runs_in(uri, "r")["transformer · abc"]
+    model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert model.tags["mlflow.modelVersions"] == '[{"name": "r", "version": "2"}]'
 
 
 def test_a_model_is_loaded_from_mlflow(
-    uri: str,
-    records: tuple[Record, Record],
-    baseline_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    uri: str, baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent, child = records
-    write_runs(uri, "l", "s1", parent, [child], tmp_path / "runs", "baseline")
-    version = MlflowClient(uri).get_model_version_by_alias("l", "champion")
+    write_runs(uri, "l", [baseline], tmp_path / "runs")
+    (run,) = runs_in(uri, "l").values()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    answer = load(baseline_folder).predict("A tariff on goods.")
-    for place in ("models:/l@champion", "models:/l/1", f"runs:/{version.run_id}/model"):
+    answer = load(baseline.model).predict("A tariff on goods.")
+    for place in ("models:/l@champion", "models:/l/1", f"runs:/{run.info.run_id}/model"):
         assert load(place).predict("A tariff on goods.") == answer
         served = mlflow.pyfunc.load_model(place)
         assert served.predict(["A tariff on goods."])["topic"].tolist() == [answer.topic]
+    monkeypatch.setenv("PARATOPIC_MODEL", "models:/l@champion")
+    fetched = _fetch_once.cache_info().misses
+    assert [predict("A tariff on goods.") for _ in range(3)] == [answer] * 3
+    assert _fetch_once.cache_info().misses == fetched + 1
     with pytest.raises(UserError, match="models:/nobody@champion cannot be loaded from MLflow"):
         load("models:/nobody@champion")

@@ -47,12 +47,14 @@ def near_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     Parameters
     ----------
     texts
-        n texts, at least one. Case and punctuation are ignored.
+        n texts. Case and punctuation are ignored.
 
     Returns
     -------
     (n,) numbers, from 0 in order of appearance.
     """
+    if not len(texts):  # no vocabulary to compare them by
+        return np.zeros(0, dtype=np.int64)
     words = [" ".join(_words(text)) or text for text in texts]
     # A text that recurs a thousand times is compared with the others once, not a million times.
     numbers, distinct = pd.factorize(np.array(words, dtype=object))

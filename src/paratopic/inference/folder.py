@@ -152,6 +152,11 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
     return manifest
 
 
+def digest_of(folder: Path) -> str:
+    """Digest of a model: of its manifest, which has those of its other files."""
+    return _digest(folder / MANIFEST)
+
+
 def _parse(values: Mapping[str, Any]) -> Manifest:
     return Manifest(
         values["kind"],

@@ -59,6 +59,8 @@ def predict(texts: Iterable[str]) -> list[Prediction]: ...
 def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
     """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
+    A model from MLflow is fetched once a process.
+
     Parameters
     ----------
     texts
@@ -71,7 +73,7 @@ def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
     TypeError
         An item is not a str.
     """
-    folder = _folder(None)
+    folder = _folder(None, _fetch_once)
     manifest = folder / MANIFEST
     changed = manifest.stat().st_mtime_ns if manifest.exists() else 0
     return _default_model(folder, changed).predict(texts)
@@ -82,7 +84,13 @@ def _default_model(folder: Path, changed: int) -> Model:
     return _load(folder)
 
 
-def _folder(folder: str | os.PathLike[str] | None) -> Path:
+# Of a process: what an alias points to may change meanwhile.
+_fetch_once = functools.cache(fetch)
+
+
+def _folder(
+    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
+) -> Path:
     """Find the folder of a model that is given, or of the default one where none is."""
     chosen = folder or os.environ.get("PARATOPIC_MODEL")
     here = Path.cwd()

@@ -6,7 +6,10 @@ from a folder does not need it.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from paratopic.project.errors import UserError
@@ -17,6 +20,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -32,7 +36,7 @@ def set_defaults() -> None:
 
 
 def fetch(uri: str, root: Path) -> Path:
-    """Download a model and return its folder.
+    """Download a model and return its folder, which is deleted when the process ends.
 
     Parameters
     ----------
@@ -55,8 +59,12 @@ def fetch(uri: str, root: Path) -> Path:
             f"{uri}: {error.name} is not installed; pip install 'paratopic[train]'"
         ) from None
     store = store_uri(root)
+    target = tempfile.mkdtemp(prefix="paratopic-")
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:
-        path = Path(download_artifacts(uri, tracking_uri=store, registry_uri=store))
+        path = Path(
+            download_artifacts(uri, dst_path=target, tracking_uri=store, registry_uri=store)
+        )
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None

@@ -151,3 +151,8 @@ def _pool() -> ThreadPoolExecutor:
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count()
     return ThreadPoolExecutor(processors, thread_name_prefix="paratopic")
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of its parent's threads: tasks of the parent's pool would wait for ever.
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -9,13 +9,14 @@ import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
 from paratopic.evaluation import card
-from paratopic.inference.folder import read_calibration
+from paratopic.inference.folder import digest_of, read_calibration
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES
+from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES, USAGE
 from paratopic.project.progress import bar
 from paratopic.stages.fitting import fitter
 from paratopic.training.crossval import fit_all, is_first_process
+from paratopic.training.usage import sampled
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     report = files.read_json(REPORTS / name / "metrics.json", "stage evaluate")
     fit = fitter(name, topics, section)
     started = time.monotonic()
-    with bar(f"{name}: final fit", 1) as advance:
+    with bar(f"{name}: final fit", 1) as advance, sampled() as usage:
         model = fit_all(rows, topics.names, folds, fit, params.seed, advance)
     if not is_first_process():
         return
@@ -42,6 +43,7 @@ def main() -> None:
         files.write_text(draft / card.FILE, text)
     files.write_csv(REPORTS / name / "final.csv", model.history)
     files.write_json(REPORTS / name / "parity.json", parity)
+    files.write_json(REPORTS / name / USAGE, {"model": digest_of(MODELS / name), "samples": usage})
     print(f"{name}: trained in {time.monotonic() - started:.0f} s, saved in {MODELS / name}")
 
 

@@ -6,6 +6,7 @@ predictions come from `inference`; only their form is decided here.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 
 if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
+    import mlflow.models
 
 # Name of the column of texts.
 TEXT = "text"
+
+# What a model is called with, as MLflow shows it.
+EXAMPLE = ["The ministry raised tariffs on imported steel."]
 
 
 class ServedModel:
@@ -72,7 +76,34 @@ def columns(model: Model) -> list[str]:
     return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 
-def signature(model: Model) -> ModelSignature:
+def save(folder: Path, place: Path, metadata: mlflow.models.Model | None = None) -> None:
+    """Save a model's folder in MLflow's format, with its signature and an example of an input.
+
+    Parameters
+    ----------
+    folder
+        Folder of a trained model.
+    place
+        Folder to write; it must not exist.
+    metadata
+        The ids of the logged model that it becomes. None for a model of no store.
+    """
+    import mlflow.pyfunc
+
+    from paratopic import __version__
+
+    mlflow.pyfunc.save_model(
+        place,
+        loader_module=__name__,
+        data_path=str(folder),
+        mlflow_model=metadata,
+        signature=signature(load(folder)),
+        input_example=EXAMPLE,
+        pip_requirements=[f"paratopic=={__version__}"],
+    )
+
+
+def signature(model: Model) -> mlflow.models.ModelSignature:
     """Types of the input and of the output's columns."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema

@@ -1,15 +1,16 @@
-"""Records of the pipeline's state, built from the files in the current directory.
+"""Records of the models in the current directory: the content of their MLflow runs.
 
-Params, reports and models become the content of MLflow runs, one per model and one for their
-comparison. Nothing here writes to MLflow (`runs` does), and no figure is computed.
+Params, reports and models become one record per model. Nothing here writes to MLflow (`runs`
+does), and no figure is computed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,150 +18,185 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.inference.folder import digest_of
 from paratopic.project import files
 from paratopic.project.params import Params
-from paratopic.project.paths import COMPARISON, LOCK, MODELS, PARAGRAPHS, PARAMS, REPORTS, SUMMARY
-from paratopic.tracking.runs import Dataset, Record
+from paratopic.project.paths import (
+    COMPARISON,
+    LOCK,
+    MODELS,
+    PARAGRAPHS,
+    PARAMS,
+    PICTURE,
+    REPORTS,
+    SCORES,
+    SUMMARY,
+    USAGE,
+)
+from paratopic.tracking.runs import Comparison, Dataset, Record
+from paratopic.tracking.view import MAIN_METRICS
+
+# A model's card among its files.
+CARD = "README.md"
+
+# Characters that MLflow refuses in the name of a metric, and the slash: what comes before it is the
+# heading of a group of metrics.
+_REFUSED = re.compile(r"[^\w\-. :]")
 
 
-def state_of(lock: dict[str, Any], models: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """Digest of the pipeline's state, and the hashes of its outputs.
+def outputs_of(lock: Mapping[str, Any]) -> dict[str, str]:
+    """Path → md5 of each output that dvc.lock lists."""
+    stages = lock["stages"].values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
 
-    Parameters
-    ----------
-    lock
-        Content of dvc.lock. What it holds for stage track itself, and for models that are not
-        chosen, is left out.
-    models
-        Names of the chosen models.
 
-    Returns
-    -------
-    16 hexadecimal digits, and path → md5 of each output.
+def state_of(outputs: Mapping[str, str], name: str) -> str:
+    """Digest of a model and its metrics: 16 hexadecimal digits.
+
+    States of the pipeline that differ only in the other model, or in params that changed nothing,
+    share it.
     """
-    stages = {
-        name: stage
-        for name, stage in lock["stages"].items()
-        if name != "track" and ("@" not in name or name.partition("@")[2] in models)
-    }
-    text = json.dumps(stages, sort_keys=True, default=str)
-    outputs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
-    return hashlib.sha256(text.encode()).hexdigest()[:16], outputs
+    own = [outputs[str(path)] for path in (MODELS / name, _metrics_file(name))]
+    return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
 def git_tags() -> dict[str, str]:
-    """Tags for the commit, and for whether the working tree differs from it."""
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    """Tags for the commit, for whether files differ from it, and for who runs the pipeline.
+
+    What the pipeline itself writes, dvc.lock and reports/, is not looked at.
+    """
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--", ".", f":!{LOCK}", f":!{REPORTS}")
     if commit is None or changes is None:
         return {"git_commit": "unknown"}
-    dirty = str(bool(changes)).lower()
-    return {"git_commit": commit, "mlflow.source.git.commit": commit, "git_dirty": dirty}
+    user = _git("config", "user.name")
+    return {
+        "git_commit": commit,
+        "git_dirty": str(bool(changes)).lower(),
+        "mlflow.source.git.commit": commit,
+    } | ({"mlflow.user": user} if user else {})
 
 
-def records(
-    params: Params, tags: dict[str, str], outputs: dict[str, str], title: str
-) -> tuple[Record, list[Record]]:
-    """The records of the comparison and of each model, from the files in the current directory.
+def title_of(git: Mapping[str, str], experiment: str | None) -> str | None:
+    """What the names of runs end in: the experiment, else the commit, else nothing.
+
+    >>> title_of({"git_commit": "0123456789", "git_dirty": "true"}, None)
+    '0123456-dirty'
+    """
+    if experiment or "git_dirty" not in git:
+        return experiment
+    return git["git_commit"][:7] + ("-dirty" if git["git_dirty"] == "true" else "")
+
+
+def records(params: Params, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
+    """The record of each chosen model, from the files in the current directory.
 
     Parameters
     ----------
     params
         The pipeline's params.
-    tags
-        Tags of every record.
     outputs
         Path → md5 of each output of the pipeline.
-    title
-        Second part of the runs' names, after "comparison" or the name of the model.
+    experiment
+        Name of the DVC experiment that the files belong to, if any.
     """
     comparison = files.read_json(COMPARISON, "stage compare")
-    tags = tags | {"split_unit": comparison["split_unit"], "champion": comparison["champion"]}
+    git = git_tags()
+    tags = git | {
+        "mlflow.source.name": "dvc.yaml",
+        "mlflow.source.type": "LOCAL",
+        "topics": ", ".join(params.topics.names),
+        "mode": params.topics.mode,
+    }
+    if experiment:
+        tags["dvc_exp"] = experiment
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)[["id", "text", "topic"]]
-    dataset = (rows, "paragraphs", str(PARAGRAPHS), outputs[str(PARAGRAPHS)])
-    flat = {key: _shown(value) for key, value in flatten(asdict(params)).items()}
-    parent = Record(
-        part="comparison",
-        name=f"comparison {title}",
-        params=flat,
-        metrics=estimate_metrics(
-            {name: measured["macro_f1"] for name, measured in comparison["models"].items()}
-            | comparison["differences"]
-        ),
-        tags=tags | {"mlflow.note.content": SUMMARY.read_text(encoding="utf-8")},
-        files=[(SUMMARY, ""), (COMPARISON, ""), (COMPARISON.with_suffix(".png"), ""), (LOCK, "")],
-        dataset=dataset,
-    )
-    children = [
-        _model_record(
-            name,
-            title,
-            _params_of(name, flat),
-            tags | {"model": name, "dvc.model": outputs[str(MODELS / name)]},
-            dataset,
-        )
+    dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), outputs[str(PARAGRAPHS)])
+    return [
+        _record(name, params, outputs, tags, title_of(git, experiment), comparison, dataset)
         for name in params.models
     ]
-    return parent, children
 
 
-def estimate_metrics(report: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a report under short names.
+def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
+    """The estimates of a report under the names that they have in MLflow, the main ones first.
 
-    ``{"n": 3, "f1": {"value": 0.5, "low": 0.1}}`` → ``{"n": 3.0, "f1": 0.5, "f1.low": 0.1}``. The
-    metrics of a topic, under ``topics``, end in its name: f1.trade, f1.trade.low, support.trade.
+    An estimate ``log_loss`` with its interval becomes log_loss, log_loss_low and log_loss_high; the
+    F1 of a topic becomes f1_trade. Bounds that are null are left out, and so are other numbers,
+    which do not measure the model.
     """
-    flat = flatten({key: value for key, value in report.items() if key != "topics"})
-    for topic, measured in report.get("topics", {}).items():
-        for metric, value in measured.items():
-            flat |= flatten({f"{metric}.{topic}": value})
-    return {
-        name.removesuffix(".value"): float(value)
-        for name, value in flat.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    estimates = {
+        key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
     }
+    values: dict[str, float | None] = {}
+    for key in sorted(estimates, key=lambda key: _place(key, MAIN_METRICS)):
+        values |= {key: estimates[key]["value"]}
+        values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
+    for topic, measured in report.get("topics", {}).items():
+        values[f"f1_{_REFUSED.sub('_', topic)}"] = measured["f1"]["value"]
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one.
-
-    Examples
-    --------
-    >>> flatten({"f1": {"trade": 1}, "n": 2})
-    {'f1.trade': 1, 'n': 2}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
-
-
-def _model_record(
-    name: str, title: str, params: dict[str, str], tags: dict[str, str], dataset: Dataset
+def _record(
+    name: str,
+    params: Params,
+    outputs: Mapping[str, str],
+    tags: Mapping[str, str],
+    title: str | None,
+    comparison: Mapping[str, Any],
+    dataset: Dataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
-    folder = REPORTS / name
-    report = files.read_json(folder / "metrics.json", "stage evaluate")
-    parity = files.read_json(folder / "parity.json", "stage train")
-    reports = [path for path in sorted(folder.iterdir()) if path.suffix != ""]
+    folder, state = REPORTS / name, state_of(outputs, name)
+    report = files.read_json(_metrics_file(name), "stage evaluate")
+    reports = [path for path in sorted(folder.iterdir()) if path.suffix]
+    about: dict[str, str] = {
+        key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report
+    }
+    digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}
     return Record(
         part=name,
-        name=f"{name} {title}",
-        params=params,
-        metrics=estimate_metrics(report | {"parity": parity}),
+        state=state,
+        name=f"{name} · {title or state[:7]}",
+        # The first that differ are the axes of MLflow's picture of runs: "algorithm" before others.
+        params={"algorithm": name, "seed": str(params.seed)}
+        | {
+            f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in asdict(getattr(params, name)).items()
+        },
+        metrics=metrics_of(report),
         steps=_training_steps(folder),
-        tags=tags | {"mlflow.note.content": report["notes"]},
-        files=[*((path, "reports") for path in reports), (PARAMS, "")],
+        usage=_usage(folder / USAGE, MODELS / name),
+        tags={**tags, **about, **digests, "model": name},
+        files=[*((path, "reports") for path in reports), (PARAMS, ""), (LOCK, "")],
         model=MODELS / name,
+        card=_card(MODELS / name / CARD),
         table=pd.read_csv(folder / "predictions.csv", keep_default_na=False),
         dataset=dataset,
+        comparison=_comparison(report["notes"], comparison, outputs[str(COMPARISON)]),
     )
 
 
-def _params_of(model: str, params: dict[str, str]) -> dict[str, str]:
-    """The params that concern a model: all but the sections of the other models."""
-    others = {"baseline", "transformer"} - {model}
-    return {key: value for key, value in params.items() if key.partition(".")[0] not in others}
+def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> Comparison:
+    """What a model's run says of the comparison."""
+    champion = comparison["champion"]
+    verdict = f"The champion is the {champion}: {comparison['reason']}."
+    text = "\n\n".join(filter(None, (verdict, notes)))
+    return Comparison(digest, champion, text, (SUMMARY, COMPARISON, PICTURE))
+
+
+def _card(path: Path) -> str:
+    """A model's card without its front matter, which is for machines."""
+    return path.read_text(encoding="utf-8").split("\n---\n", 1)[-1].strip()
+
+
+def _metrics_file(name: str) -> Path:
+    return REPORTS / name / "metrics.json"
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    """Place of a name in an order; those that it lacks come last."""
+    return order.index(name) if name in order else len(order)
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:
@@ -173,7 +209,15 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
     if x != "step":
         return {}
     means = pd.read_csv(folder / "training.csv").groupby(x)[y].mean()
-    return {y: list(final[y]), f"{y}.folds": list(means)}
+    return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
+
+
+def _usage(path: Path, model: Path) -> list[dict[str, float]]:
+    """What a model's training used of the machine; nothing if it was another model's."""
+    if not path.exists():
+        return []
+    usage = files.read_json(path, "stage train")
+    return list(usage["samples"]) if usage["model"] == digest_of(model) else []
 
 
 def _git(*arguments: str) -> str | None:
@@ -183,7 +227,3 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return run.stdout.strip()
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=asdict)

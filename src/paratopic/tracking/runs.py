@@ -1,4 +1,4 @@
-"""Records written to MLflow as runs, each once; a champion becomes a registered version.
+"""Records written to MLflow as runs, each once; the champion becomes a registered version.
 
 Files are the source and MLflow holds a copy: nothing is computed here, and a missing run can be
 written again at any time, to any store. MLflow is imported late.
@@ -6,7 +6,6 @@ written again at any time, to any store. MLflow is imported late.
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,24 +13,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from filelock import FileLock
 
 from paratopic.inference.registry import set_defaults
 from paratopic.project.errors import UserError
+from paratopic.tracking import models, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-# Tags of a run: the pipeline state that it belongs to, and the part of it that it holds.
-STATE, PART = "paratopic.state", "paratopic.part"
+# Tags of a run: the model, and the digest of what it and its metrics are.
+PART, STATE = "paratopic.part", "paratopic.state"
+# Tags of a run: the digests of its data, and of the comparison whose files it has.
+DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
 
-# Folder of a model among the artifacts of its run, and the alias of the registered champion.
-MODEL, ALIAS = "model", "champion"
+# Metrics are written in parts; MLflow takes 1000 at once.
+BATCH = 500
 
-# Metrics that become tags of a registered version.
-FIGURES = ("macro_f1", "macro_f1.low", "macro_f1.high", "accuracy", "log_loss", "n")
 
-# Rows, name, source and digest of the data.
-Dataset = tuple[pd.DataFrame, str, str, str]
+@dataclass(frozen=True)
+class Dataset:
+    """The labelled paragraphs, with their name, their source and its digest."""
+
+    rows: pd.DataFrame
+    name: str
+    source: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a run holds of the comparison that its model is part of.
+
+    Another model may change while this one stays the same: the run is kept then, and this part of
+    it written again.
+
+    Parameters
+    ----------
+    digest
+        Digest of the comparison.
+    champion
+        Name of the model that it chose.
+    text
+        Its result in words, in Markdown: the run's description.
+    files
+        Files to copy.
+    """
+
+    digest: str
+    champion: str
+    text: str
+    files: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -41,45 +74,58 @@ class Record:
     Parameters
     ----------
     part
-        Its name within the pipeline's state: the name of a model, or "comparison".
+        Name of the model.
+    state
+        Digest of the model and its metrics: a store holds each state of a model once.
     name
-        Its name in MLflow's list of runs.
+        Name in MLflow's list of runs.
     params, metrics, tags
         Flat mappings.
+    comparison
+        The comparison with the other models.
+    model
+        Folder of the trained model, stored so that MLflow can load and serve it.
+    card
+        Description of the model, in Markdown.
+    dataset
+        The labelled paragraphs.
     steps
         Metric name → its value at each step, from step 1.
     files
-        Files and folders to copy, each with its folder among the artifacts ("" for the top).
+        Files to copy, each with its folder among the artifacts ("" for the top).
     table
         Predictions, shown as a table.
-    dataset
-        The labelled paragraphs.
-    model
-        Folder of a trained model, stored so that MLflow can load and serve it.
+    usage
+        What the training used of the machine, at each "time" in milliseconds since 1970.
     """
 
     part: str
+    state: str
     name: str
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    comparison: Comparison
+    model: Path
+    card: str
+    dataset: Dataset
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
     table: pd.DataFrame | None = None
-    dataset: Dataset | None = None
-    model: Path | None = None
+    usage: Sequence[Mapping[str, float]] = ()
 
 
 def write_runs(
     uri: str,
     experiment: str,
-    state: str,
-    parent: Record,
-    children: Sequence[Record],
+    records: Sequence[Record],
     artifacts: Path,
-    champion: str | None = None,
+    trial: bool = False,
 ) -> int:
-    """Write the runs of a pipeline state that the store does not hold yet.
+    """Write the runs that the store does not hold yet, and register the champion.
+
+    The champion becomes a version of the registered model that has the experiment's name, with the
+    alias "champion".
 
     Parameters
     ----------
@@ -87,15 +133,13 @@ def write_runs(
         Address of the store.
     experiment
         Name of the experiment; it is created if it is missing.
-    state
-        Digest of the pipeline's state; a store holds each state once.
-    parent, children
-        Records of the comparison, and of each model.
+    records
+        The record of each model.
     artifacts
-        Folder for the artifacts of a store that is a local database.
-    champion
-        Part whose model becomes a version of the registered model, with the alias "champion". The
-        registered model has the name of the experiment. None leaves the registry as it is.
+        Folder for the artifacts of a store that is a local database. Processes that write at the
+        same time wait for each other at a lock beside it.
+    trial
+        Leave the registry, and the runs that there are, as they are.
 
     Returns
     -------
@@ -112,14 +156,19 @@ def write_runs(
     from mlflow.exceptions import MlflowException
 
     try:
-        client = MlflowClient(tracking_uri=uri)
-        experiment_id = _experiment_id(client, experiment, artifacts)
-        parent_id, written = _ensure(client, experiment_id, state, parent, None)
-        for child in children:
-            run_id, new = _ensure(client, experiment_id, state, child, parent_id)
-            written += new
-            if child.part == champion:
-                _promote(client, experiment, run_id, child)
+        with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
+            client = MlflowClient(tracking_uri=uri)
+            experiment_id = _experiment_id(client, experiment, artifacts)
+            written = 0
+            for record in records:
+                run = _present(client, experiment_id, record)
+                if run is None:
+                    run = _write(client, experiment_id, record)
+                    written += 1
+                elif not trial and run.data.tags.get(COMPARED) != record.comparison.digest:
+                    _compare(client, run.info.run_id, record)
+                if record.part == record.comparison.champion and not trial:
+                    models.promote(client, experiment, run, record.card)
     except (MlflowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
@@ -131,114 +180,112 @@ def write_runs(
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
-    """Id of an experiment, which is created or restored if need be."""
+    """Id of an experiment, which is created, restored or described if need be."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = str(client.tracking_uri).startswith("sqlite:")
         place = artifacts.resolve().as_uri() if local else None
-        # The kind makes the UI show models' metrics instead of a chat bot's traces.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(name, artifact_location=place, tags=kind))
+        experiment = client.get_experiment(client.create_experiment(name, place))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
+    for key, value in view.experiment_tags().items():
+        if key not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
 
 
-def _ensure(
-    client: MlflowClient, experiment_id: str, state: str, record: Record, parent_id: str | None
-) -> tuple[str, int]:
-    """Id of the record's finished run, and 1 if it had to be written, else 0."""
-    query = f"tags.`{STATE}` = '{state}' and tags.`{PART}` = '{record.part}'"
+def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | None:
+    """The record's finished run, if there is one; an incomplete one is deleted."""
+    query = f"tags.`{STATE}` = '{record.state}' and tags.`{PART}` = '{record.part}'"
     for run in client.search_runs([experiment_id], query):
         if run.info.status == "FINISHED":
-            return run.info.run_id, 0
-        client.delete_run(run.info.run_id)  # incomplete: the process that wrote it was ended
-    tags = {**record.tags, STATE: state, PART: record.part}
-    if parent_id is not None:
-        tags["mlflow.parentRunId"] = parent_id
-    run = client.create_run(experiment_id, tags=tags, run_name=record.name)
-    _fill(client, run.info.run_id, record)
+            return run
+        # The process that wrote it was ended.
+        models.delete_of(client, run)
+        client.delete_run(run.info.run_id)
+    return None
+
+
+def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
+    """Write a record's run."""
+    _delete_nested(client, experiment_id, record)
+    tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
+    run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
+    _fill(client, run, record)
     client.set_terminated(run.info.run_id)
-    return run.info.run_id, 1
+    return client.get_run(run.info.run_id)
 
 
-def _promote(client: MlflowClient, name: str, run_id: str, record: Record) -> None:
-    """Register a run's model as a version, with its metrics, and point the alias to it."""
-    from mlflow.exceptions import MlflowException
-
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    if versions:
-        version = str(versions[0].version)
-    else:
-        figures = {key: str(record.metrics[key]) for key in FIGURES if key in record.metrics}
-        tags = {"model": record.part} | figures
-        created = client.create_model_version(name, f"runs:/{run_id}/{MODEL}", run_id, tags=tags)
-        version = str(created.version)
-    try:
-        present = str(client.get_model_version_by_alias(name, ALIAS).version)
-    except MlflowException:  # there is no such alias yet
-        present = ""
-    if present != version:
-        client.set_registered_model_alias(name, ALIAS, version)
+def _delete_nested(client: MlflowClient, experiment_id: str, record: Record) -> None:
+    """Delete what the version before wrote of the same figures: a run below a comparison's run."""
+    digest = record.dataset.digest
+    query = f"tags.`{PART}` = '{record.part}' and tags.`{DATA}` = '{digest}'"
+    for run in client.search_runs([experiment_id], query):
+        parent = run.data.tags.get("mlflow.parentRunId")
+        shared = run.data.metrics.keys() & record.metrics.keys()
+        if parent and all(run.data.metrics[key] == record.metrics[key] for key in shared):
+            client.delete_run(run.info.run_id)
+            if not client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"):
+                client.delete_run(parent)
 
 
-def _fill(client: MlflowClient, run_id: str, record: Record) -> None:
+def _fill(client: MlflowClient, run: Run, record: Record) -> None:
     """Write a record's content to a run."""
-    if record.dataset is not None:
-        _log_dataset(client, run_id, *record.dataset)
-    _log_figures(client, run_id, record)
+    run_id = run.info.run_id
+    _log_dataset(client, run_id, record.dataset)
+    model_id = models.log(client, run, record.model, record.params, record.card)
+    _log_figures(client, run, record, model_id)
     for path, place in record.files:
-        if path.is_dir():
-            client.log_artifacts(run_id, str(path), place)
-        else:
-            client.log_artifact(run_id, str(path), place or None)
-    if record.model is not None:
-        _log_model(client, run_id, record.model)
+        client.log_artifact(run_id, str(path), place or None)
     if record.table is not None:
         client.log_table(run_id, record.table, "predictions.json")
+    _compare(client, run_id, record)
 
 
-def _log_dataset(
-    client: MlflowClient, run_id: str, rows: pd.DataFrame, name: str, source: str, digest: str
-) -> None:
+def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
+    """Write the comparison to a model's run, in place of the one before."""
+    comparison = record.comparison
+    for path in comparison.files:
+        client.log_artifact(run_id, str(path), "comparison")
+    client.set_tag(run_id, "champion", "yes" if record.part == comparison.champion else "no")
+    client.set_tag(run_id, view.DESCRIPTION, comparison.text)
+    client.set_tag(run_id, COMPARED, comparison.digest)  # at last: the others are there then
+
+
+def _log_dataset(client: MlflowClient, run_id: str, dataset: Dataset) -> None:
     import mlflow.data
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow import entities
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a path that two kinds of source could read
-        dataset = mlflow.data.from_pandas(rows, source=source, name=name, digest=digest)
-    tags = [InputTag("mlflow.data.context", "train")]
-    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
+        described = mlflow.data.from_pandas(
+            dataset.rows, source=dataset.source, name=dataset.name, digest=dataset.digest
+        )
+    tags = [entities.InputTag("mlflow.data.context", "train")]
+    entity = entities.Dataset.from_dictionary(described.to_dict())
+    client.log_inputs(run_id, [entities.DatasetInput(entity, tags)])
 
 
-def _log_figures(client: MlflowClient, run_id: str, record: Record) -> None:
-    """Write params and metrics."""
+def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:
+    """Write params and metrics, the latter to the logged model as well."""
     from mlflow.entities import Metric, Param
 
+    run_id, now = run.info.run_id, run.info.start_time
     client.log_batch(run_id, params=[Param(key, value) for key, value in record.params.items()])
-    metrics = [Metric(name, value, 0, 0) for name, value in record.metrics.items()]
+    about = {
+        "model_id": model_id,
+        "dataset_name": record.dataset.name,
+        "dataset_digest": record.dataset.digest,
+        "run_id": run_id,
+    }
+    metrics = [Metric(name, value, now, 0, **about) for name, value in record.metrics.items()]
     for name, values in record.steps.items():
-        metrics += [Metric(name, value, 0, step) for step, value in enumerate(values, start=1)]
-    for start in range(0, len(metrics), 500):
-        client.log_batch(run_id, metrics=metrics[start : start + 500])
-
-
-def _log_model(client: MlflowClient, run_id: str, folder: Path) -> None:
-    import mlflow.pyfunc
-
-    from paratopic import __version__
-    from paratopic.inference.loading import load
-    from paratopic.tracking import pyfunc
-
-    with tempfile.TemporaryDirectory() as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the missing example of an input
-        mlflow.pyfunc.save_model(
-            f"{draft}/{MODEL}",
-            loader_module=pyfunc.__name__,
-            data_path=str(folder),
-            signature=pyfunc.signature(load(folder)),
-            pip_requirements=[f"paratopic=={__version__}"],
-        )
-        client.log_artifacts(run_id, draft)
+        metrics += [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
+    for step, sample in enumerate(record.usage, start=1):
+        metrics += [
+            Metric(f"system/{name}", value, int(sample["time"]), step)
+            for name, value in sample.items()
+            if name != "time"
+        ]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH])

@@ -1,0 +1,122 @@
+"""Serve MLflow on this machine and open the page that compares the models: `make ui`.
+
+A store that is a server already is only opened.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from paratopic.inference.registry import set_defaults, store_uri
+from paratopic.project import errors
+from paratopic.project.errors import UserError
+from paratopic.project.params import read_params
+from paratopic.tracking import view
+
+HOST, PORT = "127.0.0.1", 5000
+
+# Of MLflow's server, whatever is of no use for looking at models: background jobs over the traces
+# of language models, warnings about its own code, and a line for each request.
+QUIET = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONWARNINGS": "ignore",
+    "UVICORN_LOG_LEVEL": "warning",
+}
+
+
+def main() -> None:
+    """Serve the store of the project in the current directory until Ctrl+C."""
+    set_defaults()
+    uri, name = store_uri(Path(".")), read_params().track.experiment
+    experiment_id, tags = _experiment(uri, name)
+    if uri.startswith(("http://", "https://")):
+        _open(view.address(uri, experiment_id, tags))
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends in any case
+    try:
+        with _server(uri) as (address, process):
+            _open(view.address(address, experiment_id, tags))
+            process.wait()
+    except KeyboardInterrupt:
+        pass
+
+
+def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
+    """Id and tags of the experiment that the pipeline logs to."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = MlflowClient(uri).get_experiment_by_name(name)
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
+    if experiment is None:
+        raise UserError(
+            f"MLflow at {uri} has no experiment {name}: `make repro` trains the models and logs "
+            "them (MLFLOW_TRACKING_URI is the store's address)."
+        )
+    return experiment.experiment_id, experiment.tags
+
+
+@contextmanager
+def _server(uri: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address and process of a server of a store; it is ended with the block."""
+    port = _free_port()
+    print("Starting MLflow ...", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(command, env=QUIET | os.environ)
+    try:
+        while not _answers(port):
+            if process.poll() is not None:
+                raise UserError(f"MLflow's server for {uri} ended: the lines above say why.")
+            time.sleep(0.2)
+        yield f"http://{HOST}:{port}", process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    """MLflow's usual port, or any other where that one is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, PORT))
+        except OSError:
+            probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.client.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _open(address: str) -> None:
+    """Print an address, and open it where windows can be opened."""
+    print(f"\nMLflow shows the models at\n\n    {address}\n", flush=True)
+    screens = "DISPLAY", "WAYLAND_DISPLAY"
+    if sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in screens):
+        webbrowser.open(address)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,72 @@
+"""Records of two models, and a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.inference.registry import SETTINGS
+from paratopic.tracking.runs import Comparison, Dataset, Record
+
+
+@pytest.fixture(autouse=True)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield
+
+
+@pytest.fixture
+def both(baseline_folder: Path, tmp_path: Path) -> tuple[Record, Record]:
+    return records_of(baseline_folder, tmp_path)
+
+
+@pytest.fixture
+def baseline(both: tuple[Record, Record]) -> Record:
+    return both[0]
+
+
+@pytest.fixture
+def transformer(both: tuple[Record, Record]) -> Record:
+    return both[1]
+
+
+@pytest.fixture(scope="session")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store, which takes seconds to create: each test has an experiment of its own in it."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
+    """Records of a baseline, and of a transformer, which is the same model with better figures."""
+    rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
+    summary = folder / "summary.md"
+    summary.write_text("# Comparison\n", encoding="utf-8")
+    baseline = Record(
+        part="baseline",
+        state="s1",
+        name="baseline · abc",
+        params={"seed": "1", "baseline.strengths": "[1.0]"},
+        metrics={"macro_f1": 0.6875, "macro_f1_low": 0.5, "f1_Sci_Tech": 0.25},
+        tags={"model": "baseline", "n": "21", "mlflow.source.name": "dvc.yaml"},
+        comparison=Comparison("c1", "baseline", "The champion is the baseline.", (summary,)),
+        model=model,
+        card="# A card",
+        steps={"training/loss": [3.0, 2.0, 1.0]},
+        table=rows,
+        usage=[{"time": 1000.0, "cpu_utilization_percentage": 50.0}],
+        dataset=Dataset(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
+    )
+    return baseline, replace(
+        baseline,
+        part="transformer",
+        name="transformer · abc",
+        params={"seed": "1", "transformer.epochs": "3"},
+        metrics={"macro_f1": 0.8125, "macro_f1_low": 0.5},
+        tags={**baseline.tags, "model": "transformer"},
+    )

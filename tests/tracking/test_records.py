@@ -1,0 +1,88 @@
+"""What the files of a project become in MLflow: names, metrics and digests."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from paratopic.inference.folder import digest_of
+from paratopic.project import files
+from paratopic.tracking.records import _usage, git_tags, metrics_of, outputs_of, state_of, title_of
+
+
+def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
+    report = {
+        "n": 3,
+        "brier": {"value": 0.25, "low": None, "high": None},
+        "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+        "macro_f1": {"value": 0.5, "low": 0.25, "high": 1.0},
+        "ece": {"value": None, "low": None, "high": None},
+        "confidence": 0.95,
+        "notes": "one article",
+        "abstention": {"coverage": 0.5},
+        "topics": {"R&D, AI/ML": {"support": 2, "f1": {"value": 0.5, "low": 0.1, "high": 0.9}}},
+    }
+    metrics = metrics_of(report)
+    assert list(metrics.items()) == [
+        *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
+        *(("accuracy", 0.75), ("accuracy_low", 0.5), ("accuracy_high", 1.0)),
+        *(("brier", 0.25), ("f1_R_D_ AI_ML", 0.5)),
+    ]
+
+
+def test_a_report_without_figures_has_no_metrics() -> None:
+    assert metrics_of({"n": 0, "split_unit": "article", "notes": "nothing"}) == {}
+
+
+def test_a_models_state_is_what_it_is_and_how_good() -> None:
+    lock = {
+        "stages": {
+            "evaluate@baseline": {"outs": [{"path": "reports/baseline/metrics.json", "md5": "1"}]},
+            "train@baseline": {"outs": [{"path": "models/baseline", "md5": "2.dir"}]},
+            "train@transformer": {"outs": [{"path": "models/transformer", "md5": "3.dir"}]},
+            "track": {"deps": [{"path": "models", "md5": "4.dir"}]},
+        }
+    }
+    outputs = outputs_of(lock)
+    assert outputs["models/transformer"] == "3.dir" and "models" not in outputs
+    state = state_of(outputs, "baseline")
+    assert state_of(outputs | {"models/transformer": "9.dir"}, "baseline") == state
+    for path in ("models/baseline", "reports/baseline/metrics.json"):
+        assert state_of(outputs | {path: "9"}, "baseline") != state
+
+
+def test_the_usage_of_another_model_is_left_out(baseline_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "usage.json"
+    assert _usage(path, baseline_folder) == []
+    for model, samples in ((digest_of(baseline_folder), [{"time": 1.0}]), ("other", [])):
+        files.write_json(path, {"model": model, "samples": [{"time": 1.0}]})
+        assert _usage(path, baseline_folder) == samples
+
+
+def git(*words: str) -> None:
+    subprocess.run(["git", "-c", "user.email=a@example.org", *words], check=True)
+
+
+def test_runs_are_named_after_the_experiment_or_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert title_of(git_tags(), None) is None
+    (tmp_path / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+    git("init", "-q")
+    git("config", "user.name", "Ann")
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    # What the pipeline writes itself is no change.
+    (tmp_path / "reports").mkdir()
+    for name in ("dvc.lock", "reports/summary.md"):
+        (tmp_path / name).write_text("new\n", encoding="utf-8")
+    tags = git_tags()
+    assert (tags["git_dirty"], tags["mlflow.user"]) == ("false", "Ann")
+    assert title_of(tags, None) == tags["git_commit"][:7]
+    assert title_of(tags, "milder") == "milder"
+    (tmp_path / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
+    assert title_of(git_tags(), None) == f"{tags['git_commit'][:7]}-dirty"

@@ -1,0 +1,115 @@
+"""What `make ui` opens: both models' macro-F1 in two clicks; and a server in place of a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from paratopic import load
+from paratopic.project.errors import UserError
+from paratopic.tracking import ui
+from paratopic.tracking.runs import Record, write_runs
+from tests.programs import BROWSER, DRIVER, ROOT, sh
+from tests.tracking.conftest import records_of
+
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+@pytest.fixture(scope="module")
+def address(
+    uri: str, baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address that `make ui` prints."""
+    folder = tmp_path_factory.mktemp("served")
+    write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
+    shutil.copy(ROOT / "params.yaml", folder)
+    *_, command = sh(ROOT, "make", "--dry-run", "ui").splitlines()
+    assert command.startswith("python -m ")
+    kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
+    process = subprocess.Popen(
+        [sys.executable, *command.split()[1:]],
+        cwd=folder,
+        env=kept | {"MLFLOW_TRACKING_URI": uri},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    page = next(line.strip() for line in process.stdout if line.strip().startswith("http"))
+    yield page
+    process.terminate()
+    assert process.wait(timeout=30) == 0
+    assert not ui._answers(int(page.partition("/#/")[0].rpartition(":")[2]))
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    if not (BROWSER and DRIVER):
+        pytest.skip("needs Chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for word in ("headless", "no-sandbox", "window-size=1500,900"):
+        options.add_argument(f"--{word}")
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+    options.add_argument(f"--user-data-dir={tmp_path / 'browser'}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def test_two_clicks_compare_the_models(address: str, browser: webdriver.Chrome) -> None:
+    def wait_for(*words: str) -> None:
+        def shown(driver: webdriver.Chrome) -> bool:
+            text = driver.find_element(By.TAG_NAME, "body").text
+            return all(word in text for word in words)
+
+        WebDriverWait(browser, 60).until(shown, f"{words} are not all on {browser.current_url}")
+
+    def click(selector: str) -> None:
+        browser.find_element(By.CSS_SELECTOR, selector).click()
+
+    browser.get(address)
+    # The list shows the figures before any click.
+    wait_for("baseline · abc", "transformer · abc", "macro_f1", "macro_f1_low", "0.6875", "0.8125")
+    click('.ag-header input[aria-label="Select all runs"]')
+    click('[data-testid="runs-compare-button"]')
+    wait_for("Comparing 2 Runs", "macro_f1", "0.68750", "0.81250")
+
+
+def test_a_server_takes_runs_and_gives_models(
+    address: str, baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = address.partition("/#/")[0]
+    for written in (1, 0):
+        assert write_runs(server, "remote", [baseline], tmp_path / "runs") == written
+    assert not (tmp_path / "runs").exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    answer = load(baseline.model).predict("A tariff on goods.")
+    assert load("models:/remote@champion").predict("A tariff on goods.") == answer
+
+
+def test_a_server_is_opened_in_place_of_a_new_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(ui, "_experiment", lambda uri, name: ("7", {}))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there:5000/")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.chdir(ROOT)
+    ui.main()
+    page = "http://there:5000/#/experiments/7/runs?workflowType=machine_learning"
+    assert opened == [page] and page in capsys.readouterr().out
+
+
+def test_a_store_without_runs_says_what_fills_it(uri: str) -> None:
+    with pytest.raises(UserError, match=r"has no experiment nothing: `make repro`"):
+        ui._experiment(uri, "nothing")
