@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
@@ -106,6 +111,7 @@ def test_a_missing_or_changed_file_is_reported_by_name(
         ("{", "damaged, or not the manifest"),
         ("{}", "damaged, or not the manifest"),
         ("[]", "damaged, or not the manifest"),
+        ("[" * 1_000_000, "damaged, or not the manifest"),
         (MANIFEST % (99, "baseline"), "format 99"),
         (MANIFEST % (5, "baseline"), "format 5"),
         (MANIFEST % (3, "forest"), "kind 'forest'"),
@@ -118,3 +124,116 @@ def test_a_folder_that_is_not_a_model_is_refused(
         (tmp_path / "paratopic.json").write_text(manifest)
     with pytest.raises(UserError, match=message):
         load(tmp_path)
+
+
+Manifest = dict[str, Any]
+
+
+def altered(folder: Path, copy: Path, change: Callable[[Manifest], object]) -> Path:
+    """A copy of a model's folder with a change in its manifest."""
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / MANIFEST_NAME).read_text())
+    change(manifest)
+    (copy / MANIFEST_NAME).write_text(json.dumps(manifest))
+    return copy
+
+
+def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
+    """A change of one value of a manifest."""
+
+    def change(manifest: Manifest) -> None:
+        *parents, last = keys
+        for key in parents:
+            manifest = manifest[key]
+        manifest[last] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (setting("files", to={}), "which prediction reads, is not listed"),
+        (setting("files", to=["weights.safetensors"]), "damaged, or not the manifest"),
+        (setting("files", "../secret.txt", to="0"), r"'../secret.txt' is not the plain name"),
+        (setting("files", "/etc/passwd", to="0"), r"'/etc/passwd' is not the plain name"),
+        (setting("kind", to=["baseline"]), "damaged, or not the manifest"),
+        (setting("settings", to=None), "damaged, or not the manifest"),
+        (setting("topics", "codebook", to=[]), "at least two topics"),
+        (setting("topics", "mode", to="other"), "topics.mode is 'other'"),
+        (setting("calibration", "thresholds", to=[]), "0 thresholds"),
+        (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
+    ],
+)
+def test_a_manifest_that_leads_out_of_its_folder_or_makes_no_sense_is_refused(
+    trained: tuple[Fitted, Path],
+    tmp_path: Path,
+    change: Callable[[Manifest], object],
+    message: str,
+) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    with pytest.raises(UserError, match=message):
+        load(altered(trained[1], tmp_path / "model", change))
+
+
+@pytest.mark.parametrize("ngram_range", [[1, 10**9], [0, 1], [2, 1], [1, 2.5], "12", [1]])
+def test_a_baseline_with_ngrams_out_of_bounds_is_refused(
+    baseline_folder: Path, tmp_path: Path, ngram_range: object
+) -> None:
+    change = setting("settings", "features", "words", "ngram_range", to=ngram_range)
+    with pytest.raises(UserError, match="paratopic.json is damaged"):
+        load(altered(baseline_folder, tmp_path / "model", change))
+
+
+only_transformer = pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+
+
+@only_transformer
+def test_a_transformers_onnx_model_has_to_lie_in_its_folder(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    outside = tmp_path / "other" / "model.onnx"
+    shutil.copytree(trained[1], outside.parent)
+    for number, graph in enumerate(("../other/model.onnx", str(outside), "README.md", None)):
+        change = setting("settings", "graph", to=graph)
+        with pytest.raises(UserError, match="which prediction reads, is not listed"):
+            load(altered(trained[1], tmp_path / f"{number}", change))
+    change = setting("settings", "max_tokens", to=-1)
+    with pytest.raises(UserError, match="max_tokens is -1"):
+        load(altered(trained[1], tmp_path / "model", change))
+
+
+@only_transformer
+@pytest.mark.parametrize("spelling", ["Replace", r"\u0052eplace"])
+def test_a_tokenizer_that_would_abort_the_process_is_refused(
+    trained: tuple[Fitted, Path], tmp_path: Path, spelling: str
+) -> None:
+    tokenizer = json.loads((trained[1] / "tokenizer.json").read_text())
+    replacement = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+    for count, refused in ((1, False), (4, True)):
+        tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [replacement] * count}
+        text = json.dumps(tokenizer).replace("Replace", spelling)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        change = setting("files", "tokenizer.json", to=digest)
+        folder = altered(trained[1], tmp_path / f"{count}", change)
+        (folder / "tokenizer.json").write_text(text)
+        if refused:
+            with pytest.raises(UserError, match=r"tokenizer.json: its replacements"):
+                load(folder)
+        else:
+            load(folder)
+
+
+def test_what_is_no_file_or_too_large_is_refused(
+    baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (MANIFEST_NAME, "weights.safetensors"):
+        folder = tmp_path / name
+        shutil.copytree(baseline_folder, folder)
+        (folder / name).unlink()
+        os.mkfifo(folder / name)  # whoever opens it waits for ever
+        with pytest.raises(UserError, match=f"lacks {name}"):
+            load(folder)
+    monkeypatch.setattr("paratopic.inference.folder.MOST_BYTES", 1000)
+    with pytest.raises(UserError, match=r"weights.safetensors has more than 1,000 bytes"):
+        load(baseline_folder)

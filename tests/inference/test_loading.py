@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -81,3 +82,26 @@ def test_prediction_in_another_process_imports_no_training_package(
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == load(folder).predict(TARIFF).topic == "trade"
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc", "", ["a"]])
+def test_a_champion_is_a_folder_beside_its_file(name: object, tmp_path: Path) -> None:
+    path = tmp_path / "champion"
+    path.write_text(json.dumps({"champion": name}))
+    with pytest.raises(UserError, match="neither a model's folder nor a champion"):
+        load(path)
+
+
+def test_a_piece_that_its_library_cannot_read_is_named(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(trained[1], folder)
+    manifest = json.loads((folder / "paratopic.json").read_text())
+    graph = manifest["settings"].get("graph")
+    name = graph or next(n for n in manifest["files"] if n.endswith(".safetensors"))
+    (folder / name).write_bytes(b"not that")
+    manifest["files"][name] = hashlib.sha256(b"not that").hexdigest()
+    (folder / "paratopic.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="cannot be loaded as a"):
+        load(folder)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy.special import expit
 from sentence_transformers import SentenceTransformer
@@ -182,18 +186,49 @@ def test_a_blank_text_has_no_topic(trained: tuple[Fitted, Path], blank: str) -> 
     answers = load(trained[1]).predict([blank, TARIFF])
     assert answers[0].topic is None and not answers[0].sure
     assert answers[0].topics == ()
-    assert set(answers[0].scores.values()) == {answers[0].confidence} == {1 / 3}
+    assert set(answers[0].scores.values()) == {answers[0].confidence} == {0.0}
     assert answers[1].topic is not None
 
 
-@pytest.mark.parametrize("wrong", [[None], ["a", 3], [b"a"], [float("nan")]])
-def test_an_item_of_the_wrong_type_is_reported_with_its_position(
-    trained: tuple[Fitted, Path], wrong: list[object]
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([None], r"texts\[0\] is NoneType, not str; leave missing texts out"),
+        (["a", float("nan")], r"texts\[1\] is float, not str; .*fillna"),
+        ([pd.NA], r"texts\[0\] is NAType, not str; .*fillna"),
+        ([b"a"], r"texts\[0\] is bytes, not str; decode it"),
+        (["a", 3], r"texts\[1\] is int, not str$"),
+        (pd.DataFrame({"text": ["a"], "id": [1]}), r"texts is a DataFrame.*df\[\"text\"\]"),
+        (pa.table({"text": ["a"]}), r"texts is a Table.*df\[\"text\"\]"),
+        ({"text": "a tariff"}, r"texts is a dict.*df\[\"text\"\]"),
+        (b"a tariff", "iterable of str, not bytes"),
+        (None, "iterable of str, not NoneType"),
+        (7, "iterable of str, not int"),
+    ],
+)
+def test_what_is_not_texts_is_refused_with_what_to_do(
+    baseline_folder: Path, wrong: Any, message: str
 ) -> None:
-    with pytest.raises(TypeError, match=rf"texts\[{len(wrong) - 1}\] is \w+, not str"):
-        load(trained[1]).predict(wrong)  # type: ignore[arg-type]
+    model = load(baseline_folder)
+    for predict in (model.predict, model.predict_proba):
+        with pytest.raises(TypeError, match=message):
+            predict(wrong)
     with pytest.raises(TypeError, match="list of str"):
-        load(trained[1]).predict_proba("a single text")
+        model.predict_proba("a single text")
+
+
+def test_half_of_a_surrogate_pair_is_read_as_a_question_mark(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    cut_off = model.predict([f"{TARIFF} \ud83d", "an army"])
+    assert cut_off == model.predict([f"{TARIFF} ?", "an army"])
+
+
+def test_a_model_is_shown_in_a_line_and_is_not_pickled(trained: tuple[Fitted, Path]) -> None:
+    kind, folder = trained[1].name, trained[1]
+    model = load(folder)
+    assert repr(model) == f"Model('{kind}', 3 topics, '{folder}')"
+    with pytest.raises(TypeError, match=re.escape(f"load('{folder}')")):
+        pickle.dumps(model)
 
 
 def test_a_million_characters_are_read_to_the_end(trained: tuple[Fitted, Path]) -> None:

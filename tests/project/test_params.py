@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
@@ -46,12 +48,76 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^  mode: .*", "  mode: many", r"topics.mode: .*single"),
         (r"^    - name: trade", "    - nam: trade", r"topics.codebook.0"),
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
-        (r"^seed: .*", "seed: [", r"not valid YAML"),
+        (r"^  epochs: .*", "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
+        (
+            r"^  experiment: .*",
+            "  experiment: 2025-09-15",
+            r"track.experiment: 2025-09-15 is a date",
+        ),
+        (
+            r"^  experiment: .*",
+            r'  experiment: "\\uD800"',
+            r"track.experiment: '\\ud800' is not text",
+        ),
+        (
+            r"^  experiment: .*",
+            "  experiment: {[a]: 1}",
+            r"track.experiment: .*not the name of a key",
+        ),
+        (r"^  learning_rate: .*", "  learning_rate: .inf", r"transformer.learning_rate: .*finite"),
+        (r"^  learning_rate: .*", "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
+        (r"^    - name: trade", '    - name: "?"', r"topics.codebook.0: '\?' is not a topic name"),
+        (r"^seed: .*", "seed: [", r"line \d+: is not valid YAML"),
+        (r"^seed: .*", "seed: 2025-99-15", r"line 4: is not valid YAML: month must be in 1..12"),
+        (r"^seed: .*", f"seed: {'9' * 5000}", r"line 4: is not valid YAML: .*4300 digits"),
+        (r"^seed: .*", "seed: 1\nseed: 2", r'line 5: .*duplicate key "seed"'),
+        (r"^  epochs: .*", "\tepochs: 3", r"line \d+: .*indent with spaces, not tabs"),
+        (r"^seed: .*", "seed: &a [*a]", r"contains itself"),
+        (r"^seed: .*", f"seed: {'[' * 500}", r"nested too deeply"),
     ],
 )
 def test_a_bad_key_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = changed(tmp_path, old, new)
+    with pytest.raises(UserError, match=message) as caught:
+        read_params(path)
+    assert all(line.startswith(str(path)) for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed: 1\n# Café\n".encode("cp1252"), "params.yaml, line 2: is not UTF-8"),
+        (b"seed: \0", "params.yaml: is not valid YAML"),
+        (b"%YAML 2.0\n---\nseed: 1", "params.yaml, line 1: is not valid YAML"),
+        (b"%YAML 1.5\n---\nseed: 1", "params.yaml: is not valid YAML"),
+        (b"", "params.yaml: the file: Input should be an object"),
+    ],
+)
+def test_a_file_without_params_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
     with pytest.raises(UserError, match=message):
-        read_params(changed(tmp_path, old, new))
+        read_params(path)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(0, len(TEXT)),
+    st.integers(0, 30),
+    st.binary(max_size=8)
+    | st.sampled_from(
+        [b"\t", b"&a", b"*a", b"? ", b": ", b"!!set ", b".nan", b"2025-01-01", b"---"]
+    ),
+)
+def test_any_bytes_are_params_or_one_message_a_key(
+    tmp_path_factory: pytest.TempPathFactory, start: int, length: int, put: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(TEXT[:start].encode() + put + TEXT[start + length :].encode())
+    try:
+        read_params(path)
+    except UserError as error:
+        assert all(line.startswith(str(path)) for line in str(error).splitlines())
 
 
 def test_a_missing_file_is_reported_with_where_to_run(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_an_unknown_topic_is_refused_with_the_nearest_one(topics: Topics) -> Non
         topics.parse("security;trad", "labels.csv, line 3")
 
 
-@pytest.mark.parametrize("name", ["", " trade", "a;b"])
+@pytest.mark.parametrize("name", ["", " trade", "a;b", "?", "a\nb", "a\x00", "\ud800"])
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not a topic name"):
         Topic(name)
@@ -52,6 +52,8 @@ def test_a_bad_codebook_is_refused() -> None:
         Topics("single", ("trade", "security", "trade"))
     with pytest.raises(ValueError, match="not a regular expression"):
         Topic("trade", heading="(")
+    with pytest.raises(ValueError, match="not a regular expression"):
+        Topic("trade", heading="a{99999999999}")
 
 
 def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.serving import bulk
+from paratopic.serving.shards import Columns, Parquet
 from tests.documents import PAGE
 from tests.programs import run_cli
 from tests.serving.bulk_runs import Interrupted, predict, read_shards
@@ -187,11 +189,99 @@ def test_tables_with_wrong_columns_are_refused(
     for _ in range(2):  # the first failure leaves nothing behind that stops a second run
         with pytest.raises(UserError, match=message):
             predict(model, [tmp_path / "in.csv"], tmp_path / "out")
-    (tmp_path / "in.parquet").write_text("no parquet")
-    with pytest.raises(UserError, match=r"in.parquet cannot be read as parquet"):
+    pq.write_table(pa.table({"title": ["x"]}), tmp_path / "in.parquet")
+    with pytest.raises(UserError, match=r"in.parquet has no column text"):
         predict(model, [tmp_path / "in.parquet"], tmp_path / "other")
     with pytest.raises(UserError, match=r"nowhere\* names no file"):
         bulk.find_inputs([str(tmp_path / "nowhere*")])
+
+
+def test_damaged_parquet_does_not_stop_the_run(model: Model, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.parquet" for name in ("pages", "footer", "strings", "whole")]
+    texts = [f"The tariff on goods, number {number:02}." for number in range(12)]
+    table = pa.table({"n": range(12), "text": texts})
+    for path in files:
+        pq.write_table(table, path, row_group_size=4, compression="none", write_page_checksum=True)
+    content = files[0].read_bytes()
+    assert content.count(b"number 06") == 1
+    files[0].write_bytes(content.replace(b"number 06", b"number !!"))
+    files[1].write_bytes(content[:-9])
+    binary = pa.array([b"the army", b"caf\xe9"])
+    pq.write_table(pa.table({"text": binary.view(pa.string())}), files[2])
+    done = predict(model, files, tmp_path / "out")
+    assert done == predict(model, files, tmp_path / "out", resume=True)
+    rows = [
+        row
+        for path in sorted((tmp_path / "out").glob("*.parquet"))
+        for row in pq.ParquetFile(path).read([*bulk.added_columns(model)]).to_pylist()
+    ]
+    errors = [row["error"] or "" for row in rows]
+    problems = [error for error in errors if error]
+    assert [error != "" for error in errors] == [
+        *(False, False, False, False, True, False, False, False, False),
+        *(True, False, True),
+        *[False] * 12,
+    ]
+    assert problems[0].startswith(f"{files[0]}: rows 5 to 8 cannot be read: ")
+    assert problems[1].startswith(f"{files[1]} cannot be read as parquet: ")
+    assert problems[2] == "not UTF-8"
+    assert [row["predicted_topic"] is None for row in rows] == [error != "" for error in errors]
+    assert (done.rows, done.errors) == (24, 3)
+
+
+def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
+    model: Model, tmp_path: Path
+) -> None:
+    lines = [
+        r'{"text": "a tariff \ud83d"}',
+        r'{"text": "a tariff", "user": {"name": ["\ud83d"]}}',
+        r'{"text": "a tariff", "\udc00": 1}',
+        r'["\ud83d"]',
+        "[" * 1_000_000,
+        '{"text": "the army"}',
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
+    assert done == predict(model, [tmp_path / "in.jsonl"], tmp_path / "out", resume=True)
+    rows = read_json_lines(tmp_path / "out")
+    half = "half of a surrogate pair, which is no character"
+    assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
+        *(f"line {number}: {half}" for number in (1, 2, 3, 4)),
+        "line 5: not JSON",
+        None,
+    ]
+    assert (rows[1]["user"], rows[4]["line"]) == ({"name": ["?"]}, lines[4])
+    assert rows[5]["confidence"] == model.predict("the army").confidence
+
+
+def test_csv_holds_no_formulas(model: Model, tmp_path: Path) -> None:
+    formulas = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "＝1+1",
+        "'=1",
+        " =1",
+    ]
+    harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
+    cells = [*formulas, *harmless]
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["=x", "text"], *([cell, "a tariff"] for cell in cells)])
+    predict(model, [tmp_path / "in.csv"], tmp_path / "out")
+    written: list[str] = []
+    for name in read_shards(tmp_path / "out"):
+        with (tmp_path / "out" / name).open(encoding="utf-8", newline="") as file:
+            written += [row["'=x"] for row in csv.DictReader(file)]
+    assert written == [*(f"'{formula}" for formula in formulas), *harmless]
+
+
+def test_names_of_shards_fit_into_a_folder(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 120}.csv"
+    path.write_text("text\na tariff\n")
+    assert predict(model, [path], tmp_path / "out").rows == 1
 
 
 @pytest.fixture
@@ -276,6 +366,54 @@ def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: 
     predict(model, inputs[:1], tmp_path / "fresh", resume=True)
 
 
+def test_resuming_removes_its_own_drafts_alone(
+    model: Model, inputs: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict(model, inputs, out)
+    drafts = [f".{name}.31775" for name in [*read_shards(out), bulk.PLAN, bulk.PROGRESS]]
+    for name in [*drafts, ".gitignore", ".00000-one.csv", ".nfs0001"]:
+        (out / name).touch()
+    (out / ".git").mkdir()
+    predict(model, inputs, out, resume=True)
+    hidden = {path.name for path in out.iterdir() if path.name.startswith(".")}
+    assert hidden == {".gitignore", ".00000-one.csv", ".nfs0001", ".git"}
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_plan_is_resumed(
+    model: Model, inputs: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".{bulk.PLAN}.31775").touch()
+    assert predict(model, inputs, out, resume=True).rows == 26
+
+
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_a_run_whose_shards_are_missing_is_not_resumed(
+    model: Model, inputs: list[Path], tmp_path: Path, place: int
+) -> None:
+    out = tmp_path / "out"
+    done = predict(model, inputs, out)
+    assert done.shards == len(read_shards(out)) == 10
+    (out / list(read_shards(out))[place]).unlink()
+    with pytest.raises(UserError, match="of 10 files that were written 9 are there"):
+        predict(model, inputs, out, resume=True)
+
+
+@pytest.mark.parametrize(
+    "progress", [{"input": -1}, {"input": 9}, {"rows": None}, {"rows": "1"}, {"line": 1}]
+)
+def test_a_run_whose_progress_is_damaged_is_not_resumed(
+    model: Model, inputs: list[Path], tmp_path: Path, progress: dict[str, Any]
+) -> None:
+    out = tmp_path / "out"
+    predict(model, inputs, out)
+    (out / bulk.PROGRESS).write_text(json.dumps(progress))
+    with pytest.raises(UserError, match=r"_progress.json is damaged"):
+        predict(model, inputs, out, resume=True)
+
+
 def test_predict_with_out_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -290,3 +428,31 @@ def test_predict_with_out_on_the_command_line(
     assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
     assert capsys.readouterr().out == f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
     assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0
+    capsys.readouterr()
+    assert run_cli(monkeypatch, *words, "--out", str(tmp_path / "answers.csv")) == 1
+    assert f"name a folder for them, such as {tmp_path / 'answers'}" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_reported_and_the_run_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Model,
+    inputs: list[Path],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    words = ["predict", "--model", str(model.folder), *map(str, inputs), "--out", str(out)]
+    with monkeypatch.context() as full:
+        write = Parquet.write
+
+        def fail(self: Parquet, path: Path, rows: pa.Table, columns: Columns) -> None:
+            write(self, path, rows, columns)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+        full.setattr(Parquet, "write", fail)
+        assert run_cli(full, *words) == 1
+    printed = capsys.readouterr().out
+    assert "No space left on device" in printed and "--resume" in printed
+    assert run_cli(monkeypatch, *words, "--resume") == SOME_ERRORS
+    predict(model, inputs, tmp_path / "whole")
+    assert read_shards(out) == read_shards(tmp_path / "whole")

@@ -141,9 +141,19 @@ def _predict_files(
     model: Model, paths: list[str], out: Path, column: str, resume: bool, engine: str
 ) -> int:
     """Predict files, with progress on a terminal; returns the exit status."""
+    if out.suffix.lower() in TABLES:
+        raise UserError(
+            f"--out {out}: each input gets files of its own; name a folder for them, such as "
+            f"{out.with_suffix('')}"
+        )
     inputs = bulk.find_inputs(paths)
-    with _started(engine) as started, _progress() as advance:
-        done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+    try:
+        with _started(engine) as started, _progress() as advance:
+            done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+    except OSError as error:  # an input without permission to read it, a full disk
+        raise UserError(
+            f"{error}: mend this, and continue the run with --resume; what is in {out} is complete"
+        ) from None
     print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
     return SOME_ERRORS if done.errors else 0
 

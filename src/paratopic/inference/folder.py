@@ -1,22 +1,41 @@
 """A model's folder: its manifest with calibration and checksums, written and read.
 
-The weights and vocabularies beside the manifest are for the kinds of model themselves.
+A folder may come from anybody, so everything that the manifest says is checked before any other
+file is opened. The weights and vocabularies beside the manifest are for the kinds of model
+themselves; of them, only what could stop the process is looked at here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from paratopic.inference.baseline import BaselineClassifier
+from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
 FORMAT = 6
+
+# Largest files: of JSON, which takes many times as much memory, and of weights. The tokenizers of
+# the largest vocabularies have 35 MB, and an ONNX model has 2 GiB at most.
+MOST_JSON_BYTES = 100_000_000
+MOST_BYTES = 2**31
+# Longest n-gram: the work on a text grows with it.
+MOST_NGRAM = 20
+# Number of times that the replacements in a tokenizer may lengthen a text.
+MOST_GROWTH = 1_000
+
+# A name that can lead nowhere but into the folder.
+PLAIN_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -113,7 +132,7 @@ def write_manifest(
 
 
 def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
-    """Read a folder's manifest and check that every file it lists is there and undamaged.
+    """Read a folder's manifest, and check it and every file that it lists.
 
     Parameters
     ----------
@@ -125,30 +144,39 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model, or a file in it is missing or
-        damaged; the message names the file.
+        The folder does not exist or is not a paratopic model; a file that prediction reads is not
+        listed by a plain name, missing, too large or damaged; or a setting is out of bounds. The
+        message names the file.
     """
     if not folder.is_dir():
         raise UserError(f"no model: the folder {folder} does not exist")
     path = folder / MANIFEST
+    if not path.exists():
+        raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}")
+    _check_file(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        version, kind = values["format"], values["kind"]
+        if version != FORMAT or kind not in kinds:
+            raise UserError(
+                f"{path}: this version of paratopic cannot read format {version}, kind {kind!r} "
+                f"(it reads format {FORMAT}, kinds {', '.join(kinds)}); train the model again"
+            )
         manifest = _parse(values)
-        version, files = values["format"], values["files"]
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}") from None
-    except (ValueError, KeyError, TypeError) as error:
+        files = _checksums(values["files"], _pieces(kind, manifest.settings))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
             "model again"
         ) from None
-    if version != FORMAT or manifest.kind not in kinds:
-        raise UserError(
-            f"{path}: this version of paratopic cannot read format {version}, kind "
-            f"{manifest.kind!r} (it reads format {FORMAT}, kinds {', '.join(kinds)}); train the "
-            "model again"
-        )
-    _check_files(folder, files)
+    for name, checksum in files.items():
+        _check_file(folder / name)
+        if _digest(folder / name) != checksum:
+            raise UserError(
+                f"{folder / name} is damaged (its checksum differs); train the model again"
+            )
+    if EncoderClassifier.TOKENIZER in files:
+        _check_tokenizer(folder / EncoderClassifier.TOKENIZER)
     return manifest
 
 
@@ -158,24 +186,87 @@ def digest_of(folder: Path) -> str:
 
 
 def _parse(values: Mapping[str, Any]) -> Manifest:
-    return Manifest(
-        values["kind"],
-        values["topics"]["mode"],
-        {topic["name"]: topic["definition"] for topic in values["topics"]["codebook"]},
-        read_calibration(values["calibration"]),
-        values["settings"],
-    )
+    mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
+    if mode not in get_args(ModeName):
+        raise ValueError(f"topics.mode is {mode!r}")
+    topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
+    calibration = read_calibration(values["calibration"])
+    if not all(map(math.isfinite, chain.from_iterable(asdict(calibration).values()))):
+        raise ValueError("calibration: not all numbers are finite")
+    if len(calibration.thresholds) not in (1, len(topics.names)):
+        raise ValueError(f"calibration has {len(calibration.thresholds)} thresholds")
+    definitions = {topic.name: topic.definition for topic in topics.topics}
+    return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
 
 
-def _check_files(folder: Path, checksums: Mapping[str, str]) -> None:
-    for name, checksum in checksums.items():
-        path = folder / name
-        if not path.is_file():
-            raise UserError(
-                f"{folder} lacks {name}; copy the whole folder, or train the model again"
-            )
-        if _digest(path) != checksum:
-            raise UserError(f"{path} is damaged (its checksum differs); train the model again")
+def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
+    """Names of the files that prediction with a kind of model reads; its settings are checked."""
+    if kind == "baseline":
+        for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            sizes = range(low, high + 1)
+            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
+        return BaselineClassifier.FILES
+    if settings["max_tokens"] not in range(1, 2**31):
+        raise ValueError(f"settings: max_tokens is {settings['max_tokens']}")
+    return settings["graph"], EncoderClassifier.TOKENIZER
+
+
+def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:
+    """The checksum of each listed file; the pieces of the model have to be among them."""
+    for name in files:
+        if not PLAIN_NAME.fullmatch(name):
+            raise ValueError(f"files: {name!r} is not the plain name of a file in the folder")
+    for name in pieces:
+        if name not in files:
+            raise ValueError(f"files: {name!r}, which prediction reads, is not listed")
+    return dict(files)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is missing, too large, or no file: a pipe, say, which would be waited for."""
+    if not path.is_file():
+        raise UserError(
+            f"{path.parent} lacks {path.name}; copy the whole folder, or train the model again"
+        )
+    limit = MOST_JSON_BYTES if path.suffix == ".json" else MOST_BYTES
+    if path.stat().st_size > limit:
+        raise UserError(f"{path} has more than {limit:,} bytes, which is no part of a model")
+
+
+def _check_tokenizer(path: Path) -> None:
+    """Refuse a tokenizer whose replacements lengthen texts without bound.
+
+    Four that each turn a letter into a thousand would ask for more memory than there is, upon which
+    the tokenizers library aborts the process.
+    """
+    data = path.read_bytes()
+    if b"Replace" not in data and b"\\u00" not in data:  # as which a letter can be written, too
+        return  # parsing takes a tenth of the time of a first answer
+    try:
+        growth = math.prod(_growth(json.loads(data)["normalizer"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is not a tokenizer ({error!r}); train the model again") from None
+    if growth > MOST_GROWTH:
+        raise UserError(
+            f"{path}: its replacements make texts more than {MOST_GROWTH:,} times as long; use "
+            "another encoder"
+        )
+
+
+def _growth(normalizer: Mapping[str, Any] | None) -> Iterator[int]:
+    """Number of times that each replacement of a normalizer may lengthen a text.
+
+    A regular expression may match between any two characters, which are kept.
+    """
+    if normalizer is None:
+        return
+    if normalizer["type"] == "Sequence":
+        for part in normalizer["normalizers"]:
+            yield from _growth(part)
+    elif normalizer["type"] == "Replace":
+        yield max(1, len(normalizer["content"])) + ("Regex" in normalizer["pattern"])
 
 
 def _digest(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from paratopic.inference.baseline import BaselineClassifier
-from paratopic.inference.folder import MANIFEST, read_manifest
+from paratopic.inference.folder import MANIFEST, PLAIN_NAME, read_manifest
 from paratopic.inference.model import Classifier, Model, Prediction
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.registry import fetch
@@ -113,14 +113,23 @@ def _folder(
 def _champion(path: Path) -> Path:
     try:
         name = json.loads(path.read_text(encoding="utf-8"))["champion"]
-    except (ValueError, KeyError, TypeError):
+        if not PLAIN_NAME.fullmatch(name):
+            raise ValueError(name)
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} is neither a model's folder nor a champion file") from None
-    return path.parent / str(name)
+    return path.parent / name
 
 
 def _load(folder: Path) -> Model:
     manifest = read_manifest(folder, _KINDS)
     mode = manifest.mode
-    classifier = _KINDS[manifest.kind](folder, mode_of(mode), manifest.settings)
+    try:
+        classifier = _KINDS[manifest.kind](folder, mode_of(mode), manifest.settings)
+    except ImportError:
+        raise
+    except Exception as error:  # each library has its own for a file that it cannot read
+        raise UserError(
+            f"{folder} cannot be loaded as a {manifest.kind} ({error!r}); train the model again"
+        ) from None
     definitions, calibration = manifest.definitions, manifest.calibration
     return Model(manifest.kind, folder, mode, definitions, calibration, classifier)

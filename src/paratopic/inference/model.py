@@ -6,11 +6,11 @@ trains, and nothing here imports training code, torch, transformers or mlflow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, overload
+from typing import NoReturn, Protocol, overload
 
 import numpy as np
 
@@ -71,9 +71,9 @@ class Prediction:
     sure: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model, loaded from its folder.
+    """A trained model, loaded from its folder. It cannot be pickled: load the folder instead.
 
     Parameters
     ----------
@@ -101,6 +101,16 @@ class Model:
         """Topic names, in the order of the columns of `predict_proba`."""
         return tuple(self.definitions)
 
+    def __repr__(self) -> str:
+        return f"Model({self.kind!r}, {len(self.definitions)} topics, {str(self.folder)!r})"
+
+    def __reduce__(self) -> NoReturn:
+        # The folder may be a temporary one, or hold another model by the time it is read again.
+        raise TypeError(
+            "a Model cannot be pickled or copied; load it in the other process: "
+            f"load({str(self.folder)!r})"
+        )
+
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute the probabilities of the topics.
 
@@ -108,7 +118,7 @@ class Model:
         ----------
         texts
             n texts of any length; long ones are read to the end. A blank text (empty or white
-            space only) gets the probability 1/k for each of k topics, in mode multi 0.
+            space only) has all probabilities 0.
 
         Returns
         -------
@@ -119,11 +129,11 @@ class Model:
         Raises
         ------
         TypeError
-            `texts` is a single str, or an item is not a str.
+            `texts` is a single str, a DataFrame or a dict, or an item is not a str.
         """
-        if isinstance(texts, (str, bytes)):
+        if isinstance(texts, str):
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
-        return self._score(list(texts))[0]
+        return self._score(_listed(texts))[0]
 
     @overload
     def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -136,15 +146,16 @@ class Model:
         ----------
         texts
             A str gives one `Prediction`; any other iterable gives a list of them in the same order.
+            Half of a pair of surrogates, which is no character, is read as "?".
 
         Raises
         ------
         TypeError
-            An item is not a str.
+            `texts` is a DataFrame or a dict, or an item is not a str.
         """
         if isinstance(texts, str):
             return self.predict([texts])[0]
-        scores, windows = self._score(list(texts))
+        scores, windows = self._score(_listed(texts))
         classes = self.classes_
         sure_from = mode_of(self.mode).sure_from(self.calibration.thresholds)
         rows = zip(scores.tolist(), windows.tolist(), self._topics(scores, windows), strict=True)
@@ -161,16 +172,14 @@ class Model:
         ]
 
     def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
-        """Scores (n, k) and numbers of windows (n,), blank texts among them."""
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"texts[{number}] is {type(text).__name__}, not str")
+        """Scores (n, k) and numbers of windows (n,), blank texts among them: those have zeros."""
         filled = [number for number, text in enumerate(texts) if text.strip()]
-        k = len(self.classes_)
-        scores = np.full((len(texts), k), mode_of(self.mode).blank(k))
+        scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         if filled:
-            scores[filled], windows[filled] = self._classifier.score([texts[n] for n in filled])
+            scores[filled], windows[filled] = self._classifier.score(
+                [_without_surrogates(texts[n]) for n in filled]
+            )
         return scores, windows
 
     def _topics(self, scores: Scores, windows: Integers) -> list[tuple[str, ...]]:
@@ -183,6 +192,37 @@ class Model:
         names = [classes[column] for column in order[ranked].tolist()]
         ends = np.cumsum(ranked.sum(axis=1)).tolist()
         return [tuple(names[start:end]) for start, end in pairwise([0, *ends])]
+
+
+def _listed(texts: object) -> list[str]:
+    """The texts as a list; a TypeError says what to do about anything but an iterable of str."""
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise TypeError(
+            f"texts is a {type(texts).__name__}, which is iterated by names; give the texts alone, "
+            'such as df["text"]'
+        )
+    if isinstance(texts, bytes) or not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be a str or an iterable of str, not {type(texts).__name__}")
+    listed = list(texts)
+    for number, text in enumerate(listed):
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
+    return listed
+
+
+# Name of a type → what to do about an item of it.
+_REMEDIES = {
+    "NoneType": "; leave missing texts out, or give '' for them",
+    "float": "; if it is NaN, a missing text, leave it out, or call .fillna('')",
+    "NAType": "; leave missing texts out, or call .fillna('')",
+    "bytes": "; decode it: .decode('utf-8')",
+}
+
+
+def _without_surrogates(text: str) -> str:
+    """A text that can be encoded: "cut off \\ud83d" → "cut off ?"."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def topic_cell(model: Model, answer: Prediction) -> str | None:

@@ -94,10 +94,6 @@ class Mode(ABC):
         """
 
     @abstractmethod
-    def blank(self, k: int) -> float:
-        """Score of each of k topics for a blank text."""
-
-    @abstractmethod
     def answers(self, scores: Scores) -> Targets:
         """Which topics (..., k) a model would predict if there were no thresholds."""
 
@@ -196,9 +192,6 @@ class Single(Mode):
         np.add.at(mean, owner, logits * weight[:, None])
         return mean
 
-    def blank(self, k: int) -> float:
-        return 1 / k
-
     def answers(self, scores: Scores) -> Targets:
         return one_hot(np.asarray(scores.argmax(axis=-1)), scores.shape[-1])
 
@@ -265,9 +258,6 @@ class Multi(Mode):
         highest = np.full((n_texts, logits.shape[1]), -np.inf)
         np.maximum.at(highest, owner, logits)
         return highest
-
-    def blank(self, k: int) -> float:
-        return 0.0
 
     def answers(self, scores: Scores) -> Targets:
         return np.ones(scores.shape, dtype=bool)

@@ -1,7 +1,6 @@
 """TF-IDF features, equal to scikit-learn's to the last bit, but faster and without importing it.
 
-Each distinct word is split into n-grams of characters once, however often it occurs. This module
-does not fit: in training, scikit-learn chooses the terms.
+Each distinct word is split into n-grams of characters once, however often it occurs.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ class TfIdf:
     def __init__(
         self, terms: Sequence[str], idf: npt.NDArray[np.float64], keywords: Mapping[str, Any]
     ) -> None:
+        self.terms, self.idf = terms, idf
         self._column = {term: number for number, term in enumerate(terms)}
-        self._idf = idf
         self._range = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
         # A language has few words: most of a text's words were split before.
         self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._split_word)
@@ -54,13 +53,53 @@ class TfIdf:
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Compute the features of n texts, (n, n terms)."""
+        return self._weigh(self.count(texts))
+
+    def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Count the terms of n texts, (n, n terms)."""
         counts = self._count(texts)
         counts.sort_indices()
-        counts.data = (np.log(counts.data) + 1) * self._idf[counts.indices]
+        return counts
+
+    def _weigh(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Turn counts into features, in place."""
+        counts.data = (np.log(counts.data) + 1) * self.idf[counts.indices]
         row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
         norm = np.sqrt(np.bincount(row, counts.data**2, minlength=counts.shape[0]))
         counts.data /= norm[row]
         return counts
+
+    @classmethod
+    def fit(
+        cls, texts: Sequence[str], keywords: Mapping[str, Any]
+    ) -> tuple[TfIdf, sparse.csr_matrix]:
+        """Learn terms and their inverse document frequencies, as TfidfVectorizer does.
+
+        Parameters
+        ----------
+        texts
+            n texts that `clean` has prepared.
+        keywords
+            Keyword arguments of the TfidfVectorizer, of which min_df (1 by default) is read too.
+
+        Returns
+        -------
+        The fitted transform, and the features of the texts, (n, n terms).
+        """
+        sizes = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
+        found: set[str] = set()
+        if keywords["analyzer"] == "word":
+            found.update(*(_word_ngrams(_WORD.findall(text), sizes) for text in texts))
+        else:
+            words = set(chain.from_iterable(text.split() for text in texts))
+            found.update(*(_char_ngrams(f" {word} ", sizes) for word in words))
+        terms = np.array(sorted(found), dtype=object)
+        counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
+        frequency = np.bincount(counts.indices, minlength=len(terms))
+        kept = np.flatnonzero(frequency >= keywords.get("min_df", 1))
+        idf = np.log((1 + len(texts)) / (1 + frequency[kept])) + 1
+        fitted = cls(terms[kept].tolist(), idf, keywords)
+        return fitted, fitted._weigh(counts[:, kept])
 
     def _words(self, texts: Sequence[str]) -> sparse.csr_matrix:
         return _table(
@@ -84,6 +123,44 @@ class TfIdf:
     def _columns(self, ngrams: Iterable[str]) -> list[int]:
         """Columns of the n-grams that are terms."""
         return [column for column in map(self._column.get, ngrams) if column is not None]
+
+
+class TfIdfUnion:
+    """Several TF-IDF features side by side.
+
+    Parameters
+    ----------
+    features
+        Each feature by its name.
+    """
+
+    def __init__(self, features: Mapping[str, TfIdf]) -> None:
+        self.features = features
+
+    @classmethod
+    def fit(
+        cls, texts: Sequence[str], keywords: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
+        """Learn the terms of each feature from n texts; see `TfIdf.fit`.
+
+        Returns
+        -------
+        The fitted transform, and the features of the texts, (n, n terms of all).
+        """
+        from scipy import sparse
+
+        cleaned = [clean(text) for text in texts]
+        fits = {name: TfIdf.fit(cleaned, words) for name, words in keywords.items()}
+        matrix = sparse.hstack([part for _, part in fits.values()], format="csr")
+        return cls({name: feature for name, (feature, _) in fits.items()}), matrix
+
+    def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Compute the features of n texts, (n, n terms of all)."""
+        from scipy import sparse
+
+        cleaned = [clean(text) for text in texts]
+        parts = [feature.transform(cleaned) for feature in self.features.values()]
+        return sparse.hstack(parts, format="csr")
 
 
 def clean(text: str) -> str:

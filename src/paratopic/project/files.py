@@ -35,7 +35,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # all but \t \
 def aside(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it once it is complete.
 
-    Nobody meets `path` half-written. When the block raises, `path` keeps its old content.
+    Nobody meets `path` half-written. When the block raises or the process is killed, `path` keeps
+    its old content. A power cut is another matter: nothing is forced to the disk, so a file that
+    was written in the last seconds before it may be empty under its final name. What has to
+    survive that is synced in the block, before the rename, as `labels.log` does.
 
     Parameters
     ----------

@@ -19,6 +19,9 @@ SEPARATOR = ";"
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 
+# Characters that the name of a topic must not have: labels are written on one line.
+_REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
@@ -59,14 +62,14 @@ class Topic:
     heading: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name != self.name.strip() or SEPARATOR in self.name:
+        if self.name in ("", "?") or self.name != self.name.strip() or _REFUSED.search(self.name):
             raise ValueError(
-                f"{self.name!r} is not a topic name: it must not be empty, begin or end with a "
-                f"space, or contain {SEPARATOR!r}"
+                f"{self.name!r} is not a topic name: it must not be empty or a question mark, "
+                f"begin or end with a space, or contain {SEPARATOR!r} or a control character"
             )
         try:
             re.compile(self.heading)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"{self.heading!r} is not a regular expression: {error}") from None
 
     @property
@@ -161,8 +164,9 @@ class Topics:
         names = [name.strip() for name in cell.split(SEPARATOR) if name.strip()]
         for name in names:
             if name not in self.names:
+                shown = " ".join(name.split())[:60]
                 raise UserError(
-                    f'{where}: unknown topic "{name}"{nearest(name, self.names)}; the codebook in '
+                    f'{where}: unknown topic "{shown}"{nearest(name, self.names)}; the codebook in '
                     f"params.yaml (topics.codebook) has {', '.join(self.names)}"
                 )
         return tuple(dict.fromkeys(names))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +34,11 @@ STEP = 250
 
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
+_SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
+# What `aside` leaves of a shard or of these files if the process is killed.
+_DRAFT = re.compile(
+    rf"\.({_SHARD.pattern}|_(plan|progress)\.json|_skipped-.*\.jsonl)\.\d+", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,15 @@ class Done:
         Rows written so far.
     errors
         Rows among them that have an error.
+    shards
+        Shards written so far.
     """
 
     input: int = 0
     shard: int = 0
     rows: int = 0
     errors: int = 0
+    shards: int = 0
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,7 @@ def predict_files(
         The folder is not empty, or belongs to another run; an input cannot be read, lacks the
         column, or already has one that would be added.
     """
-    done = _begin(out, _plan(model, inputs, column), resume)
+    done = _begin(out, _plan(model, inputs, column), inputs, resume)
     work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
     share = _share(sizes, done.input)
@@ -193,11 +202,12 @@ def predict_files(
         columns = _columns(predict, chunk, work.added, partial(_ahead, advance, done.rows, share))
         _write_shard(out, number, shard, inputs[number], chunk, columns)
         errors = sum(error is not None for error in chunk.errors)
-        done = Done(number, shard + 1, done.rows + len(chunk.texts), done.errors + errors)
+        rows = done.rows + len(chunk.texts)
+        done = Done(number, shard + 1, rows, done.errors + errors, done.shards + 1)
         write_json(out / PROGRESS, asdict(done))
         share = _share(sizes, number, chunk.share)
         advance(done.rows, share)
-    done = Done(len(inputs), 0, done.rows, done.errors)
+    done = Done(len(inputs), 0, done.rows, done.errors, done.shards)
     write_json(out / PROGRESS, asdict(done))
     return done
 
@@ -216,24 +226,49 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     }
 
 
-def _begin(out: Path, plan: dict[str, Any], resume: bool) -> Done:
+def _begin(out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool) -> Done:
     """Create the output folder, or find out how far the run in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
-    # A folder with nothing but a plan is as good as empty: its run wrote no shard.
-    if not out.is_dir() or all(path.name == PLAN for path in out.iterdir()):
-        write_json(out / PLAN, plan)
-        return Done()
-    if not resume:
+    present = list(out.iterdir()) if out.is_dir() else []
+    drafts = [path for path in present if _DRAFT.fullmatch(path.name) and path.is_file()]
+    if not resume and any(path.name != PLAN for path in present):
         raise UserError(
             f"{out} is not empty: name another folder, or continue the run in it with --resume"
         )
-    _check_plan(out, plan)
-    for draft in out.glob(".*"):  # what was being written when the run was interrupted
+    # A folder with nothing but a plan is as good as empty: its run wrote no shard.
+    fresh = all(path.name == PLAN or path in drafts for path in present)
+    if not fresh:
+        _check_plan(out, plan)
+    for draft in drafts:
         draft.unlink()
-    if not (out / PROGRESS).exists():
-        return Done()
-    return Done(**read_json(out / PROGRESS, "the run that is resumed"))
+    if fresh:
+        write_json(out / PLAN, plan)
+    return _progress(out, inputs) if (out / PROGRESS).exists() else Done()
+
+
+def _progress(out: Path, inputs: Sequence[Path]) -> Done:
+    """How far the run in the folder is; what it has written has to be there still."""
+    progress = read_json(out / PROGRESS, "the run that is resumed")
+    try:
+        done = Done(**progress)
+        valid = min(astuple(done)) >= 0 and done.input <= len(inputs)
+    except TypeError:
+        valid = False
+    if not valid:
+        raise UserError(f"{out / PROGRESS} is damaged; name another folder")
+    written = 0
+    for path in out.iterdir():
+        if match := _SHARD.fullmatch(path.name):
+            number, shard = map(int, match.groups())
+            if (number, shard) < (done.input, done.shard):
+                written += path.name == _shard_name(number, shard, inputs[number])
+    if written != done.shards:
+        raise UserError(
+            f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
+            "there; put the others back, or name another folder"
+        )
+    return done
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
@@ -275,15 +310,24 @@ def _texts(chunk: Chunk[Any], rows: Sequence[int]) -> list[str]:
 def _write_shard(
     out: Path, number: int, shard: int, path: Path, chunk: Chunk[Any], columns: Columns
 ) -> None:
-    file_format = format_of(path)
-    with aside(out / f"{number:05}-{path.stem}-{shard:05}{file_format.suffix}") as draft:
-        file_format.write(draft, chunk.rows, columns)
+    with aside(out / _shard_name(number, shard, path)) as draft:
+        format_of(path).write(draft, chunk.rows, columns)
 
 
 def _write_skipped(out: Path, number: int, path: Path, skipped: Sequence[Skipped]) -> None:
     """List the parts of an article that are not paragraphs, beside its shards."""
     lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped]
-    write_text(out / f"_skipped-{number:05}-{path.stem}.jsonl", "".join(lines))
+    write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
+
+
+def _shard_name(number: int, shard: int, path: Path) -> str:
+    """Name of a shard of input `number`: "in.csv" → "00000-in-00002.csv"."""
+    return f"{number:05}-{_short_stem(path)}-{shard:05}{format_of(path).suffix}"
+
+
+def _short_stem(path: Path) -> str:
+    """Stem of an input, cut to leave room for what is added: names have 255 bytes at most."""
+    return path.stem.encode()[:200].decode(errors="ignore")
 
 
 def _share(sizes: Sequence[int], number: int, part: float = 0.0) -> float:

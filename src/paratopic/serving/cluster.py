@@ -139,7 +139,7 @@ def _read(work: Work, _: Row) -> Iterator[Row]:
 
     No error is raised here: who asks for the predictions reads the same file, and reports it.
     """
-    with suppress(UserError):
+    with suppress(UserError, OSError):
         for texts in work.texts():
             yield {"texts": json.dumps(texts)}
 

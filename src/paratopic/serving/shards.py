@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TextIO, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
@@ -22,9 +23,15 @@ from paratopic.reading.files import SUFFIXES, read_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 # Rows of a shard, at most.
 SHARD = 5_000
+
+# How a cell begins that a spreadsheet may run as a formula, and what begins so but is a number. In
+# East Asian spreadsheets full-width signs count too.
+_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+_NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 
 # Name of an added column → its values, one per row.
 Columns = dict[str, list[Any]]
@@ -88,7 +95,10 @@ class Format(Protocol[Rows]):
 
 
 class Parquet:
-    """Parquet files; the input's columns keep their types."""
+    """Parquet files; the input's columns keep their types.
+
+    Rows that cannot be read because pages are damaged are one row with an error.
+    """
 
     suffix = ".parquet"
 
@@ -100,18 +110,22 @@ class Parquet:
             raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
         try:
             # Buffers that are filled in advance would be kept until the file is closed.
-            file = pq.ParquetFile(path, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{path} cannot be read as parquet: {error}") from None
-        schema, total = file.schema_arrow, file.metadata.num_rows
+            file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
+            schema, total = file.schema_arrow, file.metadata.num_rows
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            problem = f"{path} cannot be read as parquet: {error}"
+            yield Chunk(_empty_row(pa.schema({column: pa.string()})), [None], [problem], 1.0)
+            return
         _check_columns(path, schema.names, column, added)
-        batches = file.iter_batches(SHARD) if total else iter([schema.empty_table()])
-        read = 0
-        for batch in batches:
-            rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch], schema)
-            texts = rows[column].to_pylist()
-            read += len(texts)
-            yield Chunk(rows, texts, [_text_error(text) for text in texts], read / max(1, total))
+        if not total:
+            yield Chunk(schema.empty_table(), [], [], 1.0)
+        for rows, end, problem in _parquet_rows(file):
+            share = end / max(1, total)
+            if problem:
+                yield Chunk(_empty_row(schema), [None], [f"{path}: {problem}"], share)
+            else:
+                texts: list[Any] = [_value(cell) for cell in rows[column]]
+                yield Chunk(rows, texts, [_text_error(text) for text in texts], share)
 
     def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
         import pyarrow as pa
@@ -132,6 +146,8 @@ class Parquet:
 
 class Csv:
     """CSV files with a header; cells stay as they are written. The first of the rows is the header.
+
+    What a spreadsheet would take for a formula is written with an apostrophe before it.
 
     A row with too few or too many cells has an error that shows the cells; the row is filled up or
     cut to the width of the header.
@@ -162,46 +178,57 @@ class Csv:
     def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
         header, *cells = rows
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*header, *columns])
+            writer = csv.writer(_LineFeeds(file), lineterminator="\r\n")
+            writer.writerow(map(_inert, [*header, *columns]))
             added = zip(*columns.values(), strict=True)
-            writer.writerows([*row, *values] for row, values in zip(cells, added, strict=True))
+            for row, values in zip(cells, added, strict=True):
+                writer.writerow([_inert(cell) for cell in (*row, *values)])
+
+
+@dataclass(frozen=True)
+class _LineFeeds:
+    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
+
+    A writer quotes cells with characters of its line end only, but readers end lines at either.
+    """
+
+    file: TextIO
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
 
 
 class JsonLines:
-    """Files with one JSON object per line; empty lines are not rows.
+    """Files with one JSON object per line; empty lines are not rows. Rows are objects as JSON.
 
     Any other line is a row with an error; the line is kept under the key ``line``.
     """
 
     suffix = ".jsonl"
 
-    def read(
-        self, path: Path, column: str, added: Sequence[str]
-    ) -> Iterator[Chunk[list[dict[str, Any]]]]:
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
         size = max(1, path.stat().st_size)
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
             for lines in _batches(numbered):
-                rows: list[dict[str, Any]] = []
+                rows: list[str] = []
+                texts: list[str | None] = []
                 errors: list[str | None] = []
                 for number, line in lines:
-                    row, error = _json_object(number, line.rstrip(b"\r\n"))
-                    if error is None:
-                        _check_taken(path, list(row), added)
-                        error = _text_error(row.get(column))
+                    row, values, error = _json_object(number, line.rstrip(b"\r\n"))
+                    _check_taken(path, list(values), added)
+                    text = values.get(column)
                     rows.append(row)
-                    errors.append(error)
-                texts = [
-                    None if error else row[column] for row, error in zip(rows, errors, strict=True)
-                ]
+                    texts.append(text)
+                    errors.append(error or _text_error(text))
                 yield Chunk(rows, texts, errors, file.tell() / size)
 
-    def write(self, path: Path, rows: list[dict[str, Any]], columns: Columns) -> None:
+    def write(self, path: Path, rows: list[str], columns: Columns) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for row, values in zip(rows, zip(*columns.values(), strict=True), strict=True):
-                line = row | dict(zip(columns, values, strict=True))
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                added = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
+                separator = "" if row == "{}" else ", "
+                file.write(f"{row[:-1]}{separator}{added[1:]}\n")
 
 
 class Articles(JsonLines):
@@ -210,18 +237,18 @@ class Articles(JsonLines):
     An article that cannot be read is one row with an error.
     """
 
-    def read(
-        self, path: Path, column: str, added: Sequence[str]
-    ) -> Iterator[Chunk[list[dict[str, Any]]]]:
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
         try:
             article = read_file(path)
-            paragraphs = [asdict(paragraph) for paragraph in paragraphs_of(article)]
+            paragraphs = paragraphs_of(article)
         except UserError as error:
-            yield Chunk([{"article": path.stem, "text": None}], [None], [str(error)], 1.0)
+            row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
+            yield Chunk([row], [None], [str(error)], 1.0)
             return
         skipped = skipped_of(article)
-        for rows in _batches(paragraphs):
-            texts = [row["text"] for row in rows]
+        for batch in _batches(paragraphs):
+            rows = [json.dumps(asdict(paragraph), ensure_ascii=False) for paragraph in batch]
+            texts = [paragraph.text for paragraph in batch]
             yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
             skipped = []
 
@@ -274,10 +301,63 @@ def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None
         raise UserError(f"{path} has two columns {min(repeated)}; rename one")
 
 
+def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int, str]]:
+    """The rows of a file, at most `SHARD` at a time; after damage, those of the other row groups.
+
+    Yields
+    ------
+    rows
+        Rows of the file; none in place of those that are lost.
+    end
+        Number of rows up to the end of these.
+    problem
+        Which rows are lost, and why; "" for none.
+    """
+    import pyarrow as pa
+
+    schema, read = file.schema_arrow, 0
+    try:
+        for batch in file.iter_batches(SHARD):
+            read += batch.num_rows
+            yield pa.Table.from_batches([batch], schema), read, ""
+        return
+    except (pa.ArrowException, OSError):
+        pass  # the damage is met again below, in its row group
+    stop = 0
+    for group in range(file.num_row_groups):
+        position, stop = stop, stop + file.metadata.row_group(group).num_rows
+        try:
+            for batch in file.iter_batches(SHARD, row_groups=[group]):
+                rows = batch.slice(max(0, read - position))
+                position += batch.num_rows
+                if rows.num_rows:
+                    yield pa.Table.from_batches([rows], schema), position, ""
+        except (pa.ArrowException, OSError) as error:
+            first = max(position, read) + 1
+            yield schema.empty_table(), stop, f"rows {first} to {stop} cannot be read: {error}"
+
+
+def _empty_row(schema: pa.Schema) -> pa.Table:
+    """A row without values, in place of rows that cannot be read."""
+    import pyarrow as pa
+
+    return pa.table({field.name: pa.nulls(1, field.type) for field in schema})
+
+
+def _value(cell: pa.Scalar) -> object:
+    """The value of a cell, or the error that it has instead: strings may be damaged."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError as error:
+        return error
+
+
 def _text_error(text: object) -> str | None:
     """What is wrong with a text: ``7`` → "the text is int, not a string"; None for nothing."""
     if text is None:
         return "no text"
+    if isinstance(text, UnicodeDecodeError):
+        return "not UTF-8"
     if not isinstance(text, str):
         return f"the text is {type(text).__name__}, not a string"
     return None
@@ -299,15 +379,40 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     return cells if len(cells) == width else (cells + [""] * width)[:width]
 
 
-def _json_object(number: int, line: bytes) -> tuple[dict[str, Any], str | None]:
-    """The object of a line and None, or the line as it is and what is wrong with it.
+def _inert(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula.
 
-    ``[1]`` on line 6 → ``{"line": [1]}``, "line 6: not a JSON object".
+    One apostrophe is put before it, also where there is one already: to undo it, remove one. See
+    https://owasp.org/www-community/attacks/CSV_Injection.
+
+    Examples
+    --------
+    >>> [_inert(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
+    ["'=A1", "''=A1", '-1.5', 'a=b']
     """
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
+
+
+def _json_object(number: int, line: bytes) -> tuple[str, dict[str, Any], str | None]:
+    """The object of a line, as JSON and as values, and what is wrong with it; None for nothing.
+
+    ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".
+    """
+    error = None
     try:
-        row = json.loads(line)
-    except ValueError as error:  # bytes that are not UTF-8, too
-        return {"line": line.decode(errors="replace")}, f"line {number}: not JSON ({error})"
-    if not isinstance(row, dict):
-        return {"line": row}, f"line {number}: not a JSON object"
-    return row, None
+        values = json.loads(line)
+        if not isinstance(values, dict):
+            values, error = {"line": values}, f"line {number}: not a JSON object"
+        row = json.dumps(values, ensure_ascii=False)
+    except (ValueError, RecursionError) as problem:  # bytes that are not UTF-8, too
+        values = {"line": line.decode(errors="replace")}
+        error = f"line {number}: not JSON ({problem})"
+        row = json.dumps(values, ensure_ascii=False)
+    try:
+        row.encode()
+    except UnicodeEncodeError:  # half of an emoji, left where a text was cut off
+        error = f"line {number}: half of a surrogate pair, which is no character"
+        row = row.encode(errors="replace").decode()
+    return row, values, error
