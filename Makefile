@@ -7,6 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test lint ui story lock
 
 repro: .venv/train
+	@python -m paratopic.project.lock
 	dvc repro
 	@paratopic report
 

@@ -69,7 +69,7 @@ def test_stages_do_not_import_each_other() -> None:
         assert not ARROWS[stage] & stages
 
 
-STAGE_NAMES = ("prepare", "split", "score", "evaluate", "train", "compare", "track")
+STAGE_NAMES = ("prepare", "split", "score", "evaluate", "train", "compare", "report", "track")
 
 
 @pytest.mark.parametrize("library", HOME)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
@@ -19,6 +21,26 @@ from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.samples import plain_article
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("trade"),
+    lambda odd: (
+        st.lists(odd, max_size=2)
+        | st.fixed_dictionaries({}, optional=dict.fromkeys(["from_name", "type", "value"], odd))
+        | st.fixed_dictionaries({}, optional=dict.fromkeys(["choices", "text", "email"], odd))
+    ),
+    max_leaves=8,
+)
+RESULT = st.fixed_dictionaries({"type": st.just("choices"), "value": ODD}, optional={"x": ODD})
+ANNOTATION = st.fixed_dictionaries(
+    {"result": st.lists(RESULT, max_size=2) | ODD},
+    optional=dict.fromkeys(["completed_by", "updated_at", "was_cancelled"], ODD),
+)
+FIELDS = {
+    "data": st.fixed_dictionaries({}, optional=dict.fromkeys(["paragraph", "text"], ODD)),
+    "annotations": st.lists(ANNOTATION, max_size=2) | ODD,
+    **dict.fromkeys(["id", "text", "label", "paragraph", "meta", "Comments"], ODD),
+}
 
 ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy, sailed.\n\nIt rained.")
 
@@ -143,6 +165,11 @@ def test_reading_a_doccano_export(
             '{"text": "x", "label": [[0, 4, "x"]]}',
             "x.jsonl, line 1: this is not a document",
         ),
+        ("x.json", "[" * 100_000, "x.json is not JSON that can be read: it is nested too deeply"),
+        ("x.jsonl", "{}\n" + "[" * 100_000, "x.jsonl, line 1: this is not a document"),
+        ("x.json", '[{"id": 7, "data": {}, "annotations": 1}]', 'task 7: "annotations" has to be'),
+        ("x.csv", 'paragraph,topics\na,"trade\nb,', "x.csv, line 2: this row cannot be read"),
+        ("x.csv", f"paragraph,topics\na,{'x' * 200_000}", "x.csv, line 2: this row cannot be read"),
         ("x.txt", "x", "the file's ending says what format it has"),
         ("x.json", "", "x.json"),
     ],
@@ -156,6 +183,53 @@ def test_a_file_of_another_format_is_an_error(
         formats.read_answers(path, frame, topics)
     with pytest.raises(UserError, match="cannot be read"):
         formats.read_answers(tmp_path / "gone.csv", frame, topics)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sampled_from([".json", ".jsonl", ".csv"]), st.data())
+def test_any_content_is_answers_or_one_message(
+    tmp_path_factory: pytest.TempPathFactory, topics: Topics, suffix: str, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    if suffix == ".csv":
+        cells = st.lists(
+            st.sampled_from(["paragraph", "topics", "trade", ",", ";", "\n", '"', "é"])
+        )
+        path.write_text("".join(data.draw(cells)), encoding="utf-8")
+    else:
+        document = data.draw(st.fixed_dictionaries({}, optional=FIELDS))
+        path.write_text(json.dumps([document] if suffix == ".json" else document))
+    try:
+        imported = formats.read_answers(path, frame_of(paragraphs_of(ONE)), topics)
+    except UserError as error:
+        assert str(error).startswith(str(path))
+    else:
+        assert all(problem.startswith(str(path)) for problem in imported.problems)
+
+
+@given(st.text("'=+-@\t\r\n ＝a"))
+def test_no_cell_of_a_sheet_is_a_formula_and_each_is_read_as_it_was(cell: str) -> None:
+    written = formats._inert(cell)
+    assert not written.strip().startswith(("=", "+", "-", "@", "＝"))
+    assert not written.startswith(("\t", "\r"))
+    assert formats._live(written) == cell
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(A1)", "'@SUM(1)", "- a list"])
+def test_a_paragraph_like_a_formula_is_found_by_its_text_in_a_sheet(
+    tmp_path: Path, topics: Topics, text: str
+) -> None:
+    path = tmp_path / "sheet.csv"
+    frame = pd.DataFrame({"id": ["=evil:1"], "text": [text]})
+    formats.write_tasks(path, [Suggestion("=evil:1", "=evil", "", text, (), ())], topics, "")
+    assert f"'{text}" in path.read_text(encoding="utf-8")
+    filled = path.read_text(encoding="utf-8").replace("?", "trade")
+    for content in (filled, filled.replace("'=evil:1", "")):
+        path.write_text(content, encoding="utf-8")
+        imported = formats.read_answers(path, frame, topics)
+        assert [(label.paragraph, label.cell) for label in imported.labels] == [
+            ("=evil:1", "trade")
+        ]
 
 
 @pytest.fixture

@@ -122,13 +122,34 @@ def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: 
         {"id": "news:0"},
         {"id": ["news:0"], "topics": [], "note": ""},
         answer("news:0", "trade", note="n" * 200_000),
+        answer("news:0", "\ud800"),
+        {"id": "\ud800", "topics": [], "note": ""},
         [],
     ],
 )
 def test_invalid_answers_are_refused_and_not_saved(
     client: TestClient, path: Path, body: Any
 ) -> None:
-    assert client.post("/save", json=body).status_code == 400
+    content = json.dumps(body)  # halves of characters as escapes, which the client cannot send
+    sent = {"Content-Type": "application/json"}
+    assert client.post("/save", content=content, headers=sent).status_code == 400
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 100_000, 400),
+        (b"9" * 5000, 400),
+        (b"\xff", 400),
+        (b" " * page.LONGEST + b"{}", 413),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused(
+    client: TestClient, path: Path, body: bytes, status: int
+) -> None:
+    response = client.post("/save", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == status
     assert not path.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 
 from paratopic.cli.report import ACTIVATE
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, REPORTS, SUMMARY
+from paratopic.project.paths import COMPARISON, PAGE, REPORTS, SUMMARY
 from tests.programs import run_cli
 
 SCORES = {
-    "macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
-    "accuracy": {"value": 0.683, "low": 0.4, "high": 0.886},
+    "answer_macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
+    "coverage": {"value": 0.683, "low": 0.4, "high": 0.886},
+    "brier": {"value": 0.3, "low": 0.2, "high": 0.4},
 }
+KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in SCORES}
 # What is promised of sure predictions: with few labels nothing.
 FEW = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None, "groups_needed": 44}
 MANY = {"threshold": 0.8, "target": 0.9, "coverage": 0.21, "precision": 0.96, "groups_needed": 44}
@@ -29,7 +32,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     difference = {"value": 0.557, "p": 0.0235, "significant": True}
     comparison = {
-        "models": {"dummy": SCORES, "baseline": SCORES},
+        "models": {"dummy": KNOWN, "baseline": SCORES, "transformer": SCORES},
         "champion": "baseline",
         "reason": "there is no other model",
         "notes": ["one article: expect lower figures on new articles"],
@@ -43,33 +46,45 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_report_shows_figures_notes_and_differences(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert run_cli(monkeypatch, "report") == 0
     printed = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
-    assert ["baseline (champion)", "0.695", "0.400 to 0.820", "0.683"] in cells
-    assert ["people (5 paragraphs)", "0.900", "", ""] in cells
+    figures = "0.695 (0.400–0.820)"
+    assert ["macro-F1 of answers", "0.100", figures, figures] in cells
+    assert ["coverage", "0.100", *2 * ["0.683 (0.400–0.886)"]] in cells
+    assert "Brier" not in printed
     lines = printed.splitlines()
     assert "note: one article: expect lower figures on new articles" in lines
-    assert "baseline - dummy: +0.557 macro-F1, p = 0.0235, significant" in lines
+    assert "baseline - dummy: +0.557 macro-F1 of answers, p = 0.0235, significant" in lines
     assert "champion: baseline: there is no other model" in lines
-    assert "alpha 0.800" in printed
+    people = "people (5 paragraphs): macro-F1 0.900 against each other, the ceiling of what a model"
+    assert f"{people} can reach; Krippendorff's alpha 0.800" in " ".join(printed.split())
 
 
 @pytest.mark.parametrize(
     ("measured", "line"),
     [
         (
-            {"abstention": {"coverage": 0.36, "precision": 0.85, "sure": FEW}},
+            {
+                "coverage": {"value": 0.36},
+                "precision": {"value": 0.85},
+                "abstention": {"sure": FEW},
+            },
             "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
             "to promise 90% takes at least 44 different articles, all right",
         ),
         (
-            {"abstention": {"coverage": 0.36, "precision": 0.85, "sure": MANY}},
+            {
+                "coverage": {"value": 0.36},
+                "precision": {"value": 0.85},
+                "abstention": {"sure": MANY},
+            },
             "predicts a topic for 36% of paragraphs (coverage), 85% of them right; 21% of "
             "paragraphs have a sure one, of which at least 90% are promised to be right",
         ),
         (
-            {"abstention": {"coverage": 0.0, "precision": None, "sure": FEW}},
+            {"coverage": {"value": 0.0}, "abstention": {"sure": FEW}},
             "predicts a topic for 0% of paragraphs (coverage)",
         ),
         (
@@ -98,9 +113,36 @@ def test_activation_comes_first_where_no_environment_is_active(
         steps = capsys.readouterr().out.partition("Next:\n")[2]
         return [line.strip().partition("  ")[0] for line in steps.splitlines()]
 
-    usual = ["paratopic predict FILE", "make ui", "reports/summary.md"]
+    usual = ["paratopic predict FILE", "make ui", "paratopic report --open"]
     assert commands() == usual
     write_text(ACTIVATE, "")
     assert commands() == ["source .venv/bin/activate", *usual]
     monkeypatch.setenv("VIRTUAL_ENV", str(ACTIVATE.parents[1]))
     assert commands() == usual
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_open_shows_the_page_or_says_what_is_missing(
+    there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+
+    def open_page(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_page)
+    if there:
+        write_text(PAGE, "<!doctype html>")
+    assert run_cli(monkeypatch, "report", "--open") == (0 if there else 1)
+    assert opened == ([PAGE.resolve().as_uri()] if there else [])
+    assert (f"{PAGE} not found" in capsys.readouterr().out) != there
+
+
+def test_without_a_browser_the_message_says_where_the_page_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    write_text(PAGE, "<!doctype html>")
+    assert run_cli(monkeypatch, "report", "--open") == 1
+    assert f"open {PAGE.resolve()} yourself" in capsys.readouterr().out

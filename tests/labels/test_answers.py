@@ -22,9 +22,9 @@ LINES = st.builds(
     st.sampled_from(["a:0", "a:1", "a:9"]),
     st.sampled_from(["trade", "security;trade", "", "?"]),
     st.just("words"),
-    st.sampled_from(["", "ann", "bo"]),
+    st.sampled_from(["", "ann", " ann ", "bo"]),
     st.sampled_from(["", EARLY, LATE]),
-    st.sampled_from(["", "a, note"]),
+    st.sampled_from(["", "a, note", " a, \n note\u2028 "]),
 )
 
 
@@ -138,6 +138,13 @@ def test_an_annotator_who_changed_their_mind_is_reported(path: Path, topics: Top
     assert done.disputes == ["a:1 – ann: trade, then security → security counts (the latest)"]
 
 
+def test_blanks_around_a_name_or_a_note_make_no_new_line(path: Path, topics: Topics) -> None:
+    write(path, 'a:1,trade,words,ann,,"two  lines"')
+    new = [Label("f", "a:1", "trade", "", note="two\nlines "), Label("f", "a:2", "trade", "")]
+    assert [merged(path, topics, new, " ann ").added for _ in range(2)] == [1, 0]
+    assert {line.annotator for line in read_lines(path)} == {"ann"}
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=6))
 def test_the_order_of_merges_does_not_matter_and_no_line_is_lost(
@@ -152,6 +159,7 @@ def test_the_order_of_merges_does_not_matter_and_no_line_is_lost(
         kept = {line.key for line in read_lines(path)}
         for name, lines in files:
             for line in lines:
-                named = (*line.key[:2], line.annotator or name, *line.key[3:])
-                assert line.key in kept or named in kept
+                paragraph, names, annotator, time, note = line.key
+                answer = paragraph, names, annotator.strip(), time, " ".join(note.split())
+                assert answer in kept or (*answer[:2], name, *answer[3:]) in kept
     assert contents[0] == contents[1]

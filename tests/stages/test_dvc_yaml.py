@@ -21,7 +21,8 @@ ITEM = "${item.model}"
 MODELS = {"baseline", "transformer"}
 # They fit the model, and read the section, that they are named.
 BY_NAME = ("score", "train")
-STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 ARROWS = module_arrows(SOURCE)
 
 
@@ -41,6 +42,12 @@ def files_of(name: str) -> set[str]:
     known = modules(SOURCE)
     files = {known[module].relative_to(SOURCE).as_posix() for module in reached}
     return {file for file in files if file.partition("/")[0] not in MODELS} - {"__init__.py"}
+
+
+def paths_of(name: str, kind: str) -> list[str]:
+    """Paths among a stage's deps, outs, metrics or plots."""
+    items = STAGES[name].get(kind, [])
+    return [item if isinstance(item, str) else next(iter(item)) for item in items]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -90,12 +97,33 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
     names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used = {value.as_posix() for key in names if isinstance(value := vars(paths).get(key), Path)}
     for kind in ("deps", "outs", "metrics", "plots"):
-        for item in STAGES[name].get(kind, []):
-            path = item if isinstance(item, str) else next(iter(item))
+        for path in paths_of(name, kind):
             if path.startswith(("src/", "seeds")):
                 continue
-            folder = path.partition(f"/{ITEM}")[0]
+            folder = path.partition("/${")[0]  # of a model
             assert folder in used, path
+
+
+def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures() -> None:
+    metrics = [path for name in STAGES for path in paths_of(name, "metrics")]
+    assert metrics == [f"reports/{ITEM}.json"]
+    plots = [path for name in STAGES for path in paths_of(name, "plots")]
+    assert plots == [f"reports/{ITEM}/confusion.csv"]
+
+
+def test_plots_of_both_models_are_of_files_that_stage_evaluate_writes() -> None:
+    outs = set(paths_of("evaluate", "outs"))
+    for plot in PIPELINE["plots"]:
+        (definition,) = plot.values()
+        assert {path.split("/")[1] for path in definition["y"]} == MODELS
+        (general,) = {re.sub("/[^/]+/", f"/{ITEM}/", path) for path in definition["y"]}
+        assert general in outs
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_no_dep_has_the_name_of_a_parameter(name: str) -> None:
+    """`dvc exp show` would take one for the other, and fail where its columns are dropped."""
+    assert not set(paths_of(name, "deps")) & {field.name for field in fields(Params)}
 
 
 def test_no_key_of_params_is_read_by_nobody() -> None:

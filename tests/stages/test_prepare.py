@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare
 from paratopic.project.topics import Topics
-from paratopic.stages.prepare import prepare
+from paratopic.stages.prepare import main, prepare
 from tests.documents import PAGE, SAMPLES
+from tests.samples import PARAMS
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
@@ -65,3 +68,23 @@ def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
         (folder / "notes.rtf").touch()
         with pytest.raises(UserError, match=told):
             prepare(Prepare((str(folder / pattern),), None, ()), topics)
+
+
+def test_files_that_cannot_be_read_are_counted_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "empty.txt").touch()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(
+        "paratopic.stages.prepare.read_params",
+        lambda: replace(PARAMS, prepare=Prepare((".",), None, ())),
+    )
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("2 files cannot be read and are skipped")]
+    assert line.endswith(": broken.pdf, empty.txt")
+    report = json.loads(Path("reports/prepare.json").read_text(encoding="utf-8"))
+    assert report["skipped"]["unreadable"] == 2
+    skipped = Path("reports/skipped.csv").read_text(encoding="utf-8")
+    assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from paratopic.project.errors import UserError
+from paratopic.project.params import Transformer
 from paratopic.transformer.encoder import (
     BUNDLED,
     autocast,
+    check_lengths,
     load_encoder,
     pick_device,
     resolve_encoder,
@@ -60,3 +65,16 @@ def test_an_encoder_that_cannot_be_loaded_is_reported(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"transformer.encoder: .*nowhere cannot be loaded"):
         load_encoder(str(tmp_path / "nowhere"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("padding", "limit"), [(None, 514), (1, 512)])
+def test_windows_are_no_longer_than_the_encoder_can_read(padding: int | None, limit: int) -> None:
+    positions = torch.nn.Embedding(514, 4, padding_idx=padding)
+    model = SimpleNamespace(embeddings=SimpleNamespace(position_embeddings=positions))
+    encoder: Any = [SimpleNamespace(auto_model=model)]
+    params = Transformer("tiny", "cpu", limit, 64, 3, 32, 1e-4)
+    check_lengths(encoder, params)
+    with pytest.raises(UserError, match=f"transformer.max_tokens: {limit + 1} .* {limit} tokens"):
+        check_lengths(encoder, replace(params, max_tokens=limit + 1))
+    model.embeddings = SimpleNamespace()
+    check_lengths(encoder, replace(params, max_tokens=10**6))

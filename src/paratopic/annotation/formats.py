@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -41,11 +42,15 @@ SHEET = (
     "note",
 )
 
+_Item = TypeVar("_Item")
+_KINDS: dict[type, str] = {str: "texts", dict: "objects"}
 # Why a row gives no label although nothing is wrong with it.
 _UNDECIDED = "undecided"
 _SKIPPED = "skipped by the annotator"
 # Names of Label Studio's control for the dominant topic, and of its text field for notes.
 _DOMINANT, _NOTE = "dominant", "note"
+# Beginning of a cell that a spreadsheet may run, or that `_inert` has already changed.
+_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 # Number of choices on Label Studio's page that can be made by a digit key.
 _DIGIT_KEYS = 9
 
@@ -173,17 +178,14 @@ class _LabelStudio(_Format):
     tool = "Label Studio"
 
     def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        try:
-            tasks = json.loads(content)
-        except ValueError as error:
-            raise UserError(f"{path} is not JSON: {error}") from None
+        tasks = _read_json(content, f"{path}")
         if not isinstance(tasks, list):
             raise _not_label_studio(path)
         for number, task in enumerate(tasks, start=1):
             if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
                 raise _not_label_studio(path)
-            where = f"{path}, task {task.get('id', number)}"
-            for annotation in task.get("annotations") or [None]:
+            where = f"{path}, task {first_words(one_line(str(task.get('id', number))))}"
+            for annotation in _list(task, "annotations", dict, where) or (None,):
                 yield where, {"data": task["data"], "annotation": annotation}
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
@@ -192,7 +194,7 @@ class _LabelStudio(_Format):
             raise _LeftOut(_UNDECIDED)
         if annotation.get("was_cancelled"):
             raise _LeftOut(_SKIPPED)
-        topics, note = _chosen(annotation.get("result") or [])
+        topics, note = _chosen(_list(annotation, "result", dict, where), where)
         return _Answer(
             where,
             str(data.get("paragraph") or ""),
@@ -223,12 +225,22 @@ class _Spreadsheet(_Format):
         # In some countries spreadsheets separate cells by semicolons.
         header = content.split("\n", 1)[0]
         separator = max(",;\t", key=header.count)
-        reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator)
-        for column in COLUMNS[:2]:
-            if column not in (reader.fieldnames or ()):
-                raise UserError(f'{path}, line 1: there is no column "{column}"')
-        for row in reader:
-            yield f"{path}, line {reader.line_num}", row
+        # Strict: otherwise a quote that is never closed would silently hide all rows after it.
+        reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
+        end = 0
+        try:
+            for column in COLUMNS[:2]:
+                if column not in (reader.fieldnames or ()):
+                    raise UserError(f'{path}, line 1: there is no column "{column}"')
+            end = reader.line_num
+            for row in reader:
+                end = reader.line_num
+                yield f"{path}, line {end}", row
+        except csv.Error as error:
+            raise UserError(
+                f"{path}, line {end + 1}: this row cannot be read ({error}); quotes stand "
+                'around a whole cell, and a quote inside it is written ""'
+            ) from None
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
         if record["topics"] is None or None in record:
@@ -236,7 +248,7 @@ class _Spreadsheet(_Format):
                 f"{where}: the number of cells is not that of the columns; put cells that contain "
                 "the separator in quotes"
             )
-        cells = {name: (record.get(name) or "").strip() for name in (*SHEET, "when")}
+        cells = {name: _live((record.get(name) or "").strip()) for name in (*SHEET, "when")}
         return _Answer(
             where,
             cells["paragraph"],
@@ -260,21 +272,21 @@ class _Doccano(_Format):
     tool = "doccano"
 
     def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for number, line in enumerate(content.splitlines(), start=1):
+        # Not splitlines: a text may have other line ends, as U+2028, inside its quotes.
+        for number, line in enumerate(content.split("\n"), start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
-            try:
-                document = json.loads(line)
-                if not all(isinstance(name, str) for name in document["label"]):
-                    raise TypeError("label has to be a list of names")
-                # doccano exports columns other than its own beside the text, or under "meta".
-                record = {**(document.get("meta") or {}), **document}
-            except (ValueError, KeyError, TypeError) as error:
+            document = _read_json(line, where)
+            names = document.get("label") if isinstance(document, dict) else None
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise UserError(
-                    f"{where}: this is not a document with labels as doccano exports it ({error!r})"
-                ) from None
-            yield where, record
+                    f"{where}: this is not a document with labels, as doccano exports it: label "
+                    "has to be a list of names"
+                )
+            # doccano exports columns other than its own beside the text, or under "meta".
+            meta = document.get("meta")
+            yield where, {**(meta if isinstance(meta, dict) else {}), **document}
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
         return _Answer(
@@ -282,7 +294,7 @@ class _Doccano(_Format):
             str(record.get("paragraph") or ""),
             str(record.get("text") or ""),
             record["label"] or None,
-            note=" ".join(map(str, record.get("Comments") or [])),
+            note=" ".join(_list(record, "Comments", str, where)),
         )
 
     def write(
@@ -430,8 +442,22 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
         if s.scores:
             cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
-        writer.writerow(cells | {"reason": s.reason})
+        cells |= {"reason": s.reason}
+        writer.writerow({name: _inert(cell) for name, cell in cells.items()})
     return text.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """Keep a spreadsheet from running a cell as a formula; `_live` gives the cell back.
+
+    >>> _inert("=1+1"), _inert("1 + 1"), _inert("'=1+1")
+    ("'=1+1", '1 + 1', "''=1+1")
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _live(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def label_studio_config(topics: Topics) -> str:
@@ -482,9 +508,9 @@ def _label(answer: _Answer, paragraphs: _Paragraphs, topics: Topics) -> Label:
 
 def _unknown_paragraph(answer: _Answer) -> UserError:
     if answer.paragraph:
-        problem = f"the sources have no paragraph {answer.paragraph}"
+        problem = f"the sources have no paragraph {first_words(one_line(answer.paragraph))}"
     else:
-        words = first_words(answer.text.strip())
+        words = first_words(one_line(answer.text))
         problem = f'no paragraph id is given, and no paragraph has exactly the text "{words}"'
     return UserError(f"{answer.where}: {problem}; `dvc repro prepare` reads new sources")
 
@@ -495,14 +521,31 @@ def _not_label_studio(path: Path) -> UserError:
     )
 
 
-def _chosen(result: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
+def _read_json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where} is not JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{where} is not JSON that can be read: it is nested too deeply") from None
+
+
+def _list(record: Mapping[str, Any], key: str, kind: type[_Item], where: str) -> list[_Item]:
+    """A list of texts or objects in a record; empty if the record has none."""
+    items = record.get(key) or []
+    if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
+        raise UserError(f'{where}: "{key}" has to be a list of {_KINDS[kind]}')
+    return items
+
+
+def _chosen(result: Sequence[Mapping[str, Any]], where: str) -> tuple[list[str], str]:
     """Topics, the dominant one first, and note in the results of an annotation."""
     values: dict[str, list[str]] = {}
     for item in result:
-        if item.get("type"):
-            value = item.get("value") or {}
-            own = value.get("choices") or value.get("text") or []
-            values.setdefault(item.get("from_name", ""), []).extend(own)
+        value = item.get("value")
+        if item.get("type") and isinstance(value, dict):
+            own = _list(value, "choices", str, where) or _list(value, "text", str, where)
+            values.setdefault(str(item.get("from_name", "")), []).extend(own)
     note = " ".join(values.pop(_NOTE, []))
     dominant = values.pop(_DOMINANT, [])
     return [*dominant, *(name for names in values.values() for name in names)], note

@@ -32,6 +32,9 @@ from paratopic.project.topics import SEPARATOR, Topics
 
 HOST = "127.0.0.1"
 
+# Highest number of bytes in a request; a cell of labels.csv takes no longer note either.
+LONGEST = 1_000_000
+
 
 class Session:
     """Work of one annotator on some paragraphs.
@@ -218,7 +221,11 @@ def application(session: Session, port: int) -> ASGIApp:
 
     # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
-        body = await request.body()
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST:
+                return PlainTextResponse("Not saved: the note is too long", 413)
         return _answered(lambda: session.save(*_read_answer(body)), 400)
 
     async def undo(request: Request) -> Response:
@@ -291,12 +298,13 @@ def _answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
     try:
         return JSONResponse(action())
     except UserError as error:
-        return PlainTextResponse(str(error), refused)
+        # Halves of characters, which JSON can carry and UTF-8 cannot, are shown as escapes.
+        return PlainTextResponse(str(error).encode("utf-8", "backslashreplace"), refused)
     except OSError as error:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def _read_answer(body: bytes) -> tuple[str, list[str], str]:
+def _read_answer(body: bytearray) -> tuple[str, list[str], str]:
     """Paragraph id, topics and note in the body of a request."""
     try:
         answer = json.loads(body)
@@ -305,5 +313,5 @@ def _read_answer(body: bytes) -> tuple[str, list[str], str]:
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("topics has to be a list of names, id and note a text")
         return id_, names, note
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"the request cannot be read: {error!r}") from None

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import COMPARISON, REPORTS, SUMMARY
+from paratopic.project.paths import COMPARISON, PAGE, REPORTS, SUMMARY
 from paratopic.project.titles import TITLES
 
-# Metrics beside the first one, which are shown if a model has them.
-METRICS = ("answer_accuracy", "coverage", "precision", "macro_f1", "micro_f1", "log_loss")
+# Metrics that are shown if a model has them.
+METRICS = (
+    *("answer_macro_f1", "answer_accuracy", "coverage", "precision"),
+    *("macro_f1", "micro_f1", "map", "log_loss"),
+)
 
 ACTIVATE = Path(".venv/bin/activate")
 
@@ -24,29 +29,35 @@ ACTIVATE = Path(".venv/bin/activate")
 NEXT = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
     "make ui": "compare the runs in MLflow",
-    str(SUMMARY): "read what is significant, and what goes wrong",
+    "paratopic report --open": f"read or send the whole report, {PAGE}",
 }
 
 
-def report() -> None:
+def report(
+    open_page: Annotated[
+        bool, typer.Option("--open", help=f"Open the whole report, {PAGE}, in a browser instead.")
+    ] = False,
+) -> None:
     """Print the comparison of the models, and what to do next."""
+    if open_page:
+        _open(PAGE)
+        return
     if not SUMMARY.exists():
         raise UserError(f"{SUMMARY} not found: run `make repro` in the project's root first")
     console = Console()
     comparison = files.read_json(COMPARISON, "`make repro`")
     people = comparison.get("annotators")
-    console.print(_table(comparison, people))
-    if people and people["alpha"] is not None:
-        console.print(
-            f"people: Krippendorff's alpha {people['alpha']:.3f}; their macro-F1 against each "
-            "other is the ceiling of what a model can reach"
-        )
+    if comparison["models"]:
+        console.print(_table(comparison))
+    if people:
+        console.print(_agreement(people))
     for note in comparison["notes"]:
         console.print(f"note: {note}")
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
         console.print(
-            f"{names}: {difference['value']:+.3f} macro-F1, p = {difference['p']:.4f}, {verdict}"
+            f"{names}: {difference['value']:+.3f} macro-F1 of answers, "
+            f"p = {difference['p']:.4f}, {verdict}"
         )
     console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
     for name in comparison["models"]:
@@ -60,29 +71,50 @@ def report() -> None:
         console.print(f"  {step:<{width}}  {purpose}", highlight=False)
 
 
-def _table(comparison: Mapping[str, Any], people: Mapping[str, Any] | None) -> Table:
-    """A row for each model, and one for the people where two of them labelled the same."""
-    models = comparison["models"]
-    if not models:
-        return Table("model", title="Out-of-fold")
-    headline = next(iter(next(iter(models.values()))))
-    others = [m for m in METRICS if m != headline and any(m in f for f in models.values())]
-    titles = [TITLES[metric] for metric in (headline, *others)]
-    table = Table("model", titles[0], "interval", *titles[1:], title="Out-of-fold")
-    for name, scores in models.items():
-        first, champion = scores[headline], name == comparison["champion"]
-        interval = "" if first["low"] is None else f"{first['low']:.3f} to {first['high']:.3f}"
-        table.add_row(
-            f"{name} (champion)" if champion else name,
-            f"{first['value']:.3f}",
-            interval,
-            *(f"{scores[m]['value']:.3f}" if m in scores else "" for m in others),
-            style="bold" if champion else None,
+def _open(page: Path) -> None:
+    """Open a page in the user's browser, or say where it is."""
+    if not page.exists():
+        raise UserError(f"{page} not found: run `make repro` in the project's root first")
+    if not webbrowser.open(page.resolve().as_uri()):
+        raise UserError(f"no browser was found: open {page.resolve()} yourself")
+
+
+def _table(comparison: Mapping[str, Any]) -> Table:
+    """A column for each model, with intervals where it has them."""
+    models, table = comparison["models"], Table(title="Out-of-fold figures")
+    table.add_column("")
+    for name in models:
+        champion = name == comparison["champion"]
+        table.add_column(
+            f"{name}\n(champion)" if champion else name, style="bold" if champion else None
         )
-    if people and people["macro_f1"] is not None:
-        name = f"people ({people['paragraphs']} paragraphs)"
-        table.add_row(name, f"{people['macro_f1']:.3f}", style="italic")
+    for metric in METRICS:
+        if any(metric in figures for figures in models.values()):
+            cells = [_cell(figures.get(metric)) for figures in models.values()]
+            table.add_row(TITLES[metric], *cells)
     return table
+
+
+def _cell(figure: Mapping[str, float | None] | None) -> str:
+    """A figure with its interval: "0.751 (0.526–0.927)"; "" for none."""
+    if figure is None:
+        return ""
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+
+
+def _agreement(people: Mapping[str, Any]) -> str:
+    """How far annotators agree, from comparison.json."""
+    parts = []
+    if people["macro_f1"] is not None:
+        parts.append(
+            f"macro-F1 {people['macro_f1']:.3f} against each other, the ceiling of what a model "
+            "can reach"
+        )
+    if people["alpha"] is not None:
+        parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
+    return f"people ({people['paragraphs']} paragraphs): {'; '.join(parts) or 'not measured'}"
 
 
 def _thresholds(measured: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
+from paratopic.evaluation.page import reliability
 from paratopic.evaluation.report import OperatingPoint, Report
 from paratopic.project.files import aside
 from paratopic.project.titles import TITLES
@@ -21,7 +22,15 @@ from paratopic.project.titles import TITLES
 BLUE, GREY = "#2563a8", "#777777"
 # Metrics in the figure of F1 beside those of the topics, if the report has them.
 F1_METRICS = ("answer_macro_f1", "macro_f1", "micro_f1")
-NAMES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
+# Name of each figure of a model → its title, after the model's name.
+FIGURES = {
+    "confusion": "confusion, out-of-fold, mean of repeats",
+    "f1": "F1 overall and of each topic, out-of-fold",
+    "precision_recall": "precision by recall of each topic, out-of-fold",
+    "reliability": "accuracy by confidence, out-of-fold",
+    "risk_coverage": "risk by coverage, out-of-fold",
+    "training": "loss in training, a line for each fold",
+}
 
 
 def draw_report(folder: Path, name: str, report: Report) -> None:
@@ -30,25 +39,34 @@ def draw_report(folder: Path, name: str, report: Report) -> None:
     Parameters
     ----------
     folder
-        Folder of the PNG files, whose names are `NAMES`.
+        Folder of the PNG files, whose names are the keys of `FIGURES`.
     name
         Name of the model, for titles.
     report
         The report.
     """
-    paths = {figure: folder / f"{figure}.png" for figure in NAMES}
+    paths = {figure: folder / f"{figure}.png" for figure in FIGURES}
+    titles = {figure: f"{name}: {title}" for figure, title in FIGURES.items()}
     if report.confusion is None or report.point is None:
-        for path in paths.values():
-            draw_nothing(name, path)
+        for figure, path in paths.items():
+            draw_nothing("nothing was held out: nothing measured", titles[figure], path)
         return
-    title, tables = f"{name}, out-of-fold", report.tables
-    draw_confusion(report.confusion, f"{title} (mean of repeats)", paths["confusion"])
-    draw_precision_recall(tables["precision_recall"], title, paths["precision_recall"])
-    draw_reliability(tables["reliability"], title, paths["reliability"])
-    draw_risk_coverage(tables["risk_coverage"], report.point, title, paths["risk_coverage"])
-    interval = f"F1, {report.metrics['confidence']:.0%} interval"
-    draw_intervals(_f1_estimates(report), interval, title, paths["f1"])
-    draw_training(tables["training"], f"{name}, one fit per fold", paths["training"])
+    tables, confidence = report.tables, f"{report.metrics['confidence']:.0%}"
+    draw_confusion(report.confusion, titles["confusion"], paths["confusion"])
+    draw_precision_recall(
+        tables["precision_recall"], titles["precision_recall"], paths["precision_recall"]
+    )
+    draw_reliability(
+        reliability(tables["reliability"], report.metrics),
+        f"{confidence} interval, and number of answers",
+        titles["reliability"],
+        paths["reliability"],
+    )
+    draw_risk_coverage(
+        tables["risk_coverage"], report.point, titles["risk_coverage"], paths["risk_coverage"]
+    )
+    draw_intervals(_f1_estimates(report), f"F1, {confidence} interval", titles["f1"], paths["f1"])
+    draw_training(tables["training"], titles["training"], paths["training"])
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
@@ -64,12 +82,13 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
         Confidence of the intervals.
     """
     if not comparison.models:
-        draw_nothing("comparison", path)
+        draw_nothing("nothing was held out: nothing measured", "Comparison of models", path)
         return
     metric = next(iter(next(iter(comparison.models.values()))))
     estimates = {name: measured[metric] for name, measured in comparison.models.items()}
     label = f"{TITLES[metric]}, {confidence:.0%} interval"
-    draw_intervals(estimates, label, "Out-of-fold, same folds", path)
+    title = f"{TITLES[metric]} of each model, out-of-fold, same folds"
+    draw_intervals(estimates, label, title, path)
 
 
 def draw_confusion(matrix: pd.DataFrame, title: str, path: Path) -> None:
@@ -102,23 +121,36 @@ def draw_precision_recall(curves: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
-def draw_reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw accuracy against confidence, from columns confidence, accuracy and share."""
-    figure = _figure(5, 5)
+def draw_reliability(bins: pd.DataFrame, label: str, title: str, path: Path) -> None:
+    """Draw accuracy against confidence, from the table of `page.reliability`.
+
+    Parameters
+    ----------
+    bins
+        Columns confidence, accuracy, n, low and high.
+    label
+        What the bars and numbers are.
+    title
+        Title of the figure.
+    path
+        PNG file to write.
+    """
+    figure = _figure(5, 5.5)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
-    axes.plot(bins["confidence"], bins["accuracy"], color=BLUE, marker="o", label="model")
-    axes.bar(
-        bins["confidence"],
-        bins["share"],
-        width=0.03,
-        color=BLUE,
-        alpha=0.25,
-        label="share of paragraphs",
-    )
+    axes.vlines(bins["confidence"], bins["low"], bins["high"], color=BLUE, alpha=0.5)
+    axes.plot(bins["confidence"], bins["accuracy"], color=BLUE, marker="o", ls="", label=label)
+    for confidence, accuracy, n in bins[["confidence", "accuracy", "n"]].to_numpy().tolist():
+        axes.annotate(
+            f"{n:.3g}",
+            (confidence, accuracy),
+            xytext=(6, -3),
+            textcoords="offset points",
+            fontsize=8,
+        )
     axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.05))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside lower center")  # inside it would hide intervals
     _save(figure, path)
 
 
@@ -167,7 +199,14 @@ def draw_intervals(estimates: Mapping[str, Estimate], xlabel: str, title: str, p
 
 
 def draw_training(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw the history of each fit, from columns repeat, fold, x and y, and their mean."""
+    """Draw the history of each fit, from columns repeat, fold, x and y, and their mean.
+
+    C, of which each candidate is some times the one before, has a logarithmic axis.
+    """
+    history = history.dropna()
+    if history.empty:
+        draw_nothing("nothing was tuned: no training loss", title, path)
+        return
     x, y = history.columns[2:4]
     figure = _figure(6, 4)
     axes = figure.subplots()
@@ -177,17 +216,23 @@ def draw_training(history: pd.DataFrame, title: str, path: Path) -> None:
     axes.plot(history.groupby(x)[y].mean(), color=BLUE, linewidth=2, label="mean")
     axes.set(xlabel=x, ylabel=y.replace("_", " "), title=title)
     axes.set_ylim(bottom=0)
+    if x == "C":
+        candidates = sorted(set(history[x]))
+        axes.set_xscale("log")
+        axes.set_xticks(candidates, [f"{c:g}" for c in candidates])
+        axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
 
 
-def draw_nothing(title: str, path: Path) -> None:
-    """Draw the message that nothing was measured."""
-    figure = _figure(5, 2)
+def draw_nothing(message: str, title: str, path: Path) -> None:
+    """Draw a sentence that says why there is no figure, without the frame of an empty one."""
+    figure = _figure(6, 1.5)
     axes = figure.subplots()
-    axes.text(0.5, 0.5, "nothing was held out: nothing measured", ha="center", va="center")
-    axes.set(title=title, xticks=[], yticks=[])
+    axes.text(0.5, 0.5, message, ha="center", va="center")
+    axes.set_title(title)
+    axes.set_axis_off()
     _save(figure, path)
 
 

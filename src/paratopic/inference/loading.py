@@ -117,7 +117,7 @@ def _champion(path: Path) -> Path:
             raise ValueError(name)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} is neither a model's folder nor a champion file") from None
-    return path.parent / name
+    return path.parent / str(name)
 
 
 def _load(folder: Path) -> Model:

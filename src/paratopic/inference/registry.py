@@ -59,6 +59,9 @@ def fetch(uri: str, root: Path) -> Path:
             f"{uri}: {error.name} is not installed; pip install 'paratopic[train]'"
         ) from None
     store = store_uri(root)
+    database = Path(store.removeprefix("sqlite:///"))
+    if store.startswith("sqlite:///") and not database.exists():  # MLflow would make one
+        raise UserError(f"{uri}: there is no MLflow store at {database}; `make repro` makes it")
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:

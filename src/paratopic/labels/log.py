@@ -317,7 +317,12 @@ def _label(where: str, row: dict[str, str], columns: Sequence[str]) -> Label:
 def _stamped(label: Label, lines: Iterable[Label]) -> Label:
     """The label with a time after the annotator's other lines, its text and note on one line."""
     own = [line.time for line in lines if line.annotator == label.annotator]
-    now = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in own)])
+    try:
+        now = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in own)])
+    except OverflowError:
+        raise UserError(
+            f"{label.annotator} has an answer of the end of time; correct its column `when`"
+        ) from None
     return replace(
         label,
         text=one_line(label.text),
@@ -347,6 +352,12 @@ def _replace(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    if os.name == "posix":  # the new name, too
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _write_at_end(path: Path, line: bytes) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,18 +36,47 @@ def main() -> None:
     )
     folder, metrics = REPORTS / name, report.metrics
     files.write_json(folder / "metrics.json", metrics)
+    files.write_json(REPORTS / f"{name}.json", main_figures(metrics), digits=3)
     for table, rows in report.tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     draw_report(folder, name, report)
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
         return
-    headline = next(key for key in TITLES if key in metrics)
+    headline = _first(metrics, TITLES)
     f1 = metrics[headline]
     print(
         f"{name}: {TITLES[headline]} {f1['value']:.3f} "
         f"({metrics['confidence']:.0%} interval {f1['low']:.3f} to {f1['high']:.3f})"
     )
+
+
+def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures that DVC's tables show; none where nothing was measured.
+
+    Parameters
+    ----------
+    metrics
+        Content of metrics.json.
+
+    Returns
+    -------
+    Macro-F1 of the answers with the ends of its interval, accuracy of the answers, log loss and, in
+    mode single, coverage.
+    """
+    if not metrics["n"]:
+        return {}
+    macro_f1 = metrics[_first(metrics, TITLES)]
+    accuracy = _first(metrics, ("answer_accuracy", "subset_accuracy"))
+    figures = {"macro_f1": macro_f1["value"], "low": macro_f1["low"], "high": macro_f1["high"]}
+    figures["accuracy"] = metrics[accuracy]["value"]
+    others = ("log_loss", "coverage")
+    return figures | {key: metrics[key]["value"] for key in others if key in metrics}
+
+
+def _first(metrics: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """The first of the keys that the metrics have."""
+    return next(key for key in keys if key in metrics)
 
 
 def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from paratopic.inference.registry import set_defaults
 from paratopic.project.errors import UserError
+from paratopic.project.files import aside
 from paratopic.tracking import models, view
 
 if TYPE_CHECKING:
@@ -152,12 +153,13 @@ def write_runs(
     """
     set_defaults()
 
-    from mlflow import MlflowClient
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
-            client = MlflowClient(tracking_uri=uri)
+            client = open_store(uri)
             experiment_id = _experiment_id(client, experiment, artifacts)
             written = 0
             for record in records:
@@ -169,14 +171,48 @@ def write_runs(
                     _compare(client, run.info.run_id, record)
                 if record.part == record.comparison.champion and not trial:
                     models.promote(client, experiment, run, record.card)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"MLflow at {uri} cannot be written to: {reason}\n"
             "Models and reports are safe on disk; `dvc repro` writes the missing runs as soon as "
-            "the store answers (MLFLOW_TRACKING_URI is its address)."
+            "the store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, "
+            "move that file away: a new one is made, with the runs of these models."
         ) from None
     return written
+
+
+def open_store(uri: str) -> MlflowClient:
+    """Client of a store. The file of a local database is made if it is missing.
+
+    MLflow makes the tables one by one. If that is interrupted, it can never open the file again, so
+    the file gets its name when it is whole.
+
+    Parameters
+    ----------
+    uri
+        Address of the store.
+    """
+    from mlflow import MlflowClient
+
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and "?" not in uri and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():
+                _make_database(path)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _make_database(path: Path) -> None:
+    """Make the file of a store without runs; no other process may be at it."""
+    from mlflow import MlflowClient
+
+    # What killed processes left. SQLite would apply an old journal to the new file.
+    for left in (*path.parent.glob(f".{path.name}.[0-9]*"), Path(f"{path}-journal")):
+        left.unlink(missing_ok=True)
+    with aside(path) as draft:
+        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:

@@ -53,11 +53,12 @@ def main() -> None:
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    from paratopic.tracking.runs import open_store
+
     try:
-        experiment = MlflowClient(uri).get_experiment_by_name(name)
+        experiment = open_store(uri).get_experiment_by_name(name)
     except MlflowException as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None

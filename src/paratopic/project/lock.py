@@ -1,0 +1,47 @@
+"""dvc.lock: DVC writes it in place, so that a killed run can leave it half written.
+
+Run as a program, this module only checks the file: ``python -m paratopic.project.lock``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from paratopic.project import errors
+from paratopic.project.errors import UserError
+from paratopic.project.paths import LOCK
+
+
+def read_lock(path: Path = LOCK) -> dict[str, Any]:
+    """Read dvc.lock as DVC does.
+
+    Raises
+    ------
+    UserError
+        The file is damaged.
+    """
+    # Late: DVC takes a third of a second to load, and only the pipeline has it.
+    from dvc.exceptions import DvcException
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.strictyaml import load
+
+    try:
+        lock: dict[str, Any] = load(str(path), COMPILED_LOCKFILE_SCHEMA)[0]
+    except (DvcException, ValueError):  # the latter of a number or a date that is cut off
+        raise UserError(
+            f"{path} is damaged: a run was killed while DVC wrote it. Bring back the version of "
+            f"the last commit (`git checkout {path}`), or delete it if there is none, and run "
+            "`make repro` again: only what is missing is computed"
+        ) from None
+    return lock
+
+
+def main() -> None:
+    """Check the file in the current directory, if there is one."""
+    if LOCK.exists():
+        read_lock()
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,64 @@
+"""Stage report: everything that was measured, as one page to read and to send."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
+from paratopic.evaluation.page import ModelReport, render
+from paratopic.project import errors, files
+from paratopic.project.params import read_params
+from paratopic.project.paths import (
+    COMPARISON,
+    MODELS,
+    PAGE,
+    PARAGRAPHS,
+    PREPARED,
+    REPORTS,
+    SPLIT,
+)
+
+
+def main() -> None:
+    """Run the stage in the current directory."""
+    params = read_params()
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
+    ids = rows["id"][evaluated(rows)]
+    page = render(
+        params.topics,
+        files.read_json(PREPARED, "stage prepare"),
+        files.read_json(SPLIT, "stage split"),
+        files.read_json(COMPARISON, "stage compare"),
+        [read_report(name, ids) for name in params.models],
+    )
+    files.write_text(PAGE, page)
+    print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
+
+
+def read_report(name: str, ids: pd.Series) -> ModelReport:
+    """Read what stages evaluate and train wrote of a model.
+
+    Parameters
+    ----------
+    name
+        Kind of the model.
+    ids
+        Ids of the paragraphs that are evaluated: predictions of others are left out.
+    """
+    folder = REPORTS / name
+    # Texts and topics, which may be words like "null".
+    predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    return ModelReport(
+        name=name,
+        size=sum(path.stat().st_size for path in (MODELS / name).rglob("*") if path.is_file()),
+        metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
+        predictions=predictions[predictions["id"].isin(ids)].reset_index(drop=True),
+        **{
+            table: pd.read_csv(folder / f"{table}.csv")
+            for table in ("reliability", "risk_coverage", "training", "final")
+        },
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)

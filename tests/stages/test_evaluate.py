@@ -1,0 +1,26 @@
+"""The few figures of a model that DVC's tables show."""
+
+from __future__ import annotations
+
+from paratopic.stages.evaluate import main_figures
+
+
+def figure(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def test_main_figures_are_of_the_answers() -> None:
+    of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
+    of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
+    of_answers |= {"coverage": figure(0.4)}
+    figures = main_figures({"n": 9} | of_topics | of_answers)
+    assert list(figures) == ["macro_f1", "low", "high", "accuracy", "log_loss", "coverage"]
+    assert list(figures.values()) == [0.6, 0.5, 0.7, 0.7, 0.5, 0.4]
+    several = {"macro_f1": figure(0.8), "subset_accuracy": figure(0.3), "log_loss": figure(0.5)}
+    figures = main_figures({"n": 9} | several)
+    assert (figures["macro_f1"], figures["accuracy"]) == (0.8, 0.3)
+    assert "coverage" not in figures
+
+
+def test_there_are_none_where_nothing_was_measured() -> None:
+    assert main_figures({"n": 0, "notes": "no labels"}) == {}

@@ -1,0 +1,143 @@
+"""Stage report: the page that the other stages' files make, in both modes and without labels."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from paratopic.project.files import write_csv
+from paratopic.project.paths import MODELS, PAGE, REPORTS, SCORES
+from paratopic.project.topics import ModeName
+from tests.programs import ROOT
+from tests.samples import WORDS, paragraph
+
+LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
+EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
+
+
+class Page(HTMLParser):
+    """What a page would load, the tags that it has, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), name
+            if name in LOADS and tag != "a":
+                self.loads.append(value or "")
+            if name == "style":
+                self.handle_style(value or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "style":
+            self.handle_style(data)
+        self.text += data
+
+    def handle_style(self, style: str) -> None:
+        self.loads += re.findall(r"url\([^)]*\)|@import[^;]*|image-set\([^)]*\)", style)
+
+
+def run(*stages: str) -> None:
+    """Run stages in the current directory, in this process."""
+    for stage in stages:
+        name, *words = stage.split()
+        sys.argv = ["stage", *words]
+        importlib.import_module(f"paratopic.stages.{name}").main()
+
+
+def start(mode: ModeName, models: list[str], source: str) -> None:
+    """Write params.yaml for a source with the topics of `WORDS`."""
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    codebook = [{"name": name, "definition": f"About {name} & more."} for name in WORDS]
+    params["topics"] = {"mode": mode, "codebook": codebook}
+    params["prepare"] |= {"sources": [source], "labels": None, "no_topic": ["nothing"]}
+    params["split"] |= {"n_repeats": 2}
+    params["models"] = models
+    YAML(typ="safe").dump(params, Path("params.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+
+
+def written() -> str:
+    run("report")
+    return PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
+    rng = random.Random(5)
+    made = []
+    for number in range(40):
+        names = rng.sample(list(WORDS), [1, 1, 0, 1][number % 4])
+        if mode == "multi" and number % 5 == 0:
+            names = ["trade", "security"]
+        text = (
+            " ".join(paragraph(name, rng) for name in names) or "It rained and then the sun came."
+        )
+        made.append(
+            (f"{EVIL} {text} {number}", ";".join(names) or "nothing", f"article {number % 8}")
+        )
+    # One label that the words of its paragraph contradict.
+    made.append((f"{paragraph('trade', rng, 60)}", "technology", "article 1"))
+    write_csv(Path("table.csv"), pd.DataFrame(made, columns=["text", "label", "group"]))
+    start(mode, ["baseline", "transformer"], "table.csv")
+    run("prepare", "split", "score baseline")
+    # A second model with the same scores, which has no history.
+    shutil.copytree(SCORES / "baseline", SCORES / "transformer")
+    empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
+    write_csv(SCORES / "transformer" / "history.csv", empty)
+    run("evaluate baseline", "evaluate transformer", "train baseline", "compare")
+    write_csv(REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
+    shutil.copytree(MODELS / "baseline", MODELS / "transformer")
+
+    html = written()
+    page = Page(html)
+    assert page.loads == ["data:,"]
+    assert not {"script", "iframe", "img", "object", "embed"} & page.tags
+    assert EVIL in page.text
+    assert "default-src 'none'" in html
+    assert len(html.encode()) < 150_000
+    assert written() == html
+    for heading in (
+        *("What was labelled", "The models", "Which ships, and why", "Topic by topic"),
+        *("Confusion", "Can the probabilities be trusted?", "What is gained by answering less"),
+        *("Training", "The paragraphs most wrong", "Labels worth a second look"),
+    ):
+        assert f"<h2>{heading}</h2>" in html
+    assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
+    assert "encoder not tuned" in html
+    doubtful = html.partition("Labels worth a second look")[2]
+    assert "Each model finds" in doubtful and "paratopic review" in doubtful
+    assert ("macro-F1 of answers" in html) == (mode == "single")
+    assert ("mean average precision" in html) == (mode == "multi")
+
+
+def test_before_anyone_has_labelled_the_page_says_so() -> None:
+    Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
+    start("single", ["baseline"], "plain.txt")
+    run("prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare")
+    html = written()
+    page = Page(html)
+    assert "Nothing was measured" in page.text and "2 not labelled" in page.text
+    assert "nothing can be measured" in page.text
+    assert "svg" not in page.tags
+    assert "The models" not in page.text and "most wrong" not in page.text
