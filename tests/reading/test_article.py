@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import (
+    Article,
     Paragraph,
+    Segment,
     Skipped,
+    merge_skipped,
     paragraph_id,
     paragraphs_of,
     skipped_of,
@@ -136,3 +140,26 @@ def test_labels_of_the_seed_match_all_of_its_paragraphs() -> None:
     ids = [paragraph.id for paragraph in paragraphs_of(article)]
     assert ids == [line.partition(",")[0] for line in lines]
     assert skipped_of(article) == []
+
+
+def test_a_paragraph_with_a_million_accents_has_an_id_at_once() -> None:
+    started = time.process_time()
+    paragraph_id("a", "e" + "\u0301\u0316" * 200_000)  # normalising it would take minutes
+    assert time.process_time() - started < 2
+
+
+def test_many_headings_and_links_in_a_row_take_linear_time() -> None:
+    links = [Segment("skipped", "https://example.org/" * 20, "link alone")] * 20_000
+    headings = [Segment("heading", "# Trade and Tariffs in the Harbour", "")] * 20_000
+    started = time.process_time()
+    assert len(merge_skipped(links)) == 1
+    last = paragraphs_of(Article("a", (*headings, Segment("body", "They left."))))[0]
+    assert len(last.heading) > 600_000
+    assert time.process_time() - started < 2
+
+
+def test_an_article_that_grows_beyond_all_bounds_is_refused() -> None:
+    headings = [Segment("heading", "Trade and Tariffs")] * 2000
+    bodies = [Segment("body", "They left.")] * 500
+    with pytest.raises(UserError, match=r"^a: has more than 10,000,000 characters, headings"):
+        paragraphs_of(Article("a", (*headings, *bodies)))

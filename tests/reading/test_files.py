@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.reading.files import READERS, SUFFIXES, find_files, read_file
+from paratopic.reading.files import READERS, SUFFIXES, find_files, printable, read_file
 from tests.documents import ENCODED, QUOTE, SAMPLES, save
 from tests.samples import plain_article
 
@@ -122,3 +124,58 @@ def test_a_missing_library_is_named_with_what_to_install(
     path = save(tmp_path, f"a{suffix}", SAMPLES[suffix])
     with pytest.raises(UserError, match=r"needs .*pip install 'paratopic\[articles\]'"):
         read_file(path)
+
+
+def test_files_that_no_article_can_be_named_after_are_left_out(tmp_path: Path) -> None:
+    name = save(tmp_path, "caf\udce9.txt", "Talks went on.")
+    save(tmp_path, "a" * 251 + ".txt", "Talks went on.")
+    os.mkfifo(tmp_path / "pipe.txt")  # reading it would wait for ever
+    (tmp_path / "link.txt").symlink_to("gone.txt")
+    files, left_out = find_files([str(tmp_path)], SUFFIXES)
+    assert [path.name[:3] for path in files] == ["aaa"]
+    assert [(printable(path), reason) for path, reason in left_out] == [
+        (f"{tmp_path}/caf\\udce9.txt", "a name that is not UTF-8"),
+        (f"{tmp_path}/link.txt", "not a file"),
+        (f"{tmp_path}/pipe.txt", "not a file"),
+    ]
+    with pytest.raises(UserError, match=r"caf\\udce9\.txt: has a name that is not UTF-8"):
+        read_file(name)
+
+
+def test_a_name_that_is_too_long_names_no_file(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 300 + ".txt")
+    with pytest.raises(UserError, match="names no file"):
+        find_files([str(path)], SUFFIXES)
+    with pytest.raises(UserError, match="cannot be read: File name too long"):
+        read_file(path)
+
+
+def test_folders_that_cannot_be_opened_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, "a.txt", "Talks went on.")
+    (tmp_path / "locked").mkdir()
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return iter([tmp_path / "a.txt", tmp_path / "locked"])
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert find_files([str(tmp_path)], SUFFIXES)[1] == [
+        (tmp_path / "locked", "a folder that cannot be read: Permission denied")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\n" * 100_001, "has more than 100,000 paragraphs. Divide it"),
+        ("word " * 2_000_001, "has more than 10,000,000 characters. Divide it"),
+    ],
+)
+def test_texts_too_long_for_an_article_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = save(tmp_path, "a.txt", text)
+    with pytest.raises(UserError) as raised:
+        read_file(path)
+    assert str(raised.value).startswith(f"{path}: {message}")

@@ -122,3 +122,31 @@ def test_a_page_saved_behind_an_open_dialog(tmp_path: Path) -> None:
 def test_a_page_without_an_article_is_refused(body: str) -> None:
     with pytest.raises(UserError, match=r"^a\.html: no article found in this page\."):
         html_segments(html(body).encode(), "a.html")
+
+
+def test_deeply_nested_text_is_read_or_the_page_is_refused() -> None:
+    def page(depth: int) -> bytes:
+        nested = f"{'<div>' * depth}<p>{BODIES[1]}</p>{'</div>' * depth}"
+        return html(f"<p>{BODIES[0]}</p>{nested}<p>{BODIES[2]}</p>").encode()
+
+    assert [segment.text for segment in html_segments(page(600), "a.html")] == BODIES[:3]
+    with pytest.raises(UserError, match=r"^a\.html: cannot be read whole: Excessive depth"):
+        html_segments(page(6000), "a.html")
+
+
+def test_the_rest_of_a_page_with_a_huge_text_is_not_lost() -> None:
+    page = html(f"<p>{BODIES[0]}</p><!--{'word ' * 2_100_000}--><p>{BODIES[1]}</p>")
+    segments = html_segments(page.encode(), "a.html")
+    assert [segment.text for segment in segments] == BODIES[:2]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("<p>a</p>" * 60_000, "has more than 50,000 HTML elements"),
+        (f"<p>{'word ' * 2_100_000}</p>", "has more than 10,000,000 characters"),
+    ],
+)
+def test_pages_too_large_for_an_article_are_refused(body: str, message: str) -> None:
+    with pytest.raises(UserError, match=rf"^a\.html: {message}"):
+        html_segments(html(body).encode(), "a.html")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from pdfminer.fontmetrics import FONT_METRICS
 from paratopic.project.errors import UserError
 from paratopic.reading.article import skipped_of
 from paratopic.reading.files import read_file
-from paratopic.reading.pdf import pdf_segments
+from paratopic.reading.pdf import Hyphens, pdf_segments
 from tests.documents import SAMPLES, Text, kept_segments, pdf, save
 from tests.samples import BODIES
 
@@ -163,3 +165,68 @@ def test_type_of_almost_no_size_is_read() -> None:
 def test_pdfs_that_cannot_be_read_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(UserError, match=f"^a.pdf: {message}"):
         pdf_segments(data, "a.pdf")
+
+
+@pytest.mark.parametrize("box", ["0 0 0 0", "0 0 900000000 900000000"])
+def test_pages_of_any_size_are_read(box: str) -> None:
+    data = SAMPLES[".pdf"].replace(b"0 0 612 792", box.encode())
+    assert [segment.text for segment in pdf_segments(data, "a.pdf")] == ["Talks went on."]
+
+
+@pytest.mark.parametrize("place", [(9e10, 700.0), (-9e10, 9e10), (72.0, -9e10)])
+def test_text_far_off_the_page_is_read(place: tuple[float, float]) -> None:
+    page: list[Text] = [(72, 700, 10, "F", "Talks went on."), (*place, 10, "F", "They ended.")]
+    texts = [segment.text for segment in pdf_segments(pdf([page]), "a.pdf")]
+    assert sorted(" ".join(texts).split()) == sorted("Talks went on. They ended.".split())
+
+
+def test_long_paragraphs_take_linear_time() -> None:
+    hyphens = Hyphens([])
+    started = time.process_time()
+    text = hyphens.join_all(["the ministers met in the old customs house and said noth-"] * 20_000)
+    assert text.endswith("noth-the ministers met in the old customs house and said noth-")
+    hyphens.join("a" * 100_000, "b")
+    assert time.process_time() - started < 3
+
+
+def with_letters(cmap: str) -> bytes:
+    """A PDF whose font has a map to Unicode."""
+    data = SAMPLES[".pdf"].replace(b"/Encoding /WinAnsiEncoding", b"/ToUnicode 7 0 R", 1)
+    stream = f"7 0 obj\n<< /Length {len(cmap)} >>\nstream\n{cmap}\nendstream\nendobj\nxref\n"
+    return data.replace(b"xref\n", stream.encode(), 1)
+
+
+def test_half_a_letter_becomes_a_replacement_character() -> None:
+    data = with_letters("begincmap 1 beginbfrange <54> <54> [55296] endbfrange endcmap")
+    assert [segment.text for segment in pdf_segments(data, "a.pdf")] == ["\ufffdalks went on."]
+
+
+def packed(content: bytes) -> bytes:
+    """A PDF of one page whose content is compressed."""
+    stream = zlib.compress(content)
+    start, end = (
+        SAMPLES[".pdf"].split(b"6 0 obj")[0],
+        b"\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>",
+    )
+    head = f"6 0 obj\n<< /Filter /FlateDecode /Length {len(stream)} >>\nstream\n".encode()
+    return start + head + stream + end
+
+
+def test_pdfs_beyond_a_limit_are_refused() -> None:
+    text = b"BT /F 10 Tf 72 700 Td (Talks went on.) Tj ET "
+    assert pdf_segments(packed(text), "a.pdf")[0].text == "Talks went on."
+    to_itself = SAMPLES[".pdf"].replace(b"<< /Type /Font /Subtype /Type1", b"3 0 R %", 1)
+    many: list[Text] = [(72 + 200 * (n % 2), 700 - n / 9, 10, "F", "Talks") for n in range(6000)]
+    for data, message in (
+        (packed(text + b" " * 2_000_000), "it unpacks to far more drawing than is in an article"),
+        (packed(text + b" " * 101_000_000), "a part of it unpacks to more than 100,000,000 bytes"),
+        (to_itself, "its objects refer to others more than 1,000,000 times"),
+        (
+            with_letters("begincmap 1 beginbfrange <00000000> <7fffffff> <0041> endbfrange"),
+            "a font of it has more than 100,000 letters",
+        ),
+        (pdf([many]), "page 1 has more than 5,000 pieces of text"),
+        (pdf([[]] * 1001), "it has more than 1,000 pages"),
+    ):
+        with pytest.raises(UserError, match=rf"^a\.pdf: {message}\. Divide it into several files"):
+            pdf_segments(data, "a.pdf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 from hypothesis import given
@@ -81,3 +82,12 @@ def test_a_compound_broken_at_its_hyphen_is_joined_but_not_a_suspended_hyphen() 
 def test_white_space_is_normalised_and_invisible_characters_are_dropped() -> None:
     text = "\ufeffThe\u00a0talks\u2009\u3000 went\u200b on\u2060 and\t on: ta\u00adriffs."
     assert [segment.text for segment in segments_of(text)] == ["The talks went on and on: tariffs."]
+
+
+def test_a_long_wrapped_paragraph_takes_linear_time() -> None:
+    started = time.process_time()
+    assert (
+        kinds("the ministers met in the old customs house and said nothing to all\n" * 40_000)
+        == "b"
+    )
+    assert time.process_time() - started < 3

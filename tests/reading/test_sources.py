@@ -82,3 +82,37 @@ def test_patterns_without_sources_are_refused(folder: Path, topics: Topics) -> N
     known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.jsonl, \.parquet$"
     with pytest.raises(UserError, match=rf"notes\.rtf: sources are {known}"):
         read_sources([str(folder / "notes.rtf")], [], topics, [])
+
+
+def test_files_that_cannot_be_read_are_skipped_with_their_reasons(
+    folder: Path, topics: Topics
+) -> None:
+    whole, skipped = read_sources([str(folder)], [], topics, [])
+    broken = save(folder, "broken.pdf", SAMPLES[".pdf"][:40])
+    empty = save(folder, "empty.txt", "")
+    notice = save(folder, "notice: day 2.txt", "© 2031")
+    frame, more = read_sources([str(folder), str(empty)], [], topics, [])
+    assert frame.equals(whole)
+    left_out = [part for part in more if part not in skipped]
+    assert [(part.article, part.position, part.text) for part in left_out] == [
+        (str(path), 0, "") for path in (broken, empty, notice)
+    ]
+    assert [part.reason.split(" (")[0] for part in left_out] == [
+        "unreadable: cannot be read as PDF",
+        "unreadable: holds no text. Give a file with at least one paragraph.",
+        'unreadable: holds no paragraph but "© 2031"',
+    ]
+
+
+def test_sources_none_of_which_can_be_read_are_an_error(folder: Path, topics: Topics) -> None:
+    empty = [str(save(folder, name, "")) for name in ("a.txt", "b.html")]
+    with pytest.raises(UserError, match=r"there is no paragraph in .*\n.*a\.txt: .*\n.*b\.html: "):
+        read_sources(empty, [], topics, [])
+    with pytest.raises(UserError, match=r"gone\.txt names no file"):
+        read_sources([str(folder / "plain.txt"), str(folder / "gone.txt")], [], topics, [])
+
+
+def test_names_that_are_not_utf8_are_written_with_escapes(folder: Path, topics: Topics) -> None:
+    save(folder, "caf\udce9.txt", TEXT)
+    _, skipped = read_sources([str(folder)], [], topics, [])
+    assert Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8") in skipped

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import docx
 import pytest
@@ -50,3 +52,29 @@ def test_headings_paragraphs_and_skipped_parts_of_a_document(tmp_path: Path) -> 
 def test_documents_that_cannot_be_read_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(UserError, match=f"^a.docx: {message}"):
         word_segments(data, "a.docx")
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused() -> None:
+    file = BytesIO(word_document("Talks went on."))
+    with ZipFile(file, "a", ZIP_DEFLATED) as document:
+        document.writestr("word/more.xml", bytes(11_000_000))
+    assert len(file.getvalue()) < 100_000
+    with pytest.raises(UserError, match=r"^a\.docx: has more than 10,000,000 bytes when unpacked"):
+        word_segments(file.getvalue(), "a.docx")
+
+
+def test_a_document_of_too_many_elements_is_refused() -> None:
+    file = BytesIO(word_document("Talks went on."))
+    with ZipFile(file, "a", ZIP_DEFLATED) as document:
+        document.writestr("word/more.xml", b"<a/>" * 200_001)
+    with pytest.raises(UserError, match=r"^a\.docx: has more than 200,000 XML tags"):
+        word_segments(file.getvalue(), "a.docx")
+
+
+def test_pictures_are_not_unpacked() -> None:
+    file = BytesIO(word_document("Talks went on."))
+    with ZipFile(file, "a", ZIP_DEFLATED) as document:
+        document.writestr("word/media/image1.png", bytes(11_000_000))
+    assert [segment.text for segment in word_segments(file.getvalue(), "a.docx")] == [
+        "Talks went on."
+    ]

@@ -11,13 +11,17 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from typing import Literal
 
 from paratopic.project.errors import UserError
 
 # The mark that begins a Markdown heading: "## ".
 HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
+# The most text of one article, a heading counted with each of its paragraphs.
+MOST_CHARACTERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,18 @@ class Skipped:
     reason: str
 
 
+def check_size(size: int, most: int, unit: str, source: str) -> None:
+    """Refuse an article that is too large to be one.
+
+    Raises
+    ------
+    UserError
+        The article has more than `most` of a unit, such as "pages".
+    """
+    if size > most:
+        raise UserError(f"{source}: has more than {most:,} {unit}. Divide it into several files.")
+
+
 def paragraphs_of(article: Article) -> list[Paragraph]:
     """List the body paragraphs of an article.
 
@@ -104,9 +120,12 @@ def paragraphs_of(article: Article) -> list[Paragraph]:
     Raises
     ------
     UserError
-        The article has no body paragraph.
+        The article has no body paragraph, or its paragraphs and their headings are longer than
+        `MOST_CHARACTERS`.
     """
     bodies = list(_bodies(article.segments))
+    size = sum(len(heading) + len(text) for heading, text in bodies)
+    check_size(size, MOST_CHARACTERS, "characters, headings counted repeatedly", article.name)
     if not bodies:
         content = "no text"
         if article.segments:
@@ -143,7 +162,9 @@ def paragraph_id(article_name: str, text: str) -> str:
     >>> paragraph_id("madrid", "Talks went on.")
     'madrid:5db912d5a3'
     """
-    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode())
+    # Normalising takes time quadratic in the number of accents on one letter.
+    is_text = text.isascii() or not _many_accents().search(text)
+    digest = hashlib.sha256((unicodedata.normalize("NFC", text) if is_text else text).encode())
     return f"{article_name}:{digest.hexdigest()[:10]}"
 
 
@@ -180,24 +201,30 @@ def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segme
     [Segment(kind='skipped', text='Home | World', reason='navigation')]
     """
     merged: list[Segment] = []
-    for segment in segments:
-        if merged and segment.kind == "skipped" and merged[-1].reason == segment.reason != separate:
-            merged[-1] = replace(segment, text=f"{merged[-1].text} | {segment.text}")
+    for (kind, reason), group in groupby(segments, lambda segment: (segment.kind, segment.reason)):
+        if kind == "skipped" and reason != separate:
+            text = " | ".join(segment.text for segment in group)
+            merged.append(Segment("skipped", text, reason))
         else:
-            merged.append(segment)
+            merged += group
     return merged
+
+
+@cache
+def _many_accents() -> re.Pattern[str]:
+    """Matches more accents on one letter than any language has (UAX #15 allows 30)."""
+    accents = "".join(filter(unicodedata.combining, map(chr, range(0x300, 0x1F000))))
+    return re.compile(f"[{accents}]{{100}}")
 
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
     """The heading and the text of each body segment."""
-    headings: list[str] = []
-    after_body = False
-    for segment in segments:
-        if segment.kind == "skipped":
-            continue
-        if segment.kind == "heading":
-            text = HEADING_MARK.sub("", segment.text, count=1)
-            headings = [text] if after_body else [*headings, text]
+    kept = (segment for segment in segments if segment.kind != "skipped")
+    heading = ""
+    for kind, group in groupby(kept, lambda segment: segment.kind):
+        if kind == "heading":
+            texts = (HEADING_MARK.sub("", segment.text, count=1) for segment in group)
+            heading = " / ".join(texts)
         else:
-            yield " / ".join(headings), segment.text
-        after_body = segment.kind == "body"
+            for segment in group:
+                yield heading, segment.text

@@ -8,7 +8,7 @@ module sees no layout and no markup (`html` and `pdf` do), and knows English alo
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 BYLINE = "byline"
 DATE = "date alone"
@@ -172,14 +172,15 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
     for number, text in enumerate(texts):
         reason = _reason(text, _EVERYWHERE_RULES)
         if opening and not reason and number not in headings and not text.startswith("#"):
-            reason = _opening_reason(text, texts[number + 1 :])
+            later = (texts[n] for n in range(number + 1, len(texts)))  # a slice would be a copy
+            reason = _opening_reason(text, later)
         all_reasons.append(reason)
         is_body = not reason and len(text.split()) > _TITLE_WORDS and _SENTENCE_END.search(text)
         opening = not is_body and (opening or number == 0)
     return all_reasons
 
 
-def _opening_reason(text: str, later: Sequence[str]) -> str:
+def _opening_reason(text: str, later: Iterable[str]) -> str:
     reason = _reason(text, _OPENING_RULES)
     # Dates that recur are the headings of a chronicle.
     if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):

@@ -8,16 +8,21 @@ made from an article in `article`.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.reading.article import Article, Segment
+from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.html import html_segments
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
 from paratopic.reading.word import word_segments
+
+# Largest file and greatest number of segments of an article. A book has neither.
+MOST_BYTES = 250_000_000
+MOST_SEGMENTS = 100_000
 
 
 def find_files(
@@ -59,6 +64,11 @@ def find_files(
     return list(unique), [(path, reason) for path, reason in left_out.items() if path not in unique]
 
 
+def printable(path: Path) -> str:
+    """A path as text, with bytes that are not UTF-8 as escapes: ``caf\\udce9.txt``."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def read_file(path: Path) -> Article:
     """Read an article of any format.
 
@@ -70,8 +80,11 @@ def read_file(path: Path) -> Article:
     Raises
     ------
     UserError
-        The file is missing, damaged or encrypted, or holds no text of an article.
+        The file is missing, damaged, encrypted or too large, its name is not UTF-8, or it holds no
+        text of an article.
     """
+    if reason := _name_problem(path):
+        raise UserError(f"{printable(path)}: has {reason}. Rename it.")
     data = _read_bytes(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -84,7 +97,7 @@ def read_file(path: Path) -> Article:
         raise UserError(
             f"{path}: {path.suffix} needs {error.name}: pip install 'paratopic[articles]'"
         ) from None
-    return Article(path.stem, tuple(classify(segments)))
+    return _article(path.stem, segments, str(path))
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
@@ -102,35 +115,66 @@ def read_text(name: str, data: bytes, source: str) -> Article:
     Raises
     ------
     UserError
-        The bytes are not text in one of these encodings, or the text is blank.
+        The bytes are not text in one of these encodings, or the text is blank or too long.
     """
-    return Article(name, tuple(classify(plain_segments(decode(data, source)))))
+    text = decode(data, source)
+    check_size(len(text), MOST_CHARACTERS, "characters", source)
+    return _article(name, plain_segments(text), source)
+
+
+def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
+    check_size(len(segments), MOST_SEGMENTS, "paragraphs", source)
+    return Article(name, tuple(classify(segments)))
 
 
 def _matches(pattern: str, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
     """The files that a pattern stands for, each with the reason to leave it out, if any."""
     path = Path(pattern)
-    if path.is_dir():
+    # Not by the methods of Path, which raise an OSError on names that are too long.
+    if os.path.isdir(pattern):
         yield from _folder_content(path, suffixes)
-    elif path.exists():
-        yield path, ""
+    elif os.path.exists(pattern):
+        yield path, _name_problem(path)
     else:
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
             if match.is_file():
-                yield match, ""
+                yield match, _name_problem(match)
 
 
 def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
     """The files of a folder, each with the reason to leave it out, if any."""
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        yield folder, f"a folder that cannot be read: {error.strerror}"
+        return
+    for path in paths:
         if path.name.startswith("."):
             continue
         if not path.is_dir():
-            yield path, "" if path.suffix.lower() in suffixes else "a file of another kind"
+            yield path, _file_problem(path, suffixes)
         elif _belongs_to_page(path):
             yield path, "part of a saved web page"
         else:
             yield from _folder_content(path, suffixes)
+
+
+def _file_problem(path: Path, suffixes: Collection[str]) -> str:
+    """The reason to leave out a file of a folder; "" for none."""
+    if path.suffix.lower() not in suffixes:
+        return "a file of another kind"
+    if not path.is_file():  # a pipe, say, which would be waited for, or a link to nothing
+        return "not a file"
+    return _name_problem(path)
+
+
+def _name_problem(path: Path) -> str:
+    """Why no article can be named after a file; "" for no reason."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "a name that is not UTF-8"
+    return ""
 
 
 def _belongs_to_page(folder: Path) -> bool:
@@ -145,9 +189,10 @@ def _belongs_to_page(folder: Path) -> bool:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"{path}: is a folder. Name the text files inside it.")
     try:
+        check_size(path.stat().st_size, MOST_BYTES, "bytes", str(path))
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Check the name and the folder.") from None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.reading.article import Segment, merge_skipped
+from paratopic.reading.article import MOST_CHARACTERS, Segment, check_size, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
 
 OUTSIDE = "outside the main text"
@@ -24,6 +24,9 @@ TABLE = "table"
 # A text this long is the article's wherever trafilatura has it; a shorter one, which may occur
 # anywhere by chance, only where trafilatura has it as a block of its own.
 FINGERPRINT = 25
+_PIECE = (FINGERPRINT + 1) // 2
+# A page of an article has some 3,000 elements.
+MOST_ELEMENTS = 50_000
 # A table cell with more words may be a paragraph, in a page that is laid out in cells.
 CELL_WORDS = 12
 
@@ -102,10 +105,13 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     Raises
     ------
     UserError
-        The bytes are not HTML, or the page holds no article.
+        The bytes are not HTML, elements are nested too deep, the page is too large, or it holds no
+        article.
     """
-    tree = _parse(data, source)
-    main_text = _main_text(tree)
+    tree = parse(_decode_page(data, source), source)
+    check_size(sum(1 for _ in tree.iter()), MOST_ELEMENTS, "HTML elements", source)
+    check_size(sum(map(len, tree.itertext())), MOST_CHARACTERS, "characters", source)
+    main_text = _main_text(tree, source)
     blocks = blocks_of(tree)
     in_main = [not block.place.excluded and block.text in main_text for block in blocks]
     if not any(in_main):
@@ -119,10 +125,38 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     )
 
 
+def parse(page: str, source: str) -> Any:
+    """The tree of a page.
+
+    Raises
+    ------
+    UserError
+        The text is not HTML, or its elements are nested too deep to be read to the end.
+    """
+    import lxml.html
+
+    # As UTF-8 bytes: lxml refuses a str that declares its encoding.
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
+    )
+    try:
+        tree = lxml.html.document_fromstring(page.encode(), parser=parser)
+    except (lxml.etree.LxmlError, ValueError) as error:
+        raise UserError(
+            f"{source}: cannot be read as HTML: {error}. Save the page again."
+        ) from None
+    limit = lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT
+    if exceeded := [entry.message for entry in parser.error_log if entry.type == limit]:
+        # The parser stopped there: the rest of the page would be lost.
+        what, _, _ = exceeded[0].partition(",")
+        raise UserError(f"{source}: cannot be read whole: {what}. Copy its text into a .txt file.")
+    return tree
+
+
 def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
     collector = _BlockCollector()
-    collector.visit(tree, Place())
+    collector.collect(tree)
     return collector.blocks
 
 
@@ -140,20 +174,35 @@ class MainText:
         All elements of the tree that trafilatura extracted, the root first.
     """
 
-    def __init__(self, elements: Iterable[Any]) -> None:
-        texts = [_without_space("".join(element.itertext())) for element in elements]
-        self._whole = texts[0] if texts else ""
-        self._texts = set(texts)
+    def __init__(self, elements: Sequence[Any]) -> None:
+        root, *others = elements or (None,)
+        self._whole = "" if root is None else _without_space("".join(root.itertext()))
+        self._short_texts = {self._whole, *map(_short_text, others)}
+        # Any `FINGERPRINT` characters of the text have one of these pieces in them: a quick test.
+        self._pieces = {self._whole[n : n + _PIECE] for n in range(0, len(self._whole), _PIECE)}
+        self._last = 0  # where the last text was found
 
     def __contains__(self, text: str) -> bool:
         text = _without_space(text)
-        return text in self._texts or (len(text) >= FINGERPRINT and text in self._whole)
+        if text in self._short_texts:
+            return True
+        if len(text) < FINGERPRINT or not any(
+            text[n : n + _PIECE] in self._pieces for n in range(_PIECE)
+        ):
+            return False
+        # Blocks come in the text's order: a search from its beginning would take quadratic time.
+        place = self._whole.find(text, self._last)
+        if place < 0:
+            return self._whole.find(text, 0, self._last + len(text)) >= 0
+        self._last = place
+        return True
 
 
 class _BlockCollector:
     """Walks a tree of HTML and cuts its text into blocks.
 
-    A block ends where a block element begins or ends, and at two <br> in a row.
+    A block ends where a block element begins or ends, and at two <br> in a row. Elements are nested
+    deeper in some pages than Python's functions may be.
     """
 
     def __init__(self) -> None:
@@ -161,27 +210,36 @@ class _BlockCollector:
         self._pieces: list[str] = []  # text since the last block ended
         self._breaks = 0  # <br> elements since the last text
 
-    def visit(self, element: Any, place: Place) -> None:
-        """Collect the text of an element that stands at a place, without its tail."""
-        tag = element.tag
-        if not isinstance(tag, str) or tag in _WITHOUT_TEXT or _is_reference(element):
-            return
-        if tag == "br":
-            self._breaks += 1
-            self._pieces.append(" ")
-        elif tag in _BLOCK_TAGS:
-            self._end_block(place)
-            inner = _place(element, place)
-            self._visit_content(element, inner)
-            self._end_block(inner)
-        else:
-            self._visit_content(element, place)
+    def collect(self, tree: Any) -> None:
+        """Collect the text of a tree."""
+        import lxml.etree
 
-    def _visit_content(self, element: Any, place: Place) -> None:
-        self._add_text(element.text, place)
-        for child in element:
-            self.visit(child, place)
-            self._add_text(child.tail, place)
+        walk = lxml.etree.iterwalk(tree, events=("start", "end", "comment", "pi"))
+        # The open elements: the place inside each, and whether it is a block.
+        opened = [(Place(), False)]
+        for event, element in walk:
+            place, _ = opened[-1]
+            if event == "start":
+                has_text = element.tag not in _WITHOUT_TEXT and not _is_reference(element)
+                is_block = has_text and element.tag in _BLOCK_TAGS
+                if is_block:
+                    self._end_block(place)
+                    place = _place(element, place)
+                opened.append((place, is_block))
+                if element.tag == "br":
+                    self._breaks += 1
+                    self._pieces.append(" ")
+                elif has_text:
+                    self._add_text(element.text, place)
+                else:
+                    walk.skip_subtree()
+                continue
+            if event == "end":
+                _, is_block = opened.pop()
+                if is_block:
+                    self._end_block(place)
+            if element is not tree:
+                self._add_text(element.tail, opened[-1][0])
 
     def _add_text(self, text: str | None, place: Place) -> None:
         if text and text.strip():
@@ -198,20 +256,6 @@ class _BlockCollector:
             self.blocks.append(Block(text, place))
 
 
-def _parse(data: bytes, source: str) -> Any:
-    """The tree of a page."""
-    import lxml.html
-
-    # As UTF-8 bytes: lxml refuses a str that declares its encoding.
-    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-    try:
-        return lxml.html.document_fromstring(_decode_page(data, source).encode(), parser=parser)
-    except (lxml.etree.LxmlError, ValueError) as error:
-        raise UserError(
-            f"{source}: cannot be read as HTML: {error}. Save the page again."
-        ) from None
-
-
 def _decode_page(data: bytes, source: str) -> str:
     """The text of a page, decoded as it declares, or else by its bytes."""
     declared = _CHARSET.search(data[:4096])
@@ -225,12 +269,17 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _main_text(tree: Any) -> MainText:
+def _main_text(tree: Any, source: str) -> MainText:
     import trafilatura
 
-    document = trafilatura.bare_extraction(tree, include_comments=False)
+    try:
+        document = trafilatura.bare_extraction(tree, include_comments=False)
+    except Exception as error:  # odd pages raise any error inside trafilatura
+        raise UserError(
+            f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
+        ) from None
     assert not isinstance(document, dict)  # a dict comes only where one is asked for
-    return MainText(() if document is None else document.body.iter())
+    return MainText(() if document is None else list(document.body.iter()))
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -323,6 +372,16 @@ def _doubtful_region(element: Any) -> str | None:
 
 def _classes(element: Any) -> list[str]:
     return (element.get("class") or "").split()
+
+
+def _short_text(element: Any) -> str:
+    """The text of an element, without white space; "" for `FINGERPRINT` characters or more."""
+    text = ""
+    for piece in element.itertext():
+        text += _without_space(piece)
+        if len(text) >= FINGERPRINT:
+            return ""
+    return text
 
 
 def _without_space(text: str) -> str:

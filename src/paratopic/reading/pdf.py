@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -49,6 +50,10 @@ _PRINTED = re.compile(
     r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}, \d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?\b.*|"
     r"(?:https?|file)://\S+(?: \d+/\d+)?"
 )
+
+
+# Column, boldness and size.
+_Type = tuple[int, bool, float]
 
 
 @dataclass
@@ -122,24 +127,86 @@ class Hyphens:
 
     def join(self, text: str, following: str) -> str:
         """Join a text and the line below it: 'the nego-', 'tiations' → 'the negotiations'."""
-        match = re.search(rf"(\w+)([{_HYPHENS}])$", text)
+        # Backwards: a search for words that end the text tries every letter of it.
+        first = re.match(rf"[{_HYPHENS}](\w+)", text[::-1])
         second = re.match(r"\w+", following)
-        if not match or not second:
+        if not first or not second:
             return f"{text} {following}"
-        if match[2] == "-" and (
+        word = first[1][::-1]
+        if text[-1] == "-" and (
             not self._breaks_words
             or not second[0][0].islower()
-            or not match[1].isalpha()
-            or self._is_compound(match[1].lower(), second[0].lower())
+            or not word.isalpha()
+            or self._is_compound(word.lower(), second[0].lower())
         ):
             return text + following
         return text[:-1] + following
+
+    def join_all(self, texts: Iterable[str]) -> str:
+        """Join the lines of a paragraph."""
+        pieces = []
+        last_word = ""
+        for number, text in enumerate(texts):
+            joined = self.join(last_word, text) if number else text
+            start, space, last_word = joined.rpartition(" ")
+            pieces.append(start + space)
+        return "".join([*pieces, last_word])
 
     def _is_compound(self, first: str, second: str) -> bool:
         n_whole, n_compound = self._words[first + second], self._words[f"{first}-{second}"]
         if n_whole != n_compound:
             return n_compound > n_whole
         return first in _PREFIXES or (self._words[first] > 1 and self._words[second] > 1)
+
+
+class _Page:
+    """The margins of a page's columns.
+
+    Parameters
+    ----------
+    lines
+        The lines of the page.
+    """
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines = lines
+        by_type: dict[_Type, list[Line]] = {}
+        for line in lines:
+            by_type.setdefault(_type(line), []).append(line)
+        # Lines that may stand for all of their column and type: the outermost to either side.
+        self._outermost = [
+            (min(alike, key=lambda line: line.left), max(alike, key=lambda line: line.right))
+            for alike in by_type.values()
+        ]
+        self._margins: dict[_Type, tuple[float, float]] = {}
+
+    def margins(self, line: Line) -> tuple[float, float]:
+        """Where the lines of the same column and type as a line begin and end."""
+        if _type(line) not in self._margins:
+            peers = [
+                pair
+                for pair in self._outermost
+                if pair[0].column == line.column and _same_type(line, pair[0])
+            ]
+            left = min((first.left for first, _ in peers), default=line.left)
+            right = max((last.right for _, last in peers), default=line.right)
+            self._margins[_type(line)] = left, right
+        return self._margins[_type(line)]
+
+    def is_indented(self, line: Line) -> bool:
+        """Whether a line begins to the right of other lines of its column."""
+        left, _ = self.margins(line)
+        return line.left > left + 0.8 * line.size
+
+    @cached_property
+    def indents_blocks(self) -> bool:
+        """Whether a page indents whole blocks, such as quotations, rather than first lines.
+
+        Paragraphs of one line follow each other too, so that the majority decides.
+        """
+        indented = [self.is_indented(line) for line in self._lines]
+        after_indented = [following for line, following in pairwise(indented) if line]
+        return 2 * sum(after_indented) > len(after_indented)
 
 
 def _check_text(lines: Sequence[Line], source: str) -> None:
@@ -184,8 +251,8 @@ def _edge(page: Sequence[Line]) -> list[Line]:
     rows = sorted(page, key=lambda line: -line.top)
     edge = []
     for line in [*rows[:EDGE_LINES], *rows[-EDGE_LINES:]]:
-        middle = (line.top + line.bottom) / 2 / line.height
-        if min(middle, 1 - middle) < EDGE:
+        middle = (line.top + line.bottom) / 2
+        if min(middle, line.height - middle) < EDGE * line.height:
             edge.append(line)
     return edge
 
@@ -198,16 +265,17 @@ def _blocks(lines: Sequence[Line], body: float) -> list[Block]:
         if line.size == following.size == body and line.top > following.top
     )
     usual = min((p for p, n in pitches.most_common(2) if 3 * n > pitches.total()), default=0.0)
+    page = _Page(lines)
     blocks: list[Block] = []
     for line in lines:
-        if blocks and _continues(blocks[-1].last, line, lines, usual / body if body else 0.0):
+        if blocks and _continues(blocks[-1].last, line, page, usual / body if body else 0.0):
             blocks[-1].lines.append(line)
         else:
             blocks.append(Block([line]))
     return blocks
 
 
-def _continues(line: Line, following: Line, page: Sequence[Line], usual: float) -> bool:
+def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
     """Whether two lines of a page belong to the same paragraph.
 
     `usual` is the usual distance between lines, as a multiple of the size of their type; 0 where
@@ -220,16 +288,14 @@ def _continues(line: Line, following: Line, page: Sequence[Line], usual: float) 
         return False
     if distance <= 0:  # the next column
         return _may_continue(line, following, page, page)
-    if _is_indented(following, page) and not (_is_indented(line, page) and _indents_blocks(page)):
+    if page.is_indented(following) and not (page.is_indented(line) and page.indents_blocks):
         return False
     if _BULLET.match(following.text) and _ENDED.search(line.text):
         return False
     return _breaks_sentence(line, following) or _is_full(line, following, page)
 
 
-def _may_continue(
-    line: Line, following: Line, page: Sequence[Line], following_page: Sequence[Line]
-) -> bool:
+def _may_continue(line: Line, following: Line, page: _Page, following_page: _Page) -> bool:
     """Whether a paragraph may continue beyond the end of a column or page."""
     if not _same_type(line, following):
         return False
@@ -237,16 +303,15 @@ def _may_continue(
         return True
     if _BULLET.match(following.text):
         return False
-    return not _is_indented(following, following_page) and _is_full(line, following, page)
+    return not following_page.is_indented(following) and _is_full(line, following, page)
+
+
+def _type(line: Line) -> _Type:
+    return line.column, line.bold, line.size
 
 
 def _same_type(line: Line, other: Line) -> bool:
     return abs(line.size - other.size) < 0.05 * line.size and line.bold == other.bold
-
-
-def _peers(line: Line, page: Sequence[Line]) -> list[Line]:
-    """The lines of the same column and type as a line, itself included."""
-    return [other for other in page if other.column == line.column and _same_type(line, other)]
 
 
 def _breaks_sentence(line: Line, following: Line) -> bool:
@@ -254,33 +319,19 @@ def _breaks_sentence(line: Line, following: Line) -> bool:
     return not _ENDED.search(line.text) and following.text[0].islower()
 
 
-def _is_indented(line: Line, page: Sequence[Line]) -> bool:
-    """Whether a line begins to the right of other lines of its column."""
-    return line.left > min(other.left for other in _peers(line, page)) + 0.8 * line.size
-
-
-def _indents_blocks(page: Sequence[Line]) -> bool:
-    """Whether a page indents whole blocks, such as quotations, rather than first lines.
-
-    Paragraphs of one line follow each other too, so that the majority decides.
-    """
-    indented = [_is_indented(line, page) for line in page]
-    after_indented = [following for line, following in pairwise(indented) if line]
-    return 2 * sum(after_indented) > len(after_indented)
-
-
-def _is_full(line: Line, following: Line, page: Sequence[Line]) -> bool:
+def _is_full(line: Line, following: Line, page: _Page) -> bool:
     """Whether the first word of the next line would not have fitted on a line."""
-    right = max(other.right for other in _peers(line, page))
+    _, right = page.margins(line)
     return line.right + 0.2 * line.size + following.first > right - 0.3 * line.size
 
 
 def _continued(blocks: Sequence[Block], body: float) -> list[Block]:
     """Join the paragraphs that the end of a page, a caption or a running header has cut."""
-    pages: dict[int, list[Line]] = {}
+    lines: dict[int, list[Line]] = {}
     for block in blocks:
         for line in block.lines:
-            pages.setdefault(line.page, []).append(line)
+            lines.setdefault(line.page, []).append(line)
+    pages = {number: _Page(lines_of_page) for number, lines_of_page in lines.items()}
     joined: list[Block] = []
     open_block: Block | None = None  # the last block that is body text
     for block in blocks:
@@ -296,9 +347,7 @@ def _continued(blocks: Sequence[Block], body: float) -> list[Block]:
     return joined
 
 
-def _is_cut(
-    block: Block, following: Block, pages: dict[int, list[Line]], interrupted: bool
-) -> bool:
+def _is_cut(block: Block, following: Block, pages: Mapping[int, _Page], interrupted: bool) -> bool:
     """Whether two blocks are one paragraph; `interrupted`: whether others stand between them."""
     last, first = block.last, following.first
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):
@@ -311,9 +360,7 @@ def _is_small(block: Block, body: float) -> bool:
 
 
 def _segment(block: Block, hyphens: Hyphens, body: float) -> Segment:
-    text = block.first.text
-    for line in block.lines[1:]:
-        text = hyphens.join(text, line.text)
+    text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)
     if _is_small(block, body):

@@ -1,23 +1,32 @@
 """The pages of a PDF → lines of type in reading order.
 
-pdfminer.six finds pieces of lines. Here the pieces become whole lines again, and the lines are put
-in order, column by column. Which lines form a paragraph is for `pdf` to decide. Structure tags are
-not used, and no text is recognised in pictures.
+pdfminer.six finds letters, and pieces of lines. Here the pieces become whole lines again, and the
+lines are put in order, column by column. Which lines form a paragraph is for `pdf` to decide.
+Structure tags are not used, and no text is recognised in pictures.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import re
 import warnings
+import zlib
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import accumulate, islice
 from statistics import median
 
-from pdfminer.high_level import extract_pages
-from pdfminer.layout import LAParams, LTChar, LTPage, LTTextBox, LTTextLine
-from pdfminer.pdfdocument import PDFEncryptionError
+from pdfminer import cmapdb, pdffont, pdftypes
+from pdfminer.converter import PDFPageAggregator
+from pdfminer.layout import LAParams, LTChar, LTPage, LTTextLine
+from pdfminer.pdfdocument import PDFDocument, PDFEncryptionError
+from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
+from pdfminer.pdfpage import PDFPage
+from pdfminer.pdfparser import PDFParser
 
 from paratopic.project.errors import UserError
 
@@ -26,6 +35,19 @@ COLUMN = 8  # times the size of its type: the least width of a column
 COLUMN_ROWS = 4  # the least number of rows in a column
 CROSSING = 6  # at most one row in so many crosses the gutter between two columns
 
+# Limits of what is read: a small file may unpack to gigabytes or draw one page a million times.
+MOST_PAGES = 1000
+MOST_REFERENCES = 1_000_000  # an object may refer to itself
+MOST_PIECES = 5000  # pieces of lines on a page; a newspaper's has 1,500
+# Bytes of drawing instructions, for files of any size and as a multiple of a file's size. Text and
+# drawings pack to a tenth.
+LEAST_DRAWING, MOST_DRAWING = 1_000_000, 40
+MOST_GLYPHS = 100_000  # a font has 65,536 at most
+MOST_UNPACKED = 100_000_000  # bytes of one packed part of a file, such as a font
+MOST_DAMAGED = 4_000_000  # bytes of a packed part that is damaged, which takes quadratic time
+WIDEST = 14_400  # points: the widest page that the PDF format allows
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a letter, which no file can hold
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl"}
 
 
@@ -81,14 +103,15 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
     Raises
     ------
     UserError
-        The PDF is damaged or encrypted.
+        The PDF is damaged, encrypted or too large.
     """
     logging.getLogger("pdfminer").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pages = extract_pages(BytesIO(data), laparams=LAParams(char_margin=1.0))
-            pieces = [_pieces(page, number) for number, page in enumerate(pages)]
+            pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
+    except _TooLargeError as error:
+        raise UserError(f"{source}: {error}. Divide it into several files.") from None
     except PDFEncryptionError:
         raise UserError(
             f"{source}: is encrypted. Save it without a password (qpdf --decrypt, say)."
@@ -112,19 +135,130 @@ def body_size(lines: Iterable[Line]) -> float:
     return letters.most_common(1)[0][0] if letters else 0.0
 
 
+class _TooLargeError(Exception):
+    """A PDF is beyond one of the limits."""
+
+
+class _Unpacking:
+    """Unpacks damaged data piece by piece, as `zlib.decompressobj` does, up to a limit."""
+
+    def __init__(self) -> None:
+        self._unpacking = zlib.decompressobj()
+        self._left = MOST_DAMAGED
+
+    def decompress(self, data: bytes) -> bytes:
+        unpacked = self._unpacking.decompress(data, self._left + 1)
+        self._left -= len(unpacked)
+        if self._left < 0:
+            raise _TooLargeError(f"a damaged part unpacks to more than {MOST_DAMAGED:,} bytes")
+        return unpacked
+
+
+class _Zlib:
+    """The module zlib as far as pdfminer uses it, with limits."""
+
+    error = zlib.error
+    decompressobj = _Unpacking
+
+    @staticmethod
+    def decompress(data: bytes) -> bytes:
+        unpacking = zlib.decompressobj()
+        unpacked = unpacking.decompress(data, MOST_UNPACKED)
+        if unpacking.unconsumed_tail:
+            raise _TooLargeError(f"a part of it unpacks to more than {MOST_UNPACKED:,} bytes")
+        if not unpacking.eof:
+            raise zlib.error("incomplete data")
+        return unpacked
+
+
+def _range(*bounds: int) -> range:
+    """The built-in range, with a limit."""
+    numbers = range(*bounds)
+    if len(numbers) > MOST_GLYPHS:
+        raise _TooLargeError(f"a font of it has more than {MOST_GLYPHS:,} letters")
+    return numbers
+
+
+# pdfminer itself has no limits.
+pdftypes.zlib = _Zlib  # type: ignore[assignment,attr-defined]
+cmapdb.range = pdffont.range = _range  # type: ignore[attr-defined]
+
+
+class _Document(PDFDocument):
+    """Finds objects as long as they do not refer to each other without end."""
+
+    _found = 0
+
+    def getobj(self, objid: int) -> object:
+        self._found += 1
+        if self._found > MOST_REFERENCES:
+            raise _TooLargeError(f"its objects refer to others more than {MOST_REFERENCES:,} times")
+        return super().getobj(objid)
+
+
+class _Interpreter(PDFPageInterpreter):
+    """Draws pages as long as their instructions have no more than `most` bytes altogether."""
+
+    def __init__(self, manager: PDFResourceManager, device: _Device) -> None:
+        super().__init__(manager, device)
+        self.device: _Device = device
+
+    def execute(self, streams: Sequence[object]) -> None:
+        self.device.left -= sum(len(pdftypes.stream_value(s).get_data()) for s in streams)
+        if self.device.left < 0:
+            raise _TooLargeError("it unpacks to far more drawing than is in an article")
+        super().execute(streams)
+
+
+class _Device(PDFPageAggregator):
+    """Takes the letters of each page.
+
+    Parameters
+    ----------
+    left
+        Bytes of instructions that may still be drawn.
+    """
+
+    def __init__(self, manager: PDFResourceManager, left: int) -> None:
+        super().__init__(manager, laparams=None)
+        self.left = left
+
+
+def _pages(data: bytes) -> Iterator[LTPage]:
+    """The pages of a PDF, each with its letters in the order in which they are drawn."""
+    manager = PDFResourceManager()
+    device = _Device(manager, left=max(LEAST_DRAWING, MOST_DRAWING * len(data)))
+    interpreter = _Interpreter(manager, device)
+    document = _Document(PDFParser(BytesIO(data)))
+    pages = list(islice(PDFPage.create_pages(document), MOST_PAGES + 1))
+    if len(pages) > MOST_PAGES:
+        raise _TooLargeError(f"it has more than {MOST_PAGES:,} pages")
+    for page in pages:
+        interpreter.process_page(page)
+        yield device.get_result()
+
+
 def _pieces(page: LTPage, number: int) -> list[Line]:
-    return [
-        _piece(item, number, page.height)
-        for box in page
-        if isinstance(box, LTTextBox)
-        for item in box
-        if item.get_text().strip()
-    ]
+    # pdfminer would go on to group the pieces in boxes, in time cubic in their number.
+    layout = LAParams(char_margin=1.0)
+    letters = [item for item in page if isinstance(item, LTChar)]
+    pieces = page.group_objects(layout, letters) if letters else ()
+    lines: list[Line] = []
+    for piece in pieces:
+        if piece.is_empty() or not piece.get_text().strip():
+            continue
+        if len(lines) == MOST_PIECES:
+            raise _TooLargeError(f"page {number + 1} has more than {MOST_PIECES:,} pieces of text")
+        lines.append(_piece(piece, number, page.height))
+    return lines
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:
     letters = [char for char in item if isinstance(char, LTChar) and char.get_text().strip()]
+    if not all(map(math.isfinite, (item.y0, item.y1, letters[0].x0, letters[-1].x1, height))):
+        raise ValueError("a number in it is too large")
     text = " ".join(_text(item).split()).translate(_LIGATURES)
+    text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
     first = min(len(text.split()[0]), len(letters))
     return Line(
         text=text,
@@ -162,10 +296,10 @@ def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
     Lines across columns divide the page; between two of them it is read column by column.
     """
     lines = [_with_column(row, gutters) for row in _rows(pieces, gutters)]
-    tops = [line.top for line in lines if line.column < 0]
+    tops = sorted(line.top for line in lines if line.column < 0)
 
     def order(line: Line) -> tuple[int, int, float]:
-        n_above = sum(top >= line.top for top in tops)
+        n_above = len(tops) - bisect_left(tops, line.top)
         return 2 * n_above + (line.column >= 0), line.column, -line.top
 
     return sorted(lines, key=order)
@@ -217,11 +351,13 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
     size = body_size(pieces)
     cover = _cover(pieces, size)
     least = max(1, int(COLUMN * size))
+    most_left = list(accumulate(cover, max))
+    most_right = list(accumulate(reversed(cover), max))[::-1]
     gutters = []
     x = least
     while x < len(cover) - least:
         # Rows of the column that has fewer of them, to the left or to the right of x.
-        rows = min(max(cover[:x]), max(cover[x:]))
+        rows = min(most_left[x - 1], most_right[x])
         end = x
         if rows >= COLUMN_ROWS:
             while end < len(cover) and CROSSING * cover[end] <= rows:
@@ -236,9 +372,11 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
 
 def _cover(pieces: Sequence[Line], size: float) -> list[int]:
     """How many pieces cover each point of the page's width; titles, which cross columns, aside."""
-    cover = [0] * (int(max(piece.right for piece in pieces)) + 2)
+    width = int(min(WIDEST, max(piece.right for piece in pieces))) + 2
+    changes = [0] * (width + 1)
     for piece in pieces:
-        if piece.size < LARGER * size:
-            for x in range(max(0, int(piece.left)), int(piece.right) + 1):
-                cover[x] += 1
-    return cover
+        first, last = max(0, int(piece.left)), min(int(piece.right), width - 1)
+        if piece.size < LARGER * size and first <= last:
+            changes[first] += 1
+            changes[last + 1] -= 1
+    return list(accumulate(changes[:width]))

@@ -33,15 +33,15 @@ def plain_segments(text: str) -> list[Segment]:
     """
     lines = [clean_line(line) for line in text.splitlines()]
     wrapping = _Wrapping(lines)
-    texts: list[str] = []
+    texts: list[list[str]] = []
     for line, following in pairwise(["", *lines]):
         if line and following and wrapping.joins(line, following):
             # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
             hyphenated = re.search(r"\w-$", line) and re.match(r"(?!and |or |to )\w", following)
-            texts[-1] += following if hyphenated else f" {following}"
+            texts[-1] += [following] if hyphenated else [" ", following]
         elif following:
-            texts.append(following)
-    return [Segment("body", text) for text in texts]
+            texts.append([following])
+    return [Segment("body", "".join(pieces)) for pieces in texts]
 
 
 class _Wrapping:

@@ -14,8 +14,11 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.files import SUFFIXES, find_files, printable, read_file
 from paratopic.reading.tables import LOADERS, read_labelled_table
+
+# What the reason of an article that cannot be read begins with.
+UNREADABLE = "unreadable"
 
 
 def read_sources(
@@ -37,12 +40,14 @@ def read_sources(
 
     Returns
     -------
-    The paragraph table (`corpus.table.SCHEMA`), and the files and texts that are left out of it.
+    The paragraph table (`corpus.table.SCHEMA`), and the files and texts that are left out of it:
+    articles that cannot be read, among others. Their reasons begin with `UNREADABLE`.
 
     Raises
     ------
     UserError
-        A pattern matches no file, two sources have the same name, or a source cannot be read.
+        A pattern matches no file, two sources have the same name, a table cannot be read, or no
+        source holds a paragraph.
     """
     try:
         paths, left_out = find_files(patterns, SUFFIXES)
@@ -51,13 +56,22 @@ def read_sources(
     _refuse_same_names(paths)
     own = {file.resolve() for file in own_files}
     skipped = [
-        Skipped(str(path), 0, "", reason) for path, reason in left_out if path.resolve() not in own
+        Skipped(printable(path), 0, "", reason)
+        for path, reason in left_out
+        if path.resolve() not in own
     ]
     frames: list[pd.DataFrame] = []
     for path in paths:
         frame, skipped_parts = _read_source(path, topics, no_topic)
-        frames.append(frame)
+        if not frame.empty:
+            frames.append(frame)
         skipped += skipped_parts
+    if not frames:
+        unreadable = [
+            f"{s.article}: {s.reason}" for s in skipped if s.reason.startswith(UNREADABLE)
+        ]
+        what = f"prepare.sources: there is no paragraph in {', '.join(patterns)}"
+        raise UserError("\n".join([what, *unreadable]))
     return pd.concat(frames, ignore_index=True), skipped
 
 
@@ -68,9 +82,18 @@ def _read_source(
     if suffix in LOADERS:
         return read_labelled_table(path, topics, no_topic), []
     if suffix in SUFFIXES:
+        return _read_article(path)
+    raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+
+
+def _read_article(path: Path) -> tuple[pd.DataFrame, list[Skipped]]:
+    """The paragraphs and skipped parts of an article; one that cannot be read is skipped itself."""
+    try:
         article = read_file(path)
         return frame_of(paragraphs_of(article)), skipped_of(article)
-    raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+    except UserError as error:
+        reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
+        return frame_of([]), [Skipped(printable(path), 0, "", f"{UNREADABLE}: {reason}")]
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:

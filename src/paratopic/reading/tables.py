@@ -5,23 +5,23 @@ A table is read as it is: its texts are neither cut into paragraphs nor searched
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
+from paratopic.project.files import decode
 from paratopic.project.topics import Topics
 from paratopic.reading.article import number_repeats, paragraph_id
 
-if TYPE_CHECKING:
-    import datasets
-
-# Suffix of a table → name of its loader in `datasets`.
-LOADERS = {".csv": "csv", ".jsonl": "json", ".parquet": "parquet"}
+# Name of a column → its values.
+Columns = dict[str, list[object]]
 
 REQUIRED, OPTIONAL = ("text", "label"), ("group",)
 
@@ -49,17 +49,19 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
     columns = _read_columns(path)
     texts: list[str] = []
     answers: list[list[str] | None] = []
-    for number, (text, label) in enumerate(zip(columns["text"], columns["label"], strict=True)):
-        where = f"{path}, row {number + 1}"
+    groups: list[str] = []
+    no_groups = [None] * len(columns["text"])
+    rows = zip(columns["text"], columns["label"], columns.get("group", no_groups), strict=True)
+    for number, (text, label, group) in enumerate(rows, start=1):
+        where = f"{path}, row {number}"
         texts.append(_text(text, where))
-        answers.append(_answer(label, topics, no_topic, where))
+        answers.append(_answer(_cell(label, where), topics, no_topic, where))
+        groups.append(_cell(group, where))
     ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
-    groups = columns.get("group", [None] * len(ids))
     articles = [
-        id_ if group is None else f"{path.stem}/{group}"
-        for id_, group in zip(ids, groups, strict=True)
+        f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
     ]
-    rows = {
+    table = {
         "id": ids,
         "article": articles,
         "heading": "",
@@ -68,59 +70,118 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
     }
-    return pd.DataFrame(rows, columns=SCHEMA.names)
+    return pd.DataFrame(table, columns=SCHEMA.names)
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise UserError(f"{where}: the text is empty; remove the row")
-    return value
-
-
-def _answer(label: object, topics: Topics, no_topic: Sequence[str], where: str) -> list[str] | None:
+def _answer(cell: str, topics: Topics, no_topic: Sequence[str], where: str) -> list[str] | None:
     """The topics that a label stands for, the dominant one first; None for an unlabelled row."""
-    cell = "" if label is None else str(label).strip()
     if cell in no_topic:
         return []
     return list(topics.parse(cell, where)) if cell else None
 
 
-def _read_columns(path: Path) -> dict[str, list[object]]:
-    """The columns of a labelled table; labels that are stored as numbers become their names."""
-    # Imported here because it takes seconds, and only labelled tables need it.
-    import datasets
+def _text(value: object, where: str) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise UserError(f"{where}: the text is empty; remove the row")
+    if not isinstance(value, str):
+        raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
+    return _whole(value, where)
 
-    table = _load(path)
+
+def _cell(value: object, where: str) -> str:
+    """A label or group as it is written; "" for none.
+
+    pandas stores whole numbers beside an empty cell as floats: 1.0 → "1".
+    """
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UserError(f"{where}: {value!r} is neither a string nor a number")
+    return _whole(str(value).strip(), where)
+
+
+def _whole(text: str, where: str) -> str:
+    """A text that a file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: has half of a letter (a lone surrogate); correct it") from None
+    return text
+
+
+def _read_columns(path: Path) -> Columns:
+    columns = LOADERS[path.suffix.lower()](path)
     for column in REQUIRED:
-        if column not in table.column_names:
+        if column not in columns:
             raise UserError(
                 f'{path}: there is no column "{column}"; a labelled table has text, label and, '
-                f"optionally, group (this one has {', '.join(table.column_names)})"
+                f"optionally, group (this one has {', '.join(columns)})"
             )
-    names = [name for name in (*REQUIRED, *OPTIONAL) if name in table.column_names]
-    columns: dict[str, list[object]] = table.select_columns(names).to_dict()
-    feature = table.features["label"]
-    if isinstance(feature, datasets.ClassLabel):
-        columns["label"] = [
-            None if number is None else feature.names[number] for number in columns["label"]
-        ]
     return columns
 
 
-def _load(path: Path) -> datasets.Dataset:
-    import datasets
-
-    datasets.disable_progress_bars()
+def _read_csv(path: Path) -> Columns:
+    text = decode(_read_bytes(path), str(path))
     try:
-        # In a cache folder of its own, so that no copy of the table stays behind on the machine.
-        with tempfile.TemporaryDirectory() as cache:
-            return datasets.load_dataset(
-                LOADERS[path.suffix.lower()],
-                data_files=str(path),
-                split="train",
-                cache_dir=cache,
-                keep_in_memory=True,
-            )
-    except Exception as error:  # datasets passes on whatever its readers raise
-        cause = error.__cause__ or error
-        raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {cause}") from None
+        # The header is read as a row: pandas would rename a second column of the same name, and
+        # take the first column for row names where the other rows have one more cell.
+        table = pd.read_csv(StringIO(text), header=None, dtype=str, na_filter=False)
+    except ValueError as error:  # a ParserError, say
+        raise _unreadable(path, error) from None
+    header = table.iloc[0].tolist()
+    if len(set(header)) < len(header):
+        raise UserError(f"{path}: has two columns of the same name ({', '.join(header)})")
+    return {name: table[number].tolist()[1:] for number, name in enumerate(header)}
+
+
+def _read_jsonl(path: Path) -> Columns:
+    rows: list[dict[str, object]] = []
+    # Not `splitlines`, which ends lines at characters that JSON has within strings.
+    for number, line in enumerate(decode(_read_bytes(path), str(path)).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_int=str, parse_float=str)  # as they are written
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: is not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: is not a JSON object")
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _read_parquet(path: Path) -> Columns:
+    try:
+        file = pq.ParquetFile(BytesIO(_read_bytes(path)))
+        columns: Columns = file.read().to_pydict()
+        features = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    names = features.get("info", {}).get("features", {}).get("label", {}).get("names")
+    if names and "label" in columns:
+        # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
+        by_number: dict[object, object] = {-1: None, **dict(enumerate(names))}
+        columns["label"] = [by_number.get(label, label) for label in columns["label"]]
+    return columns
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: cannot be read as {path.suffix[1:]}: {str(error).strip()}")
+
+
+# Suffix of a table → its reader.
+LOADERS: dict[str, Callable[[Path], Columns]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -19,7 +20,14 @@ from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
-from paratopic.reading.sources import read_sources
+from paratopic.reading.sources import UNREADABLE, read_sources
+
+# Where a label comes from → words for it.
+SOURCES = {
+    "hand": "labelled by hand",
+    "heading": "labelled by their headings",
+    "none": "not labelled",
+}
 
 
 def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped], dict[str, Any]]:
@@ -41,9 +49,10 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         "paragraphs": len(frame),
         "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
         "topics": dict(zip(topics.names, has.tolist(), strict=True)),
+        "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
         "none_of_the_topics": int((rows["topic"] == "").sum()),
         "headings_against_hand": headings_against_hand(frame, topics),
-        "skipped": dict(sorted(Counter(part.reason for part in skipped).items())),
+        "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "messages": messages,
     }
     annotators = agreement(labels, topics)
@@ -55,6 +64,18 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     return frame, skipped, report
 
 
+def _kind(part: Skipped) -> str:
+    """The reason without its details: "unreadable: is empty. Give …" → "unreadable"."""
+    return part.reason.partition(":")[0]
+
+
+def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
+    """Number of labelled rows with each topic, and with none of them."""
+    has = targets_of(rows, topics.names).sum(axis=0).tolist()
+    none = int((rows["topic"] == "").sum())
+    return dict(zip(topics.names, has, strict=True)) | {"none of the topics": none}
+
+
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
@@ -63,12 +84,18 @@ def main() -> None:
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(PREPARED, report)
-    counts = ", ".join(f"{count} {name}" for name, count in report["topics"].items())
-    print(
-        f"{report['paragraphs']} paragraphs of {report['articles']} articles: {counts}, "
-        f"{report['none_of_the_topics']} none of these, "
-        f"{report['labelled_by'].get('none', 0)} not labelled"
-    )
+    print(f"{report['paragraphs']} paragraphs of {report['articles']} articles")
+    for source, title in SOURCES.items():
+        if number := report["labelled_by"].get(source):
+            counts = report["topics_by"].get(source, {})
+            topics = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+            print(f"  {number} {title}{': ' if topics else ''}{topics}")
+    unreadable = [part.article for part in skipped if _kind(part) == UNREADABLE]
+    if unreadable:
+        print(
+            f"{len(unreadable)} files cannot be read and are skipped, {SKIPPED} says why: "
+            + textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
+        )
     headings = report["headings_against_hand"]
     if headings.get("kappa") is not None:
         print(

@@ -1,0 +1,135 @@
+"""Whatever bytes a file holds, it gives paragraphs, is skipped, or is refused with one message."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+from zipfile import ZipFile
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.corpus.table import SCHEMA
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+from paratopic.reading.sources import read_sources
+from tests.documents import SAMPLES, pdf
+from tests.samples import BODIES
+
+TOPICS = Topics("single", ("trade", "technology"))
+TABLE = pd.DataFrame({"text": BODIES, "label": ["trade", "other", None], "group": [1, 1, 2]})
+
+
+def parquet() -> bytes:
+    file = io.BytesIO()
+    TABLE.to_parquet(file)
+    return file.getvalue()
+
+
+WHOLE: dict[str, bytes] = {
+    ".txt": f"Trade\n\nBy Jane Doe\n\n{BODIES[0]}\n\n# Chips\n\nCafé.".encode(),
+    ".md": f"# Trade\n\n- {BODIES[0]}\n\n**Advertisement**".encode(),
+    ".html": SAMPLES[".html"],
+    ".docx": SAMPLES[".docx"],
+    ".pdf": pdf(
+        [
+            [(72, 700 - 14 * row, 10, "F", f"{body[:60]}-") for row, body in enumerate(BODIES * 3)],
+            [(9e9, -700, 12, "B", "Steel")],
+        ]
+    ),
+    ".csv": TABLE.to_csv(index=False).encode(),
+    ".jsonl": TABLE.to_json(orient="records", lines=True).encode(),
+    ".parquet": parquet(),
+}
+PIECES: dict[str, list[bytes]] = {
+    ".txt": [b"# A\n", b"\n\n", b"Q: ", b"https://a.org\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\x00"],
+    ".md": [b"# ", b"###### A\n", b"\n", b"| a | b |", b"**", b"\xe2\x80\xa8", b"\xc2\x85"],
+    ".html": [
+        *(b"<p>", b"<div>" * 400, b"<br>", b"<table><td>", b"</", b"&#xd800;", b"&#1;", b"<!--"),
+        *(b"<sup><a href=#n>", b"<li class=mw-editsection>", b"<h1>", b"<svg>", BODIES[0].encode()),
+    ],
+    ".docx": [b"<w:p>", b"</w:p>", b"<w:tbl>", b"&#9;", b"w:val=", b"<", b"PK\x03\x04"],
+    ".pdf": [
+        *(
+            b"9999999999",
+            b"/MediaBox [0 0 0 0]",
+            b"-",
+            b"<<",
+            b"endobj",
+            b" Tf",
+            b" 1e9 ",
+            b"/Kids",
+        ),
+    ],
+    ".csv": [b"text,label\n", b"trade", b",", b'"', b"\n", b"\r", b"NA", b";", b"a", b"text"],
+    ".jsonl": [
+        *(b'{"text": "a", "label": "trade"}', b"\n", b'{"text": "\\ud800", "label": null}', b"{"),
+        *(b"[" * 2000, b'{"text": 1, "label": [1]}', b'{"label": NaN, "text": "a"}', b"1e999"),
+    ],
+    ".parquet": [b"PAR1", b"\x00", b"huggingface"],
+}
+BODY = "word/document.xml"
+
+
+def with_body(document: bytes, body: bytes) -> bytes:
+    """A Word document with other content."""
+    file = io.BytesIO()
+    with ZipFile(io.BytesIO(document)) as old, ZipFile(file, "w") as new:
+        for name in ("[Content_Types].xml", "_rels/.rels", BODY):
+            new.writestr(name, body if name == BODY else old.read(name))
+    return file.getvalue()
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes, pieces: list[bytes]) -> bytes:
+    """Data with some bytes removed and others inserted."""
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(data)))
+        cut = draw(st.sampled_from([0, 0, 1, 1, 2, 8, 100]))
+        piece = draw(st.sampled_from(pieces) | st.binary(max_size=3))
+        data = data[:at] + piece + data[at + cut :]
+    return data
+
+
+def contents(suffix: str) -> st.SearchStrategy[bytes]:
+    """Any bytes, pieces of the format in any order, or a whole file that was damaged."""
+    pieces = PIECES[suffix]
+    whole = damaged(WHOLE[suffix], pieces)
+    if suffix == ".docx":
+        body = ZipFile(io.BytesIO(WHOLE[suffix])).read(BODY)
+        whole |= damaged(body, pieces).map(partial(with_body, WHOLE[suffix]))
+    in_any_order = st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=30)
+    return st.binary(max_size=200) | in_any_order.map(b"".join) | whole
+
+
+def check(suffix: str, data: bytes) -> str:
+    """Read a file with such content; what becomes of it is written like the stage writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{suffix}"
+        path.write_bytes(data)
+        try:
+            frame, skipped = read_sources([str(path)], [], TOPICS, ["other"])
+        except UserError as error:
+            assert str(path) in str(error)
+            return "refused"
+    assert len(frame) > 0 and frame["id"].is_unique
+    pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
+    pd.DataFrame(skipped).to_csv(index=False).encode()
+    return "read"
+
+
+@pytest.mark.parametrize("suffix", WHOLE)
+def test_any_bytes_are_read_or_refused(suffix: str) -> None:
+    assert check(suffix, WHOLE[suffix]) == "read"
+
+    @given(contents(suffix))
+    @settings(max_examples=30, deadline=None)
+    def attempt(data: bytes) -> None:
+        check(suffix, data)
+
+    attempt()
