@@ -75,3 +75,9 @@ def test_the_dominant_topic_counts_alone_in_mode_single() -> None:
     for names in ((), ("security",), ("security", "trade")):
         assert Topics("single", ("trade", "security")).counted(names) == names[:1]
         assert Topics("multi", ("trade", "security")).counted(names) == names
+
+
+def test_a_heading_pattern_that_never_ends_is_refused() -> None:
+    topics = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
+    with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
+        topics.of_heading("a" * 60 + "!")

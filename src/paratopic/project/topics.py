@@ -22,6 +22,9 @@ ModeName = Literal["single", "multi"]
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+# Seconds that the search for a pattern in a heading may take: some patterns backtrack for ever.
+LONGEST_SEARCH = 1.0
+
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
@@ -172,10 +175,31 @@ class Topics:
         return tuple(dict.fromkeys(names))
 
     def of_heading(self, heading: str) -> str | None:
-        """The first topic whose pattern matches a heading; None where no pattern does."""
+        """The first topic whose pattern matches a heading; None where no pattern does.
+
+        Raises
+        ------
+        UserError
+            A pattern takes longer than `LONGEST_SEARCH`.
+        """
+        import regex  # unlike re, it has a time limit
+
         for topic in self.topics:
-            if topic.heading and re.search(topic.heading, heading, re.IGNORECASE):
-                return topic.name
+            try:
+                if topic.heading and regex.search(
+                    topic.heading, heading, regex.IGNORECASE, timeout=LONGEST_SEARCH
+                ):
+                    return topic.name
+            except TimeoutError:
+                raise UserError(
+                    f'params.yaml, topics.codebook: the heading pattern of "{topic.name}" takes '
+                    f'more than {LONGEST_SEARCH:g} s on "{heading[:60]}"; simplify it'
+                ) from None
+            except regex.error as error:
+                raise UserError(
+                    f'params.yaml, topics.codebook: the heading pattern of "{topic.name}" cannot '
+                    f"be searched for: {error}"
+                ) from None
         return None
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:

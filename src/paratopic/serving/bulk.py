@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
@@ -144,14 +145,18 @@ def added_columns(model: Model) -> list[str]:
 def find_inputs(patterns: Sequence[str]) -> list[Path]:
     """The files that paths, folders and globs stand for, each once.
 
-    A folder stands for the tables and articles in it and its subfolders, sorted.
+    A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
+    of it is listed on stderr.
 
     Raises
     ------
     UserError
         A pattern matches no file.
     """
-    return find_files(patterns, FORMATS)[0]
+    inputs, left_out = find_files(patterns, FORMATS)
+    for path, reason in left_out:
+        print(f"{path}: not read ({reason})", file=sys.stderr)
+    return inputs
 
 
 def predict_files(
