@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.tfidf import TfIdf, clean
+from paratopic.inference.tfidf import TfIdf, TfIdfUnion, clean
 from tests.samples import FILLER, WORDS
 
 KNOWN = [
@@ -44,3 +44,33 @@ def test_features_equal_scikit_learns(keywords: dict[str, object], texts: list[s
         np.testing.assert_array_equal(features.indptr, expected.indptr)
         np.testing.assert_array_equal(features.indices, expected.indices)
         np.testing.assert_array_equal(features.data, expected.data)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"analyzer": "word", "ngram_range": (1, 2)},
+        {"analyzer": "char_wb", "ngram_range": (3, 5), "min_df": 2},
+    ],
+)
+def test_what_is_learnt_equals_what_scikit_learn_learns(keywords: dict[str, object]) -> None:
+    expected = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **keywords)
+    matrix = expected.fit(KNOWN).transform(KNOWN)
+    fitted, features = TfIdf.fit([clean(text) for text in KNOWN], keywords)
+    assert list(fitted.terms) == expected.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(fitted.idf, expected.idf_)
+    np.testing.assert_array_equal(features.indices, matrix.indices)
+    np.testing.assert_array_equal(features.data, matrix.data)
+
+
+def test_features_side_by_side_are_those_of_each() -> None:
+    keywords = {
+        "words": {"analyzer": "word", "ngram_range": (1, 2)},
+        "characters": {"analyzer": "char_wb", "ngram_range": (3, 5)},
+    }
+    union, matrix = TfIdfUnion.fit(KNOWN, keywords)
+    assert list(union.features) == list(keywords)
+    cleaned = [clean(text) for text in KNOWN]
+    parts = [TfIdf.fit(cleaned, words)[1].toarray() for words in keywords.values()]
+    np.testing.assert_array_equal(matrix.toarray(), np.hstack(parts))
+    np.testing.assert_array_equal(union.transform(KNOWN).toarray(), matrix.toarray())

@@ -9,18 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds, no_folds
 from paratopic.inference.folder import Calibration
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topics
+from paratopic.training import crossval
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
     is_first_process,
     n_fits,
+    n_processes,
     score_by_definitions,
 )
-from paratopic.training.examples import Advance, Examples
+from paratopic.training.examples import Advance, Examples, Fitted
+from tests.samples import PARAMS, WORDS
 
 
 class Recorder:
@@ -105,6 +109,32 @@ def test_histories_are_joined_and_progress_counts_fits(
     assert history["step"].tolist() == [1, 2] * 4
     assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
     assert done == [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]
+
+
+def fit_baseline(examples: Examples, seed: int, advance: Advance) -> Fitted:
+    return baseline.fit(examples, Topics("single", tuple(WORDS)), PARAMS.baseline, seed, advance)
+
+
+def test_several_processes_give_the_same_bytes_as_one(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    done: list[float] = []
+    one = cross_validate(rows, topics.names, folds, fit_baseline, 1)
+    two = cross_validate(rows, topics.names, folds, fit_baseline, 1, done.append, processes=2)
+    for here, there in zip(one, two, strict=True):
+        pd.testing.assert_frame_equal(here, there, check_exact=True)
+    assert done == [1, 2, 3, 4]
+
+
+def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(crossval, "cpu_count", lambda: 7)
+    assert n_processes(crossval.FEW_ROWS) == 7
+    assert n_processes(crossval.FEW_ROWS - 1) == 1
+    monkeypatch.setenv("RANK", "0")
+    assert n_processes(crossval.FEW_ROWS) == 1
 
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:

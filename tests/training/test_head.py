@@ -16,10 +16,12 @@ from paratopic.inference.scores import Array, Targets, one_hot
 from paratopic.training.examples import Evidence
 from paratopic.training.head import (
     PRIOR_SCALE,
+    WIDE,
     Nearest,
     balanced,
     fit_binary,
     fit_head,
+    fit_heads,
     fit_logistic,
     prior_of,
     with_nearest,
@@ -98,6 +100,30 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
     assert reduced[0].shape == (mode.n_logits(3), 50)
     for part, expected in zip(reduced, direct, strict=True):
         np.testing.assert_allclose(part, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])
+@pytest.mark.parametrize("wide", [0, WIDE])
+def test_heads_of_several_strengths_equal_those_of_each(
+    mode: Mode, wide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paratopic.training.head.WIDE", wide)
+    rng = np.random.default_rng(5)
+    features, prior = rng.normal(size=(20, 50)), np.zeros((4, 50))
+    targets = one_hot(rng.integers(-1, 3, size=20), 4)  # the last topic is unknown
+    rest = targets, Evidence(*rng.uniform(0.5, 2, size=(2, 20))), mode
+    strengths = [1.0, 10.0, 100.0]
+    for strength, path in zip(strengths, fit_heads(features, *rest, strengths, prior), strict=True):
+        alone = fit_head(features, *rest, strength, prior)
+        np.testing.assert_allclose(path.coef, alone.coef, atol=1e-4)
+        np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
+
+
+def test_a_fit_that_starts_at_the_best_coefficients_ends_there() -> None:
+    """Nothing to improve: both classes have the same texts."""
+    features, labels = np.ones((4, 2)), np.array([0, 1, 0, 1])
+    coef, intercept = fit_logistic(features, labels, np.ones(4), 2.0, np.zeros((2, 2)))
+    assert not coef.any() and not intercept.any()
 
 
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:

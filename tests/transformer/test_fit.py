@@ -96,7 +96,7 @@ def test_without_epochs_the_encoder_stays_as_it_was(
 def test_labels_of_one_article_do_not_tune_the_encoder(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
-    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), train_tokens=16)
+    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), max_tokens=32, train_tokens=16)
     data = examples(rows, topics.names)
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
     assert transformer.fit(lone, topics, section, 1).history.empty

@@ -6,16 +6,13 @@ Prediction from the saved folder is for `inference.baseline`, which needs nothin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import FeatureUnion
 from threadpoolctl import threadpool_limits
 
 from paratopic.corpus.folds import deal
@@ -23,14 +20,16 @@ from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.tfidf import TfIdfUnion
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
 from paratopic.training.head import (
     Features,
+    Linear,
     Nearest,
-    fit_head,
+    fit_heads,
     prior_of,
     with_nearest,
     without_nearest,
@@ -40,8 +39,12 @@ from paratopic.training.head import (
 # others, if three of four texts have a topic.
 NEAREST = Nearest(slope=7.0, even=0.02)
 
-# Fits coefficients and intercepts to some of the examples with a strength.
-_FitRows = Callable[[Integers, float], tuple[Array, Array]]
+# From this number of texts on, terms that are in one of them only are dropped. They are more than
+# half of the terms, and tell next to nothing.
+MANY_TEXTS = 2000
+# The strength is chosen on no more examples than this. The best one hardly depends on their number:
+# on 1,000 and on 8,000 bills it was the same.
+MOST_TO_CHOOSE = 2000
 
 
 class FittedBaseline:
@@ -58,15 +61,15 @@ class FittedBaseline:
     def __init__(
         self,
         topics: Topics,
-        features: dict[str, dict[str, Any]],
-        union: FeatureUnion,
+        keywords: dict[str, dict[str, Any]],
+        union: TfIdfUnion,
         head: LinearHead,
         history: pd.DataFrame,
     ) -> None:
         self.classes_ = topics.names
         self.history = history
         self._topics = topics
-        self._features = features
+        self._keywords = keywords
         self._union = union
         self._head = head
 
@@ -91,15 +94,15 @@ class FittedBaseline:
             "intercept": intercept,
             "descriptions": self._head.descriptions,
         }
-        for name, vectoriser in self._union.transformer_list:
-            terms[name] = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
-            weights[f"idf.{name}"] = vectoriser.idf_
+        for name, feature in self._union.features.items():
+            terms[name] = feature.terms
+            weights[f"idf.{name}"] = feature.idf
         files = vocabulary, tensors = BaselineClassifier.FILES
         with aside(folder) as draft:
             draft.mkdir()
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
             save_file(weights, draft / tensors)
-            settings = {"features": self._features}
+            settings = {"features": self._keywords}
             write_manifest(draft, "baseline", self._topics, calibration, settings, files)
         return {}
 
@@ -122,64 +125,43 @@ def fit(
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
-    features = _features(params)
-    union = _union(features)
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
-    every = union.fit_transform([*descriptions, *examples.texts]).tocsr()
+    keywords = _keywords(params, len(examples.texts))
+    union, every = TfIdfUnion.fit([*descriptions, *examples.texts], keywords)
     described = every[: len(descriptions)].toarray()
     matrix = with_nearest(every[len(descriptions) :], described, NEAREST)
     prior = prior_of(described, len(topics.names))
+    weights = evidence(examples, topics)
+
+    def heads(rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
+        chosen = Evidence(weights.which[rows], weights.any[rows])
+        return fit_heads(matrix[rows], examples.targets[rows], chosen, mode, strengths, prior)
+
     # One thread: the work is sparse, and threads that wait for each other make it ten times slower.
     with threadpool_limits(1):
-        weights = evidence(examples, topics)
-        fit_rows = partial(_fit_rows, matrix, examples, weights, mode, prior)
-        strength, history = _choose_strength(
-            matrix, examples, mode, fit_rows, params, seed, advance
-        )
-        coef, intercept = fit_rows(np.arange(len(examples.texts)), strength)
+        strength, history = _choose_strength(matrix, examples, mode, heads, params, seed, advance)
+        coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
-    return FittedBaseline(topics, features, union, head, history)
+    return FittedBaseline(topics, keywords, union, head, history)
 
 
-def _features(params: Baseline) -> dict[str, dict[str, Any]]:
-    """Keyword arguments of the TfidfVectorizer of each feature, as the manifest stores them."""
+def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
+    """Keyword arguments of the TfidfVectorizer of each feature of n texts, for the manifest."""
     common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
+    if n >= MANY_TEXTS:
+        common["min_df"] = 2
     return {
         "words": common | {"analyzer": "word", "ngram_range": list(params.word_ngrams)},
         "characters": common | {"analyzer": "char_wb", "ngram_range": list(params.char_ngrams)},
     }
 
 
-def _union(features: dict[str, dict[str, Any]]) -> FeatureUnion:
-    """Unfitted TfidfVectorizers, whose features stand side by side."""
-    return FeatureUnion(
-        [
-            (name, TfidfVectorizer(**keywords | {"ngram_range": tuple(keywords["ngram_range"])}))
-            for name, keywords in features.items()
-        ]
-    )
-
-
-def _fit_rows(
-    matrix: Features,
-    examples: Examples,
-    weights: Evidence,
-    mode: Mode,
-    prior: Array,
-    rows: Integers,
-    strength: float,
-) -> tuple[Array, Array]:
-    """Coefficients and intercepts of a head that is fitted to some of the examples."""
-    chosen = Evidence(weights.which[rows], weights.any[rows])
-    return fit_head(matrix[rows], examples.targets[rows], chosen, mode, strength, prior)
-
-
 def _choose_strength(
     matrix: Features,
     examples: Examples,
     mode: Mode,
-    fit_rows: _FitRows,
+    heads: Callable[[Integers, Iterable[float]], Iterator[Linear]],
     params: Baseline,
     seed: int,
     advance: Advance,
@@ -189,20 +171,33 @@ def _choose_strength(
     If a topic occurs in one group only, there are no inner folds and the middle strength is taken.
     """
     rows = np.flatnonzero(mode.informative(examples.targets))
-    targets, groups = examples.targets[rows], examples.groups[rows]
-    fewest = min((len(set(groups[has])) for has in targets.T if has.any()), default=0)
-    n_folds = min(params.inner_folds, fewest)
+    groups_of_topics = [set(examples.groups[has]) for has in examples.targets.T if has.any()]
+    n_folds = min([params.inner_folds, len(rows), *map(len, groups_of_topics)])
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
+    strengths = sorted(params.strengths)
     if n_folds < 2:
-        return sorted(params.strengths)[len(params.strengths) // 2], history
-    fold = deal(targets, groups, n_folds, seed)
-    for number, strength in enumerate(params.strengths):
-        losses = []
-        for held_out in range(n_folds):
-            coef, intercept = fit_rows(rows[fold != held_out], strength)
-            test = rows[fold == held_out]
+        return strengths[len(strengths) // 2], history
+    rows = _draw(rows, examples.groups, seed)
+    fold = deal(examples.targets[rows], examples.groups[rows], n_folds, seed)
+    losses: dict[float, list[Array]] = {strength: [] for strength in strengths}
+    for held_out in range(n_folds):
+        test = rows[fold == held_out]
+        fits = heads(rows[fold != held_out], strengths)
+        for strength, (coef, intercept) in zip(strengths, fits, strict=True):
             scores = mode.comparable(mode.scores(matrix[test] @ coef.T + intercept))
-            losses.append(mode.losses(examples.targets[test], scores))
-        history.loc[number, "log_loss"] = np.concatenate(losses).mean()
-        advance((number + 1) / (len(params.strengths) + 1))
+            losses[strength].append(mode.losses(examples.targets[test], scores))
+        advance((held_out + 1) / (n_folds + 1))
+    history["log_loss"] = [np.concatenate(losses[strength]).mean() for strength in history["C"]]
     return params.strengths[int(history["log_loss"].argmin())], history
+
+
+def _draw(rows: Integers, groups: Integers, seed: int) -> Integers:
+    """Draw whole groups of rows at random, `MOST_TO_CHOOSE` rows at most.
+
+    All rows are taken where groups are so big that a draw could miss topics.
+    """
+    numbers, group, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    if sizes.max() > MOST_TO_CHOOSE / 10:
+        return rows
+    place = np.random.default_rng(seed).permutation(len(numbers))[group]
+    return rows[(np.cumsum(np.bincount(place)) <= MOST_TO_CHOOSE)[place]]

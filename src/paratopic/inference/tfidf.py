@@ -160,7 +160,8 @@ class TfIdfUnion:
 
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self.features.values()]
-        return sparse.hstack(parts, format="csr")
+        features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
+        return features
 
 
 def clean(text: str) -> str:

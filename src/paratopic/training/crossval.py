@@ -12,15 +12,28 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.table import targets_of
+from paratopic.inference.scores import Scores
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
+
+# With fewer rows, to start processes takes longer than they save.
+FEW_ROWS = 500
 
 
 def is_first_process() -> bool:
     """Whether this process writes files: the first of those that torchrun started, or the only."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def n_processes(n_rows: int) -> int:
+    """Number of processes in which fits on one thread each are done soonest, on n labelled rows.
+
+    It is 1 in processes that torchrun started, which share every fit.
+    """
+    return 1 if n_rows < FEW_ROWS or "RANK" in os.environ else int(cpu_count())
 
 
 def n_fits(folds: pd.DataFrame) -> int:
@@ -35,6 +48,7 @@ def cross_validate(
     fit: Fit,
     seed: int,
     advance: Advance = silent,
+    processes: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
@@ -52,6 +66,9 @@ def cross_validate(
         Seed from which each fit gets a seed of its own.
     advance
         Called with the number of fits done so far; reports to nobody by default.
+    processes
+        Number of processes, each of which does one fit at a time; 1 stays in this process. The
+        results do not depend on it.
 
     Returns
     -------
@@ -60,15 +77,28 @@ def cross_validate(
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     """
+    parts = list(iterate_folds(folds, list(rows["id"])))
+    processes = max(1, min(processes, len(parts)))
+    fits = Parallel(processes, return_as="generator")(
+        delayed(_score)(
+            fit,
+            _examples(rows.iloc[train], names, folds),
+            list(rows["text"].iloc[test]),
+            _seed(seed, done),
+            partial(_advance_from, done, advance) if processes == 1 else silent,
+        )
+        for done, (_, _, train, test) in enumerate(parts)
+    )
     scores, history = [], []
-    for done, (repeat, fold, train, test) in enumerate(iterate_folds(folds, list(rows["id"]))):
-        examples, held_out = _examples(rows.iloc[train], names, folds), rows.iloc[test]
-        model = fit(examples, _seed(seed, done), partial(_advance_from, done, advance))
+    for done, ((repeat, fold, _, test), (probabilities, course)) in enumerate(
+        zip(parts, fits, strict=True), 1
+    ):
+        if processes > 1:
+            advance(done)
         where = {"repeat": repeat, "fold": fold}
-        probabilities = model.predict_proba(list(held_out["text"]))
-        ids = pd.DataFrame({"id": held_out["id"].to_numpy()} | where)
+        ids = pd.DataFrame({"id": rows["id"].to_numpy()[test]} | where)
         scores.append(ids.join(pd.DataFrame(probabilities, columns=list(names))))
-        history.append(pd.DataFrame(where, index=model.history.index).join(model.history))
+        history.append(pd.DataFrame(where, index=course.index).join(course))
     if not scores:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *names])
         return empty, empty[["repeat", "fold"]]
@@ -104,6 +134,14 @@ def score_by_definitions(
     model = fit(Examples([], np.zeros((0, k), dtype=bool), none, none), seed, silent)
     scores = pd.DataFrame(model.predict_proba(list(rows["text"])), columns=list(names))
     return pd.DataFrame({"id": rows["id"].to_numpy(), "repeat": 0}).join(scores)
+
+
+def _score(
+    fit: Fit, examples: Examples, held_out: Sequence[str], seed: int, advance: Advance
+) -> tuple[Scores, pd.DataFrame]:
+    """Probabilities of texts that are held out, and the history of the fit that gives them."""
+    model = fit(examples, seed, advance)
+    return model.predict_proba(held_out), model.history
 
 
 def _examples(rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame) -> Examples:

@@ -1,0 +1,150 @@
+"""Rows against seconds and memory, stage by stage, and the power with which they grow.
+
+The pipeline's stages run with the baseline alone, each as a process in a project of its own, on so
+many rows of a labelled table. Beside them stand one fit of the baseline, and scikit-learn's
+TfidfVectorizer and LogisticRegression with the same features and the same candidates for C.
+
+    python benchmarks/scale.py --data BILLS --rows 1000 2000 4000 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_union
+from tables import RESULTS, Table, machine, read
+
+from paratopic.baseline import fit as baseline
+from paratopic.inference.scores import one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Examples
+
+STAGES = ("prepare", "split", "score", "evaluate", "train", "compare")
+OF_A_MODEL = {"score", "evaluate", "train"}
+FITS = ("one fit", "scikit-learn")
+
+
+def measure(command: list[str], folder: Path) -> dict[str, float]:
+    """Seconds, CPU seconds and peak memory in MB of a process and those that it waited for.
+
+    Memory is that of the process that needs most.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
+    return {
+        "seconds": time.perf_counter() - started,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss / 1024,
+    }
+
+
+def make_project(folder: Path, table: Table, n: int) -> None:
+    """Write params.yaml and a labelled table of n rows, drawn at random, to a folder."""
+    settings: dict[str, Any] = YAML(typ="safe").load(Path("params.yaml"))
+    settings["models"] = ["baseline"]
+    settings["topics"]["codebook"] = [{"name": label} for label in table.labels]
+    settings["prepare"] = {"sources": ["table.parquet"], "labels": None, "no_topic": []}
+    YAML(typ="safe").dump(settings, folder / "params.yaml")
+    rows = table.rows.sample(n, random_state=settings["seed"])
+    rows[["text", "label", "group"]].to_parquet(folder / "table.parquet", index=False)
+
+
+def fit(kind: str) -> None:
+    """Fit the table in the current directory once, as a process of `measure`."""
+    params = read_params()
+    rows = pd.read_parquet("table.parquet")
+    labels, names = pd.factorize(rows["label"], sort=True)
+    section = params.baseline
+    if kind == "one fit":
+        group = pd.factorize(rows["group"])[0].astype(np.int64)
+        targets = one_hot(labels.astype(np.int64), len(names))
+        examples = Examples(list(rows["text"]), targets, group, group)
+        baseline.fit(examples, Topics("single", tuple(names)), section, params.seed)
+        return
+    common: dict[str, Any] = {"sublinear_tf": True, "strip_accents": "unicode"}
+    features = make_union(
+        TfidfVectorizer(**common, ngram_range=section.word_ngrams),
+        TfidfVectorizer(**common, analyzer="char_wb", ngram_range=section.char_ngrams),
+    ).fit_transform(rows["text"])
+    regression = LogisticRegression(class_weight="balanced", max_iter=1000)
+    grid = {"C": list(section.strengths)}
+    GridSearchCV(regression, grid, scoring="neg_log_loss", cv=section.inner_folds).fit(
+        features, labels
+    )
+
+
+def measured(table: Table, n: int) -> list[dict[str, Any]]:
+    """A line for each stage, and for each fit, on n rows."""
+    lines = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_project(folder, table, n)
+        commands = {
+            stage: ["-m", f"paratopic.stages.{stage}", *["baseline"] * (stage in OF_A_MODEL)]
+            for stage in STAGES
+        }
+        commands |= {kind: [str(Path(__file__).resolve()), "--fit", kind] for kind in FITS}
+        for stage, command in commands.items():
+            figures = measure([sys.executable, *command], folder)
+            lines.append({"stage": stage, "rows": n} | figures)
+            print(*lines[-1].values(), file=sys.stderr, flush=True)
+    return lines
+
+
+def power(rows: pd.Series[int], cost: pd.Series[float]) -> float:
+    """Exponent p of a cost that grows as rows to the power of p, by least squares on logs."""
+    return float(np.polyfit(np.log(rows), np.log(cost), 1)[0]) if len(rows) > 1 else np.nan
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """Seconds (CPU seconds, MB) by stage and rows, and the power of growth of CPU seconds."""
+    sizes = sorted(set(lines["rows"]))
+    out = [f"| stage | {' | '.join(f'{n:,}' for n in sizes)} | power |"]
+    out.append("|---" * (len(sizes) + 2) + "|")
+    for stage, part in lines.groupby("stage", sort=False):
+        cells = [
+            f"{line.seconds:.1f} s ({line.cpu:.1f} s, {line.memory:.0f} MB)"
+            for line in part.itertuples()
+        ]
+        out.append(f"| {stage} | {' | '.join(cells)} | {power(part['rows'], part['cpu']):.2f} |")
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", help="parquet file with text, label")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 2000, 4000, 10000])
+    parser.add_argument("--fit", choices=FITS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.fit:
+        fit(arguments.fit)
+        return
+    table = read(arguments.data)
+    lines = [line for n in sorted(arguments.rows) for line in measured(table, n)]
+    print(markdown(pd.DataFrame(lines)))
+    about = machine("scikit-learn", "scipy", "numpy")
+    write_json(RESULTS / f"scale_{table.name}.json", about | {"results": lines})
+
+
+if __name__ == "__main__":
+    main()
