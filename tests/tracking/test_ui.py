@@ -32,7 +32,7 @@ def address(
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     shutil.copy(ROOT / "params.yaml", folder)
-    *_, command = sh(ROOT, "make", "--dry-run", "ui").splitlines()
+    *_, command = sh(ROOT, "make", "--no-print-directory", "--dry-run", "ui").splitlines()
     assert command.startswith("python -m ")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
     process = subprocess.Popen(

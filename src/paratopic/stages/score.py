@@ -23,6 +23,7 @@ from paratopic.training.crossval import (
     cross_validate,
     is_first_process,
     n_fits,
+    n_processes,
     score_by_definitions,
 )
 
@@ -36,8 +37,12 @@ def main() -> None:
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     folds = pd.read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
+    # The transformer uses all processors by itself.
+    processes = n_processes(len(rows)) if name == "baseline" else 1
     with bar(f"{name}: fit", total) as advance:
-        raw, history = cross_validate(rows, topics.names, folds, fit, params.seed, advance)
+        raw, history = cross_validate(
+            rows, topics.names, folds, fit, params.seed, advance, processes
+        )
     by_definitions = None
     if topics.descriptions and len(rows):
         by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
