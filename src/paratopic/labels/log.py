@@ -38,6 +38,9 @@ _HEADER = f"{','.join((*COLUMNS, *OPTIONAL))}\n".encode()
 # Unicode categories of control characters, and of halves of characters that JSON can carry.
 _UNWRITABLE = ("Cc", "Cs")
 
+# Characters of a cell that every reader of CSV in Python takes.
+LONGEST_CELL = 131_072
+
 
 @dataclass(frozen=True)
 class Label:
@@ -379,8 +382,9 @@ def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: int) -> str:
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {"annotator": line.annotator, "when": line.when, "note": line.note}
-        limit = csv.field_size_limit()
-        if max(map(len, own.values())) > limit:
-            raise UserError(f"{line.where}: a cell has more than {limit} characters; shorten it")
+        if max(map(len, own.values())) > LONGEST_CELL:
+            raise UserError(
+                f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"
+            )
         writer.writerow(dict(line.more) | own)
     return text.getvalue()
