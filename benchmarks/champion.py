@@ -18,17 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import (
-    draw,
-    embeddings,
-    least_squares,
-    noisy,
-    out_of_fold,
-    population,
-)
-from sklearn.feature_extraction.text import TfidfVectorizer
+from simulation import draw, least_squares, noisy, out_of_fold, stand_ins
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine, read
+from tables import RESULTS, machine
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
@@ -40,7 +32,6 @@ from paratopic.training.head import Features
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
 SIZES = (20, 40, 80, 200)
 PERMUTATIONS = 499
-MOST_ROWS = 4000  # of a table
 TFIDF, ENCODER = "tfidf", "encoder"
 # The encoder is truly worse by this much.
 WORSE = 0.1
@@ -98,16 +89,9 @@ def main() -> None:
     params, started = read_params(), time.perf_counter()
     trials: list[dict[str, Any]] = []
     for pattern in arguments.data:
-        table = read(pattern)
-        rows = population(table)
-        rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
-        if len(rows) > MOST_ROWS:
-            rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
-        kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
-        known = embeddings(list(rows["text"]), params, kept)
-        vectors = np.array([known[text] for text in rows["text"]])
-        words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2))
-        tfidf = words.fit_transform(rows["text"])
+        table, rows, tfidf, vectors = stand_ins(
+            pattern, arguments.leave_out, params, arguments.embeddings
+        )
         for noise in NOISE:
             rng = np.random.default_rng(params.seed)
             seen = noisy(vectors, noise, rng)
@@ -116,8 +100,8 @@ def main() -> None:
                     features = {TFIDF: tfidf, ENCODER: seen}
                     result = trial(rows, features, n, seed, params)
                     if result:
-                        trials.append({"table": table.name, "noise": noise, "n": n} | result)
-        print(f"{table.name}: {len(trials)} comparisons so far", flush=True)
+                        trials.append({"table": table, "noise": noise, "n": n} | result)
+        print(f"{table}: {len(trials)} comparisons so far", flush=True)
     report(trials, rules(params), time.perf_counter() - started)
 
 

@@ -20,10 +20,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from simulation import draw, embeddings, is_held_out, least_squares, out_of_fold, population
-from sklearn.feature_extraction.text import TfidfVectorizer
+from simulation import draw, is_held_out, least_squares, out_of_fold, stand_ins
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, machine, read
+from tables import RESULTS, machine
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.intervals import (
@@ -39,7 +38,6 @@ from paratopic.training.head import Features
 SIZES = (24, 100, 500)
 PERMUTATIONS = 499
 BOOTSTRAP = 400
-MOST_ROWS = 4000  # of a table
 TFIDF, ENCODER = "TF-IDF", "encoder"
 WANTED = (0.92, 0.98)
 
@@ -117,25 +115,17 @@ def main() -> None:
     params, started = read_params(), time.perf_counter()
     lines: list[dict[str, Any]] = []
     for pattern in arguments.data:
-        table = read(pattern)
-        rows = population(table)
-        rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
-        if len(rows) > MOST_ROWS:
-            rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
-        kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
-        known = embeddings(list(rows["text"]), params, kept)
-        words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2))
-        features: dict[str, Features] = {
-            TFIDF: words.fit_transform(rows["text"]),
-            ENCODER: np.array([known[text] for text in rows["text"]]),
-        }
+        table, rows, tfidf, vectors = stand_ins(
+            pattern, arguments.leave_out, params, arguments.embeddings
+        )
+        features: dict[str, Features] = {TFIDF: tfidf, ENCODER: vectors}
         for n in arguments.sizes:
             intervals: dict[str, list[Interval]] = defaultdict(list)
             for seed in range(arguments.draws):
                 for name, interval in trial(rows, features, n, seed, params):
                     intervals[name].append(interval)
-            lines += lines_of(table.name, n, intervals)
-            print(f"{table.name}, {n} labels: done", flush=True)
+            lines += lines_of(table, n, intervals)
+            print(f"{table}, {n} labels: done", flush=True)
     print(markdown(lines))
     about = machine("scikit-learn", "numpy") | {"seconds": round(time.perf_counter() - started)}
     write_json(RESULTS / "interval_coverage.json", about | {"results": lines})

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
-from tables import Table
+from sklearn.feature_extraction.text import TfidfVectorizer
+from tables import Table, read
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
@@ -38,6 +39,7 @@ Embeddings = dict[str, npt.NDArray[np.float64]]
 Learner = Callable[[Topics], Fit]
 
 RIDGE = 0.1
+MOST_ROWS = 4000  # of a table, for the stand-ins
 HEAD_STRENGTH = 10.0  # C, as in the transformer's head
 # A table whose group column has fewer values names its parts there, not its articles.
 LEAST_ARTICLES = 100
@@ -134,6 +136,33 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     if kept is not None:
         np.savez(kept, texts=np.array(distinct), vectors=vectors.astype(np.float64))
     return dict(zip(distinct, vectors.astype(np.float64), strict=True))
+
+
+def stand_ins(
+    pattern: str, leave_out: Sequence[str], params: Params, kept: Path | None
+) -> tuple[str, pd.DataFrame, Features, Array]:
+    """A table's name, its rows, `MOST_ROWS` at most, and their TF-IDF features and embeddings.
+
+    Parameters
+    ----------
+    pattern
+        Parquet files of the table.
+    leave_out
+        Labels to leave out.
+    params
+        Settings of the project.
+    kept
+        Folder to keep the embeddings in, or None.
+    """
+    table = read(pattern)
+    rows = population(table)
+    rows = rows[~rows["topic"].isin(leave_out)].reset_index(drop=True)
+    if len(rows) > MOST_ROWS:
+        rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
+    known = embeddings(list(rows["text"]), params, kept and kept / f"{table.name}.npz")
+    words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2))
+    tfidf = words.fit_transform(rows["text"])
+    return table.name, rows, tfidf, np.array([known[text] for text in rows["text"]])
 
 
 def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
+from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
@@ -208,10 +209,10 @@ def test_any_content_is_answers_or_one_message(
 
 @given(st.text("'=+-@\t\r\n ＝a"))
 def test_no_cell_of_a_sheet_is_a_formula_and_each_is_read_as_it_was(cell: str) -> None:
-    written = formats._inert(cell)
+    written = inert(cell)
     assert not written.strip().startswith(("=", "+", "-", "@", "＝"))
     assert not written.startswith(("\t", "\r"))
-    assert formats._live(written) == cell
+    assert live(written) == cell
 
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(A1)", "'@SUM(1)", "- a list"])

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from paratopic.evaluation import figures, page
-from paratopic.evaluation.page import NONE, Axis, Bar, ModelReport
+from paratopic.evaluation.page import Axis, Bar, ModelReport
+from paratopic.evaluation.report import NONE
 from paratopic.project.topics import Topics
 
 SINGLE = Topics("single", ("trade", "security"))
@@ -156,7 +157,9 @@ def test_losses_that_were_not_measured_make_no_chart() -> None:
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     table = pd.DataFrame({"step": range(5000), "loss": 1.0})
-    (line,) = page._training_chart(report([], final=table)).lines  # type: ignore[union-attr]
+    chart = page._training_chart(report([], final=table))
+    assert chart is not None
+    (line,) = chart.lines
     assert len(line.points) == page.N_POINTS
     assert (line.points[0][0], line.points[-1][0]) == (0, 4999)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +21,17 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from paratopic.annotation.context import Suggestion
-from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, one_line, parse_when
+from paratopic.labels.log import (
+    COLUMNS,
+    UNDECIDED,
+    Label,
+    first_words,
+    numbered_rows,
+    one_line,
+    parse_when,
+)
 from paratopic.project import files
+from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
@@ -49,8 +57,6 @@ _UNDECIDED = "undecided"
 _SKIPPED = "skipped by the annotator"
 # Names of Label Studio's control for the dominant topic, and of its text field for notes.
 _DOMINANT, _NOTE = "dominant", "note"
-# Beginning of a cell that a spreadsheet may run, or that `_inert` has already changed.
-_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 # Number of choices on Label Studio's page that can be made by a digit key.
 _DIGIT_KEYS = 9
 
@@ -227,20 +233,11 @@ class _Spreadsheet(_Format):
         separator = max(",;\t", key=header.count)
         # Strict: otherwise a quote that is never closed would silently hide all rows after it.
         reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
-        end = 0
-        try:
-            for column in COLUMNS[:2]:
-                if column not in (reader.fieldnames or ()):
-                    raise UserError(f'{path}, line 1: there is no column "{column}"')
-            end = reader.line_num
-            for row in reader:
-                end = reader.line_num
-                yield f"{path}, line {end}", row
-        except csv.Error as error:
-            raise UserError(
-                f"{path}, line {end + 1}: this row cannot be read ({error}); quotes stand "
-                'around a whole cell, and a quote inside it is written ""'
-            ) from None
+        rows = list(numbered_rows(reader, path, "row"))
+        for column in COLUMNS[:2]:
+            if column not in (reader.fieldnames or ()):
+                raise UserError(f'{path}, line 1: there is no column "{column}"')
+        yield from rows
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
         if record["topics"] is None or None in record:
@@ -248,7 +245,7 @@ class _Spreadsheet(_Format):
                 f"{where}: the number of cells is not that of the columns; put cells that contain "
                 "the separator in quotes"
             )
-        cells = {name: _live((record.get(name) or "").strip()) for name in (*SHEET, "when")}
+        cells = {name: live((record.get(name) or "").strip()) for name in (*SHEET, "when")}
         return _Answer(
             where,
             cells["paragraph"],
@@ -443,21 +440,8 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
         if s.scores:
             cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
         cells |= {"reason": s.reason}
-        writer.writerow({name: _inert(cell) for name, cell in cells.items()})
+        writer.writerow({name: inert(cell) for name, cell in cells.items()})
     return text.getvalue()
-
-
-def _inert(cell: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula; `_live` gives the cell back.
-
-    >>> _inert("=1+1"), _inert("1 + 1"), _inert("'=1+1")
-    ("'=1+1", '1 + 1', "''=1+1")
-    """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def _live(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def label_studio_config(topics: Topics) -> str:

@@ -24,7 +24,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model, Prediction
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, read_file, read_text
+from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
 from paratopic.serving import bulk
 
 # Exit status if all work was done, but some rows or labels have an error.
@@ -98,8 +98,7 @@ def article_files(paths: list[str]) -> list[str]:
             continue
         articles, ignored = find_files([path], SUFFIXES)
         files += map(str, articles)
-        for other, reason in ignored:
-            print(f"{other}: not read ({reason})", file=sys.stderr)
+        list_left_out(ignored)
     return files
 
 

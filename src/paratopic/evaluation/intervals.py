@@ -345,12 +345,13 @@ def share_estimates(
     The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
     figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
     """
-    values = {name: _value(outcomes, share.figure) for name, share in shares.items()}
+    sample = _tallies(outcomes, np.ones((1, len(outcomes.true))))
+    values = {name: float(_mean(sample, share.figure)[0]) for name, share in shares.items()}
     draws: dict[Metric, list[Array]] = {name: [] for name in shares}
     for rows in _draws(outcomes, n_draws, seed):
-        tallies = [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
+        tallies = _tallies(outcomes, rows)
         for name, share in shares.items():
-            draws[name].append(np.mean([share.figure(tally) for tally in tallies], axis=0))
+            draws[name].append(_mean(tallies, share.figure))
     few = few_groups(outcomes, confidence)
     measured: dict[Metric, Estimate] = {}
     for name, share in shares.items():
@@ -488,9 +489,17 @@ def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, s
 
 def _value(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     """A figure of the sample itself, mean over repeats."""
-    rows = np.ones((1, len(outcomes.true)))
-    repeats = range(len(outcomes.scores))
-    return float(np.mean([figure(Tally.of(outcomes, repeat, rows))[0] for repeat in repeats]))
+    return float(_mean(_tallies(outcomes, np.ones((1, len(outcomes.true)))), figure)[0])
+
+
+def _tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
+    """Counts of each repeat with the weights (d, n) of d draws."""
+    return [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
+
+
+def _mean(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
+    """A figure in each draw, (d,), mean over repeats."""
+    return np.asarray(np.mean([figure(tally) for tally in tallies], axis=0))
 
 
 def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[Array]:

@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.report import MODES as REPORTS
+from paratopic.evaluation.report import NONE
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
 TEMPLATE = Path(__file__).with_name("page.html")
-# Name of the answer that a paragraph has none of the topics.
-NONE = "(none)"
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
 N_SHOWN = 12
 # Number of characters that are shown of a paragraph, and of topics that are probable in it.
@@ -71,8 +71,8 @@ class ModePage:
         How many topics a paragraph has.
     dummy
         What the dummy answers.
-    confidence, counted
-        What reliability is the accuracy of, and coverage a share of.
+    confidence
+        What reliability is the accuracy of.
     """
 
     answered_from: float
@@ -80,7 +80,6 @@ class ModePage:
     number: str
     dummy: str
     confidence: str
-    counted: str
 
 
 MODES: Mapping[ModeName, ModePage] = {
@@ -90,7 +89,6 @@ MODES: Mapping[ModeName, ModePage] = {
         "one topic or none",
         "the most common answer",
         "the most probable topic of a paragraph that has one",
-        "paragraphs that get a topic",
     ),
     "multi": ModePage(
         0.0,
@@ -98,7 +96,6 @@ MODES: Mapping[ModeName, ModePage] = {
         "any number of topics",
         "every topic",
         "a topic of a paragraph",
-        "topics that are predicted",
     ),
 }
 
@@ -307,7 +304,7 @@ def render(
         metrics=_metrics(comparison),
         confusions={m.name: confusion(m, topics) for m in models} if measured else {},
         reliabilities=[_reliability_chart(m, mode) for m in models] if measured else [],
-        risk=_risk_chart(models, mode) if measured else None,
+        risk=_risk_chart(models, REPORTS[topics.mode].counted) if measured else None,
         risks=_risks(models) if measured else {},
         better_than_dummy=_better_than_dummy(comparison),
         trainings={m.name: _training_chart(m) for m in models},
@@ -464,8 +461,8 @@ def _reliability_chart(model: ModelReport, mode: ModePage) -> Chart:
     return Chart(f"{model.name}: accuracy by confidence", x, y, [guide], points, top=40)
 
 
-def _risk_chart(models: Sequence[ModelReport], mode: ModePage) -> Chart:
-    """Curves of all models, and where their predictions end."""
+def _risk_chart(models: Sequence[ModelReport], counted: str) -> Chart:
+    """Curves of all models, and where their predictions end; coverage is a share of `counted`."""
     lines: list[Line] = []
     points: list[Point] = []
     legend = {model.name: model.name for model in models}
@@ -484,7 +481,7 @@ def _risk_chart(models: Sequence[ModelReport], mode: ModePage) -> Chart:
         lines.insert(0, Line("guide", [(0, allowed), (1, allowed)]))
         legend["guide"] = "risk that sure predictions are allowed"
     x, y = (
-        _shares(f"coverage: share of {mode.counted}"),
+        _shares(f"coverage: share of {counted}"),
         _shares("risk: share of them that is wrong"),
     )
     return Chart("Risk by coverage, the most confident first", x, y, lines, points, legend)

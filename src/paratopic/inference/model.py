@@ -135,7 +135,7 @@ class Model:
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
         return self._score(_listed(texts))[0]
 
-    @overload
+    @overload  # a str is an iterable of str too: the first that fits is meant
     def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, texts: Iterable[str]) -> list[Prediction]: ...

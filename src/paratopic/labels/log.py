@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
+from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
@@ -278,7 +279,7 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     """Names of the columns, and the lines."""
     # Strict: otherwise a quote that is never closed would silently hide all lines after it.
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows = list(_rows(reader, path))
+    rows = list(numbered_rows(reader, path))
     columns = list(reader.fieldnames or ())
     for column in COLUMNS[:2]:
         if column not in columns:
@@ -289,16 +290,35 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     return columns, [_label(where, row, columns) for where, row in rows]
 
 
-def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows, each with its file and line."""
+def numbered_rows(
+    reader: csv.DictReader[str], path: Path, unit: str = "line"
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a strict reader, each with its file and line.
+
+    Parameters
+    ----------
+    reader
+        Reader of the file.
+    path
+        The file, for messages.
+    unit
+        What a row is called in messages, "line" by default.
+
+    Raises
+    ------
+    UserError
+        A row cannot be read.
+    """
     end = 0
     try:
+        if reader.fieldnames:  # the header, which is read by this
+            end = reader.line_num
         for row in reader:
             end = reader.line_num
             yield f"{path}, line {end}", row
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {end + 1}: this line cannot be read ({error}); quotes stand around a "
+            f"{path}, line {end + 1}: this {unit} cannot be read ({error}); quotes stand around a "
             'whole cell, and a quote inside it is written ""'
         ) from None
 
@@ -376,9 +396,9 @@ def _write_at_end(path: Path, line: bytes) -> None:
             raise
 
 
-def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: int) -> str:
+def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: Literal[0, 1]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", quoting=quoting)  # type: ignore[arg-type]
+    writer = csv.DictWriter(text, columns, lineterminator="\n", quoting=quoting)
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {"annotator": line.annotator, "when": line.when, "note": line.note}

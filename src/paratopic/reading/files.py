@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
@@ -23,6 +24,12 @@ from paratopic.reading.word import word_segments
 # Largest file and greatest number of segments of an article. A book has neither.
 MOST_BYTES = 250_000_000
 MOST_SEGMENTS = 100_000
+
+
+def list_left_out(left_out: Iterable[tuple[Path, str]]) -> None:
+    """Print what `find_files` left out, and why, to stderr."""
+    for path, reason in left_out:
+        print(f"{path}: not read ({reason})", file=sys.stderr)
 
 
 def find_files(

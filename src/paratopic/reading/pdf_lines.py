@@ -179,7 +179,7 @@ def _range(*bounds: int) -> range:
     return numbers
 
 
-# pdfminer itself has no limits.
+# pdfminer itself has no limits. The type checker takes what a module imports for its own affair.
 pdftypes.zlib = _Zlib  # type: ignore[assignment,attr-defined]
 cmapdb.range = pdffont.range = _range  # type: ignore[attr-defined]
 

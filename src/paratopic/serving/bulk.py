@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, read_json, write_json, write_text
 from paratopic.reading.article import Skipped
-from paratopic.reading.files import find_files
+from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
 from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
 
@@ -154,8 +153,7 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
         A pattern matches no file.
     """
     inputs, left_out = find_files(patterns, FORMATS)
-    for path, reason in left_out:
-        print(f"{path}: not read ({reason})", file=sys.stderr)
+    list_left_out(left_out)
     return inputs
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TextIO, TypeVar
 
+from paratopic.project.cells import inert
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, read_file
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 # Rows of a shard, at most.
 SHARD = 5_000
 
-# How a cell begins that a spreadsheet may run as a formula, and what begins so but is a number. In
-# East Asian spreadsheets full-width signs count too.
-_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+# What begins as a formula does, but is a number.
 _NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 
 # Name of an added column → its values, one per row.
@@ -380,19 +379,12 @@ def _fitted(cells: list[str], width: int) -> list[str]:
 
 
 def _inert(cell: object) -> object:
-    """A cell that no spreadsheet runs as a formula.
+    """A cell that no spreadsheet runs as a formula; numbers stay as they are.
 
-    One apostrophe is put before it, also where there is one already: to undo it, remove one. See
-    https://owasp.org/www-community/attacks/CSV_Injection.
-
-    Examples
-    --------
     >>> [_inert(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
     ["'=A1", "''=A1", '-1.5', 'a=b']
     """
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    return inert(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _json_object(number: int, line: bytes) -> tuple[str, dict[str, Any], str | None]:
