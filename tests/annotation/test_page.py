@@ -311,9 +311,16 @@ def address(session: page.Session) -> Iterator[str]:
         yield address
 
 
+def messages(driver: webdriver.Chrome) -> list[dict[str, Any]]:
+    """New messages of the browser's console."""
+    log: Any = driver  # selenium has no types for this method
+    new: list[dict[str, Any]] = log.get_log("browser")
+    return new
+
+
 @pytest.fixture
 def browser(address: str, chromium: webdriver.Chrome) -> Browser:
-    chromium.get_log("browser")  # type: ignore[no-untyped-call]  # forgets earlier tests' messages
+    messages(chromium)  # forgets those of earlier tests
     return Browser(chromium, address)
 
 
@@ -349,7 +356,7 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.press(Keys.ARROW_LEFT)
     browser.wait_for("text", "rose</b> 0 times")
     assert browser.chosen() == ["trade", "security"]
-    assert browser.driver.get_log("browser") == []  # type: ignore[no-untyped-call]
+    assert messages(browser.driver) == []
 
 
 def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,17 +82,17 @@ def model(baseline_folder: Path) -> Model:
 
 
 def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
-    def embed(texts: list[str]) -> object:
+    def embed(texts: list[str]) -> suggestion.Features:
         return suggestion.embed_texts(model, texts, "cpu")
 
     unlabelled = set(frame["id"][frame["label_source"] == "none"])
-    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)  # type: ignore[arg-type]
+    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)
     assert len(suggestions) == 5
     assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
     predictions = model.predict([item.text for item in suggestions])
     assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
     assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
-    assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []  # type: ignore[arg-type]
+    assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []
 
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
@@ -125,7 +126,10 @@ def test_texts_are_embedded_by_the_model_s_encoder_or_as_tf_idf(
     texts = list(rows["text"])
     plain = sparse.csr_matrix(suggestion.embed_texts(model, texts, "cpu")).toarray()
     assert np.allclose(np.linalg.norm(plain, axis=1), 1)
-    encoder = Model("transformer", tiny_encoder, "single", {"a": "", "b": ""}, Calibration(), None)  # type: ignore[arg-type]
+    unused: Any = None  # the classifier, as nothing is predicted
+    encoder = Model(
+        "transformer", tiny_encoder, "single", {"a": "", "b": ""}, Calibration(), unused
+    )
     vectors = np.asarray(suggestion.embed_texts(encoder, texts, "cpu"))
     expected = SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts)
     assert np.allclose(vectors, unit(expected), atol=1e-5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -228,7 +228,7 @@ def test_a_model_is_shown_in_a_line_and_is_not_pickled(trained: tuple[Fitted, Pa
     model = load(folder)
     assert repr(model) == f"Model('{kind}', 3 topics, '{folder}')"
     with pytest.raises(TypeError, match=re.escape(f"load('{folder}')")):
-        pickle.dumps(model)
+        copy.copy(model)  # as pickle asks for it
 
 
 def test_a_million_characters_are_read_to_the_end(trained: tuple[Fitted, Path]) -> None:
