@@ -1,7 +1,8 @@
 """How far few labels go: learning curves of the models, and of SetFit beside them.
 
-Draws some rows of each class, trains every model on the same rows, and tests on rows that are
-left. A run that the results' file already has is not repeated.
+Draws some rows of each class, trains every model on the same rows, and tests on others, twice: in
+their natural shares, and with so many rows of each class at most. A run that the results' file
+already has is not repeated.
 
     python benchmarks/few_shot.py --data TABLE.parquet --shots 8 16 64 --seeds 5 --against setfit
 """
@@ -33,16 +34,19 @@ from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer.encoder import resolve_encoder
 
-# Below this a figure says nothing.
-FEWEST_TESTS = 20
+CODEBOOKS = Path("benchmarks/codebooks.json")
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a method gets: labelled texts to learn from and texts to answer."""
+    """What a method gets: labelled texts to learn from, texts without labels, and texts to answer.
+
+    The codebook has definitions or names alone.
+    """
 
     examples: Examples
+    pool: list[str]
     tests: list[str]
     topics: Topics
     params: Params
@@ -67,11 +71,14 @@ def tfidf(task: Task) -> Answer:
     return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
 
 
-def encoder(task: Task, epochs: int) -> Answer:
+def encoder(task: Task, epochs: int | None = None, pool: bool = False) -> Answer:
     """The project's transformer; with 0 epochs its frozen encoder with the same head."""
-    params = replace(task.params.transformer, epochs=epochs)
+    params = task.params.transformer
+    if epochs is not None:
+        params = replace(params, epochs=epochs)
+    examples = replace(task.examples, unlabelled=task.pool if pool else ())
     started = time.perf_counter()
-    model = transformer.fit(task.examples, task.topics, params, task.seed)
+    model = transformer.fit(examples, task.topics, params, task.seed)
     seconds = time.perf_counter() - started
     return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
 
@@ -123,8 +130,21 @@ def train_setfit(
 
 
 def setfit(task: Task) -> Answer:
-    """SetFit with its defaults and the same encoder, cut off after `--minutes`."""
-    texts, labels = task.examples.texts, task.examples.labels.tolist()
+    """SetFit with its defaults and the same encoder, cut off after `--minutes`.
+
+    Where there are definitions, they are examples too, as many as SetFit's documentation takes.
+    """
+    texts, labels = list(task.examples.texts), task.examples.labels.tolist()
+    if task.topics.descriptions:
+        from setfit import get_templated_dataset
+
+        templated = get_templated_dataset(
+            candidate_labels=list(task.topics.descriptions),
+            template="{}",
+            sample_size=2 if texts else 8,
+        )
+        texts += templated["text"]
+        labels += templated["label"]
     model, seconds, done = train_setfit(texts, labels, task.seed, task.minutes)
     predicted = model.predict(task.tests, use_labels=False, show_progress_bar=False)
     return Answer(np.asarray(predicted, dtype=np.int64), seconds, done)
@@ -133,57 +153,80 @@ def setfit(task: Task) -> Answer:
 METHODS: dict[str, Callable[[Task], Answer]] = {
     "tfidf": tfidf,
     "frozen": lambda task: encoder(task, 0),
-    "paratopic": lambda task: encoder(task, task.params.transformer.epochs),
+    "paratopic": encoder,
+    "pool": lambda task: encoder(task, pool=True),
     "setfit": setfit,
 }
 
 
-def run(table: Table, drawn: Draw, seed: int, method: str, minutes: float) -> Any:
+def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Namespace) -> Any:
     """One line of the results."""
     names = table.labels
-    topics = Topics("single", tuple(Topic(name) for name in names))
-    train = one_hot(np.array([names.index(n) for n in drawn.train["label"]]), len(names))
-    test = np.array([names.index(label) for label in drawn.test["label"]], dtype=np.int64)
+    definitions = codebook(table) if options.definitions else {}
+    topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
+    number = {name: n for n, name in enumerate(names)}
+    train = one_hot(np.array([number[label] for label in drawn.train["label"]]), len(names))
     groups = pd.factorize(drawn.train["group"])[0].astype(np.int64)
     examples = Examples(list(drawn.train["text"]), train, groups, groups)
-    answer = METHODS[method](
-        Task(examples, list(drawn.test["text"]), topics, read_params(), seed, minutes)
+    tests = {"": drawn.natural, "capped_": drawn.capped}
+    texts = [text for rows in tests.values() for text in rows["text"]]
+    task = Task(
+        examples, list(drawn.pool["text"]), texts, topics, read_params(), seed, options.minutes
     )
-    return {
-        "macro_f1": round(float(f1_score(test, answer.predicted, average="macro")), 4),
-        "accuracy": round(float(accuracy_score(test, answer.predicted)), 4),
+    answer = METHODS[method](task)
+    line: dict[str, float] = {}
+    answered = 0
+    for name, rows in tests.items():
+        true = rows["label"].map(number).to_numpy()
+        predicted = answer.predicted[answered : answered + len(rows)]
+        answered += len(rows)
+        line[f"{name}macro_f1"] = round(float(f1_score(true, predicted, average="macro")), 4)
+        line[f"{name}accuracy"] = round(float(accuracy_score(true, predicted)), 4)
+        line[f"{name}n_test"] = len(rows)
+    return line | {
         "seconds": round(answer.seconds, 2),
         "done": round(answer.done, 4),
         "n_train": len(train),
-        "n_test": len(test),
     }
 
 
-KEY = ["data", "shots", "seed", "method"]
+def codebook(table: Table) -> dict[str, str]:
+    """Definitions of the table's classes, from the documentation of where it is from."""
+    books: dict[str, dict[str, str]] = json.loads(CODEBOOKS.read_text(encoding="utf-8"))
+    of_table = [book for stem, book in books.items() if table.name.startswith(stem)]
+    if not of_table or set(table.labels) - set(of_table[0]):
+        raise SystemExit(f"{CODEBOOKS}: no definitions of the classes of {table.name}")
+    return of_table[0]
+
+
+KEY = ["data", "definitions", "shots", "seed", "method"]
+# Tests of which macro-F1 is shown: in natural shares, and with classes capped.
+TESTS = {"macro_f1": "natural shares", "capped_macro_f1": "classes capped"}
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds with their standard errors: a line for each data, shots and method."""
-    grouped = runs.groupby(["data", "shots", "method"], sort=False)
-    lines = grouped.agg(
-        seeds=("seed", "count"),
-        macro_f1=("macro_f1", "mean"),
-        error=("macro_f1", "sem"),
-        accuracy=("accuracy", "mean"),
-        seconds=("seconds", "mean"),
-        done=("done", "mean"),
+    """Means over seeds with standard errors: a line for each data, definitions, shots, method."""
+    means = {"seeds": ("seed", "count"), "seconds": ("seconds", "mean"), "done": ("done", "mean")}
+    for name in TESTS:
+        means |= {name: (name, "mean"), f"{name}_error": (name, "sem")}
+    means |= {"accuracy": ("accuracy", "mean")}
+    return (
+        runs.groupby(["data", "definitions", "shots", "method"], sort=False)
+        .agg(**means)
+        .reset_index()
     )
-    return lines.reset_index()
 
 
-def markdown(lines: pd.DataFrame) -> str:
-    """The summary as a table: macro-F1 ± its standard error, and seconds of training."""
+def markdown(lines: pd.DataFrame, figure: str) -> str:
+    """A table of one figure: its mean ± standard error, and seconds of training."""
     methods = [name for name in METHODS if name in set(lines["method"])]
     out = [
-        "| data | a class | seeds | " + " | ".join(methods) + " |",
-        "|---|---|---|" + "---|" * len(methods),
+        f"| macro-F1, {TESTS[figure]} | definitions | a class | seeds | "
+        + " | ".join(methods)
+        + " |",
+        "|---|---|---|---|" + "---|" * len(methods),
     ]
-    for (data, shots), part in lines.groupby(["data", "shots"], sort=False):
+    for (data, definitions, shots), part in lines.groupby(KEY[:3], sort=False):
         cells = []
         for method in methods:
             here = part[part["method"] == method]
@@ -191,12 +234,38 @@ def markdown(lines: pd.DataFrame) -> str:
                 cells.append("")
                 continue
             line = here.iloc[0]
-            error = f" ± {line['error']:.3f}" if line["seeds"] > 1 else ""
-            cell = f"{line['macro_f1']:.3f}{error} ({line['seconds']:.0f} s"
+            error = f" ± {line[f'{figure}_error']:.3f}" if line["seeds"] > 1 else ""
+            cell = f"{line[figure]:.3f}{error} ({line['seconds']:.0f} s"
             if line["done"] < 1:
                 cell += f", cut off at {line['done']:.0%} of its steps"
             cells.append(cell + ")")
-        out.append(f"| {data} | {shots} | {part['seeds'].max()} | " + " | ".join(cells) + " |")
+        known = "yes" if definitions else "no"
+        out.append(
+            f"| {data} | {known} | {shots} | {part['seeds'].max()} | " + " | ".join(cells) + " |"
+        )
+    return "\n".join(out)
+
+
+def differences(runs: pd.DataFrame, first: str, second: str) -> str:
+    """A table of one method's lead over another on the same draws, in points of macro-F1."""
+    out = [
+        f"| {first} − {second}, points | definitions | a class | draws | "
+        + " | ".join(TESTS.values())
+        + " |"
+    ]
+    out.append("|---|---|---|---|" + "---|" * len(TESTS))
+    for (data, definitions, shots), part in runs.groupby(KEY[:3], sort=False):
+        by_method = part.pivot(index="seed", columns="method", values=list(TESTS))
+        try:
+            pairs = [(by_method[name][first] - by_method[name][second]).dropna() for name in TESTS]
+        except KeyError:  # one of the methods was not run
+            continue
+        if len(pairs[0]):
+            cells = [f"{100 * pair.mean():+.1f} ± {100 * pair.sem():.1f}" for pair in pairs]
+            known = "yes" if definitions else "no"
+            out.append(
+                f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |"
+            )
     return "\n".join(out)
 
 
@@ -214,7 +283,7 @@ def picture(lines: pd.DataFrame, path: Path) -> None:
                 axis.errorbar(
                     part["shots"],
                     part["macro_f1"],
-                    part["error"].fillna(0),
+                    part["macro_f1_error"].fillna(0),
                     label=method,
                     marker="o",
                     color=f"C{number}",
@@ -243,6 +312,13 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, default=250, help="at most, of each class")
     parser.add_argument("--minutes", type=float, default=30, help="after which SetFit is cut off")
     parser.add_argument("--results", type=Path, default=RESULTS / "few_shot.json")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--definitions", action="store_true", help="every method knows the classes'"
+    )
+    parser.add_argument(
+        "--unlabelled", type=int, default=0, help="rows to learn from without labels"
+    )
     arguments = parser.parse_args()
 
     kept: list[dict[str, Any]] = []
@@ -250,27 +326,27 @@ def main() -> None:
         kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
     have = {tuple(line[key] for key in KEY) for line in kept}
     tables = [read(pattern, arguments.leave_out) for pattern in arguments.data]
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for shots in arguments.shots:
             for table in tables:
-                drawn = draw(table, shots, seed, arguments.test_rows)
-                if len(drawn.test) < FEWEST_TESTS:
-                    print(f"{table.name}: {shots} rows a class leave {len(drawn.test)} to test on")
-                    continue
+                drawn = draw(table, shots, seed, arguments.test_rows, arguments.unlabelled)
                 for method in (*arguments.methods, *arguments.against):
-                    key = (table.name, shots, seed, method)
+                    key = (table.name, arguments.definitions, shots, seed, method)
                     if key in have:
                         continue
-                    line = dict(zip(KEY, key, strict=True)) | run(
-                        table, drawn, seed, method, arguments.minutes
-                    )
+                    line = dict(zip(KEY, key, strict=True))
+                    line |= run(table, drawn, seed, method, arguments)
                     print(*(f"{name}={value}" for name, value in line.items()), flush=True)
                     versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS
                     kept.append(line | machine(*versions))
                     write_json(arguments.results, {"runs": kept})
-    lines = summary(pd.DataFrame(kept).sort_values(KEY[:2], kind="stable"))
-    print(markdown(lines))
-    picture(lines, arguments.results.with_suffix(".png"))
+    runs = pd.DataFrame(kept).sort_values(KEY[:3], kind="stable")
+    lines = summary(runs)
+    for figure in TESTS:
+        print(markdown(lines, figure) + "\n")
+    for first, second in (("paratopic", "setfit"), ("pool", "setfit"), ("pool", "paratopic")):
+        print(differences(runs, first, second) + "\n")
+    picture(lines[~lines["definitions"]], arguments.results.with_suffix(".png"))
 
 
 if __name__ == "__main__":

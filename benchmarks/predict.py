@@ -61,7 +61,7 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     # But the logit of having a topic at all, which others do not know.
     coef, intercept = (part.detach().numpy()[:-1] for part in (layer.weight, layer.bias))
     np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
-    answers = model.predict_proba(list(rows.test["text"])).argmax(axis=1)
+    answers = model.predict_proba(list(rows.capped["text"])).argmax(axis=1)
     return [int(n) for n in answers], parity
 
 
@@ -137,11 +137,11 @@ def main() -> None:
 
     table = read(arguments.data)
     drawn = draw(table, arguments.shots, 0, -(-arguments.rows // len(table.labels)))
-    true = [table.labels.index(label) for label in drawn.test["label"]]
+    true = [table.labels.index(label) for label in drawn.capped["label"]]
     with tempfile.TemporaryDirectory() as folder:
         models, rows = Path(folder), Path(folder) / "rows.json"
         network, parity = train(drawn, table.labels, models)
-        rows.write_text(json.dumps(list(drawn.test["text"])), encoding="utf-8")
+        rows.write_text(json.dumps(list(drawn.capped["text"])), encoding="utf-8")
         lines = []
         for engine in arguments.engines:
             lines.append({"engine": engine} | run(engine, models, rows, true, network))

@@ -31,7 +31,7 @@ from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_out_of_fold
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
-from paratopic.training.head import Features, fit_head
+from paratopic.training.head import Features, fit_head, lessons
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -243,7 +243,8 @@ def frozen(known: Embeddings) -> Learner:
             mode = mode_of(topics.mode)
             prior = np.zeros((len(topics.names), features.shape[1]))
             weights = evidence(examples, topics)
-            head = fit_head(features, examples.targets, weights, mode, HEAD_STRENGTH, prior)
+            learnt = lessons(features, examples.targets, weights, mode)
+            head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
             return Frozen(topics.names, pd.DataFrame(), known, mode, *head)
 
         return fit

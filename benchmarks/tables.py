@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 RESULTS = Path("benchmarks/results")
+# Number of rows, at most, to test on in their natural shares.
+NATURAL = 1500
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,24 @@ class Table:
 
 @dataclass(frozen=True)
 class Draw:
-    """A few labels and what they are tested on."""
+    """A few labels, what they are tested on, and rows without their labels.
+
+    Parameters
+    ----------
+    train
+        Rows with few labels of each class.
+    natural
+        Rows to test on, at most `NATURAL`, in which classes are as frequent as in the table.
+    capped
+        Rows to test on, of which each class has a number at most.
+    pool
+        Rows whose labels nobody is to read, in which classes are as frequent as in the table.
+    """
 
     train: pd.DataFrame
-    test: pd.DataFrame
+    natural: pd.DataFrame
+    capped: pd.DataFrame
+    pool: pd.DataFrame
 
 
 def read(pattern: str, leave_out: Sequence[str] = ()) -> Table:
@@ -68,24 +84,37 @@ def read(pattern: str, leave_out: Sequence[str] = ()) -> Table:
     return Table(name, pd.DataFrame(columns))
 
 
-def draw(table: Table, shots: int, seed: int, test_rows: int) -> Draw:
-    """Draw `shots` rows of each class, and at most `test_rows` of each class to test on.
+def draw(table: Table, shots: int, seed: int, test_rows: int, unlabelled: int = 0) -> Draw:
+    """Draw `shots` rows of each class, rows to test on, and others to learn from without labels.
 
-    A class gives at most half of its rows. Where the table has no split, no group is on both
-    sides.
+    Where the table has no split, a third of its groups is to test on. A class gives at most half of
+    the other rows.
+
+    Parameters
+    ----------
+    table
+        The labelled table.
+    shots
+        Number of labels of each class, at most.
+    seed
+        Seed of the order in which rows are taken.
+    test_rows
+        Number of rows of each class in `Draw.capped`, at most.
+    unlabelled
+        Number of rows in `Draw.pool`, at most.
     """
     rng = np.random.default_rng([seed, shots])
     rows = table.rows.iloc[rng.permutation(len(table.rows))]
-    pool = rows[rows["split"] != "test"]
-    most = (pool["label"].value_counts() // 2).clip(upper=shots)
-    place = pool.groupby("label").cumcount()
-    train = pool[place < pool["label"].map(most)]
-    if (rows["split"] == "test").any():
-        rest = rows[rows["split"] == "test"]
-    else:
-        rest = rows[~rows.index.isin(train.index) & ~rows["group"].isin(train["group"])]
-    test = rest[rest.groupby("label").cumcount() < test_rows]
-    return Draw(train.sort_index(), test.sort_index())
+    tests = rows["split"] == "test"
+    if not tests.any():
+        groups = rows["group"].unique()
+        tests = rows["group"].isin(rng.choice(groups, len(groups) // 3, replace=False))
+    known, rest = rows[~tests], rows[tests]
+    most = (known["label"].value_counts() // 2).clip(upper=shots)
+    few = known.groupby("label").cumcount() < known["label"].map(most)
+    capped = rest[rest.groupby("label").cumcount() < test_rows]
+    parts = known[few], rest[:NATURAL], capped, known[~few][:unlabelled]
+    return Draw(*(part.sort_index() for part in parts))
 
 
 def machine(*packages: str) -> dict[str, object]:

@@ -67,7 +67,7 @@ def test_calibration_and_the_threshold_of_sure_predictions_are_saved_with_the_mo
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
-    texts = ["A tariff on goods.", "The talks of both sides.", TARIFF]
+    texts = ["Export quota, customs duty, tariff on goods.", "The talks of both sides.", TARIFF]
     raw = model.predict_proba(texts)
     halved = Calibration(scale=(0.5,) * 4)
     model.save(tmp_path / "model", replace(halved, thresholds=(0.9999,)))

@@ -25,7 +25,7 @@ from paratopic.training.calibration import (
     with_expected_thresholds,
 )
 from paratopic.training.examples import Evidence
-from paratopic.training.head import fit_head
+from paratopic.training.head import fit_head, lessons
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
@@ -287,7 +287,9 @@ def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
     features = rng.normal(size=(2 * n, 20)) + targets[:, [0]]
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     weights = Evidence(*np.ones((2, n)))
-    head = fit_head(features[::2], targets[::2], weights, MULTI, 1.0, np.zeros((2, 20)))
+    head = fit_head(
+        lessons(features[::2], targets[::2], weights, MULTI), MULTI, 1.0, np.zeros((2, 20))
+    )
     raw = MULTI.scores(features[1::2] @ head[0].T + head[1])
     unseen = known(targets[1::2], raw)
     calibrated = apply_calibration(raw, fit_calibration(unseen, MULTI), MULTI)

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.folds import make_folds, no_folds
+from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
+from paratopic.corpus.pool import Pool
 from paratopic.inference.folder import Calibration
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topics
@@ -164,3 +166,21 @@ def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPa
     assert is_first_process()
     monkeypatch.setenv("RANK", "1")
     assert not is_first_process()
+
+
+def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    copies = [text.upper() for text in rows["text"]]
+    both = [*rows["text"], *copies, "Nobody labelled this paragraph on the weather at sea."]
+    articles = np.array([*rows["article"], *["another"] * (len(rows) + 1)], dtype=object)
+    pool = Pool(tuple(both[len(rows) :]), articles, near_duplicates(both))
+    fit = Recorder()
+    cross_validate(rows, topics.names, folds, fit, 1, pool=pool)
+    parts = iterate_folds(folds, list(rows["id"]))
+    for examples, (_, _, _, held_out) in zip(fit.examples, parts, strict=True):
+        hidden = {copies[row] for row in held_out}
+        assert hidden and not hidden & set(examples.unlabelled)
+        assert both[-1] in examples.unlabelled
+    fit_all(rows, topics.names, folds, fit, 1, pool=pool)
+    assert fit.examples[-1].unlabelled == pool.texts

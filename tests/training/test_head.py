@@ -23,6 +23,7 @@ from paratopic.training.head import (
     fit_head,
     fit_heads,
     fit_logistic,
+    lessons,
     prior_of,
     with_nearest,
     without_nearest,
@@ -51,7 +52,9 @@ def test_a_logistic_regression_without_a_prior_equals_scikit_learns(
     data: tuple[np.ndarray, np.ndarray, np.ndarray], form: type
 ) -> None:
     features, labels, weights = data
-    coef, intercept = fit_logistic(form(features), labels, weights, 2.0, np.zeros((3, 5)))
+    coef, intercept = fit_logistic(
+        form(features), np.eye(3)[labels], weights, 2.0, np.zeros((3, 5))
+    )
     # scikit-learn does not regularise its intercept; the coefficient of a column of ones it does.
     ones = np.column_stack([features, np.ones(60)])
     expected = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8, max_iter=1000)
@@ -65,13 +68,13 @@ def test_the_prior_decides_without_labels_and_gives_way_to_many(
     features, labels, weights = data
     prior = np.array([[-5.0, 0, 0, 0, 0], [0, 0, 0, 0, 5.0], [5.0, 0, 0, 0, 0]])
     nothing = np.zeros(0)
-    coef, intercept = fit_logistic(features[:0], nothing.astype(np.int64), nothing, 2.0, prior)
+    coef, intercept = fit_logistic(features[:0], np.zeros((0, 3)), nothing, 2.0, prior)
     np.testing.assert_array_equal(coef, prior)
     np.testing.assert_array_equal(intercept, 0)
-    light, _ = fit_logistic(features, labels, weights * 1e-6, 2.0, prior)
+    light, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e-6, 2.0, prior)
     np.testing.assert_allclose(light, prior, atol=1e-3)
-    heavy, _ = fit_logistic(features, labels, weights * 1e4, 2.0, prior)
-    free, _ = fit_logistic(features, labels, weights * 1e4, 2.0, np.zeros((3, 5)))
+    heavy, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e4, 2.0, prior)
+    free, _ = fit_logistic(features, np.eye(3)[labels], weights * 1e4, 2.0, np.zeros((3, 5)))
     np.testing.assert_allclose(heavy - heavy.mean(axis=0), free - free.mean(axis=0), atol=0.02)
 
 
@@ -79,7 +82,7 @@ def test_a_topic_without_label_and_prior_gets_no_probability(
     data: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     features, labels, weights = data
-    _, intercept = fit_logistic(features, labels, weights, 2.0, np.zeros((5, 5)))
+    _, intercept = fit_logistic(features, np.eye(5)[labels], weights, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
 
 
@@ -94,9 +97,9 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
     if mode.name == "single":
         targets = one_hot(rng.integers(-1, 3, size=20), 3)
     evidence = Evidence(*rng.uniform(0.5, 2, size=(2, 20)))
-    reduced = fit_head(features, targets, evidence, mode, 2.0, prior)
+    reduced = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
     monkeypatch.setattr("paratopic.training.head.WIDE", 0)
-    direct = fit_head(features, targets, evidence, mode, 2.0, prior)
+    direct = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
     assert reduced[0].shape == (mode.n_logits(3), 50)
     for part, expected in zip(reduced, direct, strict=True):
         np.testing.assert_allclose(part, expected, atol=1e-4)
@@ -111,10 +114,11 @@ def test_heads_of_several_strengths_equal_those_of_each(
     rng = np.random.default_rng(5)
     features, prior = rng.normal(size=(20, 50)), np.zeros((4, 50))
     targets = one_hot(rng.integers(-1, 3, size=20), 4)  # the last topic is unknown
-    rest = targets, Evidence(*rng.uniform(0.5, 2, size=(2, 20))), mode
+    evidence = Evidence(*rng.uniform(0.5, 2, size=(2, 20)))
+    learnt = lessons(features, targets, evidence, mode)
     strengths = [1.0, 10.0, 100.0]
-    for strength, path in zip(strengths, fit_heads(features, *rest, strengths, prior), strict=True):
-        alone = fit_head(features, *rest, strength, prior)
+    for strength, path in zip(strengths, fit_heads(learnt, mode, strengths, prior), strict=True):
+        alone = fit_head(learnt, mode, strength, prior)
         np.testing.assert_allclose(path.coef, alone.coef, atol=1e-4)
         np.testing.assert_allclose(path.intercept, alone.intercept, atol=1e-4)
 
@@ -122,18 +126,18 @@ def test_heads_of_several_strengths_equal_those_of_each(
 def test_a_fit_that_starts_at_the_best_coefficients_ends_there() -> None:
     """Nothing to improve: both classes have the same texts."""
     features, labels = np.ones((4, 2)), np.array([0, 1, 0, 1])
-    coef, intercept = fit_logistic(features, labels, np.ones(4), 2.0, np.zeros((2, 2)))
+    coef, intercept = fit_logistic(features, np.eye(2)[labels], np.ones(4), 2.0, np.zeros((2, 2)))
     assert not coef.any() and not intercept.any()
 
 
 def test_a_property_of_all_or_of_no_examples_is_certain_without_a_prior() -> None:
     features, weights, no_prior = np.ones((3, 2)), np.ones(3), np.zeros(2)
     for has, expected in (([True] * 3, np.inf), ([False] * 3, -np.inf)):
-        coef, intercept = fit_binary(features, np.array(has), weights, 2.0, no_prior)
+        coef, intercept = fit_binary(features, np.array(has, dtype=float), weights, 2.0, no_prior)
         assert intercept == expected and not coef.any()
-    nothing = np.zeros(0, dtype=bool)
+    nothing = np.zeros(0)
     assert fit_binary(features[:0], nothing, weights[:0], 2.0, no_prior)[1] == -np.inf
-    assert np.isfinite(fit_binary(features, np.ones(3, dtype=bool), weights, 2.0, np.ones(2))[1])
+    assert np.isfinite(fit_binary(features, np.ones(3), weights, 2.0, np.ones(2))[1])
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -182,7 +186,8 @@ def single_head(
     """A head of mode single for two topics."""
     wide = with_nearest(features, descriptions, NEAREST)
     prior = prior_of(descriptions, 2)
-    coef, intercept = fit_head(wide, targets, evidence, mode_of("single"), 1.0, prior)
+    learnt = lessons(wide, targets, evidence, mode_of("single"))
+    coef, intercept = fit_head(learnt, mode_of("single"), 1.0, prior)
     return LinearHead(*without_nearest(coef, intercept, NEAREST), descriptions)
 
 

@@ -110,3 +110,22 @@ def test_saved_files_contain_no_path_of_this_machine(
     for path in (p for p in folder.rglob("*") if p.is_file()):
         assert source not in path.read_bytes(), path.name
         assert b"site-packages" not in path.read_bytes(), path.name
+
+
+def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+) -> None:
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, max_tokens=32, train_tokens=16
+    )
+    few = examples(rows.iloc[::6], topics.names)
+    others = [text for text in rows["text"] if text not in few.texts]
+    without, taught = (
+        transformer.fit(replace(few, unlabelled=pool), topics, section, 1) for pool in ((), others)
+    )
+    encoders = [model._network.encoder.state_dict() for model in (without, taught)]
+    assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
+    scores = [model.predict_proba(others) for model in (without, taught)]
+    assert np.abs(scores[1] - scores[0]).max() > 0.01
+    again = transformer.fit(replace(few, unlabelled=others), topics, section, 1)
+    np.testing.assert_array_equal(again.predict_proba(others), scores[1])

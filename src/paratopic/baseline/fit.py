@@ -13,23 +13,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
+from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 from paratopic.corpus.folds import deal
 from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
+from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
 from paratopic.training.head import (
     Features,
     Linear,
     Nearest,
     fit_heads,
+    lessons,
     prior_of,
     with_nearest,
     without_nearest,
@@ -135,7 +138,8 @@ def fit(
 
     def heads(rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         chosen = Evidence(weights.which[rows], weights.any[rows])
-        return fit_heads(matrix[rows], examples.targets[rows], chosen, mode, strengths, prior)
+        learnt = lessons(matrix[rows], examples.targets[rows], chosen, mode)
+        return fit_heads(learnt, mode, strengths, prior, max(params.strengths))
 
     # One thread: the work is sparse, and threads that wait for each other make it ten times slower.
     with threadpool_limits(1):
@@ -166,29 +170,45 @@ def _choose_strength(
     seed: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
-    """Find the strength with the lowest mean log loss on inner folds; returns the losses too.
+    """Find the strength that is best on inner folds; returns the figures of all of them too.
 
-    If a topic occurs in one group only, there are no inner folds and the middle strength is taken.
+    Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
+    loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
+    loss alone prefers heads that hardly ever predict a rare topic. If a topic occurs in one group
+    only, there are no inner folds and the middle strength is taken.
     """
     rows = np.flatnonzero(mode.informative(examples.targets))
     groups_of_topics = [set(examples.groups[has]) for has in examples.targets.T if has.any()]
     n_folds = min([params.inner_folds, len(rows), *map(len, groups_of_topics)])
-    history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     strengths = sorted(params.strengths)
+    history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     if n_folds < 2:
         return strengths[len(strengths) // 2], history
     rows = _draw(rows, examples.groups, seed)
-    fold = deal(examples.targets[rows], examples.groups[rows], n_folds, seed)
-    losses: dict[float, list[Array]] = {strength: [] for strength in strengths}
+    targets = examples.targets[rows]
+    fold = deal(targets, examples.groups[rows], n_folds, seed)
+    scores = np.zeros((len(strengths), *targets.shape))
     for held_out in range(n_folds):
-        test = rows[fold == held_out]
-        fits = heads(rows[fold != held_out], strengths)
-        for strength, (coef, intercept) in zip(strengths, fits, strict=True):
-            scores = mode.comparable(mode.scores(matrix[test] @ coef.T + intercept))
-            losses[strength].append(mode.losses(examples.targets[test], scores))
+        test = fold == held_out
+        for each, (coef, intercept) in zip(scores, heads(rows[~test], strengths), strict=True):
+            each[test] = mode.scores(matrix[rows[test]] @ coef.T + intercept)
         advance((held_out + 1) / (n_folds + 1))
-    history["log_loss"] = [np.concatenate(losses[strength]).mean() for strength in history["C"]]
-    return params.strengths[int(history["log_loss"].argmin())], history
+    losses, macro_f1 = zip(*(_measure(targets, each, mode) for each in scores), strict=True)
+    mean = np.mean(losses, axis=1)
+    history["log_loss"] = history["C"].map(dict(zip(strengths, mean, strict=True)))
+    worse = np.array(losses) - losses[int(mean.argmin())]
+    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(len(rows))
+    return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
+
+
+def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:
+    """Log loss of each row, (n,), after calibration, and macro-F1."""
+    every = np.ones(len(targets))
+    calibration = fit_calibration(KnownScores(targets, scores, every, every), mode)
+    scores = mode.comparable(apply_calibration(scores, calibration, mode))
+    answers = mode.forced(scores, np.array(calibration.thresholds))
+    macro_f1 = f1_score(targets, answers, average="macro", zero_division=0.0)
+    return mode.losses(targets, scores), float(macro_f1)
 
 
 def _draw(rows: Integers, groups: Integers, seed: int) -> Integers:

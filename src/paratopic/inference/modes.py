@@ -64,6 +64,10 @@ class Mode(ABC):
         """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`."""
 
     @abstractmethod
+    def surer(self, probabilities: Scores, power: float) -> Scores:
+        """Raise probabilities (n, `n_logits`) to a power, so that what is probable gains."""
+
+    @abstractmethod
     def complete(self, scores: Scores) -> Scores:
         """Probabilities (n, `n_logits`) from the scores of the topics (n, k)."""
 
@@ -172,6 +176,17 @@ class Single(Mode):
             logits: Scores = np.column_stack([np.log(conditional(topics)), any_topic])
         return logits
 
+    def surer(self, probabilities: Scores, power: float) -> Scores:
+        """Raise probabilities (n, k + 1) to a power, and scale rows to sum to 1.
+
+        Examples
+        --------
+        >>> Single().surer(np.array([[0.6, 0.3, 0.1]]), 2).round(2).tolist()
+        [[0.78, 0.2, 0.02]]
+        """
+        raised = probabilities**power
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
     def complete(self, scores: Scores) -> Scores:
         return np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
 
@@ -241,6 +256,11 @@ class Multi(Mode):
     def logits(self, probabilities: Scores) -> Scores:
         with np.errstate(divide="ignore"):  # a topic without an example has probability 0
             return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
+
+    def surer(self, probabilities: Scores, power: float) -> Scores:
+        """Raise each topic's probability of being there, and of not being there, to a power."""
+        raised, other = probabilities**power, (1 - probabilities) ** power
+        return np.asarray(raised / (raised + other))
 
     def complete(self, scores: Scores) -> Scores:
         return scores

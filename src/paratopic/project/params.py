@@ -78,6 +78,7 @@ class Transformer:
     train_tokens: Annotated[int, Field(ge=16)]
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
+    unlabelled: Annotated[int, Field(ge=0)]
     learning_rate: Positive
 
 

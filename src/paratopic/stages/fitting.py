@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import importlib
 
+import pandas as pd
+
+from paratopic.corpus.pool import Pool, draw_pool
+from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, Fit, Fitted
 
@@ -31,3 +35,22 @@ def fitter(name: str, topics: Topics, section: object) -> Fit:
         return fitted
 
     return fit
+
+
+def pool_for(name: str, frame: pd.DataFrame, rows: pd.DataFrame, params: Params) -> Pool | None:
+    """Draw the paragraphs without a label from which a model learns; None if it does not.
+
+    Parameters
+    ----------
+    name
+        ``"baseline"``, which learns from labels alone, or ``"transformer"``.
+    frame
+        Paragraph table.
+    rows
+        Its labelled rows.
+    params
+        All of params.yaml.
+    """
+    if name == "baseline":
+        return None
+    return draw_pool(frame, rows, params.transformer.unlabelled, params.seed)

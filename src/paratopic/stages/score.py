@@ -14,7 +14,7 @@ from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES, UNLABELLED
 from paratopic.project.progress import bar
-from paratopic.stages.fitting import fitter
+from paratopic.stages.fitting import fitter, pool_for
 from paratopic.training.calibration import (
     calibrate_out_of_fold,
     with_expected_thresholds,
@@ -34,14 +34,16 @@ def main() -> None:
     params = read_params()
     topics = params.topics
     fit = fitter(name, topics, getattr(params, name))
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
+    frame = read_paragraphs(PARAGRAPHS)
+    rows = labelled_rows(frame, topics)
+    pool = pool_for(name, frame, rows, params)
     folds = pd.read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
     # The transformer uses all processors by itself.
     processes = n_processes(len(rows)) if name == "baseline" else 1
     with bar(f"{name}: fit", total) as advance:
         raw, history = cross_validate(
-            rows, topics.names, folds, fit, params.seed, advance, processes
+            rows, topics.names, folds, fit, params.seed, advance, processes, pool
         )
     by_definitions = None
     if topics.descriptions and len(rows):

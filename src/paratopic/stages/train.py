@@ -14,7 +14,7 @@ from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES, USAGE
 from paratopic.project.progress import bar
-from paratopic.stages.fitting import fitter
+from paratopic.stages.fitting import fitter, pool_for
 from paratopic.training.crossval import fit_all, is_first_process
 from paratopic.training.usage import sampled
 
@@ -24,7 +24,9 @@ def main() -> None:
     name = sys.argv[1]
     params = read_params()
     topics, section = params.topics, getattr(params, name)
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
+    frame = read_paragraphs(PARAGRAPHS)
+    rows = labelled_rows(frame, topics)
+    pool = pool_for(name, frame, rows, params)
     folds = pd.read_parquet(FOLDS)
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
@@ -33,7 +35,7 @@ def main() -> None:
     fit = fitter(name, topics, section)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance, sampled() as usage:
-        model = fit_all(rows, topics.names, folds, fit, params.seed, advance)
+        model = fit_all(rows, topics.names, folds, fit, params.seed, advance, pool)
     if not is_first_process():
         return
     with files.aside(MODELS / name) as draft:

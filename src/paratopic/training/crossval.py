@@ -15,6 +15,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
+from paratopic.corpus.pool import Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.scores import Scores
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
@@ -49,6 +50,7 @@ def cross_validate(
     seed: int,
     advance: Advance = silent,
     processes: int = 1,
+    pool: Pool | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
@@ -69,6 +71,9 @@ def cross_validate(
     processes
         Number of processes, each of which does one fit at a time; 1 stays in this process. The
         results do not depend on it.
+    pool
+        Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
+        by default.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def cross_validate(
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            _examples(rows.iloc[train], names, folds),
+            _examples(rows.iloc[train], names, folds, pool.beside(train, test) if pool else ()),
             list(rows["text"].iloc[test]),
             _seed(seed, done),
             partial(_advance_from, done, advance) if processes == 1 else silent,
@@ -112,9 +117,11 @@ def fit_all(
     fit: Fit,
     seed: int,
     advance: Advance = silent,
+    pool: Pool | None = None,
 ) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    return fit(_examples(rows, names, folds), _seed(seed, n_fits(folds)), advance)
+    unlabelled = pool.texts if pool else ()
+    return fit(_examples(rows, names, folds, unlabelled), _seed(seed, n_fits(folds)), advance)
 
 
 def score_by_definitions(
@@ -144,10 +151,14 @@ def _score(
     return model.predict_proba(held_out), model.history
 
 
-def _examples(rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame) -> Examples:
+def _examples(
+    rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame, unlabelled: Sequence[str]
+) -> Examples:
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     article = pd.factorize(rows["article"])[0].astype(np.int64)
-    return Examples(list(rows["text"]), targets_of(rows, names), group.to_numpy(), article)
+    targets = targets_of(rows, names)
+    texts = list(rows["text"])
+    return Examples(texts, targets, group.to_numpy(), article, unlabelled=unlabelled)
 
 
 def _seed(seed: int, number: int) -> int:

@@ -7,7 +7,7 @@ Both kinds of model are fitted by a `Fit` and give a `Fitted`; the fits are in `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -44,12 +44,15 @@ class Examples:
         (n,) group numbers; inner folds hold out whole groups.
     articles
         (n,) numbers of the articles that the texts are from.
+    unlabelled
+        Texts that nobody labelled; none by default.
     """
 
     texts: Sequence[str]
     targets: Targets
     groups: Integers
     articles: Integers
+    unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
     @property
     def labels(self) -> Integers:
@@ -60,7 +63,13 @@ class Examples:
         """Select the examples that have a topic."""
         kept = topical(self.targets)
         texts = [text for text, keep in zip(self.texts, kept, strict=True) if keep]
-        return Examples(texts, self.targets[kept], self.groups[kept], self.articles[kept])
+        return replace(
+            self,
+            texts=texts,
+            targets=self.targets[kept],
+            groups=self.groups[kept],
+            articles=self.articles[kept],
+        )
 
 
 class Fitted(Protocol):

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers, Targets, classes, topical
+from paratopic.inference.scores import Array, Integers, Targets, classes, conditional, topical
 from paratopic.training.examples import Evidence
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
@@ -54,7 +52,7 @@ def balanced(labels: Integers, weights: Array) -> Array:
 
 def fit_logistic(
     features: Features,
-    labels: Integers,
+    truth: Array,
     weights: Array,
     strength: float,
     prior: Array,
@@ -70,13 +68,15 @@ def fit_logistic(
     ----------
     features
         (n, d) features of the examples; n may be 0.
-    labels, weights
-        (n,) class numbers and weights of the examples.
+    truth
+        (n, k) probabilities of the classes; a label is the certainty of one.
+    weights
+        (n,) weights of the examples.
     strength
         Variance of the coefficients around the prior; scikit-learn's C.
     prior
-        (k, d) coefficients before any label is seen. A topic whose row is 0 and that is not in
-        `labels` is unknown: its probability is 0.
+        (k, d) coefficients before any label is seen. A topic whose row is 0 and that no example
+        may have is unknown: its probability is 0.
     start
         Fit of the same examples with another strength, where the search begins; the prior by
         default.
@@ -88,18 +88,16 @@ def fit_logistic(
     intercept
         (k,) intercepts; -inf for an unknown topic.
     """
-    k = len(prior)
-    known = np.isin(np.arange(k), labels) | prior.any(axis=1)
+    known = truth.any(axis=0) | prior.any(axis=1)
     coef, intercept = prior.copy(), np.where(known, 0.0, -np.inf)
-    if not len(labels):
+    if not len(truth):
         return Linear(coef, intercept)
     rows = np.flatnonzero(known)
-    truth = (labels[:, None] == rows).astype(np.float64)
     # The prior's logits are fixed; the distance from it is fitted.
     fixed = features @ prior[rows].T
     before = Linear(coef, intercept) if start is None else start
     change = np.column_stack([before.coef[rows] - prior[rows], before.intercept[rows]]).T
-    loss = _LogLoss(features, fixed, truth, weights, strength, _log_sum)
+    loss = _LogLoss(features, fixed, truth[:, rows], weights, strength, _log_sum)
     change = _minimise(loss, change)
     coef[rows] += change[:-1].T
     intercept[rows] = change[-1]
@@ -108,7 +106,7 @@ def fit_logistic(
 
 def fit_binary(
     features: Features,
-    has: npt.NDArray[np.bool_],
+    truth: Array,
     weights: Array,
     strength: float,
     prior: Array,
@@ -120,8 +118,8 @@ def fit_binary(
     ----------
     features
         (n, d) features of the examples; n may be 0.
-    has, weights
-        (n,) whether the examples have the property, and their weights.
+    truth, weights
+        (n,) probabilities that the examples have the property, 0 or 1 if it is known, and weights.
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
@@ -137,15 +135,14 @@ def fit_binary(
         Intercept. Without a prior, it is inf if all examples have the property, and -inf if none
         has it.
     """
-    if not prior.any() and (has.all() or not has.any()):
-        return prior.copy(), np.inf if len(has) and has.all() else -np.inf
+    if not prior.any() and ((truth == 1).all() or not truth.any()):
+        return prior.copy(), np.inf if truth.any() else -np.inf
     coef, intercept = (prior, 0.0) if start is None else start
-    if not len(has):
+    if not len(truth):
         return prior.copy(), 0.0
-    truth = has[:, None].astype(np.float64)
     fixed = (features @ prior)[:, None]
     # Two classes with half of the coefficients each, of opposite signs, are penalised half as much.
-    loss = _LogLoss(features, fixed, truth, weights, 2 * strength, _log_sum_with_zero)
+    loss = _LogLoss(features, fixed, truth[:, None], weights, 2 * strength, _log_sum_with_zero)
     change = _minimise(loss, np.append(coef - prior, intercept)[:, None])[:, 0]
     return prior + change[:-1], float(change[-1])
 
@@ -219,18 +216,28 @@ def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Ar
     return coef[:, :-1], slope, intercept - slope * nearest.even
 
 
-def fit_head(
-    features: Features,
-    targets: Targets,
-    evidence: Evidence,
-    mode: Mode,
-    strength: float,
-    prior: Array,
-) -> Linear:
-    """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
+class Lessons(NamedTuple):
+    """What a head is fitted to: n texts, and how much each of them counts.
 
-    In mode single one regression tells the topics apart, and a second one, fitted to all examples,
-    tells whether a text has any of them. In mode multi each topic has its own regression.
+    Attributes
+    ----------
+    features
+        (n, d) features, from `with_nearest`; n may be 0.
+    truth
+        (n, `Mode.n_logits`) probabilities of the outcomes (`Mode.outcomes`), 0 or 1 if the text has
+        a label.
+    weights
+        (n, r) weights in each of the head's regressions. In mode single they are 2: which topic a
+        text has, and whether it has any; in mode multi there is one for each topic.
+    """
+
+    features: Features
+    truth: Array
+    weights: Array
+
+
+def lessons(features: Features, targets: Targets, evidence: Evidence, mode: Mode) -> Lessons:
+    """Turn labels into lessons, in which topics have the same total weight.
 
     Parameters
     ----------
@@ -240,6 +247,52 @@ def fit_head(
         (n, k) topics of the examples.
     evidence
         How much each example tells (`examples.evidence`); a window has a share of its text's.
+    mode
+        Mode of the topics.
+    """
+    truth = mode.outcomes(targets).astype(np.float64)
+    return Lessons(features, truth, _HEADS[mode.name].weigh(targets, evidence))
+
+
+def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode) -> Lessons:
+    """Add texts without a label, and what a head answered, to lessons.
+
+    Parameters
+    ----------
+    learnt
+        Lessons from labels.
+    features
+        (m, d) features of the texts, from `with_nearest`; dense, as those of the lessons.
+    answers
+        (m, `Mode.n_logits`) probabilities of the outcomes.
+    mode
+        Mode of the topics.
+
+    Returns
+    -------
+    The lessons and then the texts, which together weigh as much as the labels in each regression.
+    Topics are not balanced among them, so that they tell which topics are frequent.
+    """
+    relevance = _HEADS[mode.name].relevance(answers)
+    total = relevance.sum(axis=0)
+    weights = relevance * (learnt.weights.sum(axis=0) / np.where(total > 0, total, 1))
+    return Lessons(
+        np.vstack([np.asarray(learnt.features), np.asarray(features)]),
+        np.vstack([learnt.truth, answers]),
+        np.vstack([learnt.weights, weights]),
+    )
+
+
+def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Linear:
+    """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
+
+    In mode single one regression tells the topics apart, and a second one, fitted to all lessons,
+    tells whether a text has any of them. In mode multi each topic has its own regression.
+
+    Parameters
+    ----------
+    learnt
+        Texts and what is known of them.
     mode
         Mode of the topics.
     strength
@@ -254,29 +307,32 @@ def fit_head(
     intercept
         (`Mode.n_logits`,) intercepts.
     """
-    return next(fit_heads(features, targets, evidence, mode, [strength], prior))
+    return next(fit_heads(learnt, mode, [strength], prior))
 
 
 def fit_heads(
-    features: Features,
-    targets: Targets,
-    evidence: Evidence,
+    learnt: Lessons,
     mode: Mode,
     strengths: Iterable[float],
     prior: Array,
+    of_any: float | None = None,
 ) -> Iterator[Linear]:
     """Fit a head for each of several strengths; each begins where the one before ended.
 
-    Parameters as for `fit_head`, which describes the heads too.
+    Parameters as for `fit_head`, which describes the heads too, and one more:
+
+    of_any
+        Strength of the regression of having any topic, in mode single; by default that of the
+        others.
     """
-    head = _HEADS[mode.name](targets, evidence)
+    head, features = _HEADS[mode.name], learnt.features
     prior = head.extend(prior)
     n, d = features.shape
-    fitted = None
+    last = None
     if n == 0 or n >= min(d, WIDE):
         for strength in strengths:
-            fitted = head.fit(features, prior, strength, fitted)
-            yield fitted
+            last = head.fit(learnt, prior, strength, of_any or strength, last)
+            yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
     # theorem; Schölkopf, Herbrich & Smola 2001): fit in the space that the rows span, which has
@@ -284,17 +340,21 @@ def fit_heads(
     reduced, basis = _row_space(features)
     near = (features @ prior.T).T @ basis
     for strength in strengths:
-        fitted = head.fit(reduced, near, strength, fitted)
-        change = (features.T @ (basis @ (fitted.coef - near).T)).T
-        yield Linear(prior + change, fitted.intercept)
+        last = head.fit(learnt._replace(features=reduced), near, strength, of_any or strength, last)
+        change = (features.T @ (basis @ (last.coef - near).T)).T
+        yield Linear(prior + change, last.intercept)
 
 
-@dataclass(frozen=True)
 class _Head(ABC):
-    """Regressions of a head in one mode; the fields are the parameters of `fit_head`."""
+    """Regressions of a head in one mode."""
 
-    targets: Targets
-    evidence: Evidence
+    @abstractmethod
+    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
+        """Weights of labelled texts in each regression, (n, r), from topics and evidence."""
+
+    @abstractmethod
+    def relevance(self, answers: Array) -> Array:
+        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
 
     @abstractmethod
     def extend(self, prior: Array) -> Array:
@@ -302,13 +362,29 @@ class _Head(ABC):
 
     @abstractmethod
     def fit(
-        self, features: Features, prior: Array, strength: float, start: Linear | None
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
     ) -> Linear:
-        """Fit the head to these features, with an extended prior; start as in `fit_logistic`."""
+        """Fit the head with an extended prior; the rest as in `fit_heads` and `fit_logistic`."""
 
 
 class _SingleHead(_Head):
     """Topics against each other, and having any topic against having none."""
+
+    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
+        has_topic = topical(targets)
+        which = np.zeros(len(targets))
+        which[has_topic] = balanced(classes(targets[has_topic]), evidence.which[has_topic])
+        # Where nobody labelled a text without a topic, the descriptions alone tell.
+        any_topic = np.zeros(len(targets)) if has_topic.all() else evidence.any
+        return np.column_stack([which, any_topic])
+
+    def relevance(self, answers: Array) -> Array:
+        return np.column_stack([1 - answers[:, -1], np.ones(len(answers))])
 
     def extend(self, prior: Array) -> Array:
         any_topic = np.zeros((1, prior.shape[1]))
@@ -317,24 +393,33 @@ class _SingleHead(_Head):
         return np.vstack([prior, any_topic])
 
     def fit(
-        self, features: Features, prior: Array, strength: float, start: Linear | None
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
     ) -> Linear:
-        has_topic = topical(self.targets)
-        labels = classes(self.targets[has_topic])
-        balance = balanced(labels, self.evidence.which[has_topic])
+        features, truth, weights = learnt
+        rows = weights[:, 0] > 0
         coef, intercept = fit_logistic(
-            features[has_topic],
-            labels,
-            balance,
+            features[rows],
+            conditional(truth[rows, :-1]),
+            weights[rows, 0],
             strength,
             prior[:-1],
             start and Linear(start.coef[:-1], start.intercept[:-1]),
         )
-        # Where nobody labelled a text without a topic, the descriptions alone tell.
         any_coef, any_intercept = prior[-1], 0.0 if prior[-1].any() else np.inf
-        if not has_topic.all():
+        rows = weights[:, 1] > 0
+        if rows.any():
             any_coef, any_intercept = fit_binary(
-                features, has_topic, self.evidence.any, strength, prior[-1], _row(start, -1)
+                features[rows],
+                1 - truth[rows, -1],
+                weights[rows, 1],
+                of_any,
+                prior[-1],
+                _row(start, -1),
             )
         return Linear(np.vstack([coef, any_coef]), np.append(intercept, any_intercept))
 
@@ -342,23 +427,41 @@ class _SingleHead(_Head):
 class _MultiHead(_Head):
     """Each topic against not having it."""
 
+    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
+        each = [balanced(has.astype(np.int64), evidence.which) for has in targets.T]
+        return np.column_stack(each)
+
+    def relevance(self, answers: Array) -> Array:
+        return np.ones(answers.shape)
+
     def extend(self, prior: Array) -> Array:
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
     def fit(
-        self, features: Features, prior: Array, strength: float, start: Linear | None
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
     ) -> Linear:
-        fits = []
-        for topic, has in enumerate(self.targets.T):
-            weights = balanced(has.astype(np.int64), self.evidence.which)
-            fits.append(
-                fit_binary(features, has, weights, strength, prior[topic], _row(start, topic))
+        features, truth, weights = learnt
+        fits = [
+            fit_binary(
+                features,
+                truth[:, topic],
+                weights[:, topic],
+                strength,
+                prior[topic],
+                _row(start, topic),
             )
+            for topic in range(truth.shape[1])
+        ]
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 
-_HEADS: dict[str, type[_Head]] = {"single": _SingleHead, "multi": _MultiHead}
+_HEADS: dict[str, _Head] = {"single": _SingleHead(), "multi": _MultiHead()}
 
 
 def _row(layer: Linear | None, row: int) -> tuple[Array, float] | None:

@@ -23,7 +23,16 @@ from paratopic.project.files import aside
 from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
-from paratopic.training.head import Nearest, fit_head, prior_of, with_nearest, without_nearest
+from paratopic.training.head import (
+    Nearest,
+    fit_head,
+    lessons,
+    prior_of,
+    with_answers,
+    with_nearest,
+    without_nearest,
+)
+from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
 from paratopic.transformer.network import (
@@ -145,7 +154,7 @@ def fit(
     examples
         Training examples. A step of the tuning reads one window of each text in its batch, drawn
         at random. The head is fitted to all windows of a text, which share its weight. Texts with
-        none of the topics are for the head alone.
+        none of the topics, and texts that nobody labelled, are for the head alone.
     topics
         The codebook.
     params
@@ -168,10 +177,10 @@ def fit(
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     weights = evidence(examples, topics)
     if trains_head(topics.mode):
-        _set_head(network, short, examples, weights, topics)
+        _set_head(network, short, short, examples, weights, topics)
     weight = weights.which[topical(examples.targets)].sum()
     history = tune(network, short, examples.topical(), weight, topics, params, seed, advance)
-    _set_head(network, tokenizer, examples, weights, topics)
+    _set_head(network, tokenizer, short, examples, weights, topics)
     advance(1.0)
     return FittedTransformer(
         topics, network, tokenizer, params.max_tokens, history, examples.texts, seed
@@ -194,23 +203,35 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
 
 
 def _set_head(
-    network: Network, tokenizer: Tokenizer, examples: Examples, weights: Evidence, topics: Topics
+    network: Network,
+    tokenizer: Tokenizer,
+    short: Tokenizer,
+    examples: Examples,
+    weights: Evidence,
+    topics: Topics,
 ) -> None:
-    """Give the network the head that fits its embeddings of the examples."""
+    """Give the network the head that fits its embeddings of the examples.
+
+    Texts that nobody labelled teach it too, by what a head of the labels alone answers. Of these
+    texts the beginnings are enough, which `short` cuts: no figure differs with all of them.
+    """
     embeddings, owner = embed_texts(network, tokenizer, examples.texts)
     # The windows of a text share its weight.
     share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
     windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
     descriptions = _describe(network, tokenizer, topics)
     mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-    coef, intercept = fit_head(
-        with_nearest(embeddings, descriptions, NEAREST),
-        examples.targets[owner],
-        windows,
-        mode,
-        strength,
-        prior_of(descriptions, len(topics.names)),
-    )
+    prior = prior_of(descriptions, len(topics.names))
+    features = with_nearest(embeddings, descriptions, NEAREST)
+    learnt = lessons(features, examples.targets[owner], windows, mode)
+    coef, intercept = fit_head(learnt, mode, strength, prior)
+    if examples.unlabelled:
+        unlabelled, _ = embed_texts(network, short, examples.unlabelled, first=True)
+        features = with_nearest(unlabelled, descriptions, NEAREST)
+        answers = mode.probabilities(features @ coef.T + intercept)
+        answers = smooth_answers(unlabelled, answers, mode)
+        learnt = with_answers(learnt, features, answers, mode)
+        coef, intercept = fit_head(learnt, mode, strength, prior)
     coef, slope, intercept = without_nearest(coef, intercept, NEAREST)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))

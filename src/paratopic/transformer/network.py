@@ -59,9 +59,20 @@ class Network(nn.Module):
 
 
 def embed_texts(
-    network: Network, tokenizer: Tokenizer, texts: Sequence[str]
+    network: Network, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
 ) -> tuple[Array, Integers]:
     """Embed all windows of texts.
+
+    Parameters
+    ----------
+    network
+        Network whose encoder is used.
+    tokenizer
+        Tokenizer that cuts texts into windows.
+    texts
+        n texts.
+    first
+        Whether only the first window of each text is embedded.
 
     Returns
     -------
@@ -71,6 +82,9 @@ def embed_texts(
         (n windows,) number of the text that each window belongs to.
     """
     windows, owner = read_windows(tokenizer, texts)
+    if first:
+        owner, rows = np.unique(owner, return_index=True)
+        windows = [windows[row] for row in rows]
     if not windows:
         return np.zeros((0, network.head.in_features)), owner
     with torch.inference_mode():

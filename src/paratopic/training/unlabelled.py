@@ -1,0 +1,55 @@
+"""Answers for texts that nobody labelled, to learn from: a head's own, and those of neighbours.
+
+Texts that lie close together mostly have the same topic. So each answer of a head that knows the
+labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
+made surer, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
+and answers (`head.with_answers`), once: in more rounds frequent topics take over rare ones.
+
+Which texts these are is for `corpus.pool`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Scores
+
+# Number of the nearest other texts that are a text's neighbours.
+NEIGHBOURS = 20
+# Share of the neighbours' answers in the average; the rest is the text's own.
+OF_NEIGHBOURS = 0.5
+# The average is raised to this power.
+POWER = 3.0
+# Texts that are compared with all others at a time: bounds the memory.
+_STEP = 500
+
+
+def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
+    """Average each text's probabilities with its neighbours', and make them surer.
+
+    Parameters
+    ----------
+    embeddings
+        (m, d) embeddings of the texts, of unit length.
+    probabilities
+        (m, `Mode.n_logits`) probabilities of the outcomes, by a head that knows the labels.
+    mode
+        Mode of the topics.
+
+    Returns
+    -------
+    (m, `Mode.n_logits`) probabilities.
+    """
+    n_neighbours = min(NEIGHBOURS, len(embeddings) - 1)
+    if n_neighbours < 1:
+        return probabilities
+    average = np.empty_like(probabilities)
+    for start in range(0, len(embeddings), _STEP):
+        rows = np.arange(start, min(start + _STEP, len(embeddings)))
+        distance = -embeddings[rows] @ embeddings.T
+        distance[np.arange(len(rows)), rows] = np.inf  # a text is no neighbour of its own
+        nearest = np.argpartition(distance, n_neighbours - 1, axis=1)[:, :n_neighbours]
+        average[rows] = probabilities[nearest].mean(axis=1)
+    average = OF_NEIGHBOURS * average + (1 - OF_NEIGHBOURS) * probabilities
+    return mode.surer(average, POWER)

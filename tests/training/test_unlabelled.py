@@ -1,0 +1,109 @@
+"""What a head learns from texts that nobody labelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.scores import Array, Integers, one_hot
+from paratopic.training import unlabelled
+from paratopic.training.examples import Evidence
+from paratopic.training.head import Lessons, Linear, fit_head, lessons, with_answers
+from paratopic.training.unlabelled import NEIGHBOURS, smooth_answers
+
+MODES = [mode_of("single"), mode_of("multi")]
+
+
+def clusters(rng: np.random.Generator, sizes: list[int], spread: float) -> tuple[Array, Integers]:
+    """Embeddings of unit length around orthogonal centres, and the number of each one's centre."""
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    points = np.eye(len(sizes), 12)[of] + rng.normal(scale=spread, size=(len(of), 12))
+    return points / np.linalg.norm(points, axis=1, keepdims=True), of
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_answers_stay_probabilities(mode: Mode) -> None:
+    rng = np.random.default_rng(0)
+    embeddings, _ = clusters(rng, [40, 40], 0.3)
+    given = mode.probabilities(rng.normal(size=(80, mode.n_logits(2))))
+    smooth = smooth_answers(embeddings, given, mode)
+    assert smooth.shape == given.shape and smooth.min() >= 0 and smooth.max() <= 1
+    if mode.name == "single":
+        np.testing.assert_allclose(smooth.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_without_neighbours_answers_stay(n: int) -> None:
+    given = np.full((n, 3), 1 / 3)
+    assert smooth_answers(np.ones((n, 4)), given, MODES[0]) is given
+
+
+def test_an_answer_against_all_neighbours_is_turned() -> None:
+    embeddings, of = clusters(np.random.default_rng(1), [30, 30], 0.05)
+    given = np.column_stack([np.where(of == 0, 0.9, 0.1), np.where(of == 0, 0.1, 0.9), 0 * of])
+    given[0] = [0.4, 0.6, 0.0]
+    smooth = smooth_answers(embeddings, given, MODES[0])
+    assert smooth[0, 0] > 0.75 and smooth[0, 0] < smooth[1, 0]
+    # Half its own and half its neighbours' .9: .65 to .35, each to the power 3.
+    np.testing.assert_allclose(smooth[0, 0], 0.65**3 / (0.65**3 + 0.35**3), atol=0.01)
+
+
+def test_neighbours_do_not_depend_on_how_many_texts_are_compared_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(2)
+    embeddings, _ = clusters(rng, [NEIGHBOURS + 9, 15], 0.2)
+    given = MODES[0].probabilities(rng.normal(size=(len(embeddings), 3)))
+    expected = smooth_answers(embeddings, given, MODES[0])
+    monkeypatch.setattr(unlabelled, "_STEP", 7)
+    np.testing.assert_allclose(smooth_answers(embeddings, given, MODES[0]), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_answers_weigh_as_much_as_labels_in_each_regression(mode: Mode) -> None:
+    rng = np.random.default_rng(3)
+    targets = one_hot(np.array([0, 0, 1, -1]), 2)
+    labels = lessons(np.ones((4, 3)), targets, Evidence(np.ones(4), np.full(4, 0.5)), mode)
+    answers = mode.probabilities(rng.normal(size=(50, mode.n_logits(2))))
+    both = with_answers(labels, np.zeros((50, 3)), answers, mode)
+    np.testing.assert_allclose(both.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
+    np.testing.assert_array_equal(both.truth[4:], answers)
+
+
+def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() -> None:
+    mode = MODES[0]
+    targets = one_hot(np.array([0, 0, 1, 1]), 2)
+    labels = lessons(np.ones((4, 3)), targets, Evidence(np.ones(4), np.ones(4)), mode)
+    answers = np.tile([0.2, 0.2, 0.6], (9, 1))
+    assert not with_answers(labels, np.ones((9, 3)), answers, mode).weights[:, 1].any()
+
+
+def test_unlabelled_texts_make_a_head_more_often_right() -> None:
+    """Clusters with one label each, of which one lies at the edge and one topic is rare."""
+    mode, before, after = MODES[0], [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        embeddings, of = clusters(rng, [200, 60], 0.35)
+        train = np.array([rng.integers(200), 200 + rng.integers(60)])
+        evidence = Evidence(np.ones(2), np.ones(2))
+        labels = lessons(embeddings[train], one_hot(of[train], 2), evidence, mode)
+        prior = np.zeros((2, 12))
+        head = fit_head(labels, mode, 10.0, prior)
+        answers = smooth_answers(embeddings, _scores(embeddings, head), mode)
+        both = fit_head(with_answers(labels, embeddings, answers, mode), mode, 10.0, prior)
+        before.append((_scores(embeddings, head)[:, :2].argmax(axis=1) == of).mean())
+        after.append((_scores(embeddings, both)[:, :2].argmax(axis=1) == of).mean())
+    assert np.mean(after) > np.mean(before) + 0.02
+
+
+def _scores(embeddings: Array, head: Linear) -> Array:
+    return MODES[0].probabilities(embeddings @ head.coef.T + head.intercept)
+
+
+def test_lessons_without_labels_give_the_pool_no_weight() -> None:
+    nothing = np.zeros((0, 2), dtype=bool)
+    evidence = Evidence(np.zeros(0), np.zeros(0))
+    labels: Lessons = lessons(np.zeros((0, 3)), nothing, evidence, MODES[0])
+    both = with_answers(labels, np.ones((5, 3)), np.full((5, 3), 1 / 3), MODES[0])
+    assert not both.weights.any()
