@@ -93,13 +93,22 @@ def test_without_epochs_the_encoder_stays_as_it_was(
     )
 
 
-def test_labels_of_one_article_do_not_tune_the_encoder(
+def test_labels_of_one_article_tune_the_encoder_a_quarter_of_the_way(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
+    """And those of n articles n / (n + 3) of it: definitions count as three articles."""
     section = replace(PARAMS.transformer, encoder=str(tiny_encoder), max_tokens=32, train_tokens=16)
     data = examples(rows, topics.names)
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
-    assert transformer.fit(lone, topics, section, 1).history.empty
+    own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()
+    moved = []
+    for labelled in (lone, data):
+        model = transformer.fit(labelled, topics, section, 1)
+        assert len(model.history) == 12
+        tuned = model._network.encoder.state_dict()
+        moved.append(torch.cat([(tuned[name] - own[name]).flatten() for name in own]))
+    n = len(data.topical().texts)
+    torch.testing.assert_close(moved[0], moved[1] * (1 / 4) / (n / (n + 3)), atol=1e-6, rtol=1e-3)
 
 
 def test_saved_files_contain_no_path_of_this_machine(

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 
 from paratopic.inference.scores import one_hot
-from paratopic.transformer.tuning import balanced_batches, pair_loss, shuffled_batches
+from paratopic.inference.transformer import windowing
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.examples import silent
+from paratopic.transformer.encoder import load_encoder, pick_device
+from paratopic.transformer.network import Network, embed_windows
+from paratopic.transformer.tuning import balanced_batches, pair_loss, shuffled_batches, tune
+from tests.samples import PARAMS, WORDS, examples
 
 
 def test_pair_loss_equals_the_value_by_hand() -> None:
@@ -33,3 +45,50 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
     assert [len(batch) for batch in drawn] == [4, 4, 1] * 2
     for epoch in (drawn[:3], drawn[3:]):
         assert sorted(np.concatenate(epoch)) == list(range(9))
+
+
+def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+) -> None:
+    data, topics = examples(rows, topics.names), Topics("single", topics.names)
+    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, train_tokens=16)
+
+    def tuned(share: float) -> dict[str, Tensor]:
+        encoder = load_encoder(section.encoder, pick_device("cpu"))
+        network = Network(encoder, nn.Linear(32, 4))
+        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        history = tune(network, windowing(tokens, 16), data, share, topics, section, 1, silent)
+        assert len(history) == 4
+        return encoder.state_dict()
+
+    none, half, whole = (tuned(share) for share in (0.0, 0.5, 1.0))
+    moved = [name for name in none if not torch.equal(none[name], whole[name])]
+    assert moved and all("encoder.layer" in name for name in moved)
+    for name in moved:
+        torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2)
+
+
+def test_definitions_and_their_clauses_are_among_the_texts(
+    rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = {name: f"Only {name}, or {name} alone." for name in WORDS}
+    topics = Topics("single", tuple(Topic(name, text) for name, text in definitions.items()))
+    encoder = load_encoder(str(tiny_encoder), pick_device("cpu"))
+    tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+    batches: list[list[str]] = []
+
+    def recorded(network: Network, windows: list[list[int]], size: int, mixed: bool) -> Tensor:
+        batches.append([tokens.decode(window) for window in windows])
+        return embed_windows(network, windows, size, mixed=mixed)
+
+    monkeypatch.setattr("paratopic.transformer.tuning.embed_windows", recorded)
+    section = replace(PARAMS.transformer, epochs=1, batch_size=16)
+    data = examples(rows, topics.names)
+    network = Network(encoder, nn.Linear(32, 4))
+    tune(network, windowing(tokens, 16), data, 0.75, topics, section, 1, silent)
+    clauses = {tokens.decode(tokens.encode(text).ids) for text in ("Only trade", "trade alone")}
+    whole = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
+    for batch in batches:
+        assert len(batch) == 16 + 3 and whole <= set(batch)
+    seen = {text for batch in batches for text in batch}
+    assert clauses <= seen

@@ -28,6 +28,9 @@ LONGEST_SEARCH = 1.0
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
+# What separates a definition's clauses.
+_STOPS = re.compile(r"[,;:.](?:\s+(?:and|or)\b|\s|$)")
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Suggest a known word for an unknown one, as the end of an error message.
@@ -130,6 +133,19 @@ class Topics:
         """
         descriptions = tuple(topic.description for topic in self.topics)
         return descriptions if all(descriptions) else ()
+
+    @property
+    def clauses(self) -> tuple[tuple[str, ...], ...]:
+        """The parts of each of the `descriptions`, between commas and other stops.
+
+        >>> sport = Topic("sport", "Games: matches, and players of teams.")
+        >>> Topics("single", (sport, Topic("weather", "Rain and wind."))).clauses
+        (('Games', 'matches', 'players of teams'), ('Rain and wind',))
+        """
+        return tuple(
+            tuple(part for part in map(str.strip, _STOPS.split(text)) if part)
+            for text in self.descriptions
+        )
 
     def counted(self, names: Sequence[str]) -> tuple[str, ...]:
         """Pick the topics of a paragraph that count: the dominant one alone, or in mode multi all.

@@ -167,5 +167,22 @@ def weigh(articles: Integers, counted: Targets, described: bool, n_repeats: int 
         article = articles[counted]
         size = np.bincount(article, minlength=1)[article] / n_repeats
         g = len(np.unique(article))
-        weights[counted] = g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+        weights[counted] = share_of_labels(article, described) / (1 + (size - 1) / max(g, 1))
     return weights
+
+
+def share_of_labels(articles: Integers, described: bool) -> float:
+    """Share of the labels in what is known of the topics; see `evidence`.
+
+    >>> share_of_labels(np.array([0, 0, 1]), described=True)
+    0.4
+
+    Parameters
+    ----------
+    articles
+        (n,) numbers of the articles of labelled paragraphs.
+    described
+        Whether topics have descriptions, without which labels are all that is known.
+    """
+    g = len(np.unique(articles))
+    return g / (g + DESCRIPTION_ARTICLES) if described else 1.0

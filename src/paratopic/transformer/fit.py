@@ -17,12 +17,19 @@ from torch import Tensor, nn
 
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Scores, topical
+from paratopic.inference.scores import Array, Scores
 from paratopic.inference.transformer import EncoderClassifier, read_windows, windowing
 from paratopic.project.files import aside
 from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
+from paratopic.training.examples import (
+    Advance,
+    Evidence,
+    Examples,
+    evidence,
+    share_of_labels,
+    silent,
+)
 from paratopic.training.head import (
     Nearest,
     fit_head,
@@ -178,8 +185,9 @@ def fit(
     weights = evidence(examples, topics)
     if trains_head(topics.mode):
         _set_head(network, short, short, examples, weights, topics)
-    weight = weights.which[topical(examples.targets)].sum()
-    history = tune(network, short, examples.topical(), weight, topics, params, seed, advance)
+    labelled = examples.topical()
+    share = share_of_labels(labelled.articles, bool(topics.descriptions))
+    history = tune(network, short, labelled, share, topics, params, seed, advance)
     _set_head(network, tokenizer, short, examples, weights, topics)
     advance(1.0)
     return FittedTransformer(

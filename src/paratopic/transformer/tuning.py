@@ -6,12 +6,18 @@ encodings. No head takes part: a random one would distort what the encoder knows
 pairs of texts have all of their topics or none in common. There the encoder is tuned together with
 a head that was fitted to it before (Kumar et al. 2022, arXiv:2202.10054).
 
+Clauses of the topics' definitions are texts beside the examples. From the weights that this gives,
+the encoder goes part of the way back to those it came with (WiSE-FT; Wortsman et al. 2022,
+arXiv:2109.01903): labels of few articles teach the articles too, and what it knew of all others
+would be forgotten.
+
 Loading the encoder and fitting heads is for `encoder` and `fit`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +26,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from paratopic.inference.scores import Integers, Targets, classes
+from paratopic.inference.scores import Integers, Targets, classes, one_hot
 from paratopic.inference.transformer import read_windows
 from paratopic.project.params import Transformer
 from paratopic.project.topics import ModeName, Topics
@@ -29,7 +35,6 @@ from paratopic.transformer.network import Network, add_gradients, embed_windows
 
 CHUNK = 8  # number of texts of similar length that are encoded together within a batch
 LEAST_BATCHES = 4  # batches in an epoch, at least: few labels are gone through more than once
-EVIDENCE_PER_STEP = 2.0  # sum of the examples' weights that allows one step
 LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
@@ -51,7 +56,7 @@ def tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
-    weight: float,
+    share: float,
     topics: Topics,
     params: Transformer,
     seed: int,
@@ -67,8 +72,8 @@ def tune(
         Tokenizer that cuts texts into windows of the length for training.
     examples
         Examples that have a topic.
-    weight
-        Sum of the examples' weights (`examples.evidence`), which limits the number of steps.
+    share
+        Share of the way from the encoder's own weights to the tuned ones at which it ends, 0 to 1.
     topics
         The codebook.
     params
@@ -82,7 +87,8 @@ def tune(
     -------
     One row for each step: step and loss.
     """
-    n_steps = _n_steps(examples.targets, weight, params)
+    n_steps = _n_steps(examples.targets, params)
+    examples = _with_clauses(examples, topics)
     recipe = _RECIPES[topics.mode]
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if recipe.trains_head else []
@@ -91,6 +97,7 @@ def tune(
     rng = np.random.default_rng(seed)
     batches = recipe.batches(examples.targets, n_steps, params.batch_size, rng)
     losses: list[float] = []
+    start = [parameter.detach().clone() for parameter in tuned]
     for windows, targets in _draw_windows(tokenizer, examples, topics, batches, rng):
         loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), targets)
         optimiser.zero_grad()
@@ -102,6 +109,9 @@ def tune(
         schedule.step()
         losses.append(float(loss.detach()))
         advance(len(losses) / (n_steps + 1))
+    with torch.no_grad():
+        for parameter, before in zip(tuned, start, strict=True):
+            parameter.copy_(torch.lerp(before, parameter, share))
     return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
 
 
@@ -183,15 +193,24 @@ def pair_loss(embeddings: Tensor, labels: Integers) -> Tensor:
     return (alike + apart) / 2
 
 
-def _n_steps(targets: Targets, weight: float, params: Transformer) -> int:
+def _n_steps(targets: Targets, params: Transformer) -> int:
     """Number of steps that the examples allow."""
     of_topic = targets.sum(axis=0)
     # Telling topics apart needs two texts of one topic and a text of another.
     if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
         return 0
-    n_batches = max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
-    # Labels from few articles would teach the encoder the articles, not the topics.
-    return min(params.epochs * n_batches, int(weight / EVIDENCE_PER_STEP))
+    return params.epochs * max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
+
+
+def _with_clauses(examples: Examples, topics: Topics) -> Examples:
+    """The examples, and each clause of a topic's definition as an example of the topic."""
+    clauses = [(text, topic) for topic, texts in enumerate(topics.clauses) for text in texts]
+    topic_of = np.array([topic for _, topic in clauses], dtype=np.int64)
+    return replace(
+        examples,
+        texts=[*examples.texts, *(text for text, _ in clauses)],
+        targets=np.vstack([examples.targets, one_hot(topic_of, len(topics.names))]),
+    )
 
 
 def _draw_windows(
