@@ -166,7 +166,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     params = read_params()
     n = len(params.topics.names)
     rows = frame([["trade"], ["security"], ["trade", "technology"]])
-    made = rows.assign(article="a", heading="", position=0, label_source="hand")
+    made = rows.assign(article="a", heading="", position=0, label_source="hand", trust=1.0)
     write_paragraphs(made[SCHEMA.names], PARAGRAPHS)
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9

@@ -25,14 +25,15 @@ def experiment(folder: Path, name: str, strengths: str, right: int) -> Experimen
     for path in (PARAGRAPHS, SCORES / "baseline" / "scores.parquet"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("strengths: [1.0, 10.0, 100.0]", f"strengths: {strengths}")
+    params = params.replace("strengths: [0.1, 1.0, 10.0, 100.0]", f"strengths: {strengths}")
     params = params.replace("models: [baseline, transformer]", "models: [baseline]")
     (root / PARAMS).write_text(params, encoding="utf-8")
     ids, true = [f"p{n:02}" for n in range(N)], np.arange(N) % len(NAMES)
     about = {"id": ids, "article": ids, "heading": "", "position": 0, "text": ids}
     topics = [[NAMES[number]] for number in true]
     write_paragraphs(
-        pd.DataFrame(about | {"topics": topics, "label_source": "hand"}), root / PARAGRAPHS
+        pd.DataFrame(about | {"topics": topics, "label_source": "hand", "trust": 1.0}),
+        root / PARAGRAPHS,
     )
     folds = pd.DataFrame({"id": ids, "group": range(N), "duplicates": range(N)})
     folds.assign(repeat=0, fold=np.arange(N) % 4).to_parquet(root / FOLDS)

@@ -24,7 +24,7 @@ NAMES = ("trade", "security")
 def frame() -> pd.DataFrame:
     """Four paragraphs, last id first: two topics, none of the topics, a weak and no label."""
     rows = [
-        (f"a:{4 - n}", "a", "", n, f"Text {n}.", topics, source)
+        (f"a:{4 - n}", "a", "", n, f"Text {n}.", topics, source, 1.0)
         for n, (topics, source) in enumerate(
             [(["trade", "security"], "hand"), ([], "hand"), (["trade"], "heading"), (None, "none")]
         )

@@ -17,8 +17,10 @@ from paratopic.reading.sources import frame_of
 from tests.labels.lines import BY_HAND, write
 from tests.samples import plain_article
 
-ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained.")
-TWO = plain_article("two", "Security news\n\nTroops crossed the border at night.")
+ONE = plain_article(
+    "one", "Talks open\n\nTrade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained."
+)
+TWO = plain_article("two", "News\n\nSecurity\n\nTroops crossed the border at night.")
 
 
 @pytest.fixture
@@ -42,6 +44,16 @@ def test_hand_labels_win_and_headings_serve_articles_without_any(
     assert table["topics"].tolist() == [["security", "trade"], [], None, ["security"]]
     assert table["label_source"].tolist() == ["hand", "hand", "none", "heading"]
     assert messages == []
+
+
+def test_a_title_gives_no_label(path: Path, topics: Topics) -> None:
+    """But the heading of a section does, below a title or after paragraphs."""
+    text = "Trade talks\n\nIt rained.\n\nSecurity\n\nTroops crossed the border.\n\nThey left."
+    frame = frame_of(paragraphs_of(plain_article("titled", text)))
+    assert frame["heading"].tolist() == ["Trade talks", "Security", "Security"]
+    table, _ = joined(path, frame, topics)
+    assert table["label_source"].tolist() == ["none", "heading", "heading"]
+    assert table["topics"].tolist()[1:] == [["security"]] * 2
 
 
 def test_undecided_lines_are_no_hand_labels(

@@ -88,3 +88,23 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     assert report["skipped"]["unreadable"] == 2
     skipped = Path("reports/skipped.csv").read_text(encoding="utf-8")
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
+
+
+def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
+    folder: Path, topics: Topics
+) -> None:
+    """One paragraph by hand agrees with its heading: (2/3 − 1/3) / (1 − 1/3) with three topics."""
+    params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, ())
+    weak, _, _ = prepare(params, topics)
+    assert weak["label_source"].tolist() == ["none", "heading"]  # "Trade" is plain.txt's title
+    marked = weak.loc[weak["article"] == "marked", "id"].item()
+    for topic, expected in (("trade", 0.5), ("security", 0.0)):
+        (folder / "labels.csv").write_text(
+            f"paragraph,topics,text\n{marked},{topic},The tariff\n", encoding="utf-8"
+        )
+        other = folder / "other.md"
+        other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
+        sources = (str(folder / "marked.md"), str(other))
+        frame, _, _ = prepare(Prepare(sources, str(folder / "labels.csv"), ()), topics)
+        trust = frame.set_index("label_source")["trust"]
+        assert trust["hand"] == 1.0 and trust["heading"] == pytest.approx(expected)

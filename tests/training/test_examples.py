@@ -69,3 +69,15 @@ def test_topical_examples_are_those_with_a_topic() -> None:
     assert topical.texts == ["a", "c"]
     assert topical.groups.tolist() == [5, 7] and topical.articles.tolist() == [1, 3]
     np.testing.assert_array_equal(topical.targets, targets[[0, 2]])
+
+
+def test_labels_weigh_by_how_far_they_are_trusted() -> None:
+    targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
+    trust = np.array([1.0, 0.4, 0.4])
+    trusted = Examples(["text"] * 3, targets, numbers, numbers, trust=trust)
+    wholly = evidence(Examples(["text"] * 3, targets, numbers, numbers), DESCRIBED)
+    weighed = evidence(trusted, DESCRIBED)
+    np.testing.assert_allclose(weighed.which, trust * wholly.which)
+    np.testing.assert_allclose(weighed.any, trust * wholly.any)
+    kept = trusted.topical().trust
+    assert kept is not None and kept.tolist() == [1.0, 0.4]

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
         ("label_source", pa.string()),  # hand, heading or none
+        ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by a heading less
     ]
 )
 

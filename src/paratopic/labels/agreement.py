@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score, f1_score
 
+from paratopic.labels.join import section_headings
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topics
 
@@ -130,14 +131,36 @@ def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]
     heading's topic is the dominant one, and ``kappa``, Cohen's kappa; None where there is only one
     topic.
     """
+    sections = pd.Series(section_headings(frame), index=frame.index, dtype=object)
     hand = frame[frame["label_source"] == "hand"]
     dominant = [names[0] if len(names) else "" for names in hand["topics"]]
-    weak = [topics.of_heading(heading) for heading in hand["heading"]]
+    weak = [topics.of_heading(heading) for heading in sections[hand.index]]
     both = [pair for pair in zip(dominant, weak, strict=True) if pair[1] is not None]
     if not both:
         return {"paragraphs": 0}
     same = sum(by_hand == by_heading for by_hand, by_heading in both)
     return {"paragraphs": len(both), "same": same, "kappa": _kappa(*zip(*both, strict=True))}
+
+
+def trust_in_headings(n_same: int, n_compared: int, k: int) -> float:
+    """How far to trust topics that headings give, 0 to 1.
+
+    It is the share of paragraphs under such headings whose dominant topic by hand is the heading's,
+    after one paragraph more of either kind, and scaled so that a draw among k topics is trusted
+    by 0.
+
+    >>> round(trust_in_headings(20, 20, 4), 2), round(trust_in_headings(0, 0, 4), 2)
+    (0.94, 0.33)
+
+    Parameters
+    ----------
+    n_same, n_compared
+        Number of paragraphs where both agree, and of all that have both.
+    k
+        Number of topics.
+    """
+    share = (n_same + 1) / (n_compared + 2)
+    return max(0.0, (share - 1 / k) / (1 - 1 / k))
 
 
 def _units(answers: Iterable[Label], topics: Topics) -> Units:

@@ -14,7 +14,7 @@ import pandas as pd
 from paratopic.labels.answers import RULES, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics
+from paratopic.project.topics import HEADING_SEPARATOR, Topics
 
 
 def join_labels(
@@ -45,6 +45,29 @@ def join_labels(
     names, disputed = _resolve_all(joined, topics)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
     return _with_labels(frame, names, topics), _messages(absent, disputed, topics)
+
+
+def section_headings(frame: pd.DataFrame) -> list[str]:
+    """The headings of the paragraphs without the titles of their articles.
+
+    A title is the heading above an article's first paragraph. It tells what the article is about,
+    not what each of its paragraphs is about.
+
+    >>> headings = ["Talks open / Trade", "Trade", "Venue"]
+    >>> frame = pd.DataFrame({"article": "a", "position": [0, 1, 2], "heading": headings})
+    >>> section_headings(frame)
+    ['Trade', 'Trade', 'Venue']
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    """
+    first = frame.loc[frame["position"] == 0].set_index("article")["heading"].to_dict()
+    return [
+        heading.partition(HEADING_SEPARATOR)[2] if heading == first.get(article) else heading
+        for article, heading in zip(frame["article"], frame["heading"], strict=True)
+    ]
 
 
 def _resolve_all(
@@ -102,7 +125,7 @@ def _with_labels(
     by_hand = set(frame["article"][frame["id"].isin(list(names))])
     labels, sources = list(frame["topics"]), list(frame["label_source"])
     for row, (paragraph, article, heading) in enumerate(
-        zip(frame["id"], frame["article"], frame["heading"], strict=True)
+        zip(frame["id"], frame["article"], section_headings(frame), strict=True)
     ):
         if paragraph in names:
             labels[row], sources[row] = list(names[paragraph]), "hand"

@@ -16,6 +16,9 @@ from paratopic.project.errors import UserError
 
 SEPARATOR = ";"
 
+# Between headings with no paragraph between them, such as a title and a section's heading.
+HEADING_SEPARATOR = " / "
+
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Literal
 
 from paratopic.project.errors import UserError
+from paratopic.project.topics import HEADING_SEPARATOR
 
 # The mark that begins a Markdown heading: "## ".
 HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
@@ -224,7 +225,7 @@ def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
     for kind, group in groupby(kept, lambda segment: segment.kind):
         if kind == "heading":
             texts = (HEADING_MARK.sub("", segment.text, count=1) for segment in group)
-            heading = " / ".join(texts)
+            heading = HEADING_SEPARATOR.join(texts)
         else:
             for segment in group:
                 yield heading, segment.text

@@ -118,6 +118,7 @@ def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
             "text": paragraph.text,
             "topics": None,
             "label_source": "none",
+            "trust": 1.0,
         }
         for paragraph in paragraphs
     ]

@@ -69,6 +69,7 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
         "text": texts,
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
+        "trust": 1.0,
     }
     return pd.DataFrame(table, columns=SCHEMA.names)
 

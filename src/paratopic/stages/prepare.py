@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, targets_of, write_paragraphs
-from paratopic.labels.agreement import agreement, headings_against_hand
+from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
 from paratopic.labels.answers import read_labels
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup
@@ -42,6 +42,9 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     frame, skipped = read_sources(params.sources, own_files, topics, params.no_topic)
     labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = join_labels(frame, labels, topics)
+    headings = headings_against_hand(frame, topics)
+    trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"], len(topics.names))
+    frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
     rows = labelled_rows(frame, topics)
     has = targets_of(rows, topics.names).sum(axis=0)
     report: dict[str, Any] = {
@@ -51,7 +54,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         "topics": dict(zip(topics.names, has.tolist(), strict=True)),
         "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
         "none_of_the_topics": int((rows["topic"] == "").sum()),
-        "headings_against_hand": headings_against_hand(frame, topics),
+        "headings_against_hand": headings,
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "messages": messages,
     }
@@ -105,6 +108,9 @@ def main() -> None:
     if skipped:
         whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
         print(f"skipped, as {SKIPPED} tells: {whys}")
+    if (weak := frame["label_source"] == "heading").any():
+        trust = frame.loc[weak, "trust"].iloc[0]
+        print(f"a label by a heading weighs {trust:.2f} of one by hand")
     for message in report["messages"]:
         print(f"note: {message}")
 

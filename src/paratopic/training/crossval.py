@@ -157,8 +157,8 @@ def _examples(
     group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
     article = pd.factorize(rows["article"])[0].astype(np.int64)
     targets = targets_of(rows, names)
-    texts = list(rows["text"])
-    return Examples(texts, targets, group.to_numpy(), article, unlabelled=unlabelled)
+    texts, trust = list(rows["text"]), rows["trust"].to_numpy(dtype=np.float64)
+    return Examples(texts, targets, group.to_numpy(), article, trust=trust, unlabelled=unlabelled)
 
 
 def _seed(seed: int, number: int) -> int:

@@ -44,6 +44,8 @@ class Examples:
         (n,) group numbers; inner folds hold out whole groups.
     articles
         (n,) numbers of the articles that the texts are from.
+    trust
+        (n,) how far each label is trusted, 0 to 1; wholly by default.
     unlabelled
         Texts that nobody labelled; none by default.
     """
@@ -52,6 +54,7 @@ class Examples:
     targets: Targets
     groups: Integers
     articles: Integers
+    trust: Array | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
     @property
@@ -69,6 +72,7 @@ class Examples:
             targets=self.targets[kept],
             groups=self.groups[kept],
             articles=self.articles[kept],
+            trust=None if self.trust is None else self.trust[kept],
         )
 
 
@@ -142,9 +146,10 @@ def evidence(examples: Examples, topics: Topics) -> Evidence:
     informative = mode_of(topics.mode).informative(examples.targets)
     every = np.ones(len(examples.texts), dtype=bool)
     described = bool(topics.descriptions)
+    trust = 1.0 if examples.trust is None else examples.trust
     return Evidence(
-        weigh(examples.articles, informative, described),
-        weigh(examples.articles, every, described),
+        trust * weigh(examples.articles, informative, described),
+        trust * weigh(examples.articles, every, described),
     )
 
 
