@@ -71,7 +71,7 @@ def tune(
     tokenizer
         Tokenizer that cuts texts into windows of the length for training.
     examples
-        Examples that have a topic.
+        Examples that have a topic; there may be none.
     share
         Share of the way from the encoder's own weights to the tuned ones at which it ends, 0 to 1.
     topics
@@ -87,8 +87,8 @@ def tune(
     -------
     One row for each step: step and loss.
     """
-    n_steps = _n_steps(examples.targets, params)
     examples = _with_clauses(examples, topics)
+    n_steps = _n_steps(examples.targets, params)
     recipe = _RECIPES[topics.mode]
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if recipe.trains_head else []
@@ -194,7 +194,7 @@ def pair_loss(embeddings: Tensor, labels: Integers) -> Tensor:
 
 
 def _n_steps(targets: Targets, params: Transformer) -> int:
-    """Number of steps that the examples allow."""
+    """Number of steps that the examples and clauses allow."""
     of_topic = targets.sum(axis=0)
     # Telling topics apart needs two texts of one topic and a text of another.
     if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
