@@ -261,12 +261,18 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
         except KeyError:  # one of the methods was not run
             continue
         if len(pairs[0]):
-            cells = [f"{100 * pair.mean():+.1f} ± {100 * pair.sem():.1f}" for pair in pairs]
+            cells = [_with_error(100 * pair) for pair in pairs]
             known = "yes" if definitions else "no"
             out.append(
                 f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |"
             )
     return "\n".join(out)
+
+
+def _with_error(pair: pd.Series) -> str:
+    """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
+    error = f" ± {pair.sem():.1f}" if len(pair) > 1 else ""
+    return f"{pair.mean():+.1f}{error}"
 
 
 def picture(lines: pd.DataFrame, path: Path) -> None:
