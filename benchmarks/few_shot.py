@@ -271,8 +271,9 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
 
 def _with_error(pair: pd.Series) -> str:
     """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
-    error = f" ± {pair.sem():.1f}" if len(pair) > 1 else ""
-    return f"{pair.mean():+.1f}{error}"
+    values = pair.to_numpy(dtype=np.float64)
+    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
+    return f"{values.mean():+.1f}{error}"
 
 
 def picture(lines: pd.DataFrame, path: Path) -> None:

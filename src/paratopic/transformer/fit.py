@@ -56,8 +56,8 @@ from paratopic.transformer.tuning import trains_head, tune
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Between the lines that fit bills and speeches of others, if three of four texts have a topic.
 NEAREST = Nearest(slope=14.0, even=0.13)
-# Share of the way to the tuned weights that the encoder goes where definitions alone tune it; labels
-# of one article take it as far.
+# Share of the way to the tuned weights that the encoder goes where definitions alone tune it, as far
+# as with labels of one article.
 OF_CLAUSES = 0.25
 # Numbers of texts for which a saved ONNX model's answers are compared with the network's: about so
 # many examples, and so many texts of random words.
