@@ -1,4 +1,4 @@
-"""How far few labels go: learning curves of the models, and of SetFit beside them.
+"""How far few labels go: the models, and SetFit beside them.
 
 Draws some rows of each class, trains every model on the same rows, and tests on others, twice: in
 their natural shares, and with so many rows of each class at most. A run that the results' file
@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -187,6 +186,7 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
         "seconds": round(answer.seconds, 2),
         "done": round(answer.done, 4),
         "n_train": len(train),
+        "n_pool": len(drawn.pool),
     }
 
 
@@ -276,39 +276,8 @@ def _with_error(pair: pd.Series) -> str:
     return f"{values.mean():+.1f}{error}"
 
 
-def picture(lines: pd.DataFrame, path: Path) -> None:
-    """Learning curves: macro-F1 against labels a class, one panel a table."""
-    names = list(dict.fromkeys(lines["data"]))
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(3.2 * len(names), 3.4), sharey=True, squeeze=False
-    )
-    for axis, name in zip(axes[0], names, strict=True):
-        for number, method in enumerate(METHODS):
-            part = lines[(lines["data"] == name) & (lines["method"] == method)]
-            part = part.sort_values("shots")
-            if len(part):
-                axis.errorbar(
-                    part["shots"],
-                    part["macro_f1"],
-                    part["macro_f1_error"].fillna(0),
-                    label=method,
-                    marker="o",
-                    color=f"C{number}",
-                )
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(sorted(set(lines["shots"])), [str(s) for s in sorted(set(lines["shots"]))])
-        axis.set_title(name.replace(" without ", "\nwithout "), fontsize=9)
-        axis.set_xlabel("labels a class")
-        axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("macro-F1, mean ± standard error")
-    axes[0][0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def main() -> None:
-    """Print a markdown table; write every run as JSON and the learning curves as a picture."""
+    """Print markdown tables; write every run as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", nargs="*", default=[], help="parquet files; a glob is one table")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
@@ -353,7 +322,6 @@ def main() -> None:
         print(markdown(lines, figure) + "\n")
     for first, second in (("paratopic", "setfit"), ("pool", "setfit"), ("pool", "paratopic")):
         print(differences(runs, first, second) + "\n")
-    picture(lines[~lines["definitions"]], arguments.results.with_suffix(".png"))
 
 
 if __name__ == "__main__":

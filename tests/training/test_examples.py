@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from paratopic.inference.scores import one_hot
 from paratopic.project.topics import Topic, Topics
-from paratopic.training.examples import Examples, evidence, weigh
+from paratopic.training.examples import Examples, evidence, share_of_labels, weigh
 
 DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
@@ -81,3 +81,11 @@ def test_labels_weigh_by_how_far_they_are_trusted() -> None:
     np.testing.assert_allclose(weighed.any, trust * wholly.any)
     kept = trusted.topical().trust
     assert kept is not None and kept.tolist() == [1.0, 0.4]
+
+
+def test_an_article_counts_as_far_as_its_most_trusted_label() -> None:
+    articles, trust = np.array([0, 0, 1, 2]), np.array([1.0, 0.2, 0.5, 0.0])
+    assert share_of_labels(articles, True, trust) == 1.5 / 4.5
+    assert share_of_labels(articles, True) == 3 / 6
+    assert share_of_labels(articles, False, trust) == 1
+    assert share_of_labels(articles[:0], True) == 0

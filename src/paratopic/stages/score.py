@@ -69,7 +69,10 @@ def main() -> None:
         scores.to_parquet(draft / "scores.parquet", index=False)
         files.write_csv(draft / "history.csv", history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
-    print(f"{name}: {total} fits in {time.monotonic() - started:.0f} s, scores in {SCORES / name}")
+    seconds = time.monotonic() - started
+    print(f"{name}: {total} fits in {seconds:.0f} s, scores in {SCORES / name}")
+    if pool is not None and pool.texts:
+        print(f"{name}: learnt from {len(pool.texts)} paragraphs without a label, too")
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def weigh(articles: Integers, counted: Targets, described: bool, n_repeats: int 
     return weights
 
 
-def share_of_labels(articles: Integers, described: bool) -> float:
+def share_of_labels(articles: Integers, described: bool, trust: Array | None = None) -> float:
     """Share of the labels in what is known of the topics; see `evidence`.
 
     >>> share_of_labels(np.array([0, 0, 1]), described=True)
@@ -188,6 +188,14 @@ def share_of_labels(articles: Integers, described: bool) -> float:
         (n,) numbers of the articles of labelled paragraphs.
     described
         Whether topics have descriptions, without which labels are all that is known.
+    trust
+        (n,) how far each label is trusted, 0 to 1; an article counts as far as its most trusted
+        label. Wholly by default.
     """
-    g = len(np.unique(articles))
-    return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
+    if not described:
+        return 1.0
+    numbers, article = np.unique(articles, return_inverse=True)
+    counted = np.zeros(len(numbers))
+    np.maximum.at(counted, article, 1.0 if trust is None else trust)
+    g = float(counted.sum())
+    return g / (g + DESCRIPTION_ARTICLES)

@@ -56,8 +56,8 @@ from paratopic.transformer.tuning import trains_head, tune
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Between the lines that fit bills and speeches of others, if three of four texts have a topic.
 NEAREST = Nearest(slope=14.0, even=0.13)
-# Share of the way to the tuned weights that the encoder goes where definitions alone tune it, as far
-# as with labels of one article.
+# Share of the way to the tuned weights that definitions alone take the encoder, and labels of one
+# article too.
 OF_CLAUSES = 0.25
 # Numbers of texts for which a saved ONNX model's answers are compared with the network's: about so
 # many examples, and so many texts of random words.
@@ -189,7 +189,8 @@ def fit(
     if trains_head(topics.mode):
         _set_head(network, short, short, examples, weights, topics)
     labelled = examples.topical()
-    share = max(OF_CLAUSES, share_of_labels(labelled.articles, bool(topics.descriptions)))
+    described = bool(topics.descriptions)
+    share = max(OF_CLAUSES, share_of_labels(labelled.articles, described, labelled.trust))
     history = tune(network, short, labelled, share, topics, params, seed, advance)
     _set_head(network, tokenizer, short, examples, weights, topics)
     advance(1.0)
