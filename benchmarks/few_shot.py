@@ -1,8 +1,8 @@
 """How far few labels go: the models, and SetFit beside them.
 
 Draws some rows of each class, trains every model on the same rows, and tests on others, twice: in
-their natural shares, and with so many rows of each class at most. A run that the results' file
-already has is not repeated.
+their natural shares, and with at most `--test-rows` rows of each class. A run that the file of
+results already has is not repeated.
 
     python benchmarks/few_shot.py --data TABLE.parquet --shots 8 16 64 --seeds 5 --against setfit
 """
@@ -186,7 +186,6 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
         "seconds": round(answer.seconds, 2),
         "done": round(answer.done, 4),
         "n_train": len(train),
-        "n_pool": len(drawn.pool),
     }
 
 
@@ -199,7 +198,7 @@ def codebook(table: Table) -> dict[str, str]:
     return of_table[0]
 
 
-KEY = ["data", "definitions", "shots", "seed", "method"]
+KEY = ["data", "definitions", "shots", "seed", "method", "unlabelled"]
 # Tests of which macro-F1 is shown: in natural shares, and with classes capped.
 TESTS = {"macro_f1": "natural shares", "capped_macro_f1": "classes capped"}
 
@@ -255,6 +254,7 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
     ]
     out.append("|---|---|---|---|" + "---|" * len(TESTS))
     for (data, definitions, shots), part in runs.groupby(KEY[:3], sort=False):
+        part = part.drop_duplicates(["seed", "method"], keep="last")
         by_method = part.pivot(index="seed", columns="method", values=list(TESTS))
         try:
             pairs = [(by_method[name][first] - by_method[name][second]).dropna() for name in TESTS]
@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS / "few_shot.json")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
-        "--definitions", action="store_true", help="every method knows the classes'"
+        "--definitions", action="store_true", help="every method knows the classes' definitions"
     )
     parser.add_argument(
         "--unlabelled", type=int, default=0, help="rows to learn from without labels"
@@ -307,7 +307,8 @@ def main() -> None:
             for table in tables:
                 drawn = draw(table, shots, seed, arguments.test_rows, arguments.unlabelled)
                 for method in (*arguments.methods, *arguments.against):
-                    key = (table.name, arguments.definitions, shots, seed, method)
+                    n_pool = arguments.unlabelled if method == "pool" else 0
+                    key = (table.name, arguments.definitions, shots, seed, method, n_pool)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True))

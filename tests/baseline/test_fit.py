@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
 from paratopic.baseline import fit as baseline
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, one_hot
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Examples
+from paratopic.training.examples import Examples, silent
+from paratopic.training.head import Linear
 from tests.samples import PARAMS, WORDS, paragraph
 
 NAMES = tuple(WORDS)
@@ -63,26 +65,33 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
     assert one == other and len(set(one)) == 3
 
 
-def test_of_strengths_with_like_losses_the_one_that_predicts_rare_topics_is_taken() -> None:
-    """Eight in ten texts have one topic: log loss alone leaves the rare ones unpredicted."""
-    rng = np.random.default_rng(4)
-    words = {name: [f"{name}{n}" for n in range(15)] for name in ("usual", "rare", "seldom")}
-    common = [f"word{n}" for n in range(60)]
+def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """.1 is worse by more than its standard error; of the others, C = 1 has the best macro-F1."""
+    examples, noise = made_up(60), np.tile([-0.1, 0.1], 30)
+    strengths = (100.0, 0.1, 1.0, 10.0)
+    section = replace(PARAMS.baseline, strengths=strengths)
+    features = np.random.default_rng(0).normal(size=(60, 4))
 
-    def write(topic: str) -> str:
-        return " ".join([*rng.choice(words[topic], 1), *rng.choice(common, 12)])
+    def heads(rows: Integers, candidates: Iterable[float]) -> Iterator[Linear]:
+        return (Linear(np.zeros((4, 4)), np.zeros(4)) for _ in candidates)
 
-    def draw(n: int) -> tuple[list[str], Integers]:
-        labels = rng.choice(3, n, p=[0.8, 0.1, 0.1])
-        return [write(list(words)[label]) for label in labels], labels
+    def choose(losses: list[float], macro_f1: list[float]) -> float:
+        measured = iter(
+            [
+                (loss + n * noise, f1)
+                for n, (loss, f1) in enumerate(zip(losses, macro_f1, strict=True))
+            ]
+        )
+        monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
+        arguments = features, examples, mode_of("single"), heads, section, 1, silent
+        strength, history = baseline._choose_strength(*arguments)
+        assert history["C"].tolist() == list(strengths)
+        assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])
+        return strength
 
-    (texts, labels), (tests, true) = draw(80), draw(600)
-    numbers = np.arange(len(texts))
-    examples = Examples(texts, one_hot(labels, 3), numbers, numbers)
-    macro_f1 = {}
-    for strengths in ((1.0, 10.0, 100.0), (0.1, 1.0, 10.0, 100.0)):
-        section = replace(PARAMS.baseline, strengths=strengths)
-        model = baseline.fit(examples, Topics("single", tuple(words)), section, 1)
-        predicted = model.predict_proba(tests).argmax(axis=1)
-        macro_f1[len(strengths)] = f1_score(true, predicted, average="macro")
-    assert macro_f1[4] > macro_f1[3] + 0.05
+    # In order of strength: .1, 1, 10, 100; of the last, the losses are lowest.
+    assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 1.0
+    assert choose([0.9, 0.52, 0.51, 0.5], [0.9, 0.6, 0.6, 0.6]) == 100.0
+    assert choose([0.52, 0.52, 0.51, 0.5], [0.9, 0.8, 0.6, 0.6]) == 0.1

@@ -62,6 +62,20 @@ def test_the_rest_of_an_article_that_is_held_out_whole_is_not_in_the_pool() -> N
     assert pool.beside(positions(1, 2), positions(0)) == ("Nobody labelled this.",)
 
 
+def test_a_text_of_an_article_that_is_held_out_is_hidden_where_another_article_has_it_too() -> None:
+    table = frame(
+        ("agency", "The editors said nothing more that day.", None),
+        ("paper", "One tariff.", "trade"),
+        ("paper", "The editors said nothing more that day.", None),
+        ("paper", "The editors said nothing more that day!", None),
+        ("other", "Two armies met.", "security"),
+        ("other", "The harbour was quiet.", None),
+    )
+    pool = draw_pool(table, labelled_rows(table, TOPICS), 10, 0)
+    assert pool.beside(positions(1), positions(0)) == ("The harbour was quiet.",)
+    assert len(pool.beside(positions(0, 1), positions())) == 3
+
+
 def test_a_large_pool_is_drawn_with_the_seed_and_each_text_counts_once() -> None:
     texts = [f"Text number {n} is about {'a b c d e'.split()[n % 5]}." for n in range(50)]
     table = frame(("a", "A tariff.", "trade"), *(("b", text, None) for text in [*texts, *texts]))
@@ -85,7 +99,8 @@ def test_in_no_fold_does_the_pool_have_a_text_that_is_near_one_held_out(
         for n in range(16)
     ]
     near = [line[1] + " end" for line in lines]
-    table = frame(*lines, *(("other", text, None) for text in near))
+    among = st.sampled_from([f"article {n}" for n in range(n_articles)] + ["other"])
+    table = frame(*lines, *((data.draw(among), text, None) for text in near))
     rows = labelled_rows(table, TOPICS)
     try:
         folds = make_folds(rows, 4, 1, None, 0).table

@@ -69,6 +69,10 @@ def test_answers_weigh_as_much_as_labels_in_each_regression(mode: Mode) -> None:
     both = with_answers(labels, np.zeros((50, 3)), answers, mode)
     np.testing.assert_allclose(both.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
     np.testing.assert_array_equal(both.truth[4:], answers)
+    # Two texts beside four labels: no text weighs more than a label.
+    few = with_answers(labels, np.zeros((2, 3)), answers[:2], mode).weights
+    mean = labels.weights.sum(axis=0) / (labels.weights > 0).sum(axis=0)
+    assert (few[4:] <= mean + 1e-12).all()
 
 
 def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() -> None:

@@ -23,7 +23,7 @@ class Pool:
     Parameters
     ----------
     texts
-        Texts of m paragraphs without a label.
+        Texts of m paragraphs without a label; a text that several articles have is there for each.
     articles
         (n + m,) names of the articles of n labelled paragraphs and of the m others.
     duplicates
@@ -37,10 +37,10 @@ class Pool:
     def beside(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
     ) -> tuple[str, ...]:
-        """Select the texts that a model may see which is measured on rows that are held out.
+        """Select the texts that may teach a model that is measured on held-out rows.
 
-        Left out are near-duplicates of these rows, and articles of which labels are known, but none
-        to the model.
+        Left out are near-duplicates of these rows, labelled articles that have no label in the
+        training part, and near-duplicates of what is left out of these. Each text is there once.
 
         Parameters
         ----------
@@ -50,12 +50,15 @@ class Pool:
         n = len(self.articles) - len(self.texts)
         known, articles = self.articles[:n], self.articles[n:]
         hidden = np.isin(articles, known) & ~np.isin(articles, known[train])
-        hidden |= np.isin(self.duplicates[n:], self.duplicates[held_out])
-        return tuple(text for text, hide in zip(self.texts, hidden, strict=True) if not hide)
+        duplicates = self.duplicates[n:]
+        hidden |= np.isin(duplicates, self.duplicates[held_out])
+        hidden |= np.isin(duplicates, duplicates[hidden])
+        kept = (text for text, hide in zip(self.texts, hidden, strict=True) if not hide)
+        return tuple(dict.fromkeys(kept))
 
 
 def draw_pool(frame: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
-    """Draw paragraphs that have no label, without the copies of others.
+    """Draw paragraphs that have no label.
 
     Parameters
     ----------
@@ -64,14 +67,15 @@ def draw_pool(frame: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> 
     rows
         Its labelled rows, from `corpus.table.labelled_rows`.
     most
-        Number of paragraphs, at most.
+        Number of distinct texts, at most.
     seed
         Seed of the draw.
     """
-    unlabelled = frame[frame["label_source"] == "none"].drop_duplicates("text")
-    if len(unlabelled) > most:
-        chosen = np.random.default_rng(seed).choice(len(unlabelled), most, replace=False)
-        unlabelled = unlabelled.iloc[np.sort(chosen)]
+    unlabelled = frame[frame["label_source"] == "none"].drop_duplicates(["article", "text"])
+    texts = unlabelled["text"].unique()
+    if len(texts) > most:
+        drawn = np.random.default_rng(seed).choice(len(texts), most, replace=False)
+        unlabelled = unlabelled[unlabelled["text"].isin(texts[drawn])]
     both = pd.concat([rows[["article", "text"]], unlabelled[["article", "text"]]])
     return Pool(
         tuple(unlabelled["text"]),

@@ -527,7 +527,7 @@ def _training_chart(model: ModelReport) -> Chart | None:
     if x == "C":
         ticks = {place: f"{place:g}" for place in places}
         return Chart(
-            f"{model.name}: loss on inner folds by C",
+            f"{model.name}: loss on inner folds by C; macro-F1 decides among like ones",
             Axis("C, the inverse strength of regularisation", ticks, log=True),
             loss,
             lines,

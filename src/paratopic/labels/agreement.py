@@ -142,25 +142,21 @@ def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]
     return {"paragraphs": len(both), "same": same, "kappa": _kappa(*zip(*both, strict=True))}
 
 
-def trust_in_headings(n_same: int, n_compared: int, k: int) -> float:
+def trust_in_headings(n_same: int, n_compared: int) -> float:
     """How far to trust topics that headings give, 0 to 1.
 
     It is the share of paragraphs under such headings whose dominant topic by hand is the heading's,
-    after one paragraph more of either kind, and scaled so that a draw among k topics is trusted
-    by 0.
+    after adding one paragraph where both agree and one where they do not.
 
-    >>> round(trust_in_headings(20, 20, 4), 2), round(trust_in_headings(0, 0, 4), 2)
-    (0.94, 0.33)
+    >>> round(trust_in_headings(20, 20), 2), trust_in_headings(0, 0)
+    (0.95, 0.5)
 
     Parameters
     ----------
     n_same, n_compared
         Number of paragraphs where both agree, and of all that have both.
-    k
-        Number of topics.
     """
-    share = (n_same + 1) / (n_compared + 2)
-    return max(0.0, (share - 1 / k) / (1 - 1 / k))
+    return (n_same + 1) / (n_compared + 2)
 
 
 def _units(answers: Iterable[Label], topics: Topics) -> Units:

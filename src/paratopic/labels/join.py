@@ -61,12 +61,13 @@ def section_headings(frame: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     frame
-        Paragraph table.
+        Paragraph table, with the paragraphs of an article in order.
     """
-    first = frame.loc[frame["position"] == 0].set_index("article")["heading"].to_dict()
+    above_first = frame["heading"].eq(frame.groupby("article")["heading"].transform("first"))
+    titled = above_first.groupby(frame["article"]).cummin()
     return [
-        heading.partition(HEADING_SEPARATOR)[2] if heading == first.get(article) else heading
-        for article, heading in zip(frame["article"], frame["heading"], strict=True)
+        heading.partition(HEADING_SEPARATOR)[2] if title else heading
+        for heading, title in zip(frame["heading"], titled, strict=True)
     ]
 
 

@@ -31,8 +31,8 @@ LONGEST_SEARCH = 1.0
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 
-# What separates a definition's clauses.
-_STOPS = re.compile(r"[,;:.](?:\s+(?:and|or)\b|\s|$)")
+# What separates a definition's clauses; the dots of "U.S." and "e.g." do not.
+_STOPS = re.compile(r"(?:[,;:]|(?<=[a-z]{2})\.)(?:\s+(?:and|or)\b|\s|$)")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -43,7 +43,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = join_labels(frame, labels, topics)
     headings = headings_against_hand(frame, topics)
-    trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"], len(topics.names))
+    trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])
     frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
     rows = labelled_rows(frame, topics)
     has = targets_of(rows, topics.names).sum(axis=0)

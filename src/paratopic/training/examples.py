@@ -141,19 +141,25 @@ def evidence(examples: Examples, topics: Topics) -> Evidence:
     -------
     Weights of the examples, each 0 to 1. With descriptions, all paragraphs of a lone article
     together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
-    Without descriptions all informative examples weigh 1.
+    Without descriptions all informative examples weigh 1. Labels that are not wholly trusted weigh
+    less, and so does their article.
     """
     informative = mode_of(topics.mode).informative(examples.targets)
     every = np.ones(len(examples.texts), dtype=bool)
     described = bool(topics.descriptions)
-    trust = 1.0 if examples.trust is None else examples.trust
     return Evidence(
-        trust * weigh(examples.articles, informative, described),
-        trust * weigh(examples.articles, every, described),
+        weigh(examples.articles, informative, described, trust=examples.trust),
+        weigh(examples.articles, every, described, trust=examples.trust),
     )
 
 
-def weigh(articles: Integers, counted: Targets, described: bool, n_repeats: int = 1) -> Array:
+def weigh(
+    articles: Integers,
+    counted: Targets,
+    described: bool,
+    n_repeats: int = 1,
+    trust: Array | None = None,
+) -> Array:
     """Weigh paragraphs by the number of articles that they are from; see `evidence`.
 
     Parameters
@@ -166,13 +172,16 @@ def weigh(articles: Integers, counted: Targets, described: bool, n_repeats: int 
         Whether topics have descriptions, without which all that count weigh 1.
     n_repeats
         How often each paragraph is among them.
+    trust
+        (n,) how far each label is trusted, 0 to 1; wholly by default.
     """
-    weights: Array = counted.astype(np.float64)
+    trusted = np.ones(len(counted)) if trust is None else trust
+    weights: Array = counted * trusted
     if described:
         article = articles[counted]
         size = np.bincount(article, minlength=1)[article] / n_repeats
-        g = len(np.unique(article))
-        weights[counted] = share_of_labels(article, described) / (1 + (size - 1) / max(g, 1))
+        g = _n_articles(article, trusted[counted])
+        weights[counted] *= g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights
 
 
@@ -192,10 +201,13 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
         (n,) how far each label is trusted, 0 to 1; an article counts as far as its most trusted
         label. Wholly by default.
     """
-    if not described:
-        return 1.0
+    g = _n_articles(articles, np.ones(len(articles)) if trust is None else trust)
+    return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
+
+
+def _n_articles(articles: Integers, trust: Array) -> float:
+    """Number of articles, each counted as far as its most trusted label is trusted."""
     numbers, article = np.unique(articles, return_inverse=True)
-    counted = np.zeros(len(numbers))
-    np.maximum.at(counted, article, 1.0 if trust is None else trust)
-    g = float(counted.sum())
-    return g / (g + DESCRIPTION_ARTICLES)
+    most = np.zeros(len(numbers))
+    np.maximum.at(most, article, trust)
+    return float(most.sum())

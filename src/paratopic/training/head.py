@@ -270,12 +270,14 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
 
     Returns
     -------
-    The lessons and then the texts, which together weigh as much as the labels in each regression.
-    Topics are not balanced among them, so that they tell which topics are frequent.
+    The lessons and then the texts, which together weigh as much as the labels in each regression,
+    but each of them no more than a label does on average. Topics are not balanced among them, so
+    that they tell which topics are frequent.
     """
     relevance = _HEADS[mode.name].relevance(answers)
-    total = relevance.sum(axis=0)
-    weights = relevance * (learnt.weights.sum(axis=0) / np.where(total > 0, total, 1))
+    n_labels = (learnt.weights > 0).sum(axis=0)
+    texts = np.maximum(np.maximum(relevance.sum(axis=0), n_labels), 1)
+    weights = relevance * (learnt.weights.sum(axis=0) / texts)
     return Lessons(
         np.vstack([np.asarray(learnt.features), np.asarray(features)]),
         np.vstack([learnt.truth, answers]),

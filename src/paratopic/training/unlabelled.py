@@ -2,7 +2,7 @@
 
 Texts that lie close together mostly have the same topic. So each answer of a head that knows the
 labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
-made surer, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
+sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
 and answers (`head.with_answers`), once: in more rounds frequent topics take over rare ones.
 
 Which texts these are is for `corpus.pool`.

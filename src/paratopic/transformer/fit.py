@@ -56,8 +56,8 @@ from paratopic.transformer.tuning import trains_head, tune
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Between the lines that fit bills and speeches of others, if three of four texts have a topic.
 NEAREST = Nearest(slope=14.0, even=0.13)
-# Share of the way to the tuned weights that definitions alone take the encoder, and labels of one
-# article too.
+# Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
+# of one article.
 OF_CLAUSES = 0.25
 # Numbers of texts for which a saved ONNX model's answers are compared with the network's: about so
 # many examples, and so many texts of random words.
@@ -164,7 +164,8 @@ def fit(
     examples
         Training examples. A step of the tuning reads one window of each text in its batch, drawn
         at random. The head is fitted to all windows of a text, which share its weight. Texts with
-        none of the topics, and texts that nobody labelled, are for the head alone.
+        none of the topics, and texts that nobody labelled, are for the head alone, with which the
+        encoder is tuned in mode multi.
     topics
         The codebook.
     params

@@ -17,7 +17,6 @@ Loading the encoder and fitting heads is for `encoder` and `fit`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +72,8 @@ def tune(
     examples
         Examples that have a topic; there may be none.
     share
-        Share of the way from the encoder's own weights to the tuned ones at which it ends, 0 to 1.
+        Share of the labels in what is known (`examples.share_of_labels`), 0 to 1. They are no more
+        of a batch, and the encoder goes no more of the way from its own weights to the tuned ones.
     topics
         The codebook.
     params
@@ -87,18 +87,27 @@ def tune(
     -------
     One row for each step: step and loss.
     """
-    examples = _with_clauses(examples, topics)
-    n_steps = _n_steps(examples.targets, params)
+    clauses, of_clauses = _clauses(topics)
+    n_steps = _n_steps(np.vstack([examples.targets, of_clauses]), params)
     recipe = _RECIPES[topics.mode]
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if recipe.trains_head else []
     optimiser, schedule = _optimiser(tuned, head, params.learning_rate, n_steps)
-    loss_of = recipe.loss(examples.targets)
+    loss_of = recipe.loss(np.vstack([examples.targets, of_clauses]))
     rng = np.random.default_rng(seed)
-    batches = recipe.batches(examples.targets, n_steps, params.batch_size, rng)
+    # What labels of few articles have in a batch is no more than what they have in what is known.
+    n, n_clauses, size = len(examples.texts), len(clauses), params.batch_size
+    n_labelled = round(size * min(share, n / (n + n_clauses))) if n_clauses else size
+    batches = zip(
+        recipe.batches(examples.targets, n_steps, n_labelled, rng),
+        balanced_batches(of_clauses, n_steps, size - n_labelled, rng),
+        strict=True,
+    )
     losses: list[float] = []
     start = [parameter.detach().clone() for parameter in tuned]
-    for windows, targets in _draw_windows(tokenizer, examples, topics, batches, rng):
+    for windows, targets in _draw_windows(
+        tokenizer, examples, clauses, of_clauses, topics, batches, rng
+    ):
         loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), targets)
         optimiser.zero_grad()
         if loss.requires_grad:  # not if other processes encoded the whole batch
@@ -202,35 +211,35 @@ def _n_steps(targets: Targets, params: Transformer) -> int:
     return params.epochs * max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
 
 
-def _with_clauses(examples: Examples, topics: Topics) -> Examples:
-    """The examples, and each clause of a topic's definition as an example of the topic."""
+def _clauses(topics: Topics) -> tuple[list[str], Targets]:
+    """The clauses of the topics' definitions, and which topic each is about, (n, k)."""
     clauses = [(text, topic) for topic, texts in enumerate(topics.clauses) for text in texts]
-    topic_of = np.array([topic for _, topic in clauses], dtype=np.int64)
-    return replace(
-        examples,
-        texts=[*examples.texts, *(text for text, _ in clauses)],
-        targets=np.vstack([examples.targets, one_hot(topic_of, len(topics.names))]),
-    )
+    numbers = np.array([topic for _, topic in clauses], dtype=np.int64)
+    return [text for text, _ in clauses], one_hot(numbers, len(topics.names))
 
 
 def _draw_windows(
     tokenizer: Tokenizer,
     examples: Examples,
+    clauses: Sequence[str],
+    of_clauses: Targets,
     topics: Topics,
-    batches: Iterable[Integers],
+    batches: Iterable[tuple[Integers, Integers]],
     rng: np.random.Generator,
 ) -> Iterator[tuple[list[list[int]], Targets]]:
     """A random window of each text in each batch, and the texts' targets.
 
-    The topics' descriptions are in every batch, so that they keep their meaning.
+    A batch has numbers of examples and numbers of clauses. The topics' descriptions are in every
+    batch, so that they keep their meaning.
     """
-    n, descriptions = len(examples.texts), topics.descriptions
-    windows, owner = read_windows(tokenizer, [*examples.texts, *descriptions])
+    descriptions = topics.descriptions
+    windows, owner = read_windows(tokenizer, [*examples.texts, *clauses, *descriptions])
     described = np.eye(len(topics.names), dtype=bool)[: len(descriptions)]
-    targets = np.vstack([examples.targets, described])
+    targets = np.vstack([examples.targets, of_clauses, described])
+    n, always = len(examples.texts), np.arange(len(targets) - len(descriptions), len(targets))
     windows_of = [np.flatnonzero(owner == text) for text in range(len(targets))]
-    for chosen in batches:
-        batch = np.concatenate([chosen, np.arange(n, len(targets))])
+    for labelled, of_definitions in batches:
+        batch = np.concatenate([labelled, n + of_definitions, always])
         yield [windows[rng.choice(windows_of[text])] for text in batch], targets[batch]
 
 
