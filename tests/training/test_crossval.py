@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.pool import Pool
 from paratopic.inference.folder import Calibration
@@ -173,8 +172,7 @@ def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
 ) -> None:
     copies = [text.upper() for text in rows["text"]]
     both = [*rows["text"], *copies, "Nobody labelled this paragraph on the weather at sea."]
-    articles = np.array([*rows["article"], *["another"] * (len(rows) + 1)], dtype=object)
-    pool = Pool(tuple(both[len(rows) :]), articles, near_duplicates(both))
+    pool = Pool(rows, pd.DataFrame({"article": "another", "text": both[len(rows) :]}))
     fit = Recorder()
     cross_validate(rows, topics.names, folds, fit, 1, pool=pool)
     parts = iterate_folds(folds, list(rows["id"]))

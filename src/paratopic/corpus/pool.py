@@ -6,8 +6,8 @@ rest of an article that is held out. How a model learns from the pool is for `tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +22,23 @@ class Pool:
 
     Parameters
     ----------
-    texts
-        Texts of m paragraphs without a label; a text that several articles have is there for each.
-    articles
-        (n + m,) names of the articles of n labelled paragraphs and of the m others.
-    duplicates
-        (n + m,) numbers of `corpus.duplicates.near_duplicates`, in the same order.
+    labelled, unlabelled
+        n paragraphs with a label and m without, with the columns article and text. A text that
+        several articles have is there for each.
     """
 
-    texts: Sequence[str]
-    articles: npt.NDArray[np.object_]
-    duplicates: npt.NDArray[np.int64]
+    labelled: pd.DataFrame
+    unlabelled: pd.DataFrame
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All distinct texts without a label, for a model that is not measured."""
+        return tuple(dict.fromkeys(self.unlabelled["text"]))
+
+    @cached_property
+    def _duplicates(self) -> npt.NDArray[np.int64]:
+        """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
+        return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
 
     def beside(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
@@ -47,14 +53,12 @@ class Pool:
         train, held_out
             Positions of labelled paragraphs.
         """
-        n = len(self.articles) - len(self.texts)
-        known, articles = self.articles[:n], self.articles[n:]
-        hidden = np.isin(articles, known) & ~np.isin(articles, known[train])
-        duplicates = self.duplicates[n:]
-        hidden |= np.isin(duplicates, self.duplicates[held_out])
+        known, articles = self.labelled["article"], self.unlabelled["article"]
+        duplicates = self._duplicates[len(known) :]
+        hidden = articles.isin(known) & ~articles.isin(known.iloc[train])
+        hidden |= np.isin(duplicates, self._duplicates[held_out])
         hidden |= np.isin(duplicates, duplicates[hidden])
-        kept = (text for text, hide in zip(self.texts, hidden, strict=True) if not hide)
-        return tuple(dict.fromkeys(kept))
+        return tuple(dict.fromkeys(self.unlabelled["text"][~hidden]))
 
 
 def draw_pool(frame: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
@@ -76,9 +80,5 @@ def draw_pool(frame: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> 
     if len(texts) > most:
         drawn = np.random.default_rng(seed).choice(len(texts), most, replace=False)
         unlabelled = unlabelled[unlabelled["text"].isin(texts[drawn])]
-    both = pd.concat([rows[["article", "text"]], unlabelled[["article", "text"]]])
-    return Pool(
-        tuple(unlabelled["text"]),
-        both["article"].to_numpy(dtype=object),
-        near_duplicates(list(both["text"])) if len(unlabelled) else np.arange(len(rows)),
-    )
+    columns = ["article", "text"]
+    return Pool(rows[columns], unlabelled[columns])

@@ -72,7 +72,7 @@ def main() -> None:
     seconds = time.monotonic() - started
     print(f"{name}: {total} fits in {seconds:.0f} s, scores in {SCORES / name}")
     if pool is not None and pool.texts:
-        print(f"{name}: learnt from {len(set(pool.texts))} paragraphs without a label, too")
+        print(f"{name}: learnt from {len(pool.texts)} paragraphs without a label, too")
 
 
 if __name__ == "__main__":

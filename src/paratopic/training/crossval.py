@@ -120,8 +120,7 @@ def fit_all(
     pool: Pool | None = None,
 ) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    every, none = np.arange(len(rows)), np.zeros(0, dtype=np.int64)
-    unlabelled = pool.beside(every, none) if pool else ()
+    unlabelled = pool.texts if pool else ()
     return fit(_examples(rows, names, folds, unlabelled), _seed(seed, n_fits(folds)), advance)
 
 

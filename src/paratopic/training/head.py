@@ -216,6 +216,21 @@ def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Ar
     return coef[:, :-1], slope, intercept - slope * nearest.even
 
 
+class Strength(NamedTuple):
+    """Strengths of a head's regressions, as for `fit_logistic`.
+
+    Attributes
+    ----------
+    which
+        Of the topics' regressions.
+    any
+        Of the regression of having any topic, which is there in mode single.
+    """
+
+    which: float
+    any: float
+
+
 class Lessons(NamedTuple):
     """What a head is fitted to: n texts, and how much each of them counts.
 
@@ -329,20 +344,22 @@ def fit_heads(
     """
     head, features = _HEADS[mode.name], learnt.features
     prior = head.extend(prior)
+    each = [Strength(strength, of_any or strength) for strength in strengths]
     n, d = features.shape
     last = None
     if n == 0 or n >= min(d, WIDE):
-        for strength in strengths:
-            last = head.fit(learnt, prior, strength, of_any or strength, last)
+        for by in each:
+            last = head.fit(learnt, prior, by, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
     # theorem; Schölkopf, Herbrich & Smola 2001): fit in the space that the rows span, which has
     # fewer dimensions.
-    reduced, basis = _row_space(features)
+    coordinates, basis = _row_space(features)
+    reduced = learnt._replace(features=coordinates)
     near = (features @ prior.T).T @ basis
-    for strength in strengths:
-        last = head.fit(learnt._replace(features=reduced), near, strength, of_any or strength, last)
+    for by in each:
+        last = head.fit(reduced, near, by, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T
         yield Linear(prior + change, last.intercept)
 
@@ -363,15 +380,8 @@ class _Head(ABC):
         """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
 
     @abstractmethod
-    def fit(
-        self,
-        learnt: Lessons,
-        prior: Array,
-        strength: float,
-        of_any: float,
-        start: Linear | None,
-    ) -> Linear:
-        """Fit the head with an extended prior; the rest as in `fit_heads` and `fit_logistic`."""
+    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+        """Fit the head with an extended prior; start as in `fit_logistic`."""
 
 
 class _SingleHead(_Head):
@@ -394,21 +404,14 @@ class _SingleHead(_Head):
             any_topic[0, -1] = PRIOR_SCALE
         return np.vstack([prior, any_topic])
 
-    def fit(
-        self,
-        learnt: Lessons,
-        prior: Array,
-        strength: float,
-        of_any: float,
-        start: Linear | None,
-    ) -> Linear:
+    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
         features, truth, weights = learnt
         rows = weights[:, 0] > 0
         coef, intercept = fit_logistic(
             features[rows],
             conditional(truth[rows, :-1]),
             weights[rows, 0],
-            strength,
+            by.which,
             prior[:-1],
             start and Linear(start.coef[:-1], start.intercept[:-1]),
         )
@@ -419,7 +422,7 @@ class _SingleHead(_Head):
                 features[rows],
                 1 - truth[rows, -1],
                 weights[rows, 1],
-                of_any,
+                by.any,
                 prior[-1],
                 _row(start, -1),
             )
@@ -440,21 +443,14 @@ class _MultiHead(_Head):
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(
-        self,
-        learnt: Lessons,
-        prior: Array,
-        strength: float,
-        of_any: float,
-        start: Linear | None,
-    ) -> Linear:
+    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
         features, truth, weights = learnt
         fits = [
             fit_binary(
                 features,
                 truth[:, topic],
                 weights[:, topic],
-                strength,
+                by.which,
                 prior[topic],
                 _row(start, topic),
             )

@@ -88,27 +88,21 @@ def tune(
     One row for each step: step and loss.
     """
     clauses, of_clauses = _clauses(topics)
-    n_steps = _n_steps(np.vstack([examples.targets, of_clauses]), params)
+    texts = [*examples.texts, *clauses]
+    targets = np.vstack([examples.targets, of_clauses])
+    n_steps = _n_steps(targets, params)
     recipe = _RECIPES[topics.mode]
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if recipe.trains_head else []
     optimiser, schedule = _optimiser(tuned, head, params.learning_rate, n_steps)
-    loss_of = recipe.loss(np.vstack([examples.targets, of_clauses]))
+    loss_of = recipe.loss(targets)
     rng = np.random.default_rng(seed)
-    # What labels of few articles have in a batch is no more than what they have in what is known.
-    n, n_clauses, size = len(examples.texts), len(clauses), params.batch_size
-    n_labelled = round(size * min(share, n / (n + n_clauses))) if n_clauses else size
-    batches = zip(
-        recipe.batches(examples.targets, n_steps, n_labelled, rng),
-        balanced_batches(of_clauses, n_steps, size - n_labelled, rng),
-        strict=True,
-    )
+    sizes = _sizes(params.batch_size, len(examples.texts), len(clauses), share)
+    batches = _mixed_batches(recipe, examples.targets, of_clauses, n_steps, sizes, rng)
     losses: list[float] = []
     start = [parameter.detach().clone() for parameter in tuned]
-    for windows, targets in _draw_windows(
-        tokenizer, examples, clauses, of_clauses, topics, batches, rng
-    ):
-        loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), targets)
+    for windows, of_batch in _draw_windows(tokenizer, texts, targets, topics, batches, rng):
+        loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), of_batch)
         optimiser.zero_grad()
         if loss.requires_grad:  # not if other processes encoded the whole batch
             loss.backward()
@@ -218,28 +212,51 @@ def _clauses(topics: Topics) -> tuple[list[str], Targets]:
     return [text for text, _ in clauses], one_hot(numbers, len(topics.names))
 
 
+def _sizes(size: int, n_labelled: int, n_clauses: int, share: float) -> tuple[int, int]:
+    """Number of examples and of clauses in a batch.
+
+    Labels of few articles have no more of a batch than they have in what is known.
+    """
+    labelled = (
+        round(size * min(share, n_labelled / (n_labelled + n_clauses))) if n_clauses else size
+    )
+    return labelled, size - labelled
+
+
+def _mixed_batches(
+    recipe: _Recipe,
+    targets: Targets,
+    of_clauses: Targets,
+    n_steps: int,
+    sizes: tuple[int, int],
+    rng: np.random.Generator,
+) -> Iterator[Integers]:
+    """Batches of examples and of clauses, which are numbered from where the examples end."""
+    of_examples = recipe.batches(targets, n_steps, sizes[0], rng)
+    of_definitions = balanced_batches(of_clauses, n_steps, sizes[1], rng)
+    for labelled, described in zip(of_examples, of_definitions, strict=True):
+        yield np.concatenate([labelled, len(targets) + described])
+
+
 def _draw_windows(
     tokenizer: Tokenizer,
-    examples: Examples,
-    clauses: Sequence[str],
-    of_clauses: Targets,
+    texts: Sequence[str],
+    targets: Targets,
     topics: Topics,
-    batches: Iterable[tuple[Integers, Integers]],
+    batches: Iterable[Integers],
     rng: np.random.Generator,
 ) -> Iterator[tuple[list[list[int]], Targets]]:
     """A random window of each text in each batch, and the texts' targets.
 
-    A batch has numbers of examples and numbers of clauses. The topics' descriptions are in every
-    batch, so that they keep their meaning.
+    The topics' descriptions are in every batch, so that they keep their meaning.
     """
-    descriptions = topics.descriptions
-    windows, owner = read_windows(tokenizer, [*examples.texts, *clauses, *descriptions])
+    n, descriptions = len(texts), topics.descriptions
+    windows, owner = read_windows(tokenizer, [*texts, *descriptions])
     described = np.eye(len(topics.names), dtype=bool)[: len(descriptions)]
-    targets = np.vstack([examples.targets, of_clauses, described])
-    n, always = len(examples.texts), np.arange(len(targets) - len(descriptions), len(targets))
+    targets = np.vstack([targets, described])
     windows_of = [np.flatnonzero(owner == text) for text in range(len(targets))]
-    for labelled, of_definitions in batches:
-        batch = np.concatenate([labelled, n + of_definitions, always])
+    for chosen in batches:
+        batch = np.concatenate([chosen, np.arange(n, len(targets))])
         yield [windows[rng.choice(windows_of[text])] for text in batch], targets[batch]
 
 
