@@ -91,7 +91,7 @@ def transformers(folder: Path) -> Predict:
 
 # Name → what opens it, and its folder among the models.
 ENGINES: dict[str, tuple[Callable[[Path], Predict], str]] = {
-    "paratopic, 8 bits": (paratopic, "int8"),
+    "paratopic": (paratopic, "shipped"),
     "paratopic, 32 bits": (paratopic, "full"),
     "paratopic, baseline": (paratopic, "baseline"),
     "SetFit": (setfit, "full"),

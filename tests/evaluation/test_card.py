@@ -15,7 +15,13 @@ from paratopic.inference.promise import NEVER
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import Topics
 
-PARITY = {"full_gap": 2e-7, "int8_used": 0.0, "int8_gap": 0.07, "int8_same": 0.962}
+PARITY = {
+    "similarity": 0.998,
+    "int8_used": 1.0,
+    "full_gap": 2e-7,
+    "int8_gap": 0.04,
+    "int8_same": 0.992,
+}
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -63,7 +69,7 @@ def test_a_hub_reads_it(
         "paragraphs): of them at least 90% are promised to be right.",
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
         "- second note",
-        "within 2e-07",
+        "within 0.04 of those in full precision",
     ):
         assert line in written
 

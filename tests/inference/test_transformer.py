@@ -17,18 +17,20 @@ from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.inference.transformer import EncoderClassifier, batches
 from paratopic.training.examples import Fitted
+from paratopic.transformer.fit import INT8_GAP
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_the_full_onnx_model_answers_as_the_network(
+def test_the_full_onnx_model_answers_much_as_the_8_bit_network(
     trained: tuple[Fitted, Path], rows: pd.DataFrame
 ) -> None:
     model, folder = trained
     settings = json.loads((folder / "paratopic.json").read_text())["settings"]
     settings["graph"] = EncoderClassifier.FULL
+    del settings["probe"]
     texts = [*rows["text"], "a tariff", "tariff " * 300]
     scores, windows = EncoderClassifier(folder, mode_of("single"), settings).score(texts)
-    np.testing.assert_allclose(scores, model.predict_proba(texts), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scores, model.predict_proba(texts), rtol=0, atol=2 * INT8_GAP)
     # 300 words in windows of 14 and two marks; neighbours share 4 words.
     assert windows[-2:].tolist() == [1, 30]
 
@@ -55,3 +57,44 @@ def test_a_forked_child_answers(trained: tuple[Fitted, Path]) -> None:
         same = np.array_equal(model.predict_proba(texts), expected)
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_the_8_bit_model_predicts_and_says_how_close_it_is(trained: tuple[Fitted, Path]) -> None:
+    model, folder = trained
+    settings = json.loads((folder / "paratopic.json").read_text())["settings"]
+    assert settings["graph"] == EncoderClassifier.INT8
+    assert len(settings["probe"]["windows"]) == len(settings["probe"]["probabilities"]) == 4
+    full, small = (folder / name for name in (EncoderClassifier.FULL, EncoderClassifier.INT8))
+    assert small.stat().st_size < full.stat().st_size
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_a_processor_that_computes_something_else_gets_the_full_model(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    folder, texts = trained[1], list(rows["text"])
+    settings = json.loads((folder / "paratopic.json").read_text())["settings"]
+
+    def scores(**changes: object) -> np.ndarray:
+        classifier = EncoderClassifier(folder, mode_of("single"), settings | changes)
+        return classifier.score(texts)[0]
+
+    probe = settings.pop("probe")
+    small, full = scores(), scores(graph=EncoderClassifier.FULL)
+    assert not np.array_equal(small, full)
+    np.testing.assert_array_equal(scores(probe=probe), small)
+    other = np.roll(probe["probabilities"], 1, axis=1).tolist()
+    np.testing.assert_array_equal(scores(probe=probe | {"probabilities": other}), full)
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_a_text_gets_the_same_answer_alone_and_in_any_batch(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    model = load(trained[1])
+    texts = [*rows["text"], "A tariff.", "tariff " * 300]
+    together = model.predict_proba(texts)
+    alone = np.concatenate([model.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(alone, together, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(texts[::-1])[::-1], together, rtol=0, atol=1e-6)

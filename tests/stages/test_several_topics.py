@@ -103,7 +103,7 @@ def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) 
     reader = model._classifier
     assert isinstance(reader, EncoderClassifier)
     windows, _ = read_windows(reader._tokenizer, [told])
-    each = run_onnx(reader._session, windows, reader._alone)
+    each = run_onnx(reader._session, windows)
     assert len(each) > 50
     np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
 

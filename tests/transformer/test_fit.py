@@ -104,7 +104,7 @@ def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
     for labelled in (lone, data):
         model = transformer.fit(labelled, topics, section, 1)
         assert len(model.history) == 12
-        tuned = model._network.encoder.state_dict()
+        tuned = model._tuned.state_dict()
         moved.append(sum(float((tuned[name] - own[name]).abs().sum()) for name in own))
     assert 0 < moved[0] < 0.5 * moved[1]
 
@@ -130,7 +130,7 @@ def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
     without, taught = (
         transformer.fit(replace(few, unlabelled=pool), topics, section, 1) for pool in ((), others)
     )
-    encoders = [model._network.encoder.state_dict() for model in (without, taught)]
+    encoders = [model._tuned.state_dict() for model in (without, taught)]
     assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
     scores = [model.predict_proba(others) for model in (without, taught)]
     assert np.abs(scores[1] - scores[0]).max() > 0.01

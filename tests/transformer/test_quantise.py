@@ -1,87 +1,92 @@
-"""The 8-bit ONNX model predicts only if its answers are close to the full one's."""
+"""The encoder's linear layers multiply 8-bit numbers, if that changes its embeddings little."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnx
+import pandas as pd
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
 
-from paratopic.inference.transformer import open_onnx, run_onnx
+from paratopic.inference.folder import Calibration
+from paratopic.inference.loading import load
+from paratopic.inference.transformer import EncoderClassifier
+from paratopic.project.topics import Topics
+from paratopic.transformer import fit as transformer
 from paratopic.transformer import quantise
-
-WINDOWS = [list(range(start, start + 6)) for start in range(40)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A model of one product: embeddings of 50 tokens, one of whose columns is an outlier."""
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(50, 128)).astype(np.float32)
-    table[:, 7] *= 30
-    weights = rng.normal(size=(128, 3)).astype(np.float32) / 10
-    weights[7] /= np.float32(30)
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
-        helper.make_node("MatMul", ["tokens", "weights"], ["logits"], "product"),
-        helper.make_node("ReduceMean", ["logits", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
-    ]
-    constants: dict[str, npt.NDArray[Any]] = {
-        "table": table,
-        "weights": weights,
-        "axes": np.array([1]),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "one product",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "length"])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 3])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 20)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "model.onnx")
-    return tmp_path
+from tests.samples import PARAMS, examples
 
 
-def test_smoothing_keeps_the_answers_and_evens_out_the_columns(folder: Path) -> None:
-    model = onnx.load(folder / "model.onnx")
-    before = quantise._largest(model, ["tokens"], WINDOWS)["tokens"]
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    quantise._smooth(model, WINDOWS)
-    np.testing.assert_allclose(
-        run_onnx(open_onnx(model.SerializeToString()), WINDOWS), full, atol=1e-5
-    )
-    after = quantise._largest(model, ["tokens_smooth"], WINDOWS)["tokens_smooth"]
-    assert before.max() / np.median(before) > 20
-    assert after.max() / np.median(after) < 2
+class Attention(nn.Module):
+    """Three layers, two of which have the same input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.output = (nn.Linear(24, 24) for _ in range(3))
+
+    def forward(self, activations: Tensor) -> Tensor:
+        joined = self.query(activations) * self.key(activations)
+        output: Tensor = self.output(joined)
+        return output
 
 
-def test_the_8_bit_model_predicts_if_its_answers_are_close(folder: Path) -> None:
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    name, parity = quantise.quantise_if_close(folder, WINDOWS, full)
-    assert name == "model_int8.onnx" and parity["int8_used"] == 1
-    assert 0 < parity["int8_gap"] <= quantise.INT8_GAP
-    assert parity["int8_same"] >= quantise.INT8_SAME
-    small = run_onnx(open_onnx(folder / name), WINDOWS, alone=True)
-    assert np.abs(small - full).max() == parity["int8_gap"]
+@given(st.integers(0, 2**31), st.sampled_from([1.0, 30.0]), st.booleans())
+def test_products_are_within_the_steps_of_rounding(seed: int, outlier: float, bias: bool) -> None:
+    torch.manual_seed(seed)
+    layer = nn.Linear(16, 5, bias=bias)
+    activations = torch.randn(40, 16)
+    activations[:, 3] *= outlier
+    rounded = quantise.quantise(nn.Sequential(layer), lambda encoder: encoder(activations))
+    quantised = rounded[0]
+    assert isinstance(quantised, quantise.QuantisedLinear)
+    with torch.no_grad():
+        gap = (rounded(activations) - layer(activations)).abs()
+        # Half a step of each activation times its weight, and half a step of each weight.
+        scaled = (activations * quantised.quantiser.factor).abs()
+        bound = quantised.product.abs().sum(dim=1) + scaled.sum(dim=1)[:, None] * quantised.scale
+    assert (gap <= 0.5 * bound + 1e-4).all()
 
 
-def test_the_full_model_predicts_if_the_8_bit_ones_answers_are_not_close(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_layers_with_one_input_share_what_rounds_it() -> None:
+    encoder = Attention()
+    copy = quantise.quantise(encoder, lambda it: (it(torch.randn(2, 9, 24)), it(torch.ones(3, 24))))
+    assert copy.query.quantiser is copy.key.quantiser is not copy.output.quantiser
+    assert isinstance(encoder.query, nn.Linear)  # the encoder itself stays
+
+
+def test_activations_beyond_the_range_are_cut_off_to_it() -> None:
+    layer = nn.Linear(8, 3)
+    rounded = quantise.quantise(nn.Sequential(layer), lambda it: it(torch.rand(5, 8)))
+    with torch.no_grad():
+        assert torch.equal(rounded(torch.full((1, 8), 50.0)), rounded(torch.full((1, 8), 1e30)))
+
+
+def test_the_full_model_predicts_if_embeddings_differ(
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    full = run_onnx(open_onnx(folder / "model.onnx"), WINDOWS)
-    monkeypatch.setattr(quantise, "INT8_GAP", 1e-9)
-    name, parity = quantise.quantise_if_close(folder, WINDOWS, full)
-    assert name == "model.onnx" and parity["int8_used"] == 0
-    assert parity["int8_gap"] > 1e-9
-    assert not (folder / "model_int8.onnx").exists()
+    monkeypatch.setattr(transformer, "CLOSE", 1.1)
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+    )
+    model = transformer.fit(examples(rows, topics.names), topics, section, 1)
+    parity = model.save(tmp_path / "model", Calibration())
+    assert parity["int8_used"] == 0 and parity["similarity"] > 0.99
+    assert not (tmp_path / "model" / EncoderClassifier.INT8).exists()
+    texts = list(rows["text"])
+    np.testing.assert_allclose(
+        load(tmp_path / "model").predict_proba(texts), model.predict_proba(texts), atol=1e-5
+    )
 
 
-def test_a_full_model_that_differs_from_the_network_is_refused(folder: Path) -> None:
+def test_an_onnx_model_that_differs_from_its_network_is_refused() -> None:
     with pytest.raises(RuntimeError, match="off by"):
-        quantise.quantise_if_close(folder, WINDOWS, np.full((len(WINDOWS), 3), 1 / 3))
+        transformer._check(0.1, transformer.FULL_GAP)

@@ -17,13 +17,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
-FORMAT = 6
+FORMAT = 7
 
 # Largest files: of JSON, which takes many times as much memory, and of weights. The tokenizers of
 # the largest vocabularies have 35 MB, and an ONNX model has 2 GiB at most.
@@ -31,6 +33,8 @@ MOST_JSON_BYTES = 100_000_000
 MOST_BYTES = 2**31
 # Longest n-gram: the work on a text grows with it.
 MOST_NGRAM = 20
+# Most tokens in the windows that are computed when a model is opened.
+MOST_PROBE_TOKENS = 10_000
 # Number of times that the replacements in a tokenizer may lengthen a text.
 MOST_GROWTH = 1_000
 
@@ -210,7 +214,16 @@ def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
         return BaselineClassifier.FILES
     if settings["max_tokens"] not in range(1, 2**31):
         raise ValueError(f"settings: max_tokens is {settings['max_tokens']}")
-    return settings["graph"], EncoderClassifier.TOKENIZER
+    pieces = [settings["graph"], EncoderClassifier.TOKENIZER]
+    if "probe" in settings:
+        probe = settings["probe"]
+        windows = [token for window in probe["windows"] for token in window]
+        if not all(isinstance(token, int) for token in windows) or len(windows) > MOST_PROBE_TOKENS:
+            raise ValueError("settings: probe has other windows than few of token ids")
+        if np.array(probe["probabilities"], dtype=np.float64).shape[:1] != (len(probe["windows"]),):
+            raise ValueError("settings: probe has not one row of probabilities for each window")
+        pieces.append(EncoderClassifier.FULL)
+    return pieces
 
 
 def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:

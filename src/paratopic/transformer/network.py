@@ -41,6 +41,12 @@ class Network(nn.Module):
         self.register_buffer("slope", torch.zeros_like(head.bias))
         self.register_buffer("descriptions", torch.zeros_like(head.weight[:0]))
 
+    def with_encoder(self, encoder: SentenceTransformer) -> Network:
+        """This network with another encoder, before the same head."""
+        network = Network(encoder, self.head)
+        network.slope, network.descriptions = self.slope, self.descriptions
+        return network.eval()
+
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Compute embeddings of unit length, (n, d)."""
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
