@@ -50,13 +50,14 @@ def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], t
 def test_a_forked_child_answers(trained: tuple[Fitted, Path]) -> None:
     model = load(trained[1])
     texts = ["A tariff on goods.", "The navy sailed past the island.", "tariff " * 300]
-    expected = model.predict_proba(texts)  # which starts threads
+    expected = model.predict_proba(texts), model.predict(texts[0])  # which start threads
     child = os.fork()
     if not child:
         signal.alarm(20)  # ends a child that waits for threads it does not have
-        same = np.array_equal(model.predict_proba(texts), expected)
-        os._exit(0 if same else 1)
+        same = np.array_equal(model.predict_proba(texts), expected[0])
+        os._exit(0 if same and model.predict(texts[0]) == expected[1] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert model.predict(texts[0]) == expected[1]
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)

@@ -25,7 +25,7 @@ from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, Targets
-from paratopic.inference.transformer import EncoderClassifier, read_windows, run_onnx
+from paratopic.inference.transformer import EncoderClassifier, read_windows
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topic, Topics
@@ -103,7 +103,7 @@ def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) 
     reader = model._classifier
     assert isinstance(reader, EncoderClassifier)
     windows, _ = read_windows(reader._tokenizer, [told])
-    each = run_onnx(reader._session, windows)
+    each = reader._model.run(windows)
     assert len(each) > 50
     np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,18 +58,23 @@ class EncoderClassifier:
 
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
         self._tokenizer = windowing(tokenizer, settings["max_tokens"])
-        self._session = open_onnx(folder / settings["graph"])
-        if "probe" in settings:
-            windows, expected = settings["probe"]["windows"], settings["probe"]["probabilities"]
-            gap = np.abs(run_onnx(self._session, windows) - np.array(expected)).max()
-            if not gap <= PROBE_GAP:
-                self._session = open_onnx(folder / self.FULL)
+        self._model = OnnxModel(folder / settings["graph"])
+        if not self._is_as_expected(**settings.get("probe", {})):
+            self._model = OnnxModel(folder / self.FULL)
         self._mode = mode
+
+    def _is_as_expected(
+        self, windows: Sequence[Sequence[int]] = (), probabilities: Sequence[Sequence[float]] = ()
+    ) -> bool:
+        """Whether the ONNX model makes what it should of windows."""
+        rows = zip(windows, probabilities, strict=True)
+        gaps = [np.abs(self._model.run([window]) - np.array(row)).max() for window, row in rows]
+        return all(gap <= PROBE_GAP for gap in gaps)
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and numbers of windows (n,)."""
         windows, owner = read_windows(self._tokenizer, texts)
-        probabilities = run_onnx(self._session, windows)
+        probabilities = self._model.run(windows)
         lengths = [len(window) for window in windows]
         logits = self._mode.logits(probabilities)
         combined = self._mode.combine_windows(logits, lengths, owner, len(texts))
@@ -102,42 +108,63 @@ def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[
     return windows, np.array(owner, dtype=np.int64)
 
 
-def open_onnx(model: Path | bytes) -> InferenceSession:
-    """Open an ONNX model; each run of it stays on the thread that asks for it."""
-    import onnxruntime
+class OnnxModel:
+    """An ONNX model from token ids to probabilities.
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # The fused operator is slower than its parts.
-    return onnxruntime.InferenceSession(
-        model,
-        options,
-        providers=["CPUExecutionProvider"],
-        disabled_optimizers=["SkipLayerNormFusion"],
-    )
-
-
-def run_onnx(session: InferenceSession, windows: Sequence[Sequence[int]]) -> Scores:
-    """Compute the probabilities of windows, (n windows, n logits), on all processors.
+    A window alone is computed by all processors together. Of several, each processor computes some,
+    which is faster. It is opened for one window at first, and for several when it has to, from the
+    bytes that the file had at first.
 
     Parameters
     ----------
-    session
-        Session from `open_onnx`.
-    windows
-        Token ids of each window. Windows of one length are computed together, without padding.
+    path
+        File of the model.
     """
-    chunks = batches([len(window) for window in windows], BATCH_TOKENS)
 
-    def run(rows: Integers) -> npt.NDArray[np.float32]:
-        ids = np.array([windows[row] for row in rows], dtype=np.int64)
-        probabilities: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
+    def __init__(self, path: Path) -> None:
+        self._model = path.read_bytes()
+        self._sessions: dict[int, InferenceSession] = {}  # by number of threads
+        self._open(n_processors())
+        _opened.add(self)
+
+    def run(self, windows: Sequence[Sequence[int]]) -> Scores:
+        """Compute the probabilities of windows, (n windows, n logits).
+
+        Parameters
+        ----------
+        windows
+            Token ids of each window. Windows of one length are computed together, without padding.
+        """
+        chunks = batches([len(window) for window in windows], BATCH_TOKENS)
+        session = self._open(n_processors() if len(chunks) == 1 else 1)
+
+        def run(rows: Integers) -> npt.NDArray[np.float32]:
+            ids = np.array([windows[row] for row in rows], dtype=np.int64)
+            probabilities: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
+            return probabilities
+
+        parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
+        probabilities = np.empty((len(windows), parts[0].shape[1]))
+        probabilities[np.concatenate(chunks)] = np.concatenate(parts)
         return probabilities
 
-    parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
-    probabilities = np.empty((len(windows), parts[0].shape[1]))
-    probabilities[np.concatenate(chunks)] = np.concatenate(parts)
-    return probabilities
+    def _open(self, threads: int) -> InferenceSession:
+        if threads not in self._sessions:
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+            self._sessions[threads] = onnxruntime.InferenceSession(
+                self._model,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["SkipLayerNormFusion"],  # which is slower than its parts
+            )
+        return self._sessions[threads]
+
+    def close_threads(self) -> None:
+        """Close the sessions that have threads of their own; they are opened again when needed."""
+        self._sessions = {threads: it for threads, it in self._sessions.items() if threads == 1}
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
@@ -155,14 +182,25 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
     return chunks
 
 
+def n_processors() -> int:
+    """Number of processors that this process may use, which can be fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    # A process may be allowed fewer processors than the machine has.
-    affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity else os.cpu_count()
-    return ThreadPoolExecutor(processors, thread_name_prefix="paratopic")
+    return ThreadPoolExecutor(n_processors(), thread_name_prefix="paratopic")
+
+
+_opened: weakref.WeakSet[OnnxModel] = weakref.WeakSet()
+
+
+def _close_threads() -> None:
+    for model in list(_opened):
+        model.close_threads()
 
 
 if hasattr(os, "register_at_fork"):
-    # A child has none of its parent's threads: tasks of the parent's pool would wait for ever.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    # A child has none of its parent's threads, and would wait for them for ever.
+    os.register_at_fork(before=_close_threads, after_in_child=_pool.cache_clear)

@@ -22,9 +22,8 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Scores
 from paratopic.inference.transformer import (
     EncoderClassifier,
-    open_onnx,
+    OnnxModel,
     read_windows,
-    run_onnx,
     windowing,
 )
 from paratopic.project.files import aside
@@ -166,7 +165,7 @@ class FittedTransformer:
                 settings["graph"] = small.name
                 settings["probe"] = {
                     "windows": probe,
-                    "probabilities": run_onnx(open_onnx(small), probe).tolist(),
+                    "probabilities": OnnxModel(small).run(probe).tolist(),
                 }
             write_manifest(draft, "transformer", self._topics, calibration, settings, files)
         return parity
@@ -190,7 +189,7 @@ class FittedTransformer:
         expected = mode_of(self._topics.mode).probabilities(logits.double().cpu().numpy())
         exported = CalibratedNetwork(copy.deepcopy(network), scale, shift, self._topics.mode)
         export(exported.to("cpu").eval(), path)
-        return expected, run_onnx(open_onnx(path), self._windows)
+        return expected, OnnxModel(path).run(self._windows)
 
 
 def _check(gap: float, bound: float) -> float:

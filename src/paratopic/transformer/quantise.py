@@ -26,6 +26,13 @@ OF_ACTIVATIONS, OF_WEIGHTS = 255, 127
 SMALLEST = 1e-5
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
+Tensors = tuple[Tensor, Tensor]
+
+
+def round_rows(weight: Tensor) -> Tensors:
+    """Round a matrix (n, d) to 8 bits with sign, and a scale for each row, (n, 1)."""
+    scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(SMALLEST) / OF_WEIGHTS
+    return (weight / scale).round().to(torch.int8), scale
 
 
 class Quantiser(nn.Module):
@@ -81,14 +88,12 @@ class QuantisedLinear(nn.Module):
     def __init__(self, linear: nn.Linear, quantiser: Quantiser) -> None:
         super().__init__()
         self.quantiser = quantiser
-        weight = linear.weight.detach() / quantiser.factor
-        scale = weight.abs().amax(dim=1).clamp_min(SMALLEST) / OF_WEIGHTS
-        rounded = (weight / scale[:, None]).round()
-        bias = torch.zeros_like(scale) if linear.bias is None else linear.bias.detach().clone()
-        self.register_buffer("weight", rounded.T.contiguous().to(torch.int8))
-        self.register_buffer("scale", scale)
+        weight, scale = round_rows(linear.weight.detach() / quantiser.factor)
+        bias = torch.zeros_like(scale[:, 0]) if linear.bias is None else linear.bias.detach()
+        self.register_buffer("weight", weight.T.contiguous())
+        self.register_buffer("scale", scale[:, 0])
         self.register_buffer("bias", bias)
-        self.register_buffer("product", rounded * scale[:, None], persistent=False)
+        self.register_buffer("product", weight * scale, persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
         rounded = self.quantiser(activations)
@@ -104,13 +109,29 @@ class QuantisedLinear(nn.Module):
         return nn.functional.linear(rounded, self.product, self.bias)
 
 
+class QuantisedEmbedding(nn.Module):
+    """A table of embeddings in 8 bits: a quarter of the size, of which most is this table."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        weight, scale = round_rows(embedding.weight.detach())
+        self.register_buffer("weight", weight)
+        self.register_buffer("scale", scale)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.weight[ids].float() * self.scale[ids]
+
+
 def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     """Make a copy of an encoder whose linear layers multiply 8-bit numbers.
 
-    Weights have one scale for each output, and activations one for each layer, whatever the batch:
-    so a text gets the same answer in any batch. Before activations are rounded, their large columns
-    are scaled down, and the weights that these are multiplied by up (SmoothQuant, Xiao et al. 2023,
-    arXiv:2211.10438).
+    Its tables of embeddings have 8 bits, too. Weights have one scale for each output, and
+    activations one for each layer, whatever the batch: so a text gets the same answer in any batch.
+    Before activations are rounded, their large columns are scaled down, and the weights that these
+    are multiplied by up (SmoothQuant, Xiao et al. 2023, arXiv:2211.10438).
 
     Parameters
     ----------
@@ -125,9 +146,16 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     for shared in inputs.values():
         quantiser = _quantiser(shared)
         for name, linear in shared.layers.items():
-            parent, _, child = name.rpartition(".")
-            setattr(quantised.get_submodule(parent), child, QuantisedLinear(linear, quantiser))
+            _replace(quantised, name, QuantisedLinear(linear, quantiser))
+    for name, module in list(quantised.named_modules()):
+        if type(module) is nn.Embedding:
+            _replace(quantised, name, QuantisedEmbedding(module))
     return quantised
+
+
+def _replace(encoder: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(encoder.get_submodule(parent), child, module)
 
 
 @dataclass
