@@ -76,7 +76,9 @@ def read(pattern: str, leave_out: Sequence[str] = ()) -> Table:
         raise SystemExit(f"{pattern}: no label {', '.join(sorted(unknown))} to leave out")
     rows = rows[~rows["label"].isin(leave_out)].reset_index(drop=True)
     own = pd.Series([f"row {n}" for n in range(len(rows))])
-    group = rows["group"].astype(str) if "group" in rows else own
+    # Where a table says which rows are to test on, its rows are taken for texts of their own.
+    grouped = "group" in rows and "split" not in rows
+    group = rows["group"].astype(str) if grouped else own
     split = rows["split"] if "split" in rows else pd.Series("", index=rows.index)
     stem = Path(pattern).stem.replace("*", "").strip("_-")
     name = stem + "".join(f" without {label}" for label in leave_out)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.duplicates import RECURRING, article_groups, near_duplicates
+from paratopic.corpus.duplicates import (
+    NEAR_DUPLICATE,
+    RECURRING,
+    article_groups,
+    components,
+    near_duplicates,
+)
 from tests.samples import WORDS
 
 
@@ -31,6 +39,52 @@ def test_near_duplicates_share_a_number_and_other_texts_do_not() -> None:
 def test_texts_that_recur_keep_the_number_of_their_first() -> None:
     texts = ["Tariffs rose today.", "tariffs rose TODAY", "It rained.", "Tariffs rose today.", "!"]
     assert near_duplicates(texts).tolist() == [0, 0, 1, 0, 2]
+
+
+def compared_with_all(texts: list[str]) -> list[int]:
+    """What `near_duplicates` should give, from all pairs of texts."""
+
+    def shingles(text: str) -> set[tuple[str, ...]]:
+        words = re.findall(r"\w+", text.lower()) or [text]
+        return {tuple(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+
+    sets = [shingles(text) for text in texts]
+    pairs = [
+        (i, j)
+        for i, one in enumerate(sets)
+        for j, other in enumerate(sets)
+        if len(one & other) >= NEAR_DUPLICATE * len(one | other)
+    ]
+    row, column = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return [int(number) for number in components(row, column, len(texts))]
+
+
+few_words = st.lists(st.sampled_from("abcd"), max_size=12).map(" ".join)
+# Texts of a frame and two changing words: many are near-duplicates, in chains.
+framed = st.tuples(st.sampled_from("xyz"), st.sampled_from("uvw")).map(
+    lambda pair: "one two three {} four five six {} seven eight nine ten".format(*pair)
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(few_words, framed), max_size=30))
+def test_the_groups_are_those_of_comparing_all_pairs(texts: list[str]) -> None:
+    assert near_duplicates(texts).tolist() == compared_with_all(texts)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=8), min_size=1, max_size=12),
+)
+def test_the_articles_are_those_of_comparing_all_pairs(articles: list[list[int]]) -> None:
+    sets = [set(article) for article in articles]
+    pairs = [
+        (i, j)
+        for i, one in enumerate(sets)
+        for j, other in enumerate(sets)
+        if 2 * len(one & other) > max(len(one), len(other))
+    ]
+    row, column = np.array(pairs, dtype=np.int64).T
+    assert groups_of(*articles) == components(row, column, len(articles)).tolist()
 
 
 def groups_of(*articles: list[int]) -> list[int]:

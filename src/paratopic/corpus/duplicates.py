@@ -3,12 +3,17 @@
 Texts are near-duplicates when they share most of their three-word sequences, articles are copies
 when they share most of their paragraphs. Texts are compared word by word; paraphrases are not
 found.
+
+Not every two texts are compared. Who shares half of its features with another shares one of the
+rarer half, and rare ones are shared by few (prefix filtering, Chaudhuri, Ganti & Kaushik 2006). Of
+the pairs that this leaves, only those are counted that could connect what is not connected yet. The
+groups are those that comparing all pairs would give.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +21,6 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.feature_extraction.text import CountVectorizer
 
 # Two texts are near-duplicates when the Jaccard index of their sets of three-word sequences is at
 # least this. One changed word in twenty leaves 0.71; texts written separately stay below 0.2.
@@ -26,8 +30,8 @@ NEAR_DUPLICATE = 0.5
 # no sign of a copy. Without a bound, every two articles that have it would be compared.
 RECURRING = 100
 
-# Texts compared with all others at a time: keeps the product of ten thousand texts under 100 MB.
-_STEP = 500
+# Pairs that are counted at a time.
+_STEP = 200_000
 
 # Says which pairs belong together, (m,), from the number of features that the two share, and the
 # numbers that the one and the other have, (m,) each.
@@ -53,13 +57,8 @@ def near_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     -------
     (n,) numbers, from 0 in order of appearance.
     """
-    if not len(texts):  # no vocabulary to compare them by
-        return np.zeros(0, dtype=np.int64)
-    words = [" ".join(_words(text)) or text for text in texts]
-    # A text that recurs a thousand times is compared with the others once, not a million times.
-    numbers, distinct = pd.factorize(np.array(words, dtype=object))
-    vectoriser = CountVectorizer(analyzer=_shingles, binary=True, dtype=np.int32)
-    shingles = vectoriser.fit_transform(distinct).tocsr()
+    numbers, sequences = _number_words(texts)
+    shingles = _shingles(sequences)
     return _connect(shingles, shingles.getnnz(axis=1), _overlap)[numbers]
 
 
@@ -130,18 +129,83 @@ def _connect(
     sizes
         (n,) number of features of each row, including any that `features` leaves out.
     close
-        Says which rows belong together.
+        Says which rows belong together. Those that do must share half of the `sizes` of either.
     """
-    transposed = features.T.tocsr()
-    pairs = []
-    for start in range(0, len(sizes), _STEP):
-        shared = (features[start : start + _STEP] @ transposed).tocoo()
-        row, column = shared.row + start, shared.col
-        kept = close(shared.data, sizes[row], sizes[column])
-        pairs.append((row[kept], column[kept]))
-    row = np.concatenate([pair[0] for pair in pairs])
-    column = np.concatenate([pair[1] for pair in pairs])
+    rare = _rarer_half(features, sizes)
+    # Rows that follow each other among those with a feature: most copies are connected by these.
+    rows, feature = rare.indices.astype(np.int64), _columns(rare)
+    next_ = np.flatnonzero(feature[:-1] == feature[1:]) + 1
+    pairs = [_close_pairs(features, sizes, close, rows[next_ - 1], rows[next_])]
+    numbers = components(*pairs[0], len(sizes))
+    for row, column in _unconnected(rare, numbers):
+        pairs.append(_close_pairs(features, sizes, close, row, column))
+    row, column = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
     return components(row, column, len(sizes))
+
+
+def _rarer_half(features: sparse.csr_matrix, sizes: npt.NDArray[np.int64]) -> sparse.csc_matrix:
+    """Features of each row without its more frequent half, and without those of a single row."""
+    n_rows = np.bincount(features.indices, minlength=features.shape[1])
+    row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
+    order = np.lexsort((features.indices, n_rows[features.indices], row))
+    place = np.arange(len(order)) - features.indptr[row]
+    half = np.ceil(sizes / 2).astype(np.int64)  # what has to be shared
+    kept = place <= (np.diff(features.indptr) - half)[row]
+    column = features.indices[order]
+    kept &= n_rows[column] > 1
+    shape = features.shape
+    return sparse.csc_matrix((np.ones(kept.sum(), np.int32), (row[kept], column[kept])), shape)
+
+
+def _unconnected(
+    rare: sparse.csc_matrix, numbers: npt.NDArray[np.int64]
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Pairs of rows with a common feature and different numbers, some at a time.
+
+    Of a feature's rows, those that share the number of the first are not paired with each other: so
+    a text of which there are thousands costs no millions.
+    """
+    column = _columns(rare)
+    other = numbers[rare.indices] != numbers[rare.indices[rare.indptr[column]]]
+    mixed = np.isin(column, column[other])
+    parts = []
+    for chosen in (other, mixed & ~other):
+        entries = np.ones(chosen.sum(), np.int32), (rare.indices[chosen], column[chosen])
+        parts.append(sparse.csr_matrix(entries, rare.shape))
+    others, firsts = parts
+    rows = np.flatnonzero(np.diff(others.indptr))
+    for partners in (others.T.tocsr(), firsts.T.tocsr()):
+        of_column = np.diff(partners.indptr)
+        work = np.cumsum(others[rows] @ of_column)
+        for some in np.split(rows, np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))):
+            common = (others[some] @ partners).tocoo()
+            row, partner = some[common.row], common.col
+            kept = numbers[row] != numbers[partner]
+            yield row[kept], partner[kept].astype(np.int64)
+
+
+def _columns(matrix: sparse.csc_matrix) -> npt.NDArray[np.int64]:
+    """Column of each entry."""
+    return np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+
+
+def _close_pairs(
+    features: sparse.csr_matrix,
+    sizes: npt.NDArray[np.int64],
+    close: _Close,
+    row: npt.NDArray[np.int64],
+    column: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Those of the pairs that are close, each once."""
+    low, high = np.minimum(row, column).astype(np.int64), np.maximum(row, column)
+    low, high = np.divmod(np.unique(low * len(sizes) + high), len(sizes))
+    kept = []
+    for start in range(0, len(low), _STEP):
+        one, other = low[start : start + _STEP], high[start : start + _STEP]
+        shared = np.asarray(features[one].multiply(features[other]).sum(axis=1)).ravel()
+        kept.append(close(shared, sizes[one], sizes[other]))
+    chosen = np.concatenate(kept) if kept else np.zeros(0, dtype=bool)
+    return low[chosen], high[chosen]
 
 
 def _overlap(
@@ -158,14 +222,46 @@ def _mostly_shared(
     return 2 * shared > np.maximum(one, other)
 
 
-def _words(text: str) -> list[str]:
-    """Words without case and punctuation: "Yes, tariffs rose" → ["yes", "tariffs", "rose"]."""
-    return re.findall(r"\w+", text.lower())
+def _number_words(
+    texts: Sequence[str],
+) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int32]]]:
+    """Number the words of texts, without case and punctuation, in order of appearance.
+
+    Returns
+    -------
+    numbers
+        (n,) number of the sequence of words that each text is.
+    sequences
+        Numbers of the words of each distinct sequence. A text without a word is one by itself.
+    """
+    vocabulary: dict[str, int] = {}
+    found: dict[bytes, int] = {}
+    numbers = np.empty(len(texts), dtype=np.int64)
+    for place, text in enumerate(texts):
+        words = re.findall(r"\w+", text.lower()) or [text]
+        of_text = [vocabulary.setdefault(word, len(vocabulary)) for word in words]
+        sequence = np.array(of_text, dtype=np.int32).tobytes()
+        numbers[place] = found.setdefault(sequence, len(found))
+    return numbers, [np.frombuffer(sequence, dtype=np.int32) for sequence in found]
 
 
-def _shingles(text: str) -> list[str]:
-    """Sequences of three words: "Yes, tariffs rose today" → ["yes tariffs rose", "tariffs …"]."""
-    words = _words(text)
-    if len(words) < 3:
-        return [" ".join(words) or text]
-    return [" ".join(words[i : i + 3]) for i in range(len(words) - 2)]
+def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
+    """Which sequences of three words each sequence of n has, (n, number of them).
+
+    A shorter one is filled up: "tariffs rose" → {"tariffs rose -"}.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    nothing = np.full(2, -1, dtype=np.int32)
+    words = np.concatenate([nothing[:0], *(part for s in sequences for part in (s, nothing))])
+    words = words.astype(np.int64) + 1
+    n_words = int(words.max(initial=0)) + 1
+    pairs = np.unique(words[:-1] * n_words + words[1:], return_inverse=True)[1]
+    triples = np.unique(pairs[:-1] * n_words + words[2:], return_inverse=True)[1]
+    owner = np.repeat(np.arange(len(lengths)), lengths + 2)[: len(triples)]
+    place = np.arange(len(triples)) - (np.cumsum(lengths + 2) - lengths - 2)[owner]
+    kept = place < np.maximum(lengths - 2, 1)[owner]
+    columns = np.unique(triples[kept], return_inverse=True)[1]
+    shape = len(lengths), int(columns.max(initial=-1)) + 1
+    shingles = sparse.csr_matrix((np.ones(kept.sum(), np.int32), (owner[kept], columns)), shape)
+    shingles.data[:] = 1  # repeated ones are summed up
+    return shingles
