@@ -1,16 +1,19 @@
 """Rows against seconds and memory, stage by stage, and the power with which they grow.
 
-The pipeline's stages run with the baseline alone, each as a process in a project of its own, on so
-many rows of a labelled table. Beside them stand one fit of the baseline, and scikit-learn's
-TfidfVectorizer and LogisticRegression with the same features and the same candidates for C.
+The pipeline's stages run each as a process in a project of its own, on so many rows of a labelled
+table; more than it has are made of its sentences. Without the transformer, one fit of the baseline
+stands beside them, and scikit-learn's TfidfVectorizer and LogisticRegression with the same features
+and the same candidates for C.
 
     python benchmarks/scale.py --data BILLS --rows 1000 2000 4000 10000
+    python benchmarks/scale.py --data BILLS --rows 100000 --models baseline transformer
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +40,8 @@ from paratopic.training.examples import Examples
 STAGES = ("prepare", "split", "score", "evaluate", "train", "compare")
 OF_A_MODEL = {"score", "evaluate", "train"}
 FITS = ("one fit", "scikit-learn")
+# Share of recombined texts that are copies of another, but for a word.
+COPIES = 0.03
 
 
 def measure(command: list[str], folder: Path) -> dict[str, float]:
@@ -57,14 +62,35 @@ def measure(command: list[str], folder: Path) -> dict[str, float]:
     }
 
 
-def make_project(folder: Path, table: Table, n: int) -> None:
+def recombine(rows: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+    """Make about n texts of one to three sentences of texts with one label; some are copies."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for label, of_label in rows.groupby("label", sort=False):
+        split = (re.split(r"(?<=[.!?])\s+", text) for text in of_label["text"])
+        sentences = np.array([sentence for text in split for sentence in text], dtype=object)
+        n_texts = round(n * len(of_label) / len(rows))
+        numbers = rng.integers(1, 4, n_texts)
+        texts = [
+            " ".join(sentences[rng.integers(len(sentences), size=number)]) for number in numbers
+        ]
+        for original, copy in rng.integers(0, n_texts, (round(COPIES * n_texts), 2)):
+            texts[copy] = f"Later {texts[original]}"
+        made.append(pd.DataFrame({"text": texts, "label": label}))
+    frame = pd.concat(made, ignore_index=True)
+    return frame.assign(group=[f"row {number}" for number in range(len(frame))])
+
+
+def make_project(folder: Path, table: Table, n: int, models: list[str]) -> None:
     """Write params.yaml and a labelled table of n rows, drawn at random, to a folder."""
     settings: dict[str, Any] = YAML(typ="safe").load(Path("params.yaml"))
-    settings["models"] = ["baseline"]
+    settings["models"] = models
     settings["topics"]["codebook"] = [{"name": label} for label in table.labels]
     settings["prepare"] = {"sources": ["table.parquet"], "labels": None, "no_topic": []}
     YAML(typ="safe").dump(settings, folder / "params.yaml")
-    rows = table.rows.sample(n, random_state=settings["seed"])
+    seed = settings["seed"]
+    drawn = n <= len(table.rows)
+    rows = table.rows.sample(n, random_state=seed) if drawn else recombine(table.rows, n, seed)
     rows[["text", "label", "group"]].to_parquet(folder / "table.parquet", index=False)
 
 
@@ -92,17 +118,19 @@ def fit(kind: str) -> None:
     )
 
 
-def measured(table: Table, n: int) -> list[dict[str, Any]]:
+def measured(table: Table, n: int, models: list[str]) -> list[dict[str, Any]]:
     """A line for each stage, and for each fit, on n rows."""
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_project(folder, table, n)
+        make_project(folder, table, n, models)
         commands = {
-            stage: ["-m", f"paratopic.stages.{stage}", *["baseline"] * (stage in OF_A_MODEL)]
+            f"{stage} {model}".strip(): ["-m", f"paratopic.stages.{stage}", *model.split()]
             for stage in STAGES
+            for model in (models if stage in OF_A_MODEL else [""])
         }
-        commands |= {kind: [str(Path(__file__).resolve()), "--fit", kind] for kind in FITS}
+        if models == ["baseline"]:
+            commands |= {kind: [str(Path(__file__).resolve()), "--fit", kind] for kind in FITS}
         for stage, command in commands.items():
             figures = measure([sys.executable, *command], folder)
             lines.append({"stage": stage, "rows": n} | figures)
@@ -134,16 +162,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", help="parquet file with text, label")
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 2000, 4000, 10000])
+    parser.add_argument("--models", nargs="+", default=["baseline"])
     parser.add_argument("--fit", choices=FITS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fit:
         fit(arguments.fit)
         return
     table = read(arguments.data)
-    lines = [line for n in sorted(arguments.rows) for line in measured(table, n)]
+    models = arguments.models
+    lines = [line for n in sorted(arguments.rows) for line in measured(table, n, models)]
     print(markdown(pd.DataFrame(lines)))
     about = machine("scikit-learn", "scipy", "numpy")
-    write_json(RESULTS / f"scale_{table.name}.json", about | {"results": lines})
+    name = "_".join(["scale", table.name, *(models if models != ["baseline"] else [])])
+    write_json(RESULTS / f"{name}.json", about | {"results": lines})
 
 
 if __name__ == "__main__":

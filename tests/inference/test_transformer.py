@@ -17,22 +17,13 @@ from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.inference.transformer import EncoderClassifier, batches
 from paratopic.training.examples import Fitted
-from paratopic.transformer.fit import INT8_GAP
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_the_full_onnx_model_answers_much_as_the_8_bit_network(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
-    model, folder = trained
-    settings = json.loads((folder / "paratopic.json").read_text())["settings"]
-    settings["graph"] = EncoderClassifier.FULL
-    del settings["probe"]
-    texts = [*rows["text"], "a tariff", "tariff " * 300]
-    scores, windows = EncoderClassifier(folder, mode_of("single"), settings).score(texts)
-    np.testing.assert_allclose(scores, model.predict_proba(texts), rtol=0, atol=2 * INT8_GAP)
+def test_long_texts_are_read_in_windows(trained: tuple[Fitted, Path]) -> None:
     # 300 words in windows of 14 and two marks; neighbours share 4 words.
-    assert windows[-2:].tolist() == [1, 30]
+    model = load(trained[1])
+    assert [answer.windows for answer in model.predict(["a tariff", "tariff " * 300])] == [1, 30]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))
@@ -61,32 +52,23 @@ def test_a_forked_child_answers(trained: tuple[Fitted, Path]) -> None:
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_the_8_bit_model_predicts_and_says_how_close_it_is(trained: tuple[Fitted, Path]) -> None:
-    model, folder = trained
-    settings = json.loads((folder / "paratopic.json").read_text())["settings"]
-    assert settings["graph"] == EncoderClassifier.INT8
-    assert len(settings["probe"]["windows"]) == len(settings["probe"]["probabilities"]) == 4
-    full, small = (folder / name for name in (EncoderClassifier.FULL, EncoderClassifier.INT8))
-    assert small.stat().st_size < full.stat().st_size
-
-
-@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_a_processor_that_computes_something_else_gets_the_full_model(
+def test_a_processor_that_computes_something_else_uses_floats(
     trained: tuple[Fitted, Path], rows: pd.DataFrame
 ) -> None:
     folder, texts = trained[1], list(rows["text"])
     settings = json.loads((folder / "paratopic.json").read_text())["settings"]
+    probe = settings["probe"]
+    assert len(probe["windows"]) == len(probe["probabilities"]) == 8
 
-    def scores(**changes: object) -> np.ndarray:
-        classifier = EncoderClassifier(folder, mode_of("single"), settings | changes)
-        return classifier.score(texts)[0]
+    def opened(**changes: object) -> EncoderClassifier:
+        return EncoderClassifier(folder, mode_of("single"), settings | changes)
 
-    probe = settings.pop("probe")
-    small, full = scores(), scores(graph=EncoderClassifier.FULL)
-    assert not np.array_equal(small, full)
-    np.testing.assert_array_equal(scores(probe=probe), small)
+    usual = opened()
+    assert not usual._model._floats
     other = np.roll(probe["probabilities"], 1, axis=1).tolist()
-    np.testing.assert_array_equal(scores(probe=probe | {"probabilities": other}), full)
+    unlike = opened(probe=probe | {"probabilities": other})
+    assert unlike._model._floats
+    np.testing.assert_allclose(unlike.score(texts)[0], usual.score(texts)[0], rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)

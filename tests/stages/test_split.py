@@ -10,6 +10,7 @@ import pytest
 from paratopic.corpus.folds import ALWAYS_TRAIN, TooFewLabels
 from paratopic.project.params import Split
 from paratopic.project.topics import Topic, Topics
+from paratopic.stages import split as stage
 from paratopic.stages.split import split
 
 TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz"))
@@ -52,3 +53,14 @@ def test_where_nothing_can_be_measured_definitions_have_to_do(
     bare = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
     with pytest.raises(TooFewLabels, match=why):
         split(table, bare, Split(5, 2, None), 0)
+
+
+def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MANY", 100)
+    tables = {n: table_of("xy" * (n // 2), "xy") for n in (98, 100)}
+    folds = {n: split(table, TOPICS, Split(5, 2, "auto"), 0) for n, table in tables.items()}
+    assert (folds[98].n_folds, folds[98].n_repeats) == (5, 2)
+    assert (folds[100].n_folds, folds[100].n_repeats) == (1, 1)
+    assert (folds[100].table["fold"] == 0).sum() == 20
+    always = split(tables[100], TOPICS, Split(5, 2, None), 0)
+    assert always.n_folds == 5

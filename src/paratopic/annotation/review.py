@@ -5,6 +5,7 @@ This module reads labels, texts and out-of-fold scores. It trains no model and c
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -173,12 +174,16 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
     labels = [frozenset(names) for names in rows["topics"]]
     groups = pd.Series(near_duplicates(list(rows["text"])))
     for group in groups.groupby(groups).groups.values():
+        with_label = defaultdict(list)
         for row in group:
-            rivals = [n for n in group if _conflict(labels[row], labels[n])]
+            with_label[labels[row]].append(row)
+        for label, alike in with_label.items():
+            rivals = [rows_ for other, rows_ in with_label.items() if _conflict(label, other)]
             if rivals:
-                share[row] = len(rivals) / len(group)
-                label = SEPARATOR.join(rows["topics"][rivals[0]]) or "none of the topics"
-                reasons[row] = f"{DUPLICATE} {rows['id'][rivals[0]]} ({label})"
+                first = min(rivals)[0]
+                named = SEPARATOR.join(rows["topics"][first]) or "none of the topics"
+                share[alike] = sum(map(len, rivals)) / len(group)
+                reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
@@ -11,8 +14,32 @@ from paratopic.cli.sweep import sweep
 from paratopic.project import errors
 
 app = typer.Typer(
-    help="Paragraph topics from few labels.", no_args_is_help=True, pretty_exceptions_enable=False
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"paratopic {version('paratopic')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Paragraph topics from few labels."""
+
+
 app.command()(predict)
 app.command()(paragraphs)
 app.command()(suggest)

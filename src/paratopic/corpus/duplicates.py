@@ -30,8 +30,8 @@ NEAR_DUPLICATE = 0.5
 # no sign of a copy. Without a bound, every two articles that have it would be compared.
 RECURRING = 100
 
-# Pairs that are counted at a time.
-_STEP = 200_000
+# Features of pairs that are counted at a time.
+_STEP = 5_000_000
 
 # Says which pairs belong together, (m,), from the number of features that the two share, and the
 # numbers that the one and the other have, (m,) each.
@@ -197,14 +197,18 @@ def _close_pairs(
     column: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Those of the pairs that are close, each once."""
-    low, high = np.minimum(row, column).astype(np.int64), np.maximum(row, column)
+    low, high = np.minimum(row, column), np.maximum(row, column)
     low, high = np.divmod(np.unique(low * len(sizes) + high), len(sizes))
+    # The larger has to share half of its features, which the smaller must have.
+    possible = 2 * np.minimum(sizes[low], sizes[high]) >= np.maximum(sizes[low], sizes[high])
+    low, high = low[possible], high[possible]
+    work = np.cumsum(sizes[low] + sizes[high])
+    cuts = np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))
     kept = []
-    for start in range(0, len(low), _STEP):
-        one, other = low[start : start + _STEP], high[start : start + _STEP]
+    for one, other in zip(np.split(low, cuts), np.split(high, cuts), strict=True):
         shared = np.asarray(features[one].multiply(features[other]).sum(axis=1)).ravel()
         kept.append(close(shared, sizes[one], sizes[other]))
-    chosen = np.concatenate(kept) if kept else np.zeros(0, dtype=bool)
+    chosen = np.concatenate(kept)
     return low[chosen], high[chosen]
 
 

@@ -33,8 +33,8 @@ MOST_JSON_BYTES = 100_000_000
 MOST_BYTES = 2**31
 # Longest n-gram: the work on a text grows with it.
 MOST_NGRAM = 20
-# Most tokens in the windows that are computed when a model is opened.
-MOST_PROBE_TOKENS = 10_000
+# Most windows, and tokens of each, that are computed when a model is opened.
+MOST_PROBES, MOST_PROBE_TOKENS = 16, 1_000
 # Number of times that the replacements in a tokenizer may lengthen a text.
 MOST_GROWTH = 1_000
 
@@ -168,7 +168,14 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
             )
         manifest = _parse(values)
         files = _checksums(values["files"], _pieces(kind, manifest.settings))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise UserError(
             f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
             "model again"
@@ -214,16 +221,24 @@ def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
         return BaselineClassifier.FILES
     if settings["max_tokens"] not in range(1, 2**31):
         raise ValueError(f"settings: max_tokens is {settings['max_tokens']}")
-    pieces = [settings["graph"], EncoderClassifier.TOKENIZER]
     if "probe" in settings:
-        probe = settings["probe"]
-        windows = [token for window in probe["windows"] for token in window]
-        if not all(isinstance(token, int) for token in windows) or len(windows) > MOST_PROBE_TOKENS:
-            raise ValueError("settings: probe has other windows than few of token ids")
-        if np.array(probe["probabilities"], dtype=np.float64).shape[:1] != (len(probe["windows"]),):
-            raise ValueError("settings: probe has not one row of probabilities for each window")
-        pieces.append(EncoderClassifier.FULL)
-    return pieces
+        _check_probe(**settings["probe"])
+    return EncoderClassifier.FILES
+
+
+def _check_probe(
+    windows: Sequence[Sequence[int]], probabilities: Sequence[Sequence[float]]
+) -> None:
+    """Refuse windows whose answers would take long, and probabilities that are none."""
+    lengths = {len(window) for window in windows}
+    if len(windows) > MOST_PROBES or not lengths <= set(range(1, MOST_PROBE_TOKENS + 1)):
+        raise ValueError("settings: probe has more or longer windows than a model needs")
+    tokens = [token for window in windows for token in window]
+    if not all(type(token) is int and 0 <= token < 2**31 for token in tokens):
+        raise ValueError("settings: probe has other windows than of token ids")
+    rows = np.array(probabilities, dtype=np.float64)
+    if rows.ndim != 2 or len(rows) != len(windows) or not np.isfinite(rows).all():
+        raise ValueError("settings: probe has not a row of probabilities for each window")
 
 
 def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:

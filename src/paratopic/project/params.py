@@ -13,7 +13,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
@@ -49,13 +56,21 @@ class Prepare:
     no_topic: tuple[str, ...]
 
 
+def _check_holdout(value: object) -> object:
+    # A union would be refused with a message for each of its types.
+    share = isinstance(value, float) and 0 < value <= 0.5
+    if not (share or value in ("auto", None)):
+        raise ValueError("should be auto, null, or a share above 0 and at most 0.5")
+    return value
+
+
 @dataclass(frozen=True, config=_SECTION)
 class Split:
     """Repeated stratified folds, or a single held-out share for big tables."""
 
     n_folds: Annotated[int, Field(ge=2)]
     n_repeats: Count
-    holdout: Annotated[float, Field(gt=0, le=0.5)] | None
+    holdout: Annotated[float | Literal["auto"] | None, BeforeValidator(_check_holdout)]
 
 
 @dataclass(frozen=True, config=_SECTION)
@@ -77,6 +92,7 @@ class Transformer:
     max_tokens: Annotated[int, Field(ge=16)]
     train_tokens: Annotated[int, Field(ge=16)]
     epochs: Annotated[int, Field(ge=0)]
+    max_steps: Count
     batch_size: Count
     unlabelled: Annotated[int, Field(ge=0)]
     learning_rate: Positive

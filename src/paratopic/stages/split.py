@@ -11,6 +11,9 @@ from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
 from paratopic.project.topics import Topics
 
+# Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
+MANY, SHARE = 2_000, 0.2
+
 
 def main() -> None:
     """Run the stage in the current directory."""
@@ -57,8 +60,11 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
         There are too few labels, and a topic lacks a description.
     """
     rows = labelled_rows(frame, topics)
+    holdout = params.holdout
+    if holdout == "auto":
+        holdout = SHARE if len(rows) >= MANY else None
     try:
-        folds = make_folds(rows, params.n_folds, params.n_repeats, params.holdout, seed)
+        folds = make_folds(rows, params.n_folds, params.n_repeats, holdout, seed)
         _refuse_unmeasured(rows, folds)
     except TooFewLabels as error:
         if not topics.descriptions:

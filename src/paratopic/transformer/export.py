@@ -1,6 +1,6 @@
 """Export the network, from token ids to calibrated probabilities, as an ONNX model.
 
-The ONNX model has full precision; an 8-bit one is made from it in `quantise`.
+It multiplies 8-bit numbers where the encoder does: see `quantise`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import mode_of
@@ -69,14 +69,14 @@ OF_CLAUSES = 0.25
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range.
 CLOSE = 0.99
-# Numbers of windows that set the ranges of the 8-bit encoder: about so many of the texts, and so
-# many of so many random words, which make the ranges wide enough where texts are few.
-RANGE_TEXTS, RANDOM_WINDOWS, RANDOM_WORDS = 32, 16, 40
-# Largest difference of a probability of the ONNX model in full precision from the network's, and
-# largest mean difference in 8 bits, where a number may be rounded up here and down there.
-FULL_GAP, INT8_GAP = 1e-4, 0.005
+# Numbers of windows to choose the 8-bit encoder by: so many of the texts, and so many of so many
+# random words, which make the ranges wide enough where texts are few.
+RANGE_TEXTS, RANDOM_WINDOWS, RANDOM_WORDS = 16, 8, 24
+# Largest mean difference of the ONNX model's probabilities from the network's. Of 8-bit numbers,
+# some are rounded up here and down there, which makes about .001.
+GAP = 0.02
 # Number of windows whose probabilities show a processor's 8-bit arithmetic to be as expected.
-N_PROBES = 4
+N_PROBES = 8
 # A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
 CERTAIN = 1e4
 
@@ -120,83 +120,68 @@ class FittedTransformer:
         return mode.scores(mode.combine_windows(values, lengths, owner, len(texts)))
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
-        """Write the model's folder: the encoder for sentence-transformers, and ONNX models.
+        """Write the model's folder: the encoder for sentence-transformers, and an ONNX model.
 
         Returns
         -------
         similarity
             Mean cosine between the embeddings of the encoder in full precision and in 8 bits.
         int8_used
-            Whether the 8-bit model predicts, 0 or 1. Else there is none, and the next two are
-            missing.
-        int8_gap, int8_same
-            Largest difference of a probability of the 8-bit model from that of the network in full
-            precision with the same head, and share of windows with the same topic.
-        full_gap
-            Largest difference of a probability of the full ONNX model from that of this network.
+            Whether the ONNX model has 8 bits, 0 or 1.
+        gap
+            Mean difference of the ONNX model's probabilities from those of the network.
+        full_gap, full_same
+            Largest difference of the network's probabilities from those in full precision with the
+            same head, and share of windows with the same topic.
 
         Raises
         ------
         RuntimeError
-            An ONNX model does not give its network's probabilities.
+            The ONNX model does not give the network's probabilities.
         """
-        settings: dict[str, Any] = {
-            "graph": EncoderClassifier.FULL,
-            "max_tokens": self._max_tokens,
-        }
-        parity = {"similarity": self._similarity, "int8_used": 0.0}
+        settings: dict[str, Any] = {"max_tokens": self._max_tokens}
+        int8_used = self._network.encoder is not self._tuned
+        network = self._probabilities(self._network, calibration)
+        full = self._probabilities(self._network.with_encoder(self._tuned), calibration)
         with aside(folder) as draft:
             self._tuned.save(str(draft), create_model_card=False)
-            tokenizer = draft / EncoderClassifier.TOKENIZER
+            tokenizer, model = draft / EncoderClassifier.TOKENIZER, draft / EncoderClassifier.MODEL
             tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-            files = [EncoderClassifier.FULL, EncoderClassifier.TOKENIZER]
-            full = self._network.with_encoder(self._tuned)
-            expected, answers = self._export(full, calibration, draft / EncoderClassifier.FULL)
-            parity["full_gap"] = _check(float(np.abs(answers - expected).max()), FULL_GAP)
-            if self._network.encoder is not self._tuned:
-                small = draft / EncoderClassifier.INT8
-                quantised, answers = self._export(self._network, calibration, small)
-                _check(float(np.abs(answers - quantised).mean()), INT8_GAP)
-                same = answers.argmax(axis=1) == expected.argmax(axis=1)
-                parity["int8_used"], parity["int8_same"] = 1.0, float(same.mean())
-                parity["int8_gap"] = float(np.abs(answers - expected).max())
-                files.append(small.name)
-                probe = self._windows[:: max(1, len(self._windows) // N_PROBES)][:N_PROBES]
-                settings["graph"] = small.name
+            # Weights come readable by their owner alone; whoever reads the folder may have them.
+            (draft / "model.safetensors").chmod(tokenizer.stat().st_mode)
+            scale, shift = torch.tensor(calibration.scale), torch.tensor(calibration.shift)
+            exported = copy.deepcopy(self._network).to("cpu").eval()
+            export(CalibratedNetwork(exported, scale, shift, self._topics.mode), model)
+            # The same numbers as floats: this processor may have no 8-bit products.
+            answers = OnnxModel(model, floats=True).run(self._windows)
+            gap = float(np.abs(answers - network).mean())
+            if not gap <= GAP:
+                raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
+            if int8_used:
+                # Of random words, because a model may be given to those who may not see its texts.
                 settings["probe"] = {
-                    "windows": probe,
-                    "probabilities": OnnxModel(small).run(probe).tolist(),
+                    "windows": self._windows[-N_PROBES:],
+                    "probabilities": answers[-N_PROBES:].tolist(),
                 }
+            files = EncoderClassifier.FILES
             write_manifest(draft, "transformer", self._topics, calibration, settings, files)
-        return parity
+        return {
+            "similarity": self._similarity,
+            "int8_used": float(int8_used),
+            "gap": gap,
+            "full_gap": float(np.abs(network - full).max()),
+            "full_same": float((network.argmax(axis=1) == full.argmax(axis=1)).mean()),
+        }
 
-    def _export(
-        self, network: Network, calibration: Calibration, path: Path
-    ) -> tuple[Scores, Scores]:
-        """Write a network as an ONNX model.
-
-        Returns
-        -------
-        The calibrated probabilities of the network and of the ONNX model, both (n windows, n
-        logits).
-        """
+    def _probabilities(self, network: Network, calibration: Calibration) -> Scores:
+        """Calibrated probabilities of the windows that a network was chosen by, (n, n logits)."""
         device = network.head.weight.device
         scale = torch.tensor(calibration.scale, device=device)
         shift = torch.tensor(calibration.shift, device=device)
         with torch.inference_mode():  # by this process alone: the others write nothing
             embeddings = embed_windows(network, self._windows, PREDICT_BATCH, together=False)
             logits = network.logits(embeddings) * scale + shift
-        expected = mode_of(self._topics.mode).probabilities(logits.double().cpu().numpy())
-        exported = CalibratedNetwork(copy.deepcopy(network), scale, shift, self._topics.mode)
-        export(exported.to("cpu").eval(), path)
-        return expected, OnnxModel(path).run(self._windows)
-
-
-def _check(gap: float, bound: float) -> float:
-    """The gap between the probabilities of an ONNX model and of its network, if within a bound."""
-    if gap > bound:
-        raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
-    return gap
+        return mode_of(self._topics.mode).probabilities(logits.double().cpu().numpy())
 
 
 def fit(
@@ -266,9 +251,10 @@ def _load_network(params: Transformer, topics: Topics) -> Network:
 def _windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
-    """Windows that set the ranges of the 8-bit encoder: of texts, descriptions, random words."""
+    """Windows to choose the 8-bit encoder by: of texts, descriptions and, last, random words."""
     texts = [*examples.texts, *examples.unlabelled]
-    chosen = texts[:: max(1, len(texts) // RANGE_TEXTS)][:RANGE_TEXTS]
+    evenly = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
+    chosen = [texts[number] for number in evenly]
     pieces = {token.strip("#▁Ġ") for token in tokenizer.get_vocab()}
     words = sorted(filter(str.isalpha, pieces)) or sorted(pieces)
     drawn = np.random.default_rng(seed).choice(words, (RANDOM_WINDOWS, RANDOM_WORDS))
@@ -280,21 +266,23 @@ def _windows(
 def _quantise_if_close(network: Network, windows: Sequence[Sequence[int]]) -> float:
     """Give the network the 8-bit copy of its encoder if its embeddings are close to the encoder's.
 
+    Three of four windows set the ranges of the copy; the rest shows how close it is.
+
     Returns
     -------
     Mean cosine between the embeddings of either.
     """
-    embeddings = []
 
-    def run(encoder: SentenceTransformer) -> None:
+    def embed(encoder: SentenceTransformer, some: Sequence[Sequence[int]]) -> Tensor:
         embedder = network.with_encoder(encoder)
-        embeddings.append(embed_windows(embedder, windows, PREDICT_BATCH, together=False))
+        return embed_windows(embedder, some, PREDICT_BATCH, together=False)
 
-    quantised = quantise(network.encoder, run)
-    with torch.no_grad():
-        run(quantised)
-    full, rounded = embeddings
-    similarity = float((full * rounded).sum(dim=1).mean())
+    of_ranges = [window for number, window in enumerate(windows) if number % 4]
+    quantised = quantise(network.encoder, lambda encoder: embed(encoder, of_ranges))
+    others = windows[::4]
+    with torch.inference_mode():
+        cosines = (embed(network.encoder, others) * embed(quantised, others)).sum(dim=1)
+    similarity = float(cosines.mean())
     if similarity >= CLOSE:
         network.encoder = quantised
     return similarity

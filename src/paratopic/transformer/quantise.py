@@ -1,8 +1,8 @@
 """Make the encoder multiply 8-bit numbers, which takes a CPU a third of the time.
 
 The encoder is quantised before its head is fitted, so that head, calibration and reported figures
-are those of what predicts. In PyTorch the 8-bit numbers are computed as floats; `export` writes
-them as 8-bit operators.
+are those of what predicts. In PyTorch the 8-bit numbers are computed as floats. `export` writes
+ONNX's operators that round and restore numbers, of which onnxruntime makes 8-bit products.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SMOOTHING = 0.85
 MARGIN = 1.2
 # Numbers that 8 bits hold: of activations from 0 to this, and of weights from minus to plus this.
 OF_ACTIVATIONS, OF_WEIGHTS = 255, 127
-# In place of the range of a column that is always 0, so that nothing is divided by 0.
-SMALLEST = 1e-5
+# In place of the range of a column, and of a row of weights, that is always 0.
+SMALLEST, TINY = 1e-5, 1e-12
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
 Tensors = tuple[Tensor, Tensor]
@@ -31,8 +31,11 @@ Tensors = tuple[Tensor, Tensor]
 
 def round_rows(weight: Tensor) -> Tensors:
     """Round a matrix (n, d) to 8 bits with sign, and a scale for each row, (n, 1)."""
-    scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(SMALLEST) / OF_WEIGHTS
+    scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(TINY) / OF_WEIGHTS
     return (weight / scale).round().to(torch.int8), scale
+
+
+_symbolic = torch.onnx.ops.symbolic
 
 
 class Quantiser(nn.Module):
@@ -60,12 +63,9 @@ class Quantiser(nn.Module):
     def forward(self, activations: Tensor) -> Tensor:
         scaled = activations * self.factor
         if torch.onnx.is_in_onnx_export():
-            return torch.onnx.ops.symbolic(
-                "QuantizeLinear",
-                (scaled, self.one, self.zero),
-                dtype=torch.uint8,
-                shape=activations.shape,
-            )
+            shape, scale = activations.shape, (self.one, self.zero)
+            rounded = _symbolic("QuantizeLinear", (scaled, *scale), dtype=torch.uint8, shape=shape)
+            return _symbolic("DequantizeLinear", (rounded, *scale), dtype=scaled.dtype, shape=shape)
         return scaled.round().clamp(self._low, self._low + OF_ACTIVATIONS)
 
 
@@ -83,6 +83,7 @@ class QuantisedLinear(nn.Module):
     weight: Tensor
     scale: Tensor
     bias: Tensor
+    zeros: Tensor
     product: Tensor
 
     def __init__(self, linear: nn.Linear, quantiser: Quantiser) -> None:
@@ -93,19 +94,21 @@ class QuantisedLinear(nn.Module):
         self.register_buffer("weight", weight.T.contiguous())
         self.register_buffer("scale", scale[:, 0])
         self.register_buffer("bias", bias)
+        self.register_buffer("zeros", torch.zeros_like(weight[:, 0]))
         self.register_buffer("product", weight * scale, persistent=False)
 
     def forward(self, activations: Tensor) -> Tensor:
         rounded = self.quantiser(activations)
         if torch.onnx.is_in_onnx_export():
-            one, zero = self.quantiser.one, self.quantiser.zero
-            return torch.onnx.ops.symbolic(
-                "com.microsoft::MatMulIntegerToFloat",
-                (rounded, self.weight, one, self.scale, zero, None, self.bias),
-                dtype=torch.float32,
-                shape=(*activations.shape[:-1], len(self.scale)),
-                version=1,
+            weight = _symbolic(
+                "DequantizeLinear",
+                (self.weight, self.scale, self.zeros),
+                {"axis": 1},
+                dtype=self.scale.dtype,
+                shape=self.weight.shape,
             )
+            products: Tensor = rounded @ weight
+            return products + self.bias
         return nn.functional.linear(rounded, self.product, self.bias)
 
 
@@ -141,15 +144,19 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
         Encodes texts with the encoder that it is given. Their activations set the ranges.
     """
     quantised = copy.deepcopy(encoder)
-    with torch.no_grad(), _watching(quantised) as inputs:
+    with (
+        torch.no_grad(),
+        _watching(quantised) as inputs,
+        _watching_embeddings(quantised) as embeddings,
+    ):
         run(quantised)
     for shared in inputs.values():
         quantiser = _quantiser(shared)
         for name, linear in shared.layers.items():
             _replace(quantised, name, QuantisedLinear(linear, quantiser))
-    for name, module in list(quantised.named_modules()):
-        if type(module) is nn.Embedding:
-            _replace(quantised, name, QuantisedEmbedding(module))
+    for name in embeddings:
+        embedding = cast("nn.Embedding", quantised.get_submodule(name))
+        _replace(quantised, name, QuantisedEmbedding(embedding))
     return quantised
 
 
@@ -173,14 +180,17 @@ def _watching(encoder: nn.Module) -> Iterator[dict[str, _Input]]:
     inputs: dict[str, _Input] = {}
     of_batch: list[tuple[str, Tensor]] = []
 
+    group_of: dict[str, str] = {}  # layer → first of the layers that it shares an input with
+
     def note(name: str, layer: nn.Linear, activations: Tensor) -> None:
-        first = next((first for first, seen in of_batch if seen is activations), name)
-        if first == name:
-            of_batch.append((name, activations))
+        seen = next((group for group, tensor in of_batch if tensor is activations), name)
+        group = group_of.setdefault(name, seen)  # a layer that is used twice stays in its group
+        if not any(tensor is activations and group == of for of, tensor in of_batch):
+            of_batch.append((group, activations))
             low, high = activations.flatten(0, -2).aminmax(dim=0)
-            known = inputs.setdefault(name, _Input(low, high))
+            known = inputs.setdefault(group, _Input(low, high))
             known.low, known.high = known.low.minimum(low), known.high.maximum(high)
-        inputs[first].layers[name] = layer
+        inputs[group].layers[name] = layer
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda layer, arguments: note(name, cast("nn.Linear", layer), arguments[0])
@@ -191,6 +201,22 @@ def _watching(encoder: nn.Module) -> Iterator[dict[str, _Input]]:
             hooks.append(module.register_forward_pre_hook(hook(name)))
     try:
         yield inputs
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+@contextmanager
+def _watching_embeddings(encoder: nn.Module) -> Iterator[set[str]]:
+    """Note which tables of embeddings are looked up while the encoder runs; some are only read."""
+    names: set[str] = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, name=name: names.add(name))
+        for name, module in encoder.named_modules()
+        if type(module) is nn.Embedding
+    ]
+    try:
+        yield names
     finally:
         for handle in hooks:
             handle.remove()

@@ -202,7 +202,8 @@ def _n_steps(targets: Targets, params: Transformer) -> int:
     # Telling topics apart needs two texts of one topic and a text of another.
     if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
         return 0
-    return params.epochs * max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
+    of_epoch = max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
+    return min(params.epochs * of_epoch, params.max_steps)
 
 
 def _clauses(topics: Topics) -> tuple[list[str], Targets]:
@@ -254,7 +255,8 @@ def _draw_windows(
     windows, owner = read_windows(tokenizer, [*texts, *descriptions])
     described = np.eye(len(topics.names), dtype=bool)[: len(descriptions)]
     targets = np.vstack([targets, described])
-    windows_of = [np.flatnonzero(owner == text) for text in range(len(targets))]
+    # Windows lie in the order of their texts, each of which has one at least.
+    windows_of = np.split(np.arange(len(owner)), np.flatnonzero(np.diff(owner)) + 1)
     for chosen in batches:
         batch = np.concatenate([chosen, np.arange(n, len(targets))])
         yield [windows[rng.choice(windows_of[text])] for text in batch], targets[batch]
