@@ -125,7 +125,7 @@ def test_the_full_model_predicts_if_embeddings_differ(
 def test_an_onnx_model_that_differs_from_its_network_is_not_saved(
     untuned: transformer.FittedTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformer, "GAP", -1.0)
+    monkeypatch.setattr(transformer, "INT8_GAP", -1.0)
     with pytest.raises(RuntimeError, match="off by"):
         untuned.save(tmp_path / "model", Calibration())
     assert not (tmp_path / "model").exists()

@@ -178,7 +178,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
         for row in group:
             with_label[labels[row]].append(row)
         for label, alike in with_label.items():
-            rivals = [rows_ for other, rows_ in with_label.items() if _conflict(label, other)]
+            rivals = [others for other, others in with_label.items() if _conflict(label, other)]
             if rivals:
                 first = min(rivals)[0]
                 named = SEPARATOR.join(rows["topics"][first]) or "none of the topics"

@@ -11,7 +11,8 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +27,9 @@ OF_ACTIVATIONS, OF_WEIGHTS = 255, 127
 SMALLEST, TINY = 1e-5, 1e-12
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
-Tensors = tuple[Tensor, Tensor]
 
 
-def round_rows(weight: Tensor) -> Tensors:
+def round_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Round a matrix (n, d) to 8 bits with sign, and a scale for each row, (n, 1)."""
     scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(TINY) / OF_WEIGHTS
     return (weight / scale).round().to(torch.int8), scale
@@ -144,18 +144,14 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
         Encodes texts with the encoder that it is given. Their activations set the ranges.
     """
     quantised = copy.deepcopy(encoder)
-    with (
-        torch.no_grad(),
-        _watching(quantised) as inputs,
-        _watching_embeddings(quantised) as embeddings,
-    ):
+    watch = _Watch()
+    with torch.no_grad(), watch.over(quantised):
         run(quantised)
-    for shared in inputs.values():
+    for shared in watch.inputs.values():
         quantiser = _quantiser(shared)
         for name, linear in shared.layers.items():
             _replace(quantised, name, QuantisedLinear(linear, quantiser))
-    for name in embeddings:
-        embedding = cast("nn.Embedding", quantised.get_submodule(name))
+    for name, embedding in watch.embeddings.items():
         _replace(quantised, name, QuantisedEmbedding(embedding))
     return quantised
 
@@ -174,52 +170,52 @@ class _Input:
     layers: dict[str, nn.Linear] = field(default_factory=dict)
 
 
-@contextmanager
-def _watching(encoder: nn.Module) -> Iterator[dict[str, _Input]]:
-    """Note what linear layers multiply while the encoder runs, by the name of the first layer."""
-    inputs: dict[str, _Input] = {}
-    of_batch: list[tuple[str, Tensor]] = []
+class _Watch:
+    """What an encoder's layers read while it runs.
 
-    group_of: dict[str, str] = {}  # layer → first of the layers that it shares an input with
+    Attributes
+    ----------
+    inputs
+        What linear layers multiply, by the name of the first layer that does.
+    embeddings
+        Tables in which embeddings are looked up, by name; of others only the weights are read.
+    """
 
-    def note(name: str, layer: nn.Linear, activations: Tensor) -> None:
-        seen = next((group for group, tensor in of_batch if tensor is activations), name)
-        group = group_of.setdefault(name, seen)  # a layer that is used twice stays in its group
-        if not any(tensor is activations and group == of for of, tensor in of_batch):
-            of_batch.append((group, activations))
+    def __init__(self) -> None:
+        self.inputs: dict[str, _Input] = {}
+        self.embeddings: dict[str, nn.Embedding] = {}
+        self._group_of: dict[str, str] = {}  # layer → first of those that it shares an input with
+        self._of_batch: list[tuple[str, Tensor]] = []
+
+    @contextmanager
+    def over(self, encoder: nn.Module) -> Iterator[None]:
+        """Watch an encoder."""
+        hooks = [encoder.register_forward_pre_hook(lambda *_: self._of_batch.clear())]
+        for name, module in encoder.named_modules():
+            if isinstance(module, nn.Linear) or type(module) is nn.Embedding:
+                hooks.append(module.register_forward_pre_hook(partial(self._note, name)))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _note(self, name: str, layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if isinstance(layer, nn.Linear):
+            self._note_input(name, layer, arguments[0])
+        elif isinstance(layer, nn.Embedding):
+            self.embeddings[name] = layer
+
+    def _note_input(self, name: str, layer: nn.Linear, activations: Tensor) -> None:
+        of_same = {group for group, seen in self._of_batch if seen is activations}
+        # A layer that is used twice stays in its group.
+        group = self._group_of.setdefault(name, min(of_same, default=name))
+        if group not in of_same:
+            self._of_batch.append((group, activations))
             low, high = activations.flatten(0, -2).aminmax(dim=0)
-            known = inputs.setdefault(group, _Input(low, high))
+            known = self.inputs.setdefault(group, _Input(low, high))
             known.low, known.high = known.low.minimum(low), known.high.maximum(high)
-        inputs[group].layers[name] = layer
-
-    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda layer, arguments: note(name, cast("nn.Linear", layer), arguments[0])
-
-    hooks = [encoder.register_forward_pre_hook(lambda *_: of_batch.clear())]
-    for name, module in encoder.named_modules():
-        if isinstance(module, nn.Linear):
-            hooks.append(module.register_forward_pre_hook(hook(name)))
-    try:
-        yield inputs
-    finally:
-        for handle in hooks:
-            handle.remove()
-
-
-@contextmanager
-def _watching_embeddings(encoder: nn.Module) -> Iterator[set[str]]:
-    """Note which tables of embeddings are looked up while the encoder runs; some are only read."""
-    names: set[str] = set()
-    hooks = [
-        module.register_forward_pre_hook(lambda *_, name=name: names.add(name))
-        for name, module in encoder.named_modules()
-        if type(module) is nn.Embedding
-    ]
-    try:
-        yield names
-    finally:
-        for handle in hooks:
-            handle.remove()
+        self.inputs[group].layers[name] = layer
 
 
 def _quantiser(shared: _Input) -> Quantiser:
