@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
+from paratopic.project.files import aside
 from paratopic.project.topics import Topic, Topics
 from tests import pages
 from tests.programs import ROOT, sh
@@ -97,9 +99,22 @@ def baseline_folder(
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """A clone of the project after its first `dvc repro`."""
-    folder = tmp_path_factory.mktemp("project")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, worker_id: str) -> Path:
+    """A clone of the project after its first `dvc repro`, with an MLflow store of its own."""
+    base = tmp_path_factory.getbasetemp()
+    # Processes that test side by side compute the first results once, and each takes a copy.
+    shared = (base if worker_id == "master" else base.parent) / "first-results"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            with aside(shared) as draft:
+                _first_results(draft, tiny_encoder)
+    folder = tmp_path_factory.mktemp("project") / "project"
+    shutil.copytree(shared, folder, ignore=shutil.ignore_patterns("mlruns", "mlflow.db"))
+    sh(folder, "dvc", "repro")
+    return folder
+
+
+def _first_results(folder: Path, encoder: Path) -> None:
     for name in ("src", "seeds", ".dvc"):
         shutil.copytree(
             ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
@@ -108,7 +123,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
         shutil.copy(ROOT / name, folder)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     for key, value in (
-        ("encoder", str(tiny_encoder)),
+        ("encoder", str(encoder)),
         ("max_tokens", "32"),
         ("n_repeats", "2"),
         ("train_tokens", "16"),
@@ -124,7 +139,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     sh(folder, "dvc", "repro")
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "first results")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,17 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     return run.stdout
 
 
+def runs(project: Path) -> dict[str, str]:
+    """Name of each MLflow run of a project's store → its experiment tag."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("paratopic")
+    all_runs = client.search_runs([experiment.experiment_id])
+    assert all(run.info.status == "FINISHED" for run in all_runs)
+    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in all_runs}
+
+
 def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run `paratopic` with these arguments in this process; returns its exit status."""
     monkeypatch.setattr("sys.argv", ["paratopic", *words])

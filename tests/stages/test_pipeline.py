@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from paratopic.inference.promise import NEVER
-from tests.programs import sh
+from tests.programs import runs, sh
 from tests.samples import WORDS, paragraph
 
 PICTURES = ("confusion", "f1", "precision_recall", "reliability", "risk_coverage", "training")
-
-
-def runs(project: Path) -> dict[str, str]:
-    """Run name → experiment tag."""
-    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("paratopic")
-    found = client.search_runs([experiment.experiment_id])
-    assert all(run.info.status == "FINISHED" for run in found)
-    return {str(run.info.run_name): run.data.tags.get("dvc_exp", "") for run in found}
 
 
 def test_reports_of_the_seed(project: Path) -> None:
@@ -105,21 +94,6 @@ def test_an_unreachable_server_fails_clearly_and_is_filled_later(project: Path) 
     assert "cannot be written to" in said and "safe on disk" in said
     assert (project / "models/champion").exists()
     assert "up to date" in sh(project, "dvc", "repro")
-
-
-def test_an_experiment_runs_and_appears_with_its_name(run_page: Callable[[str], Path]) -> None:
-    project = run_page("mlflow-and-dvc.md")  # which runs the experiment
-    found = runs(project)
-    assert found["baseline · milder"] == "milder"
-    assert "transformer · milder" not in found  # it is as it was
-    assert sh(project, "git", "status", "--porcelain", "params.yaml", "models", "reports") == ""
-    assert "baseline.strengths" in sh(project, "dvc", "params", "diff", "HEAD", "milder")
-    assert "baseline" in sh(project, "dvc", "metrics", "diff", "HEAD", "milder")
-    sh(project, "dvc", "plots", "show")
-    page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
-    assert (
-        '"title": "actual"' in page and "transformer/reliability.csv" in page and ".png" not in page
-    )
 
 
 def test_a_labelled_table_with_other_topics_and_one_model(project: Path, tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -32,7 +30,6 @@ from paratopic.project.topics import Topic, Topics
 from paratopic.serving import bulk
 from paratopic.training import calibration
 from paratopic.training.examples import Examples, Fitted
-from tests.programs import sh
 from tests.samples import KINDS, WORDS, examples, fit, paragraph
 from tests.tracking.saving import save
 
@@ -287,28 +284,3 @@ def test_label_studio_asks_for_all_topics_at_once() -> None:
     page = formats.label_studio_config(TOPICS)
     assert page.count("<Choices ") == 1 and 'choice="multiple" required="true"' in page
     assert page.count("<Choice ") == 4
-
-
-def test_the_whole_pipeline(run_page: Callable[[str], Path]) -> None:
-    project = run_page("several-topics.md")  # which runs the experiment
-    sh(project, "dvc", "exp", "apply", "several")
-    report = json.loads((project / "reports/transformer/metrics.json").read_text())
-    assert {"macro_f1", "micro_f1", "map", "subset_accuracy", "naming"} <= set(report)
-    assert report["n"] == 25 and list(report["naming"]["thresholds"]) == list(report["topics"])
-    labels = pd.read_csv(project / "seeds/labels.csv", keep_default_na=False)["topics"]
-    for name, values in report["topics"].items():
-        assert values["support"] == labels.str.split(";").map(lambda some, n=name: n in some).sum()
-    comparison = json.loads((project / "reports/comparison.json").read_text())
-    assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
-    said = pd.read_csv(project / "reports/baseline/predictions.csv", keep_default_na=False)
-    true, predicted = (said[column].str.split(";").map(set) for column in ("true", "predicted"))
-    assert (true.map(len) > 1).any()
-    assert said["right"].tolist() == (true == predicted).tolist()
-    pairs = pd.read_csv(project / "reports/baseline/confusion.csv")
-    assert set(pairs["actual"]) <= {*report["topics"], "(none)"}
-    assert "topics per paragraph" in sh(project, "paratopic", "report")
-    card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
-    assert "any number of 4 topics" in card and "| micro-F1 |" in card
-    answers = sh(project, "paratopic", "predict", "--json", *map(str, project.glob("seeds/*.txt")))
-    assert all(isinstance(json.loads(line)["topics"], list) for line in answers.splitlines())
-    assert "hand labels are doubtful" in sh(project, "paratopic", "review")
