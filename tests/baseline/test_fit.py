@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import mode_of
@@ -65,6 +67,18 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
     assert one == other and len(set(one)) == 3
 
 
+def test_threads_do_not_change_a_fit(topics: Topics) -> None:
+    examples = made_up(60)
+    weights = []
+    for threads in (1, 3):
+        with threadpool_limits(threads):
+            model = baseline.fit(examples, topics, PARAMS.baseline, 1)
+        weights.append((model.history, model._head.coef))
+    (history, coef), (other_history, other_coef) = weights
+    pd.testing.assert_frame_equal(history, other_history, check_exact=True)
+    np.testing.assert_array_equal(coef, other_coef)
+
+
 def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -85,7 +99,7 @@ def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chos
             ]
         )
         monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
-        arguments = features, examples, mode_of("single"), heads, section, 1, silent
+        arguments = features, examples, mode_of("single"), heads, section, 1, 2, silent
         strength, history = baseline._choose_strength(*arguments)
         assert history["C"].tolist() == list(strengths)
         assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from joblib import Parallel, delayed
 from safetensors.numpy import save_file
 from sklearn.metrics import f1_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.corpus.folds import deal
 from paratopic.inference.baseline import BaselineClassifier, LinearHead
@@ -141,9 +143,12 @@ def fit(
         learnt = lessons(matrix[rows], examples.targets[rows], chosen, mode)
         return fit_heads(learnt, mode, strengths, prior, max(params.strengths))
 
-    # One thread: the work is sparse, and threads that wait for each other make it ten times slower.
+    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
     with threadpool_limits(1):
-        strength, history = _choose_strength(matrix, examples, mode, heads, params, seed, advance)
+        strength, history = _choose_strength(
+            matrix, examples, mode, heads, params, seed, threads, advance
+        )
         coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
@@ -168,6 +173,7 @@ def _choose_strength(
     heads: Callable[[Integers, Iterable[float]], Iterator[Linear]],
     params: Baseline,
     seed: int,
+    threads: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
     """Find the strength that is best on inner folds; returns the figures of all of them too.
@@ -188,11 +194,15 @@ def _choose_strength(
     targets = examples.targets[rows]
     fold = deal(targets, examples.groups[rows], n_folds, seed)
     scores = np.zeros((len(strengths), *targets.shape))
-    for held_out in range(n_folds):
-        test = fold == held_out
+
+    def score(test: npt.NDArray[np.bool_]) -> None:
         for each, (coef, intercept) in zip(scores, heads(rows[~test], strengths), strict=True):
             each[test] = mode.scores(matrix[rows[test]] @ coef.T + intercept)
-        advance((held_out + 1) / (n_folds + 1))
+
+    tests = [fold == held_out for held_out in range(n_folds)]
+    folds = Parallel(threads, prefer="threads", return_as="generator")(map(delayed(score), tests))
+    for done, _ in enumerate(folds, 1):
+        advance(done / (n_folds + 1))
     losses, macro_f1 = zip(*(_measure(targets, each, mode) for each in scores), strict=True)
     mean = np.mean(losses, axis=1)
     history["log_loss"] = history["C"].map(dict(zip(strengths, mean, strict=True)))
