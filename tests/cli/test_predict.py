@@ -60,6 +60,27 @@ def test_predict_prints_a_table_or_json_lines(
     assert [line["sure"] for line in lines] == [True, True]
 
 
+def test_why_shows_what_each_sentence_adds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, article: Path
+) -> None:
+    monkeypatch.setenv("PARATOPIC_MODEL", str(model))
+    article.write_text("The tariff on goods rose. It rained.\n", encoding="utf-8")
+    assert run_cli(monkeypatch, "predict", "--why", "--json", str(article)) == 0
+    line = json.loads(capsys.readouterr().out)
+    tariffs, rain = (sentence["shares"]["trade"] for sentence in line["why"]["sentences"])
+    assert tariffs > 0 and tariffs > rain
+    assert line["why"]["base"]["trade"] + tariffs + rain == pytest.approx(
+        line["why"]["logits"]["trade"]
+    )
+    assert run_cli(monkeypatch, "predict", "--why", str(article)) == 0
+    printed = capsys.readouterr().out
+    assert f"{tariffs:+.2f} The tariff on goods rose." in printed
+    assert f"{rain:+.2f} It rained." in printed
+    out = ("--out", str(article.parent / "out"))
+    assert run_cli(monkeypatch, "predict", "--why", str(article), *out) == 1
+    assert "--why" in "".join(capsys.readouterr())
+
+
 def test_predictions_that_are_not_sure_have_no_mark(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

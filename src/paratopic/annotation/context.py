@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from paratopic.inference.model import Prediction
+from paratopic.inference.prediction import Prediction
 
 # Number of neighbouring paragraphs that are shown on each side.
 CONTEXT = 2

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,9 +20,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model, Prediction
+from paratopic.inference.model import Model
+from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
@@ -49,6 +53,9 @@ ModelName = Annotated[
     str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+Why = Annotated[
+    bool, typer.Option(help="Show what each sentence adds to the logit of the most probable topic.")
+]
 Out = Annotated[
     Path | None, typer.Option(help="Folder for the results; each input keeps its format.")
 ]
@@ -64,6 +71,7 @@ def predict(
     paths: Inputs,
     model: ModelName = None,
     as_json: AsJson = False,
+    why: Why = False,
     out: Out = None,
     text: TextColumnName = "text",
     resume: Resume = False,
@@ -75,15 +83,19 @@ def predict(
     """
     loaded = load(model)
     if out is not None:
+        if why:
+            raise UserError("--why: explains articles on the terminal or as --json, without --out")
         raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
     _check_articles(paths, engine)
     for article in map(read_article, paths):
         paragraphs = paragraphs_of(article)
-        answers = loaded.predict([paragraph.text for paragraph in paragraphs])
+        texts = [paragraph.text for paragraph in paragraphs]
+        answers = loaded.predict(texts)
+        reasons = [loaded.explain(text) for text in texts] if why else []
         if as_json:
-            _print_json(paragraphs, answers)
+            _print_json(paragraphs, answers, reasons)
         else:
-            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers)
+            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers, reasons)
 
 
 def article_files(paths: list[str]) -> list[str]:
@@ -122,18 +134,40 @@ def _check_articles(paths: list[str], engine: str) -> None:
             raise UserError(f"{path}: name a folder for the results (--out)")
 
 
-def _print_json(paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
-    for paragraph, answer in zip(paragraphs, answers, strict=True):
-        print(json.dumps(asdict(paragraph) | asdict(answer), ensure_ascii=False))
+def _print_json(
+    paragraphs: list[Paragraph], answers: list[Prediction], reasons: list[Explanation]
+) -> None:
+    for paragraph, answer, reason in zip_longest(paragraphs, answers, reasons):
+        line = asdict(paragraph) | asdict(answer)
+        if reason is not None:
+            parts = asdict(reason)
+            line["why"] = {name: parts[name] for name in ("logits", "base", "sentences", "tokens")}
+        print(json.dumps(line, ensure_ascii=False))
 
 
-def _print_table(title: str, paragraphs: list[Paragraph], answers: list[Prediction]) -> None:
-    table = Table("topic", "confidence", "sure", "paragraph", title=title)
-    for paragraph, answer in zip(paragraphs, answers, strict=True):
+def _print_table(
+    title: str, paragraphs: list[Paragraph], answers: list[Prediction], reasons: list[Explanation]
+) -> None:
+    table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=bool(reasons))
+    for paragraph, answer, reason in zip_longest(paragraphs, answers, reasons):
         topics = "; ".join(answer.topics) or "–"
         sure = "✓" if answer.sure else ""
-        table.add_row(topics, f"{answer.confidence:.2f}", sure, paragraph.text)
+        text = paragraph.text if reason is None else _reason(answer, reason)
+        table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     Console().print(table)
+    if reasons:
+        print("Before each sentence: what it adds to the logit of the most probable topic.")
+
+
+def _reason(answer: Prediction, reason: Explanation) -> Text:
+    """The sentences, each after what it adds to the logit of the most probable topic."""
+    topic = max(answer.scores, key=answer.scores.__getitem__)
+    shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
+    lines = [
+        Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
+        for share, sentence in zip(shares, reason.sentences, strict=True)
+    ]
+    return Text("\n").join(lines)
 
 
 def _predict_files(

@@ -6,12 +6,15 @@ Fitting and saving a baseline is for `baseline.fit`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from paratopic.inference.explanation import Contributions
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.inference.tfidf import TfIdf, clean
@@ -35,6 +38,13 @@ class LinearHead(NamedTuple):
     slope: Array
     intercept: Array
     descriptions: Array
+
+    def effective(self, features: sparse.csr_matrix) -> Array:
+        """Coefficients (r, d) that alone give the logits of a text's features (1, d)."""
+        if not len(self.descriptions):
+            return self.coef
+        nearest = self.descriptions[int((features @ self.descriptions.T).argmax())]
+        return np.asarray(self.coef + self.slope[:, None] * nearest)
 
     def logits(self, features: sparse.csr_matrix) -> Array:
         """Logits (n, r) of features (n, d)."""
@@ -76,9 +86,38 @@ class BaselineClassifier:
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and one window for each text."""
+        logits = self._head.logits(self._transform(texts))
+        return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)
+
+    def contributions(self, text: str) -> Contributions:
+        """What each word of a text that is not blank adds to its logits.
+
+        A term that is there several times adds as much each time, and one of several words adds as
+        much in each of them.
+        """
+        spans = np.array([match.span() for match in re.finditer(r"\S+", text)], dtype=np.int64)
+        # Few characters become several words when they are cleaned.
+        cleaned = [clean(text[start:end]).split() for start, end in spans]
+        token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
+        words = list(chain.from_iterable(cleaned))
+        features = self._transform([text])
+        coef = self._head.effective(features)
+        shares = np.zeros((len(spans), len(coef)))
+        first = 0
+        for feature in self._features:
+            of_feature = features[:, first : first + len(feature.terms)].toarray()[0]
+            word, column, part = feature.occurrences(words)
+            count = np.bincount(column, part, minlength=len(of_feature))
+            each = (part * of_feature[column] / count[column])[:, None] * coef.T[first + column]
+            np.add.at(shares, token[word], each)
+            first += len(of_feature)
+        return Contributions(spans, shares, self._head.logits(features)[0])
+
+    def _transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Features of n texts, (n, d)."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]
         parts = [feature.transform(cleaned) for feature in self._features]
-        logits = self._head.logits(sparse.hstack(parts, format="csr"))
-        return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)
+        features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
+        return features

@@ -15,8 +15,9 @@ from typing import Any, overload
 
 from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.folder import MANIFEST, PLAIN_NAME, read_manifest
-from paratopic.inference.model import Classifier, Model, Prediction
+from paratopic.inference.model import Classifier, Model
 from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError

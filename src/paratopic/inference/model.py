@@ -14,8 +14,10 @@ from typing import NoReturn, Protocol, overload
 
 import numpy as np
 
+from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
+from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.topics import ModeName
 
@@ -36,39 +38,15 @@ class Classifier(Protocol):
         """
         ...
 
+    def contributions(self, text: str) -> Contributions:
+        """What each token of a text that is not blank adds to its logits.
 
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one text.
-
-    Parameters
-    ----------
-    topic
-        The most probable of `topics`; None where `topics` is empty.
-    confidence
-        Probability of the most probable topic, 0 to 1, calibrated on out-of-fold scores.
-    scores
-        Probability of each topic, in codebook order. In mode single, 1 minus their sum is the
-        probability that the text has none of the topics; it is 0 for models that were trained
-        without such paragraphs. In mode multi each probability stands for itself.
-    windows
-        Number of overlapping windows that the text was read in; 0 for a blank text.
-    topics
-        Topics that are predicted, the most probable first. In mode single the most probable topic,
-        if it is more likely right than wrong (a probability of at least .5); in mode multi those
-        that reach their thresholds. Empty for a blank text.
-    sure
-        Whether the prediction is among those of which `calibrate.precision` are promised to be
-        right. Always False if the labels are too few for a promise, and in mode multi, where
-        thresholds serve F1.
-    """
-
-    topic: str | None
-    confidence: float
-    scores: dict[str, float]
-    windows: int
-    topics: tuple[str, ...]
-    sure: bool
+        Raises
+        ------
+        UserError
+            The kind of model cannot tell.
+        """
+        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,6 +148,36 @@ class Model:
             )
             for row, n_windows, topics in rows
         ]
+
+    def explain(self, text: str) -> Explanation:
+        """Predict the topics of a text, and take the logits apart by sentence and by token.
+
+        What the parts add is exact, not an estimate: the logits are sums over the text's tokens.
+        But each token's embedding depends on the tokens around it, so without a sentence the others
+        add a little more or less.
+
+        Parameters
+        ----------
+        text
+            One text of any length. A blank one has no parts.
+
+        Raises
+        ------
+        TypeError
+            `text` is not a str.
+        UserError
+            The model's encoder makes something else of a text than the mean of its tokens.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, not {type(text).__name__}")
+        mode, prediction = mode_of(self.mode), self.predict(text)
+        names = mode.logit_names(self.classes_)
+        if not text.strip():
+            return Explanation(prediction, {}, {}, [], [])
+        spans, shares, logits = self._classifier.contributions(_without_surrogates(text))
+        known = np.isfinite(logits)
+        logits, shares = mode.relative(logits, known), mode.relative(shares, known)
+        return explain(text, prediction, names, Contributions(spans, shares, logits))
 
     def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
         """Scores (n, k) and numbers of windows (n,), blank texts among them: those have zeros."""

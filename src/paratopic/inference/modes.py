@@ -32,6 +32,8 @@ from paratopic.project.topics import SEPARATOR, ModeName
 
 # Probability from which on an answer is more likely right than wrong.
 HALF = 0.5
+# Name of the logit of having a topic at all.
+ANY_TOPIC = "(any topic)"
 
 
 class Mode(ABC):
@@ -95,6 +97,29 @@ class Mode(ABC):
             (n windows,) number of the text that each window belongs to.
         n_texts
             Number of texts.
+        """
+
+    @abstractmethod
+    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
+        """Weights of the windows of one text in its logits, both (n windows, `n_logits`).
+
+        Sums of weighted logits are those of `combine_windows`.
+        """
+
+    @abstractmethod
+    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
+        """Names of the `n_logits` logits of topics."""
+
+    @abstractmethod
+    def relative(self, values: Array, known: Targets) -> Array:
+        """Logits, or parts of them, (..., `n_logits`), in a form in which they tell by themselves.
+
+        Parameters
+        ----------
+        values
+            (..., `n_logits`) logits, or parts of them.
+        known
+            (`n_logits`,) which logits are finite.
         """
 
     @abstractmethod
@@ -207,6 +232,20 @@ class Single(Mode):
         np.add.at(mean, owner, logits * weight[:, None])
         return mean
 
+    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
+        share = np.asarray(lengths, dtype=np.float64) / sum(lengths)
+        return np.repeat(share[:, None], logits.shape[1], axis=1)
+
+    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
+        return (*topics, ANY_TOPIC)
+
+    def relative(self, values: Array, known: Targets) -> Array:
+        """Topics' logits less their mean, because softmax sees differences alone."""
+        of_topics = np.append(known[:-1], False)
+        less = values.copy()
+        less[..., of_topics] -= values[..., of_topics].mean(axis=-1, keepdims=True)
+        return less
+
     def answers(self, scores: Scores) -> Targets:
         return one_hot(np.asarray(scores.argmax(axis=-1)), scores.shape[-1])
 
@@ -278,6 +317,15 @@ class Multi(Mode):
         highest = np.full((n_texts, logits.shape[1]), -np.inf)
         np.maximum.at(highest, owner, logits)
         return highest
+
+    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
+        return one_hot(np.asarray(logits.argmax(axis=0)), len(logits)).T.astype(np.float64)
+
+    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
+        return tuple(topics)
+
+    def relative(self, values: Array, known: Targets) -> Array:
+        return values
 
     def answers(self, scores: Scores) -> Targets:
         return np.ones(scores.shape, dtype=bool)

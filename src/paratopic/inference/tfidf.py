@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from paratopic.inference.scores import Array, Integers
+
 if TYPE_CHECKING:
     from scipy import sparse
 
@@ -54,6 +56,34 @@ class TfIdf:
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Compute the features of n texts, (n, n terms)."""
         return self._weigh(self.count(texts))
+
+    def occurrences(self, words: Sequence[str]) -> tuple[Integers, Integers, Array]:
+        """Find each occurrence of a term in a text, word by word.
+
+        Parameters
+        ----------
+        words
+            The m words of the text as white space parts them, which `clean` has prepared.
+
+        Returns
+        -------
+        word, column, part
+            Number of a word, column of a term that it is part of, and how much of one occurrence of
+            the term it is. For each term the parts add up to its count.
+        """
+        rows: list[tuple[int, str, float]] = []
+        if self._count == self._words:
+            pieces = [(at, piece) for at, word in enumerate(words) for piece in _WORD.findall(word)]
+            for n in self._range:
+                for piece in zip(*(pieces[start:] for start in range(n)), strict=False):
+                    term = " ".join(name for _, name in piece)
+                    rows += ((at, term, 1 / n) for at, _ in piece)
+        else:
+            for at, word in enumerate(words):
+                rows += ((at, term, 1.0) for term in _char_ngrams(f" {word} ", self._range))
+        known = [(at, self._column[term], part) for at, term, part in rows if term in self._column]
+        table = np.array(known, dtype=np.float64).reshape(-1, 3)
+        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
 
     def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Count the terms of n texts, (n, n terms)."""

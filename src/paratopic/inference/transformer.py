@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from paratopic.inference.explanation import Contributions
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Integers, Scores
+from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.project.errors import UserError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -30,6 +32,9 @@ BATCH_TOKENS = 256
 # Largest mean difference of the probes' probabilities. Where a number is rounded up by one
 # processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
 PROBE_GAP = 0.003
+# Names of the ONNX model's outputs: probabilities (n, n logits), and what each token adds to the
+# logits (n, length, n logits), where the encoder lets that be said.
+PROBABILITIES, SHARES = "probabilities", "shares"
 
 
 class EncoderClassifier:
@@ -80,6 +85,31 @@ class EncoderClassifier:
         logits = self._mode.logits(probabilities)
         combined = self._mode.combine_windows(logits, lengths, owner, len(texts))
         return self._mode.scores(combined), np.bincount(owner, minlength=len(texts))
+
+    def contributions(self, text: str) -> Contributions:
+        """What each token of a text that is not blank adds to its logits.
+
+        Raises
+        ------
+        UserError
+            The embedding of a text is not the mean of its tokens' embeddings.
+        """
+        encoding = self._tokenizer.encode(text)
+        encodings = [encoding, *encoding.overflowing]
+        windows = [window.ids for window in encodings]
+        logits = self._mode.logits(self._model.run(windows))
+        weights = self._mode.window_weights(logits, [len(window) for window in windows])
+        adding: dict[tuple[int, int], Array] = {}
+        for encoding, weight in zip(encodings, weights, strict=True):
+            shares = self._model.shares(encoding.ids) * weight
+            for span, special, share in zip(
+                encoding.offsets, encoding.special_tokens_mask, shares, strict=True
+            ):
+                if not special:  # what a token in front of every text adds is part of no word
+                    adding[span] = adding.get(span, 0.0) + share
+        spans = np.array(sorted(adding), dtype=np.int64).reshape(-1, 2)
+        parts = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
+        return Contributions(spans, parts, (logits * weights).sum(axis=0))
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
@@ -144,13 +174,29 @@ class OnnxModel:
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            probabilities: npt.NDArray[np.float32] = session.run(None, {"input_ids": ids})[0]
-            return probabilities
+            return _run(session, PROBABILITIES, ids)
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
         probabilities = np.empty((len(windows), parts[0].shape[1]))
         probabilities[np.concatenate(chunks)] = np.concatenate(parts)
         return probabilities
+
+    def shares(self, window: Sequence[int]) -> Array:
+        """Compute what each token of a window adds to its logits, (length, n logits).
+
+        Raises
+        ------
+        UserError
+            The model has no such output.
+        """
+        session = self._open(n_processors())
+        if SHARES not in [output.name for output in session.get_outputs()]:
+            raise UserError(
+                "this model cannot say why: its encoder makes something else of a text than the "
+                "mean of its tokens"
+            )
+        shares: Array = _run(session, SHARES, np.array([window], dtype=np.int64))[0].astype(float)
+        return shares
 
     def _open(self, threads: int) -> InferenceSession:
         session = self._sessions.get(threads)
@@ -174,6 +220,16 @@ class OnnxModel:
         for threads in list(self._sessions):
             if threads > 1:
                 self._sessions.pop(threads, None)
+
+
+def _run(session: InferenceSession, output: str, ids: Integers) -> npt.NDArray[np.float32]:
+    """Compute one output of a model of token ids (n, length), and nothing that it does not need."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    values: npt.NDArray[np.float32] = session.run([output], {"input_ids": ids}, options)[0]
+    return values
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import onnx
 import torch
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor, nn
 
+from paratopic.inference.transformer import PROBABILITIES, SHARES
 from paratopic.project.topics import ModeName
 from paratopic.transformer.network import Network
 
@@ -25,7 +27,8 @@ class CalibratedNetwork(nn.Module):
     """Network with its calibration: token ids (n, length) → probabilities (n, n logits).
 
     The token ids are those of windows of one length. The probabilities are those of
-    `inference.modes.Mode.probabilities`.
+    `inference.modes.Mode.probabilities`. Where an embedding is the mean of the tokens', a second
+    output, (n, length, n logits), is what each token adds to the logits.
 
     Parameters
     ----------
@@ -47,19 +50,41 @@ class CalibratedNetwork(nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("shift", shift)
 
-    def forward(self, input_ids: Tensor) -> Tensor:
+        modules = list(network.encoder)[1:]
+        self.has_shares = all(
+            isinstance(module, Normalize)
+            or (isinstance(module, Pooling) and module.pooling_mode == "mean")
+            for module in modules
+        )
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
         model = self.network.encoder.transformers_model
         assert model is not None
         # No mask: windows of one length need no padding, and attention is faster without it.
+        tokens: Tensor = model(input_ids=input_ids).last_hidden_state
         features = {
-            "token_embeddings": model(input_ids=input_ids).last_hidden_state,
+            "token_embeddings": tokens,
             "attention_mask": torch.ones_like(input_ids),
         }
         for module in list(self.network.encoder)[1:]:
             features = module(features)
         embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
         logits = self.network.logits(embedding) * self.scale + self.shift
-        return self.probabilities(logits)
+        probabilities = self.probabilities(logits)
+        if not self.has_shares:
+            return (probabilities,)
+        return probabilities, self._shares(tokens, embedding)
+
+    def _shares(self, tokens: Tensor, embedding: Tensor) -> Tensor:
+        """What each token (n, length, d) adds to the logits of its window's embedding (n, d)."""
+        network = self.network
+        shares: Tensor = tokens @ network.head.weight.T
+        if len(network.descriptions):
+            nearest = network.descriptions[(embedding @ network.descriptions.T).argmax(dim=1)]
+            shares = shares + (tokens @ nearest[:, :, None]) * network.slope
+        length = tokens.mean(dim=1).norm(dim=1)[:, None, None] * tokens.shape[1]
+        scaled: Tensor = shares / length * self.scale
+        return scaled
 
 
 def export(network: CalibratedNetwork, path: Path) -> None:
@@ -73,7 +98,7 @@ def export(network: CalibratedNetwork, path: Path) -> None:
             (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
             dynamo=True,
             input_names=["input_ids"],
-            output_names=["probabilities"],
+            output_names=[PROBABILITIES, SHARES][: 1 + network.has_shares],
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
             opset_version=OPSET,
             verbose=False,

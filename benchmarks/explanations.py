@@ -1,0 +1,110 @@
+"""Do explanations say what a model used: a text without its strongest sentence, or a random one.
+
+Trains both models on some labels of each class. From each text to test on that has several
+sentences, it leaves out the one whose share in the logit of the predicted topic is largest, and one
+that is drawn at random, and predicts again.
+
+    python benchmarks/explanations.py --data BILLS.parquet --shots 32 --rows 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tables import RESULTS, Table, draw, machine, read
+
+from paratopic import Explanation, load
+from paratopic.baseline import fit as baseline
+from paratopic.inference.folder import Calibration
+from paratopic.inference.model import Model
+from paratopic.inference.scores import one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.examples import Examples, silent
+from paratopic.transformer import fit as transformer
+
+
+def train(kind: str, table: Table, rows: pd.DataFrame, folder: Path) -> Model:
+    """Train a model of this kind on labelled rows, and open it."""
+    params = read_params()
+    numbers = pd.Categorical(rows["label"], table.labels).codes.astype(np.int64)
+    group = pd.factorize(rows["group"])[0].astype(np.int64)
+    targets = one_hot(numbers, len(table.labels))
+    examples = Examples(list(rows["text"]), targets, group, group)
+    topics = Topics("single", tuple(Topic(name) for name in table.labels))
+    fitted: Any
+    if kind == "baseline":
+        fitted = baseline.fit(examples, topics, params.baseline, params.seed, silent)
+    else:
+        fitted = transformer.fit(examples, topics, params.transformer, params.seed, silent)
+    fitted.save(folder / kind, Calibration())
+    return load(folder / kind)
+
+
+def drop(model: Model, text: str, why: Explanation, topic: str, sentence: int) -> float:
+    """How far the logit of a topic falls without a sentence."""
+    part = why.sentences[sentence]
+    rest = f"{text[: part.start]}{text[part.end :]}".strip()
+    return why.logits[topic] - model.explain(rest).logits[topic]
+
+
+def measure(model: Model, texts: list[str], seed: int) -> dict[str, float]:
+    """How often and how far logits fall without the strongest sentence, and without a random one."""
+    rng = np.random.default_rng(seed)
+    drops = []
+    for text in texts:
+        why = model.explain(text)
+        if len(why.sentences) < 2:
+            continue
+        topic = max(why.prediction.scores, key=why.prediction.scores.__getitem__)
+        strongest = int(np.argmax([sentence.shares[topic] for sentence in why.sentences]))
+        drawn = int(rng.integers(len(why.sentences)))
+        drops.append([drop(model, text, why, topic, n) for n in (strongest, drawn)])
+    falls = np.array(drops)
+    lowered, mean = (falls > 0).mean(axis=0), falls.mean(axis=0)
+    return {
+        "n": len(falls),
+        "strongest_lowered": round(float(lowered[0]), 4),
+        "random_lowered": round(float(lowered[1]), 4),
+        "strongest_drop": round(float(mean[0]), 4),
+        "random_drop": round(float(mean[1]), 4),
+    }
+
+
+def main() -> None:
+    """Print a markdown table; write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", help="parquet file")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument("--shots", type=int, default=32)
+    parser.add_argument("--rows", type=int, default=300, help="rows to test on, at most")
+    arguments = parser.parse_args()
+
+    table = read(arguments.data, arguments.leave_out)
+    seed = read_params().seed
+    drawn = draw(table, arguments.shots, seed, arguments.rows)
+    texts = list(drawn.natural["text"].sample(frac=1, random_state=seed)[: arguments.rows])
+    lines = {}
+    print("| model | texts | lowered without the strongest | without a random one | mean drops |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("baseline", "transformer"):
+            line = measure(train(kind, table, drawn.train, Path(folder)), texts, seed)
+            lines[kind] = line
+            print(
+                f"| {kind} | {line['n']} | {line['strongest_lowered']:.1%} "
+                f"| {line['random_lowered']:.1%} "
+                f"| {line['strongest_drop']:.2f}, {line['random_drop']:.2f} |"
+            )
+    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    write_json(RESULTS / f"explanations_{table.name.replace(' ', '_')}.json", lines | versions)
+
+
+if __name__ == "__main__":
+    main()

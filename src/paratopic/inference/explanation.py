@@ -1,0 +1,149 @@
+"""Why a model answers as it does: what each sentence and word of a text adds to the logits.
+
+Both kinds of model are linear after their last average: the transformer in its tokens, the baseline
+in its terms. So what the parts of a text add can be told exactly, and adds up. How each kind of
+model takes its logits apart is for `transformer` and `baseline`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from paratopic.inference.prediction import Prediction
+from paratopic.inference.scores import Array, Integers
+
+# A full stop after one capital letter, as in "U.S. exports", or after a title ends no sentence.
+_END = re.compile(
+    r"""(?<!\b[A-Z]\.)(?<!\b(?:Mr|Ms|Dr|St)\.)(?<!\bMrs\.)(?<=[.!?…])["'”’)\]]*\s+(?=["'“‘(\[]*[A-Z\d])"""
+    r"|\n\s*",
+)
+
+
+class Contributions(NamedTuple):
+    """What the tokens of a text add to its logits.
+
+    Attributes
+    ----------
+    spans
+        (m, 2) beginning and end of each token in the text.
+    shares
+        (m, r) what each token adds to each logit.
+    logits
+        (r,) logits of the text, as `modes.Mode` defines them. What the shares leave of them is
+        there without the text.
+    """
+
+    spans: Integers
+    shares: Array
+    logits: Array
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a part of a text adds to the logits.
+
+    Parameters
+    ----------
+    text
+        The part.
+    start, end
+        Where it begins and ends in the text, in characters.
+    shares
+        Topic → what the part adds to its logit. More than 0 speaks for the topic.
+    """
+
+    text: str
+    start: int
+    end: int
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction, and what each part of the text adds to its logits.
+
+    Logits of topics in mode single are relative: how much more likely a topic is than the topics on
+    average. There ``(any topic)`` is the logit of having a topic at all, where the model was
+    trained with texts that have none. Topics that the model does not know are left out.
+
+    Parameters
+    ----------
+    prediction
+        The prediction for the text.
+    logits
+        Topic → its logit: its share in `base` and those in `sentences`, added up.
+    base
+        Topic → what is there without the text, and what belongs to none of its words.
+    sentences
+        The sentences of the text, in its order.
+    tokens
+        Its words or pieces of words, in its order; they add up to the sentences.
+    """
+
+    prediction: Prediction
+    logits: dict[str, float]
+    base: dict[str, float]
+    sentences: list[Share]
+    tokens: list[Share]
+
+
+def explain(
+    text: str, prediction: Prediction, names: Sequence[str], contributions: Contributions
+) -> Explanation:
+    """Put the contributions of tokens together.
+
+    Parameters
+    ----------
+    text
+        The text.
+    prediction
+        The prediction for it.
+    names
+        Names of the r logits; those that are not finite are left out.
+    contributions
+        What its tokens add to the logits.
+    """
+    spans, shares, logits = contributions
+    known = np.isfinite(logits)
+    shares, logits = shares[:, known], logits[known]
+    topics = [name for name, is_known in zip(names, known, strict=True) if is_known]
+
+    def share(start: int, end: int, values: Array) -> Share:
+        return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))
+
+    borders = list(sentences(text))
+    begins = [start for start, _ in borders]
+    # What a tokenizer makes of white space in front of the first one belongs to it.
+    sentence = (np.searchsorted(begins, spans[:, 0], side="right") - 1).clip(0)
+    parts = [
+        share(start, end, shares[sentence == number].sum(axis=0))
+        for number, (start, end) in enumerate(borders)
+    ]
+    base = logits - shares.sum(axis=0)
+    return Explanation(
+        prediction,
+        dict(zip(topics, logits.tolist(), strict=True)),
+        dict(zip(topics, base.tolist(), strict=True)),
+        parts,
+        [share(start, end, row) for (start, end), row in zip(spans.tolist(), shares, strict=True)],
+    )
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence of a text begins and ends; a line break ends one, too.
+
+    >>> text = "The U.S. raised tariffs. Beijing replied."
+    >>> [text[start:end] for start, end in sentences(text)]
+    ['The U.S. raised tariffs.', 'Beijing replied.']
+    """
+    borders = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+    for start, end in pairwise(borders):
+        part = text[start:end]
+        if part.strip():
+            yield start + len(part) - len(part.lstrip()), start + len(part.rstrip())

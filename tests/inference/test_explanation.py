@@ -1,0 +1,129 @@
+"""What sentences and tokens add to the logits adds up to them, whatever the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paratopic import Explanation, UserError, load
+from paratopic.inference.explanation import sentences
+from paratopic.inference.folder import Calibration
+from paratopic.inference.model import Model
+from paratopic.inference.modes import ANY_TOPIC, mode_of
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Fitted
+from tests.samples import KINDS, WORDS, examples, fit
+
+TEXT = (
+    "Officials said that the tariff on export goods would rise. The navy left the port.\nIt rained."
+)
+LONG = f"{TEXT} " * 40
+
+
+def logits_of(model: Model, text: str) -> dict[str, float]:
+    """Relative logits by another way: from the probabilities, with those that are not known out."""
+    mode = mode_of(model.mode)
+    logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
+    named = dict(zip(mode.logit_names(model.classes_), logits, strict=True))
+    known = {name: logit for name, logit in named.items() if np.isfinite(logit)}
+    if model.mode == "single":
+        mean = np.mean([known[name] for name in model.classes_ if name in known])
+        known = {name: logit - mean * (name != ANY_TOPIC) for name, logit in known.items()}
+    return known
+
+
+def check(model: Model, text: str) -> Explanation:
+    """Explain a text, and check that everything adds up."""
+    why = model.explain(text)
+    assert why.prediction == model.predict(text)
+    assert why.logits == pytest.approx(logits_of(model, text), abs=2e-4)
+    for parts in (why.sentences, why.tokens):
+        for name, logit in why.logits.items():
+            assert why.base[name] + sum(p.shares[name] for p in parts) == pytest.approx(logit)
+        assert all(text[part.start : part.end] == part.text for part in parts)
+    return why
+
+
+@pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
+def test_parts_add_up_to_the_logits(trained: tuple[Fitted, Path], text: str) -> None:
+    why = check(load(trained[1]), text)
+    assert [part.text for part in why.sentences[:3]] == [
+        "Officials said that the tariff on export goods would rise.",
+        "The navy left the port.",
+        "It rained.",
+    ]
+    first, second, _ = (part.shares for part in why.sentences[:3])
+    assert first["trade"] > second["trade"] and second["security"] > first["security"]
+    assert len(why.tokens) >= len(text.split())
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(st.text(max_size=80) | st.lists(st.sampled_from([*"ÀÇß¨.", "navy"])).map(" ".join))
+def test_parts_of_any_text_add_up(trained: tuple[Fitted, Path], text: str) -> None:
+    model = load(trained[1])
+    if text.strip():
+        check(model, text)
+    else:
+        assert model.explain(text) == Explanation(model.predict(text), {}, {}, [], [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_add_up_in_mode_multi_with_a_calibration(
+    kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    topics = replace(topics, mode="multi")
+    model = fit(kind, examples(rows, topics.names), topics, tiny_encoder)
+    model.save(tmp_path / kind, Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5)))
+    for text in (TEXT, LONG):
+        assert set(check(load(tmp_path / kind), text).logits) == set(WORDS)
+
+
+def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
+    rows: pd.DataFrame, topics: Topics, tmp_path: Path
+) -> None:
+    rows = rows[rows["topic"].isin(["trade", "security"])]
+    topics = Topics("single", tuple(WORDS))
+    fit("baseline", examples(rows, topics.names), topics, tmp_path).save(
+        tmp_path / "m", Calibration()
+    )
+    assert set(check(load(tmp_path / "m"), TEXT).logits) == {"trade", "security"}
+
+
+def test_an_encoder_that_takes_the_first_token_cannot_say_why(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+    SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu").save(
+        str(tmp_path / "encoder"), create_model_card=False
+    )
+    model = fit("transformer", examples(rows, topics.names), topics, tmp_path / "encoder")
+    model.save(tmp_path / "model", Calibration())
+    with pytest.raises(UserError, match="cannot say why"):
+        load(tmp_path / "model").explain(TEXT)
+
+
+def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
+    with pytest.raises(TypeError, match="must be a str, not list"):
+        load(trained[1]).explain([TEXT])  # type: ignore[arg-type]
+
+
+def test_sentences_end_where_readers_end_them() -> None:
+    text = 'Mr. Li said: "No deal." The U.S. Navy left. Then 3.5 per cent?! (It did.) And so\non.'
+    assert [text[start:end] for start, end in sentences(text)] == [
+        'Mr. Li said: "No deal."',
+        "The U.S. Navy left.",
+        "Then 3.5 per cent?!",
+        "(It did.)",
+        "And so",
+        "on.",
+    ]
+    assert list(sentences(" \n ")) == []
