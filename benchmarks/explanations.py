@@ -55,7 +55,7 @@ def drop(model: Model, text: str, why: Explanation, topic: str, sentence: int) -
 
 
 def measure(model: Model, texts: list[str], seed: int) -> dict[str, float]:
-    """How often and how far logits fall without the strongest sentence, and without a random one."""
+    """How often and how far logits fall without the strongest sentence, or a random one."""
     rng = np.random.default_rng(seed)
     drops = []
     for text in texts:
