@@ -53,5 +53,5 @@ def kinds(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A text without white space and invisible characters."""
-    return re.sub(r"[\s\u200b\u2060\ufeff\u00ad]", "", text)
+    """A text without white space, and invisible and control characters."""
+    return re.sub(r"[\s\u200b\u2060\ufeff\u00ad\x00-\x1f\x7f-\x9f]", "", text)

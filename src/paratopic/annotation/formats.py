@@ -31,7 +31,7 @@ from paratopic.labels.log import (
     parse_when,
 )
 from paratopic.project import files
-from paratopic.project.cells import inert, live
+from paratopic.project.cells import LineFeeds, inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
@@ -433,7 +433,7 @@ def write_tasks(
 def sheet(suggestions: Sequence[Suggestion]) -> str:
     """Suggestions as CSV; a "?" stands in place of the topics that a person has to fill in."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, SHEET, lineterminator="\n")
+    writer = csv.DictWriter(LineFeeds(text), SHEET)
     writer.writeheader()
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SCORES
@@ -57,7 +57,7 @@ def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, li
         if not path.exists():
             raise UserError(f"{path} not found: run `make repro` in the project's root first")
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
-    scores = [pd.read_parquet(path) for path in paths]
+    scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
             raise UserError(

@@ -24,6 +24,7 @@ from paratopic.cli.predict import SOME_ERRORS, Files, ModelName, article_files, 
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import Label, first_words, one_line
+from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
 from paratopic.project.paths import PARAGRAPHS, SKIPPED
@@ -106,7 +107,7 @@ def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv; replace each "?" by the paragraph's topics."""
     from paratopic.labels.log import UNDECIDED
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(LineFeeds(sys.stdout))
     names: set[str] = set()
     for path in article_files(paths):
         article = read_article(path)
@@ -277,7 +278,7 @@ def _unread_articles(project: Project) -> list[Path]:
     read = set(project.paragraphs["article"])
     if SKIPPED.exists():
         with SKIPPED.open(encoding="utf-8", newline="") as file:
-            read |= {row["article"] for row in csv.DictReader(file)}
+            read |= {row.get("article", "") for row in csv.DictReader(file)}
     return [
         path
         for path in paths

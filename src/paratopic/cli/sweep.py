@@ -103,9 +103,8 @@ def _fetch(name: str, folder: Path) -> None:
 
 def read_experiment(name: str, root: Path) -> Experiment:
     """Read an experiment's files below a folder."""
-    import pandas as pd
 
-    from paratopic.corpus.table import labelled_rows, read_paragraphs
+    from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
     from paratopic.project.params import read_params
 
     params = read_params(root / PARAMS)
@@ -113,8 +112,8 @@ def read_experiment(name: str, root: Path) -> Experiment:
         name,
         params,
         labelled_rows(read_paragraphs(root / PARAGRAPHS), params.topics),
-        pd.read_parquet(root / FOLDS),
-        {m: pd.read_parquet(root / SCORES / m / "scores.parquet") for m in params.models},
+        read_parquet(root / FOLDS),
+        {m: read_parquet(root / SCORES / m / "scores.parquet") for m in params.models},
     )
 
 

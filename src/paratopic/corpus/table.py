@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.topics import SEPARATOR, Topics
 
@@ -78,5 +79,24 @@ def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read the paragraph table from parquet."""
-    return pd.DataFrame(pq.read_table(path, schema=SCHEMA).to_pylist(), columns=SCHEMA.names)
+    """Read the paragraph table from parquet; a UserError says that it is damaged."""
+    try:
+        table = pq.read_table(path, schema=SCHEMA)
+    except pa.ArrowException as error:
+        raise _damaged(path, error) from None
+    return pd.DataFrame(table.to_pylist(), columns=SCHEMA.names)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a table that a stage wrote; a UserError says that it is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except pa.ArrowException as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0]
+    return UserError(
+        f"{path} is damaged ({reason}): remove it and run `dvc repro`, which makes it anew"
+    )

@@ -219,8 +219,9 @@ def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
             if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
                 raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
         return BaselineClassifier.FILES
-    if settings["max_tokens"] not in range(1, 2**31):
-        raise ValueError(f"settings: max_tokens is {settings['max_tokens']}")
+    max_tokens = settings["max_tokens"]
+    if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
+        raise ValueError(f"settings: max_tokens is {max_tokens}")
     if "probe" in settings:
         _check_probe(**settings["probe"])
     return EncoderClassifier.FILES

@@ -10,6 +10,8 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from paratopic.project.errors import UserError
@@ -35,6 +37,36 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
+def store_errors() -> tuple[type[Exception], ...]:
+    """What is raised where a store of MLflow cannot be read, is damaged or is half made."""
+    from mlflow.exceptions import MlflowException
+
+    errors: list[type[Exception]] = [MlflowException, OSError]
+    with suppress(ModuleNotFoundError):  # mlflow-skinny has servers' stores alone
+        from alembic.util import CommandError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        errors += [CommandError, SQLAlchemyError]
+    return tuple(errors)
+
+
+@contextmanager
+def _asking(store: str) -> Iterator[None]:
+    """Make a store the one that MLflow asks.
+
+    What `download_artifacts` is told of stores it forgets where a model is registered: it would ask
+    that of the current directory, and make it where there is none.
+    """
+    import mlflow
+
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(store)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 def fetch(uri: str, root: Path) -> Path:
     """Download a model and return its folder, which is deleted when the process ends.
 
@@ -53,7 +85,6 @@ def fetch(uri: str, root: Path) -> Path:
     set_defaults()
     try:
         from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
     except ModuleNotFoundError as error:
         raise UserError(
             f"{uri}: {error.name} is not installed; pip install 'paratopic[train]'"
@@ -65,10 +96,9 @@ def fetch(uri: str, root: Path) -> Path:
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:
-        path = Path(
-            download_artifacts(uri, dst_path=target, tracking_uri=store, registry_uri=store)
-        )
-    except (MlflowException, OSError) as error:
+        with _asking(store):
+            path = Path(download_artifacts(uri, dst_path=target))
+    except store_errors() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None
     # A logged model wraps the folder that was saved in data/.

@@ -157,6 +157,7 @@ class OnnxModel:
 
     def __init__(self, path: Path, floats: bool = False) -> None:
         self._model, self._floats = path.read_bytes(), floats
+        self._path = path
         self._sessions: dict[int, InferenceSession] = {}  # by number of threads
         self._open(n_processors())
         _opened.add(self)
@@ -206,6 +207,10 @@ class OnnxModel:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
             options.add_session_config_entry("session.disable_quant_qdq", f"{self._floats:d}")
+            # Weights in further files would be read from any place: there is no such folder.
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", str(self._path)
+            )
             session = onnxruntime.InferenceSession(
                 self._model,
                 options,

@@ -22,8 +22,9 @@ from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
+from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, decode
+from paratopic.project.files import CONTROL, aside, decode
 from paratopic.project.topics import SEPARATOR
 
 COLUMNS = ("paragraph", "topics", "text")
@@ -243,7 +244,7 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """
     wanted = [*columns, *(name for name in (*COLUMNS, *OPTIONAL) if name not in columns)]
     header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(wanted)
+    csv.writer(LineFeeds(header)).writerow(wanted)
     _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL)).encode())
 
 
@@ -398,13 +399,18 @@ def _write_at_end(path: Path, line: bytes) -> None:
 
 def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: Literal[0, 1]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", quoting=quoting)
+    writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting)
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {"annotator": line.annotator, "when": line.when, "note": line.note}
         if max(map(len, own.values())) > LONGEST_CELL:
             raise UserError(
                 f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"
+            )
+        if control := CONTROL.search("".join(own.values())):
+            raise UserError(
+                f"{line.where}: a cell has the control character U+{ord(control[0]):04X}, with "
+                "which the file could not be read again; remove it"
             )
         writer.writerow(dict(line.more) | own)
     return text.getvalue()

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Protocol
 
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+
+
+class _Writable(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
+@dataclass(frozen=True)
+class LineFeeds:
+    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
+
+    A writer quotes cells with characters of its line end only, but readers end lines at either.
+    """
+
+    file: _Writable
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
 
 
 def inert(cell: str) -> str:

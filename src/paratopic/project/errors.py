@@ -5,6 +5,7 @@ Programming errors are not handled here: they keep their own type and their trac
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -17,8 +18,17 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a program's `main`; print the message of a `UserError` and exit with status 1."""
+    """Call a program's `main`; print the message of a `UserError` and exit with status 1.
+
+    An error of the system that names a file, such as a full disk or a missing permission, is a
+    matter for the user, too.
+    """
     try:
         main()
     except UserError as error:
         sys.exit(f"paratopic: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"paratopic: {where}{error.strerror}")

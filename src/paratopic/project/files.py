@@ -6,6 +6,7 @@ The contents are the callers' business. Only the form of text, CSV and JSON is f
 from __future__ import annotations
 
 import codecs
+import glob
 import json
 import os
 import re
@@ -28,7 +29,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # all but \t \n \v \f \r and NEL
+# All but \t \n \v \f \r and NEL, which are white space.
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 
 @contextmanager
@@ -50,6 +52,7 @@ def aside(path: Path) -> Iterator[Path]:
     The temporary path to write to, in the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_drafts(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft
@@ -57,10 +60,35 @@ def aside(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)  # a folder cannot be renamed over one that is not empty
         os.replace(draft, path)
     finally:
-        if draft.is_dir():
-            shutil.rmtree(draft)
-        else:
-            draft.unlink(missing_ok=True)
+        _remove(draft)
+
+
+def _remove_drafts(path: Path) -> None:
+    """Remove what processes that were killed have left of a file or folder."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        number = draft.name.rpartition(".")[2]
+        if number.isdecimal() and not _runs(int(number)):
+            _remove(draft)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process runs, or may run."""
+    if os.name != "posix":  # elsewhere the question would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -150,7 +178,7 @@ def decode(data: bytes, source: str) -> str:
             ) from None
         encoding = "cp1252"
         text = _decode_cp1252(body, source)
-    if control := _CONTROL.search(text):
+    if control := CONTROL.search(text):
         offset = len(bom) + len(text[: control.start()].encode(encoding))
         raise UserError(
             f"{source}: is not plain text: control character U+{ord(control[0]):04X} at byte "

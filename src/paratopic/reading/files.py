@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
+from paratopic.project.files import CONTROL, decode
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
 from paratopic.reading.html import html_segments
 from paratopic.reading.plain import plain_segments
@@ -59,16 +59,22 @@ def find_files(
     left_out: dict[Path, str] = {}
     for pattern in patterns:
         matches = list(_matches(pattern, suffixes))
-        taken = [path for path, reason in matches if not reason]
-        if not taken:
+        if all(reason for _, reason in matches) and not _is_file(pattern):
             raise UserError(
-                f"{pattern} names no file: give the path of an article or a table, or of a folder "
-                "that holds some"
+                f"{printable(Path(pattern))} names no file: give the path of an article or a "
+                "table, or of a folder that holds some"
             )
-        files += taken
+        files += [path for path, reason in matches if not reason]
         left_out |= {path: reason for path, reason in matches if reason}
+    if not files:
+        reasons = [f"{printable(path)}: has {reason}" for path, reason in left_out.items()]
+        raise UserError("\n".join([*reasons, "Rename it."]))
     unique = dict.fromkeys(files)
     return list(unique), [(path, reason) for path, reason in left_out.items() if path not in unique]
+
+
+def _is_file(pattern: str) -> bool:
+    return os.path.exists(pattern) and not os.path.isdir(pattern)
 
 
 def printable(path: Path) -> str:
@@ -181,6 +187,8 @@ def _name_problem(path: Path) -> str:
         str(path).encode()
     except UnicodeEncodeError:
         return "a name that is not UTF-8"
+    if CONTROL.search(path.stem) or path.stem.splitlines() != [path.stem.strip()]:
+        return "a name with a control character, or with a blank at its beginning or end"
     return ""
 
 

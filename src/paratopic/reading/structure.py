@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paratopic.project.files import INVISIBLE
+from paratopic.project.files import CONTROL, INVISIBLE
 from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
 
@@ -61,14 +61,14 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def clean_line(line: str) -> str:
-    """Normalise white space and drop invisible characters.
+    """Normalise white space and drop invisible and control characters.
 
     Examples
     --------
     >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
     'Trade and tariffs'
     """
-    return " ".join(line.translate(INVISIBLE).split())
+    return " ".join(CONTROL.sub("", line.translate(INVISIBLE)).split())
 
 
 def is_speech(text: str) -> bool:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
+from paratopic.project.files import CONTROL, decode
 from paratopic.project.topics import Topics
 from paratopic.reading.article import number_repeats, paragraph_id
 
@@ -86,7 +86,8 @@ def _text(value: object, where: str) -> str:
         raise UserError(f"{where}: the text is empty; remove the row")
     if not isinstance(value, str):
         raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
-    return _whole(value, where)
+    # Of scraped pages, some texts have control characters, which no file of labels may hold.
+    return _whole(CONTROL.sub("", value), where)
 
 
 def _cell(value: object, where: str) -> str:
@@ -157,16 +158,27 @@ def _read_jsonl(path: Path) -> Columns:
 def _read_parquet(path: Path) -> Columns:
     try:
         file = pq.ParquetFile(BytesIO(_read_bytes(path)))
-        columns: Columns = file.read().to_pydict()
-        features = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
-    except (pa.ArrowException, OSError, ValueError) as error:
+        schema = file.schema_arrow
+        read = file.read([name for name in schema.names if name in (*REQUIRED, "group")])
+        columns: Columns = dict.fromkeys(schema.names, [])  # of the others, the names alone
+        columns |= read.to_pydict()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from None
-    names = features.get("info", {}).get("features", {}).get("label", {}).get("names")
+    names = _label_names(schema)
     if names and "label" in columns:
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
         by_number: dict[object, object] = {-1: None, **dict(enumerate(names))}
         columns["label"] = [by_number.get(label, label) for label in columns["label"]]
     return columns
+
+
+def _label_names(schema: pa.Schema) -> list[object]:
+    """The names that numbers of labels stand for, if a file of Hugging Face's says so."""
+    try:
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        return list(about["info"]["features"]["label"]["names"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -25,7 +26,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, read_json, write_json, write_text
 from paratopic.reading.article import Skipped
-from paratopic.reading.files import find_files, list_left_out
+from paratopic.reading.files import SUFFIXES, find_files, list_left_out
 from paratopic.serving import shards
 from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
 
@@ -193,6 +194,8 @@ def predict_files(
         The folder is not empty, or belongs to another run; an input cannot be read, lacks the
         column, or already has one that would be added.
     """
+    if not resume:  # before anything is written: inputs that are mended later are other inputs
+        _check_beginnings(inputs, column, added_columns(model))
     done = _begin(out, _plan(model, inputs, column), inputs, resume)
     work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
@@ -213,6 +216,13 @@ def predict_files(
     done = Done(len(inputs), 0, done.rows, done.errors, done.shards)
     write_json(out / PROGRESS, asdict(done))
     return done
+
+
+def _check_beginnings(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
+    """Refuse tables without the column of texts, or with one that would be added."""
+    for path in inputs:
+        if path.suffix.lower() in FORMATS and path.suffix.lower() not in SUFFIXES:
+            next(iter(format_of(path).read(path, column, added)))
 
 
 def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
@@ -265,7 +275,8 @@ def _progress(out: Path, inputs: Sequence[Path]) -> Done:
         if match := _SHARD.fullmatch(path.name):
             number, shard = map(int, match.groups())
             if (number, shard) < (done.input, done.shard):
-                written += path.name == _shard_name(number, shard, inputs[number])
+                named = path.name == _shard_name(number, shard, inputs[number])
+                written += named and path.stat().st_size > 0
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
@@ -315,6 +326,8 @@ def _write_shard(
 ) -> None:
     with aside(out / _shard_name(number, shard, path)) as draft:
         format_of(path).write(draft, chunk.rows, columns)
+        with draft.open("rb") as file:  # on the disk before the progress that counts it
+            os.fsync(file.fileno())
 
 
 def _write_skipped(out: Path, number: int, path: Path, skipped: Sequence[Skipped]) -> None:

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from paratopic.project.cells import inert
+from paratopic.project.cells import LineFeeds, inert
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, read_file
@@ -177,24 +177,11 @@ class Csv:
     def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
         header, *cells = rows
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            writer = csv.writer(_LineFeeds(file), lineterminator="\r\n")
+            writer = csv.writer(LineFeeds(file), lineterminator="\r\n")
             writer.writerow(map(_inert, [*header, *columns]))
             added = zip(*columns.values(), strict=True)
             for row, values in zip(cells, added, strict=True):
                 writer.writerow([_inert(cell) for cell in (*row, *values)])
-
-
-@dataclass(frozen=True)
-class _LineFeeds:
-    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
-
-    A writer quotes cells with characters of its line end only, but readers end lines at either.
-    """
-
-    file: TextIO
-
-    def write(self, line: str) -> None:
-        self.file.write(line.removesuffix("\r\n") + "\n")
 
 
 class JsonLines:
@@ -214,8 +201,7 @@ class JsonLines:
                 texts: list[str | None] = []
                 errors: list[str | None] = []
                 for number, line in lines:
-                    row, values, error = _json_object(number, line.rstrip(b"\r\n"))
-                    _check_taken(path, list(values), added)
+                    row, values, error = _json_object(number, line.rstrip(b"\r\n"), added)
                     text = values.get(column)
                     rows.append(row)
                     texts.append(text)
@@ -317,6 +303,7 @@ def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int, str]]:
     schema, read = file.schema_arrow, 0
     try:
         for batch in file.iter_batches(SHARD):
+            _validate(batch)
             read += batch.num_rows
             yield pa.Table.from_batches([batch], schema), read, ""
         return
@@ -327,6 +314,7 @@ def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int, str]]:
         position, stop = stop, stop + file.metadata.row_group(group).num_rows
         try:
             for batch in file.iter_batches(SHARD, row_groups=[group]):
+                _validate(batch)
                 rows = batch.slice(max(0, read - position))
                 position += batch.num_rows
                 if rows.num_rows:
@@ -334,6 +322,18 @@ def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int, str]]:
         except (pa.ArrowException, OSError) as error:
             first = max(position, read) + 1
             yield schema.empty_table(), stop, f"rows {first} to {stop} cannot be read: {error}"
+
+
+def _validate(batch: pa.RecordBatch) -> None:
+    """Refuse damage that would end the process when the rows are written.
+
+    Strings are left out: each row tells of its own.
+    """
+    import pyarrow as pa
+
+    for column in batch.columns:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            column.validate(full=True)
 
 
 def _empty_row(schema: pa.Schema) -> pa.Table:
@@ -387,7 +387,9 @@ def _inert(cell: object) -> object:
     return inert(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell
 
 
-def _json_object(number: int, line: bytes) -> tuple[str, dict[str, Any], str | None]:
+def _json_object(
+    number: int, line: bytes, added: Sequence[str] = ()
+) -> tuple[str, dict[str, Any], str | None]:
     """The object of a line, as JSON and as values, and what is wrong with it; None for nothing.
 
     ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".
@@ -397,6 +399,9 @@ def _json_object(number: int, line: bytes) -> tuple[str, dict[str, Any], str | N
         values = json.loads(line)
         if not isinstance(values, dict):
             values, error = {"line": values}, f"line {number}: not a JSON object"
+        elif taken := [name for name in added if name in values]:
+            error = f"line {number}: has a key {taken[0]}, which prediction would add; rename it"
+            values = {"line": values}
         row = json.dumps(values, ensure_ascii=False)
     except (ValueError, RecursionError) as problem:  # bytes that are not UTF-8, too
         values = {"line": line.decode(errors="replace")}

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation.comparison import ORDER, as_json, compare, summary, unmeasured
 from paratopic.evaluation.figures import draw_comparison
 from paratopic.project import errors, files
+from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
     CHAMPION,
@@ -35,8 +36,8 @@ def main() -> None:
     if split["n_folds"]:
         comparison = compare(
             labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
-            pd.read_parquet(FOLDS),
-            {name: pd.read_parquet(SCORES / name / "scores.parquet") for name in models},
+            read_parquet(FOLDS),
+            {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models, split["split_unit"]),
             params.topics,
             params.evaluate,
@@ -61,14 +62,17 @@ def _by_definitions(models: Sequence[str], split_unit: str) -> dict[str, pd.Data
     paths = {name: SCORES / name / UNLABELLED for name in models}
     if split_unit == "article" or not all(path.exists() for path in paths.values()):
         return {}
-    return {name: pd.read_parquet(path) for name, path in paths.items()}
+    return {name: read_parquet(path) for name, path in paths.items()}
 
 
 def _incumbent() -> str | None:
     """The champion of the last comparison, which DVC leaves in place until it is replaced."""
     if not COMPARISON.exists():
         return None
-    return str(files.read_json(COMPARISON, "stage compare").get("champion"))
+    try:
+        return str(files.read_json(COMPARISON, "stage compare").get("champion"))
+    except UserError:
+        return None  # it is damaged, and is about to be written anew
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation.figures import draw_report
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.folder import read_calibration
@@ -27,7 +27,7 @@ def main() -> None:
     promise = Promise(params.calibrate.precision, params.evaluate.confidence)
     report = build_report(
         labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
-        pd.read_parquet(FOLDS),
+        read_parquet(FOLDS),
         read_out_of_fold(SCORES / name, promise),
         files.read_json(SPLIT, "stage split"),
         params.topics,
@@ -83,7 +83,7 @@ def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:
     """Read what stage score wrote to a folder for a promise."""
     calibration = read_calibration(files.read_json(folder / "calibration.json", "stage score"))
     return OutOfFold(
-        scores=pd.read_parquet(folder / "scores.parquet"),
+        scores=read_parquet(folder / "scores.parquet"),
         history=pd.read_csv(folder / "history.csv"),
         thresholds=calibration.thresholds,
         promise=promise,

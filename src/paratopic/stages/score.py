@@ -8,7 +8,13 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs, targets_of
+from paratopic.corpus.table import (
+    evaluated,
+    labelled_rows,
+    read_paragraphs,
+    read_parquet,
+    targets_of,
+)
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
@@ -37,7 +43,7 @@ def main() -> None:
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, topics)
     pool = pool_for(name, frame, rows, params)
-    folds = pd.read_parquet(FOLDS)
+    folds = read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
     # The transformer uses all processors by itself.
     processes = n_processes(len(rows)) if name == "baseline" else 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-import pandas as pd
-
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation import card
 from paratopic.inference.folder import digest_of, read_calibration
 from paratopic.project import errors, files
@@ -27,7 +25,7 @@ def main() -> None:
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, topics)
     pool = pool_for(name, frame, rows, params)
-    folds = pd.read_parquet(FOLDS)
+    folds = read_parquet(FOLDS)
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import set_defaults
+from paratopic.inference.registry import set_defaults, store_errors
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.tracking import models, view
@@ -153,10 +153,6 @@ def write_runs(
     """
     set_defaults()
 
-    from alembic.util import CommandError
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
             client = open_store(uri)
@@ -171,7 +167,7 @@ def write_runs(
                     _compare(client, run.info.run_id, record)
                 if record.part == record.comparison.champion and not trial:
                     models.promote(client, experiment, run, record.card)
-    except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+    except store_errors() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"MLflow at {uri} cannot be written to: {reason}\n"

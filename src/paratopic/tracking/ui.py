@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paratopic.inference.registry import set_defaults, store_uri
+from paratopic.inference.registry import set_defaults, store_errors, store_uri
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
@@ -53,13 +53,11 @@ def main() -> None:
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    from mlflow.exceptions import MlflowException
-
     from paratopic.tracking.runs import open_store
 
     try:
         experiment = open_store(uri).get_experiment_by_name(name)
-    except MlflowException as error:
+    except store_errors() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
     if experiment is None:

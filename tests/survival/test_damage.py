@@ -1,0 +1,98 @@
+"""Damaged files of a project, and errors of the system: a message each, with what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paratopic.corpus.table import read_paragraphs, read_parquet
+from paratopic.inference.registry import fetch
+from paratopic.project import errors
+from paratopic.project.errors import UserError
+from paratopic.project.files import aside
+from paratopic.project.paths import COMPARISON
+from paratopic.project.topics import Topics
+from paratopic.reading.tables import read_labelled_table
+from paratopic.stages.compare import _incumbent
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 40])
+def test_a_damaged_table_of_a_stage_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "paragraphs.parquet"
+    path.write_bytes(content)
+    for read in (read_paragraphs, read_parquet):
+        with pytest.raises(UserError, match=r"paragraphs.parquet is damaged .*run `dvc repro`"):
+            read(path)
+
+
+def test_a_damaged_comparison_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    COMPARISON.parent.mkdir()
+    for content in ("", "[", "{}"):
+        COMPARISON.write_text(content, encoding="utf-8")
+        assert _incumbent() in (None, "None")
+
+
+def test_a_damaged_store_is_reported_where_a_model_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    elsewhere = tmp_path / "below"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(UserError, match=r"(?s)cannot be loaded from MLflow at .*mlflow.db"):
+        fetch("models:/paratopic@champion", tmp_path)
+    # Nothing was made in the current directory, and what MLflow asks is as it was.
+    assert list(elsewhere.iterdir()) == [] and not mlflow.is_tracking_uri_set()
+
+
+def test_an_error_of_the_system_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for refused in (tmp_path / "gone" / "file", tmp_path):
+        with pytest.raises(SystemExit) as ended:
+            errors.run(lambda path=refused: path.write_text("x"))  # type: ignore[misc]
+        assert str(ended.value).startswith(f"paratopic: {refused}: ")
+    with pytest.raises(OSError, match="of a program"):
+        errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from paratopic.project.files import aside\n"
+        "with aside(Path(sys.argv[1])) as draft:\n"
+        "    draft.mkdir(); (draft / 'half').write_text('x'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".model.")
+    running = tmp_path / f".model.{os.getppid()}"
+    running.write_text("of a process that runs")
+    with aside(tmp_path / "model") as draft:
+        draft.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([running.name, "model"])
+
+
+@pytest.mark.parametrize("about", ["[]", "null", '{"info": []}', "5", "[" * 5000])
+def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    late = pa.array([2**61], pa.timestamp("us"))
+    table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
+    pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
+    frame = read_labelled_table(path, Topics("single", ("trade", "security")), ())
+    assert frame["topics"].tolist() == [["trade"]]
+    pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
+    with pytest.raises(UserError, match='no column "text".*has when'):
+        read_labelled_table(path, Topics("single", ("trade", "security")), ())

@@ -1,0 +1,101 @@
+"""One bad row or file is an error cell or a named file; the rest goes on, and can be resumed."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.project.errors import UserError
+from paratopic.reading.files import SUFFIXES, find_files
+from paratopic.serving import shards
+from paratopic.serving.shards import Parquet
+from tests.serving.bulk_runs import predict, read_shards
+
+
+@pytest.fixture(scope="module")
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_path: Path) -> None:
+    """They ended the process when the rows were written, as they are here."""
+    path, rng = tmp_path / "in.parquet", random.Random(0)
+    frame = pd.DataFrame({"text": [f"Talks {n}." for n in range(40)], "kind": list("abcd") * 10})
+    pq.write_table(pa.Table.from_pandas(frame.astype({"kind": "category"})), path)
+    whole, damaged = path.read_bytes(), 0
+    for _ in range(300):
+        content = bytearray(whole)
+        content[rng.randrange(4, len(whole) - 8)] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        try:
+            chunks = list(Parquet().read(path, "text", ["error"]))
+        except UserError:
+            damaged += 1
+            continue
+        for chunk in chunks:
+            damaged += any(error is not None for error in chunk.errors)
+            Parquet().write(tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)})
+    assert damaged > 30
+
+
+def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
+    model: Model, tmp_path: Path
+) -> None:
+    lines = [{"text": "A tariff."}, {"text": "x", "error": "y"}, {"text": "A navy."}]
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    done = predict(model, [path], tmp_path / "out")
+    assert (done.rows, done.errors) == (3, 1)
+    rows = [
+        json.loads(line)
+        for line in b"".join(read_shards(tmp_path / "out").values()).split(b"\n")
+        if line
+    ]
+    assert rows[1]["line"] == lines[1]
+    assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
+
+
+def test_a_table_without_texts_is_refused_before_anything_is_written(
+    model: Model, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "a.csv", tmp_path / "b.csv"
+    good.write_text("text\nA tariff.\n", encoding="utf-8")
+    for content in ("", "body\nA tariff.\n"):
+        bad.write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=r"b.csv has no column text"):
+            predict(model, [good, bad], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    bad.write_text("text\nThe navy.\n", encoding="utf-8")
+    assert predict(model, [good, bad], tmp_path / "out").rows == 2
+
+
+def test_an_emptied_shard_is_missed_when_a_run_is_resumed(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD", 2)
+    path = tmp_path / "in.csv"
+    path.write_text("text\n" + "A tariff.\n" * 6, encoding="utf-8")
+    predict(model, [path], tmp_path / "out")
+    next((tmp_path / "out").glob("*-00000.csv")).write_bytes(b"")
+    with pytest.raises(UserError, match="of 3 files that were written 2 are there"):
+        predict(model, [path], tmp_path / "out", resume=True)
+
+
+def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
+    tmp_path: Path,
+) -> None:
+    good, bad = tmp_path / "a.txt", tmp_path / "caf\udce9.txt"
+    for path in (good, bad):
+        path.write_text("Talks went on.", encoding="utf-8")
+    files, left_out = find_files([str(good), str(bad)], SUFFIXES)
+    assert files == [good] and left_out == [(bad, "a name that is not UTF-8")]
+    with pytest.raises(UserError, match=r"caf\\udce9.txt: has a name that is not UTF-8"):
+        find_files([str(bad)], SUFFIXES)
