@@ -198,9 +198,10 @@ def test_a_transformers_settings_and_files_are_checked(
     change = setting("files", to={"tokenizer.json": ""})
     with pytest.raises(UserError, match="'model.onnx', which prediction reads, is not listed"):
         load(altered(trained[1], tmp_path / "not listed", change))
-    change = setting("settings", "max_tokens", to=-1)
-    with pytest.raises(UserError, match="max_tokens is -1"):
-        load(altered(trained[1], tmp_path / "model", change))
+    for wrong in (-1, 1.5, float("nan"), None, "x", True, 2**31):
+        change = setting("settings", "max_tokens", to=wrong)
+        with pytest.raises(UserError, match=f"max_tokens is {wrong}"):
+            load(altered(trained[1], tmp_path / str(wrong), change))
 
 
 @only_transformer

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
-from paratopic.inference.transformer import EncoderClassifier, batches
+from paratopic.inference.transformer import EncoderClassifier, OnnxModel, batches
 from paratopic.training.examples import Fitted
 
 
@@ -24,6 +25,20 @@ def test_long_texts_are_read_in_windows(trained: tuple[Fitted, Path]) -> None:
     # 300 words in windows of 14 and two marks; neighbours share 4 words.
     model = load(trained[1])
     assert [answer.windows for answer in model.predict(["a tariff", "tariff " * 300])] == [1, 30]
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_weights_in_further_files_are_not_read(
+    trained: tuple[Fitted, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime would read them from the current directory, whatever lies there."""
+    model = onnx.load(trained[1] / EncoderClassifier.MODEL)
+    monkeypatch.chdir(tmp_path)
+    onnx.save(model, "model.onnx", save_as_external_data=True, location="weights.bin")
+    assert Path("weights.bin").stat().st_size > 1000
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(Exception, match=r"weights\.bin"):
+        OnnxModel(Path("model.onnx").rename("elsewhere/model.onnx"))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 30))

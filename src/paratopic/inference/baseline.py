@@ -83,6 +83,15 @@ class BaselineClassifier:
             weights["coef"], weights["slope"], weights["intercept"], weights["descriptions"]
         )
         self._mode = mode
+        coef, slope, intercept, descriptions = self._head
+        r, d = len(coef), sum(len(feature.terms) for feature in self._features)
+        shapes = (coef.shape, slope.shape, intercept.shape, descriptions.shape[1:])
+        if shapes != ((r, d), (r,), (r,), (d,)) or any(
+            len(feature.idf) != len(feature.terms) for feature in self._features
+        ):
+            raise ValueError(f"weights of {coef.shape} do not fit {d} terms")
+        if not all(np.isfinite(weights).all() for weights in (coef, slope, descriptions)):
+            raise ValueError("weights are not finite")
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and one window for each text."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
 from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.folder import MANIFEST, PLAIN_NAME, read_manifest
 from paratopic.inference.model import Classifier, Model
@@ -22,6 +24,9 @@ from paratopic.inference.registry import fetch
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION
+
+# A text that a model has to answer when it is loaded.
+PROBE = "Talks on trade went on."
 
 _KINDS: dict[str, Callable[[Path, Mode, dict[str, Any]], Classifier]] = {
     "baseline": BaselineClassifier,
@@ -126,11 +131,20 @@ def _load(folder: Path) -> Model:
     mode = manifest.mode
     try:
         classifier = _KINDS[manifest.kind](folder, mode_of(mode), manifest.settings)
-    except ImportError:
+        _check_answer(classifier, len(manifest.definitions))
+    except (ImportError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # each library has its own for a file that it cannot read
+    # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
+    except BaseException as error:
         raise UserError(
             f"{folder} cannot be loaded as a {manifest.kind} ({error!r}); train the model again"
         ) from None
     definitions, calibration = manifest.definitions, manifest.calibration
     return Model(manifest.kind, folder, mode, definitions, calibration, classifier)
+
+
+def _check_answer(classifier: Classifier, k: int) -> None:
+    """Refuse a model whose pieces do not fit together, or whose weights are no numbers."""
+    scores, _ = classifier.score([PROBE])
+    if scores.shape != (1, k) or not np.isfinite(scores).all():
+        raise ValueError(f"it gives {scores.tolist()} as the probabilities of {k} topics")

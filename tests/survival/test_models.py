@@ -1,0 +1,72 @@
+"""Models whose checksums are right and whose pieces do not fit are refused when they are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from paratopic import UserError, load
+from paratopic.inference.folder import MANIFEST
+
+Weights = dict[str, npt.NDArray[np.float64]]
+
+
+def repacked(folder: Path, copy: Path, name: str, change: Callable[[Path], None]) -> Path:
+    """A copy of a model's folder in which one file is changed, with its checksum."""
+    shutil.copytree(folder, copy)
+    change(copy / name)
+    manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
+    manifest["files"][name] = hashlib.sha256((copy / name).read_bytes()).hexdigest()
+    (copy / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return copy
+
+
+def not_a_number(weights: Weights) -> None:
+    weights["coef"][0, 0] = np.nan
+
+
+def fewer_topics(weights: Weights) -> None:
+    for name in ("coef", "slope", "intercept"):
+        weights[name] = np.ascontiguousarray(weights[name][1:])
+
+
+def fewer_terms(weights: Weights) -> None:
+    weights["idf.words"] = weights["idf.words"][1:].copy()
+
+
+def no_intercepts(weights: Weights) -> None:
+    weights["intercept"] = np.full_like(weights["intercept"], np.nan)
+
+
+@pytest.mark.parametrize("spoil", [not_a_number, fewer_topics, fewer_terms, no_intercepts])
+def test_weights_that_do_not_fit_are_refused(
+    baseline_folder: Path, tmp_path: Path, spoil: Callable[[Weights], None]
+) -> None:
+    def change(path: Path) -> None:
+        weights: Weights = load_file(path)
+        spoil(weights)
+        save_file(weights, path)
+
+    folder = repacked(baseline_folder, tmp_path / "model", "weights.safetensors", change)
+    with pytest.raises(UserError, match=r"cannot be loaded as a baseline"):
+        load(folder)
+
+
+def test_a_vocabulary_that_lacks_a_term_is_refused(baseline_folder: Path, tmp_path: Path) -> None:
+    def change(path: Path) -> None:
+        terms: dict[str, list[Any]] = json.loads(path.read_text(encoding="utf-8"))
+        terms["words"].pop()
+        path.write_text(json.dumps(terms), encoding="utf-8")
+
+    folder = repacked(baseline_folder, tmp_path / "model", "vocabulary.json", change)
+    with pytest.raises(UserError, match=r"do not fit"):
+        load(folder)
