@@ -10,6 +10,7 @@ import typer
 from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
+from paratopic.cli.status import status
 from paratopic.cli.sweep import sweep
 from paratopic.project import errors
 
@@ -47,6 +48,7 @@ app.command("import")(import_labels)
 app.command()(label)
 app.command()(report)
 app.command()(review)
+app.command()(status)
 app.command()(sweep)
 
 

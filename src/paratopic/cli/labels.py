@@ -130,7 +130,7 @@ def suggest(
     """
     from paratopic.annotation import context, formats
 
-    project, suggesting = _read_project(), load(model)
+    project, suggesting = read_project(), load(model)
     suggestions = _suggestions(project, suggesting, n)
     if blind:
         suggestions = context.blind(suggestions)
@@ -150,7 +150,7 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     """
     from paratopic.annotation import formats
 
-    project = _read_project()
+    project = read_project()
     topics = project.params.topics
     read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
     name = _name(annotator)
@@ -174,7 +174,7 @@ def label(
     """Label paragraphs by keyboard, on a page that only this machine can open."""
     from paratopic.annotation import context, formats, page
 
-    project, name = _read_project(), _name(annotator)
+    project, name = read_project(), _name(annotator)
     if path is None:
         suggestions = _suggestions(project, load(model), n)
         if blind:
@@ -206,7 +206,7 @@ def review(
     """
     from paratopic.annotation.review import rank_doubtful, read_scores
 
-    project = _read_project()
+    project = read_project()
     models, topics = project.params.models, project.params.topics
     rows, scores = read_scores(models, topics)
     if rows.empty:
@@ -228,7 +228,14 @@ def _name(annotator: str | None) -> str:
     return one_line(annotator or "") or getpass.getuser()
 
 
-def _read_project() -> Project:
+def read_project() -> Project:
+    """Read the project in the current directory.
+
+    Raises
+    ------
+    UserError
+        Stage prepare has not run, or a file cannot be read.
+    """
     from paratopic.corpus.table import read_paragraphs
     from paratopic.labels.log import read_lines
     from paratopic.project.params import read_params

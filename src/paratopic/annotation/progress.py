@@ -1,0 +1,96 @@
+"""How far the labels are: what there is of each topic, and what more labels would allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from paratopic.corpus.folds import LEAST_FOLDS
+from paratopic.project.topics import Topics
+
+# In place of a topic's name.
+NO_TOPIC = "none of the topics"
+
+
+def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Count the labels of each topic.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    topics
+        The codebook, whose mode says which of a paragraph's topics count.
+
+    Returns
+    -------
+    One row for each topic, and a last one for none of the topics; columns hand and heading (numbers
+    of paragraphs with such a label) and articles (number of those with a hand label).
+    """
+    labelled = frame[frame["label_source"] != "none"]
+    counted = [list(topics.counted(names)) or [NO_TOPIC] for names in labelled["topics"]]
+    each = labelled.assign(topic=pd.Series(counted, labelled.index, dtype=object)).explode("topic")
+    by_source = each.groupby(["topic", "label_source"]).size().unstack(fill_value=0)
+    by_hand = each[each["label_source"] == "hand"]
+    counts = by_source.reindex(columns=["hand", "heading"], fill_value=0)
+    counts["articles"] = by_hand.groupby("topic")["article"].nunique()
+    counts = counts.reindex([*topics.names, NO_TOPIC]).fillna(0).astype(int)
+    counts.index.name = None
+    return counts
+
+
+def missing(
+    frame: pd.DataFrame,
+    topics: Topics,
+    split: Mapping[str, Any] | None,
+    measured: Mapping[str, Any] | None,
+) -> list[str]:
+    """Say what more labels would allow, the nearest first.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    topics
+        The codebook.
+    split
+        reports/split.json; None before the first run.
+    measured
+        metrics.json of the champion; None where nothing was measured.
+    """
+    counts = count_labels(frame, topics)
+    by_hand = counts.loc[list(topics.names), "hand"]
+    notes = []
+    if few := [name for name, n in by_hand.items() if n < 2]:
+        notes.append(
+            f"{', '.join(map(str, few))}: fewer than 2 labels by hand, and so nothing to learn "
+            "from and measure with"
+        )
+    if not counts.loc[NO_TOPIC, "hand"]:
+        notes.append(
+            f"{NO_TOPIC}: no label; a few paragraphs that have none teach the models when to "
+            "predict nothing"
+        )
+    n_articles = _n_articles(frame, topics.names)
+    if n_articles < LEAST_FOLDS:
+        notes.append(
+            f"figures for new articles: topics in {LEAST_FOLDS} articles, and there are "
+            f"{n_articles}; until then paragraphs of one article are on both sides of a split"
+        )
+    sure = (measured or {}).get("abstention", {}).get("sure")
+    if sure and sure["threshold"] is None and split:
+        notes.append(
+            f"sure predictions: to promise that {sure['target']:.0%} are right takes at least "
+            f"{sure['groups_needed']} different {split['split_unit']}s, all answered right, and "
+            f"there are {split['groups']}"
+        )
+    return notes
+
+
+def _n_articles(frame: pd.DataFrame, names: Sequence[str]) -> int:
+    """Number of articles in which a paragraph has a topic by hand."""
+    by_hand = frame[frame["label_source"] == "hand"]
+    has_topic = by_hand["topics"].map(lambda some: bool(set(some) & set(names)))
+    return int(by_hand.loc[has_topic.astype(bool), "article"].nunique())

@@ -1,0 +1,63 @@
+"""The command `paratopic status`: what is labelled, what is missing, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from paratopic.cli.labels import Project, read_project
+from paratopic.project import files
+from paratopic.project.paths import COMPARISON, REPORTS, SPLIT
+
+
+def status() -> None:
+    """Show what is labelled by topic and annotator, what more labels would allow, and what is next.
+
+    The paragraphs are those of the last `dvc repro prepare`.
+    """
+    from paratopic.annotation.progress import count_labels, missing
+
+    project, console = read_project(), Console(highlight=False)
+    frame, topics = project.paragraphs, project.params.topics
+    unlabelled = frame[frame["label_source"] == "none"]
+    labelled = len(frame) - len(unlabelled)
+    table = Table("topic", title=f"Labels of {labelled} of {len(frame)} paragraphs")
+    for column in ("by hand", "from headings", "articles"):
+        table.add_column(column, justify="right")
+    for topic, row in count_labels(frame, topics).iterrows():
+        table.add_row(str(topic), *map(str, row))
+    console.print(table)
+    for name, n in _annotators(project).most_common():
+        print(f"{name}: {n} paragraphs")
+    print(
+        f"{len(unlabelled)} paragraphs of {unlabelled['article'].nunique()} articles have no label"
+    )
+    split = files.read_json(SPLIT, "`dvc repro`") if SPLIT.exists() else None
+    measured = None
+    if COMPARISON.exists():
+        champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
+        path = REPORTS / str(champion) / "metrics.json"
+        measured = files.read_json(path, "`dvc repro`") if path.exists() else None
+    if notes := missing(frame, topics, split, measured):
+        print("Missing:")
+        for note in notes:
+            print(f"  {note}")
+    print("Next:")
+    if len(unlabelled):
+        print(
+            "  paratopic suggest --out sheet.csv  pick the paragraphs that are most worth a label"
+        )
+        print("  paratopic label sheet.csv          label them in the browser")
+    else:
+        sources = ", ".join(project.params.prepare.sources)
+        print(f"  put more articles into {sources}, and run `dvc repro prepare`")
+    print("  dvc repro                          train, and measure again")
+
+
+def _annotators(project: Project) -> Counter[str]:
+    """Number of paragraphs that each annotator judged, by the name in labels.csv."""
+    from paratopic.labels.answers import current
+
+    return Counter(line.annotator for line in current(project.lines) if line.annotator)

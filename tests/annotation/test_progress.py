@@ -1,0 +1,75 @@
+"""What `paratopic status` counts, and what it says is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.annotation.progress import NO_TOPIC, count_labels, missing
+from paratopic.project.topics import Topics
+from tests.programs import ROOT, run_cli
+
+TOPICS = Topics("single", ("trade", "security"))
+SPLIT = {"split_unit": "paragraph", "groups": 25}
+FEW = {"abstention": {"sure": {"threshold": None, "target": 0.9, "groups_needed": 44}}}
+MANY = {"abstention": {"sure": {"threshold": 0.8, "target": 0.9, "groups_needed": 44}}}
+
+
+def table(*rows: tuple[str, str, list[str] | None]) -> pd.DataFrame:
+    """Paragraphs by article, label_source and topics."""
+    return pd.DataFrame(rows, columns=["article", "label_source", "topics"])
+
+
+def test_labels_are_counted_by_topic_source_and_article() -> None:
+    frame = table(
+        ("a", "hand", ["trade", "security"]),
+        ("a", "hand", ["trade"]),
+        ("b", "hand", []),
+        ("c", "heading", ["security"]),
+        ("d", "none", None),
+    )
+    counts = count_labels(frame, TOPICS)
+    assert list(counts.index) == ["trade", "security", NO_TOPIC]
+    assert counts.to_numpy().tolist() == [[2, 0, 1], [0, 1, 0], [1, 0, 1]]
+    multi = count_labels(frame, Topics("multi", ("trade", "security")))
+    assert multi.to_numpy()[1].tolist() == [1, 1, 1]
+    assert count_labels(frame[frame["label_source"] == "none"], TOPICS).to_numpy().sum() == 0
+
+
+def test_what_is_missing_goes_away_with_more_labels() -> None:
+    few = table(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
+    notes = missing(few, TOPICS, SPLIT, FEW)
+    assert [note.split(":")[0] for note in notes] == [
+        "security",
+        NO_TOPIC,
+        "figures for new articles",
+        "sure predictions",
+    ]
+    assert "44 different paragraphs" in notes[3] and "there are 25" in notes[3]
+    assert "there are 1;" in notes[2]
+    many = table(
+        *(
+            (article, "hand", topics)
+            for article in "abcd"
+            for topics in (["trade"], ["security"], [])
+        )
+    )
+    assert missing(many, TOPICS, SPLIT, MANY) == []
+    assert missing(many, TOPICS, None, None) == []
+
+
+def test_the_seed_has_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    monkeypatch.chdir(project)
+    assert run_cli(monkeypatch, "status") == 0
+    printed = capsys.readouterr().out
+    assert "Labels of 25 of 25 paragraphs" in printed
+    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
+    assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
+    assert "takes at least 44 different paragraphs, all answered right, and there are 25" in printed
+    assert "put more articles into seeds" in printed
+    monkeypatch.chdir(ROOT / "tests")
+    assert run_cli(monkeypatch, "status") == 1
