@@ -321,7 +321,7 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
             bulk.predict_files(model, inputs, out, "text", number > 0, interrupt)
         except Interrupted:
             # A killed process may leave the file that it was writing, under its hidden name.
-            (out / ".00000-one-00001.csv.1").write_text("half a row")
+            (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
     assert predict(model, inputs, out, resume=bool(moments)) == whole
     assert read_shards(out) == read_shards(folder / "whole")
 
@@ -371,7 +371,7 @@ def test_resuming_removes_its_own_drafts_alone(
 ) -> None:
     out = tmp_path / "out"
     predict(model, inputs, out)
-    drafts = [f".{name}.31775" for name in [*read_shards(out), bulk.PLAN, bulk.PROGRESS]]
+    drafts = [f".{name}.31775.draft" for name in [*read_shards(out), bulk.PLAN, bulk.PROGRESS]]
     for name in [*drafts, ".gitignore", ".00000-one.csv", ".nfs0001"]:
         (out / name).touch()
     (out / ".git").mkdir()
@@ -385,7 +385,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_plan_is_resumed(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / f".{bulk.PLAN}.31775").touch()
+    (out / f".{bulk.PLAN}.31775.draft").touch()
     assert predict(model, inputs, out, resume=True).rows == 26
 
 

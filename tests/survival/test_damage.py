@@ -69,20 +69,23 @@ def test_an_error_of_the_system_is_one_line(
         errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_removed_later(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from paratopic.project.files import aside\n"
         "with aside(Path(sys.argv[1])) as draft:\n"
         "    draft.mkdir(); (draft / 'half').write_text('x'); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False)
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".model.")
-    running = tmp_path / f".model.{os.getppid()}"
-    running.write_text("of a process that runs")
-    with aside(tmp_path / "model") as draft:
-        draft.mkdir()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([running.name, "model"])
+    (old,) = tmp_path.iterdir()
+    assert old.name.startswith(".model.") and old.name.endswith(".draft")
+    os.utime(old, (0, 0))
+    young, backup = tmp_path / ".other.1.draft", tmp_path / ".labels.csv.20250915"
+    young.write_text("of a process that may run")
+    backup.write_text("of a person")
+    os.utime(backup, (0, 0))
+    with aside(tmp_path / "file") as draft:
+        draft.write_text("x")
+    assert {path.name for path in tmp_path.iterdir()} == {young.name, backup.name, "file"}
 
 
 @pytest.mark.parametrize("about", ["[]", "null", '{"info": []}', "5", "[" * 5000])

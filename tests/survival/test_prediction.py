@@ -72,7 +72,11 @@ def test_a_table_without_texts_is_refused_before_anything_is_written(
         bad.write_text(content, encoding="utf-8")
         with pytest.raises(UserError, match=r"b.csv has no column text"):
             predict(model, [good, bad], tmp_path / "out")
-        assert not (tmp_path / "out").exists()
+    predicted = tmp_path / "predicted.jsonl"
+    predicted.write_text('{"text": "A tariff.", "sure": true}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"predicted.jsonl has a column sure"):
+        predict(model, [good, predicted], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     bad.write_text("text\nThe navy.\n", encoding="utf-8")
     assert predict(model, [good, bad], tmp_path / "out").rows == 2
 
@@ -87,6 +91,13 @@ def test_an_emptied_shard_is_missed_when_a_run_is_resumed(
     next((tmp_path / "out").glob("*-00000.csv")).write_bytes(b"")
     with pytest.raises(UserError, match="of 3 files that were written 2 are there"):
         predict(model, [path], tmp_path / "out", resume=True)
+
+
+def test_a_run_with_an_empty_input_is_resumed(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_bytes(b"")
+    done = predict(model, [path], tmp_path / "out")
+    assert predict(model, [path], tmp_path / "out", resume=True) == done
 
 
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(

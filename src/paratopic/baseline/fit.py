@@ -200,6 +200,8 @@ def _choose_strength(
             each[test] = mode.scores(matrix[rows[test]] @ coef.T + intercept)
 
     tests = [fold == held_out for held_out in range(n_folds)]
+    # Each thread holds copies of the rows.
+    threads = threads if len(rows) <= MOST_TO_CHOOSE else 1
     folds = Parallel(threads, prefer="threads", return_as="generator")(map(delayed(score), tests))
     for done, _ in enumerate(folds, 1):
         advance(done / (n_folds + 1))

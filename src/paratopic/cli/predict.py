@@ -161,7 +161,8 @@ def _print_table(
 
 def _reason(answer: Prediction, reason: Explanation) -> Text:
     """The sentences, each after what it adds to the logit of the most probable topic."""
-    topic = max(answer.scores, key=answer.scores.__getitem__)
+    known = [topic for topic in answer.scores if topic in reason.logits]
+    topic = max(known, key=answer.scores.__getitem__, default="")
     shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")

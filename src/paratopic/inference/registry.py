@@ -60,11 +60,16 @@ def _asking(store: str) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    registry = os.environ.get("MLFLOW_REGISTRY_URI")
     mlflow.set_tracking_uri(store)
+    mlflow.set_registry_uri(store)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+        mlflow.set_registry_uri(registry)
+        if registry is None:  # MLflow sets the variable, but does not take it back
+            os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def fetch(uri: str, root: Path) -> Path:

@@ -109,7 +109,9 @@ class EncoderClassifier:
                     adding[span] = adding.get(span, 0.0) + share
         spans = np.array(sorted(adding), dtype=np.int64).reshape(-1, 2)
         parts = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
-        return Contributions(spans, parts, (logits * weights).sum(axis=0))
+        owner = np.zeros(len(windows), dtype=np.int64)
+        combined = self._mode.combine_windows(logits, [len(w) for w in windows], owner, 1)
+        return Contributions(spans, parts, combined[0])
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
@@ -228,12 +230,8 @@ class OnnxModel:
 
 
 def _run(session: InferenceSession, output: str, ids: Integers) -> npt.NDArray[np.float32]:
-    """Compute one output of a model of token ids (n, length), and nothing that it does not need."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.only_execute_path_to_fetches = True
-    values: npt.NDArray[np.float32] = session.run([output], {"input_ids": ids}, options)[0]
+    """Compute one output of a model of token ids (n, length)."""
+    values: npt.NDArray[np.float32] = session.run([output], {"input_ids": ids})[0]
     return values
 
 

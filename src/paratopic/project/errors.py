@@ -31,4 +31,4 @@ def run(main: Callable[[], None]) -> None:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"paratopic: {where}{error.strerror}")
+        sys.exit(f"paratopic: {where}{error.strerror or error}")

@@ -6,13 +6,14 @@ The contents are the callers' business. Only the form of text, CSV and JSON is f
 from __future__ import annotations
 
 import codecs
-import glob
+import functools
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,22 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# All but \t \n \v \f \r and NEL, which are white space.
+# All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+
+
+# Names that `aside` writes under.
+DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
+HOUR = 3600.0  # seconds
+
+
+def without_controls(text: str) -> str:
+    """A text without control characters; those that part words become a blank.
+
+    >>> without_controls("Talks\\x1fwent\\x92 on")
+    'Talks went on'
+    """
+    return CONTROL.sub(lambda match: " " if match[0].isspace() else "", text)
 
 
 @contextmanager
@@ -52,8 +67,8 @@ def aside(path: Path) -> Iterator[Path]:
     The temporary path to write to, in the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_drafts(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    _remove_drafts(path.parent)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         yield draft
         if draft.is_dir() and path.is_dir():
@@ -63,30 +78,21 @@ def aside(path: Path) -> Iterator[Path]:
         _remove(draft)
 
 
-def _remove_drafts(path: Path) -> None:
-    """Remove what processes that were killed have left of a file or folder."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        number = draft.name.rpartition(".")[2]
-        if number.isdecimal() and not _runs(int(number)):
-            _remove(draft)
+@functools.cache  # once a folder and process
+def _remove_drafts(folder: Path) -> None:
+    """Remove what processes that were killed more than an hour ago have left in a folder.
 
-
-def _runs(process: int) -> bool:
-    """Whether a process runs, or may run."""
-    if os.name != "posix":  # elsewhere the question would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
+    Of younger ones, a process of another machine may still write them.
+    """
+    for draft in folder.iterdir():
+        with suppress(OSError):
+            if DRAFT.fullmatch(draft.name) and time.time() - draft.stat().st_mtime > HOUR:
+                _remove(draft)
 
 
 def _remove(draft: Path) -> None:
     if draft.is_dir():
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(draft)
     else:
         draft.unlink(missing_ok=True)
 

@@ -66,7 +66,7 @@ def find_files(
             )
         files += [path for path, reason in matches if not reason]
         left_out |= {path: reason for path, reason in matches if reason}
-    if not files:
+    if left_out and not files:
         reasons = [f"{printable(path)}: has {reason}" for path, reason in left_out.items()]
         raise UserError("\n".join([*reasons, "Rename it."]))
     unique = dict.fromkeys(files)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paratopic.project.files import CONTROL, INVISIBLE
+from paratopic.project.files import INVISIBLE, without_controls
 from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
 
@@ -68,7 +68,7 @@ def clean_line(line: str) -> str:
     >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
     'Trade and tariffs'
     """
-    return " ".join(CONTROL.sub("", line.translate(INVISIBLE)).split())
+    return " ".join(without_controls(line.translate(INVISIBLE)).split())
 
 
 def is_speech(text: str) -> bool:

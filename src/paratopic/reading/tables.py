@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, decode
+from paratopic.project.files import decode, without_controls
 from paratopic.project.topics import Topics
 from paratopic.reading.article import number_repeats, paragraph_id
 
@@ -82,12 +82,13 @@ def _answer(cell: str, topics: Topics, no_topic: Sequence[str], where: str) -> l
 
 
 def _text(value: object, where: str) -> str:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise UserError(f"{where}: the text is empty; remove the row")
-    if not isinstance(value, str):
+    if value is not None and not isinstance(value, str):
         raise UserError(f"{where}: the text is {type(value).__name__}, not a string; correct it")
     # Of scraped pages, some texts have control characters, which no file of labels may hold.
-    return _whole(CONTROL.sub("", value), where)
+    text = without_controls(value or "")
+    if not text.strip():
+        raise UserError(f"{where}: the text is empty; remove the row")
+    return _whole(text, where)
 
 
 def _cell(value: object, where: str) -> str:

@@ -26,7 +26,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, read_json, write_json, write_text
 from paratopic.reading.article import Skipped
-from paratopic.reading.files import SUFFIXES, find_files, list_left_out
+from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
 from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
 
@@ -38,7 +38,7 @@ PLAN, PROGRESS = "_plan.json", "_progress.json"
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
 # What `aside` leaves of a shard or of these files if the process is killed.
 _DRAFT = re.compile(
-    rf"\.({_SHARD.pattern}|_(plan|progress)\.json|_skipped-.*\.jsonl)\.\d+", re.DOTALL
+    rf"\.({_SHARD.pattern}|_(plan|progress)\.json|_skipped-.*\.jsonl)\.\d+\.draft", re.DOTALL
 )
 
 
@@ -221,8 +221,7 @@ def predict_files(
 def _check_beginnings(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
     """Refuse tables without the column of texts, or with one that would be added."""
     for path in inputs:
-        if path.suffix.lower() in FORMATS and path.suffix.lower() not in SUFFIXES:
-            next(iter(format_of(path).read(path, column, added)))
+        format_of(path).check(path, column, added)
 
 
 def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
@@ -275,8 +274,9 @@ def _progress(out: Path, inputs: Sequence[Path]) -> Done:
         if match := _SHARD.fullmatch(path.name):
             number, shard = map(int, match.groups())
             if (number, shard) < (done.input, done.shard):
-                named = path.name == _shard_name(number, shard, inputs[number])
-                written += named and path.stat().st_size > 0
+                # JSON lines alone may be none.
+                whole = path.suffix == ".jsonl" or path.stat().st_size > 0
+                written += whole and path.name == _shard_name(number, shard, inputs[number])
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
@@ -326,7 +326,7 @@ def _write_shard(
 ) -> None:
     with aside(out / _shard_name(number, shard, path)) as draft:
         format_of(path).write(draft, chunk.rows, columns)
-        with draft.open("rb") as file:  # on the disk before the progress that counts it
+        with draft.open("r+b") as file:  # on the disk before the progress that counts it
             os.fsync(file.fileno())
 
 

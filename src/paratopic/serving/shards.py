@@ -88,6 +88,10 @@ class Format(Protocol[Rows]):
         """
         ...
 
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        """Refuse an input whose beginning shows that it cannot be predicted; see `read`."""
+        ...
+
     def write(self, path: Path, rows: Rows, columns: Columns) -> None:
         """Write the rows of a chunk with the added columns."""
         ...
@@ -125,6 +129,9 @@ class Parquet:
             else:
                 texts: list[Any] = [_value(cell) for cell in rows[column]]
                 yield Chunk(rows, texts, [_text_error(text) for text in texts], share)
+
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        next(self.read(path, column, added), None)
 
     def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
         import pyarrow as pa
@@ -174,6 +181,9 @@ class Csv:
                 ]
                 yield Chunk([header, *cells], texts, errors, raw.tell() / size)
 
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        next(self.read(path, column, added), None)
+
     def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
         header, *cells = rows
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
@@ -208,6 +218,13 @@ class JsonLines:
                     errors.append(error or _text_error(text))
                 yield Chunk(rows, texts, errors, file.tell() / size)
 
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        """Each line may have keys of its own: of the first, a mistake is that of the file."""
+        with path.open("rb") as file:
+            first = next((line for line in file if line.strip()), b"")
+        _, values, _ = _json_object(1, first.rstrip(b"\r\n"))
+        _check_taken(path, list(values), added)
+
     def write(self, path: Path, rows: list[str], columns: Columns) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for row, values in zip(rows, zip(*columns.values(), strict=True), strict=True):
@@ -221,6 +238,9 @@ class Articles(JsonLines):
 
     An article that cannot be read is one row with an error.
     """
+
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        """Whatever is wrong with an article is an error of its row."""
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
         try:
