@@ -90,8 +90,8 @@ def predict(
     for article in map(read_article, paths):
         paragraphs = paragraphs_of(article)
         texts = [paragraph.text for paragraph in paragraphs]
-        answers = loaded.predict(texts)
         reasons = [loaded.explain(text) for text in texts] if why else []
+        answers = [reason.prediction for reason in reasons] if why else loaded.predict(texts)
         if as_json:
             _print_json(paragraphs, answers, reasons)
         else:

@@ -103,7 +103,6 @@ def _fetch(name: str, folder: Path) -> None:
 
 def read_experiment(name: str, root: Path) -> Experiment:
     """Read an experiment's files below a folder."""
-
     from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
     from paratopic.project.params import read_params
 

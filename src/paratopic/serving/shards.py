@@ -90,14 +90,14 @@ class Format(Protocol[Rows]):
 
     def check(self, path: Path, column: str, added: Sequence[str]) -> None:
         """Refuse an input whose beginning shows that it cannot be predicted; see `read`."""
-        ...
+        next(iter(self.read(path, column, added)), None)
 
     def write(self, path: Path, rows: Rows, columns: Columns) -> None:
         """Write the rows of a chunk with the added columns."""
         ...
 
 
-class Parquet:
+class Parquet(Format["pa.Table"]):
     """Parquet files; the input's columns keep their types.
 
     Rows that cannot be read because pages are damaged are one row with an error.
@@ -130,9 +130,6 @@ class Parquet:
                 texts: list[Any] = [_value(cell) for cell in rows[column]]
                 yield Chunk(rows, texts, [_text_error(text) for text in texts], share)
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        next(self.read(path, column, added), None)
-
     def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -150,7 +147,7 @@ class Parquet:
         pq.write_table(rows, path)
 
 
-class Csv:
+class Csv(Format[list[list[str]]]):
     """CSV files with a header; cells stay as they are written. The first of the rows is the header.
 
     What a spreadsheet would take for a formula is written with an apostrophe before it.
@@ -180,9 +177,6 @@ class Csv:
                     None if error else row[place] for row, error in zip(cells, errors, strict=True)
                 ]
                 yield Chunk([header, *cells], texts, errors, raw.tell() / size)
-
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        next(self.read(path, column, added), None)
 
     def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
         header, *cells = rows
