@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.annotation.progress import NO_TOPIC, count_labels, missing
+from paratopic.annotation.progress import count_labels, missing
+from paratopic.corpus.table import NO_TOPIC
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, run_cli
 
@@ -19,7 +20,8 @@ MANY = {"abstention": {"sure": {"threshold": 0.8, "target": 0.9, "groups_needed"
 
 def table(*rows: tuple[str, str, list[str] | None]) -> pd.DataFrame:
     """Paragraphs by article, label_source and topics."""
-    return pd.DataFrame(rows, columns=["article", "label_source", "topics"])
+    frame = pd.DataFrame(rows, columns=["article", "label_source", "topics"])
+    return frame.assign(id=[f"p{number:02}" for number in range(len(frame))])
 
 
 def test_labels_are_counted_by_topic_source_and_article() -> None:

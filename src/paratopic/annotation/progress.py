@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from paratopic.corpus.folds import LEAST_FOLDS
+from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of
 from paratopic.project.topics import Topics
-
-# In place of a topic's name.
-NO_TOPIC = "none of the topics"
 
 
 def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
@@ -29,16 +27,14 @@ def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     One row for each topic, and a last one for none of the topics; columns hand and heading (numbers
     of paragraphs with such a label) and articles (number of those with a hand label).
     """
-    labelled = frame[frame["label_source"] != "none"]
-    counted = [list(topics.counted(names)) or [NO_TOPIC] for names in labelled["topics"]]
-    each = labelled.assign(topic=pd.Series(counted, labelled.index, dtype=object)).explode("topic")
-    by_source = each.groupby(["topic", "label_source"]).size().unstack(fill_value=0)
-    by_hand = each[each["label_source"] == "hand"]
-    counts = by_source.reindex(columns=["hand", "heading"], fill_value=0)
-    counts["articles"] = by_hand.groupby("topic")["article"].nunique()
-    counts = counts.reindex([*topics.names, NO_TOPIC]).fillna(0).astype(int)
-    counts.index.name = None
-    return counts
+    rows = labelled_rows(frame, topics)
+    has, by_hand = outcomes_of(rows, topics.names), rows["label_source"] == "hand"
+    counts = {
+        "hand": has[by_hand].sum(),
+        "heading": has[~by_hand].sum(),
+        "articles": has[by_hand].groupby(rows["article"]).any().sum(),
+    }
+    return pd.DataFrame(counts).astype(int)
 
 
 def missing(
@@ -73,7 +69,7 @@ def missing(
             f"{NO_TOPIC}: no label; a few paragraphs that have none teach the models when to "
             "predict nothing"
         )
-    n_articles = _n_articles(frame, topics.names)
+    n_articles = _n_articles(frame, topics)
     if n_articles < LEAST_FOLDS:
         notes.append(
             f"figures for new articles: topics in {LEAST_FOLDS} articles, and there are "
@@ -89,8 +85,7 @@ def missing(
     return notes
 
 
-def _n_articles(frame: pd.DataFrame, names: Sequence[str]) -> int:
+def _n_articles(frame: pd.DataFrame, topics: Topics) -> int:
     """Number of articles in which a paragraph has a topic by hand."""
-    by_hand = frame[frame["label_source"] == "hand"]
-    has_topic = by_hand["topics"].map(lambda some: bool(set(some) & set(names)))
-    return int(by_hand.loc[has_topic.astype(bool), "article"].nunique())
+    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    return int(rows.loc[rows["topic"] != "", "article"].nunique())

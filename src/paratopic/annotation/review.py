@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.table import NO_TOPIC, labelled_rows, read_paragraphs, read_parquet
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SCORES
@@ -181,7 +181,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
             rivals = [others for other, others in with_label.items() if _conflict(label, other)]
             if rivals:
                 first = min(rivals)[0]
-                named = SEPARATOR.join(rows["topics"][first]) or "none of the topics"
+                named = SEPARATOR.join(rows["topics"][first]) or NO_TOPIC
                 share[alike] = sum(map(len, rivals)) / len(group)
                 reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons

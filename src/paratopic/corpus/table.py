@@ -19,6 +19,9 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.topics import SEPARATOR, Topics
 
+# Where topics are named, the name of none of them.
+NO_TOPIC = "none of the topics"
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -61,6 +64,20 @@ def targets_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_
     """
     has = rows["topic"].str.get_dummies(SEPARATOR).reindex(columns=list(names), fill_value=0)
     return has.to_numpy(dtype=bool)
+
+
+def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Which of k topics each labelled row has, and in the last column whether it has none of them.
+
+    Parameters
+    ----------
+    rows
+        From `labelled_rows`.
+    names
+        Topic names in class order, which are the columns' names.
+    """
+    has = pd.DataFrame(targets_of(rows, names), rows.index, list(names))
+    return has.assign(**{NO_TOPIC: rows["topic"] == ""})
 
 
 def evaluated(rows: pd.DataFrame) -> pd.Series:

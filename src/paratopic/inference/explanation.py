@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Integers
 
@@ -94,7 +95,11 @@ class Explanation:
 
 
 def explain(
-    text: str, prediction: Prediction, names: Sequence[str], contributions: Contributions
+    text: str,
+    prediction: Prediction,
+    classes: Sequence[str],
+    mode: Mode,
+    contributions: Contributions,
 ) -> Explanation:
     """Put the contributions of tokens together.
 
@@ -104,15 +109,18 @@ def explain(
         The text.
     prediction
         The prediction for it.
-    names
-        Names of the r logits; those that are not finite are left out.
+    classes
+        Topic names in class order.
+    mode
+        Mode of the topics.
     contributions
-        What its tokens add to the logits.
+        What its tokens add to the logits, of which those that are not finite are left out.
     """
     spans, shares, logits = contributions
     known = np.isfinite(logits)
-    shares, logits = shares[:, known], logits[known]
-    topics = [name for name, is_known in zip(names, known, strict=True) if is_known]
+    shares, logits = mode.relative(shares, known)[:, known], mode.relative(logits, known)[known]
+    names = np.array(mode.logit_names(classes), dtype=object)[known]
+    topics: list[str] = names.tolist()
 
     def share(start: int, end: int, values: Array) -> Share:
         return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))

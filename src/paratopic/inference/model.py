@@ -170,14 +170,11 @@ class Model:
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, not {type(text).__name__}")
-        mode, prediction = mode_of(self.mode), self.predict(text)
-        names = mode.logit_names(self.classes_)
+        prediction = self.predict(text)
         if not text.strip():
             return Explanation(prediction, {}, {}, [], [])
-        spans, shares, logits = self._classifier.contributions(_without_surrogates(text))
-        known = np.isfinite(logits)
-        logits, shares = mode.relative(logits, known), mode.relative(shares, known)
-        return explain(text, prediction, names, Contributions(spans, shares, logits))
+        contributions = self._classifier.contributions(_without_surrogates(text))
+        return explain(text, prediction, self.classes_, mode_of(self.mode), contributions)
 
     def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
         """Scores (n, k) and numbers of windows (n,), blank texts among them: those have zeros."""

@@ -95,22 +95,22 @@ class EncoderClassifier:
             The embedding of a text is not the mean of its tokens' embeddings.
         """
         encoding = self._tokenizer.encode(text)
-        encodings = [encoding, *encoding.overflowing]
-        windows = [window.ids for window in encodings]
-        logits = self._mode.logits(self._model.run(windows))
-        weights = self._mode.window_weights(logits, [len(window) for window in windows])
+        windows = [encoding, *encoding.overflowing]
+        lengths = [len(window.ids) for window in windows]
+        answers = [self._model.explain(window.ids) for window in windows]
+        logits = self._mode.logits(np.array([probabilities for probabilities, _ in answers]))
+        weights = self._mode.window_weights(logits, lengths)
         adding: dict[tuple[int, int], Array] = {}
-        for encoding, weight in zip(encodings, weights, strict=True):
-            shares = self._model.shares(encoding.ids) * weight
+        for window, (_, shares), weight in zip(windows, answers, weights, strict=True):
             for span, special, share in zip(
-                encoding.offsets, encoding.special_tokens_mask, shares, strict=True
+                window.offsets, window.special_tokens_mask, shares * weight, strict=True
             ):
                 if not special:  # what a token in front of every text adds is part of no word
                     adding[span] = adding.get(span, 0.0) + share
         spans = np.array(sorted(adding), dtype=np.int64).reshape(-1, 2)
         parts = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
         owner = np.zeros(len(windows), dtype=np.int64)
-        combined = self._mode.combine_windows(logits, [len(w) for w in windows], owner, 1)
+        combined = self._mode.combine_windows(logits, lengths, owner, 1)
         return Contributions(spans, parts, combined[0])
 
 
@@ -177,15 +177,21 @@ class OnnxModel:
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            return _run(session, PROBABILITIES, ids)
+            probabilities: npt.NDArray[np.float32]
+            (probabilities,) = session.run([PROBABILITIES], {"input_ids": ids})
+            return probabilities
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
         probabilities = np.empty((len(windows), parts[0].shape[1]))
         probabilities[np.concatenate(chunks)] = np.concatenate(parts)
         return probabilities
 
-    def shares(self, window: Sequence[int]) -> Array:
-        """Compute what each token of a window adds to its logits, (length, n logits).
+    def explain(self, window: Sequence[int]) -> tuple[Scores, Array]:
+        """Compute a window's probabilities, and what each of its tokens adds to its logits.
+
+        Returns
+        -------
+        (n logits,) probabilities, and (length, n logits) shares in the logits.
 
         Raises
         ------
@@ -198,8 +204,10 @@ class OnnxModel:
                 "this model cannot say why: its encoder makes something else of a text than the "
                 "mean of its tokens"
             )
-        shares: Array = _run(session, SHARES, np.array([window], dtype=np.int64))[0].astype(float)
-        return shares
+        ids = np.array([window], dtype=np.int64)
+        answers = session.run([PROBABILITIES, SHARES], {"input_ids": ids})
+        probabilities, shares = (answer[0].astype(np.float64) for answer in answers)
+        return probabilities, shares
 
     def _open(self, threads: int) -> InferenceSession:
         session = self._sessions.get(threads)
@@ -227,12 +235,6 @@ class OnnxModel:
         for threads in list(self._sessions):
             if threads > 1:
                 self._sessions.pop(threads, None)
-
-
-def _run(session: InferenceSession, output: str, ids: Integers) -> npt.NDArray[np.float32]:
-    """Compute one output of a model of token ids (n, length)."""
-    values: npt.NDArray[np.float32] = session.run([output], {"input_ids": ids})[0]
-    return values
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:

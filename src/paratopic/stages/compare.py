@@ -67,12 +67,10 @@ def _by_definitions(models: Sequence[str], split_unit: str) -> dict[str, pd.Data
 
 def _incumbent() -> str | None:
     """The champion of the last comparison, which DVC leaves in place until it is replaced."""
-    if not COMPARISON.exists():
-        return None
     try:
         return str(files.read_json(COMPARISON, "stage compare").get("champion"))
     except UserError:
-        return None  # it is damaged, and is about to be written anew
+        return None  # there is none, or it is damaged, and about to be written anew
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import labelled_rows, targets_of, write_paragraphs
+from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of, write_paragraphs
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
 from paratopic.labels.answers import read_labels
 from paratopic.labels.join import join_labels
@@ -46,14 +46,14 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])
     frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
     rows = labelled_rows(frame, topics)
-    has = targets_of(rows, topics.names).sum(axis=0)
+    counts = _counts(rows, topics)
     report: dict[str, Any] = {
         "articles": int(frame["article"].nunique()),
         "paragraphs": len(frame),
         "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
-        "topics": dict(zip(topics.names, has.tolist(), strict=True)),
+        "topics": {name: counts[name] for name in topics.names},
         "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
-        "none_of_the_topics": int((rows["topic"] == "").sum()),
+        "none_of_the_topics": counts[NO_TOPIC],
         "headings_against_hand": headings,
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "messages": messages,
@@ -74,9 +74,7 @@ def _kind(part: Skipped) -> str:
 
 def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
     """Number of labelled rows with each topic, and with none of them."""
-    has = targets_of(rows, topics.names).sum(axis=0).tolist()
-    none = int((rows["topic"] == "").sum())
-    return dict(zip(topics.names, has, strict=True)) | {"none of the topics": none}
+    return {str(name): int(n) for name, n in outcomes_of(rows, topics.names).sum().items()}
 
 
 def main() -> None:

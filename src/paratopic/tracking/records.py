@@ -149,9 +149,7 @@ def _record(
     """The record of one model, from its reports and its folder."""
     folder, state = REPORTS / name, state_of(outputs, name)
     report = files.read_json(_metrics_file(name), "stage evaluate")
-    reports = [
-        path for path in sorted(folder.iterdir()) if path.suffix and not path.name.startswith(".")
-    ]
+    reports = [path for path in sorted(folder.glob("[!.]*")) if path.suffix]
     about: dict[str, str] = {
         key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report
     }
