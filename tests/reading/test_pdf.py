@@ -69,10 +69,12 @@ def typeset(
     return pages
 
 
-def made_up_paragraphs(count: int, rng: random.Random) -> list[tuple[str, str]]:
+def made_up_paragraphs(
+    count: int, rng: random.Random, least_words: int = 14
+) -> list[tuple[str, str]]:
     """Paragraphs that have no line in common, which would look like a running header."""
     words = " ".join(BODIES).replace(".", "").split()
-    texts = [" ".join(rng.choices(words, k=rng.randrange(14, 90))) for _ in range(count)]
+    texts = [" ".join(rng.choices(words, k=rng.randrange(least_words, 90))) for _ in range(count)]
     return [("body", f"{text[0].upper()}{text[1:].strip(',;')}.") for text in texts]
 
 
@@ -87,7 +89,8 @@ def made_up_paragraphs(count: int, rng: random.Random) -> list[tuple[str, str]]:
 def test_paragraphs_are_whole_wherever_lines_and_pages_end(
     count: int, width: float, rows: int, layout: tuple[float, float], rng: random.Random
 ) -> None:
-    bodies = made_up_paragraphs(count, rng)
+    # Indented paragraphs of one line each look like a quotation: there they have two at least.
+    bodies = made_up_paragraphs(count, rng, 14 if layout[0] else 28)
     document = [("heading", "Harbour Talks Open"), *bodies[:1], ("heading", "Steel"), *bodies[1:]]
     pages = typeset(document, width, rows, *layout)
     segments = pdf_segments(pdf(pages), "x.pdf")

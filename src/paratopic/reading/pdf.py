@@ -92,10 +92,11 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
     _check_text(lines, source)
     body = body_size(lines)
     running = _running(pages, body)
+    usual = _usual_distance(pages, body)
     blocks: list[Block] = []
     for page in pages:
         blocks += [Block([line], RUNNING) for line in page if id(line) in running]
-        blocks += _blocks([line for line in page if id(line) not in running], body)
+        blocks += _blocks([line for line in page if id(line) not in running], usual)
     hyphens = Hyphens(lines)
     segments = [_segment(block, hyphens, body) for block in _continued(blocks, body)]
     pictures = [
@@ -257,18 +258,28 @@ def _edge(page: Sequence[Line]) -> list[Line]:
     return edge
 
 
-def _blocks(lines: Sequence[Line], body: float) -> list[Block]:
-    """The paragraphs and headings of one page."""
-    pitches = Counter(
+def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
+    """The usual distance between lines of a document, as a multiple of the size of its type.
+
+    It is 0 where it is not known.
+    """
+    distances = Counter(
         round(line.top - following.top, 0)
-        for line, following in pairwise(lines)
+        for page in pages
+        for line, following in pairwise(page)
         if line.size == following.size == body and line.top > following.top
     )
-    usual = min((p for p, n in pitches.most_common(2) if 3 * n > pitches.total()), default=0.0)
+    # Where most paragraphs have one line, the distance between paragraphs is the most frequent one.
+    often = (d for d, n in distances.most_common(2) if 3 * n > distances.total())
+    return min(often, default=0.0) / (body or 1.0)
+
+
+def _blocks(lines: Sequence[Line], usual: float) -> list[Block]:
+    """The paragraphs and headings of one page."""
     page = _Page(lines)
     blocks: list[Block] = []
     for line in lines:
-        if blocks and _continues(blocks[-1].last, line, page, usual / body if body else 0.0):
+        if blocks and _continues(blocks[-1].last, line, page, usual):
             blocks[-1].lines.append(line)
         else:
             blocks.append(Block([line]))
@@ -276,11 +287,7 @@ def _blocks(lines: Sequence[Line], body: float) -> list[Block]:
 
 
 def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
-    """Whether two lines of a page belong to the same paragraph.
-
-    `usual` is the usual distance between lines, as a multiple of the size of their type; 0 where
-    it is not known.
-    """
+    """Whether two lines of a page belong to the same paragraph; see `_usual_distance`."""
     if not _same_type(line, following):
         return False
     distance = line.top - following.top
