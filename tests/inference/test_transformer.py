@@ -79,10 +79,10 @@ def test_a_processor_that_computes_something_else_uses_floats(
         return EncoderClassifier(folder, mode_of("single"), settings | changes)
 
     usual = opened()
-    assert not usual._model._floats
+    assert not usual._model.floats
     other = np.roll(probe["probabilities"], 1, axis=1).tolist()
     unlike = opened(probe=probe | {"probabilities": other})
-    assert unlike._model._floats
+    assert unlike._model.floats
     np.testing.assert_allclose(unlike.score(texts)[0], usual.score(texts)[0], rtol=0, atol=0.01)
 
 

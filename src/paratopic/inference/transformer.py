@@ -142,7 +142,7 @@ def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[
 
 
 class OnnxModel:
-    """An ONNX model from token ids to probabilities.
+    """An ONNX model from token ids to a row of numbers for each window: probabilities, say.
 
     A window alone is computed by all processors together. Of several, each processor computes some,
     which is faster. It is opened for one window at first, and for several when it has to, from the
@@ -158,14 +158,14 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path, floats: bool = False) -> None:
-        self._model, self._floats = path.read_bytes(), floats
+        self._model, self.floats = path.read_bytes(), floats
         self._path = path
         self._sessions: dict[int, InferenceSession] = {}  # by number of threads
         self._open(n_processors())
         _opened.add(self)
 
     def run(self, windows: Sequence[Sequence[int]]) -> Scores:
-        """Compute the probabilities of windows, (n windows, n logits).
+        """Compute the first output of windows: probabilities, (n windows, n logits), or others.
 
         Parameters
         ----------
@@ -174,17 +174,18 @@ class OnnxModel:
         """
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)
         session = self._open(n_processors() if len(chunks) == 1 else 1)
+        first = session.get_outputs()[0].name
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
-            probabilities: npt.NDArray[np.float32]
-            (probabilities,) = session.run([PROBABILITIES], {"input_ids": ids})
-            return probabilities
+            answers: npt.NDArray[np.float32]
+            (answers,) = session.run([first], {"input_ids": ids})
+            return answers
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
-        probabilities = np.empty((len(windows), parts[0].shape[1]))
-        probabilities[np.concatenate(chunks)] = np.concatenate(parts)
-        return probabilities
+        answers = np.empty((len(windows), parts[0].shape[1]))
+        answers[np.concatenate(chunks)] = np.concatenate(parts)
+        return answers
 
     def explain(self, window: Sequence[int]) -> tuple[Scores, Array]:
         """Compute a window's probabilities, and what each of its tokens adds to its logits.
@@ -216,7 +217,7 @@ class OnnxModel:
 
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-            options.add_session_config_entry("session.disable_quant_qdq", f"{self._floats:d}")
+            options.add_session_config_entry("session.disable_quant_qdq", f"{self.floats:d}")
             # Weights in further files would be read from any place: there is no such folder.
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(self._path)

@@ -1,4 +1,4 @@
-"""Export the network, from token ids to calibrated probabilities, as an ONNX model.
+"""Export the encoder, or the whole network to calibrated probabilities, as an ONNX model.
 
 It multiplies 8-bit numbers where the encoder does: see `quantise`.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor, nn
 
@@ -57,18 +58,13 @@ class CalibratedNetwork(nn.Module):
             for module in modules
         )
 
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs."""
+        return [PROBABILITIES, SHARES][: 1 + self.has_shares]
+
     def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
-        model = self.network.encoder.transformers_model
-        assert model is not None
-        # No mask: windows of one length need no padding, and attention is faster without it.
-        tokens: Tensor = model(input_ids=input_ids).last_hidden_state
-        features = {
-            "token_embeddings": tokens,
-            "attention_mask": torch.ones_like(input_ids),
-        }
-        for module in list(self.network.encoder)[1:]:
-            features = module(features)
-        embedding = nn.functional.normalize(features["sentence_embedding"], dim=1)
+        tokens, embedding = _embed(self.network.encoder, input_ids)
         logits = self.network.logits(embedding) * self.scale + self.shift
         probabilities = self.probabilities(logits)
         if not self.has_shares:
@@ -87,7 +83,20 @@ class CalibratedNetwork(nn.Module):
         return scaled
 
 
-def export(network: CalibratedNetwork, path: Path) -> None:
+class EmbeddingNetwork(nn.Module):
+    """Encoder alone: token ids (n, length) of windows of one length → embeddings (n, d)."""
+
+    outputs = ("embeddings",)
+
+    def __init__(self, encoder: SentenceTransformer) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        return _embed(self.encoder, input_ids)[1]
+
+
+def export(network: CalibratedNetwork | EmbeddingNetwork, path: Path) -> None:
     """Write a network on the CPU as one ONNX model, for any number of windows of any length."""
     # The exporter warns of optional packages that are missing, and of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -98,7 +107,7 @@ def export(network: CalibratedNetwork, path: Path) -> None:
             (torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]),),
             dynamo=True,
             input_names=["input_ids"],
-            output_names=[PROBABILITIES, SHARES][: 1 + network.has_shares],
+            output_names=network.outputs,
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC},),
             opset_version=OPSET,
             verbose=False,
@@ -110,6 +119,18 @@ def export(network: CalibratedNetwork, path: Path) -> None:
         for node in nodes:
             del node.metadata_props[:]
     onnx.save(model, str(path))
+
+
+def _embed(encoder: SentenceTransformer, input_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings of the tokens, (n, length, d), and of the windows, (n, d) of unit length."""
+    model = encoder.transformers_model
+    assert model is not None
+    # No mask: windows of one length need no padding, and attention is faster without it.
+    tokens: Tensor = model(input_ids=input_ids).last_hidden_state
+    features = {"token_embeddings": tokens, "attention_mask": torch.ones_like(input_ids)}
+    for module in list(encoder)[1:]:
+        features = module(features)
+    return tokens, nn.functional.normalize(features["sentence_embedding"], dim=1)
 
 
 def _single_probabilities(logits: Tensor) -> Tensor:

@@ -47,12 +47,12 @@ from paratopic.training.head import (
     without_nearest,
 )
 from paratopic.training.unlabelled import smooth_answers
+from paratopic.transformer.embedding import Embedder
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
 from paratopic.transformer.network import (
     PREDICT_BATCH,
     Network,
-    embed_texts,
     embed_windows,
     processes,
 )
@@ -96,6 +96,7 @@ class FittedTransformer:
         topics: Topics,
         network: Network,
         tuned: SentenceTransformer,
+        embedder: Embedder,
         tokenizer: Tokenizer,
         max_tokens: int,
         history: pd.DataFrame,
@@ -105,14 +106,16 @@ class FittedTransformer:
         self.classes_ = topics.names
         self.history = history
         self._topics, self._network, self._tuned = topics, network, tuned
+        self._embedder = embedder
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._windows, self._similarity = windows, similarity
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         windows, owner = read_windows(self._tokenizer, texts)
+        embeddings = torch.from_numpy(self._embedder.windows(windows))
         with torch.inference_mode():
-            logits = self._network.logits(embed_windows(self._network, windows, PREDICT_BATCH))
+            logits = self._network.logits(embeddings.to(self._network.head.weight))
         lengths = [len(window) for window in windows]
         mode = mode_of(self._topics.mode)
         values = logits.double().cpu().numpy()
@@ -220,7 +223,7 @@ def fit(
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     weights = evidence(examples, topics)
     if trains_head(topics.mode):
-        _set_head(network, short, short, examples, weights, topics)
+        _set_head(network, Embedder(network), short, short, examples, weights, topics)
     labelled = examples.topical()
     described = bool(topics.descriptions)
     share = max(OF_CLAUSES, share_of_labels(labelled.articles, described, labelled.trust))
@@ -228,10 +231,11 @@ def fit(
     tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
-    _set_head(network, tokenizer, short, examples, weights, topics)
+    embedder = Embedder(network)
+    _set_head(network, embedder, tokenizer, short, examples, weights, topics)
     advance(1.0)
     return FittedTransformer(
-        topics, network, tuned, tokenizer, params.max_tokens, history, windows, similarity
+        topics, network, tuned, embedder, tokenizer, params.max_tokens, history, windows, similarity
     )
 
 
@@ -292,6 +296,7 @@ def _quantise_if_close(network: Network, windows: Sequence[Sequence[int]]) -> fl
 
 def _set_head(
     network: Network,
+    embedder: Embedder,
     tokenizer: Tokenizer,
     short: Tokenizer,
     examples: Examples,
@@ -303,18 +308,18 @@ def _set_head(
     Texts that nobody labelled teach it too, by what a head of the labels alone answers. Of these
     texts the beginnings are enough, which `short` cuts: no figure differs with all of them.
     """
-    embeddings, owner = embed_texts(network, tokenizer, examples.texts)
+    embeddings, owner = embedder.texts(tokenizer, examples.texts)
     # The windows of a text share its weight.
     share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
     windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
-    descriptions = _describe(network, tokenizer, topics)
+    descriptions = _describe(embedder, tokenizer, topics)
     mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
     prior = prior_of(descriptions, len(topics.names))
     features = with_nearest(embeddings, descriptions, NEAREST)
     learnt = lessons(features, examples.targets[owner], windows, mode)
     coef, intercept = fit_head(learnt, mode, strength, prior)
     if examples.unlabelled:
-        unlabelled, _ = embed_texts(network, short, examples.unlabelled, first=True)
+        unlabelled, _ = embedder.texts(short, examples.unlabelled, first=True)
         features = with_nearest(unlabelled, descriptions, NEAREST)
         answers = mode.probabilities(features @ coef.T + intercept)
         answers = smooth_answers(unlabelled, answers, mode)
@@ -328,10 +333,10 @@ def _set_head(
         network.descriptions = torch.from_numpy(descriptions).to(network.head.weight)
 
 
-def _describe(network: Network, tokenizer: Tokenizer, topics: Topics) -> Array:
+def _describe(embedder: Embedder, tokenizer: Tokenizer, topics: Topics) -> Array:
     """Embeddings of the topics' descriptions, (k, d), of unit length; (0, d) for none."""
-    embeddings, topic = embed_texts(network, tokenizer, topics.descriptions)
-    described = np.zeros((len(topics.descriptions), network.head.in_features))
+    embeddings, topic = embedder.texts(tokenizer, topics.descriptions)
+    described = np.zeros((len(topics.descriptions), embeddings.shape[1]))
     np.add.at(described, topic, embeddings)
     described /= np.linalg.norm(described, axis=1, keepdims=True)
     return described

@@ -1,7 +1,7 @@
-"""Encoder and head as one network, and embeddings of texts of any length.
+"""Encoder and head as one network, and embeddings of windows.
 
 If torchrun started several processes, each encodes a share of the windows, and all of them get all
-embeddings. Training is for `tuning` and `fit`.
+embeddings. Texts are for `embedding`, training is for `tuning` and `fit`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from tokenizers import Tokenizer
 from torch import Tensor, distributed, nn
 
-from paratopic.inference.scores import Array, Integers
-from paratopic.inference.transformer import read_windows
+from paratopic.inference.scores import Integers
 from paratopic.transformer.encoder import autocast
 
 # Number of windows that are encoded together without gradients.
@@ -62,39 +60,6 @@ class Network(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         return self.logits(self.embed(input_ids, attention_mask))
-
-
-def embed_texts(
-    network: Network, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
-) -> tuple[Array, Integers]:
-    """Embed all windows of texts.
-
-    Parameters
-    ----------
-    network
-        Network whose encoder is used.
-    tokenizer
-        Tokenizer that cuts texts into windows.
-    texts
-        n texts.
-    first
-        Whether only the first window of each text is embedded.
-
-    Returns
-    -------
-    embeddings
-        (n windows, d) embeddings of unit length.
-    owner
-        (n windows,) number of the text that each window belongs to.
-    """
-    windows, owner = read_windows(tokenizer, texts)
-    if first:
-        owner, rows = np.unique(owner, return_index=True)
-        windows = [windows[row] for row in rows]
-    if not windows:
-        return np.zeros((0, network.head.in_features)), owner
-    with torch.inference_mode():
-        return embed_windows(network, windows, PREDICT_BATCH).double().cpu().numpy(), owner
 
 
 def chunks(lengths: Sequence[int], size: int) -> list[Integers]:

@@ -156,6 +156,11 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
     return quantised
 
 
+def is_quantised(encoder: nn.Module) -> bool:
+    """Whether layers of an encoder multiply 8-bit numbers."""
+    return any(isinstance(module, QuantisedLinear) for module in encoder.modules())
+
+
 def _replace(encoder: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(encoder.get_submodule(parent), child, module)

@@ -1,0 +1,92 @@
+"""Embeddings of texts of any length, by an encoder that is no longer tuned.
+
+Of few windows PyTorch computes them. Of many it is faster to export the encoder first, where it
+multiplies 8-bit numbers: PyTorch computes these as floats.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from paratopic.inference.scores import Array, Integers
+from paratopic.inference.transformer import OnnxModel, read_windows
+from paratopic.transformer.export import EmbeddingNetwork, export
+from paratopic.transformer.network import PREDICT_BATCH, Network, embed_windows, processes
+from paratopic.transformer.quantise import is_quantised
+
+# Number of windows from which on an export, of five seconds, takes less time than it saves.
+MANY = 1_000
+# Number of windows, and least mean cosine of their embeddings with PyTorch's, to tell whether this
+# processor computes 8-bit products as it should. Where sums are cut off at 16 bits, it is less.
+PROBES, SAME = 16, 0.998
+
+
+class Embedder:
+    """Embeds texts with a network's encoder, which must not change meanwhile.
+
+    Parameters
+    ----------
+    network
+        Network whose encoder is used.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._exported: OnnxModel | None = None
+        on_cpu = network.head.weight.device.type == "cpu" and processes() == (0, 1)
+        self._may_export = on_cpu and is_quantised(network.encoder)
+
+    def texts(
+        self, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
+    ) -> tuple[Array, Integers]:
+        """Embed all windows of texts.
+
+        Parameters
+        ----------
+        tokenizer
+            Tokenizer that cuts texts into windows.
+        texts
+            n texts.
+        first
+            Whether only the first window of each text is embedded; no by default.
+
+        Returns
+        -------
+        embeddings
+            (n windows, d) embeddings of unit length.
+        owner
+            (n windows,) number of the text that each window belongs to.
+        """
+        windows, owner = read_windows(tokenizer, texts)
+        if first:
+            owner, rows = np.unique(owner, return_index=True)
+            windows = [windows[row] for row in rows]
+        return self.windows(windows), owner
+
+    def windows(self, windows: Sequence[Sequence[int]]) -> Array:
+        """Embed windows of token ids, (n windows, d)."""
+        if not windows:
+            return np.zeros((0, self._network.head.in_features))
+        if not self._may_export or len(windows) < MANY:
+            return self._by_torch(windows)
+        if self._exported is None:
+            self._exported = self._export(windows[:PROBES])
+        return self._exported.run(windows)
+
+    def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
+        with torch.inference_mode():
+            return embed_windows(self._network, windows, PREDICT_BATCH).double().cpu().numpy()
+
+    def _export(self, probes: Sequence[Sequence[int]]) -> OnnxModel:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "encoder.onnx"
+            export(EmbeddingNetwork(self._network.encoder), path)
+            model = OnnxModel(path)
+            cosines = (model.run(probes) * self._by_torch(probes)).sum(axis=1)
+            return model if cosines.mean() >= SAME else OnnxModel(path, floats=True)
