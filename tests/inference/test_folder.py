@@ -205,15 +205,21 @@ def test_a_transformers_settings_and_files_are_checked(
 
 
 @only_transformer
-@pytest.mark.parametrize("spelling", ["Replace", r"\u0052eplace"])
+@pytest.mark.parametrize(
+    ("part", "spelling"),
+    [("Replace", "Replace"), ("Replace", r"\u0052eplace"), ("Prepend", "Prepend")],
+)
 def test_a_tokenizer_that_would_abort_the_process_is_refused(
-    trained: tuple[Fitted, Path], tmp_path: Path, spelling: str
+    trained: tuple[Fitted, Path], tmp_path: Path, part: str, spelling: str
 ) -> None:
     tokenizer = json.loads((trained[1] / "tokenizer.json").read_text())
-    replacement = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+    longer = {
+        "Replace": {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000},
+        "Prepend": {"type": "Prepend", "prepend": "a" * 999},
+    }
     for count, refused in ((1, False), (4, True)):
-        tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [replacement] * count}
-        text = json.dumps(tokenizer).replace("Replace", spelling)
+        tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [longer[part]] * count}
+        text = json.dumps(tokenizer).replace(part, spelling)
         digest = hashlib.sha256(text.encode()).hexdigest()
         change = setting("files", "tokenizer.json", to=digest)
         folder = altered(trained[1], tmp_path / f"{count}", change)
@@ -223,6 +229,20 @@ def test_a_tokenizer_that_would_abort_the_process_is_refused(
                 load(folder)
         else:
             load(folder)
+
+
+@only_transformer
+def test_a_tokenizer_that_leaves_no_room_for_a_text_is_refused(
+    trained: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    tokenizer = json.loads((trained[1] / "tokenizer.json").read_text())
+    tokenizer["post_processor"]["single"] *= 100
+    text = json.dumps(tokenizer)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    folder = altered(trained[1], tmp_path / "model", setting("files", "tokenizer.json", to=digest))
+    (folder / "tokenizer.json").write_text(text)
+    with pytest.raises(UserError, match=r"the tokenizer puts \d+ tokens around a text"):
+        load(folder)
 
 
 def test_what_is_no_file_or_too_large_is_refused(

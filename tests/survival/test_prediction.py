@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.reading.files import SUFFIXES, find_files
-from paratopic.serving import shards
+from paratopic.serving import bulk, shards
 from paratopic.serving.shards import Parquet
+from tests.programs import run_cli
 from tests.serving.bulk_runs import predict, read_shards
 
 
@@ -110,3 +112,29 @@ def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named
     assert files == [good] and left_out == [(bad, "a name that is not UTF-8")]
     with pytest.raises(UserError, match=r"caf\\udce9.txt: has a name that is not UTF-8"):
         find_files([str(bad)], SUFFIXES)
+
+
+def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    article = tmp_path / "a.txt"
+    article.write_text("Talks went on.", encoding="utf-8")
+    words = ["--model", str(model.folder), "--out", str(tmp_path / "out"), "--text", "caf\udce9"]
+    assert run_cli(monkeypatch, "predict", str(article), *words) == 1
+    assert r"--text 'caf\udce9': no column has this name" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_progress_is_reported(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text\nA tariff.\n", encoding="utf-8")
+    predict(model, [path], tmp_path / "out")
+    progress = tmp_path / "out" / bulk.PROGRESS
+    wrong = [json.dumps(asdict(bulk.Done()) | {"rows": value}) for value in ("a", 0.5, -1, None)]
+    for content in ("[" * 100_000, "{", "[]", '{"input": 0}', *wrong):
+        progress.write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=f"{bulk.PROGRESS} is damaged"):
+            predict(model, [path], tmp_path / "out", resume=True)

@@ -180,6 +180,8 @@ def _predict_files(
             f"--out {out}: each input gets files of its own; name a folder for them, such as "
             f"{out.with_suffix('')}"
         )
+    if column.encode(errors="ignore").decode() != column:
+        raise UserError(f"--text {column!r}: no column has this name, which is not UTF-8")
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:

@@ -271,8 +271,9 @@ def _check_tokenizer(path: Path) -> None:
     the tokenizers library aborts the process.
     """
     data = path.read_bytes()
-    if b"Replace" not in data and b"\\u00" not in data:  # as which a letter can be written, too
-        return  # parsing takes a tenth of the time of a first answer
+    # Parsing takes a tenth of the time of a first answer; as \u00.. a letter can be written, too.
+    if not any(word in data for word in (b"Replace", b"Prepend", b"\\u00")):
+        return
     try:
         growth = math.prod(_growth(json.loads(data)["normalizer"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -285,7 +286,7 @@ def _check_tokenizer(path: Path) -> None:
 
 
 def _growth(normalizer: Mapping[str, Any] | None) -> Iterator[int]:
-    """Number of times that each replacement of a normalizer may lengthen a text.
+    """Number of times that each part of a normalizer may lengthen a text: replaces, or prepends.
 
     A regular expression may match between any two characters, which are kept.
     """
@@ -296,6 +297,8 @@ def _growth(normalizer: Mapping[str, Any] | None) -> Iterator[int]:
             yield from _growth(part)
     elif normalizer["type"] == "Replace":
         yield max(1, len(normalizer["content"])) + ("Regex" in normalizer["pattern"])
+    elif normalizer["type"] == "Prepend":  # to each word, if texts come word by word
+        yield 1 + len(normalizer["prepend"])
 
 
 def _digest(path: Path) -> str:

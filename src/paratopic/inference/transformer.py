@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 OVERLAP = 32
 # Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
+# Most tokens that a tokenizer may put around a text; encoders have two or three.
+MOST_SPECIAL = 16
 # Largest mean difference of the probes' probabilities. Where a number is rounded up by one
 # processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
 PROBE_GAP = 0.003
@@ -115,7 +117,15 @@ class EncoderClassifier:
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`."""
+    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`.
+
+    Raises
+    ------
+    ValueError
+        It puts so many tokens around a text that windows could not move on.
+    """
+    if (special := tokenizer.num_special_tokens_to_add(False)) > MOST_SPECIAL:
+        raise ValueError(f"the tokenizer puts {special} tokens around a text")
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens, stride=min(OVERLAP, max_tokens // 4))
     return tokenizer

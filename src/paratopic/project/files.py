@@ -145,7 +145,7 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} not found: {made_by} writes it") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): {made_by} writes it anew") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged (not a JSON object): {made_by} writes it anew")

@@ -27,6 +27,8 @@ FINGERPRINT = 25
 _PIECE = (FINGERPRINT + 1) // 2
 # A page of an article has some 3,000 elements.
 MOST_ELEMENTS = 50_000
+# Longest tag, without the values of its attributes, each of which libxml2 compares with all others.
+MOST_TAG = 30_000
 # A table cell with more words may be a paragraph, in a page that is laid out in cells.
 CELL_WORDS = 12
 
@@ -59,6 +61,10 @@ _HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
+# What may be long without being a long tag: scripts, and values, which may hold a picture.
+_SCRIPT = re.compile(r"<(script|style)\b(?:(?!</\1\b).)*+", re.I | re.S)
+_VALUE = re.compile(r"""=\s*+(?:"[^"]*+"|'[^']*+')""")
+_TAG = re.compile(r"<[A-Za-z/][^>]*+")
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -131,9 +137,17 @@ def parse(page: str, source: str) -> Any:
     Raises
     ------
     UserError
-        The text is not HTML, or its elements are nested too deep to be read to the end.
+        The text is not HTML, its elements are nested too deep to be read to the end, or a tag has
+        too many attributes.
     """
     import lxml.html
+
+    tags = _TAG.finditer(_VALUE.sub("=", _SCRIPT.sub("", page)))
+    if any(len(tag[0]) > MOST_TAG for tag in tags):
+        raise UserError(
+            f"{source}: has a tag of more than {MOST_TAG:,} characters, which is none of an "
+            "article. Copy its text into a .txt file."
+        )
 
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(

@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -262,13 +262,11 @@ def _begin(out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool
 def _progress(out: Path, inputs: Sequence[Path]) -> Done:
     """How far the run in the folder is; what it has written has to be there still."""
     progress = read_json(out / PROGRESS, "the run that is resumed")
-    try:
-        done = Done(**progress)
-        valid = min(astuple(done)) >= 0 and done.input <= len(inputs)
-    except TypeError:
-        valid = False
-    if not valid:
+    counts = list(progress.values())
+    valid = progress.keys() == asdict(Done()).keys() and all(type(count) is int for count in counts)
+    if not valid or min(counts) < 0 or progress["input"] > len(inputs):
         raise UserError(f"{out / PROGRESS} is damaged; name another folder")
+    done = Done(**progress)
     written = 0
     for path in out.iterdir():
         if match := _SHARD.fullmatch(path.name):
