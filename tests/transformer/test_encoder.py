@@ -14,6 +14,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.params import Transformer
 from paratopic.transformer.encoder import (
     BUNDLED,
+    BUNDLED_SHA256,
     autocast,
     check_lengths,
     load_encoder,
@@ -50,11 +51,14 @@ def test_mixed_precision_is_used_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -
     assert arguments == {"kind": "cuda", "dtype": torch.bfloat16, "enabled": True}
 
 
-def test_the_bundled_encoders_checksum_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Path(resolve_encoder(BUNDLED), "model.safetensors").exists()
+@pytest.mark.parametrize("piece", ["model.safetensors", "tokenizer.json"])
+def test_the_bundled_encoders_checksums_are_checked(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Path(resolve_encoder(BUNDLED), piece).exists()
     resolve_encoder.cache_clear()
-    monkeypatch.setattr("paratopic.transformer.encoder.BUNDLED_SHA256", "0" * 64)
-    with pytest.raises(UserError, match="not the weights of"):
+    monkeypatch.setitem(BUNDLED_SHA256, piece, "0" * 64)
+    with pytest.raises(UserError, match=f"{piece}: this is not that of {BUNDLED}"):
         resolve_encoder(BUNDLED)
     resolve_encoder.cache_clear()
 

