@@ -69,7 +69,7 @@ def resolve_encoder(name: str) -> str:
     Raises
     ------
     UserError
-        The bundled encoder is not installed, or its weights or tokenizer differ from the original's.
+        The bundled encoder is not installed, or its files differ from the originals.
     """
     if name != BUNDLED or Path(name).is_dir():
         return name

@@ -1,0 +1,352 @@
+"""The long form: kills at random times and fuzzed inputs by the thousand.
+
+    pytest -m long -n 2 tests/survival/test_long_form.py --log-cli-level INFO
+
+takes about an hour. A program that is killed loses nothing that it confirmed, and the next one goes
+on from there; whatever a reader is given, it reads it or refuses it with one message.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from paratopic.annotation import formats
+from paratopic.corpus.table import read_paragraphs
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.labels.answers import read_labels
+from paratopic.labels.log import Label, append
+from paratopic.project.errors import UserError
+from paratopic.project.params import read_params
+from paratopic.project.paths import PARAGRAPHS
+from paratopic.project.topics import Topics
+from tests.annotation.test_page import SERVE, answer
+from tests.programs import ROOT, runs, sh
+from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
+from tests.serving.bulk_runs import predict, read_shards
+
+KILLS, INPUTS = 100, 20_000
+
+pytestmark = pytest.mark.long
+log = logging.getLogger(__name__)
+
+many = settings(
+    max_examples=INPUTS,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a program of a project with a store of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "NO_COLOR": "1"}
+
+
+def killed(folder: Path, words: list[str], seconds: float) -> bool:
+    """Run a program and kill it, and all that it started, after so many seconds.
+
+    Returns
+    -------
+    Whether it was killed; otherwise it ended well.
+    """
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        assert "Traceback" not in output, output
+        return True
+    assert process.returncode == 0 and "Traceback" not in output, output
+    return False
+
+
+def contents_of(folder: Path, *names: str) -> dict[str, bytes]:
+    """The bytes of files and of all files in folders."""
+    paths = [path for name in names for path in [folder / name, *(folder / name).rglob("*")]]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths if p.is_file()}
+
+
+@pytest.fixture
+def clone(project: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    return folder
+
+
+def test_repro_goes_on_where_it_was_killed(clone: Path) -> None:
+    """Only a torn dvc.lock needs a hand, and the message says which."""
+    rng = random.Random(1)
+    outputs = ["data", "models", "reports"]
+    whole = contents_of(clone, *outputs, "dvc.lock")
+    torn = ended = 0
+    for _ in range(KILLS):
+        lock = sh(clone, sys.executable, "-m", "paratopic.project.lock", fails=False)
+        assert lock == ""
+        if not killed(clone, ["dvc", "repro"], rng.uniform(1, 25)):
+            ended += 1
+            assert contents_of(clone, *outputs, "dvc.lock") == whole
+            for name in outputs:
+                shutil.rmtree(clone / name)
+            sh(clone, "git", "checkout", "--", "data", "models", "reports")
+            shutil.rmtree(clone / ".dvc" / "cache", ignore_errors=True)
+            (clone / "dvc.lock").unlink()
+        check_lock = [sys.executable, "-m", "paratopic.project.lock"]
+        state = subprocess.run(check_lock, cwd=clone, capture_output=True, text=True)
+        if state.returncode:
+            torn += 1
+            assert "dvc.lock is damaged" in state.stderr
+            sh(clone, "git", "checkout", "--", "dvc.lock")
+    while killed(clone, ["dvc", "repro"], 600):
+        pass
+    assert contents_of(clone, *outputs, "dvc.lock") == whole
+    log.info("repro: %d kills, %d ended, dvc.lock torn %d times", KILLS - ended, ended, torn)
+
+
+def test_track_fills_a_fresh_store_in_the_end(clone: Path) -> None:
+    rng = random.Random(2)
+    track = [sys.executable, "-m", "paratopic.stages.track"]
+    expected, ended, kills = runs(clone).keys(), 0, 0
+    while kills < KILLS:
+        for path in clone.glob("mlflow.db*"):
+            path.unlink()
+        shutil.rmtree(clone / "mlruns", ignore_errors=True)
+        for _ in range(4):
+            was_killed = killed(clone, track, rng.uniform(0.5, 9))
+            kills, ended = kills + was_killed, ended + (not was_killed)
+        assert not killed(clone, track, 600)
+        assert runs(clone).keys() == expected
+    log.info("track: %d kills on fresh stores, %d ended", kills, ended)
+
+
+def test_predictions_of_a_killed_run_are_completed(baseline_folder: Path, tmp_path: Path) -> None:
+    rng, kills, whole_runs = random.Random(3), 0, 0
+    table, model = tmp_path / "in.csv", load(baseline_folder)
+    rows = (f"{number},The tariff and the army of day {number}.\n" for number in range(40_000))
+    table.write_text("id,text\n" + "".join(rows), encoding="utf-8")
+    predict(model, [table], tmp_path / "whole")
+    program = "from paratopic.cli.app import main; main()"
+    out = tmp_path / "out"
+    words = [sys.executable, "-c", program, "predict", str(table), "--out", str(out), "--resume"]
+    while kills < KILLS:
+        while killed(tmp_path, [*words, "--model", str(model.folder)], rng.uniform(0.3, 3)):
+            kills += 1
+        assert read_shards(out) == read_shards(tmp_path / "whole")
+        assert {path.name[0] for path in out.iterdir()} == {"0", "_"}  # no draft is left
+        shutil.rmtree(out)
+        whole_runs += 1
+    log.info("predict --out: %d kills, %d runs completed to the same bytes", kills, whole_runs)
+
+
+def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
+    rng, kills = random.Random(4), 0
+    labels = clone / "seeds" / "labels.csv"
+    ids = list(read_paragraphs(clone / PARAGRAPHS)["id"])
+    before, names = labels.read_bytes(), read_params(clone / "params.yaml").topics.names
+    with (clone / "sheet.csv").open("w", encoding="utf-8", newline="") as file:
+        sheet = csv.writer(file)
+        sheet.writerow(["paragraph", "topics", "annotator"])
+        sheet.writerows((paragraph, names[n % 4], "zoe") for n, paragraph in enumerate(ids))
+    program = "from paratopic.cli.app import main; main()"
+    words = [sys.executable, "-c", program, "import", "sheet.csv"]
+    while kills < KILLS:
+        labels.write_bytes(before)
+        while killed(clone, words, rng.uniform(0.2, 2.2)):
+            kills += 1
+            read_labels(labels)
+            assert labels.read_bytes().startswith(before)
+        counted = Counter(
+            (label.paragraph, label.annotator)
+            for label in read_labels(labels)
+            if label.annotator == "zoe"
+        )
+        assert set(counted) == {(paragraph, "zoe") for paragraph in ids}
+        assert set(counted.values()) == {1}
+    log.info("import: %d kills, no label lost or doubled", kills)
+
+
+def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
+    rng, confirmed, path = random.Random(5), 0, tmp_path / "labels.csv"
+    kept: dict[str, str] = {}
+    for _ in range(KILLS):
+        with subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as server:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[2]
+            end = time.monotonic() + rng.uniform(0, 0.4)
+            while time.monotonic() < end:
+                paragraph = f"news:{rng.randrange(3)}"
+                topic = rng.choice(["trade", "technology", "security"])
+                body = json.dumps(answer(paragraph, topic)).encode()
+                kind = {"Content-Type": "application/json"}
+                request = urllib.request.Request(f"{address}/save", body, kind)
+                with urllib.request.urlopen(request) as reply:
+                    assert reply.status == 200
+                kept[paragraph], confirmed = topic, confirmed + 1
+            os.kill(server.pid, signal.SIGKILL)
+        if kept:
+            assert {x.paragraph: x.cell for x in read_labels(path)} == kept
+    log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
+
+
+def fuzzed(name: str, inputs: st.SearchStrategy[Any], read: Callable[[Any], str]) -> None:
+    """Give a reader many inputs; `read` says what became of each."""
+    outcomes: Counter[str] = Counter()
+
+    @many
+    @given(inputs)
+    def attempt(data: Any) -> None:
+        outcomes[read(data)] += 1
+
+    attempt()
+    log.info("%s: %s", name, dict(outcomes))
+    assert len(outcomes) > 1  # else the inputs are all alike
+
+
+@pytest.mark.parametrize("suffix", WHOLE)
+def test_articles_and_tables(suffix: str) -> None:
+    fuzzed(suffix, contents(suffix), functools.partial(check, suffix))
+
+
+LABELS = (ROOT / "seeds" / "labels.csv").read_bytes()
+EXPORT = json.dumps(
+    [
+        {
+            "id": 7,
+            "data": {"paragraph": "a:1", "text": "A tariff."},
+            "annotations": [
+                {
+                    "id": 1,
+                    "completed_by": {"email": "ann@example.org"},
+                    "created_at": "2025-09-15T10:00:00Z",
+                    "result": [{"type": "choices", "value": {"choices": ["trade"]}}],
+                }
+            ],
+        }
+    ]
+).encode()
+EXPORTS = {
+    ".json": EXPORT,
+    ".jsonl": b'{"id": 1, "paragraph": "a:1", "text": "A tariff.", "label": ["trade"]}\n',
+    ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
+}
+OF_JSON = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']
+OF_CSV = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
+
+
+def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
+    """Whether a file with such content is read, or refused with a message that names it."""
+    path.write_bytes(data)
+    try:
+        read(path)
+    except UserError as error:
+        assert str(path) in str(error)
+        return "refused"
+    return "read"
+
+
+@pytest.mark.parametrize("suffix", EXPORTS)
+def test_exports_of_answers(suffix: str, tmp_path: Path, topics: Topics, clone: Path) -> None:
+    frame = read_paragraphs(clone / PARAGRAPHS)
+    inputs = damaged(EXPORTS[suffix], OF_CSV if suffix == ".csv" else OF_JSON)
+    path = tmp_path / f"any{suffix}"
+    fuzzed(
+        f"export {suffix}",
+        inputs,
+        lambda data: outcome(path, data, lambda path: formats.read_answers(path, frame, topics)),
+    )
+
+
+def test_labels(tmp_path: Path) -> None:
+    """What is read can be added to, and is read again."""
+    path = tmp_path / "labels.csv"
+
+    def read(path: Path) -> None:
+        before = read_labels(path)
+        append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
+        assert len(read_labels(path)) == len(before) + 1
+
+    pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
+    fuzzed("labels.csv", pieces, lambda data: outcome(path, data, read))
+
+
+def test_params(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_bytes()
+    pieces = [b"\t", b"&a", b"*a", b"? ", b": ", b"!!set ", b".nan", b"2025-01-01", b"---", b"[["]
+    path = tmp_path / "params.yaml"
+    fuzzed("params.yaml", damaged(text, pieces), lambda data: outcome(path, data, read_params))
+
+
+@pytest.mark.parametrize("kind", ["baseline", "transformer"])
+def test_model_folders(kind: str, clone: Path) -> None:
+    """No file outside of the folder is opened, whatever the manifest says."""
+    folder = clone / "models" / kind
+    manifest = (folder / "paratopic.json").read_bytes()
+    pieces = [*OF_JSON, b"../", b"/etc/passwd", b"-1", b"2147483648", b'"files": {}', b"true"]
+    opened: list[str] = []
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str) and watching:
+            opened.append(arguments[0])
+
+    watching = False
+    sys.addaudithook(watch)
+
+    def read(path: Path) -> str:
+        nonlocal watching
+        watching = True
+        try:
+            model: Model = load(path.parent)
+            model.predict("Talks on trade.")
+        finally:
+            watching = False
+            outside = [name for name in opened if "/etc/" in name or ".." in name]
+            opened.clear()
+        assert not outside
+        return "read"
+
+    def attempt(data: bytes) -> str:
+        path = folder / "paratopic.json"
+        path.write_bytes(data)
+        try:
+            return read(path)
+        except UserError as error:
+            assert str(folder) in str(error)
+            return "refused"
+
+    fuzzed(f"folder of a {kind}", damaged(manifest, pieces), attempt)
