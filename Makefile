@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Stages call `python`: it has to be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint ui story lock
+.PHONY: repro test lint story lock
 
 repro: .venv/train
 	@python -m paratopic.project.lock
@@ -21,9 +21,6 @@ lint: .venv/dev
 	ruff check src tests benchmarks examples
 	ruff format --check src tests benchmarks examples
 	mypy
-
-ui: .venv/train
-	@python -m paratopic.tracking.ui
 
 # Articles in, labels from the page, figures before and after; in a clone, and needs Chromium.
 story: .venv/dev

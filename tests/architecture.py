@@ -133,7 +133,6 @@ def main(repository: Path) -> None:
     rooms = room_arrows(arrows)
     texts = [path.read_text(encoding="utf-8") for path in source.rglob("*.py")]
     by_length = functions(source)
-    pipeline = (repository / "dvc.yaml").read_text(encoding="utf-8")
     readme = (repository / "README.md").read_text(encoding="utf-8")
     for title, value in (
         ("modules", len(arrows)),
@@ -143,7 +142,6 @@ def main(repository: Path) -> None:
         ("levels of rooms", levels(rooms)),
         ("circles of modules", len(circles(arrows))),
         ("circles of rooms", len(circles(rooms))),
-        ("code paths in dvc.yaml", len(re.findall(r"(?m)^ +- src/", pipeline))),
         ("lines of src", lines(source)),
         ("lines of tests", lines(repository / "tests")),
         ("functions", len(by_length)),

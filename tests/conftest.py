@@ -115,10 +115,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, worker
 
 
 def _first_results(folder: Path, encoder: Path) -> None:
-    for name in ("src", "seeds", ".dvc"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "__pycache__")
-        )
+    for name in ("seeds", ".dvc"):
+        ignored = shutil.ignore_patterns("cache", "tmp", "config.local")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -13,6 +13,10 @@ from tests.programs import ROOT, sh
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+_SMALL = (
+    "for key in encoder max_tokens n_repeats train_tokens; do "
+    r'sed -i "s|^  $key: .*|$(grep "^  $key: " params.yaml)|" \1/params.yaml; done'
+)
 FENCE = re.compile(r"(?ms)^( *)```(\w+)\n(.*?)^ *```$")
 
 
@@ -42,5 +46,7 @@ def _script(page: Path) -> str:
             lines.append(f"python -c {shlex.quote(code)}")
         elif language == "bash":
             # The targets install into .venv, which is there already: here they have to exist.
-            lines.append(re.sub(r"(?m)^make ", "make --dry-run ", code))
+            code = re.sub(r"(?m)^make ", "make --dry-run ", code)
+            # A new project gets the small encoder of the one that the page runs in.
+            lines.append(re.sub(r"(?m)^paratopic init (\S+) .*$", rf"\g<0>\n{_SMALL}", code))
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: a stage's deps, params and files are those that its code uses."""
+"""dvc.yaml tells the truth: a stage's code, params and files are those that it uses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project import paths
+from paratopic.project.installed import digests
 from paratopic.project.params import Params
 from tests.architecture import closure, module_arrows, modules
 from tests.programs import ROOT
@@ -23,6 +24,8 @@ MODELS = {"baseline", "transformer"}
 BY_NAME = ("score", "train")
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
+# It says what code is there; the others depend on it.
+DEPENDENT = [name for name in STAGES if name != "installed"]
 ARROWS = module_arrows(SOURCE)
 
 
@@ -30,10 +33,16 @@ def stage_file(name: str) -> Path:
     return SOURCE / "stages" / f"{name}.py"
 
 
-def code_deps(name: str) -> set[str]:
-    """Declared deps below the package: {"corpus", "stages/split.py"}."""
-    prefix = "src/paratopic/"
-    return {dep.removeprefix(prefix) for dep in STAGES[name]["deps"] if dep.startswith(prefix)}
+def code_of(name: str) -> set[str]:
+    """Declared parts of the package: {"corpus", "stages/split"}."""
+    parts = [item for item in STAGES[name]["params"] if isinstance(item, dict)]
+    (of_stage,) = parts
+    return set(of_stage[paths.INSTALLED.as_posix()])
+
+
+def params_of(name: str) -> set[str]:
+    """Declared sections of params.yaml."""
+    return {item for item in STAGES[name]["params"] if isinstance(item, str)}
 
 
 def files_of(name: str) -> set[str]:
@@ -44,33 +53,51 @@ def files_of(name: str) -> set[str]:
     return {file for file in files if file.partition("/")[0] not in MODELS} - {"__init__.py"}
 
 
+def part_of(file: str) -> str:
+    """ "stages/split.py" → "stages/split"."""
+    return file.rpartition(".")[0]
+
+
 def paths_of(name: str, kind: str) -> list[str]:
     """Paths among a stage's deps, outs, metrics or plots."""
     items = STAGES[name].get(kind, [])
     return [item if isinstance(item, str) else next(iter(item)) for item in items]
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_deps_are_the_folders_or_files_that_the_stage_imports(name: str) -> None:
-    declared = code_deps(name) - {ITEM}
-    assert (ITEM in code_deps(name)) == (name in BY_NAME)
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_the_code_is_the_rooms_or_modules_that_the_stage_imports(name: str) -> None:
+    declared = code_of(name) - {ITEM}
+    assert (ITEM in code_of(name)) == (name in BY_NAME)
     for file in files_of(name):
-        assert {file, file.partition("/")[0]} & declared, f"{file} is no dep"
-    for dep in declared:
-        used = {file for file in files_of(name) if file == dep or file.startswith(f"{dep}/")}
-        beside = SOURCE / Path(dep).with_suffix(".py")  # a template beside its module
-        assert used or beside.exists(), f"{dep} is not imported"
-        assert (SOURCE / dep).exists()
+        assert {part_of(file), file.partition("/")[0]} & declared, f"{file} is not declared"
+    for part in declared:
+        assert any(part in (part_of(file), file.partition("/")[0]) for file in files_of(name)), part
+
+
+def test_digests_are_of_rooms_and_of_modules_with_their_templates(tmp_path: Path) -> None:
+    for file, text in (("a/b.py", "1"), ("a/b.html", "2"), ("a/c.py", "3"), ("d/e.py", "4")):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    before = digests(tmp_path)
+    assert list(before) == ["a", "a/b", "a/c", "d", "d/e"]
+    (tmp_path / "a/b.html").write_text("changed")
+    (tmp_path / "a/__pycache__").mkdir()
+    (tmp_path / "a/__pycache__/b.pyc").write_text("compiled")
+    after = digests(tmp_path)
+    assert {part for part in before if before[part] != after[part]} == {"a", "a/b"}
+    assert before.keys() == after.keys()
+    declared = {part for name in DEPENDENT for part in code_of(name)} - {ITEM}
+    assert declared | MODELS <= digests().keys()
 
 
 def test_models_rooms_need_what_the_stages_that_fit_them_declare() -> None:
     for name in BY_NAME:
         for model in MODELS:
             rooms = {module.partition(".")[0] for module in closure(f"{model}.fit", ARROWS)}
-            assert rooms - {model} <= code_deps(name)
+            assert rooms - {model} <= code_of(name)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", DEPENDENT)
 def test_params_are_the_sections_that_the_stage_reads(name: str) -> None:
     tree = ast.parse(stage_file(name).read_text(encoding="utf-8"))
     attributes = {
@@ -81,12 +108,11 @@ def test_params_are_the_sections_that_the_stage_reads(name: str) -> None:
         and node.value.id == "params"
     }
     read = attributes & {field.name for field in fields(Params)}
-    declared = set(STAGES[name]["params"])
     if name in BY_NAME:
         read |= {ITEM}
     if name == "track":  # all of them, which its deps stand for; these it reads itself
         read |= {"models", "topics"}
-    assert declared == read
+    assert params_of(name) == read
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -98,7 +124,7 @@ def test_files_are_those_that_the_stage_names(name: str) -> None:
     used = {value.as_posix() for key in names if isinstance(value := vars(paths).get(key), Path)}
     for kind in ("deps", "outs", "metrics", "plots"):
         for path in paths_of(name, kind):
-            if path.startswith(("src/", "seeds")):
+            if path == "seeds":
                 continue
             folder = path.partition("/${")[0]  # of a model
             assert folder in used, path

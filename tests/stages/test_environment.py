@@ -12,7 +12,7 @@ from tests.programs import ROOT
 
 def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """What dvc.yaml runs, in a shell whose `python`, if any, has no paratopic."""
-    command = ["sh", str(ROOT / "src/stage.sh"), "python", "-c", "import paratopic; print('runs')"]
+    command = ["sh", str(ROOT / ".dvc/stage.sh"), "python", "-c", "import paratopic; print('runs')"]
     return subprocess.run(
         command,
         cwd=folder,

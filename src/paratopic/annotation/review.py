@@ -55,13 +55,13 @@ def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, li
     paths = [SCORES / model / "scores.parquet" for model in models]
     for path in (PARAGRAPHS, *paths):
         if not path.exists():
-            raise UserError(f"{path} not found: run `make repro` in the project's root first")
+            raise UserError(f"{path} not found: run `dvc repro` in the project's root first")
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
             raise UserError(
-                f"{path} was made from other topics or paragraphs: run `make repro` again"
+                f"{path} was made from other topics or paragraphs: run `dvc repro` again"
             )
     return rows[rows["label_source"] == "hand"].reset_index(drop=True), scores
 

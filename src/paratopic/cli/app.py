@@ -10,6 +10,7 @@ import typer
 from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
+from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
 from paratopic.cli.sweep import sweep
 from paratopic.project import errors
@@ -41,6 +42,7 @@ def options(
     """Paragraph topics from few labels."""
 
 
+app.command()(init)
 app.command()(predict)
 app.command()(paragraphs)
 app.command()(suggest)
@@ -50,6 +52,7 @@ app.command()(report)
 app.command()(review)
 app.command()(status)
 app.command()(sweep)
+app.command()(ui)
 
 
 def main() -> None:

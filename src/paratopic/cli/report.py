@@ -28,7 +28,7 @@ ACTIVATE = Path(".venv/bin/activate")
 # Command or file → what it is for.
 NEXT = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
-    "make ui": "compare the runs in MLflow",
+    "paratopic ui": "compare the runs in MLflow",
     "paratopic report --open": f"read or send the whole report, {PAGE}",
 }
 
@@ -43,9 +43,9 @@ def report(
         _open(PAGE)
         return
     if not SUMMARY.exists():
-        raise UserError(f"{SUMMARY} not found: run `make repro` in the project's root first")
+        raise UserError(f"{SUMMARY} not found: run `dvc repro` in the project's root first")
     console = Console()
-    comparison = files.read_json(COMPARISON, "`make repro`")
+    comparison = files.read_json(COMPARISON, "`dvc repro`")
     people = comparison.get("annotators")
     if comparison["models"]:
         console.print(_table(comparison))
@@ -63,7 +63,7 @@ def report(
     for name in comparison["models"]:
         path = REPORTS / name / "metrics.json"
         if path.exists():  # the dummy has none
-            console.print(f"{name}: {_thresholds(files.read_json(path, '`make repro`'))}")
+            console.print(f"{name}: {_thresholds(files.read_json(path, '`dvc repro`'))}")
     console.print("Next:")
     steps = _next_steps()
     width = max(map(len, steps))
@@ -74,7 +74,7 @@ def report(
 def _open(page: Path) -> None:
     """Open a page in the user's browser, or say where it is."""
     if not page.exists():
-        raise UserError(f"{page} not found: run `make repro` in the project's root first")
+        raise UserError(f"{page} not found: run `dvc repro` in the project's root first")
     if not webbrowser.open(page.resolve().as_uri()):
         raise UserError(f"no browser was found: open {page.resolve()} yourself")
 

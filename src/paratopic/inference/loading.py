@@ -109,7 +109,7 @@ def _folder(
         path = project / CHAMPION
     else:
         raise UserError(
-            f"no model: neither {here} nor a folder above it has {CHAMPION}; run `make repro` "
+            f"no model: neither {here} nor a folder above it has {CHAMPION}; run `dvc repro` "
             "in the project, or give a model's folder (load(folder), PARATOPIC_MODEL)"
         )
     # A file is a champion file, which names the folder beside it.

@@ -97,7 +97,7 @@ def fetch(uri: str, root: Path) -> Path:
     store = store_uri(root)
     database = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not database.exists():  # MLflow would make one
-        raise UserError(f"{uri}: there is no MLflow store at {database}; `make repro` makes it")
+        raise UserError(f"{uri}: there is no MLflow store at {database}; `dvc repro` makes it")
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:

@@ -32,7 +32,7 @@ def read_lock(path: Path = LOCK) -> dict[str, Any]:
         raise UserError(
             f"{path} is damaged: a run was killed while DVC wrote it. Bring back the version of "
             f"the last commit (`git checkout {path}`), or delete it if there is none, and run "
-            "`make repro` again: only what is missing is computed"
+            "`dvc repro` again: only what is missing is computed"
         ) from None
     return lock
 

@@ -20,6 +20,7 @@ CHAMPION = MODELS / "champion"
 REPORTS = Path("reports")
 # In each model's folder of it: what its training used of the machine. DVC does not know the file.
 USAGE = "usage.json"
+INSTALLED = REPORTS / "installed.json"
 PREPARED = REPORTS / "prepare.json"
 SKIPPED = REPORTS / "skipped.csv"
 SPLIT = REPORTS / "split.json"

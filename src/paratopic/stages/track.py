@@ -26,7 +26,7 @@ def main() -> None:
     trial = experiment is not None
     written = write_runs(uri, params.track.experiment, models, root / "mlruns", trial)
     if written:
-        print(f"{written} new MLflow run{'s' * (written > 1)} in {uri}: `make ui` shows them")
+        print(f"{written} new MLflow run{'s' * (written > 1)} in {uri}: `paratopic ui` shows them")
     else:
         print(f"MLflow is up to date: {uri}")
 

@@ -1,4 +1,4 @@
-"""Serve MLflow on this machine and open the page that compares the models: `make ui`.
+"""Serve MLflow on this machine and open the page that compares the models: `paratopic ui`.
 
 A store that is a server already is only opened.
 """
@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paratopic.inference.registry import set_defaults, store_errors, store_uri
-from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.tracking import view
@@ -62,7 +61,7 @@ def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
         raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
     if experiment is None:
         raise UserError(
-            f"MLflow at {uri} has no experiment {name}: `make repro` trains the models and logs "
+            f"MLflow at {uri} has no experiment {name}: `dvc repro` trains the models and logs "
             "them (MLFLOW_TRACKING_URI is the store's address)."
         )
     return experiment.experiment_id, experiment.tags
@@ -115,7 +114,3 @@ def _open(address: str) -> None:
     screens = "DISPLAY", "WAYLAND_DISPLAY"
     if sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in screens):
         webbrowser.open(address)
-
-
-if __name__ == "__main__":
-    errors.run(main)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a stage's command in the project's environment, whether or not that is active:
-#     sh src/stage.sh python -m paratopic.stages.prepare
+#     sh .dvc/stage.sh python -m paratopic.stages.prepare
 # DVC_ROOT names the project's root where an experiment runs in a folder of its own.
 has_paratopic() {
     python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("paratopic"))' \
@@ -8,8 +8,9 @@ has_paratopic() {
 }
 has_paratopic || PATH="${DVC_ROOT:-$PWD}/.venv/bin:$PATH"
 has_paratopic || {
-    echo 'paratopic is not installed for this `python`: run `make repro`, which installs it,' >&2
-    echo 'or activate the environment that has it: source .venv/bin/activate' >&2
+    echo 'paratopic is not installed for this `python`: activate the environment that has it, such as' >&2
+    echo '    source .venv/bin/activate' >&2
+    echo "In paratopic's own repository, \`make repro\` makes that environment." >&2
     exit 1
 }
 exec "$@"

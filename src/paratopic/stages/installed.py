@@ -1,0 +1,16 @@
+"""Stage installed: digests of the installed code, which the other stages depend on."""
+
+from __future__ import annotations
+
+from paratopic.project import errors, files
+from paratopic.project.installed import digests
+from paratopic.project.paths import INSTALLED
+
+
+def main() -> None:
+    """Run the stage in the current directory."""
+    files.write_json(INSTALLED, digests())
+
+
+if __name__ == "__main__":
+    errors.run(main)
