@@ -10,27 +10,24 @@ import base64
 import hashlib
 import json
 import re
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from paratopic.annotation import web
 from paratopic.annotation.context import Suggestion
+from paratopic.annotation.web import Guard, answered, read_body
 from paratopic.labels.answers import current
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR, Topics
-
-HOST = "127.0.0.1"
 
 # Highest number of bytes in a request; a cell of labels.csv takes no longer note either.
 LONGEST = 1_000_000
@@ -154,53 +151,6 @@ class Session:
         return None if answer is None else {"topics": answer.names, "note": answer.note}
 
 
-class Guard(BaseHTTPMiddleware):
-    """Refuse requests that do not come from the page itself, and add security headers.
-
-    Any web page that is open in a browser on this machine can send requests here. Its requests
-    have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
-    have that name as Host.
-
-    Parameters
-    ----------
-    app
-        Application that answers the other requests.
-    port
-        Port that the page is served on.
-    policy
-        Content-Security-Policy of every response.
-    """
-
-    def __init__(self, app: ASGIApp, port: int, policy: str) -> None:
-        super().__init__(app)
-        # The port counts too, because the Origin is compared with the Host. Starlette's
-        # TrustedHostMiddleware would ignore it.
-        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
-        self._headers = {
-            "Content-Security-Policy": policy,
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
-
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Answer one request."""
-        response = self._refusal(request) or await call_next(request)
-        response.headers.update(self._headers)
-        return response
-
-    def _refusal(self, request: Request) -> Response | None:
-        host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if host not in self._hosts:
-            return PlainTextResponse(f"refused: the host {host!r} is not this page's", 403)
-        if origin is not None and origin != f"http://{host}":
-            return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
-        if request.method == "POST" and request.headers.get("content-type") != "application/json":
-            return PlainTextResponse("refused: the content type is not application/json", 415)
-        return None
-
-
 def application(session: Session, port: int) -> ASGIApp:
     """Build the web application: the page, and the requests that it sends.
 
@@ -221,15 +171,13 @@ def application(session: Session, port: int) -> ASGIApp:
 
     # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LONGEST:
-                return PlainTextResponse("Not saved: the note is too long", 413)
-        return _answered(lambda: session.save(*_read_answer(body)), 400)
+        body = await read_body(request, LONGEST)
+        if body is None:
+            return PlainTextResponse("Not saved: the note is too long", 413)
+        return answered(lambda: session.save(*_read_answer(body)), 400)
 
     async def undo(request: Request) -> Response:
-        return _answered(session.undo, 409)
+        return answered(session.undo, 409)
 
     routes = [
         Route("/", show),
@@ -276,35 +224,11 @@ def serve(session: Session, port: int) -> None:
     UserError
         The port is in use.
     """
-    try:
-        listener = socket.create_server((HOST, port))
-    except OSError as error:
-        raise UserError(
-            f"port {port} cannot be used ({error.strerror}): choose another, or --port 0 for any "
-            "free one"
-        ) from None
-    port = listener.getsockname()[1]
-    app = application(session, port)
-    print(
-        f"Label at http://{HOST}:{port} (press Ctrl-C to stop; every answer is saved at once)",
-        flush=True,
-    )
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_level="warning")
-    uvicorn.Server(config).run(sockets=[listener])
+    greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
+    web.serve(lambda port: application(session, port), greeting, port)
 
 
-def _answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
-    """The result of an action, or why there is none: the user's mistake, or a full disk."""
-    try:
-        return JSONResponse(action())
-    except UserError as error:
-        # Halves of characters, which JSON can carry and UTF-8 cannot, are shown as escapes.
-        return PlainTextResponse(str(error).encode("utf-8", "backslashreplace"), refused)
-    except OSError as error:
-        return PlainTextResponse(f"Not saved: {error}", 507)
-
-
-def _read_answer(body: bytearray) -> tuple[str, list[str], str]:
+def _read_answer(body: bytes) -> tuple[str, list[str], str]:
     """Paragraph id, topics and note in the body of a request."""
     try:
         answer = json.loads(body)

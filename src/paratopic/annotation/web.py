@@ -1,0 +1,149 @@
+"""What the labelling page and Label Studio's backend share as servers on this machine.
+
+Which requests are refused, how mistakes are answered, and how a server is started. What is served
+is not decided here.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp
+
+from paratopic.project.errors import UserError
+
+HOST = "127.0.0.1"
+# User of HTTP basic auth, whose password is the token.
+USER = "paratopic"
+
+
+class Guard(BaseHTTPMiddleware):
+    """Refuse requests that do not come from the page itself, and add security headers.
+
+    Any web page that is open in a browser on this machine can send requests here. Its requests
+    have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
+    have that name as Host.
+
+    Parameters
+    ----------
+    app
+        Application that answers the other requests.
+    port
+        Port that the page is served on.
+    policy
+        Content-Security-Policy of every response.
+    token
+        Password of HTTP basic auth that requests need, with `USER`; None, the default, for none.
+        Other machines know this one by names that it does not know itself, so where a token is
+        needed any Host will do: a page that has rebound its name does not have the token.
+    """
+
+    def __init__(self, app: ASGIApp, port: int, policy: str, token: str | None = None) -> None:
+        super().__init__(app)
+        # The port counts too, because the Origin is compared with the Host. Starlette's
+        # TrustedHostMiddleware would ignore it.
+        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+        self._credentials = None if token is None else base64.b64encode(f"{USER}:{token}".encode())
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answer one request."""
+        response = self._refusal(request) or await call_next(request)
+        response.headers.update(self._headers)
+        return response
+
+    def _refusal(self, request: Request) -> Response | None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if self._credentials is None and host not in self._hosts:
+            return PlainTextResponse(f"refused: the host {host!r} is not this page's", 403)
+        if origin is not None and origin != f"http://{host}":
+            return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
+        if self._credentials is not None and not self._authorized(request, self._credentials):
+            challenge = {"WWW-Authenticate": 'Basic realm="paratopic"'}
+            return PlainTextResponse("refused: the user or the token is wrong", 401, challenge)
+        if request.method == "POST" and request.headers.get("content-type") != "application/json":
+            return PlainTextResponse("refused: the content type is not application/json", 415)
+        return None
+
+    @staticmethod
+    def _authorized(request: Request, credentials: bytes) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "basic" and secrets.compare_digest(given.encode(), credentials)
+
+
+async def read_body(request: Request, longest: int) -> bytes | None:
+    """Read the body of a request; None if it has more than `longest` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > longest:
+            return None
+    return bytes(body)
+
+
+def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
+    """Answer with the result of an action as JSON, or with why there is none.
+
+    Parameters
+    ----------
+    action
+        What the request asks for.
+    refused
+        Status of the response where the action raises a `UserError`. A full disk has its own.
+    """
+    try:
+        return JSONResponse(action())
+    except UserError as error:
+        # Halves of characters, which JSON can carry and UTF-8 cannot, are shown as escapes.
+        return PlainTextResponse(str(error).encode("utf-8", "backslashreplace"), refused)
+    except OSError as error:
+        return PlainTextResponse(f"Not saved: {error}", 507)
+
+
+def serve(
+    application: Callable[[int], ASGIApp], greeting: str, port: int, host: str = HOST
+) -> None:
+    """Serve an application until Ctrl-C.
+
+    Parameters
+    ----------
+    application
+        Function from the port to the application.
+    greeting
+        Line to print once the server listens; "{address}" in it is replaced by its address.
+    port
+        Port to serve on; 0 for any free one.
+    host
+        Address of this machine to serve on; by default the one that other machines cannot reach.
+
+    Raises
+    ------
+    UserError
+        The port is in use, or the host is not an address of this machine.
+    """
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        where = "" if host == HOST else f" of {host}"
+        raise UserError(
+            f"port {port}{where} cannot be used ({error.strerror}): choose another, or --port 0 "
+            "for any free one"
+        ) from None
+    port = listener.getsockname()[1]
+    print(greeting.format(address=f"http://{host}:{port}"), flush=True)
+    config = uvicorn.Config(application(port), lifespan="off", ws="none", log_level="warning")
+    uvicorn.Server(config).run(sockets=[listener])
