@@ -12,7 +12,7 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -187,12 +187,10 @@ class _LabelStudio(_Format):
         tasks = _read_json(content, f"{path}")
         if not isinstance(tasks, list):
             raise _not_label_studio(path)
-        for number, task in enumerate(tasks, start=1):
+        for task in tasks:
             if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
                 raise _not_label_studio(path)
-            where = f"{path}, task {first_words(one_line(str(task.get('id', number))))}"
-            for annotation in _list(task, "annotations", dict, where) or (None,):
-                yield where, {"data": task["data"], "annotation": annotation}
+        yield from _annotations(tasks, f"{path}")
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
         data, annotation = record["data"], record["annotation"]
@@ -214,8 +212,7 @@ class _LabelStudio(_Format):
     def write(
         self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
     ) -> list[Path]:
-        control = _CONTROLS[topics.mode][0].name
-        tasks = [_label_studio_task(suggestion, model, control) for suggestion in suggestions]
+        tasks = [_label_studio_task(suggestion, topics.mode, model) for suggestion in suggestions]
         files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
         config = path.with_suffix(".xml")
         files.write_text(config, label_studio_config(topics))
@@ -359,17 +356,31 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
         The whole file is unreadable.
     """
     file_format = _format_of(path)
-    paragraphs = _Paragraphs(frame)
-    imported = ImportedLabels()
-    for where, record in file_format.records(path, _read_text(path)):
-        try:
-            answer = file_format.answer(where, record)
-            imported.labels.append(_label(answer, paragraphs, topics))
-        except _LeftOut as reason:
-            imported.left_out[str(reason)] += 1
-        except UserError as problem:
-            imported.problems.append(str(problem))
-    return imported
+    return _imported(file_format, file_format.records(path, _read_text(path)), frame, topics)
+
+
+def read_tasks(
+    tasks: Sequence[Mapping[str, Any]], source: str, frame: pd.DataFrame, topics: Topics
+) -> ImportedLabels:
+    """Read the labels in tasks of Label Studio, as from the file of an export.
+
+    Parameters
+    ----------
+    tasks
+        Tasks as in an export: each has an object "data" and a list "annotations".
+    source
+        Where the tasks come from, for messages.
+    frame
+        Paragraph table.
+    topics
+        The codebook.
+
+    Raises
+    ------
+    UserError
+        The annotations of a task are not a list of objects.
+    """
+    return _imported(_LabelStudio(), _annotations(tasks, source), frame, topics)
 
 
 def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
@@ -457,12 +468,56 @@ def label_studio_config(topics: Topics) -> str:
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
 
+def label_studio_prediction(
+    scores: Mapping[str, float], mode: ModeName, model: str
+) -> dict[str, Any]:
+    """The most probable topic, as a prediction of Label Studio.
+
+    Parameters
+    ----------
+    scores
+        Probability of each topic.
+    mode
+        Mode of the codebook, which says what control of the labelling configuration shows it.
+    model
+        Name or version of the model.
+    """
+    topic = max(scores, key=scores.__getitem__)
+    choice = {
+        "from_name": _CONTROLS[mode][0].name,
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": [topic]},
+    }
+    return {"model_version": model, "score": round(scores[topic], 4), "result": [choice]}
+
+
 def _format_of(path: Path) -> _Format:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = ", ".join(f"{ending} ({known.tool})" for ending, known in _FORMATS.items())
         raise UserError(f"{path}: the file's ending says what format it has; use one of {known}")
     return _FORMATS[suffix]
+
+
+def _imported(
+    file_format: _Format,
+    records: Iterable[tuple[str, Mapping[str, Any]]],
+    frame: pd.DataFrame,
+    topics: Topics,
+) -> ImportedLabels:
+    """Read the records of a format, each of which gives a label, a problem or a reason for none."""
+    paragraphs = _Paragraphs(frame)
+    imported = ImportedLabels()
+    for where, record in records:
+        try:
+            answer = file_format.answer(where, record)
+            imported.labels.append(_label(answer, paragraphs, topics))
+        except _LeftOut as reason:
+            imported.left_out[str(reason)] += 1
+        except UserError as problem:
+            imported.problems.append(str(problem))
+    return imported
 
 
 def _read_text(path: Path) -> str:
@@ -522,6 +577,16 @@ def _list(record: Mapping[str, Any], key: str, kind: type[_Item], where: str) ->
     return items
 
 
+def _annotations(
+    tasks: Iterable[Mapping[str, Any]], source: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each annotation of Label Studio's tasks with its task's data; None for a task without any."""
+    for number, task in enumerate(tasks, start=1):
+        where = f"{source}, task {first_words(one_line(str(task.get('id', number))))}"
+        for annotation in _list(task, "annotations", dict, where) or (None,):
+            yield where, {"data": task["data"], "annotation": annotation}
+
+
 def _chosen(result: Sequence[Mapping[str, Any]], where: str) -> tuple[list[str], str]:
     """Topics, the dominant one first, and note in the results of an annotation."""
     values: dict[str, list[str]] = {}
@@ -544,7 +609,7 @@ def _label_studio_annotator(completed_by: Any) -> str:
     return completed_by if isinstance(completed_by, str) else f"label-studio-{completed_by}"
 
 
-def _label_studio_task(suggestion: Suggestion, model: str, control: str) -> dict[str, Any]:
+def _label_studio_task(suggestion: Suggestion, mode: ModeName, model: str) -> dict[str, Any]:
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
@@ -556,14 +621,7 @@ def _label_studio_task(suggestion: Suggestion, model: str, control: str) -> dict
     }
     if not suggestion.scores:
         return {"data": data}
-    choice = {
-        "from_name": control,
-        "to_name": "text",
-        "type": "choices",
-        "value": {"choices": [suggestion.topic]},
-    }
-    score = round(suggestion.confidence, 4)
-    prediction = {"model_version": model, "score": score, "result": [choice]}
+    prediction = label_studio_prediction(suggestion.scores, mode, model)
     return {"data": data, "predictions": [prediction]}
 
 

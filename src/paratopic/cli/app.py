@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
+from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
 from paratopic.cli.start import init, ui
@@ -48,6 +48,7 @@ app.command()(paragraphs)
 app.command()(suggest)
 app.command("import")(import_labels)
 app.command()(label)
+app.command()(backend)
 app.command()(report)
 app.command()(review)
 app.command()(status)

@@ -1,4 +1,4 @@
-"""The commands of the labelling loop: `paragraphs`, `suggest`, `label`, `import` and `review`.
+"""The commands of the labelling loop: from `paragraphs` and `suggest` to `import` and `review`.
 
 What is worth labelling, and what files look like, is decided in `annotation`; which labels count,
 in `labels`. Both need packages that take seconds to import: commands import them when they run.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import getpass
+import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -34,6 +35,7 @@ from paratopic.reading.files import SUFFIXES, find_files
 if TYPE_CHECKING:
     import pandas as pd
 
+    from paratopic.annotation.backend import Backend
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
 
@@ -74,7 +76,17 @@ BlindPage = Annotated[
         show_default=False,
     ),
 ]
+Host = Annotated[
+    str,
+    typer.Option(
+        help="Address to serve on. Any but 127.0.0.1 needs a token in the environment variable "
+        "PARATOPIC_TOKEN, the password of user paratopic."
+    ),
+]
+BackendPort = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
+# Where annotations come from that no file holds, in messages.
+SOURCE = "Label Studio"
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,67 @@ def label(
     page.serve(session, port)
 
 
+def backend(
+    host: Host = "127.0.0.1",
+    port: BackendPort = 9090,
+    model: ModelName = None,
+    blind: Blind = False,
+) -> None:
+    """Serve Label Studio's ML backend: predictions for its tasks, and labels.csv from its events.
+
+    Annotations are imported as they are saved. "Start Training" in Label Studio runs `dvc repro`;
+    the model that is trained then predicts.
+    """
+    from paratopic.annotation import backend
+    from paratopic.annotation.web import HOST
+
+    token = os.environ.get("PARATOPIC_TOKEN") or None
+    if token is None and host not in (HOST, "localhost"):
+        raise UserError(
+            f"other machines reach {host}, so requests need a token: set the environment variable "
+            "PARATOPIC_TOKEN to a long random text, and give it to Label Studio as the password of "
+            "user paratopic"
+        )
+    backend.serve(make_backend(model, blind), host, port, token)
+
+
+def make_backend(model: str | None = None, blind: bool = False) -> Backend:
+    """Make Label Studio's backend of the project in the current directory.
+
+    Parameters
+    ----------
+    model
+        As for `load`.
+    blind
+        Whether to hide what the model thinks.
+
+    Raises
+    ------
+    UserError
+        The project has no file of labels, or it or the model cannot be read.
+    """
+    from paratopic.annotation import formats
+    from paratopic.annotation.backend import Backend, CurrentModel
+    from paratopic.labels.answers import current
+
+    # Read anew for each request: the sources and the labels may have changed.
+    def add(tasks: list[dict[str, Any]]) -> list[str]:
+        project = read_project()
+        read = formats.read_tasks(tasks, SOURCE, project.paragraphs, project.params.topics)
+        _merge(project, SOURCE, read, _name(None))
+        return read.problems
+
+    def judged() -> set[str]:
+        project = read_project()
+        ids = {line.paragraph for line in current(project.lines)}
+        frame = project.paragraphs
+        return ids | set(frame.loc[frame["id"].isin(ids), "text"])
+
+    project = read_project()
+    _ = project.labels_file  # a project without one is refused at once
+    return Backend(CurrentModel(model), project.params.topics.mode, add, judged, blind)
+
+
 def review(
     n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50, out: Again = None
 ) -> None:
@@ -312,8 +385,8 @@ def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
         typer.confirm(f"Did {name} fill in all of these files?", abort=True)
 
 
-def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
-    """Add the labels of a file to labels.csv, and report."""
+def _merge(project: Project, source: object, imported: ImportedLabels, annotator: str) -> None:
+    """Add the labels of a file, or of another source, to labels.csv, and report."""
     from paratopic.labels.answers import merge
 
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
@@ -325,7 +398,7 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         print(f"disputed: {dispute}")
     left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
     print(
-        f"{path}: {merged.added} new labels in {target}, {merged.known} already there, "
+        f"{source}: {merged.added} new labels in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
 

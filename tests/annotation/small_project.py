@@ -1,0 +1,29 @@
+"""A project of four paragraphs without labels, with a small model as its champion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from paratopic.corpus.table import write_paragraphs
+from paratopic.project.paths import CHAMPION, MODELS, PARAGRAPHS, PARAMS
+from paratopic.reading.article import paragraphs_of
+from paratopic.reading.sources import frame_of
+from tests.programs import ROOT
+from tests.samples import plain_article
+
+ARTICLE = plain_article(
+    "news", "Trade\n\nTariffs rose.\n\nThe navy, they said, sailed.\n\nIt rained.\n\nChips."
+)
+FRAME = frame_of(paragraphs_of(ARTICLE))
+
+
+def make_project(folder: Path, model: Path) -> Path:
+    """Fill a folder with what `paratopic suggest`, `import` and `backend` read of a project."""
+    shutil.copy(ROOT / PARAMS, folder)
+    shutil.copytree(model, folder / MODELS / model.name)
+    (folder / CHAMPION).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
+    (folder / "seeds").mkdir()
+    write_paragraphs(FRAME, folder / PARAGRAPHS)
+    return folder
