@@ -21,7 +21,6 @@ from tables import Table, read
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
-from paratopic.corpus.table import targets_of
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -29,7 +28,7 @@ from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import calibrate_out_of_fold
+from paratopic.training.calibration import calibrate_rows
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
 from paratopic.training.head import Features, fit_head, lessons
 from paratopic.transformer.encoder import load_encoder, pick_device
@@ -97,17 +96,8 @@ def calibrated(
     rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
-    place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(scores["id"])
-    return calibrate_out_of_fold(
-        targets_of(rows, topics.names)[place],
-        np.ones(len(place), dtype=bool),
-        group.to_numpy(),
-        pd.factorize(rows["article"])[0][place],
-        scores,
-        topics,
-        Promise(params.calibrate.precision, params.evaluate.confidence),
-    )
+    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    return calibrate_rows(rows, folds, scores, topics, promise)
 
 
 def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from paratopic.cli.forecast import forecast
 from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
@@ -50,6 +51,7 @@ app.command("import")(import_labels)
 app.command()(label)
 app.command()(backend)
 app.command()(report)
+app.command()(forecast)
 app.command()(review)
 app.command()(status)
 app.command()(sweep)

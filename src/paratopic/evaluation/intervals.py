@@ -308,7 +308,7 @@ def estimates(
     measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
     measured |= _loss_estimates(outcomes, confidence, n_draws, seed)
     if len(outcomes.true) >= LEAST_FOR_ECE:
-        measured["ece"] = Estimate(_value(outcomes, Tally.calibration_error))
+        measured["ece"] = Estimate(value_of(outcomes, Tally.calibration_error))
     return measured
 
 
@@ -357,7 +357,7 @@ def share_estimates(
     for name, share in shares.items():
         value, seen = values[name], float(np.concatenate(draws[name]).var())
         size = _equivalent_size(value, seen, share.size) / few**2
-        low, high = _share_interval(value, size, confidence)
+        low, high = interval(value, size, confidence)
         if share.is_quality:
             # The final model has more labels than those of the folds. Errors fall no faster than in
             # proportion.
@@ -388,8 +388,8 @@ def _equivalent_size(value: float, seen: float, rows: float) -> float:
     return spread / noise(seen, spread / rows)
 
 
-def _share_interval(value: float, size: float, confidence: float) -> tuple[float, float]:
-    """Interval of a share of so many paragraphs; it holds the share itself."""
+def interval(value: float, size: float, confidence: float) -> tuple[float, float]:
+    """Interval of a share of so many independent paragraphs; it holds the share itself."""
     posterior = beta(value * size + 0.5, (1 - value) * size + 0.5)
     low, high = (
         float(posterior.ppf((1 - confidence) / 2)),
@@ -480,16 +480,27 @@ def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, s
     variance = float(seen.var())
     added = noise(variance, differ / size_of_mean(one)) - DESIGN_EFFECT * variance
     # The final models have more labels, from which each gains between nothing and this.
-    gains = [(1 - _value(o, Tally.macro_f1)) * (1 - o.train_share**0.5) for o in (one, other)]
+    gains = [(1 - value_of(o, Tally.macro_f1)) * (1 - o.train_share**0.5) for o in (one, other)]
     added += sum(gain**2 for gain in gains) / 3
     chances: Array = np.sqrt(DESIGN_EFFECT) * seen
     chances += np.sqrt(added) * rng.standard_normal(n_permutations)
     return chances
 
 
-def _value(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
+def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     """A figure of the sample itself, mean over repeats."""
     return float(_mean(_tallies(outcomes, np.ones((1, len(outcomes.true)))), figure)[0])
+
+
+def draws_of(
+    outcomes: Outcomes, figure: Callable[[Tally], Array], n_draws: int, seed: int
+) -> Array:
+    """A figure in each resample, (n draws,), mean over repeats.
+
+    Outcomes with the same groups have the same resamples.
+    """
+    draws = [_mean(_tallies(outcomes, rows), figure) for rows in _draws(outcomes, n_draws, seed)]
+    return np.concatenate(draws)
 
 
 def _tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:

@@ -6,14 +6,10 @@ import sys
 import time
 from dataclasses import asdict
 
-import pandas as pd
-
 from paratopic.corpus.table import (
-    evaluated,
     labelled_rows,
     read_paragraphs,
     read_parquet,
-    targets_of,
 )
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
@@ -22,7 +18,7 @@ from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES, UNLABELLED
 from paratopic.project.progress import bar
 from paratopic.stages.fitting import fitter, pool_for
 from paratopic.training.calibration import (
-    calibrate_out_of_fold,
+    calibrate_rows,
     with_expected_thresholds,
 )
 from paratopic.training.crossval import (
@@ -56,17 +52,8 @@ def main() -> None:
         by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
     if not is_first_process():
         return
-    row_of_score = pd.Index(rows["id"]).get_indexer(raw["id"])
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(raw["id"])
-    scores, calibration = calibrate_out_of_fold(
-        targets_of(rows, topics.names)[row_of_score],
-        evaluated(rows).to_numpy()[row_of_score],
-        group.to_numpy(),
-        pd.factorize(rows["article"])[0][row_of_score],
-        raw,
-        topics,
-        Promise(params.calibrate.precision, params.evaluate.confidence),
-    )
+    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    scores, calibration = calibrate_rows(rows, folds, raw, topics, promise)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         if by_definitions is not None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 
+from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
@@ -70,6 +71,33 @@ class KnownScores(NamedTuple):
     def once(self, n_repeats: int) -> KnownScores:
         """Make rows that are there in each of the repeats count once together."""
         return self._replace(which=self.which / n_repeats, any=self.any / n_repeats)
+
+
+def calibrate_rows(
+    rows: pd.DataFrame, folds: pd.DataFrame, table: pd.DataFrame, topics: Topics, promise: Promise
+) -> tuple[pd.DataFrame, Calibration]:
+    """Calibrate out-of-fold scores of labelled paragraphs; see `calibrate_out_of_fold`.
+
+    Parameters
+    ----------
+    rows
+        Labelled paragraphs from `corpus.table.labelled_rows`.
+    folds
+        Table of `corpus.folds.make_folds`.
+    table, topics, promise
+        As for `calibrate_out_of_fold`.
+    """
+    place = pd.Index(rows["id"]).get_indexer(table["id"])
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(table["id"])
+    return calibrate_out_of_fold(
+        targets_of(rows, topics.names)[place],
+        evaluated(rows).to_numpy()[place],
+        group.to_numpy(),
+        pd.factorize(rows["article"])[0][place],
+        table,
+        topics,
+        promise,
+    )
 
 
 def calibrate_out_of_fold(

@@ -17,7 +17,7 @@ from joblib import Parallel, cpu_count, delayed
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.pool import Pool
 from paratopic.corpus.table import targets_of
-from paratopic.inference.scores import Scores
+from paratopic.inference.scores import Integers, Scores
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
 
 # With fewer rows, to start processes takes longer than they save.
@@ -51,6 +51,7 @@ def cross_validate(
     advance: Advance = silent,
     processes: int = 1,
     pool: Pool | None = None,
+    share: float = 1.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
@@ -74,6 +75,9 @@ def cross_validate(
     pool
         Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
         by default.
+    share
+        Share of the groups of each training part that is learnt from; 1, the default, is all of
+        them. A smaller share is part of a larger one.
 
     Returns
     -------
@@ -82,7 +86,10 @@ def cross_validate(
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     """
-    parts = list(iterate_folds(folds, list(rows["id"])))
+    parts = [
+        (repeat, fold, _part(train, rows, folds, share, (seed, repeat, fold)), test)
+        for repeat, fold, train, test in iterate_folds(folds, list(rows["id"]))
+    ]
     processes = max(1, min(processes, len(parts)))
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
@@ -141,6 +148,18 @@ def score_by_definitions(
     model = fit(Examples([], np.zeros((0, k), dtype=bool), none, none), seed, silent)
     scores = pd.DataFrame(model.predict_proba(list(rows["text"])), columns=list(names))
     return pd.DataFrame({"id": rows["id"].to_numpy(), "repeat": 0}).join(scores)
+
+
+def _part(
+    train: Integers, rows: pd.DataFrame, folds: pd.DataFrame, share: float, seed: tuple[int, ...]
+) -> Integers:
+    """The training rows of a share of their groups, in an order that the seed gives."""
+    if share == 1:
+        return train
+    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"]).to_numpy()
+    groups = np.random.default_rng(seed).permutation(np.unique(group[train]))
+    kept = groups[: max(1, round(share * len(groups)))]
+    return train[np.isin(group[train], kept)]
 
 
 def _score(

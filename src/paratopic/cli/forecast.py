@@ -1,0 +1,112 @@
+"""The command `paratopic forecast`: what more labels would bring.
+
+The curve is measured by `training` and extended by `evaluation`, which are imported late.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from paratopic.project import files
+from paratopic.project.errors import UserError
+from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
+from paratopic.project.progress import bar
+
+if TYPE_CHECKING:
+    from paratopic.evaluation.forecast import Point
+    from paratopic.project.params import Params
+
+# Shares of the labels that the champion learns from anew, beside all of them.
+SHARES = (0.25, 0.5)
+CONFIDENCE = 0.8
+MORE = (25, 50, 100, 200)
+
+More = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="How many labels more; repeat for several. [default: 25 50 100 200]"),
+]
+
+
+def forecast(more: More = None) -> None:
+    """Forecast the champion's macro-F1 with more labels that are like those so far.
+
+    The champion learns anew from a quarter and from half of the labels of each fold.
+    """
+    from paratopic.evaluation.forecast import forecast
+    from paratopic.project.params import read_params
+
+    params = read_params()
+    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    curve, n_labels = _curve(params, champion)
+    numbers = sorted(set(more or MORE))
+    sizes = [n_labels + number for number in numbers]
+    now, *then = forecast(
+        curve, [n_labels, *sizes], CONFIDENCE, params.evaluate.n_draws, params.seed
+    )
+    table = Table("labels", "macro-F1", f"{CONFIDENCE:.0%} interval", title=f"Forecast: {champion}")
+    for size, estimate in zip([n_labels, *sizes], [now, *then], strict=True):
+        table.add_row(
+            f"{size:,}", f"{estimate.value:.3f}", f"{estimate.low:.3f}–{estimate.high:.3f}"
+        )
+    Console(highlight=False).print(table)
+    first = then[min(1, len(then) - 1)]
+    print(
+        f"With {numbers[min(1, len(numbers) - 1)]} more labels, a macro-F1 of {first.low:.2f} to "
+        f"{first.high:.2f} is expected; it is about {now.value:.2f} now."
+    )
+    print("That is if they are like the labels so far; new articles may be unlike them.")
+
+
+def _curve(params: Params, champion: str) -> tuple[list[Point], int]:
+    """The learning curve of the champion, and the number of labels there are."""
+    import pandas as pd
+
+    from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+    from paratopic.evaluation.forecast import Point
+    from paratopic.evaluation.outcomes import outcomes
+    from paratopic.inference.promise import Promise
+    from paratopic.stages.fitting import fitter, pool_for
+    from paratopic.training.calibration import calibrate_rows
+    from paratopic.training.crossval import cross_validate, n_fits, n_processes
+
+    topics = params.topics
+    frame = read_paragraphs(PARAGRAPHS)
+    rows, folds = labelled_rows(frame, topics), read_parquet(FOLDS)
+    known = read_parquet(SCORES / champion / "scores.parquet")
+    if set(known["id"]) - set(rows["id"]) or set(folds["id"]) != set(rows["id"]):
+        raise UserError("the labels changed since they were scored: run `dvc repro` first")
+    if known.empty:
+        raise UserError(
+            "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "
+            "and run `dvc repro`"
+        )
+    folds = folds[folds["repeat"] == 0]
+    fit = fitter(champion, topics, getattr(params, champion))
+    pool = pool_for(champion, frame, rows, params)
+    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    processes = n_processes(len(rows)) if champion == "baseline" else 1
+    tables, total = [], n_fits(folds)
+    with bar(f"{champion}: fit", total * len(SHARES)) as advance:
+        for number, share in enumerate(SHARES):
+            scores, _ = cross_validate(
+                rows,
+                topics.names,
+                folds,
+                fit,
+                params.seed,
+                lambda done, before=number * total: advance(before + done),  # type: ignore[misc]
+                processes,
+                pool,
+                share,
+            )
+            tables.append((share, calibrate_rows(rows, folds, scores, topics, promise)[0]))
+    tables.append((1.0, known[known["repeat"] == 0]))
+    points = []
+    for share, table in tables:
+        measured = outcomes(rows, folds, pd.DataFrame(table), topics)[1]
+        points.append(Point(share * measured.train_share * len(rows), measured))
+    return points, len(rows)
