@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.promise import NEVER
 from tests.documents import PAGE
@@ -81,6 +84,49 @@ def test_why_shows_what_each_sentence_adds(
     assert "--why" in "".join(capsys.readouterr())
 
 
+def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    article: Path,
+    rows: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    command = ["predict", "--why", "--model", str(model), str(article)]
+
+    def nearest() -> list[dict[str, Any]]:
+        assert run_cli(monkeypatch, *command, "--json") == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out.splitlines()[0])["why"][
+            "nearest"
+        ]
+        return found
+
+    assert nearest() == []  # outside a project
+    paragraphs = tmp_path / "data/paragraphs.parquet"
+    topics = pd.Series([[topic] if topic else [] for topic in rows["topic"]], dtype=object)
+    labelled = rows.drop(columns="topic").assign(position=0, topics=topics)
+    unlabelled = labelled.assign(label_source="none", topics=None)
+    write_paragraphs(unlabelled, paragraphs)
+    assert nearest() == []
+    write_paragraphs(labelled, paragraphs)
+    article.write_text(f"{rows['text'][3]}\n", encoding="utf-8")
+    first, second, third = nearest()
+    assert (first["id"], first["topics"], first["text"]) == ("p03", ["trade"], rows["text"][3])
+    assert first["similarity"] == pytest.approx(1)
+    assert 1 > second["similarity"] >= third["similarity"] > 0
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run_cli(monkeypatch, *command) == 0
+    assert "≈ 1.00 trade (p03): " in capsys.readouterr().out
+    paragraphs.write_bytes(b"PAR1")
+    assert run_cli(monkeypatch, *command) == 0
+    shown = capsys.readouterr()
+    assert "≈" not in shown.out
+    assert "no similar labelled paragraphs are shown: " in shown.err and "is damaged" in shown.err
+
+
 def test_predictions_that_are_not_sure_have_no_mark(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -96,7 +142,10 @@ def test_predictions_that_are_not_sure_have_no_mark(
     assert [line["sure"] for line in lines] == [False, False]
 
 
-def test_predict_imports_no_package_of_training(model: Path, article: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--why"]])
+def test_predict_imports_no_package_of_training(
+    model: Path, article: Path, options: list[str]
+) -> None:
     program = (
         "import sys\n"
         "from paratopic.cli.app import app\n"
@@ -104,8 +153,14 @@ def test_predict_imports_no_package_of_training(model: Path, article: Path) -> N
         "heavy = {'torch', 'transformers', 'sklearn', 'mlflow', 'pandas', 'matplotlib', 'ray'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    command = [sys.executable, "-c", program, "predict", "--model", str(model), str(article)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    words = ["predict", "--model", str(model), str(article), *options]
+    run = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=article.parent,
+    )
     assert run.stdout.splitlines()[-1] == "[]"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,8 +26,10 @@ from rich.text import Text
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
+from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
 from paratopic.serving import bulk
@@ -35,6 +38,9 @@ from paratopic.serving import bulk
 SOME_ERRORS = 3
 
 TABLES = (".csv", ".jsonl", ".parquet")
+
+# Number of characters that are shown of a labelled paragraph.
+N_CHARACTERS = 80
 
 Files = Annotated[
     list[str],
@@ -54,7 +60,11 @@ ModelName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 Why = Annotated[
-    bool, typer.Option(help="Show what each sentence adds to the logit of the most probable topic.")
+    bool,
+    typer.Option(
+        help="Show what each sentence adds to the logit of the most probable topic, and the most "
+        "similar labelled paragraphs of the project."
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(help="Folder for the results; each input keeps its format.")
@@ -87,15 +97,17 @@ def predict(
             raise UserError("--why: explains articles on the terminal or as --json, without --out")
         raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
     _check_articles(paths, engine)
+    labelled = _neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
         paragraphs = paragraphs_of(article)
         texts = [paragraph.text for paragraph in paragraphs]
         reasons = [loaded.explain(text) for text in texts] if why else []
         answers = [reason.prediction for reason in reasons] if why else loaded.predict(texts)
+        alike = [labelled.nearest(text) for text in texts] if labelled else [[] for _ in reasons]
         if as_json:
-            _print_json(paragraphs, answers, reasons)
+            _print_json(paragraphs, answers, reasons, alike)
         else:
-            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers, reasons)
+            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers, reasons, alike)
 
 
 def article_files(paths: list[str]) -> list[str]:
@@ -134,33 +146,68 @@ def _check_articles(paths: list[str], engine: str) -> None:
             raise UserError(f"{path}: name a folder for the results (--out)")
 
 
+def _neighbourhood(model: Model) -> Neighbourhood | None:
+    """The labelled paragraphs of the project that the current directory lies in, if there are any.
+
+    Where they cannot be compared, a note on stderr says why.
+    """
+    root = root_with(PARAGRAPHS)
+    if root is None:
+        return None
+    try:
+        from paratopic.corpus.table import read_paragraphs
+
+        table = read_paragraphs(root / PARAGRAPHS)
+        rows = table[table["topics"].notna()]
+        if rows.empty:
+            return None
+        with Console(stderr=True).status("reading the labelled paragraphs"):  # on a terminal only
+            return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
+    except (ImportError, UserError) as error:  # pandas is for training
+        print(f"note: no similar labelled paragraphs are shown: {error}", file=sys.stderr)
+        return None
+
+
 def _print_json(
-    paragraphs: list[Paragraph], answers: list[Prediction], reasons: list[Explanation]
+    paragraphs: list[Paragraph],
+    answers: list[Prediction],
+    reasons: list[Explanation],
+    alike: list[list[Neighbour]],
 ) -> None:
-    for paragraph, answer, reason in zip_longest(paragraphs, answers, reasons):
+    for paragraph, answer, reason, nearest in zip_longest(paragraphs, answers, reasons, alike):
         line = asdict(paragraph) | asdict(answer)
         if reason is not None:
             parts = asdict(reason)
-            line["why"] = {name: parts[name] for name in ("logits", "base", "sentences", "tokens")}
+            why = {name: parts[name] for name in ("logits", "base", "sentences", "tokens")}
+            line["why"] = why | {"nearest": [asdict(neighbour) for neighbour in nearest]}
         print(json.dumps(line, ensure_ascii=False))
 
 
 def _print_table(
-    title: str, paragraphs: list[Paragraph], answers: list[Prediction], reasons: list[Explanation]
+    title: str,
+    paragraphs: list[Paragraph],
+    answers: list[Prediction],
+    reasons: list[Explanation],
+    alike: list[list[Neighbour]],
 ) -> None:
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=bool(reasons))
-    for paragraph, answer, reason in zip_longest(paragraphs, answers, reasons):
+    for paragraph, answer, reason, nearest in zip_longest(paragraphs, answers, reasons, alike):
         topics = "; ".join(answer.topics) or "–"
         sure = "✓" if answer.sure else ""
-        text = paragraph.text if reason is None else _reason(answer, reason)
+        text = paragraph.text if reason is None else _reason(answer, reason, nearest)
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     Console().print(table)
     if reasons:
         print("Before each sentence: what it adds to the logit of the most probable topic.")
+    if any(alike):
+        print("After ≈: how similar a labelled paragraph is to the model, its topics and its id.")
 
 
-def _reason(answer: Prediction, reason: Explanation) -> Text:
-    """The sentences, each after what it adds to the logit of the most probable topic."""
+def _reason(answer: Prediction, reason: Explanation, nearest: list[Neighbour]) -> Text:
+    """The sentences, each after what it adds to the logit of the most probable topic.
+
+    Below them are the labelled paragraphs that are most like the text.
+    """
     known = [topic for topic in answer.scores if topic in reason.logits]
     topic = max(known, key=answer.scores.__getitem__, default="")
     shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
@@ -168,6 +215,11 @@ def _reason(answer: Prediction, reason: Explanation) -> Text:
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)
     ]
+    for neighbour in nearest:
+        topics = "; ".join(neighbour.topics) or "–"
+        words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")
+        found = f"≈ {neighbour.similarity:.2f} {topics} ({neighbour.id}): {words}"
+        lines.append(Text(found, "dim"))
     return Text("\n").join(lines)
 
 

@@ -98,6 +98,14 @@ class BaselineClassifier:
         logits = self._head.logits(self._transform(texts))
         return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)
 
+    def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""
+        from scipy import sparse
+
+        features = self._transform(texts)
+        lengths = np.sqrt(features.multiply(features).sum(axis=1))
+        return sparse.csr_matrix(features.multiply(1 / np.maximum(lengths, 1e-9)))
+
     def contributions(self, text: str) -> Contributions:
         """What each word of a text that is not blank adds to its logits.
 

@@ -23,7 +23,7 @@ from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
-from paratopic.project.paths import CHAMPION
+from paratopic.project.paths import CHAMPION, root_with
 
 # A text that a model has to answer when it is loaded.
 PROBE = "Talks on trade went on."
@@ -117,8 +117,7 @@ def _folder(
 ) -> Path:
     """Find the folder of a model that is given, or of the default one where none is."""
     chosen = folder or os.environ.get("PARATOPIC_MODEL")
-    here = Path.cwd()
-    project = next((root for root in (here, *here.parents) if (root / CHAMPION).exists()), None)
+    here, project = Path.cwd(), root_with(CHAMPION)
     if str(chosen).startswith(("models:/", "runs:/")):
         path = fetch(str(chosen), project or here)
     elif chosen:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn, Protocol, overload
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, overload
 
 import numpy as np
 
@@ -18,8 +18,14 @@ from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
-from paratopic.inference.scores import Integers, Scores
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.topics import ModeName
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+# Features of texts, (n, d), each row of unit length.
+Features: TypeAlias = "Array | sparse.csr_matrix"
 
 
 class Classifier(Protocol):
@@ -35,6 +41,16 @@ class Classifier(Protocol):
             text has one of the topics.
         windows
             (n,) number of windows that each text was read in.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Features:
+        """Features that the head reads of n texts, (n, d), each row of unit length.
+
+        Raises
+        ------
+        UserError
+            The model was trained before models gave their embeddings.
         """
         ...
 
@@ -175,6 +191,32 @@ class Model:
             return Explanation(prediction, {}, {}, [], [])
         contributions = self._classifier.contributions(_without_surrogates(text))
         return explain(text, prediction, self.classes_, mode_of(self.mode), contributions)
+
+    def embed(self, texts: Sequence[str]) -> Features:
+        """Compute what the model's head reads of texts: embeddings, or TF-IDF for the baseline.
+
+        The products of the rows with each other are how similar the model finds the texts.
+
+        Parameters
+        ----------
+        texts
+            n texts, at least one, of any length.
+
+        Returns
+        -------
+        (n, d) rows of unit length: an array, or a sparse matrix for the baseline, where a text
+        without a known word has a row of zeros.
+
+        Raises
+        ------
+        TypeError
+            `texts` is a single str, a DataFrame or a dict, or an item is not a str.
+        UserError
+            The model was trained before models gave their embeddings.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of str; for one text write embed([text])")
+        return self._classifier.embed([_without_surrogates(text) for text in _listed(texts)])
 
     def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
         """Scores (n, k) and numbers of windows (n,), blank texts among them: those have zeros."""

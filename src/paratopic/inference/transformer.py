@@ -34,9 +34,10 @@ MOST_SPECIAL = 16
 # Largest mean difference of the probes' probabilities. Where a number is rounded up by one
 # processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
 PROBE_GAP = 0.003
-# Names of the ONNX model's outputs: probabilities (n, n logits), and what each token adds to the
-# logits (n, length, n logits), where the encoder lets that be said.
-PROBABILITIES, SHARES = "probabilities", "shares"
+# Names of the ONNX model's outputs: probabilities (n, n logits), embeddings (n, d) of unit length,
+# and what each token adds to the logits (n, length, n logits), where the encoder lets that be said.
+# PyTorch's operators name the values between, so that an output must not be called as one of them.
+PROBABILITIES, EMBEDDINGS, SHARES = "probabilities", "embeddings", "shares"
 
 
 class EncoderClassifier:
@@ -87,6 +88,21 @@ class EncoderClassifier:
         logits = self._mode.logits(probabilities)
         combined = self._mode.combine_windows(logits, lengths, owner, len(texts))
         return self._mode.scores(combined), np.bincount(owner, minlength=len(texts))
+
+    def embed(self, texts: Sequence[str]) -> Array:
+        """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths.
+
+        Raises
+        ------
+        UserError
+            The model was trained before models gave their embeddings.
+        """
+        windows, owner = read_windows(self._tokenizer, texts)
+        embeddings = self._model.run(windows, EMBEDDINGS)
+        total = np.zeros((len(texts), embeddings.shape[1]))
+        np.add.at(total, owner, embeddings * [[len(window)] for window in windows])
+        lengths: Array = np.linalg.norm(total, axis=1, keepdims=True)
+        return total / lengths
 
     def contributions(self, text: str) -> Contributions:
         """What each token of a text that is not blank adds to its logits.
@@ -174,22 +190,32 @@ class OnnxModel:
         self._open(n_processors())
         _opened.add(self)
 
-    def run(self, windows: Sequence[Sequence[int]]) -> Scores:
-        """Compute the first output of windows: probabilities, (n windows, n logits), or others.
+    def run(self, windows: Sequence[Sequence[int]], output: str | None = None) -> Array:
+        """Compute an output of windows that is a row for each: probabilities, or embeddings.
 
         Parameters
         ----------
         windows
             Token ids of each window. Windows of one length are computed together, without padding.
+        output
+            Name of the output; the first one by default.
+
+        Raises
+        ------
+        UserError
+            The model has no such output.
         """
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)
         session = self._open(n_processors() if len(chunks) == 1 else 1)
-        first = session.get_outputs()[0].name
+        names = [of_model.name for of_model in session.get_outputs()]
+        name = output or names[0]
+        if name not in names:
+            raise UserError(f"this model gives no {name}, as newer ones do; train the model again")
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
             answers: npt.NDArray[np.float32]
-            (answers,) = session.run([first], {"input_ids": ids})
+            (answers,) = session.run([name], {"input_ids": ids})
             return answers
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))

@@ -28,3 +28,9 @@ COMPARISON = REPORTS / "comparison.json"
 SUMMARY = REPORTS / "summary.md"
 PICTURE = REPORTS / "comparison.png"
 PAGE = REPORTS / "index.html"
+
+
+def root_with(path: Path) -> Path | None:
+    """Find the current directory, or the nearest one above it, that has a path of a project."""
+    here = Path.cwd()
+    return next((root for root in (here, *here.parents) if (root / path).exists()), None)

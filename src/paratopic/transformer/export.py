@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor, nn
 
-from paratopic.inference.transformer import PROBABILITIES, SHARES
+from paratopic.inference.transformer import EMBEDDINGS, PROBABILITIES, SHARES
 from paratopic.project.topics import ModeName
 from paratopic.transformer.network import Network
 
@@ -28,8 +28,9 @@ class CalibratedNetwork(nn.Module):
     """Network with its calibration: token ids (n, length) → probabilities (n, n logits).
 
     The token ids are those of windows of one length. The probabilities are those of
-    `inference.modes.Mode.probabilities`. Where an embedding is the mean of the tokens', a second
-    output, (n, length, n logits), is what each token adds to the logits.
+    `inference.modes.Mode.probabilities`. A second output, (n, d), is the embeddings that the head
+    reads. Where they are the means of the tokens', a third, (n, length, n logits), is what each
+    token adds to the logits.
 
     Parameters
     ----------
@@ -61,15 +62,15 @@ class CalibratedNetwork(nn.Module):
     @property
     def outputs(self) -> list[str]:
         """Names of the outputs."""
-        return [PROBABILITIES, SHARES][: 1 + self.has_shares]
+        return [PROBABILITIES, EMBEDDINGS, SHARES][: 2 + self.has_shares]
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
         tokens, embedding = _embed(self.network.encoder, input_ids)
         logits = self.network.logits(embedding) * self.scale + self.shift
         probabilities = self.probabilities(logits)
         if not self.has_shares:
-            return (probabilities,)
-        return probabilities, self._shares(tokens, embedding)
+            return probabilities, embedding
+        return probabilities, embedding, self._shares(tokens, embedding)
 
     def _shares(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         """What each token (n, length, d) adds to the logits of its window's embedding (n, d)."""
@@ -86,7 +87,7 @@ class CalibratedNetwork(nn.Module):
 class EmbeddingNetwork(nn.Module):
     """Encoder alone: token ids (n, length) of windows of one length → embeddings (n, d)."""
 
-    outputs = ("embeddings",)
+    outputs = (EMBEDDINGS,)
 
     def __init__(self, encoder: SentenceTransformer) -> None:
         super().__init__()

@@ -1,0 +1,84 @@
+"""The labelled paragraphs that a model finds most like a text.
+
+The paragraphs are given: a model's folder holds no texts, because it may be given away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paratopic.inference.model import Model
+
+# Number of paragraphs that are found for a text.
+N_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A labelled paragraph that is like a text.
+
+    Parameters
+    ----------
+    id
+        Id of the paragraph.
+    topics
+        Topics of its label; empty for none of the topics.
+    text
+        The paragraph.
+    similarity
+        Cosine between what the model's head reads of both texts: 1 for the text itself.
+    """
+
+    id: str
+    topics: tuple[str, ...]
+    text: str
+    similarity: float
+
+
+class Neighbourhood:
+    """Labelled paragraphs as a model reads them.
+
+    Parameters
+    ----------
+    model
+        Model that compares texts.
+    ids, topics, texts
+        Id, topics and text of each of n labelled paragraphs, at least one.
+
+    Raises
+    ------
+    UserError
+        The model was trained before models gave their embeddings.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        ids: Sequence[str],
+        topics: Sequence[Sequence[str]],
+        texts: Sequence[str],
+    ) -> None:
+        self._model = model
+        self._ids, self._topics, self._texts = ids, topics, texts
+        self._features = model.embed(texts)
+
+    def nearest(self, text: str) -> list[Neighbour]:
+        """Find the paragraphs that are most like a text, the most similar first.
+
+        A text that is labelled itself is among them.
+        """
+        products = self._model.embed([text]) @ self._features.T
+        similarity = products if isinstance(products, np.ndarray) else products.toarray()
+        rows = np.argsort(-similarity[0], kind="stable")[:N_NEIGHBOURS]
+        return [
+            Neighbour(
+                self._ids[row],
+                tuple(self._topics[row]),
+                self._texts[row],
+                float(similarity[0, row]),
+            )
+            for row in rows.tolist()
+        ]

@@ -1,0 +1,94 @@
+"""Labelled paragraphs are compared by what the model's head reads of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from paratopic import UserError, load
+from paratopic.inference.folder import MANIFEST
+from paratopic.inference.modes import mode_of
+from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.scores import Array
+from paratopic.inference.transformer import EMBEDDINGS, EncoderClassifier
+from paratopic.training.examples import Fitted
+from tests.samples import TARIFF
+
+LONG = "The navy left the border, and the tariff rose. " * 40
+
+
+def dense(folder: Path, texts: list[str]) -> Array:
+    features = load(folder).embed(texts)
+    return features.toarray() if sparse.issparse(features) else np.asarray(features)
+
+
+def test_the_text_itself_comes_first_and_then_those_of_its_topic(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    topics = [[topic] if topic else [] for topic in rows["topic"]]
+    ids, texts = list(rows["id"]), list(rows["text"])
+    labelled = Neighbourhood(load(trained[1]), ids, topics, texts)
+    for row, text in enumerate(texts):
+        first, second, third = labelled.nearest(text)
+        assert replace(first, similarity=1.0) == Neighbour(ids[row], tuple(topics[row]), text, 1.0)
+        assert first.similarity == pytest.approx(1, abs=1e-6)
+        assert first.similarity > second.similarity >= third.similarity
+    tariffs = labelled.nearest(TARIFF)
+    assert {neighbour.topics for neighbour in tariffs} == {("trade",)}
+
+
+def test_features_have_unit_length_and_are_those_of_each_text_alone(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    texts = [*rows["text"], LONG, "\ud800 tariff"]
+    features = dense(trained[1], texts)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1)
+    alone = np.concatenate([dense(trained[1], [text]) for text in texts])
+    np.testing.assert_allclose(features, alone, atol=1e-5)
+    with pytest.raises(TypeError, match="embed"):
+        load(trained[1]).embed(LONG)
+
+
+@pytest.mark.parametrize("trained", ["baseline"], indirect=True)
+def test_a_text_without_a_known_word_is_like_nothing(trained: tuple[Fitted, Path]) -> None:
+    labelled = Neighbourhood(load(trained[1]), ["a"], [["trade"]], ["A tariff."])
+    assert labelled.nearest("☃")[0].similarity == 0
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_the_head_reads_the_embedding(trained: tuple[Fitted, Path], rows: pd.DataFrame) -> None:
+    """So similarity is that of what the answer depends on: 8 bits, where they are used."""
+    model = trained[0]
+    texts = [" ".join(text.split()[:8]) for text in rows["text"]]  # in one window each
+    embedder, tokenizer = model._embedder, model._tokenizer  # type: ignore[attr-defined]
+    expected, _ = embedder.texts(tokenizer, texts)
+    cosines = (dense(trained[1], texts) * expected).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_a_model_from_before_answers_the_same_but_has_no_embeddings(
+    trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    settings = json.loads((trained[1] / MANIFEST).read_text(encoding="utf-8"))["settings"]
+    for name in EncoderClassifier.FILES:
+        shutil.copy(trained[1] / name, tmp_path)
+    model = onnx.load(tmp_path / EncoderClassifier.MODEL)
+    outputs = {output.name: output for output in model.graph.output}
+    model.graph.output.remove(outputs[EMBEDDINGS])
+    onnx.save(model, tmp_path / EncoderClassifier.MODEL)
+    old, new = (
+        EncoderClassifier(folder, mode_of("single"), settings) for folder in (tmp_path, trained[1])
+    )
+    texts = list(rows["text"])
+    np.testing.assert_array_equal(old.score(texts)[0], new.score(texts)[0])
+    with pytest.raises(UserError, match="train the model again"):
+        old.embed(texts)
