@@ -26,7 +26,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 from paratopic.annotation import page
-from paratopic.annotation.context import Suggestion, blind
+from paratopic.annotation.context import Suggestion, blind, with_predictions
+from paratopic.inference.loading import load
 from paratopic.labels.answers import read_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.errors import UserError
@@ -398,6 +399,77 @@ def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:
     browser.wait.until(lambda _: not browser.shown("keys"))
 
 
+TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota rose <b>again</b>."
+
+
+@pytest.fixture
+def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session:
+    """A session with a model that explains, whose second paragraph is shown without suggestions."""
+    model = load(baseline_folder)
+    items = [replace(item, text=TWO_SENTENCES) for item in suggestions(topics)]
+    items = with_predictions(items, model.predict([item.text for item in items]))
+    items[1:2] = blind(items[1:2])
+    return page.Session(path, "ann", items, topics, model.explain)
+
+
+def test_why_is_answered_where_the_suggestion_is_shown(
+    session: page.Session, explained: page.Session, baseline_folder: Path
+) -> None:
+    client = TestClient(page.application(explained, PORT), base_url=HERE)
+    why = client.get("/why", params={"paragraph": "news:0"}).json()
+    assert why["topic"] == "trade"
+    rain, tariffs = load(baseline_folder).explain(TWO_SENTENCES).sentences
+    assert why["sentences"] == [
+        {"text": part.text, "share": part.shares["trade"]} for part in (rain, tariffs)
+    ]
+    for paragraph, message in (("news:1", "hidden"), ("news:9", "not among the paragraphs")):
+        response = client.get("/why", params={"paragraph": paragraph})
+        assert response.status_code == 409 and message in response.text
+    with pytest.raises(UserError, match="hidden"):
+        session.why("news:0")  # nothing explains
+
+
+def test_w_shades_the_sentences_that_speak_for_the_suggestion(
+    chromium: webdriver.Chrome, explained: page.Session
+) -> None:
+    messages(chromium)
+
+    def shades() -> list[float]:
+        style = "getComputedStyle(mark).getPropertyValue('--share')"
+        marks = "[...document.querySelectorAll('#text mark')]"
+        found: list[float] = chromium.execute_script(f"return {marks}.map(mark => +{style})")
+        return found
+
+    with serving(explained) as address:
+        browser = Browser(chromium, address)
+        assert shades() == []
+        browser.press("w")
+        browser.wait_for("message", "Shaded: what speaks for trade.")
+        rain, tariffs = shades()
+        expected = explained.why("news:0")["sentences"][1]["share"]
+        assert rain < tariffs == pytest.approx(min(1, expected))
+        assert browser.shown("text") == TWO_SENTENCES
+        drawn = "getComputedStyle(document.querySelectorAll('mark')[1]).backgroundColor"
+        assert chromium.execute_script(f"return {drawn}") != "rgba(0, 0, 0, 0)"
+        browser.press("w")
+        browser.wait.until(lambda _: shades() == [])
+        button = chromium.find_element(By.ID, "why")
+        chromium.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+        browser.wait.until(lambda _: len(shades()) == 2)
+        browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
+        browser.wait_for("model", "hidden")
+        browser.press("w")
+        browser.press(Keys.ARROW_LEFT)
+        browser.wait_for("place", "1 / 3")
+        assert shades() == []  # asked for anew
+        assert not chromium.find_element(By.ID, "message").text
+        browser.press(Keys.ARROW_RIGHT)
+        browser.wait_for("place", "2 / 3")
+        assert not chromium.find_element(By.ID, "why").is_displayed()
+    assert messages(chromium) == []
+
+
 @pytest.mark.parametrize(
     ("mode", "predicted", "sure", "told"),
     [
@@ -456,7 +528,9 @@ def wide(
     topics = Topics("single", tuple(Topic(name, DEFINITION) for name in names))
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    with serving(page.Session(path, "ann", [item, replace(item, id="news:1")], topics)) as address:
+    unused: Any = print  # nothing is explained here, but the button is there
+    items = [item, replace(item, id="news:1")]
+    with serving(page.Session(path, "ann", items, topics, unused)) as address:
         yield Browser(chromium, address)
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -466,7 +540,9 @@ SCREENS = [(1400, 757), (1920, 1080)]
 
 @pytest.mark.parametrize("wide", [(screen, n) for screen in SCREENS for n in (4, 9)], indirect=True)
 def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
-    assert wide.hidden(".topic, #note, #answer button, nav button, #help, #fold, #model") == []
+    assert (
+        wide.hidden(".topic, #note, #answer button, nav button, #help, #fold, #model, #why") == []
+    )
     top = "return document.getElementById('text').getBoundingClientRect().top / innerHeight"
     assert 0 < wide.driver.execute_script(top) < 0.5  # although a long paragraph stands before it
     wide.press("1" + Keys.ENTER)
@@ -485,7 +561,7 @@ def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
 def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None:
     assert wide.driver.execute_script("return document.documentElement.scrollWidth") == 400
     assert wide.hidden("#note, #answer button, nav button, #help") == []
-    assert wide.hidden(".topic, #model", scroll=True) == []
+    assert wide.hidden(".topic, #model, #why", scroll=True) == []
     topic = wide.driver.find_elements(By.CSS_SELECTOR, ".topic")[1]
     wide.driver.execute_script("arguments[0].scrollIntoView()", topic)
     topic.click()

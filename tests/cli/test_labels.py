@@ -201,6 +201,7 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         printed = cli("label", "sheet.csv", "--annotator", annotator, *options)
         hidden = [not item["scores"] for item in served[-1].state()["items"]]
         assert hidden == [blind] * 3
+        assert served[-1].state()["explains"] == (not blind)
         told = "note: ann labelled some of these paragraphs too" in printed
         assert told == (blind and not options)
     cli("label", "--blind")  # what is suggested, without a sheet

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from paratopic.annotation import web
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.web import Guard, answered, read_body
+from paratopic.inference.explanation import Explanation
 from paratopic.labels.answers import current
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
 from paratopic.project.errors import UserError
@@ -46,12 +47,21 @@ class Session:
         Paragraphs, in the order in which they are shown.
     topics
         The codebook.
+    explain
+        Function from a text to why the model answers as it does, such as `Model.explain`; None,
+        the default, if the page is not to say.
     """
 
     def __init__(
-        self, path: Path, annotator: str, items: Sequence[Suggestion], topics: Topics
+        self,
+        path: Path,
+        annotator: str,
+        items: Sequence[Suggestion],
+        topics: Topics,
+        explain: Callable[[str], Explanation] | None = None,
     ) -> None:
         self._path, self._annotator, self._topics = path, annotator, topics
+        self._explain = explain
         self._items = {item.id: item for item in items}
         lines = read_lines(path) if path.exists() else []
         own = current(line for line in lines if line.annotator == annotator)
@@ -81,7 +91,34 @@ class Session:
             "mode": self._topics.mode,
             "topics": [{"name": t.name, "definition": t.definition} for t in self._topics.topics],
             "items": items,
+            "explains": self._explain is not None,
         }
+
+    def why(self, paragraph: str) -> dict[str, Any]:
+        """Explain what the model thinks of a paragraph.
+
+        Parameters
+        ----------
+        paragraph
+            Id of the paragraph.
+
+        Returns
+        -------
+        The most probable topic, and the paragraph's sentences with what each adds to its logit.
+
+        Raises
+        ------
+        UserError
+            The paragraph is not in this session, what the model thinks of it is hidden, or the
+            model cannot say why.
+        """
+        item = self._item(paragraph)
+        if self._explain is None or not item.scores:
+            raise UserError(f"what the model thinks of {paragraph} is hidden")
+        explanation = self._explain(item.text)
+        topic = explanation.topic
+        sentences = [{"text": s.text, "share": s.shares[topic]} for s in explanation.sentences]
+        return {"topic": topic, "sentences": sentences}
 
     def save(self, paragraph: str, names: Sequence[str], note: str) -> dict[str, Any]:
         """Write an answer to the file of labels.
@@ -104,8 +141,7 @@ class Session:
         UserError
             The paragraph is not in this session, or a topic is unknown.
         """
-        if paragraph not in self._items:
-            raise UserError(f"{paragraph} is not among the paragraphs to label")
+        self._item(paragraph)
         cell = SEPARATOR.join(self._topics.parse(SEPARATOR.join(names), paragraph))
         replaced = self._answers.get(paragraph)
         self._write(paragraph, cell, note)
@@ -135,6 +171,11 @@ class Session:
             self._write(paragraph, replaced.cell, replaced.note)
         self._replaced.pop()
         return {"id": paragraph, "answer": self._answer(paragraph), "undone": undone}
+
+    def _item(self, paragraph: str) -> Suggestion:
+        if paragraph not in self._items:
+            raise UserError(f"{paragraph} is not among the paragraphs to label")
+        return self._items[paragraph]
 
     def _write(self, paragraph: str, cell: str, note: str) -> None:
         text = first_words(self._items[paragraph].text)
@@ -169,6 +210,9 @@ def application(session: Session, port: int) -> ASGIApp:
     async def state(request: Request) -> Response:
         return JSONResponse(session.state())
 
+    async def why(request: Request) -> Response:
+        return answered(lambda: session.why(request.query_params.get("paragraph", "")), 409)
+
     # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
         body = await read_body(request, LONGEST)
@@ -182,6 +226,7 @@ def application(session: Session, port: int) -> ASGIApp:
     routes = [
         Route("/", show),
         Route("/state", state),
+        Route("/why", why),
         Route("/save", save, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
     ]

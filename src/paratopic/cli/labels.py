@@ -187,8 +187,10 @@ def label(
     from paratopic.annotation import context, formats, page
 
     project, name = read_project(), _name(annotator)
+    suggesting: Model | None = None
     if path is None:
-        suggestions = _suggestions(project, load(model), n)
+        suggesting = load(model)
+        suggestions = _suggestions(project, suggesting, n)
         if blind:
             suggestions = context.blind(suggestions)
     else:
@@ -202,9 +204,11 @@ def label(
                 file=sys.stderr,
             )
         elif not blind:
-            predictions = load(model).predict([item.text for item in suggestions])
+            suggesting = load(model)
+            predictions = suggesting.predict([item.text for item in suggestions])
             suggestions = context.with_predictions(suggestions, predictions)
-    session = page.Session(project.labels_file, name, suggestions, project.params.topics)
+    explain = suggesting.explain if suggesting else None
+    session = page.Session(project.labels_file, name, suggestions, project.params.topics, explain)
     page.serve(session, port)
 
 

@@ -194,7 +194,7 @@ def _print_table(
     for paragraph, answer, reason, nearest in zip_longest(paragraphs, answers, reasons, alike):
         topics = "; ".join(answer.topics) or "–"
         sure = "✓" if answer.sure else ""
-        text = paragraph.text if reason is None else _reason(answer, reason, nearest)
+        text = paragraph.text if reason is None else _reason(reason, nearest)
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     Console().print(table)
     if reasons:
@@ -203,14 +203,12 @@ def _print_table(
         print("After ≈: how similar a labelled paragraph is to the model, its topics and its id.")
 
 
-def _reason(answer: Prediction, reason: Explanation, nearest: list[Neighbour]) -> Text:
+def _reason(reason: Explanation, nearest: list[Neighbour]) -> Text:
     """The sentences, each after what it adds to the logit of the most probable topic.
 
     Below them are the labelled paragraphs that are most like the text.
     """
-    known = [topic for topic in answer.scores if topic in reason.logits]
-    topic = max(known, key=answer.scores.__getitem__, default="")
-    shares = [sentence.shares.get(topic, 0.0) for sentence in reason.sentences]
+    shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)

@@ -93,6 +93,12 @@ class Explanation:
     sentences: list[Share]
     tokens: list[Share]
 
+    @property
+    def topic(self) -> str:
+        """The most probable topic, even if the model predicts none; "" for a blank text."""
+        known = [topic for topic in self.prediction.scores if topic in self.logits]
+        return max(known, key=self.prediction.scores.__getitem__, default="")
+
 
 def explain(
     text: str,
