@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.context import Explain, Suggestion, blind, with_predictions
+from paratopic.inference.explanation import Explanation
+from paratopic.inference.loading import load
 from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
@@ -260,6 +263,32 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(
     assert choice["value"]["choices"] == ["security"]
     shown = {item.get("value", "")[1:] for item in root.iter("Text")}
     assert shown <= set(first["data"])
+    # The paragraph to label alone is not paler.
+    assert [item.get("name") for item in root.findall("Text")] == ["text"]
+
+
+def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_shown(
+    tmp_path: Path, suggestions: list[Suggestion], topics: Topics, baseline_folder: Path
+) -> None:
+    text = "It rained on the talks. The tariff on goods and the quota rose."
+    shown = with_predictions(
+        [replace(suggestions[0], text=text)], load(baseline_folder).predict([text])
+    )
+
+    def why(items: list[Suggestion], *explain: Explain) -> str:
+        path = tmp_path / "tasks.json"
+        _, config = formats.write_tasks(path, items, topics, "baseline", *explain)
+        root = ElementTree.fromstring(config.read_text(encoding="utf-8"))
+        assert "$why" in {item.get("value") for item in root.iter("Text")}
+        written: str = json.loads(path.read_text(encoding="utf-8"))[0]["data"]["why"]
+        return written
+
+    def cannot(_: str) -> Explanation:
+        raise UserError("this model cannot say why")
+
+    explain = load(baseline_folder).explain
+    assert why(shown, explain) == ("Speaks most for trade: The tariff on goods and the quota rose.")
+    assert why(blind(shown), explain) == why(shown) == why(shown, cannot) == ""
 
 
 def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:

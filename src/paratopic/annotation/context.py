@@ -5,15 +5,19 @@ This module does not decide which paragraphs to label: `suggestion` and `review`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from paratopic.inference.explanation import Explanation
 from paratopic.inference.prediction import Prediction
 
 # Number of neighbouring paragraphs that are shown on each side.
 CONTEXT = 2
+
+# Function from a text to why the model answers as it does.
+Explain = Callable[[str], Explanation]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.context import Explain, Suggestion
 from paratopic.labels.log import (
     COLUMNS,
     UNDECIDED,
@@ -57,6 +57,8 @@ _UNDECIDED = "undecided"
 _SKIPPED = "skipped by the annotator"
 # Names of Label Studio's control for the dominant topic, and of its text field for notes.
 _DOMINANT, _NOTE = "dominant", "note"
+# Style of what stands beside the paragraph to label, on Label Studio's page.
+_BESIDE = "margin: 12px 0; opacity: 0.6; zoom: 0.9"
 # Number of choices on Label Studio's page that can be made by a digit key.
 _DIGIT_KEYS = 9
 
@@ -173,7 +175,12 @@ class _Format(ABC):
 
     @abstractmethod
     def write(
-        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+        self,
+        path: Path,
+        suggestions: Sequence[Suggestion],
+        topics: Topics,
+        model: str,
+        explain: Explain | None,
     ) -> list[Path]:
         """Write suggestions; see `write_tasks`."""
 
@@ -210,9 +217,14 @@ class _LabelStudio(_Format):
         )
 
     def write(
-        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+        self,
+        path: Path,
+        suggestions: Sequence[Suggestion],
+        topics: Topics,
+        model: str,
+        explain: Explain | None,
     ) -> list[Path]:
-        tasks = [_label_studio_task(suggestion, topics.mode, model) for suggestion in suggestions]
+        tasks = [_label_studio_task(item, topics.mode, model, explain) for item in suggestions]
         files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
         config = path.with_suffix(".xml")
         files.write_text(config, label_studio_config(topics))
@@ -254,7 +266,12 @@ class _Spreadsheet(_Format):
         )
 
     def write(
-        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+        self,
+        path: Path,
+        suggestions: Sequence[Suggestion],
+        topics: Topics,
+        model: str,
+        explain: Explain | None,
     ) -> list[Path]:
         files.write_text(path, sheet(suggestions))
         return [path]
@@ -292,7 +309,12 @@ class _Doccano(_Format):
         )
 
     def write(
-        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+        self,
+        path: Path,
+        suggestions: Sequence[Suggestion],
+        topics: Topics,
+        model: str,
+        explain: Explain | None,
     ) -> list[Path]:
         documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in suggestions]
         lines = [json.dumps(document, ensure_ascii=False) for document in documents]
@@ -419,7 +441,11 @@ def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
 
 
 def write_tasks(
-    path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    path: Path,
+    suggestions: Sequence[Suggestion],
+    topics: Topics,
+    model: str,
+    explain: Explain | None = None,
 ) -> list[Path]:
     """Write suggestions for Label Studio (.json), a spreadsheet (.csv) or doccano (.jsonl).
 
@@ -433,12 +459,15 @@ def write_tasks(
         The codebook.
     model
         Name of the model that made the suggestions.
+    explain
+        Function that explains a text with this model, for tasks of Label Studio; None, the default,
+        if they are not to say why a topic is suggested.
 
     Returns
     -------
     The files written: for Label Studio the tasks and, beside them, its labelling configuration.
     """
-    return _format_of(path).write(path, suggestions, topics, model)
+    return _format_of(path).write(path, suggestions, topics, model, explain)
 
 
 def sheet(suggestions: Sequence[Suggestion]) -> str:
@@ -459,8 +488,9 @@ def label_studio_config(topics: Topics) -> str:
     """Label Studio's labelling configuration, as XML (Settings → Labeling Interface → Code)."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Header", value="$heading")
-    for name in ("before", "text", "after"):
-        ElementTree.SubElement(view, "Text", name=name, value=f"${name}")
+    for name in ("before", "text", "after", "why"):
+        place = view if name == "text" else ElementTree.SubElement(view, "View", style=_BESIDE)
+        ElementTree.SubElement(place, "Text", name=name, value=f"${name}")
     for control in _CONTROLS[topics.mode]:
         _add_control(view, control, topics)
     ElementTree.SubElement(view, "TextArea", name=_NOTE, toName="text", placeholder="Note")
@@ -609,7 +639,9 @@ def _label_studio_annotator(completed_by: Any) -> str:
     return completed_by if isinstance(completed_by, str) else f"label-studio-{completed_by}"
 
 
-def _label_studio_task(suggestion: Suggestion, mode: ModeName, model: str) -> dict[str, Any]:
+def _label_studio_task(
+    suggestion: Suggestion, mode: ModeName, model: str, explain: Explain | None
+) -> dict[str, Any]:
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
@@ -618,11 +650,23 @@ def _label_studio_task(suggestion: Suggestion, mode: ModeName, model: str) -> di
         "text": suggestion.text,
         "after": "\n\n".join(suggestion.after),
         "reason": suggestion.reason,
+        "why": _why(suggestion, explain) if explain and suggestion.scores else "",
     }
     if not suggestion.scores:
         return {"data": data}
     prediction = label_studio_prediction(suggestion.scores, mode, model)
     return {"data": data, "predictions": [prediction]}
+
+
+def _why(suggestion: Suggestion, explain: Explain) -> str:
+    """The sentence that speaks most for the suggested topic; "" if none speaks for it."""
+    try:
+        explanation = explain(suggestion.text)
+    except UserError:  # not every encoder can say why
+        return ""
+    topic = explanation.topic
+    strongest = max(explanation.sentences, key=lambda sentence: sentence.shares[topic])
+    return f"Speaks most for {topic}: {strongest.text}" if strongest.shares[topic] > 0 else ""
 
 
 def _add_control(view: ElementTree.Element, control: _Control, topics: Topics) -> None:

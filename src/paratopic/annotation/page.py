@@ -22,9 +22,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from paratopic.annotation import web
-from paratopic.annotation.context import Suggestion
+from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.web import Guard, answered, read_body
-from paratopic.inference.explanation import Explanation
 from paratopic.labels.answers import current
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
 from paratopic.project.errors import UserError
@@ -58,7 +57,7 @@ class Session:
         annotator: str,
         items: Sequence[Suggestion],
         topics: Topics,
-        explain: Callable[[str], Explanation] | None = None,
+        explain: Explain | None = None,
     ) -> None:
         self._path, self._annotator, self._topics = path, annotator, topics
         self._explain = explain

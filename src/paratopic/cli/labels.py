@@ -149,7 +149,9 @@ def suggest(
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
-    written = formats.write_tasks(out, suggestions, project.params.topics, suggesting.kind)
+    written = formats.write_tasks(
+        out, suggestions, project.params.topics, suggesting.kind, suggesting.explain
+    )
     print(f"{len(suggestions)} paragraphs to label: {', '.join(map(str, written))}")
 
 
