@@ -31,8 +31,16 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file, read_text
+from paratopic.reading.files import (
+    SUFFIXES,
+    find_files,
+    list_left_out,
+    list_skipped,
+    read_file,
+    read_text,
+)
 from paratopic.serving import bulk
+from paratopic.serving.table import WRITERS, predict_table
 
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
@@ -67,7 +75,11 @@ Why = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Folder for the results; each input keeps its format.")
+    Path | None,
+    typer.Option(
+        help="Folder for the results, where each input keeps its format, or one table of all of "
+        "them (.csv, .xlsx)."
+    ),
 ]
 TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
 Resume = Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")]
@@ -132,18 +144,17 @@ def read_article(path: str) -> Article:
         article = read_text("stdin", sys.stdin.buffer.read(), "standard input")
     else:
         article = read_file(Path(path))
-    for part in skipped_of(article):
-        print(f"{path}: skipped ({part.reason}): {part.text}", file=sys.stderr)
+    list_skipped(path, skipped_of(article))
     return article
 
 
 def _check_articles(paths: list[str], engine: str) -> None:
     """Refuse what only --out can do."""
     if engine != "local":
-        raise UserError(f"--engine {engine}: name a folder for the results (--out)")
+        raise UserError(f"--engine {engine}: name a table or a folder for the results (--out)")
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
-            raise UserError(f"{path}: name a folder for the results (--out)")
+            raise UserError(f"{path}: name a table or a folder for the results (--out)")
 
 
 def _neighbourhood(model: Model) -> Neighbourhood | None:
@@ -225,21 +236,28 @@ def _predict_files(
     model: Model, paths: list[str], out: Path, column: str, resume: bool, engine: str
 ) -> int:
     """Predict files, with progress on a terminal; returns the exit status."""
-    if out.suffix.lower() in TABLES:
+    suffix = "" if out.is_dir() else out.suffix.lower()
+    one_table = suffix in WRITERS
+    if suffix in TABLES and not one_table:
         raise UserError(
-            f"--out {out}: each input gets files of its own; name a folder for them, such as "
-            f"{out.with_suffix('')}"
+            f"--out {out}: one table is written as {' or '.join(WRITERS)}; or name a folder, such "
+            f"as {out.with_suffix('')}, where each input gets files of its own"
         )
+    if one_table and resume:
+        raise UserError(f"--out {out}: --resume continues a run in a folder; leave it out")
     if column.encode(errors="ignore").decode() != column:
         raise UserError(f"--text {column!r}: no column has this name, which is not UTF-8")
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:
-            done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+            if one_table:
+                done = predict_table(model, inputs, out, column, advance, started)
+            else:
+                done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
     except OSError as error:  # an input without permission to read it, a full disk
-        raise UserError(
-            f"{error}: mend this, and continue the run with --resume; what is in {out} is complete"
-        ) from None
+        again = f"continue the run with --resume; what is in {out} is complete"
+        again = "run the command again" if one_table else again
+        raise UserError(f"{error}: mend this, and {again}") from None
     print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
     return SOME_ERRORS if done.errors else 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, decode
-from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, check_size
+from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
 from paratopic.reading.html import html_segments
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
@@ -30,6 +30,12 @@ def list_left_out(left_out: Iterable[tuple[Path, str]]) -> None:
     """Print what `find_files` left out, and why, to stderr."""
     for path, reason in left_out:
         print(f"{path}: not read ({reason})", file=sys.stderr)
+
+
+def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
+    """Print the parts of an article that are no paragraphs, and why, to stderr."""
+    for part in skipped:
+        print(f"{source}: skipped ({part.reason}): {part.text}", file=sys.stderr)
 
 
 def find_files(

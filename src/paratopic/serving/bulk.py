@@ -195,30 +195,31 @@ def predict_files(
         column, or already has one that would be added.
     """
     if not resume:  # before anything is written: inputs that are mended later are other inputs
-        _check_beginnings(inputs, column, added_columns(model))
+        check_inputs(inputs, column, added_columns(model))
     done = _begin(out, _plan(model, inputs, column), inputs, resume)
     work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
-    share = _share(sizes, done.input)
+    share = share_done(sizes, done.input)
     advance(done.rows, share)
     predict = engine(model, work)
     for number, shard, chunk in work.chunks():
         if chunk.skipped:
             _write_skipped(out, number, inputs[number], chunk.skipped)
-        columns = _columns(predict, chunk, work.added, partial(_ahead, advance, done.rows, share))
+        ahead = partial(_ahead, advance, done.rows, share)
+        columns = predict_chunk(predict, chunk, work.added, ahead)
         _write_shard(out, number, shard, inputs[number], chunk, columns)
         errors = sum(error is not None for error in chunk.errors)
         rows = done.rows + len(chunk.texts)
         done = Done(number, shard + 1, rows, done.errors + errors, done.shards + 1)
         write_json(out / PROGRESS, asdict(done))
-        share = _share(sizes, number, chunk.share)
+        share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
     done = Done(len(inputs), 0, done.rows, done.errors, done.shards)
     write_json(out / PROGRESS, asdict(done))
     return done
 
 
-def _check_beginnings(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
+def check_inputs(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
     """Refuse tables without the column of texts, or with one that would be added."""
     for path in inputs:
         format_of(path).check(path, column, added)
@@ -294,7 +295,7 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
         )
 
 
-def _columns(
+def predict_chunk(
     predict: Predict, chunk: Chunk[Any], names: Sequence[str], advance: Callable[[int], None]
 ) -> Columns:
     """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
@@ -344,7 +345,7 @@ def _short_stem(path: Path) -> str:
     return path.stem.encode()[:200].decode(errors="ignore")
 
 
-def _share(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
+def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     """Share of all inputs that is done: those before input `number`, and a part of that one.
 
     Sizes 30 and 10, half of input 1 → 0.875.

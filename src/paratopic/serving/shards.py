@@ -96,6 +96,10 @@ class Format(Protocol[Rows]):
         """Write the rows of a chunk with the added columns."""
         ...
 
+    def columns(self, rows: Rows) -> Columns:
+        """The rows' own columns, for a table of several inputs; None for what cannot be read."""
+        ...
+
 
 class Parquet(Format["pa.Table"]):
     """Parquet files; the input's columns keep their types.
@@ -146,6 +150,9 @@ class Parquet(Format["pa.Table"]):
             rows = rows.append_column(name, pa.array(values, kind))
         pq.write_table(rows, path)
 
+    def columns(self, rows: pa.Table) -> Columns:
+        return {name: _values(rows[name]) for name in rows.schema.names}
+
 
 class Csv(Format[list[list[str]]]):
     """CSV files with a header; cells stay as they are written. The first of the rows is the header.
@@ -182,10 +189,14 @@ class Csv(Format[list[list[str]]]):
         header, *cells = rows
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(LineFeeds(file), lineterminator="\r\n")
-            writer.writerow(map(_inert, [*header, *columns]))
+            writer.writerow(map(inert_value, [*header, *columns]))
             added = zip(*columns.values(), strict=True)
             for row, values in zip(cells, added, strict=True):
-                writer.writerow([_inert(cell) for cell in (*row, *values)])
+                writer.writerow([inert_value(cell) for cell in (*row, *values)])
+
+    def columns(self, rows: list[list[str]]) -> Columns:
+        header, *cells = rows
+        return {name: [row[place] for row in cells] for place, name in enumerate(header)}
 
 
 class JsonLines:
@@ -225,6 +236,11 @@ class JsonLines:
                 added = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
                 separator = "" if row == "{}" else ", "
                 file.write(f"{row[:-1]}{separator}{added[1:]}\n")
+
+    def columns(self, rows: list[str]) -> Columns:
+        values = [json.loads(row) for row in rows]
+        names = dict.fromkeys(name for row in values for name in row)
+        return {name: [row.get(name) for row in values] for name in names}
 
 
 class Articles(JsonLines):
@@ -357,6 +373,16 @@ def _empty_row(schema: pa.Schema) -> pa.Table:
     return pa.table({field.name: pa.nulls(1, field.type) for field in schema})
 
 
+def _values(column: pa.ChunkedArray) -> list[object]:
+    """The values of a column; None for strings that are damaged."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):  # of nanoseconds, Python has no type
+        column = column.cast(pa.string())
+    values = map(_value, column)
+    return [None if isinstance(value, UnicodeDecodeError) else value for value in values]
+
+
 def _value(cell: pa.Scalar) -> object:
     """The value of a cell, or the error that it has instead: strings may be damaged."""
     try:
@@ -392,10 +418,10 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     return cells if len(cells) == width else (cells + [""] * width)[:width]
 
 
-def _inert(cell: object) -> object:
+def inert_value(cell: object) -> object:
     """A cell that no spreadsheet runs as a formula; numbers stay as they are.
 
-    >>> [_inert(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
+    >>> [inert_value(cell) for cell in ("=A1", "'=A1", "-1.5", "a=b")]
     ["'=A1", "''=A1", '-1.5', 'a=b']
     """
     return inert(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell

@@ -1,0 +1,166 @@
+"""Prediction into one table: its columns, its cells, and what no spreadsheet holds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paratopic.cli.predict import SOME_ERRORS
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.project.errors import UserError
+from paratopic.serving import table
+from paratopic.serving.table import predict_table
+from tests.documents import PAGE
+from tests.programs import run_cli
+from tests.serving.bulk_runs import predict, read_shards
+
+ADDED = ["predicted_topic", "confidence", "sure", "windows"]
+ADDED += ["score_trade", "score_technology", "score_security", "error"]
+
+
+@pytest.fixture(scope="module")
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
+
+
+def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:
+    """Predict into a table, and read it: its header and its rows."""
+    predict_table(model, list(inputs), out, "text", lambda rows, share: None)
+    if out.suffix == ".xlsx":
+        sheet = openpyxl.load_workbook(out).worksheets[0]
+        return [list(row) for row in sheet.iter_rows(values_only=True)]
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[Path]:
+    """An article, and a table of each format."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    paths = [folder / name for name in ("news.html", "a.csv", "b.jsonl", "c.parquet")]
+    paths[0].write_text(PAGE, encoding="utf-8")
+    paths[1].write_text("n,text\n007,a tariff\n=1+1,the army\nx,a chip,more\n9,é\n")
+    lines = [{"text": "a chip", "tags": ["x"], "n": 10**16}, {"text": 7, "n": 1.5}]
+    paths[2].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    when = pa.array([1, None], pa.timestamp("ns"))
+    pq.write_table(pa.table({"when": when, "text": ["the navy", "duty"], "n": [1, 2]}), paths[3])
+    return paths
+
+
+def test_one_csv_file_gives_the_bytes_of_its_shards(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('n,text\n007,a tariff\n\'=1+1,the army\n-1,"a\r\nchip"\n4,=9\n,x,y\n')
+    predict(model, [path], tmp_path / "out")
+    first, *others = read_shards(tmp_path / "out").values()
+    shards = first + b"".join(shard.split(b"\n", 1)[1] for shard in others)
+    write(model, [path], tmp_path / "answers.csv")
+    assert (tmp_path / "answers.csv").read_bytes() == shards
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_all_rows_of_all_inputs_are_in_one_table(
+    model: Model, inputs: list[Path], tmp_path: Path, suffix: str
+) -> None:
+    header, *rows = write(model, inputs, tmp_path / f"answers{suffix}")
+    own = ["source", "id", "article", "heading", "position", "text", "n", "tags", "when"]
+    assert header == own + ADDED
+    assert [row[0] for row in rows] == [str(inputs[i]) for i in (0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3)]
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    n = [row["n"] for row in cells[3:]]
+    assert [row["tags"] or "" for row in cells[7:9]] == ['["x"]', ""]
+    assert str(cells[9]["when"]).startswith("1970-01-01 00:00:00.000000001")
+    answers = model.predict([str(row["text"]) for row in cells])
+    for row, answer in zip(cells, answers, strict=True):
+        if not row["error"]:
+            assert (row["predicted_topic"] or None) == answer.topic
+            assert float(row["confidence"]) == answer.confidence
+    errors = [row["error"] or "" for row in cells]
+    assert [i for i, error in enumerate(errors) if error] == [5, 8]
+    if suffix == ".xlsx":
+        assert n == ["007", "'=1+1", "x", "9", "10000000000000000", 1.5, 1, 2]
+        assert [type(cells[0][name]) for name in ("position", "sure", "score_trade")] == [
+            int,
+            bool,
+            float,
+        ]
+    else:
+        assert n == ["007", "'=1+1", "x", "9", "10000000000000000", "1.5", "1", "2"]
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    model: Model, inputs: list[Path], tmp_path: Path
+) -> None:
+    for name in ("one.xlsx", "two.xlsx"):
+        write(model, inputs, tmp_path / name)
+    assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
+
+
+def test_an_empty_table_keeps_its_header(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("n,text\n")
+    assert write(model, [tmp_path / "in.csv"], tmp_path / "answers.csv") == [["n", "text", *ADDED]]
+
+
+def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
+    monkeypatch: pytest.MonkeyPatch, model: Model, inputs: list[Path], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(table, "predict_chunk", None)
+    monkeypatch.setattr(table, "MOST_ROWS", 10)
+    with pytest.raises(UserError, match=r"10 rows .* name a folder, such as .*answers$"):
+        write(model, inputs, tmp_path / "answers.xlsx")
+    monkeypatch.setattr(table, "MOST_CHARACTERS", 8)
+    with pytest.raises(UserError, match=r"a\.csv, row 3: .* 8 characters, text has more"):
+        (tmp_path / "a.csv").write_text("n,text\n1,tariff\n2,army\n3,the navies\n")
+        write(model, [tmp_path / "a.csv"], tmp_path / "answers.xlsx")
+    assert not list(tmp_path.glob("*answers*"))
+
+
+def test_a_column_named_source_is_refused_beside_other_inputs(
+    model: Model, inputs: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("source,text\nReuters,a tariff\n")
+    header, _ = write(model, [tmp_path / "in.csv"], tmp_path / "answers.csv")
+    assert header == ["source", "text", *ADDED]
+    with pytest.raises(UserError, match="has a column source, which prediction would add"):
+        write(model, [tmp_path / "in.csv", *inputs], tmp_path / "answers.csv")
+
+
+def test_one_table_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Model,
+    inputs: list[Path],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "answers.csv"
+    words = ["predict", "--model", str(model.folder), *map(str, inputs), "--out"]
+    assert run_cli(monkeypatch, *words, str(out)) == SOME_ERRORS
+    printed = capsys.readouterr()
+    assert printed.out == f"11 rows of 4 files in {out}, 2 with an error\n"
+    assert f"{inputs[0]}: skipped (byline): By Jane Doe, Reuters" in printed.err
+    before = out.read_bytes()
+    for more, message in (
+        ([str(out), "--resume"], "--resume continues a run in a folder"),
+        ([str(inputs[1])], "is one of the inputs"),
+        ([str(tmp_path / "answers.jsonl")], "one table is written as .csv or .xlsx"),
+    ):
+        assert run_cli(monkeypatch, *words, *more) == 1
+        assert message in capsys.readouterr().out
+    (tmp_path / "folder.csv").mkdir()
+    assert run_cli(monkeypatch, *words, str(tmp_path / "folder.csv")) == SOME_ERRORS
+    assert len(read_shards(tmp_path / "folder.csv")) == 5
+    assert out.read_bytes() == before
