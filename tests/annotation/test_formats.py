@@ -22,6 +22,7 @@ from paratopic.inference.loading import load
 from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics
+from paratopic.project.workbook import read_workbook, write_workbook
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.samples import plain_article
@@ -135,6 +136,44 @@ def test_reading_a_spreadsheet_with_any_separator(
     assert [problem.split(": ")[0] for problem in imported.problems] == [
         f"{path}, line {line}" for line in (5, 6, 7, 8)
     ]
+
+
+def test_reading_a_workbook(
+    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
+) -> None:
+    path = tmp_path / "sheet.xlsx"
+    rows: list[list[object]] = [
+        ["paragraph", "topics", "text", "annotator", "when"],
+        [ids[0], "security; trade", "Two\nlines", "ann", "2025-09-15"],
+        [None, None],
+        [ids[1], None],
+        [ids[2], "?"],
+        ["one:gone", "trade"],
+        [ids[2], "trade", None, None, None, "more"],
+    ]
+    write_workbook(path, rows)
+    imported = formats.read_answers(path, frame, topics)
+    assert rows_of(imported) == [
+        (ids[0], "security;trade", "ann", "2025-09-15", ""),
+        (ids[1], "", "", "", ""),
+    ]
+    assert imported.left_out == {"undecided": 1}
+    assert [problem.split(": ")[0] for problem in imported.problems] == [
+        f"{path}, row {row}" for row in (6, 7)
+    ]
+    write_workbook(path, [["id", "topics"]])
+    with pytest.raises(UserError, match='row 1: there is no column "paragraph"'):
+        formats.read_answers(path, frame, topics)
+
+
+def test_a_sheet_as_a_workbook_has_the_same_cells(
+    tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
+) -> None:
+    (path,) = formats.write_tasks(tmp_path / "sheet.xlsx", suggestions, topics, "baseline")
+    rows = [cells for _, cells in read_workbook(path)]
+    in_csv = list(csv.reader(io.StringIO(formats.sheet(suggestions))))
+    assert rows == in_csv
+    assert formats.read_ids(path, frame) == list(frame["id"])
 
 
 def test_reading_a_doccano_export(

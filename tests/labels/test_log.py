@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.labels.log import Label, append, backup, first_words, read_lines
+from paratopic.labels.log import (
+    Label,
+    append,
+    backup,
+    first_words,
+    read_lines,
+    read_table,
+    rewrite,
+)
 from paratopic.project.errors import UserError
+from paratopic.project.workbook import write_workbook
 from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 
 
@@ -38,7 +47,7 @@ def test_a_time_that_cannot_be_read_is_refused_with_its_line(path: Path) -> None
 def test_a_missing_file_and_a_missing_column_are_refused(path: Path) -> None:
     with pytest.raises(UserError, match=r"labels.csv not found"):
         read_lines(path)
-    write(path, "a:1;trade", header="paragraph;topics", end="")
+    write(path, "a:1|trade", header="paragraph|topics", end="")
     with pytest.raises(UserError, match=r'line 1: there is no column "paragraph"'):
         read_lines(path)
 
@@ -82,6 +91,35 @@ def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
     assert path.stat().st_ino == inode and path.read_bytes().startswith(grown)
     assert backup(path).read_bytes() == before
     assert [line.paragraph for line in read_lines(path)] == ["a:1", "a:2", "a:3", "a:4", "a:5"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> None:
+    lines = [BY_HAND, 'a:1,"trade,security","Tariffs, up"']
+    text = (
+        "".join(f"{line}\n" for line in lines)
+        .replace(",", separator)
+        .replace(f"trade{separator}", "trade;")
+    )
+    path.write_text(text, encoding="utf-8-sig")
+    append(path, Label("", "a:2", "trade;security", "x, y; z", "ann"))
+    read = [(line.paragraph, line.cell, line.text) for line in read_lines(path)]
+    assert read[0][:2] == ("a:1", "trade;security")
+    assert read[1:] == [("a:2", "trade;security", "x, y; z")]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])  # killed while it wrote
+    assert read_lines(path)[-1].paragraph == "a:1"
+    path.write_bytes(whole)
+    rewrite(path, *read_table(path))
+    assert [(line.paragraph, line.cell, line.text) for line in read_lines(path)] == read
+    names = f"{BY_HAND},annotator,when,note".replace(",", separator)
+    assert path.read_text(encoding="utf-8").splitlines()[0] == names
+
+
+def test_labels_in_a_workbook_are_refused(path: Path) -> None:
+    write_workbook(path.with_suffix(".xlsx"), [["paragraph", "topics"]])
+    with pytest.raises(UserError, match=r"which a workbook does not allow: set prepare\.labels"):
+        read_lines(path.with_suffix(".xlsx"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])

@@ -1,15 +1,20 @@
-"""Workbooks that are written: what a spreadsheet finds in them, and the same bytes each time."""
+"""Workbooks: what a spreadsheet finds in those that are written, and what is read from its own."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 
 import openpyxl
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
+from openpyxl.worksheet.worksheet import Worksheet
 
-from paratopic.project.workbook import length, write_workbook
+from paratopic.project import workbook
+from paratopic.project.errors import UserError
+from paratopic.project.workbook import length, read_workbook, write_workbook
 
 CELLS = (
     st.none()
@@ -49,6 +54,82 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.xlsx", "two.xlsx"):
         write_workbook(tmp_path / name, [["text", "sure"], ["a", True]])
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
+
+
+def test_a_text_that_no_cell_holds_is_refused(tmp_path: Path) -> None:
+    write_workbook(tmp_path / "out.xlsx", [["a" * 32_767]])
+    with pytest.raises(UserError, match=r"holds 32,767 characters, and this text has more: aaa"):
+        write_workbook(tmp_path / "out.xlsx", [["a" * 32_768]])
+
+
+def saved(path: Path, *rows: list[object]) -> Worksheet:
+    """Save a workbook as another program would."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in rows:
+        sheet.append(row)
+    book.create_sheet("other").append(["of another sheet"])
+    book.save(path)
+    return sheet
+
+
+def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
+    saved(
+        tmp_path / "in.xlsx",
+        ["a", "b", "c", "d", None],
+        [1, 1.0, 0.1 + 0.2, True],
+        [],
+        ["007", "two\nlines", date(2025, 9, 15), datetime(2025, 9, 15, 10, 30)],
+        [None, " "],
+        [1, 2, 3, 4, 5],
+    )
+    assert read_workbook(tmp_path / "in.xlsx") == [
+        (1, ["a", "b", "c", "d"]),
+        (2, ["1", "1", "0.3", "TRUE"]),
+        (4, ["007", "two\nlines", "2025-09-15", "2025-09-15 10:30:00"]),
+        (5, ["", " ", "", ""]),
+        (6, ["1", "2", "3", "4", "5"]),
+    ]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
+def test_texts_are_read_as_they_were_written(tmp_path: Path, rows: list[list[str]]) -> None:
+    write_workbook(tmp_path / "out.xlsx", [["a", "b"], *rows])
+    read = [cells for _, cells in read_workbook(tmp_path / "out.xlsx")]
+    assert read == [["a", "b"], *(row for row in rows if any(row))]
+
+
+def test_what_is_no_workbook_or_too_large_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.xlsx"
+    saved(path)
+    whole = path.read_bytes()
+    for content, message in (
+        (whole, "the first sheet has no cells"),
+        (whole[:-30], "is not a whole workbook"),
+        (b"text\na\n", "is not a whole workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1", "is encrypted, or an old .xls"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=rf"in\.xlsx: {message}"):
+            read_workbook(path)
+    with pytest.raises(UserError, match=r"gone\.xlsx cannot be read: No such file"):
+        read_workbook(tmp_path / "gone.xlsx")
+    sheet = saved(path, ["text"])
+    sheet["XFD2"] = "far away"
+    assert sheet.parent is not None
+    sheet.parent.save(path)
+    monkeypatch.setattr(workbook, "MOST_CELLS", 16_000)
+    with pytest.raises(UserError, match="or 16,000 cells. Save the sheet as CSV"):
+        read_workbook(path)
+    monkeypatch.setattr(workbook, "MOST_BYTES", 1_000)
+    with pytest.raises(UserError, match="has more than 1,000 bytes when unpacked"):
+        read_workbook(path)
 
 
 def test_an_emoji_counts_as_two_characters() -> None:

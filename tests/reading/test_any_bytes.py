@@ -31,6 +31,12 @@ def parquet() -> bytes:
     return file.getvalue()
 
 
+def xlsx() -> bytes:
+    file = io.BytesIO()
+    TABLE.to_excel(file, index=False)
+    return file.getvalue()
+
+
 WHOLE: dict[str, bytes] = {
     ".txt": f"Trade\n\nBy Jane Doe\n\n{BODIES[0]}\n\n# Chips\n\nCafé.".encode(),
     ".md": f"# Trade\n\n- {BODIES[0]}\n\n**Advertisement**".encode(),
@@ -44,6 +50,7 @@ WHOLE: dict[str, bytes] = {
     ),
     ".csv": TABLE.to_csv(index=False).encode(),
     ".jsonl": TABLE.to_json(orient="records", lines=True).encode(),
+    ".xlsx": xlsx(),
     ".parquet": parquet(),
 }
 PIECES: dict[str, list[bytes]] = {
@@ -71,17 +78,19 @@ PIECES: dict[str, list[bytes]] = {
         *(b'{"text": "a", "label": "trade"}', b"\n", b'{"text": "\\ud800", "label": null}', b"{"),
         *(b"[" * 2000, b'{"text": 1, "label": [1]}', b'{"label": NaN, "text": "a"}', b"1e999"),
     ],
+    ".xlsx": [b"<c>", b"</row>", b"<c r='XFD1'/>", b"&#9;", b" t='b'", b"<", b"PK\x03\x04"],
     ".parquet": [b"PAR1", b"\x00", b"huggingface"],
 }
-BODY = "word/document.xml"
+# Part of an archive that has the text.
+BODIES_OF = {".docx": "word/document.xml", ".xlsx": "xl/worksheets/sheet1.xml"}
 
 
-def with_body(document: bytes, body: bytes) -> bytes:
-    """A Word document with other content."""
+def with_body(document: bytes, name: str, body: bytes) -> bytes:
+    """A Word document or a workbook with other content."""
     file = io.BytesIO()
     with ZipFile(io.BytesIO(document)) as old, ZipFile(file, "w") as new:
-        for name in ("[Content_Types].xml", "_rels/.rels", BODY):
-            new.writestr(name, body if name == BODY else old.read(name))
+        for part in old.namelist():
+            new.writestr(part, body if part == name else old.read(part))
     return file.getvalue()
 
 
@@ -100,9 +109,9 @@ def contents(suffix: str) -> st.SearchStrategy[bytes]:
     """Any bytes, pieces of the format in any order, or a whole file that was damaged."""
     pieces = PIECES[suffix]
     whole = damaged(WHOLE[suffix], pieces)
-    if suffix == ".docx":
-        body = ZipFile(io.BytesIO(WHOLE[suffix])).read(BODY)
-        whole |= damaged(body, pieces).map(partial(with_body, WHOLE[suffix]))
+    if name := BODIES_OF.get(suffix):
+        body = ZipFile(io.BytesIO(WHOLE[suffix])).read(name)
+        whole |= damaged(body, pieces).map(partial(with_body, WHOLE[suffix], name))
     in_any_order = st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=30)
     return st.binary(max_size=200) | in_any_order.map(b"".join) | whole
 

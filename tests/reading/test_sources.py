@@ -79,7 +79,7 @@ def test_patterns_without_sources_are_refused(folder: Path, topics: Topics) -> N
     with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt names no file"):
         read_sources([str(folder / "*.odt")], [], topics, [])
     (folder / "notes.rtf").touch()
-    known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.jsonl, \.parquet$"
+    known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.xlsx, \.jsonl, \.parquet$"
     with pytest.raises(UserError, match=rf"notes\.rtf: sources are {known}"):
         read_sources([str(folder / "notes.rtf")], [], topics, [])
 

@@ -12,6 +12,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
+from paratopic.project.workbook import write_workbook
 from paratopic.reading.tables import read_labelled_table
 
 TABLE = pd.DataFrame(
@@ -24,14 +25,16 @@ TABLE = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_csv_jsonl_and_parquet_give_the_same_rows(
-    tmp_path: Path, topics: Topics, suffix: str
-) -> None:
-    path = tmp_path / f"set.{suffix}"
+@pytest.mark.parametrize("suffix", ["csv", "csv;", "csv\t", "xlsx", "jsonl", "parquet"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix: str) -> None:
+    path = tmp_path / f"set.{suffix.rstrip(';	')}"
     match suffix:
         case "csv":
             TABLE.to_csv(path, index=False)
+        case "csv;" | "csv\t":
+            TABLE.to_csv(path, index=False, sep=suffix[-1])
+        case "xlsx":
+            TABLE.to_excel(path, index=False)
         case "jsonl":
             TABLE.to_json(path, orient="records", lines=True)
         case "parquet":
@@ -61,6 +64,7 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path, topics: 
         ("text,label\na,trade,b\n", r"set.csv: cannot be read as csv: .*Expected 2 fields"),
         ('text,label\n"a,trade\n', r"set.csv: cannot be read as csv: .*EOF inside string"),
         ("text,label,label\na,trade,\n", r"set.csv: has two columns of the same name"),
+        ("text;topic\na,b;trade\n", r'there is no column "label".*this one has text, topic'),
         ("text,label\na,NA\n", r'set.csv, row 1: unknown topic "NA"'),
     ],
 )
@@ -81,6 +85,15 @@ def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
     assert frame["topics"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
+
+
+def test_a_cell_outside_the_columns_of_a_workbook_is_refused(
+    tmp_path: Path, topics: Topics
+) -> None:
+    path = tmp_path / "set.xlsx"
+    write_workbook(path, [["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]])
+    with pytest.raises(UserError, match=r"set\.xlsx, row 3 of the sheet: has a cell outside"):
+        read_labelled_table(path, topics, [])
 
 
 def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
+from paratopic.project.workbook import write_workbook
 from paratopic.serving import bulk
 from paratopic.serving.shards import Columns, Parquet
 from tests.documents import PAGE
@@ -99,6 +100,38 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"] == "not UTF-8"
+
+
+def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('n;text\n1,5;a "tariff", up\n2;"the; army"\n', encoding="utf-8-sig")
+    done = predict(model, [path], tmp_path / "out")
+    assert (done.rows, done.errors) == (2, 0)
+    (shard,) = read_shards(tmp_path / "out").values()
+    header, *rows = csv.reader(shard.decode().splitlines(), delimiter=";")
+    assert header[:3] == ["n", "text", "predicted_topic"]
+    assert [row[:3] for row in rows] == [
+        ["1,5", 'a "tariff", up', "trade"],
+        ["2", "the; army", "security"],
+    ]
+
+
+def test_a_workbook_gives_the_bytes_of_the_same_csv_file(model: Model, tmp_path: Path) -> None:
+    rows: list[list[object]] = [["n", "text"], [1, "a tariff"], [2.5, "=1+1"], [None, "the army"]]
+    write_workbook(tmp_path / "a.xlsx", [*rows, [4, None], [5, "a chip", "more"]])
+    (tmp_path / "a.csv").write_text("n,text\n1,a tariff\n2.5,=1+1\n,the army\n4,\n5,a chip,more\n")
+    for suffix in ("xlsx", "csv"):
+        done = predict(model, [tmp_path / f"a.{suffix}"], tmp_path / suffix)
+        assert (done.rows, done.errors) == (5, 1)
+    assert read_shards(tmp_path / "xlsx") == read_shards(tmp_path / "csv")
+
+
+def test_a_damaged_workbook_is_a_row_with_an_error(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    done = predict(model, [tmp_path / "a.xlsx"], tmp_path / "out")
+    assert (done.rows, done.errors) == (1, 1)
+    (shard,) = read_shards(tmp_path / "out").values()
+    assert b"a.xlsx: is not a whole workbook" in shard
 
 
 def test_json_lines_that_are_not_objects_are_kept_with_an_error(

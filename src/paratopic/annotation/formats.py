@@ -12,7 +12,7 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -31,9 +31,10 @@ from paratopic.labels.log import (
     parse_when,
 )
 from paratopic.project import files
-from paratopic.project.cells import LineFeeds, inert, live
+from paratopic.project.cells import LineFeeds, find_separator, inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.workbook import read_workbook, write_workbook
 
 # Choice "none of the topics", in tools where choosing nothing means undecided.
 NONE = "(none of the topics)"
@@ -141,15 +142,13 @@ class _Format(ABC):
     tool: ClassVar[str]
 
     @abstractmethod
-    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Split a file into its rows, documents or annotations.
 
         Parameters
         ----------
         path
-            The file, for messages.
-        content
-            Text of the file.
+            The file.
 
         Yields
         ------
@@ -158,7 +157,7 @@ class _Format(ABC):
         Raises
         ------
         UserError
-            The file does not have this format.
+            The file cannot be read, or does not have this format.
         """
 
     @abstractmethod
@@ -190,8 +189,8 @@ class _LabelStudio(_Format):
 
     tool = "Label Studio"
 
-    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        tasks = _read_json(content, f"{path}")
+    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        tasks = _read_json(_read_text(path), f"{path}")
         if not isinstance(tasks, list):
             raise _not_label_studio(path)
         for task in tasks:
@@ -236,16 +235,13 @@ class _Spreadsheet(_Format):
 
     tool = "spreadsheet"
 
-    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        # In some countries spreadsheets separate cells by semicolons.
-        header = content.split("\n", 1)[0]
-        separator = max(",;\t", key=header.count)
+    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        content = _read_text(path)
+        separator = find_separator(content, "paragraph")
         # Strict: otherwise a quote that is never closed would silently hide all rows after it.
         reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
         rows = list(numbered_rows(reader, path, "row"))
-        for column in COLUMNS[:2]:
-            if column not in (reader.fieldnames or ()):
-                raise UserError(f'{path}, line 1: there is no column "{column}"')
+        _check_columns(reader.fieldnames or (), f"{path}, line 1")
         yield from rows
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
@@ -277,14 +273,35 @@ class _Spreadsheet(_Format):
         return [path]
 
 
+class _Workbook(_Spreadsheet):
+    """The same as a workbook, .xlsx."""
+
+    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        (first, header), *rows = read_workbook(path)
+        _check_columns(header, f"{path}, row {first}")
+        for number, cells in rows:
+            # As in CSV: cells outside all columns have the name None.
+            record: dict[Any, Any] = dict(zip(header, cells, strict=False))
+            if len(cells) > len(header):
+                record[None] = cells[len(header) :]
+            yield f"{path}, row {number}", record
+
+    def write(
+        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+    ) -> list[Path]:
+        with files.aside(path) as draft:
+            write_workbook(draft, [SHEET, *_sheet_rows(suggestions)])
+        return [path]
+
+
 class _Doccano(_Format):
     """JSONL: a document on each line."""
 
     tool = "doccano"
 
-    def records(self, path: Path, content: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         # Not splitlines: a text may have other line ends, as U+2028, inside its quotes.
-        for number, line in enumerate(content.split("\n"), start=1):
+        for number, line in enumerate(_read_text(path).split("\n"), start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
@@ -347,6 +364,7 @@ class _Control:
 _FORMATS: dict[str, _Format] = {
     ".json": _LabelStudio(),
     ".csv": _Spreadsheet(),
+    ".xlsx": _Workbook(),
     ".jsonl": _Doccano(),
 }
 # Label Studio's controls in each mode; the first one shows the model's suggestion.
@@ -365,8 +383,9 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     Parameters
     ----------
     path
-        Label Studio's JSON export (.json), CSV with the columns paragraph and topics (.csv), or
-        doccano's JSONL export (.jsonl). A row without a paragraph id is looked up by its text.
+        Label Studio's JSON export (.json), a sheet with the columns paragraph and topics (.csv,
+        .xlsx), or doccano's JSONL export (.jsonl). A row without a paragraph id is looked up by its
+        text.
     frame
         Paragraph table.
     topics
@@ -378,7 +397,7 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
         The whole file is unreadable.
     """
     file_format = _format_of(path)
-    return _imported(file_format, file_format.records(path, _read_text(path)), frame, topics)
+    return _imported(file_format, file_format.records(path), frame, topics)
 
 
 def read_tasks(
@@ -411,7 +430,7 @@ def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     path
-        CSV with the columns paragraph and topics.
+        A sheet with the columns paragraph and topics, .csv or .xlsx.
     frame
         Paragraph table.
 
@@ -427,12 +446,12 @@ def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
     file_format = _format_of(path)
     if not isinstance(file_format, _Spreadsheet):
         raise UserError(
-            f"{path}: the paragraphs to label have to be in a .csv file, as `paratopic suggest` "
-            "writes it"
+            f"{path}: the paragraphs to label have to be in a .csv or .xlsx file, as `paratopic "
+            "suggest` writes it"
         )
     known = set(frame["id"])
     ids: dict[str, None] = {}
-    for where, record in file_format.records(path, _read_text(path)):
+    for where, record in file_format.records(path):
         answer = file_format.answer(where, record)
         if answer.paragraph not in known:
             raise _unknown_paragraph(answer)
@@ -447,7 +466,7 @@ def write_tasks(
     model: str,
     explain: Explain | None = None,
 ) -> list[Path]:
-    """Write suggestions for Label Studio (.json), a spreadsheet (.csv) or doccano (.jsonl).
+    """Write suggestions for Label Studio (.json), a spreadsheet (.csv, .xlsx), doccano (.jsonl).
 
     Parameters
     ----------
@@ -473,14 +492,7 @@ def write_tasks(
 def sheet(suggestions: Sequence[Suggestion]) -> str:
     """Suggestions as CSV; a "?" stands in place of the topics that a person has to fill in."""
     text = io.StringIO()
-    writer = csv.DictWriter(LineFeeds(text), SHEET)
-    writer.writeheader()
-    for s in suggestions:
-        cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
-        if s.scores:
-            cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
-        cells |= {"reason": s.reason}
-        writer.writerow({name: inert(cell) for name, cell in cells.items()})
+    csv.writer(LineFeeds(text)).writerows([SHEET, *_sheet_rows(suggestions)])
     return text.getvalue()
 
 
@@ -520,6 +532,22 @@ def label_studio_prediction(
         "value": {"choices": [topic]},
     }
     return {"model_version": model, "score": round(scores[topic], 4), "result": [choice]}
+
+
+def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[list[str]]:
+    """The rows of a sheet below its header."""
+    for s in suggestions:
+        cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
+        if s.scores:
+            cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
+        cells |= {"reason": s.reason}
+        yield [inert(cells.get(name, "")) for name in SHEET]
+
+
+def _check_columns(names: Collection[str], where: str) -> None:
+    for column in COLUMNS[:2]:
+        if column not in names:
+            raise UserError(f'{where}: there is no column "{column}"')
 
 
 def _format_of(path: Path) -> _Format:

@@ -43,19 +43,20 @@ Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[
     Path | None,
     typer.Option(
-        help="Write tasks for Label Studio (.json), doccano (.jsonl) or a spreadsheet (.csv)."
+        help="Write tasks for Label Studio (.json), doccano (.jsonl) or a spreadsheet (.csv, "
+        ".xlsx)."
     ),
 ]
 Again = Annotated[
     Path | None,
     typer.Option(
         help="Write the listed paragraphs to a file, to be labelled again: .json (Label Studio), "
-        ".jsonl (doccano) or .csv (a spreadsheet, `paratopic label`).",
+        ".jsonl (doccano), .csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
 Exports = Annotated[
     list[Path],
-    typer.Argument(help="Label Studio's JSON export, CSV, or doccano's JSONL export."),
+    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx, or doccano's JSONL export."),
 ]
 DefaultAnnotator = Annotated[
     str | None,
@@ -63,7 +64,7 @@ DefaultAnnotator = Annotated[
 ]
 Sheet = Annotated[
     Path | None,
-    typer.Argument(help="CSV with the paragraphs to label (from `paratopic suggest`)."),
+    typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
 ]
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
 Blind = Annotated[bool, typer.Option(help="Leave out what the model thinks.")]

@@ -45,7 +45,7 @@ from paratopic.serving.table import WRITERS, predict_table
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
 
-TABLES = (".csv", ".jsonl", ".parquet")
+TABLES = (".csv", ".xlsx", ".jsonl", ".parquet")
 
 # Number of characters that are shown of a labelled paragraph.
 N_CHARACTERS = 80
@@ -60,7 +60,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
-        "also tables (.csv, .jsonl, .parquet), folders and globs."
+        "also tables (.csv, .xlsx, .jsonl, .parquet), folders and globs."
     ),
 ]
 ModelName = Annotated[

@@ -1,6 +1,7 @@
 """Read labels.csv, and write to it: a log with one line for each answer about a paragraph.
 
-A line is never removed, and a new answer leaves the others as they are, byte for byte. This module
+A line is never removed, and a new answer leaves the others as they are, byte for byte. Cells are
+separated by commas, or by what separates those of the header: semicolons or tabs. This module
 does not decide which of several answers counts (`answers` does) or whether a paragraph exists
 (`join` does), and does not read the files of other tools (`annotation.formats` does).
 """
@@ -22,7 +23,7 @@ from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
-from paratopic.project.cells import LineFeeds
+from paratopic.project.cells import LineFeeds, find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
 from paratopic.project.topics import SEPARATOR
@@ -206,7 +207,8 @@ def append(path: Path, label: Label) -> Label:
         columns, lines = _parse(text, path)
         label = _stamped(label, lines)
         missing = [name for name in (*COLUMNS, *OPTIONAL) if name not in columns]
-        line = _csv([label], [*columns, *missing], csv.QUOTE_ALL).encode()
+        separator = _separator(text)
+        line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, separator).encode()
         ready = _appendable(text, missing).encode()
         if not path.exists() or data.removeprefix(codecs.BOM_UTF8) != ready:
             _replace(path, ready)
@@ -228,6 +230,8 @@ def backup(path: Path) -> Path:
 def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """Write the whole file anew, and keep the version before it as `backup`.
 
+    Cells are separated as in the version before.
+
     Parameters
     ----------
     path
@@ -243,14 +247,24 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
         A cell is too long to be read again. The file is left as it was.
     """
     wanted = [*columns, *(name for name in (*COLUMNS, *OPTIONAL) if name not in columns)]
+    separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
     header = io.StringIO()
-    csv.writer(LineFeeds(header)).writerow(wanted)
-    _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL)).encode())
+    csv.writer(LineFeeds(header), delimiter=separator).writerow(wanted)
+    _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL, separator)).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
     """Text of the file, without an unfinished last line."""
+    if path.suffix.lower() == ".xlsx":
+        raise UserError(
+            f"{path}: labels are added line by line, which a workbook does not allow: set "
+            "prepare.labels to a .csv file, and add these to it (`paratopic import`)"
+        )
     return decode(data[: len(data) - len(_unfinished(data))], str(path))
+
+
+def _separator(text: str) -> str:
+    return find_separator(text, "paragraph")
 
 
 def _unfinished(data: bytes) -> bytes:
@@ -269,24 +283,27 @@ def _unfinished(data: bytes) -> bytes:
     if not last.startswith(b'"') or last.endswith((b"\n", b"\r")) or begins_inside_a_cell:
         return b""
     whole = last.endswith(b'"') and last.count(b'"') % 2 == 0
-    return b"" if whole and _n_cells(last) == _n_cells(header) else last
+    return b"" if whole and _n_cells(last, header) == _n_cells(header, header) else last
 
 
-def _n_cells(line: bytes) -> int:
-    return len(next(csv.reader([line.decode("utf-8", "replace")])))
+def _n_cells(line: bytes, header: bytes) -> int:
+    names = header.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    cells = csv.reader([line.decode("utf-8", "replace")], delimiter=_separator(names))
+    return len(next(cells))
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     """Names of the columns, and the lines."""
     # Strict: otherwise a quote that is never closed would silently hide all lines after it.
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    file = io.StringIO(text, newline="")
+    reader = csv.DictReader(file, delimiter=_separator(text), strict=True)
     rows = list(numbered_rows(reader, path))
     columns = list(reader.fieldnames or ())
     for column in COLUMNS[:2]:
         if column not in columns:
             raise UserError(
                 f'{path}, line 1: there is no column "{column}"; the columns are '
-                f"{','.join(COLUMNS)}, separated by commas"
+                f"{','.join(COLUMNS)}, separated by commas, semicolons or tabs"
             )
     return columns, [_label(where, row, columns) for where, row in rows]
 
@@ -329,7 +346,7 @@ def _label(where: str, row: dict[str, str], columns: Sequence[str]) -> Label:
     if cell is None or not paragraph:
         raise UserError(f"{where}: a line needs a paragraph id and a topics cell")
     if None in row:
-        raise UserError(f"{where}: more cells than columns; quote a text that has commas")
+        raise UserError(f"{where}: more cells than columns; quote a cell that has the separator")
     cells = {name: (row.get(name) or "").strip() for name in (*COLUMNS[2:], *OPTIONAL)}
     own = (*COLUMNS, *OPTIONAL)
     more = tuple((name, row[name]) for name in columns if name not in own and row[name])
@@ -359,11 +376,12 @@ def _stamped(label: Label, lines: Iterable[Label]) -> Label:
 def _appendable(text: str, missing: Sequence[str]) -> str:
     """The text with further columns in its header, and a line end at its end."""
     if missing:
-        reader = csv.reader(io.StringIO(text, newline=""))
+        separator = _separator(text)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         next(reader)
         header = "".join(islice(io.StringIO(text, newline=""), reader.line_num))
         names = header.rstrip("\r\n")
-        text = ",".join([names, *missing]) + text[len(names) :]
+        text = separator.join([names, *missing]) + text[len(names) :]
     return text if text.endswith(("\n", "\r")) else text + "\n"
 
 
@@ -397,9 +415,11 @@ def _write_at_end(path: Path, line: bytes) -> None:
             raise
 
 
-def _csv(lines: Iterable[Label], columns: Sequence[str], quoting: Literal[0, 1]) -> str:
+def _csv(
+    lines: Iterable[Label], columns: Sequence[str], quoting: Literal[0, 1], separator: str
+) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting)
+    writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting, delimiter=separator)
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
         own |= {"annotator": line.annotator, "when": line.when, "note": line.note}

@@ -1,14 +1,20 @@
-"""Cells of tables that people open in a spreadsheet, which runs some of them as formulas."""
+"""Cells of tables that people open in a spreadsheet, which runs some of them as formulas.
+
+In some countries spreadsheets separate the cells of CSV files by semicolons.
+"""
 
 from __future__ import annotations
 
+import csv
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+_LINE_END = re.compile(r"[\r\n]")
 
 
 class _Writable(Protocol):
@@ -26,6 +32,30 @@ class LineFeeds:
 
     def write(self, line: str) -> None:
         self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def find_separator(text: str, column: str) -> str:
+    r"""Find what separates the cells of a CSV file: comma, semicolon or tab.
+
+    The header alone decides: of the three, the first with which it has the column that is asked
+    for; a comma where there is none.
+
+    >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
+    ';'
+
+    Parameters
+    ----------
+    text
+        The file, or its first line.
+    column
+        Name of a column that it has to have.
+    """
+    header = _LINE_END.split(text, maxsplit=1)[0]
+    for separator in ",;\t":
+        with suppress(csv.Error):  # a cell that is too long
+            if column in next(csv.reader([header], delimiter=separator), []):
+                return separator
+    return ","
 
 
 def inert(cell: str) -> str:

@@ -48,7 +48,7 @@ def find_files(
     patterns
         Paths and globs of files, and folders. A folder stands for all files in it and in its
         subfolders that have one of the suffixes, in sorted order; files and folders whose names
-        begin with a dot are ignored.
+        begin with a dot or ~$ are ignored.
     suffixes
         Suffixes of the files to take from folders, in lower case: ".txt".
 
@@ -168,7 +168,7 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
         yield folder, f"a folder that cannot be read: {error.strerror}"
         return
     for path in paths:
-        if path.name.startswith("."):
+        if path.name.startswith((".", "~$")):  # of the latter kind are locks of office programs
             continue
         if not path.is_dir():
             yield path, _file_problem(path, suffixes)

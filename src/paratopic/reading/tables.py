@@ -1,4 +1,4 @@
-"""Labelled tables from elsewhere (CSV, JSON lines, parquet) → rows of the paragraph table.
+"""Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet) → rows of the paragraph table.
 
 A table is read as it is: its texts are neither cut into paragraphs nor searched for headings.
 """
@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.corpus.table import SCHEMA
+from paratopic.project.cells import find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode, without_controls
 from paratopic.project.topics import Topics
+from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import number_repeats, paragraph_id
 
 # Name of a column → its values.
@@ -34,7 +36,8 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
     Parameters
     ----------
     path
-        A .csv, .jsonl or .parquet file.
+        A .csv, .xlsx, .jsonl or .parquet file. In CSV, cells are separated by commas, semicolons or
+        tabs.
     topics
         The codebook. A label is a topic, or several as in labels.csv, the dominant one first. An
         empty label leaves the row unlabelled.
@@ -130,13 +133,33 @@ def _read_csv(path: Path) -> Columns:
     try:
         # The header is read as a row: pandas would rename a second column of the same name, and
         # take the first column for row names where the other rows have one more cell.
-        table = pd.read_csv(StringIO(text), header=None, dtype=str, na_filter=False)
+        table = pd.read_csv(
+            StringIO(text),
+            sep=find_separator(text, "text"),
+            header=None,
+            dtype=str,
+            na_filter=False,
+        )
     except ValueError as error:  # a ParserError, say
         raise _unreadable(path, error) from None
-    header = table.iloc[0].tolist()
+    return _by_name(path, table.to_numpy().tolist())
+
+
+def _read_xlsx(path: Path) -> Columns:
+    numbers, rows = zip(*read_workbook(path), strict=True)
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) > len(rows[0]):
+            raise UserError(f"{path}, row {number} of the sheet: has a cell outside all columns")
+    return _by_name(path, rows)
+
+
+def _by_name(path: Path, rows: Sequence[Sequence[object]]) -> Columns:
+    """The columns of rows, the first of which is the header."""
+    header, *others = rows
     if len(set(header)) < len(header):
-        raise UserError(f"{path}: has two columns of the same name ({', '.join(header)})")
-    return {name: table[number].tolist()[1:] for number, name in enumerate(header)}
+        names = ", ".join(map(str, header))
+        raise UserError(f"{path}: has two columns of the same name ({names})")
+    return {str(name): [row[place] for row in others] for place, name in enumerate(header)}
 
 
 def _read_jsonl(path: Path) -> Columns:
@@ -196,6 +219,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 # Suffix of a table → its reader.
 LOADERS: dict[str, Callable[[Path], Columns]] = {
     ".csv": _read_csv,
+    ".xlsx": _read_xlsx,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }

@@ -1,10 +1,10 @@
 """Bulk prediction: files of any size are read, predicted and written shard by shard.
 
 Memory stays constant, since a shard has at most `shards.SHARD` rows. Each input has shards of its
-own, in its own order and format: tables keep all of their columns, articles become JSON lines, one
-per paragraph. A shard appears only when it is complete, so that an interrupted run can be resumed;
-the result is identical. This module does not decide how a text gets its topic (`inference` does),
-nor on which machine (an `Engine` does).
+own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
+JSON lines, one per paragraph. A shard appears only when it is complete, so that an interrupted run
+can be resumed; the result is identical. This module does not decide how a text gets its topic
+(`inference` does), nor on which machine (an `Engine` does).
 """
 
 from __future__ import annotations
@@ -174,10 +174,10 @@ def predict_files(
     model
         The model that predicts.
     inputs
-        Tables (.csv, .jsonl, .parquet) and articles (every other file).
+        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
     out
-        Folder for the shards, ``NUMBER-NAME-SHARD`` with the input's suffix. Each row gains the
-        columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
+        Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
+        the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
         sure, windows, ``score_TOPIC`` for each topic, and error.
     column
         Name of a table's column that holds the texts.

@@ -17,8 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from paratopic.project.cells import LineFeeds, inert
+from paratopic.project.cells import LineFeeds, find_separator, inert
 from paratopic.project.errors import UserError
+from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, read_file
 
@@ -154,8 +155,27 @@ class Parquet(Format["pa.Table"]):
         return {name: _values(rows[name]) for name in rows.schema.names}
 
 
-class Csv(Format[list[list[str]]]):
-    """CSV files with a header; cells stay as they are written. The first of the rows is the header.
+@dataclass(frozen=True)
+class Cells:
+    """Rows of a CSV file or a workbook.
+
+    Parameters
+    ----------
+    header
+        Names of the columns.
+    rows
+        The cells of each row, as many as the header has.
+    separator
+        What separates them in the shard.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    separator: str = ","
+
+
+class Csv(Format[Cells]):
+    """CSV files with a header; cells stay as they are written, and so does what separates them.
 
     What a spreadsheet would take for a formula is written with an apostrophe before it.
 
@@ -165,38 +185,49 @@ class Csv(Format[list[list[str]]]):
 
     suffix = ".csv"
 
-    def read(
-        self, path: Path, column: str, added: Sequence[str]
-    ) -> Iterator[Chunk[list[list[str]]]]:
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
         size = max(1, path.stat().st_size)
         csv.field_size_limit(sys.maxsize)
         # Bytes that are not UTF-8 become surrogates, so that one bad row does not end the run.
         decoding: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
         with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
-            reader = csv.reader(file)
+            separator = find_separator(file.readline(), column)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator)
             header = next(reader, [])
             _check_columns(path, header, column, added)
-            width, place = len(header), header.index(column)
             for rows in _batches(row for row in reader if row):  # an empty line is not a row
-                errors = [_cells_error(row, width) for row in rows]
-                cells = [_fitted(row, width) for row in rows]
-                texts = [
-                    None if error else row[place] for row, error in zip(cells, errors, strict=True)
-                ]
-                yield Chunk([header, *cells], texts, errors, raw.tell() / size)
+                yield _cells_chunk(header, rows, separator, column, raw.tell() / size)
 
-    def write(self, path: Path, rows: list[list[str]], columns: Columns) -> None:
-        header, *cells = rows
+    def write(self, path: Path, rows: Cells, columns: Columns) -> None:
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            writer = csv.writer(LineFeeds(file), lineterminator="\r\n")
-            writer.writerow(map(inert_value, [*header, *columns]))
+            writer = csv.writer(LineFeeds(file), delimiter=rows.separator, lineterminator="\r\n")
+            writer.writerow(map(inert_value, [*rows.header, *columns]))
             added = zip(*columns.values(), strict=True)
-            for row, values in zip(cells, added, strict=True):
+            for row, values in zip(rows.rows, added, strict=True):
                 writer.writerow([inert_value(cell) for cell in (*row, *values)])
 
-    def columns(self, rows: list[list[str]]) -> Columns:
-        header, *cells = rows
-        return {name: [row[place] for row in cells] for place, name in enumerate(header)}
+    def columns(self, rows: Cells) -> Columns:
+        return {name: [row[n] for row in rows.rows] for n, name in enumerate(rows.header)}
+
+
+class Xlsx(Csv):
+    """The first sheets of workbooks, written as CSV; cells are read as a spreadsheet shows them.
+
+    A workbook that cannot be read is one row with an error.
+    """
+
+    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
+        try:
+            (_, header), *rows = read_workbook(path)
+        except UserError as error:
+            yield Chunk(Cells([column], [[""]]), [None], [str(error)], 1.0)
+            return
+        _check_columns(path, header, column, added)
+        done = 0
+        for batch in _batches(cells for _, cells in rows):
+            done += len(batch)
+            yield _cells_chunk(header, batch, ",", column, done / max(1, len(rows)))
 
 
 class JsonLines:
@@ -271,6 +302,7 @@ class Articles(JsonLines):
 # Suffix of an input → its format.
 FORMATS: dict[str, Format[Any]] = {
     ".csv": Csv(),
+    ".xlsx": Xlsx(),
     ".jsonl": JsonLines(),
     ".parquet": Parquet(),
     **dict.fromkeys(SUFFIXES, Articles()),
@@ -402,8 +434,19 @@ def _text_error(text: object) -> str | None:
     return None
 
 
+def _cells_chunk(
+    header: list[str], rows: list[list[str]], separator: str, column: str, share: float
+) -> Chunk[Cells]:
+    """The rows of one shard of a CSV file or a workbook."""
+    width, place = len(header), header.index(column)
+    errors = [_cells_error(row, width) for row in rows]
+    cells = [_fitted(row, width) for row in rows]
+    texts = [None if error else row[place] for row, error in zip(cells, errors, strict=True)]
+    return Chunk(Cells(header, cells, separator), texts, errors, share)
+
+
 def _cells_error(cells: Sequence[str], width: int) -> str | None:
-    """What is wrong with a row of a CSV file that has `width` columns; None for nothing."""
+    """What is wrong with a row under a header that has `width` columns; None for nothing."""
     if len(cells) != width:
         return f"{len(cells)} cells under {width} columns: {json.dumps(cells)}"
     try:
