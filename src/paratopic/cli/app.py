@@ -15,6 +15,7 @@ from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
 from paratopic.cli.sweep import sweep
 from paratopic.project import errors
+from paratopic.project.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,4 +61,16 @@ app.command()(ui)
 
 def main() -> None:
     """Entry point; a user's mistake is reported without a traceback."""
-    errors.run(app)
+    errors.run(_main)
+
+
+def _main() -> None:
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("paratopic"):
+            raise
+        raise UserError(
+            f"this command needs {error.name}, which an install for prediction alone lacks: "
+            "pip install 'paratopic[train]'"
+        ) from None

@@ -27,7 +27,6 @@ from paratopic.inference.model import Model
 from paratopic.labels.log import Label, first_words, one_line
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
-from paratopic.project.params import Params
 from paratopic.project.paths import PARAGRAPHS, SKIPPED
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from paratopic.annotation.backend import Backend
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
+    from paratopic.project.params import Params
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[

@@ -1,0 +1,74 @@
+"""An install for prediction alone: what it can do, and which extra the other commands name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from paratopic.inference.folder import MANIFEST
+from tests.programs import ROOT
+
+# Runs commands, each in one line of JSON, where no package of an extra can be imported.
+PROGRAM = """
+import contextlib, io, json, sys
+
+EXTRAS = (
+    "datasets dvc jinja2 joblib lxml mammoth matplotlib mlflow onnx onnxscript pandas pdfminer "
+    "psutil pyarrow ray regex ruamel sentence_transformers sklearn starlette torch "
+    "trafilatura transformers uvicorn"
+).split()
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from paratopic.cli.app import main
+
+results = []
+for line in sys.stdin:
+    sys.argv, printed = ["paratopic", *json.loads(line)], io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            main()
+    except SystemExit as end:
+        results.append([end.code, printed.getvalue()])
+print(json.dumps(results))
+"""
+
+
+def test_it_predicts_and_names_the_extra_that_other_commands_need(
+    baseline_folder: Path, tmp_path: Path
+) -> None:
+    assert (baseline_folder / MANIFEST).exists()
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "in.csv").write_text("text\nA tariff.\n")
+    for suffix in ("html", "docx", "pdf", "parquet"):
+        (tmp_path / f"in.{suffix}").write_text("<p>A tariff.")
+    predict = ["predict", "--model", str(baseline_folder)]
+    train, articles = "pip install 'paratopic[train]'", "pip install 'paratopic[articles]'"
+    expected: list[tuple[list[str], str]] = [
+        (["--version"], ""),
+        ([*predict, "in.csv", "--out", "answers.xlsx"], ""),
+        *(([command], train) for command in ("suggest", "label", "review", "status", "sweep")),
+        (["import", "in.csv"], train),
+        (["report"], "reports/summary.md not found: run `make repro`"),
+        *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),
+        ([*predict, "in.parquet", "--out", "out"], "parquet needs pyarrow: pip install pyarrow"),
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input="\n".join(json.dumps(words) for words, _ in expected),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    for (words, message), (code, printed) in zip(expected, json.loads(run.stdout), strict=True):
+        if message:
+            assert str(code).startswith("paratopic: ") and message in str(code), (words, code)
+        else:
+            assert code == 0, (words, code, printed)
