@@ -25,6 +25,9 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+# Stores that only the whole of MLflow opens; of a server, mlflow-skinny is enough.
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
 
 def store_uri(root: Path) -> str:
     """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root."""
@@ -88,13 +91,19 @@ def fetch(uri: str, root: Path) -> Path:
         MLflow is not installed, or the store has no such model or cannot be reached.
     """
     set_defaults()
+    store = store_uri(root)
+    in_database = store.startswith(_DATABASES)
     try:
         from mlflow.artifacts import download_artifacts
+
+        if in_database:
+            import sqlalchemy  # noqa: F401  # mlflow-skinny lacks it
     except ModuleNotFoundError as error:
+        what, extra = ("a database", "train") if in_database else ("a server", "registry")
         raise UserError(
-            f"{uri}: {error.name} is not installed; pip install 'paratopic[train]'"
+            f"{uri}: MLflow's store in {what} needs {error.name}, which is not installed; "
+            f"pip install 'paratopic[{extra}]'"
         ) from None
-    store = store_uri(root)
     database = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not database.exists():  # MLflow would make one
         raise UserError(f"{uri}: there is no MLflow store at {database}; `dvc repro` makes it")
