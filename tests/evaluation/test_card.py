@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.evaluation import card
-from paratopic.inference.folder import Calibration
+from paratopic.inference.folder import CARD, Calibration
 from paratopic.inference.promise import NEVER
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import Topics
@@ -52,7 +52,7 @@ def test_a_hub_reads_it(
     written = card.render(
         "transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY
     )
-    path = tmp_path / card.FILE
+    path = tmp_path / CARD
     path.write_text(written, encoding="utf-8")
     read = ModelCard.load(path)
     assert read.data.base_model == "a/b"

@@ -15,20 +15,43 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.inference.folder import CARD, Calibration, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
-from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
+from tests.programs import run_cli
 from tests.samples import TARIFF, examples, fit
 
 MANIFEST = """
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
  "topics": {"mode": "single", "codebook": []}, "files": {}}
 """
+
+
+def test_a_packed_model_has_only_what_prediction_reads_and_answers_the_same(
+    trained: tuple[Fitted, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "whole"
+    shutil.copytree(trained[1], folder)
+    (folder / CARD).write_text("# A card")
+    out = tmp_path / "out" / "packed"
+    assert run_cli(monkeypatch, "pack", "--model", str(folder), str(out)) == 0
+    assert f"{out}: 4 files of {folder}, 0." in capsys.readouterr().out
+    names = {path.name for path in out.iterdir()}
+    assert names == {*prediction_files(folder), CARD}
+    texts = [TARIFF, "tariff " * 300, "", "☃ unheard-of"]
+    assert load(out).predict(texts) == load(folder).predict(texts)
+    for name in names:
+        assert (out / name).read_bytes() == (folder / name).read_bytes()
+    assert run_cli(monkeypatch, "pack", "--model", str(folder), str(out)) == 1
+    assert "packed exists already; name another folder" in capsys.readouterr().out
 
 
 def test_a_loaded_model_answers_as_the_one_in_memory(

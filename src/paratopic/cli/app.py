@@ -9,6 +9,7 @@ import typer
 
 from paratopic.cli.forecast import forecast
 from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
+from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
 from paratopic.cli.start import init, ui
@@ -50,6 +51,7 @@ app.command()(paragraphs)
 app.command()(suggest)
 app.command("import")(import_labels)
 app.command()(label)
+app.command()(pack)
 app.command()(backend)
 app.command()(report)
 app.command()(forecast)

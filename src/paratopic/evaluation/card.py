@@ -20,7 +20,6 @@ from paratopic.inference.folder import Calibration
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
-FILE = "README.md"
 TEMPLATE = Path(__file__).with_name("card.md")
 # Metrics that a hub lists: key → the hub's name.
 HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}

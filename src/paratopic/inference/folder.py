@@ -25,6 +25,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
+# The model card.
+CARD = "README.md"
 FORMAT = 7
 
 # Largest files: of JSON, which takes many times as much memory, and of weights. The tokenizers of
@@ -189,6 +191,11 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
     if EncoderClassifier.TOKENIZER in files:
         _check_tokenizer(folder / EncoderClassifier.TOKENIZER)
     return manifest
+
+
+def prediction_files(folder: Path) -> list[str]:
+    """Names of the files that prediction reads from a model's folder, which was loaded before."""
+    return [MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]]
 
 
 def digest_of(folder: Path) -> str:

@@ -26,11 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 import paratopic
-from paratopic.inference.folder import MANIFEST
+from paratopic.inference.folder import prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.files import read_json
 from paratopic.serving import bulk
 from paratopic.serving.bulk import Predict, Work
 from paratopic.serving.shards import Columns
@@ -162,8 +161,7 @@ def _model(model_files: ObjectRef[ModelFiles]) -> Model:
 
 def _model_files(folder: Path) -> ModelFiles:
     """The files of a model's folder that prediction reads."""
-    names = [MANIFEST, *read_json(folder / MANIFEST, "`dvc repro`")["files"]]
-    return {name: np.fromfile(folder / name, np.uint8) for name in names}
+    return {name: np.fromfile(folder / name, np.uint8) for name in prediction_files(folder)}
 
 
 def _digest(texts: str) -> str:

@@ -7,7 +7,7 @@ import time
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation import card
-from paratopic.inference.folder import digest_of, read_calibration
+from paratopic.inference.folder import CARD, digest_of, read_calibration
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES, USAGE
@@ -40,7 +40,7 @@ def main() -> None:
         parity = model.save(draft, calibration)
         encoder = getattr(section, "encoder", None)
         text = card.render(name, encoder, topics, calibration, rows, report, parity)
-        files.write_text(draft / card.FILE, text)
+        files.write_text(draft / CARD, text)
     files.write_csv(REPORTS / name / "final.csv", model.history)
     files.write_json(REPORTS / name / "parity.json", parity)
     files.write_json(REPORTS / name / USAGE, {"model": digest_of(MODELS / name), "samples": usage})

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
-from paratopic.inference.folder import digest_of
+from paratopic.inference.folder import CARD, digest_of
 from paratopic.project import files
 from paratopic.project.params import Params
 from paratopic.project.paths import (
@@ -35,9 +35,6 @@ from paratopic.project.paths import (
 )
 from paratopic.tracking.runs import Comparison, Dataset, Record
 from paratopic.tracking.view import MAIN_METRICS
-
-# A model's card among its files.
-CARD = "README.md"
 
 # Characters that MLflow refuses in the name of a metric, and the slash: what comes before it is the
 # heading of a group of metrics.
