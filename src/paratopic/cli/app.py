@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -30,8 +33,24 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+FLAGS = ("-q", "--quiet", "-v", "--verbose")
+
+
+class _Stderr(logging.Handler):
+    """Prints notes on what stderr is at the time, above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+@app.callback(epilog="-q and -v may also stand after the command.")
 def options(
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no notes, errors only.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Note the model, each file and the time taken.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -43,6 +62,11 @@ def options(
     ] = False,
 ) -> None:
     """Paragraph topics from few labels."""
+    if quiet and verbose:
+        raise UserError("--quiet and --verbose exclude each other; leave one out")
+    log = logging.getLogger("paratopic")
+    log.handlers = [_Stderr()]
+    log.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
 
 
 app.command()(init)
@@ -68,7 +92,7 @@ def main() -> None:
 
 def _main() -> None:
     try:
-        app()
+        app(_flags_first(sys.argv[1:]))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paratopic"):
             raise
@@ -76,3 +100,10 @@ def _main() -> None:
             f"this command needs {error.name}, which an install for prediction alone lacks: "
             "pip install 'paratopic[train]'"
         ) from None
+
+
+def _flags_first(words: Sequence[str]) -> list[str]:
+    """Arguments with those of `FLAGS` before the command: predict -q in.txt → -q predict in.txt."""
+    end = words.index("--") if "--" in words else len(words)
+    flags = [word for word in words[:end] if word in FLAGS]
+    return [*flags, *(word for word in words[:end] if word not in FLAGS), *words[end:]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -28,6 +29,7 @@ from paratopic.labels.log import Label, first_words, one_line
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SKIPPED
+from paratopic.project.progress import stderr
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
     from paratopic.project.params import Params
+
+log = logging.getLogger(__name__)
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[
@@ -201,10 +205,10 @@ def label(
         suggestions = context.in_context(project.paragraphs, ids)
         others = _other_annotators(project, ids, name)
         if others and blind is None:
-            print(
-                f"note: {', '.join(others)} labelled some of these paragraphs too, so the page "
-                "hides what the model thinks; --no-blind shows it",
-                file=sys.stderr,
+            log.warning(
+                "note: %s labelled some of these paragraphs too, so the page hides what the model "
+                "thinks; --no-blind shows it",
+                ", ".join(others),
             )
         elif not blind:
             suggesting = load(model)
@@ -341,7 +345,7 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
 
     judged = {line.paragraph for line in current(project.lines)}
     embed = partial(suggestion.embed_texts, model, device=project.params.transformer.device)
-    with Console(stderr=True).status("reading the unlabelled paragraphs"):  # on a terminal only
+    with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
         suggestions = suggestion.suggest(
             project.paragraphs, judged, model, embed, n, project.params.seed
         )
@@ -350,7 +354,7 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
         message = f"{PARAGRAPHS} lacks {unread[0]}{more}: `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
-        print(f"note: {message}", file=sys.stderr)
+        log.warning("note: %s", message)
     if not suggestions:
         raise UserError("there is nothing to label: every paragraph of the sources has a label")
     return suggestions
@@ -383,10 +387,10 @@ def _other_annotators(project: Project, ids: Collection[str], annotator: str) ->
 
 def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
     """Say whose labels these become; ask about several files, if somebody is there to answer."""
-    print(
-        f"note: labels in {', '.join(map(str, paths))} name no annotator and count as {name}'s; "
-        "--annotator gives another name",
-        file=sys.stderr,
+    log.warning(
+        "note: labels in %s name no annotator and count as %s's; --annotator gives another name",
+        ", ".join(map(str, paths)),
+        name,
     )
     if len(paths) > 1 and sys.stdin.isatty():
         typer.confirm(f"Did {name} fill in all of these files?", abort=True)

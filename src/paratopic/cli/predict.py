@@ -7,6 +7,7 @@ import pandas, scikit-learn, torch or MLflow, which would slow down the start of
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import textwrap
 import time
@@ -30,6 +31,7 @@ from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, root_with
+from paratopic.project.progress import stderr
 from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
 from paratopic.reading.files import (
     SUFFIXES,
@@ -41,6 +43,8 @@ from paratopic.reading.files import (
 )
 from paratopic.serving import bulk
 from paratopic.serving.table import WRITERS, predict_table
+
+log = logging.getLogger(__name__)
 
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
@@ -111,11 +115,15 @@ def predict(
     _check_articles(paths, engine)
     labelled = _neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
+        started = time.monotonic()
         paragraphs = paragraphs_of(article)
         texts = [paragraph.text for paragraph in paragraphs]
         reasons = [loaded.explain(text) for text in texts] if why else []
         answers = [reason.prediction for reason in reasons] if why else loaded.predict(texts)
         alike = [labelled.nearest(text) for text in texts] if labelled else [[] for _ in reasons]
+        windows = sum(answer.windows for answer in answers)
+        seconds = time.monotonic() - started
+        log.info("%d paragraphs, %d windows: %.2f s", len(texts), windows, seconds)
         if as_json:
             _print_json(paragraphs, answers, reasons, alike)
         else:
@@ -140,6 +148,7 @@ def article_files(paths: list[str]) -> list[str]:
 
 def read_article(path: str) -> Article:
     """Read an article, - from standard input; its parts that are skipped are listed on stderr."""
+    log.info("reading %s", "standard input" if path == "-" else path)
     if path == "-":
         article = read_text("stdin", sys.stdin.buffer.read(), "standard input")
     else:
@@ -278,7 +287,7 @@ def _progress() -> Iterator[Callable[[int, float], None]]:
     ------
     A function to call with the rows done so far and the share of all inputs, 0 to 1.
     """
-    console = Console(stderr=True)
+    console = stderr()
     with Progress(
         BarColumn(),
         TaskProgressColumn(),

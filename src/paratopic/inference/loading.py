@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, overload
@@ -24,6 +26,8 @@ from paratopic.inference.registry import fetch
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION, root_with
+
+log = logging.getLogger(__name__)
 
 # A text that a model has to answer when it is loaded.
 PROBE = "Talks on trade went on."
@@ -51,7 +55,10 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
         The folder does not exist or is not a paratopic model, or a file in it is missing or
         damaged; the message names the file.
     """
-    return _load(_folder(folder))
+    started = time.monotonic()
+    model = _load(_folder(folder))
+    log.info("%s (%s): loaded in %.2f s", model.folder, model.kind, time.monotonic() - started)
+    return model
 
 
 @overload  # a str is an iterable of str too: the first that fits is meant

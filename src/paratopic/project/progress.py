@@ -5,11 +5,18 @@ The caller decides what counts as a step of the work.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def stderr() -> Console:
+    """The console of stderr for progress, which shows nothing where notes are not wanted either."""
+    wanted = logging.getLogger("paratopic").isEnabledFor(logging.WARNING)
+    return Console(stderr=True, quiet=not wanted)
 
 
 @contextmanager
@@ -27,7 +34,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[float], None]]:
     ------
     A function to call with the number of steps done so far.
     """
-    console = Console(stderr=True)
+    console = stderr()
     with Progress(
         TextColumn(label),
         MofNCompleteColumn(),

@@ -8,8 +8,8 @@ made from an article in `article`.
 from __future__ import annotations
 
 import glob
+import logging
 import os
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,21 +21,23 @@ from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
 from paratopic.reading.word import word_segments
 
+log = logging.getLogger(__name__)
+
 # Largest file and greatest number of segments of an article. A book has neither.
 MOST_BYTES = 250_000_000
 MOST_SEGMENTS = 100_000
 
 
 def list_left_out(left_out: Iterable[tuple[Path, str]]) -> None:
-    """Print what `find_files` left out, and why, to stderr."""
+    """Note what `find_files` left out, and why, on stderr."""
     for path, reason in left_out:
-        print(f"{path}: not read ({reason})", file=sys.stderr)
+        log.warning("%s: not read (%s)", path, reason)
 
 
 def list_skipped(source: str, skipped: Iterable[Skipped]) -> None:
-    """Print the parts of an article that are no paragraphs, and why, to stderr."""
+    """Note the parts of an article that are no paragraphs, and why, on stderr."""
     for part in skipped:
-        print(f"{source}: skipped ({part.reason}): {part.text}", file=sys.stderr)
+        log.warning("%s: skipped (%s): %s", source, part.reason, part.text)
 
 
 def find_files(

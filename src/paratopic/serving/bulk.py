@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,6 +31,8 @@ from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
 from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
+
+log = logging.getLogger(__name__)
 
 # Texts that are predicted together; progress is reported after them.
 STEP = 250
@@ -93,6 +97,7 @@ class Work:
         first = self.done.shard
         for number in range(self.done.input, len(self.inputs)):
             path = self.inputs[number]
+            log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, self.added)
             for shard, chunk in islice(enumerate(chunks), first, None):
                 yield number, shard, chunk
@@ -301,11 +306,15 @@ def predict_chunk(
     """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
     columns: Columns = {name: [None] * len(chunk.texts) for name in names}
     columns["error"] = list(chunk.errors)
+    started, windows = time.monotonic(), 0
     for rows in _steps(chunk):
         for name, values in predict(_texts(chunk, rows)).items():
             for row, value in zip(rows, values, strict=True):
                 columns[name][row] = value
+        windows += sum(columns["windows"][row] for row in rows)
         advance(rows[-1] + 1)
+    seconds = time.monotonic() - started
+    log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
     return columns
 
 
