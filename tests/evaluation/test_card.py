@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from huggingface_hub import ModelCard
 
 from paratopic.evaluation import card
 from paratopic.inference.folder import CARD, Calibration
+from paratopic.inference.prediction import Prediction
 from paratopic.inference.promise import NEVER
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import Topics
@@ -22,6 +24,8 @@ PARITY = {
     "full_gap": 0.04,
     "full_same": 0.992,
 }
+
+ANSWER = Prediction("trade", 2 / 3, {"trade": 2 / 3}, 1, ("trade",), True)
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -50,13 +54,15 @@ def test_a_hub_reads_it(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
     written = card.render(
-        "transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY
+        *("transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY),
+        *("apache-2.0", ANSWER),
     )
     path = tmp_path / CARD
     path.write_text(written, encoding="utf-8")
     read = ModelCard.load(path)
     assert read.data.base_model == "a/b"
-    assert (read.data.library_name, read.data.language) == ("sentence-transformers", "en")
+    assert (read.data.library_name, read.data.language) == ("paratopic", "en")
+    assert read.data.license == "apache-2.0"
     results = {result.metric_type: result.metric_value for result in read.data.eval_results}
     assert results == {"f1": 0.8, "accuracy": 0.5}
     for line in (
@@ -70,6 +76,10 @@ def test_a_hub_reads_it(
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
         "- second note",
         "within 0.04 of those in full precision",
+        "answer = model.predict('About trade.')",
+        "# ('trade',) 0.67 True",
+        f"Made with paratopic {version('paratopic')}, numpy ",
+        ", torch ",
     ):
         assert line in written
 
@@ -82,7 +92,7 @@ def test_where_labels_are_too_few_nothing_is_promised(
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure}
     calibration = Calibration(thresholds=(NEVER,))
-    written = card.render("baseline", None, topics, calibration, rows, report, {})
+    written = card.render("baseline", None, topics, calibration, rows, report, {}, None, ANSWER)
     assert (
         "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
         "promise that 90% of any predictions are right: none is called sure."
@@ -94,13 +104,18 @@ def test_a_folder_on_this_machine_is_not_mentioned(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
     calibration = Calibration()
-    written = card.render("transformer", str(tmp_path), topics, calibration, rows, report, PARITY)
+    written = card.render(
+        *("transformer", str(tmp_path), topics, calibration, rows, report, PARITY, None, ANSWER)
+    )
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
 
 def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
     unmeasured = {"n": 0, "notes": "no labelled paragraph at all"}
-    written = card.render("baseline", None, topics, Calibration(), rows[:0], unmeasured, {})
+    written = card.render(
+        *("baseline", None, topics, Calibration(), rows[:0], unmeasured, {}, None, ANSWER)
+    )
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written
+    assert "license" not in written and "torch" not in written

@@ -1,14 +1,17 @@
 """The model card: the README of a model's folder, in the form that a model hub reads.
 
 It says what the model predicts, what it learnt from, how good it was out-of-fold and what it is not
-good for. The text is in card.md. Nothing is measured here: the figures come from the reports.
+good for. The text is in card.md. Nothing is measured here: the figures come from the reports. The
+card has no date, since the same labels have to give the same bytes on another day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -17,12 +20,16 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
 from paratopic.inference.folder import Calibration
+from paratopic.inference.prediction import Prediction
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
 # Metrics that a hub lists: key → the hub's name.
 HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
+# Packages that a model was made with, and those that one with an encoder was made with, too.
+PACKAGES = ("paratopic", "numpy", "scipy", "scikit-learn")
+ENCODER_PACKAGES = ("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,16 @@ MODES: Mapping[ModeName, ModeCard] = {
 }
 
 
+def example_text(topics: Topics) -> str:
+    """A short text for the card's example: of the codebook, because others may be confidential.
+
+    >>> example_text(Topics("single", ("trade", "security")))
+    'trade'
+    """
+    topic = topics.topics[0]
+    return shorten(topic.description or topic.name, 200, placeholder=" …")
+
+
 def render(
     kind: str,
     encoder: str | None,
@@ -101,6 +118,8 @@ def render(
     rows: pd.DataFrame,
     report: Mapping[str, Any],
     parity: Mapping[str, float],
+    license: str | None,
+    answer: Prediction,
 ) -> str:
     """Write the card of a model.
 
@@ -121,10 +140,14 @@ def render(
         Content of metrics.json.
     parity
         What `Fitted.save` returned.
+    license
+        License of the model; None where none is given.
+    answer
+        What the model predicts for `example_text`.
     """
     mode = MODES[topics.mode]
     card = ModelCard.from_template(
-        _metadata(kind, encoder, report),
+        _metadata(kind, encoder, report, license),
         template_path=str(TEMPLATE),
         kind=kind,
         encoder=encoder,
@@ -136,12 +159,23 @@ def render(
         figures=_figures(report) if report["n"] else {},
         effect=mode.effect(report) if report["n"] else "",
         parity=parity,
+        example=repr(example_text(topics)),
+        answer=answer,
+        versions=_versions(encoder),
         notes=[note for note in report["notes"].split(" · ") if note],
     )
     return f"{card}\n"
 
 
-def _metadata(kind: str, encoder: str | None, report: Mapping[str, Any]) -> ModelCardData:
+def _versions(encoder: str | None) -> dict[str, str]:
+    """Package → version that the model was made with; builds for one processor are not told."""
+    packages = PACKAGES + (ENCODER_PACKAGES if encoder else ())
+    return {package: version(package).partition("+")[0] for package in packages}
+
+
+def _metadata(
+    kind: str, encoder: str | None, report: Mapping[str, Any], license: str | None
+) -> ModelCardData:
     """The head of the card, which a hub reads."""
     results = [
         EvalResult(
@@ -158,9 +192,11 @@ def _metadata(kind: str, encoder: str | None, report: Mapping[str, Any]) -> Mode
     optional: dict[str, Any] = {"eval_results": results, "model_name": kind} if results else {}
     if encoder is not None and not Path(encoder).is_dir():
         optional["base_model"] = encoder
+    if license is not None:
+        optional["license"] = license
     return ModelCardData(
         language="en",
-        library_name="sentence-transformers" if encoder else "paratopic",
+        library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
         **optional,

@@ -135,6 +135,7 @@ class Params:
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     models: Models
     launcher: Annotated[str, Field(min_length=1)]
+    license: Annotated[str, Field(min_length=1)] | None
     topics: Topics
     prepare: Prepare
     split: Split

@@ -8,6 +8,7 @@ import time
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation import card
 from paratopic.inference.folder import CARD, digest_of, read_calibration
+from paratopic.inference.loading import load
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES, USAGE
@@ -39,7 +40,10 @@ def main() -> None:
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration)
         encoder = getattr(section, "encoder", None)
-        text = card.render(name, encoder, topics, calibration, rows, report, parity)
+        answer = load(draft).predict(card.example_text(topics))
+        text = card.render(
+            name, encoder, topics, calibration, rows, report, parity, params.license, answer
+        )
         files.write_text(draft / CARD, text)
     files.write_csv(REPORTS / name / "final.csv", model.history)
     files.write_json(REPORTS / name / "parity.json", parity)
