@@ -452,7 +452,7 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
-        return "not UTF-8"
+        return "not UTF-8; save the table as CSV in UTF-8, or as .xlsx"
     return None
 
 
