@@ -287,7 +287,12 @@ class _Workbook(_Spreadsheet):
             yield f"{path}, row {number}", record
 
     def write(
-        self, path: Path, suggestions: Sequence[Suggestion], topics: Topics, model: str
+        self,
+        path: Path,
+        suggestions: Sequence[Suggestion],
+        topics: Topics,
+        model: str,
+        explain: Explain | None,
     ) -> list[Path]:
         with files.aside(path) as draft:
             write_workbook(draft, [SHEET, *_sheet_rows(suggestions)])
