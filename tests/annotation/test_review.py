@@ -252,9 +252,9 @@ def test_weak_labels_from_headings_are_not_reviewed(
 def test_missing_and_outdated_files_are_errors(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     rows = read_paragraphs(PARAGRAPHS)
     write_paragraphs(rows[1:], PARAGRAPHS)
-    assert "make repro" in str(command(monkeypatch))
+    assert "dvc repro" in str(command(monkeypatch))
     for path, maker in (
-        (SCORES / "transformer" / "scores.parquet", "make repro"),
+        (SCORES / "transformer" / "scores.parquet", "dvc repro"),
         (PARAGRAPHS, "dvc repro prepare"),
     ):
         path.unlink()

@@ -218,11 +218,11 @@ def test_mistakes_are_reported_without_a_traceback(
     empty = tmp_path / "empty.txt"
     empty.touch()
     for words, message in (
-        (["predict", str(article)], "make repro"),
+        (["predict", str(article)], "dvc repro"),
         (["predict", "--model", str(tmp_path / "gone"), str(article)], "does not exist"),
         (["predict", "--model", str(model), "gone.txt"], "gone.txt"),
         (["predict", "--model", str(model), str(empty)], "empty.txt"),
-        (["report"], "make repro"),
+        (["report"], "dvc repro"),
     ):
         assert run_cli(monkeypatch, *words) == 1
         assert message in capsys.readouterr().out

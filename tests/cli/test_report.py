@@ -113,7 +113,7 @@ def test_activation_comes_first_where_no_environment_is_active(
         steps = capsys.readouterr().out.partition("Next:\n")[2]
         return [line.strip().partition("  ")[0] for line in steps.splitlines()]
 
-    usual = ["paratopic predict FILE", "make ui", "paratopic report --open"]
+    usual = ["paratopic predict FILE", "paratopic ui", "paratopic report --open"]
     assert commands() == usual
     write_text(ACTIVATE, "")
     assert commands() == ["source .venv/bin/activate", *usual]

@@ -22,7 +22,7 @@ def test_the_default_model_comes_from_the_environment_or_the_projects_champion(
 ) -> None:
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="make repro"):
+    with pytest.raises(UserError, match="dvc repro"):
         predict("a text")
     with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "nowhere")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from paratopic.inference.registry import fetch
-from paratopic.project.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,22 @@ from paratopic.project.errors import UserError
     ],
 )
 def test_a_missing_package_is_reported_with_its_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str, store: str, message: str
+    tmp_path: Path, missing: str, store: str, message: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    # MLflow keeps what it was asked last.
-    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
-    monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(UserError, match=rf"models:/paratopic@champion.* {message}"):
-        fetch("models:/paratopic@champion", tmp_path)
+    """In a process of its own: MLflow remembers for good what it could not import."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path\n"
+        "from paratopic.inference.registry import fetch\n"
+        "from paratopic.project import errors\n"
+        "errors.run(lambda: fetch('models:/paratopic@champion', Path()))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_TRACKING_URI": store},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert re.search(rf"models:/paratopic@champion.* {message}", run.stderr), run.stderr

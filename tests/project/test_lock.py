@@ -39,5 +39,5 @@ def test_a_torn_lock_is_refused_with_what_brings_it_back(
     monkeypatch.chdir(tmp_path)
     lock.main()  # before the first run there is none
     Path("dvc.lock").write_text(WHOLE[: WHOLE.index(end) + len(end)])
-    with pytest.raises(UserError, match=r"^dvc.lock is damaged.*git checkout dvc.lock.*make repro"):
+    with pytest.raises(UserError, match=r"^dvc.lock is damaged.*git checkout dvc.lock.*dvc repro"):
         lock.main()

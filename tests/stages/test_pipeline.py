@@ -73,7 +73,7 @@ def test_repeating_changes_nothing_and_adds_no_run(project: Path) -> None:
     assert sorted(name.partition(" ")[0] for name in before) == ["baseline", "transformer"]
     said = sh(project, "dvc", "repro")
     assert "MLflow is up to date" in said
-    assert said.count("Running stage") == 2, said  # prepare and track, which always look
+    assert said.count("Running stage") == 3, said  # installed, prepare and track, which always look
     assert runs(project) == before
     assert sh(project, "git", "status", "--porcelain") == ""
 
@@ -84,7 +84,7 @@ def test_forcing_every_stage_leaves_the_lock_as_it_was_and_fills_another_store(
     lock = (project / "dvc.lock").read_bytes()
     store = f"sqlite:///{tmp_path / 'other.db'}"
     output = sh(project, "dvc", "repro", "--force", MLFLOW_TRACKING_URI=store)
-    assert output.count("Running stage") == 11
+    assert output.count("Running stage") == 12
     assert "2 new MLflow runs" in output
     assert (project / "dvc.lock").read_bytes() == lock
 

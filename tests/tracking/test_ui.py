@@ -1,4 +1,4 @@
-"""What `make ui` opens: both models' macro-F1 in two clicks; and a server in place of a file."""
+"""What `paratopic ui` opens: both models' macro-F1 in two clicks; a server instead of a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 def address(
     uri: str, baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The address that `make ui` prints."""
+    """The address that `paratopic ui` prints."""
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     shutil.copy(ROOT / "params.yaml", folder)
@@ -111,5 +111,5 @@ def test_a_server_is_opened_in_place_of_a_new_one(
 
 
 def test_a_store_without_runs_says_what_fills_it(uri: str) -> None:
-    with pytest.raises(UserError, match=r"has no experiment nothing: `make repro`"):
+    with pytest.raises(UserError, match=r"has no experiment nothing: `dvc repro`"):
         ui._experiment(uri, "nothing")

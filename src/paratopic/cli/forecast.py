@@ -47,7 +47,9 @@ def forecast(more: More = None) -> None:
     now, *then = forecast(
         curve, [n_labels, *sizes], CONFIDENCE, params.evaluate.n_draws, params.seed
     )
-    table = Table("labels", "macro-F1", f"{CONFIDENCE:.0%} interval", title=f"Forecast: {champion}")
+    table = Table(title=f"Forecast: {champion}")
+    for column in ("labels", "macro-F1", f"{CONFIDENCE:.0%} interval"):
+        table.add_column(column, justify="right")
     for size, estimate in zip([n_labels, *sizes], [now, *then], strict=True):
         table.add_row(
             f"{size:,}", f"{estimate.value:.3f}", f"{estimate.low:.3f}–{estimate.high:.3f}"

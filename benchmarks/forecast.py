@@ -1,0 +1,161 @@
+"""How often the forecast of what more labels bring holds what they bring.
+
+Projects of n labels are drawn from big labelled tables. Each forecasts its macro-F1 with more
+labels, as `paratopic forecast` does. Then it gets these labels; the truth is the macro-F1, on the
+rest of the table, of the model that is fitted to all of them. The rest is finite, and its own error
+counts against the intervals.
+
+    python benchmarks/forecast.py --data BILLS AGNEWS_10K TREC --leave-out other
+    python benchmarks/forecast.py --data BILLS AGNEWS_10K TREC --models transformer --draws 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from simulation import Draw, Learner, calibrated, draw, embeddings, frozen, population, trained
+from sklearn.metrics import f1_score
+from tables import RESULTS, machine, read
+
+from paratopic.baseline import fit as baseline
+from paratopic.cli.forecast import CONFIDENCE, SHARES
+from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.table import targets_of
+from paratopic.evaluation.forecast import Point, forecast
+from paratopic.evaluation.intervals import Estimate
+from paratopic.evaluation.outcomes import outcomes
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.crossval import cross_validate
+from paratopic.training.examples import Examples, silent
+from paratopic.transformer import fit as transformer
+
+SIZES = (30, 60, 120, 250)
+# Labels that are added, as a share of those that are there, but this many at least.
+ADDED, LEAST = 0.5, 50
+MOST_TESTED = 1500
+BOOTSTRAP = 400
+ENCODER = "frozen encoder"
+
+
+def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
+    """n labelled paragraphs, and a draw of these and more, without topics that the n lack."""
+    later = draw(rows, n + max(LEAST, round(ADDED * n)), seed)
+    now = draw(later.labelled, n, seed).labelled.assign(trust=1.0, heading="")
+    known = set(now["topic"])
+    labelled = later.labelled[later.labelled["topic"].isin(known)].reset_index(drop=True)
+    rest = later.rest[later.rest["topic"].isin(known)]
+    return now, replace(later, labelled=labelled, rest=rest.iloc[:MOST_TESTED])
+
+
+def forecast_of(
+    now: pd.DataFrame, size: int, topics: Topics, learner: Learner, params: Params, seed: int
+) -> tuple[Estimate, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The forecast for `size` labels, and which topics it is about."""
+    folds = make_folds(now, params.split.n_folds, 1, None, seed).table
+    curve = []
+    for share in (*SHARES, 1.0):
+        raw, _ = cross_validate(now, topics.names, folds, learner(topics), seed, share=share)
+        scores, _ = calibrated(now, folds, raw, topics, params)
+        measured = outcomes(now, folds, scores, topics)[1]
+        curve.append(Point(share * measured.train_share * len(now), measured))
+    (estimate,) = forecast(curve, [size], CONFIDENCE, BOOTSTRAP, seed)
+    return estimate, curve[-1].outcomes.present
+
+
+def truth_of(later: Draw, topics: Topics, learner: Learner, measured: Any, seed: int) -> float:
+    """Macro-F1 of the measured topics on the rest of the table, with all labels."""
+    labelled, rest = later.labelled, later.rest
+    articles = pd.factorize(labelled["article"])[0].astype(np.int64)
+    targets = targets_of(labelled, topics.names)
+    examples = Examples(list(labelled["text"]), targets, articles, articles)
+    names = np.array(topics.names)[measured]
+    tested = rest[rest["topic"].isin(names)]
+    scores = learner(topics)(examples, seed, silent).predict_proba(list(tested["text"]))
+    answers = np.array(topics.names)[scores.argmax(axis=1)]
+    return float(f1_score(tested["topic"], answers, labels=names, average="macro"))
+
+
+def trials(
+    table: str, rows: pd.DataFrame, learners: dict[str, Learner], n: int, seed: int, params: Params
+) -> list[dict[str, Any]]:
+    """A line for each model; none if the labels are too few for folds."""
+    now, later = project(rows, n, seed)
+    lines = []
+    for name, learner in learners.items():
+        topics = Topics("single", tuple(sorted(set(now["topic"]))))
+        size = len(later.labelled)
+        try:
+            estimate, measured = forecast_of(now, size, topics, learner, params, seed)
+        except TooFewLabels:
+            continue
+        truth = truth_of(later, topics, learner, measured, seed)
+        about = {"table": table, "model": name, "n": n, "seed": seed, "later": size}
+        figures = {"low": estimate.low, "value": estimate.value, "high": estimate.high}
+        lines.append(about | figures | {"truth": truth})
+    return lines
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """Coverage, below, above, mean error and mean width of each table, model and all."""
+    lines = lines.assign(
+        inside=(lines["low"] <= lines["truth"]) & (lines["truth"] <= lines["high"]),
+        below=lines["truth"] < lines["low"],
+        above=lines["truth"] > lines["high"],
+        error=(lines["value"] - lines["truth"]).abs(),
+        width=lines["high"] - lines["low"],
+    )
+    columns = ["inside", "below", "above", "error", "width"]
+    out = ["| table | model | projects | " + " | ".join(columns) + " |", "|---" * 8 + "|"]
+    groups = [*lines.groupby(["table", "model"], sort=False), (("all", ""), lines)]
+    for (table, model), part in groups:
+        means = " | ".join(f"{part[column].mean():.3f}" for column in columns)
+        out.append(f"| {table} | {model} | {len(part)} | {means} |")
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--draws", type=int, default=25, help="of each table and size")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--models", nargs="+", default=["baseline", ENCODER])
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    arguments = parser.parse_args()
+    params, started = read_params(), time.perf_counter()
+    lines: list[dict[str, Any]] = []
+    for pattern in arguments.data:
+        table = read(pattern)
+        rows = population(table)
+        rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
+        rows = rows.sample(min(len(rows), 4000), random_state=params.seed).reset_index(drop=True)
+        learners: dict[str, Learner] = {}
+        for name in arguments.models:
+            if name == ENCODER:
+                kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+                learners[name] = frozen(embeddings(list(rows["text"]), params, kept))
+            else:
+                room = {"baseline": baseline, "transformer": transformer}[name]
+                learners[name] = trained(room, getattr(params, name))
+        for n in arguments.sizes:
+            for seed in range(arguments.first_seed, arguments.first_seed + arguments.draws):
+                lines += trials(table.name, rows, learners, n, seed, params)
+            print(f"{table.name}, {n} labels: done", flush=True)
+    print(markdown(pd.DataFrame(lines)))
+    about = machine("scikit-learn", "numpy") | {"seconds": round(time.perf_counter() - started)}
+    stem = "forecast" if "transformer" not in arguments.models else "forecast_transformer"
+    write_json(RESULTS / f"{stem}.json", about | {"results": lines})
+
+
+if __name__ == "__main__":
+    main()

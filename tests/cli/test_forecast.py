@@ -1,0 +1,44 @@
+"""`paratopic forecast`: what more labels would bring to the project in the current directory."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.programs import run_cli
+
+
+def test_the_champion_learns_from_shares_of_the_labels(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    assert run_cli(monkeypatch, "forecast", "--more", "30", "--more", "10") == 0
+    printed = capsys.readouterr().out
+    sizes = [int(size) for size in re.findall(r"(?m)^│ +([\d,]+) │", printed)]
+    assert sizes == [sizes[0], sizes[0] + 10, sizes[0] + 30]
+    assert re.search(r"With 30 more labels, a macro-F1 of 0\.\d\d to \d\.\d\d is expected", printed)
+
+
+def test_what_is_not_measured_has_no_curve(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(monkeypatch, "forecast") == 1
+    assert "paratopic: params.yaml not found" in capsys.readouterr().out
+    shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", "mlruns"))
+    monkeypatch.chdir(tmp_path / "clone")
+    labels = Path("seeds/labels.csv")
+    labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:-3]))
+    from tests.cli.test_labels import prepare
+
+    prepare(tmp_path / "clone")
+    assert run_cli(monkeypatch, "forecast") == 1
+    assert "the labels changed since they were scored: run `dvc repro` first" in (
+        capsys.readouterr().out
+    )

@@ -1,0 +1,68 @@
+"""What more labels would bring: the forecast and its interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.evaluation.forecast import EXPONENT, Point, forecast
+from paratopic.evaluation.outcomes import Outcomes, of_one_topic
+
+
+def with_errors(n: int, wrong: int, k: int = 2) -> Outcomes:
+    """n rows of k topics, spread evenly, of which `wrong` are answered with the next topic."""
+    true = np.arange(n) % k
+    answers = np.where(np.arange(n) < wrong, (true + 1) % k, true)
+    return of_one_topic(true, np.arange(n), np.eye(k)[answers][None])
+
+
+def curve(n: int, *wrong: int) -> list[Point]:
+    """A quarter, a half and all of 100 labels, with so many errors among n rows."""
+    return [Point(s, with_errors(n, w)) for s, w in zip((25, 50, 100), wrong, strict=True)]
+
+
+def test_errors_fall_as_a_power_law() -> None:
+    """Where the curve has the usual exponent, the forecast goes on with it."""
+    wrong = [round(400 * 0.4 * (size / 25) ** -EXPONENT) for size in (25, 50, 100)]
+    now, twice, often = forecast(curve(400, *wrong), [100, 200, 1600], 0.8, 200, 1)
+    assert now.value == pytest.approx(1 - wrong[-1] / 400, abs=0.005)
+    assert 1 - twice.value == pytest.approx((1 - now.value) * 2**-EXPONENT, rel=0.02)
+    assert 1 - often.value == pytest.approx((1 - now.value) * 16**-EXPONENT, rel=0.05)
+
+
+def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> None:
+    flat, steep, worse = (
+        forecast(curve(400, *wrong), [400], 0.8, 200, 1)[0]
+        for wrong in ((40, 40, 40), (160, 80, 40), (10, 20, 40))
+    )
+    assert 0.9 < flat.value < steep.value
+    assert 0.9 <= worse.value <= flat.value
+
+
+def test_the_further_the_forecast_the_wider_its_interval() -> None:
+    near, far = forecast(curve(200, 80, 60, 50), [110, 800], 0.8, 200, 1)
+    assert near.low is not None and near.high is not None
+    assert far.low is not None and far.high is not None
+    assert far.high - far.low > near.high - near.low
+    sure, unsure = (
+        forecast(curve(n, n // 3, n // 4, n // 5), [150], 0.8, 200, 1)[0] for n in (1000, 40)
+    )
+    assert sure.low is not None and unsure.low is not None
+    assert unsure.low < sure.low < sure.value
+
+
+@given(st.integers(4, 60), st.data(), st.integers(2, 4), st.floats(0.5, 0.95))
+@settings(deadline=None, max_examples=50)
+def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidence: float) -> None:
+    points = [
+        Point(size, with_errors(n, data.draw(st.integers(0, n)), k)) for size in (0.2 * n, 0.8 * n)
+    ]
+    estimates = forecast(points, [n, n + 1, 10 * n], confidence, 50, 1)
+    for estimate in estimates:
+        assert estimate.low is not None and estimate.high is not None
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    values = [estimate.value for estimate in estimates]
+    assert values == sorted(values)
+    assert estimates == forecast(points, [n, n + 1, 10 * n], confidence, 50, 1)
