@@ -66,7 +66,7 @@ def forecast_of(
         scores, _ = calibrated(now, folds, raw, topics, params)
         measured = outcomes(now, folds, scores, topics)[1]
         curve.append(Point(share * measured.train_share * len(now), measured))
-    (estimate,) = forecast(curve, [size], CONFIDENCE, BOOTSTRAP, seed)
+    (estimate,) = forecast(curve, curve[-1].outcomes, [size], CONFIDENCE, BOOTSTRAP, seed)
     return estimate, curve[-1].outcomes.present
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.evaluation.forecast import EXPONENT, Point, forecast
+from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 
 
@@ -23,10 +24,14 @@ def curve(n: int, *wrong: int) -> list[Point]:
     return [Point(s, with_errors(n, w)) for s, w in zip((25, 50, 100), wrong, strict=True)]
 
 
+def forecast_of(points: list[Point], sizes: list[int], n_draws: int = 200) -> list[Estimate]:
+    return forecast(points, points[-1].outcomes, sizes, 0.8, n_draws, 1)
+
+
 def test_errors_fall_as_a_power_law() -> None:
     """Where the curve has the usual exponent, the forecast goes on with it."""
     wrong = [round(400 * 0.4 * (size / 25) ** -EXPONENT) for size in (25, 50, 100)]
-    now, twice, often = forecast(curve(400, *wrong), [100, 200, 1600], 0.8, 200, 1)
+    now, twice, often = forecast_of(curve(400, *wrong), [100, 200, 1600])
     assert now.value == pytest.approx(1 - wrong[-1] / 400, abs=0.005)
     assert 1 - twice.value == pytest.approx((1 - now.value) * 2**-EXPONENT, rel=0.02)
     assert 1 - often.value == pytest.approx((1 - now.value) * 16**-EXPONENT, rel=0.05)
@@ -34,7 +39,7 @@ def test_errors_fall_as_a_power_law() -> None:
 
 def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> None:
     flat, steep, worse = (
-        forecast(curve(400, *wrong), [400], 0.8, 200, 1)[0]
+        forecast_of(curve(400, *wrong), [400])[0]
         for wrong in ((40, 40, 40), (160, 80, 40), (10, 20, 40))
     )
     assert 0.9 < flat.value < steep.value
@@ -42,13 +47,11 @@ def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> 
 
 
 def test_the_further_the_forecast_the_wider_its_interval() -> None:
-    near, far = forecast(curve(200, 80, 60, 50), [110, 800], 0.8, 200, 1)
+    near, far = forecast_of(curve(200, 80, 60, 50), [110, 800])
     assert near.low is not None and near.high is not None
     assert far.low is not None and far.high is not None
     assert far.high - far.low > near.high - near.low
-    sure, unsure = (
-        forecast(curve(n, n // 3, n // 4, n // 5), [150], 0.8, 200, 1)[0] for n in (1000, 40)
-    )
+    sure, unsure = (forecast_of(curve(n, n // 3, n // 4, n // 5), [150])[0] for n in (1000, 40))
     assert sure.low is not None and unsure.low is not None
     assert unsure.low < sure.low < sure.value
 
@@ -59,10 +62,10 @@ def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidenc
     points = [
         Point(size, with_errors(n, data.draw(st.integers(0, n)), k)) for size in (0.2 * n, 0.8 * n)
     ]
-    estimates = forecast(points, [n, n + 1, 10 * n], confidence, 50, 1)
+    estimates = forecast(points, points[-1].outcomes, [n, n + 1, 10 * n], confidence, 50, 1)
     for estimate in estimates:
         assert estimate.low is not None and estimate.high is not None
         assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     values = [estimate.value for estimate in estimates]
     assert values == sorted(values)
-    assert estimates == forecast(points, [n, n + 1, 10 * n], confidence, 50, 1)
+    assert estimates == forecast(points, points[-1].outcomes, [n, n + 1, 10 * n], confidence, 50, 1)

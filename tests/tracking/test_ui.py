@@ -18,7 +18,7 @@ from paratopic import load
 from paratopic.project.errors import UserError
 from paratopic.tracking import ui
 from paratopic.tracking.runs import Record, write_runs
-from tests.programs import BROWSER, DRIVER, ROOT, sh
+from tests.programs import BROWSER, DRIVER, ROOT
 from tests.tracking.conftest import records_of
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -32,11 +32,9 @@ def address(
     folder = tmp_path_factory.mktemp("served")
     write_runs(uri, "paratopic", records_of(baseline_folder, folder), folder / "mlruns")
     shutil.copy(ROOT / "params.yaml", folder)
-    *_, command = sh(ROOT, "make", "--no-print-directory", "--dry-run", "ui").splitlines()
-    assert command.startswith("python -m ")
     kept = {key: value for key, value in os.environ.items() if key not in SCREENS}
     process = subprocess.Popen(
-        [sys.executable, *command.split()[1:]],
+        [sys.executable, "-c", "from paratopic.cli.app import main; main()", "ui"],
         cwd=folder,
         env=kept | {"MLFLOW_TRACKING_URI": uri},
         stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
     from paratopic.evaluation.forecast import Point
+    from paratopic.evaluation.outcomes import Outcomes
     from paratopic.project.params import Params
 
 # Shares of the labels that the champion learns from anew, beside all of them.
@@ -37,36 +38,34 @@ def forecast(more: More = None) -> None:
     The champion learns anew from a quarter and from half of the labels of each fold.
     """
     from paratopic.evaluation.forecast import forecast
+    from paratopic.evaluation.intervals import Tally, value_of
     from paratopic.project.params import read_params
 
     params = read_params()
     champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
-    curve, n_labels = _curve(params, champion)
+    curve, measured, n_labels = _curve(params, champion)
     numbers = sorted(set(more or MORE))
     sizes = [n_labels + number for number in numbers]
-    now, *then = forecast(
-        curve, [n_labels, *sizes], CONFIDENCE, params.evaluate.n_draws, params.seed
-    )
+    draws, seed = params.evaluate.n_draws, params.seed
+    estimates = forecast(curve, measured, sizes, CONFIDENCE, draws, seed)
     table = Table(title=f"Forecast: {champion}")
     for column in ("labels", "macro-F1", f"{CONFIDENCE:.0%} interval"):
         table.add_column(column, justify="right")
-    for size, estimate in zip([n_labels, *sizes], [now, *then], strict=True):
-        table.add_row(
-            f"{size:,}", f"{estimate.value:.3f}", f"{estimate.low:.3f}–{estimate.high:.3f}"
-        )
+    for size, estimate in zip(sizes, estimates, strict=True):
+        interval = f"{estimate.low:.3f}–{estimate.high:.3f}"
+        table.add_row(f"{size:,}", f"{estimate.value:.3f}", interval)
     Console(highlight=False).print(table)
-    first = then[min(1, len(then) - 1)]
+    number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
+    now = value_of(measured, Tally.macro_f1)
     print(
-        f"With {numbers[min(1, len(numbers) - 1)]} more labels, a macro-F1 of {first.low:.2f} to "
-        f"{first.high:.2f} is expected; it is about {now.value:.2f} now."
+        f"With {number} more labels than the {n_labels:,} there are, a macro-F1 of "
+        f"{estimate.low:.2f} to {estimate.high:.2f} is expected; it is {now:.3f} now."
     )
     print("That is if they are like the labels so far; new articles may be unlike them.")
 
 
-def _curve(params: Params, champion: str) -> tuple[list[Point], int]:
-    """The learning curve of the champion, and the number of labels there are."""
-    import pandas as pd
-
+def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
+    """The champion's learning curve, its outcomes with all labels, and the number of labels."""
     from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
     from paratopic.evaluation.forecast import Point
     from paratopic.evaluation.outcomes import outcomes
@@ -86,6 +85,7 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], int]:
             "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "
             "and run `dvc repro`"
         )
+    measured = outcomes(rows, folds, known, topics)[1]
     folds = folds[folds["repeat"] == 0]
     fit = fitter(champion, topics, getattr(params, champion))
     pool = pool_for(champion, frame, rows, params)
@@ -109,6 +109,6 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], int]:
     tables.append((1.0, known[known["repeat"] == 0]))
     points = []
     for share, table in tables:
-        measured = outcomes(rows, folds, pd.DataFrame(table), topics)[1]
-        points.append(Point(share * measured.train_share * len(rows), measured))
-    return points, len(rows)
+        of_share = outcomes(rows, folds, table, topics)[1]
+        points.append(Point(share * of_share.train_share * len(rows), of_share))
+    return points, measured, len(rows)

@@ -50,14 +50,21 @@ class Point:
 
 
 def forecast(
-    curve: Sequence[Point], sizes: Sequence[int], confidence: float, n_draws: int, seed: int
+    curve: Sequence[Point],
+    measured: Outcomes,
+    sizes: Sequence[int],
+    confidence: float,
+    n_draws: int,
+    seed: int,
 ) -> list[Estimate]:
     """Forecast macro-F1 for other numbers of labels.
 
     Parameters
     ----------
     curve
-        Two points or more, the last of which has all labels.
+        Two points or more of one repeat of cross-validation, the last of which has all labels.
+    measured
+        Outcomes with all labels, of all repeats.
     sizes
         Numbers of labels to forecast for.
     confidence
@@ -72,15 +79,15 @@ def forecast(
     The expected macro-F1 of the final model with each number of labels, and its interval.
     """
     known = np.array([point.size for point in curve])
-    sample = np.array([[value_of(point.outcomes, Tally.macro_f1)] for point in curve])
-    draws = np.stack([draws_of(p.outcomes, Tally.macro_f1, n_draws, seed) for p in curve])
-    last = curve[-1].outcomes
-    few = few_groups(last, confidence)
+    every = [*(point.outcomes for point in curve), measured]
+    sample = np.array([[value_of(outcomes, Tally.macro_f1)] for outcomes in every])
+    draws = np.stack([draws_of(outcomes, Tally.macro_f1, n_draws, seed) for outcomes in every])
+    few = few_groups(measured, confidence)
     estimates = []
     for size in sizes:
         value = max(LEAST_ERROR, float(_extend(known, sample, size)[0]))
         spread = value * (1 - value)
-        variance = noise(float(_extend(known, draws, size).var()), spread / size_of_mean(last))
+        variance = noise(float(_extend(known, draws, size).var()), spread / size_of_mean(measured))
         variance += ((1 - value) * np.log(size / known[-1]) * STRAY) ** 2
         low, high = interval(value, spread / variance / few**2, confidence)
         estimates.append(Estimate(value, low, high))
@@ -88,9 +95,12 @@ def forecast(
 
 
 def _extend(sizes: Array, values: Array, size: float) -> Array:
-    """Values of d curves at another size, (d,), from those at m sizes, (m, d)."""
-    errors = np.log(np.clip(1 - values, LEAST_ERROR, 1.0))
+    """Values of d curves at another size, (d,).
+
+    Given are those at m sizes and, last, where the curves go on from, (m + 1, d).
+    """
+    *errors, start = np.log(np.clip(1 - values, LEAST_ERROR, 1.0))
     logs = np.log(sizes) - np.log(sizes).mean()
-    slope = (logs @ errors - WEIGHT * EXPONENT) / (logs @ logs + WEIGHT)
-    extended: Array = 1 - np.exp(errors[-1] + np.minimum(slope, 0.0) * np.log(size / sizes[-1]))
+    slope = (logs @ np.stack(errors) - WEIGHT * EXPONENT) / (logs @ logs + WEIGHT)
+    extended: Array = 1 - np.exp(start + np.minimum(slope, 0.0) * np.log(size / sizes[-1]))
     return extended
