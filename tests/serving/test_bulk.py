@@ -459,7 +459,8 @@ def test_predict_with_out_on_the_command_line(
     assert "one.csv: name a table or a folder for the results (--out)" in capsys.readouterr().out
     out = ["--out", str(tmp_path / "out")]
     assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
-    assert capsys.readouterr().out == f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
+    said = f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
+    assert capsys.readouterr().out.startswith(said)
     assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
@@ -19,7 +23,9 @@ from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.serving import bulk, shards
 from paratopic.serving.shards import Parquet
 from tests.programs import run_cli
-from tests.serving.bulk_runs import predict, read_shards
+from tests.serving.bulk_runs import Interrupted, predict, read_shards
+
+TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +108,56 @@ def test_a_run_with_an_empty_input_is_resumed(model: Model, tmp_path: Path) -> N
     assert predict(model, [path], tmp_path / "out", resume=True) == done
 
 
+def test_what_was_predicted_is_counted_over_an_interruption(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD", 2)
+    path = tmp_path / "in.csv"
+    path.write_text('text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n', encoding="utf-8")
+    whole = predict(model, [path], tmp_path / "whole")
+    assert whole.texts == sum(whole.counts) == 4 and len(whole.counts) == 4
+    assert whole.certainty == pytest.approx(
+        sum(a.confidence if a.topic else 1 - sum(a.scores.values()) for a in model.predict(TEXTS))
+    )
+    write = bulk._write_shard
+
+    def interrupted(out: Path, number: int, shard: int, *rest: Any) -> None:
+        if shard == 1:
+            raise Interrupted
+        write(out, number, shard, *rest)
+
+    monkeypatch.setattr(bulk, "_write_shard", interrupted)
+    with pytest.raises(Interrupted):
+        predict(model, [path], tmp_path / "out")
+    monkeypatch.setattr(bulk, "_write_shard", write)
+    assert predict(model, [path], tmp_path / "out", resume=True) == whole
+
+
+@pytest.mark.parametrize(("usual", "warned"), [(1.0, True), (0.3, False)])
+def test_a_run_ends_with_what_was_predicted_and_a_warning_where_it_is_doubtful(
+    usual: float,
+    warned: bool,
+    baseline_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(baseline_folder, tmp_path / "model")
+    manifest = json.loads((tmp_path / "model" / MANIFEST).read_text(encoding="utf-8"))
+    manifest["calibration"] |= {"shares": [0.2, 0.3, 0.4, 0.1], "certainty": [usual]}
+    (tmp_path / "model" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    path = tmp_path / "in.csv"
+    path.write_text("text\n" + "\n".join(TEXTS) + "\n", encoding="utf-8")
+    words = ["predict", str(path), "--model", str(tmp_path / "model")]
+    for out in ("out", "out.csv"):
+        assert run_cli(monkeypatch, *words, "--out", str(tmp_path / out)) == 0
+        printed = capsys.readouterr().out
+        assert "of the answers are expected to be right" in printed
+        assert f"as {usual:.0%} of those on the labelled paragraphs are" in printed
+        assert re.search(r"trade +│ +25% │ +20% ", printed)
+        assert ("these texts may be unlike them" in printed) == warned
+
+
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
     tmp_path: Path,
 ) -> None:
@@ -133,7 +189,9 @@ def test_a_damaged_progress_is_reported(model: Model, tmp_path: Path) -> None:
     path.write_text("text\nA tariff.\n", encoding="utf-8")
     predict(model, [path], tmp_path / "out")
     progress = tmp_path / "out" / bulk.PROGRESS
-    wrong = [json.dumps(asdict(bulk.Done()) | {"rows": value}) for value in ("a", 0.5, -1, None)]
+    whole = asdict(bulk.Done())
+    wrong = [json.dumps(whole | {"rows": value}) for value in ("a", 0.5, -1, None)]
+    wrong += [json.dumps(whole | {"counts": value}) for value in ("a", [0.5], [-1], 7)]
     for content in ("[" * 100_000, "{", "[]", '{"input": 0}', *wrong):
         progress.write_text(content, encoding="utf-8")
         with pytest.raises(UserError, match=f"{bulk.PROGRESS} is damaged"):

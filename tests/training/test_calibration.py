@@ -238,6 +238,18 @@ def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_noth
     assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4, thresholds=(NEVER,))
 
 
+def test_a_calibration_knows_what_it_was_fitted_to() -> None:
+    true, frame = table(300)
+    calibration = calibrate(true, frame)[1]
+    topics = np.bincount(true, minlength=3) / 300
+    np.testing.assert_allclose(calibration.shares, [*topics, 0.0])
+    (certainty,) = calibration.certainty
+    scores = apply_calibration(frame[list(NAMES)].to_numpy(), calibration, mode_of("single"))
+    highest = scores.max(axis=1)
+    right = np.where(highest >= 0.5, highest, 1 - scores.sum(axis=1))
+    assert certainty == pytest.approx(right.mean())
+
+
 def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -> None:
     """Of each paragraph there is one prediction, whose groups are the folds' groups."""
     frame = table(300)[1]

@@ -49,6 +49,10 @@ log = logging.getLogger(__name__)
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
 
+# Texts are unlike those that were labelled if the answers are expected to be right less often, by
+# this share.
+UNLIKE = 0.1
+
 TABLES = (".csv", ".xlsx", ".jsonl", ".parquet")
 
 # Number of characters that are shown of a labelled paragraph.
@@ -268,7 +272,31 @@ def _predict_files(
         again = "run the command again" if one_table else again
         raise UserError(f"{error}: mend this, and {again}") from None
     print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
+    if done.texts:
+        _summarise(model, done)
     return SOME_ERRORS if done.errors else 0
+
+
+def _summarise(model: Model, done: bulk.Done) -> None:
+    """Print how often each topic was predicted, beside its share of the labels."""
+    shares, certainty = model.calibration.shares, done.certainty / done.texts
+    table = Table("topic")
+    for column in ("predicted", "of the labels"):
+        table.add_column(column, justify="right")
+    for name, count, share in zip_longest([*model.classes_, "none"], done.counts, shares):
+        if count is not None:
+            known = "" if share is None else f"{share:.0%}"
+            table.add_row(name, f"{count / done.texts:.0%}", known)
+    Console().print(table)
+    print(f"{certainty:.0%} of the answers are expected to be right", end="")
+    for usual in model.calibration.certainty:
+        print(f", as {usual:.0%} of those on the labelled paragraphs are", end="")
+    print(".")
+    if any(certainty < usual - UNLIKE for usual in model.calibration.certainty):
+        print(
+            "warning: the model is much less certain than it was on the labelled paragraphs: these "
+            "texts may be unlike them. Label some (`paratopic suggest`), and train again."
+        )
 
 
 def _started(engine: str) -> AbstractContextManager[bulk.Engine]:

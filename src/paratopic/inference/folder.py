@@ -20,6 +20,7 @@ from typing import Any, get_args
 import numpy as np
 
 from paratopic.inference.baseline import BaselineClassifier
+from paratopic.inference.modes import mode_of
 from paratopic.inference.transformer import EncoderClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -60,11 +61,19 @@ class Calibration:
     thresholds
         In mode single one for all topics: the lowest probability at which a prediction is sure. In
         mode multi the lowest probability at which each topic is predicted, or one for all.
+    shares
+        Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
+        it is not known.
+    certainty
+        Mean probability that an out-of-fold answer is right (see `modes.Mode.certainty`), one
+        number; empty, the default, where it is not known.
     """
 
     scale: tuple[float, ...] = (1.0,)
     shift: tuple[float, ...] = (0.0,)
     thresholds: tuple[float, ...] = (0.0,)
+    shares: tuple[float, ...] = ()
+    certainty: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +222,10 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
         raise ValueError("calibration: not all numbers are finite")
     if len(calibration.thresholds) not in (1, len(topics.names)):
         raise ValueError(f"calibration has {len(calibration.thresholds)} thresholds")
+    if len(calibration.shares) not in (0, mode_of(mode).n_logits(len(topics.names))):
+        raise ValueError(f"calibration has {len(calibration.shares)} shares")
+    if len(calibration.certainty) > 1:
+        raise ValueError(f"calibration has {len(calibration.certainty)} certainties")
     definitions = {topic.name: topic.definition for topic in topics.topics}
     return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
 

@@ -131,6 +131,10 @@ class Mode(ABC):
         """Which topics are predicted, (..., k)."""
 
     @abstractmethod
+    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        """Probability that each answer is right, (n,), from scores (n, k)."""
+
+    @abstractmethod
     def sure_from(self, thresholds: Sequence[float]) -> float:
         """Lowest probability of a prediction that is sure."""
 
@@ -253,6 +257,11 @@ class Single(Mode):
         """The most probable topic, where it is more likely right than wrong."""
         return np.asarray(self.answers(scores) & (scores >= HALF))
 
+    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        complete = self.complete(scores)
+        predicted = self.outcomes(self.predicted(scores, thresholds))
+        return np.asarray((complete * predicted).sum(axis=1))
+
     def sure_from(self, thresholds: Sequence[float]) -> float:
         return thresholds[0]
 
@@ -332,6 +341,11 @@ class Multi(Mode):
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         return np.asarray(scores >= np.asarray(thresholds))
+
+    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        """That all topics of an answer are right, as if they were independent."""
+        predicted = self.predicted(scores, thresholds)
+        return np.asarray(np.where(predicted, scores, 1 - scores).prod(axis=1))
 
     def sure_from(self, thresholds: Sequence[float]) -> float:
         return np.inf

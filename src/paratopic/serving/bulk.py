@@ -16,11 +16,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.model import Model, topic_cell
@@ -62,6 +64,12 @@ class Done:
         Rows among them that have an error.
     shards
         Shards written so far.
+    texts
+        Rows among them that have a text.
+    counts
+        Number of these with each outcome (`Mode.outcomes`), as predicted; empty before the first.
+    certainty
+        Sum of the probabilities that these predictions are right.
     """
 
     input: int = 0
@@ -69,6 +77,26 @@ class Done:
     rows: int = 0
     errors: int = 0
     shards: int = 0
+    texts: int = 0
+    counts: tuple[int, ...] = ()
+    certainty: float = 0.0
+
+    def add(self, model: Model, columns: Columns) -> Done:
+        """Count what was predicted for rows."""
+        mode, thresholds = mode_of(model.mode), model.calibration.thresholds
+        known = [row for row, windows in enumerate(columns["windows"]) if windows]
+        if not known:
+            return self
+        each = [[columns[f"score_{topic}"][row] for topic in model.classes_] for row in known]
+        scores = np.array(each, dtype=np.float64)
+        outcomes = mode.outcomes(mode.predicted(scores, thresholds)).sum(axis=0)
+        counts = outcomes + (self.counts or np.zeros_like(outcomes))
+        return replace(
+            self,
+            texts=self.texts + len(known),
+            counts=tuple(counts.tolist()),
+            certainty=self.certainty + float(mode.certainty(scores, thresholds).sum()),
+        )
 
 
 @dataclass(frozen=True)
@@ -215,12 +243,19 @@ def predict_files(
         _write_shard(out, number, shard, inputs[number], chunk, columns)
         errors = sum(error is not None for error in chunk.errors)
         rows = done.rows + len(chunk.texts)
-        done = Done(number, shard + 1, rows, done.errors + errors, done.shards + 1)
-        write_json(out / PROGRESS, asdict(done))
+        done = replace(
+            done.add(model, columns),
+            input=number,
+            shard=shard + 1,
+            rows=rows,
+            errors=done.errors + errors,
+            shards=done.shards + 1,
+        )
+        write_json(out / PROGRESS, asdict(done), digits=10)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
-    done = Done(len(inputs), 0, done.rows, done.errors, done.shards)
-    write_json(out / PROGRESS, asdict(done))
+    done = replace(done, input=len(inputs), shard=0)
+    write_json(out / PROGRESS, asdict(done), digits=10)
     return done
 
 
@@ -268,11 +303,16 @@ def _begin(out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool
 def _progress(out: Path, inputs: Sequence[Path]) -> Done:
     """How far the run in the folder is; what it has written has to be there still."""
     progress = read_json(out / PROGRESS, "the run that is resumed")
-    counts = list(progress.values())
-    valid = progress.keys() == asdict(Done()).keys() and all(type(count) is int for count in counts)
-    if not valid or min(counts) < 0 or progress["input"] > len(inputs):
+    try:
+        counts, certainty = progress.pop("counts"), progress.pop("certainty")
+        numbers = [*progress.values(), *counts]
+        done = Done(**progress, counts=tuple(counts), certainty=float(certainty))
+        valid = all(type(number) is int and number >= 0 for number in numbers)
+        valid = valid and len(progress) == len(fields(Done)) - 2 and done.input <= len(inputs)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
         raise UserError(f"{out / PROGRESS} is damaged; name another folder")
-    done = Done(**progress)
     written = 0
     for path in out.iterdir():
         if match := _SHARD.fullmatch(path.name):

@@ -10,6 +10,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,18 +87,22 @@ def predict_table(
     work = Work(inputs, column, taken, Done())
     chunks = list(_read(work, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
-    predict, done = engine(model, work), 0
+    predict, done = engine(model, work), Done()
     parts: list[Columns] = []
     for path, chunk in chunks:
-        ahead = partial(_ahead, advance, done, n_rows)
+        ahead = partial(_ahead, advance, done.rows, n_rows)
         answers = predict_chunk(predict, chunk, added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(source | format_of(path).columns(chunk.rows) | answers)
-        done += len(chunk.texts)
+        errors = sum(error is not None for error in chunk.errors)
+        done = replace(
+            done.add(model, answers),
+            rows=done.rows + len(chunk.texts),
+            errors=done.errors + errors,
+        )
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, _rows(parts, added))
-    errors = sum(error is not None for _, chunk in chunks for error in chunk.errors)
-    return Done(len(inputs), 0, n_rows, errors)
+    return replace(done, input=len(inputs))
 
 
 def _read(

@@ -157,18 +157,17 @@ def calibrate_out_of_fold(
     calibrated = table.copy()
     calibrated[names], calibrated[topics.thresholds] = scores, thresholds
     calibration = fit_calibration(every.of(evaluated).once(n_repeats), mode)
+    final = apply_calibration(raw, calibration, mode)[evaluated]
     if not calibration.thresholds:
-        final = apply_calibration(raw, calibration, mode)
-        paragraphs = table["id"].to_numpy()
-        sure = _sure(
-            final[evaluated],
-            targets[evaluated],
-            paragraphs[evaluated],
-            groups[evaluated],
-            mode,
-            promise,
-        )
+        paragraphs = table["id"].to_numpy()[evaluated]
+        sure = _sure(final, targets[evaluated], paragraphs, groups[evaluated], mode, promise)
         calibration = replace(calibration, thresholds=(sure,))
+    if len(final):
+        shares = mode.outcomes(targets[evaluated]).mean(axis=0)
+        certainty = mode.certainty(final, calibration.thresholds).mean()
+        calibration = replace(
+            calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),)
+        )
     return calibrated, calibration
 
 
