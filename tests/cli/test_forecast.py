@@ -35,7 +35,7 @@ def test_what_is_not_measured_has_no_curve(
     shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", "mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
     labels = Path("seeds/labels.csv")
-    labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:-3]))
+    labels.write_text(labels.read_text().replace(",trade,", ",security,"))
     from tests.cli.test_labels import prepare
 
     prepare(tmp_path / "clone")
@@ -43,3 +43,6 @@ def test_what_is_not_measured_has_no_curve(
     assert "the labels changed since they were scored: run `dvc repro` first" in (
         capsys.readouterr().out
     )
+    shutil.rmtree("data/oof")
+    assert run_cli(monkeypatch, "forecast") == 1
+    assert "scores.parquet not found: run `dvc repro` first" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from paratopic.project.start import SAME, create
 from tests.programs import ROOT, run_cli
 from tests.samples import PARAMS
 
-NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true"]
+NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ and 😀"]
 
 
 def test_a_new_project_differs_from_this_one_by_its_topics_alone(tmp_path: Path) -> None:
@@ -56,12 +56,15 @@ def test_inside_a_repository_and_without_git(
     create(tmp_path / "inner", ["a", "b"])
     assert not (tmp_path / "inner" / ".git").exists()
 
-    def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError("git")
+    problems = (FileNotFoundError("git"), subprocess.CalledProcessError(128, "git"))
+    for number, problem in enumerate(problems):
 
-    monkeypatch.setattr(subprocess, "run", missing)
-    create(tmp_path / "other", ["a", "b"])
-    assert "no_scm = true" in (tmp_path / "other" / ".dvc" / "config").read_text()
+        def fail(*_: object, problem: Exception = problem, **__: object) -> None:
+            raise problem
+
+        monkeypatch.setattr(subprocess, "run", fail)
+        create(tmp_path / f"{number}", ["a", "b"])
+        assert "no_scm = true" in (tmp_path / f"{number}" / ".dvc" / "config").read_text()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

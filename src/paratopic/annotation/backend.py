@@ -8,6 +8,7 @@ counts, or how labels are added to labels.csv: the caller does.
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -30,6 +31,8 @@ from paratopic.inference.loading import current_folder, load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName
+
+log = logging.getLogger(__name__)
 
 # Highest number of bytes in a request: of tasks, thousands.
 LONGEST = 32_000_000
@@ -184,7 +187,9 @@ class Backend:
             task | {"data": _object(task, "data"), "annotations": [annotation]}
             for task, annotation in zip(tasks, annotations, strict=True)
         ]
-        return {"problems": self._add(exported)}
+        problems = self._add(exported)
+        # A message may quote half of a letter, which no answer can hold.
+        return {"problems": [p.encode(errors="backslashreplace").decode() for p in problems]}
 
     def _train(self) -> None:
         """Start to train in the background, unless that goes on already."""
@@ -261,7 +266,7 @@ def serve(backend: Backend, host: str, port: int, token: str | None) -> None:
 
 
 def _note(message: str) -> None:
-    print(f"note: {message}", file=sys.stderr, flush=True)
+    log.warning("note: %s", message)
 
 
 def _read(body: bytes) -> Object:

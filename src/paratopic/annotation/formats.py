@@ -698,8 +698,9 @@ def _why(suggestion: Suggestion, explain: Explain) -> str:
     except UserError:  # not every encoder can say why
         return ""
     topic = explanation.topic
-    strongest = max(explanation.sentences, key=lambda sentence: sentence.shares[topic])
-    return f"Speaks most for {topic}: {strongest.text}" if strongest.shares[topic] > 0 else ""
+    shares = {sentence.text: sentence.shares.get(topic, 0.0) for sentence in explanation.sentences}
+    strongest = max(shares, key=shares.__getitem__, default="")
+    return f"Speaks most for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""
 
 
 def _add_control(view: ElementTree.Element, control: _Control, topics: Topics) -> None:

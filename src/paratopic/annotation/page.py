@@ -116,7 +116,9 @@ class Session:
             raise UserError(f"what the model thinks of {paragraph} is hidden")
         explanation = self._explain(item.text)
         topic = explanation.topic
-        sentences = [{"text": s.text, "share": s.shares[topic]} for s in explanation.sentences]
+        sentences = [
+            {"text": s.text, "share": s.shares.get(topic, 0.0)} for s in explanation.sentences
+        ]
         return {"topic": topic, "sentences": sentences}
 
     def save(self, paragraph: str, names: Sequence[str], note: str) -> dict[str, Any]:

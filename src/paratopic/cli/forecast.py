@@ -5,6 +5,7 @@ The curve is measured by `training` and extended by `evaluation`, which are impo
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,8 @@ from rich.table import Table
 
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
+from paratopic.project.lock import read_lock
+from paratopic.project.paths import COMPARISON, FOLDS, LOCK, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -64,6 +66,15 @@ def forecast(more: More = None) -> None:
     print("That is if they are like the labels so far; new articles may be unlike them.")
 
 
+def _check_scored(champion: str) -> None:
+    """Refuse scores that are of other labels than there are: dvc.lock knows which."""
+    lock = read_lock() if LOCK.exists() else {"stages": {}}
+    deps = lock["stages"].get(f"score@{champion}", {}).get("deps", ())
+    scored = {dep["path"]: dep["md5"] for dep in deps}.get(PARAGRAPHS.as_posix())
+    if scored != hashlib.md5(PARAGRAPHS.read_bytes(), usedforsecurity=False).hexdigest():
+        raise UserError("the labels changed since they were scored: run `dvc repro` first")
+
+
 def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     """The champion's learning curve, its outcomes with all labels, and the number of labels."""
     from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
@@ -75,11 +86,14 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     from paratopic.training.crossval import cross_validate, n_fits, n_processes
 
     topics = params.topics
+    scores_file = SCORES / champion / "scores.parquet"
+    for path in (PARAGRAPHS, FOLDS, scores_file):
+        if not path.exists():
+            raise UserError(f"{path} not found: run `dvc repro` first")
+    _check_scored(champion)
     frame = read_paragraphs(PARAGRAPHS)
     rows, folds = labelled_rows(frame, topics), read_parquet(FOLDS)
-    known = read_parquet(SCORES / champion / "scores.parquet")
-    if set(known["id"]) - set(rows["id"]) or set(folds["id"]) != set(rows["id"]):
-        raise UserError("the labels changed since they were scored: run `dvc repro` first")
+    known = read_parquet(scores_file)
     if known.empty:
         raise UserError(
             "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "

@@ -185,10 +185,10 @@ def _neighbourhood(model: Model) -> Neighbourhood | None:
         rows = table[table["topics"].notna()]
         if rows.empty:
             return None
-        with Console(stderr=True).status("reading the labelled paragraphs"):  # on a terminal only
+        with stderr().status("reading the labelled paragraphs"):  # on a terminal only
             return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
     except (ImportError, UserError) as error:  # pandas is for training
-        print(f"note: no similar labelled paragraphs are shown: {error}", file=sys.stderr)
+        log.warning("note: no similar labelled paragraphs are shown: %s", error)
         return None
 
 

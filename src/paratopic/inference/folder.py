@@ -226,6 +226,8 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"calibration has {len(calibration.shares)} shares")
     if len(calibration.certainty) > 1:
         raise ValueError(f"calibration has {len(calibration.certainty)} certainties")
+    if not all(0 <= share <= 1 for share in (*calibration.shares, *calibration.certainty)):
+        raise ValueError("calibration: a share is not between 0 and 1")
     definitions = {topic.name: topic.definition for topic in topics.topics}
     return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
 

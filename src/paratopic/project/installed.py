@@ -27,8 +27,9 @@ def digests(package: Path = PACKAGE) -> dict[str, str]:
     """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(package.glob("*/**/*")):
-        if path.is_file() and path.suffix != ".pyc" and not path.name.startswith("."):
-            room, *_ = path.relative_to(package).parts
+        room, *inner = path.relative_to(package).parts
+        stray = path.name.startswith(".") or path.name.endswith("~")
+        if path.is_file() and "__pycache__" not in inner and not stray:
             files[room].append(path)
             files[f"{room}/{path.stem}"].append(path)
     return {part: _digest(paths, package) for part, paths in sorted(files.items())}

@@ -96,9 +96,13 @@ def _codebook(topics: Topics) -> str:
         "  codebook:",
     ]
     for topic in topics.topics:
-        name = topic.name if _PLAIN.fullmatch(topic.name) else json.dumps(topic.name)
-        lines += [f"    - name: {name}", f"      definition: {json.dumps(topic.definition)}"]
+        name = topic.name if _PLAIN.fullmatch(topic.name) else _quoted(topic.name)
+        lines += [f"    - name: {name}", f"      definition: {_quoted(topic.definition)}"]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _ensure_repository(folder: Path) -> None:
@@ -109,6 +113,6 @@ def _ensure_repository(folder: Path) -> None:
         )
         if inside.returncode:
             subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    except OSError:
+    except (OSError, subprocess.CalledProcessError):
         with (folder / ".dvc" / "config").open("a", encoding="utf-8") as config:
             config.write("    no_scm = true\n")

@@ -41,6 +41,10 @@ STEP = 250
 
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
+# Of these two files: a run of another version is not resumed.
+FORMAT = 2
+# Decimals of sums in them, and so of those of a run that is not interrupted.
+DIGITS = 9
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
 # What `aside` leaves of a shard or of these files if the process is killed.
 _DRAFT = re.compile(
@@ -91,11 +95,14 @@ class Done:
         scores = np.array(each, dtype=np.float64)
         outcomes = mode.outcomes(mode.predicted(scores, thresholds)).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
+        certainty = self.certainty + float(mode.certainty(scores, thresholds).sum())
         return replace(
             self,
             texts=self.texts + len(known),
             counts=tuple(counts.tolist()),
-            certainty=self.certainty + float(mode.certainty(scores, thresholds).sum()),
+            certainty=round(
+                certainty, DIGITS
+            ),  # as in the file: a run that is resumed has the same
         )
 
 
@@ -229,7 +236,8 @@ def predict_files(
     """
     if not resume:  # before anything is written: inputs that are mended later are other inputs
         check_inputs(inputs, column, added_columns(model))
-    done = _begin(out, _plan(model, inputs, column), inputs, resume)
+    n_outcomes = mode_of(model.mode).n_logits(len(model.classes_))
+    done = _begin(out, _plan(model, inputs, column), inputs, resume, n_outcomes)
     work = Work(inputs, column, added_columns(model), done)
     sizes = [path.stat().st_size for path in inputs]
     share = share_done(sizes, done.input)
@@ -251,11 +259,11 @@ def predict_files(
             errors=done.errors + errors,
             shards=done.shards + 1,
         )
-        write_json(out / PROGRESS, asdict(done), digits=10)
+        write_json(out / PROGRESS, asdict(done), digits=DIGITS)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
     done = replace(done, input=len(inputs), shard=0)
-    write_json(out / PROGRESS, asdict(done), digits=10)
+    write_json(out / PROGRESS, asdict(done), digits=DIGITS)
     return done
 
 
@@ -271,6 +279,7 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     return {
         "model": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
         "column": column,
+        "format": FORMAT,
         "rows_a_shard": shards.SHARD,
         "inputs": [
             {"path": str(path), "size": stat.st_size, "modified": stat.st_mtime_ns}
@@ -279,7 +288,9 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     }
 
 
-def _begin(out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool) -> Done:
+def _begin(
+    out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool, n_outcomes: int
+) -> Done:
     """Create the output folder, or find out how far the run in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
@@ -297,10 +308,10 @@ def _begin(out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool
         draft.unlink()
     if fresh:
         write_json(out / PLAN, plan)
-    return _progress(out, inputs) if (out / PROGRESS).exists() else Done()
+    return _progress(out, inputs, n_outcomes) if (out / PROGRESS).exists() else Done()
 
 
-def _progress(out: Path, inputs: Sequence[Path]) -> Done:
+def _progress(out: Path, inputs: Sequence[Path], n_outcomes: int) -> Done:
     """How far the run in the folder is; what it has written has to be there still."""
     progress = read_json(out / PROGRESS, "the run that is resumed")
     try:
@@ -309,6 +320,7 @@ def _progress(out: Path, inputs: Sequence[Path]) -> Done:
         done = Done(**progress, counts=tuple(counts), certainty=float(certainty))
         valid = all(type(number) is int and number >= 0 for number in numbers)
         valid = valid and len(progress) == len(fields(Done)) - 2 and done.input <= len(inputs)
+        valid = valid and len(counts) in (0, n_outcomes) and 0 <= done.certainty <= done.texts
     except (KeyError, TypeError, ValueError, OverflowError):
         valid = False
     if not valid:
