@@ -104,8 +104,8 @@ class Manifest:
 def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
     """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
 
-    >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]})
-    Calibration(scale=(2.0,), shift=(0.0,), thresholds=(0.5,))
+    >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
+    (0.5,)
     """
     return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
 
