@@ -8,7 +8,6 @@ counts, or how labels are added to labels.csv: the caller does.
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -31,8 +30,6 @@ from paratopic.inference.loading import current_folder, load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName
-
-log = logging.getLogger(__name__)
 
 # Highest number of bytes in a request: of tasks, thousands.
 LONGEST = 32_000_000
@@ -266,7 +263,7 @@ def serve(backend: Backend, host: str, port: int, token: str | None) -> None:
 
 
 def _note(message: str) -> None:
-    log.warning("note: %s", message)
+    print(f"note: {message}", file=sys.stderr, flush=True)
 
 
 def _read(body: bytes) -> Object:
