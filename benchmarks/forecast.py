@@ -19,7 +19,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import Draw, Learner, calibrated, draw, embeddings, frozen, population, trained
+from simulation import (
+    MOST_ROWS,
+    Draw,
+    Learner,
+    calibrated,
+    draw,
+    embeddings,
+    frozen,
+    population,
+    trained,
+)
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine, read
 
@@ -138,7 +148,9 @@ def main() -> None:
         table = read(pattern)
         rows = population(table)
         rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
-        rows = rows.sample(min(len(rows), 4000), random_state=params.seed).reset_index(drop=True)
+        rows = rows.sample(min(len(rows), MOST_ROWS), random_state=params.seed).reset_index(
+            drop=True
+        )
         learners: dict[str, Learner] = {}
         for name in arguments.models:
             if name == ENCODER:

@@ -16,14 +16,19 @@ ROOT = Path(__file__).parents[1]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
-def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
-    """Run a program of this environment in a project's folder; returns its output."""
+def environment() -> dict[str, str]:
+    """The environment of a program of a project with a store of its own."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    return kept | {"PATH": path, "NO_COLOR": "1"}
+
+
+def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
+    """Run a program of this environment in a project's folder; returns its output."""
     run = subprocess.run(
         words,
         cwd=project,
-        env=kept | {"PATH": path, "NO_COLOR": "1"} | env,
+        env=environment() | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -113,7 +113,7 @@ def test_an_encoder_that_takes_the_first_token_cannot_say_why(
 
 def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
     with pytest.raises(TypeError, match="must be a str, not list"):
-        load(trained[1]).explain([TEXT])  # type: ignore[arg-type]
+        load(trained[1]).explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
 
 
 def test_sentences_end_where_readers_end_them() -> None:

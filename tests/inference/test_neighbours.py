@@ -20,6 +20,7 @@ from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.scores import Array
 from paratopic.inference.transformer import EMBEDDINGS, EncoderClassifier
 from paratopic.training.examples import Fitted
+from paratopic.transformer.fit import FittedTransformer
 from tests.samples import TARIFF
 
 LONG = "The navy left the border, and the tariff rose. " * 40
@@ -68,8 +69,8 @@ def test_the_head_reads_the_embedding(trained: tuple[Fitted, Path], rows: pd.Dat
     """So similarity is that of what the answer depends on: 8 bits, where they are used."""
     model = trained[0]
     texts = [" ".join(text.split()[:8]) for text in rows["text"]]  # in one window each
-    embedder, tokenizer = model._embedder, model._tokenizer  # type: ignore[attr-defined]
-    expected, _ = embedder.texts(tokenizer, texts)
+    assert isinstance(model, FittedTransformer)
+    expected, _ = model._embedder.texts(model._tokenizer, texts)
     cosines = (dense(trained[1], texts) * expected).sum(axis=1)
     assert cosines.min() > 0.999
 

@@ -41,7 +41,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
 from tests.annotation.test_page import SERVE, answer
-from tests.programs import ROOT, runs, sh
+from tests.programs import ROOT, environment, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.serving.bulk_runs import predict, read_shards
 
@@ -57,13 +57,6 @@ many = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-def environment() -> dict[str, str]:
-    """The environment of a program of a project with a store of its own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return kept | {"PATH": path, "NO_COLOR": "1"}
 
 
 def killed(folder: Path, words: list[str], seconds: float) -> bool:

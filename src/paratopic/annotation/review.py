@@ -53,9 +53,6 @@ def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, li
         A file is missing, or was made from other paragraphs or topics.
     """
     paths = [SCORES / model / "scores.parquet" for model in models]
-    for path in (PARAGRAPHS, *paths):
-        if not path.exists():
-            raise UserError(f"{path} not found: run `dvc repro` in the project's root first")
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):

@@ -6,6 +6,7 @@ The curve is measured by `training` and extended by `evaluation`, which are impo
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,19 +82,15 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     from paratopic.evaluation.forecast import Point
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
-    from paratopic.stages.fitting import fitter, pool_for
+    from paratopic.stages.fitting import fitter, pool_for, processes_for
     from paratopic.training.calibration import calibrate_rows
-    from paratopic.training.crossval import cross_validate, n_fits, n_processes
+    from paratopic.training.crossval import advance_from, cross_validate, n_fits
 
     topics = params.topics
-    scores_file = SCORES / champion / "scores.parquet"
-    for path in (PARAGRAPHS, FOLDS, scores_file):
-        if not path.exists():
-            raise UserError(f"{path} not found: run `dvc repro` first")
-    _check_scored(champion)
     frame = read_paragraphs(PARAGRAPHS)
     rows, folds = labelled_rows(frame, topics), read_parquet(FOLDS)
-    known = read_parquet(scores_file)
+    known = read_parquet(SCORES / champion / "scores.parquet")
+    _check_scored(champion)
     if known.empty:
         raise UserError(
             "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "
@@ -104,7 +101,7 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     fit = fitter(champion, topics, getattr(params, champion))
     pool = pool_for(champion, frame, rows, params)
     promise = Promise(params.calibrate.precision, params.evaluate.confidence)
-    processes = n_processes(len(rows)) if champion == "baseline" else 1
+    processes = processes_for(champion, len(rows))
     tables, total = [], n_fits(folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
@@ -114,7 +111,7 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
                 folds,
                 fit,
                 params.seed,
-                lambda done, before=number * total: advance(before + done),  # type: ignore[misc]
+                partial(advance_from, number * total, advance),
                 processes,
                 pool,
                 share,

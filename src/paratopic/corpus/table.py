@@ -96,23 +96,25 @@ def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read the paragraph table from parquet; a UserError says that it is damaged."""
+    """Read the paragraph table from parquet; a UserError says that it is missing or damaged."""
     try:
         table = pq.read_table(path, schema=SCHEMA)
-    except pa.ArrowException as error:
-        raise _damaged(path, error) from None
+    except (FileNotFoundError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
     return pd.DataFrame(table.to_pylist(), columns=SCHEMA.names)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table that a stage wrote; a UserError says that it is damaged."""
+    """Read a table that a stage wrote; a UserError says that it is missing or damaged."""
     try:
         return pd.read_parquet(path)
-    except pa.ArrowException as error:
-        raise _damaged(path, error) from None
+    except (FileNotFoundError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def _unreadable(path: Path, error: Exception) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path} not found: run `dvc repro` first, in the project's root")
     reason = str(error).splitlines()[0]
     return UserError(
         f"{path} is damaged ({reason}): remove it and run `dvc repro`, which makes it anew"

@@ -13,6 +13,7 @@ import pandas as pd
 from paratopic.corpus.pool import Pool, draw_pool
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
+from paratopic.training.crossval import n_processes
 from paratopic.training.examples import Advance, Examples, Fit, Fitted
 
 
@@ -54,3 +55,11 @@ def pool_for(name: str, frame: pd.DataFrame, rows: pd.DataFrame, params: Params)
     if name == "baseline":
         return None
     return draw_pool(frame, rows, params.transformer.unlabelled, params.seed)
+
+
+def processes_for(name: str, n_rows: int) -> int:
+    """Number of processes in which a model is fitted to the folds of n labelled rows soonest.
+
+    The transformer uses all processors by itself.
+    """
+    return n_processes(n_rows) if name == "baseline" else 1

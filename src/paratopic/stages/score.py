@@ -16,7 +16,7 @@ from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES, UNLABELLED
 from paratopic.project.progress import bar
-from paratopic.stages.fitting import fitter, pool_for
+from paratopic.stages.fitting import fitter, pool_for, processes_for
 from paratopic.training.calibration import (
     calibrate_rows,
     with_expected_thresholds,
@@ -25,7 +25,6 @@ from paratopic.training.crossval import (
     cross_validate,
     is_first_process,
     n_fits,
-    n_processes,
     score_by_definitions,
 )
 
@@ -41,8 +40,7 @@ def main() -> None:
     pool = pool_for(name, frame, rows, params)
     folds = read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
-    # The transformer uses all processors by itself.
-    processes = n_processes(len(rows)) if name == "baseline" else 1
+    processes = processes_for(name, len(rows))
     with bar(f"{name}: fit", total) as advance:
         raw, history = cross_validate(
             rows, topics.names, folds, fit, params.seed, advance, processes, pool

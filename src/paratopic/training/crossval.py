@@ -97,7 +97,7 @@ def cross_validate(
             _examples(rows.iloc[train], names, folds, pool.beside(train, test) if pool else ()),
             list(rows["text"].iloc[test]),
             _seed(seed, done),
-            partial(_advance_from, done, advance) if processes == 1 else silent,
+            partial(advance_from, done, advance) if processes == 1 else silent,
         )
         for done, (_, _, train, test) in enumerate(parts)
     )
@@ -185,5 +185,6 @@ def _seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
-def _advance_from(done: int, advance: Advance, share: float) -> None:
-    advance(done + share)
+def advance_from(done: int, advance: Advance, more: float) -> None:
+    """Report work beyond what was done before, in fits."""
+    advance(done + more)
