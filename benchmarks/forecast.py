@@ -148,9 +148,8 @@ def main() -> None:
         table = read(pattern)
         rows = population(table)
         rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
-        rows = rows.sample(min(len(rows), MOST_ROWS), random_state=params.seed).reset_index(
-            drop=True
-        )
+        n = min(len(rows), MOST_ROWS)
+        rows = rows.sample(n, random_state=params.seed).reset_index(drop=True)
         learners: dict[str, Learner] = {}
         for name in arguments.models:
             if name == ENCODER:

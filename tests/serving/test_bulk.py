@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.cli.predict import SOME_ERRORS
-from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.workbook import write_workbook
@@ -31,15 +30,7 @@ from tests.documents import PAGE
 from tests.programs import run_cli
 from tests.serving.bulk_runs import Interrupted, predict, read_shards
 
-
-@pytest.fixture(scope="module")
-def model(baseline_folder: Path) -> Model:
-    return load(baseline_folder)
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def read_json_lines(out: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.cli.predict import SOME_ERRORS
-from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.serving import table
@@ -27,14 +26,7 @@ ADDED = ["predicted_topic", "confidence", "sure", "windows"]
 ADDED += ["score_trade", "score_technology", "score_security", "error"]
 
 
-@pytest.fixture(scope="module")
-def model(baseline_folder: Path) -> Model:
-    return load(baseline_folder)
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:

@@ -62,8 +62,12 @@ def test_an_error_of_the_system_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for refused in (tmp_path / "gone" / "file", tmp_path):
+
+        def write(path: Path = refused) -> None:
+            path.write_text("x")
+
         with pytest.raises(SystemExit) as ended:
-            errors.run(lambda path=refused: path.write_text("x"))  # type: ignore[misc]
+            errors.run(write)
         assert str(ended.value).startswith(f"paratopic: {refused}: ")
     with pytest.raises(OSError, match="of a program"):
         errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))

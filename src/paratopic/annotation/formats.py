@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -130,6 +130,15 @@ class _Paragraphs:
         return paragraph
 
 
+class _Tasks(NamedTuple):
+    """Suggestions to write, and what is said about them; see `write_tasks`."""
+
+    suggestions: Sequence[Suggestion]
+    topics: Topics
+    model: str
+    explain: Explain | None
+
+
 class _Format(ABC):
     """File format of a tool.
 
@@ -173,14 +182,7 @@ class _Format(ABC):
         """
 
     @abstractmethod
-    def write(
-        self,
-        path: Path,
-        suggestions: Sequence[Suggestion],
-        topics: Topics,
-        model: str,
-        explain: Explain | None,
-    ) -> list[Path]:
+    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
         """Write suggestions; see `write_tasks`."""
 
 
@@ -215,18 +217,11 @@ class _LabelStudio(_Format):
             note,
         )
 
-    def write(
-        self,
-        path: Path,
-        suggestions: Sequence[Suggestion],
-        topics: Topics,
-        model: str,
-        explain: Explain | None,
-    ) -> list[Path]:
-        tasks = [_label_studio_task(item, topics.mode, model, explain) for item in suggestions]
-        files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
+    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
+        items = [_label_studio_task(suggestion, tasks) for suggestion in tasks.suggestions]
+        files.write_text(path, json.dumps(items, indent=2, ensure_ascii=False) + "\n")
         config = path.with_suffix(".xml")
-        files.write_text(config, label_studio_config(topics))
+        files.write_text(config, label_studio_config(tasks.topics))
         return [path, config]
 
 
@@ -261,15 +256,8 @@ class _Spreadsheet(_Format):
             cells["note"],
         )
 
-    def write(
-        self,
-        path: Path,
-        suggestions: Sequence[Suggestion],
-        topics: Topics,
-        model: str,
-        explain: Explain | None,
-    ) -> list[Path]:
-        files.write_text(path, sheet(suggestions))
+    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
+        files.write_text(path, sheet(tasks.suggestions))
         return [path]
 
 
@@ -286,16 +274,9 @@ class _Workbook(_Spreadsheet):
                 record[None] = cells[len(header) :]
             yield f"{path}, row {number}", record
 
-    def write(
-        self,
-        path: Path,
-        suggestions: Sequence[Suggestion],
-        topics: Topics,
-        model: str,
-        explain: Explain | None,
-    ) -> list[Path]:
+    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
         with files.aside(path) as draft:
-            write_workbook(draft, [SHEET, *_sheet_rows(suggestions)])
+            write_workbook(draft, [SHEET, *_sheet_rows(tasks.suggestions)])
         return [path]
 
 
@@ -330,15 +311,8 @@ class _Doccano(_Format):
             note=" ".join(_list(record, "Comments", str, where)),
         )
 
-    def write(
-        self,
-        path: Path,
-        suggestions: Sequence[Suggestion],
-        topics: Topics,
-        model: str,
-        explain: Explain | None,
-    ) -> list[Path]:
-        documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in suggestions]
+    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
+        documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in tasks.suggestions]
         lines = [json.dumps(document, ensure_ascii=False) for document in documents]
         files.write_text(path, "".join(f"{line}\n" for line in lines))
         return [path]
@@ -491,7 +465,7 @@ def write_tasks(
     -------
     The files written: for Label Studio the tasks and, beside them, its labelling configuration.
     """
-    return _format_of(path).write(path, suggestions, topics, model, explain)
+    return _format_of(path).write(path, _Tasks(suggestions, topics, model, explain))
 
 
 def sheet(suggestions: Sequence[Suggestion]) -> str:
@@ -672,9 +646,7 @@ def _label_studio_annotator(completed_by: Any) -> str:
     return completed_by if isinstance(completed_by, str) else f"label-studio-{completed_by}"
 
 
-def _label_studio_task(
-    suggestion: Suggestion, mode: ModeName, model: str, explain: Explain | None
-) -> dict[str, Any]:
+def _label_studio_task(suggestion: Suggestion, tasks: _Tasks) -> dict[str, Any]:
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
@@ -683,11 +655,11 @@ def _label_studio_task(
         "text": suggestion.text,
         "after": "\n\n".join(suggestion.after),
         "reason": suggestion.reason,
-        "why": _why(suggestion, explain) if explain and suggestion.scores else "",
+        "why": _why(suggestion, tasks.explain) if tasks.explain and suggestion.scores else "",
     }
     if not suggestion.scores:
         return {"data": data}
-    prediction = label_studio_prediction(suggestion.scores, mode, model)
+    prediction = label_studio_prediction(suggestion.scores, tasks.topics.mode, tasks.model)
     return {"data": data, "predictions": [prediction]}
 
 

@@ -1,0 +1,20 @@
+"""The model and the size of shards of the tests of bulk prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+
+
+@pytest.fixture(scope="module")
+def model(baseline_folder: Path) -> Model:
+    return load(baseline_folder)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
