@@ -81,8 +81,9 @@ def test_digests_are_of_rooms_and_of_modules_with_their_templates(tmp_path: Path
     before = digests(tmp_path)
     assert list(before) == ["a", "a/b", "a/c", "d", "d/e"]
     (tmp_path / "a/b.html").write_text("changed")
-    (tmp_path / "a/__pycache__").mkdir()
-    (tmp_path / "a/__pycache__/b.pyc").write_text("compiled")
+    for folder in (tmp_path, tmp_path / "a"):
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__/b.cpython.pyc").write_text("compiled")
     after = digests(tmp_path)
     assert {part for part in before if before[part] != after[part]} == {"a", "a/b"}
     assert before.keys() == after.keys()

@@ -27,9 +27,10 @@ def digests(package: Path = PACKAGE) -> dict[str, str]:
     """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(package.glob("*/**/*")):
-        room, *inner = path.relative_to(package).parts
+        parts = path.relative_to(package).parts
         stray = path.name.startswith(".") or path.name.endswith("~")
-        if path.is_file() and "__pycache__" not in inner and not stray:
+        if path.is_file() and "__pycache__" not in parts and not stray:
+            room = parts[0]
             files[room].append(path)
             files[f"{room}/{path.stem}"].append(path)
     return {part: _digest(paths, package) for part, paths in sorted(files.items())}
