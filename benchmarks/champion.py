@@ -25,9 +25,9 @@ from tables import RESULTS, machine
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
 from paratopic.evaluation.intervals import Difference, difference
+from paratopic.inference.scores import Features
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
-from paratopic.training.head import Features
 
 NOISE = (0.0, 1.0, 2.0, 3.0)  # length of the noise; that of an embedding is 1
 SIZES = (20, 40, 80, 200)

@@ -31,9 +31,9 @@ from paratopic.evaluation.intervals import (
     share_estimates,
     shares_of,
 )
+from paratopic.inference.scores import Features
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
-from paratopic.training.head import Features
 
 SIZES = (24, 100, 500)
 PERMUTATIONS = 499

@@ -25,12 +25,12 @@ from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Features, Integers, Scores
 from paratopic.project.params import Params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
-from paratopic.training.head import Features, fit_head, lessons
+from paratopic.training.head import fit_head, lessons
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]

@@ -18,7 +18,7 @@ from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
+from paratopic.inference.scores import Array, Features
 
 SINGLE = mode_of("single")
 
@@ -82,7 +82,7 @@ def model(baseline_folder: Path) -> Model:
 
 
 def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
-    def embed(texts: list[str]) -> suggestion.Features:
+    def embed(texts: list[str]) -> Features:
         return suggestion.embed_texts(model, texts, "cpu")
 
     unlabelled = set(frame["id"][frame["label_source"] == "none"])

@@ -18,15 +18,12 @@ from threadpoolctl import threadpool_limits
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Features, Integers, Scores
 
 # Number of candidates for each paragraph that is to be chosen.
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
 SMALLEST_WEIGHT = 1e-6
-
-# Features of texts, (n, d), each row of unit length.
-Features = Array | sparse.csr_matrix
 
 
 def suggest(

@@ -22,7 +22,7 @@ from paratopic.corpus.folds import deal
 from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
@@ -30,7 +30,6 @@ from paratopic.project.topics import Topics
 from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
 from paratopic.training.head import (
-    Features,
     Linear,
     Nearest,
     fit_heads,

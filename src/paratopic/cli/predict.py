@@ -289,10 +289,12 @@ def _summarise(model: Model, done: bulk.Done) -> None:
             table.add_row(name, f"{count / done.texts:.0%}", known)
     Console().print(table)
     print(f"{certainty:.0%} of the answers are expected to be right", end="")
-    for usual in model.calibration.certainty:
-        print(f", as {usual:.0%} of those on the labelled paragraphs are", end="")
-    print(".")
-    if any(certainty < usual - UNLIKE for usual in model.calibration.certainty):
+    if not model.calibration.certainty:
+        print(".")
+        return
+    (usual,) = model.calibration.certainty
+    print(f", as {usual:.0%} of those on the labelled paragraphs are.")
+    if certainty < usual - UNLIKE:
         print(
             "warning: the model is much less certain than it was on the labelled paragraphs: these "
             "texts may be unlike them. Label some (`paratopic suggest`), and train again."

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, overload
+from typing import NoReturn, Protocol, overload
 
 import numpy as np
 
@@ -18,14 +18,8 @@ from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Features, Integers, Scores
 from paratopic.project.topics import ModeName
-
-if TYPE_CHECKING:
-    from scipy import sparse
-
-# Features of texts, (n, d), each row of unit length.
-Features: TypeAlias = "Array | sparse.csr_matrix"
 
 
 class Classifier(Protocol):

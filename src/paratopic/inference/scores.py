@@ -6,16 +6,21 @@ each text has, (n, k). How a mode of labelling reads them is for `modes`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.bool_]
+# Features of n texts, (n, d).
+Features: TypeAlias = "Array | sparse.csr_matrix"
 
 # Smaller probabilities count as this one in log losses, which are thus at most 34.5.
 SMALLEST = 1e-15

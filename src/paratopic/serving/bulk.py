@@ -9,7 +9,6 @@ can be resumed; the result is identical. This module does not decide how a text 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -24,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paratopic.inference.folder import MANIFEST
+from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
@@ -86,23 +85,24 @@ class Done:
     certainty: float = 0.0
 
     def add(self, model: Model, columns: Columns) -> Done:
-        """Count what was predicted for rows."""
+        """Count the rows that these columns were added to, and what was predicted for them."""
+        errors = columns["error"]
+        n_errors = sum(error is not None for error in errors)
+        done = replace(self, rows=self.rows + len(errors), errors=self.errors + n_errors)
         mode, thresholds = mode_of(model.mode), model.calibration.thresholds
         known = [row for row, windows in enumerate(columns["windows"]) if windows]
         if not known:
-            return self
+            return done
         each = [[columns[f"score_{topic}"][row] for topic in model.classes_] for row in known]
         scores = np.array(each, dtype=np.float64)
         outcomes = mode.outcomes(mode.predicted(scores, thresholds)).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
         certainty = self.certainty + float(mode.certainty(scores, thresholds).sum())
         return replace(
-            self,
+            done,
             texts=self.texts + len(known),
             counts=tuple(counts.tolist()),
-            certainty=round(
-                certainty, DIGITS
-            ),  # as in the file: a run that is resumed has the same
+            certainty=round(certainty, DIGITS),
         )
 
 
@@ -249,16 +249,8 @@ def predict_files(
         ahead = partial(_ahead, advance, done.rows, share)
         columns = predict_chunk(predict, chunk, work.added, ahead)
         _write_shard(out, number, shard, inputs[number], chunk, columns)
-        errors = sum(error is not None for error in chunk.errors)
-        rows = done.rows + len(chunk.texts)
-        done = replace(
-            done.add(model, columns),
-            input=number,
-            shard=shard + 1,
-            rows=rows,
-            errors=done.errors + errors,
-            shards=done.shards + 1,
-        )
+        counted = done.add(model, columns)
+        done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
         write_json(out / PROGRESS, asdict(done), digits=DIGITS)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
@@ -277,7 +269,7 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
     files = [(path, path.stat()) for path in inputs]
     return {
-        "model": hashlib.sha256((model.folder / MANIFEST).read_bytes()).hexdigest(),
+        "model": digest_of(model.folder),
         "column": column,
         "format": FORMAT,
         "rows_a_shard": shards.SHARD,

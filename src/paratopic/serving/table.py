@@ -94,12 +94,7 @@ def predict_table(
         answers = predict_chunk(predict, chunk, added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(source | format_of(path).columns(chunk.rows) | answers)
-        errors = sum(error is not None for error in chunk.errors)
-        done = replace(
-            done.add(model, answers),
-            rows=done.rows + len(chunk.texts),
-            errors=done.errors + errors,
-        )
+        done = done.add(model, answers)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, _rows(parts, added))
     return replace(done, input=len(inputs))

@@ -15,7 +15,15 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers, Targets, classes, conditional, topical
+from paratopic.inference.scores import (
+    Array,
+    Features,
+    Integers,
+    Targets,
+    classes,
+    conditional,
+    topical,
+)
 from paratopic.training.examples import Evidence
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
@@ -27,8 +35,6 @@ PRIOR_SCALE = 10.0
 # paragraphs it leaves probabilities within 0.00005 of the best ones; looser, it could change the
 # topic of a paragraph between two topics.
 TOLERANCE = 1e-7
-
-Features = Array | sparse.csr_matrix
 
 
 class Linear(NamedTuple):
