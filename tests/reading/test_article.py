@@ -35,7 +35,7 @@ needs_seed = pytest.mark.skipif(
 
 @given(documents)
 def test_an_article_ends_in_a_paragraph_and_positions_count_up(text: str) -> None:
-    if not visible(text):
+    if not visible(text) or "©" in text:  # a line with this sign is a notice, and so skipped
         return
     assert segments_of(text)[-1].kind == "body"
     paragraphs = paragraphs_of(plain_article("a", text))
