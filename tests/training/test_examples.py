@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from paratopic.inference.scores import one_hot
 from paratopic.project.topics import Topic, Topics
-from paratopic.training.examples import Examples, evidence, share_of_labels, weigh
+from paratopic.training.examples import (
+    Examples,
+    beside_labels,
+    evidence,
+    share_of_labels,
+    weigh,
+)
 
 DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
@@ -89,3 +95,15 @@ def test_an_article_counts_as_far_as_its_most_trusted_label() -> None:
     assert share_of_labels(articles, True) == 3 / 6
     assert share_of_labels(articles, False, trust) == 1
     assert share_of_labels(articles[:0], True) == 0
+
+
+def test_a_description_counts_less_the_more_articles_have_its_topic() -> None:
+    topic = one_hot(np.array([0, 0, 1, 1, 1, -1]), 3)
+    articles = np.array([0, 0, 0, 1, 2, 3])
+    beside = Examples(["text"] * 6, topic, articles, articles)
+    np.testing.assert_allclose(beside_labels(beside), [1, 4 / 6, 4 / 3])
+    trust = np.array([0.5, 0.2, 1, 1, 0, 1])
+    trusted = Examples(["text"] * 6, topic, articles, articles, trust=trust)
+    np.testing.assert_allclose(beside_labels(trusted), [4 / 3.5, 4 / 5, 4 / 3])
+    nothing = Examples([], topic[:0], articles[:0], articles[:0])
+    assert beside_labels(nothing).tolist() == [1, 1, 1]

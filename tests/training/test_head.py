@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.optimize import minimize
+from scipy.special import expit, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 from paratopic.inference.baseline import LinearHead
@@ -84,6 +85,27 @@ def test_a_topic_without_label_and_prior_gets_no_probability(
     features, labels, weights = data
     _, intercept = fit_logistic(features, np.eye(5)[labels], weights, 2.0, np.zeros((5, 5)))
     assert np.isneginf(intercept[3:]).all() and np.isfinite(intercept[:3]).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_a_topic_without_label_keeps_its_prior_and_the_others_are_fitted_beside_it(
+    data: tuple[np.ndarray, np.ndarray, np.ndarray], form: type
+) -> None:
+    features, labels, weights = data
+    truth, prior = np.eye(4)[labels], np.zeros((4, 5))
+    prior[3, 1] = 4.0
+    coef, intercept = fit_logistic(form(features), truth, weights, 2.0, prior)
+    np.testing.assert_array_equal(coef[3], prior[3])
+    assert intercept[3] == 0
+
+    def loss(flat: np.ndarray) -> float:
+        layer = np.vstack([flat.reshape(3, 6), [*prior[3], 0]])
+        logits = features @ layer[:, :-1].T + layer[:, -1]
+        lost = logsumexp(logits, axis=1) - logits[np.arange(60), labels]
+        return float((weights * lost).sum() + flat @ flat / 4)
+
+    best = minimize(loss, np.zeros(18), tol=1e-9).x.reshape(3, 6)
+    np.testing.assert_allclose(np.column_stack([coef, intercept])[:3], best, atol=1e-3)
 
 
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")])

@@ -50,8 +50,8 @@ def test_training_lowers_the_loss_and_reports_progress(
     data = examples(rows, topics.names).topical()
     model = transformer.fit(data, Topics("single", topics.names), section, 1, done.append)
     loss = model.history["loss"]
-    assert len(loss) == 4 * 4  # 36 texts are two batches of 32, an epoch at least four
-    assert loss[-5:].mean() < 0.8 * loss[:5].mean()
+    assert len(loss) == 4 * 2  # 36 texts are two batches of 32
+    assert loss[-3:].mean() < 0.8 * loss[:3].mean()
     assert done == sorted(done) and done[-1] == 1
     few = transformer.fit(data, Topics("single", topics.names), replace(section, max_steps=3), 1)
     assert len(few.history) == 3

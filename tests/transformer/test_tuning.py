@@ -58,7 +58,7 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         network = Network(encoder, nn.Linear(32, 4))
         tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
         history = tune(network, windowing(tokens, 16), data, share, topics, section, 1, silent)
-        assert len(history) == 4
+        assert len(history) == 2  # an epoch has two batches at least
         return encoder.state_dict()
 
     none, half, whole = (tuned(share) for share in (0.0, 0.5, 1.0))

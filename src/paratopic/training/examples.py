@@ -205,6 +205,26 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
+def beside_labels(examples: Examples) -> Array:
+    """How much each topic's description counts beside labels in a tuned encoder, (k,).
+
+    The more articles have taught the encoder a topic, the less its closeness to the description
+    adds: with those of g articles the description counts as (3 + 1) / (3 + g), so as 1 with one
+    article. A topic without a label counts as 4 / 3, as it has to stand up to those that have some.
+    Without any label all count as 1.
+
+    Parameters
+    ----------
+    examples
+        Training examples; an article counts as far as its most trusted label.
+    """
+    if not examples.targets.any():
+        return np.ones(examples.targets.shape[1])
+    trust = np.ones(len(examples.texts)) if examples.trust is None else examples.trust
+    g = [_n_articles(examples.articles[has], trust[has]) for has in examples.targets.T]
+    return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + np.array(g))
+
+
 def _n_articles(articles: Integers, trust: Array) -> float:
     """Number of articles, each counted as far as its most trusted label is trusted."""
     numbers, article = np.unique(articles, return_inverse=True)

@@ -68,7 +68,8 @@ def fit_logistic(
 
     The fit minimises the weighted log loss plus (|coef - prior|² + |intercept|²) / (2 strength),
     which gives the most probable coefficients if they are normal around the prior. With few labels
-    the prior decides, with many the labels do.
+    the prior decides, with many the labels do. A topic that no example has keeps its prior and the
+    intercept 0: that nobody labelled it so far does not make it rare.
 
     Parameters
     ----------
@@ -94,16 +95,18 @@ def fit_logistic(
     intercept
         (k,) intercepts; -inf for an unknown topic.
     """
-    known = truth.any(axis=0) | prior.any(axis=1)
-    coef, intercept = prior.copy(), np.where(known, 0.0, -np.inf)
+    labelled, described = truth.any(axis=0), prior.any(axis=1)
+    coef, intercept = prior.copy(), np.where(labelled | described, 0.0, -np.inf)
     if not len(truth):
         return Linear(coef, intercept)
-    rows = np.flatnonzero(known)
+    rows = np.flatnonzero(labelled)
     # The prior's logits are fixed; the distance from it is fitted.
     fixed = features @ prior[rows].T
     before = Linear(coef, intercept) if start is None else start
     change = np.column_stack([before.coef[rows] - prior[rows], before.intercept[rows]]).T
-    loss = _LogLoss(features, fixed, truth[:, rows], weights, strength, _log_sum)
+    others = prior[described & ~labelled]
+    log_sum = _log_sum_with(_log_sum(features @ others.T)) if len(others) else _log_sum
+    loss = _LogLoss(features, fixed, truth[:, rows], weights, strength, log_sum)
     change = _minimise(loss, change)
     coef[rows] += change[:-1].T
     intercept[rows] = change[-1]
@@ -490,6 +493,11 @@ def _row_space(features: Features) -> tuple[Array, Array]:
 def _log_sum(logits: Array) -> Array:
     """Log of the sum of exponentials of logits (n, k), (n,)."""
     return np.asarray(logsumexp(logits, axis=1))
+
+
+def _log_sum_with(others: Array) -> Callable[[Array], Array]:
+    """The same of logits (n, k) and others, whose log of the sum of exponentials is (n,)."""
+    return lambda logits: np.logaddexp(_log_sum(logits), others)
 
 
 def _log_sum_with_zero(logits: Array) -> Array:

@@ -33,6 +33,7 @@ from paratopic.training.examples import (
     Advance,
     Evidence,
     Examples,
+    beside_labels,
     evidence,
     share_of_labels,
     silent,
@@ -222,8 +223,9 @@ def fit(
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     weights = evidence(examples, topics)
+    whole = np.ones(len(topics.names))
     if trains_head(topics.mode):
-        _set_head(network, Embedder(network), short, short, examples, weights, topics)
+        _set_head(network, Embedder(network), short, short, examples, weights, whole, topics)
     labelled = examples.topical()
     described = bool(topics.descriptions)
     share = max(OF_CLAUSES, share_of_labels(labelled.articles, described, labelled.trust))
@@ -232,7 +234,9 @@ def fit(
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
     embedder = Embedder(network)
-    _set_head(network, embedder, tokenizer, short, examples, weights, topics)
+    # A tuned encoder puts texts close to the description of the topic that it takes them for.
+    beside = beside_labels(labelled) if len(history) else whole
+    _set_head(network, embedder, tokenizer, short, examples, weights, beside, topics)
     advance(1.0)
     return FittedTransformer(
         topics, network, tuned, embedder, tokenizer, params.max_tokens, history, windows, similarity
@@ -301,9 +305,12 @@ def _set_head(
     short: Tokenizer,
     examples: Examples,
     weights: Evidence,
+    beside: Array,
     topics: Topics,
 ) -> None:
     """Give the network the head that fits its embeddings of the examples.
+
+    The coefficients that each topic's description gives are multiplied by `beside`, (k,).
 
     Texts that nobody labelled teach it too, by what a head of the labels alone answers. Of these
     texts the beginnings are enough, which `short` cuts: no figure differs with all of them.
@@ -314,7 +321,7 @@ def _set_head(
     windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
     descriptions = _describe(embedder, tokenizer, topics)
     mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-    prior = prior_of(descriptions, len(topics.names))
+    prior = beside[:, None] * prior_of(descriptions, len(topics.names))
     features = with_nearest(embeddings, descriptions, NEAREST)
     learnt = lessons(features, examples.targets[owner], windows, mode)
     coef, intercept = fit_head(learnt, mode, strength, prior)

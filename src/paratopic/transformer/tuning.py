@@ -33,7 +33,7 @@ from paratopic.training.examples import Advance, Examples
 from paratopic.transformer.network import Network, add_gradients, embed_windows
 
 CHUNK = 8  # number of texts of similar length that are encoded together within a batch
-LEAST_BATCHES = 4  # batches in an epoch, at least: few labels are gone through more than once
+LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through more than once
 LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
