@@ -1,8 +1,9 @@
 """How far few labels go: the models, and SetFit beside them.
 
 Draws some rows of each class, trains every model on the same rows, and tests on others, twice: in
-their natural shares, and with at most `--test-rows` rows of each class. A run that the file of
-results already has is not repeated.
+their natural shares, and with at most `--test-rows` rows of each class. With `--new-topic` one
+class, another one with each seed, has a definition and no labels. A run that the file of results
+already has is not repeated.
 
     python benchmarks/few_shot.py --data TABLE.parquet --shots 8 16 64 --seeds 5 --against setfit
 """
@@ -161,12 +162,14 @@ METHODS: dict[str, Callable[[Task], Answer]] = {
 def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Namespace) -> Any:
     """One line of the results."""
     names = table.labels
-    definitions = codebook(table) if options.definitions else {}
+    definitions = codebook(table) if options.definitions or options.new_topic else {}
     topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
     number = {name: n for n, name in enumerate(names)}
-    train = one_hot(np.array([number[label] for label in drawn.train["label"]]), len(names))
-    groups = pd.factorize(drawn.train["group"])[0].astype(np.int64)
-    examples = Examples(list(drawn.train["text"]), train, groups, groups)
+    new = names[seed % len(names)] if options.new_topic else None
+    labelled = drawn.train[drawn.train["label"] != new]
+    train = one_hot(np.array([number[label] for label in labelled["label"]]), len(names))
+    groups = pd.factorize(labelled["group"])[0].astype(np.int64)
+    examples = Examples(list(labelled["text"]), train, groups, groups)
     tests = {"": drawn.natural, "capped_": drawn.capped}
     texts = [text for rows in tests.values() for text in rows["text"]]
     task = Task(
@@ -181,6 +184,9 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
         answered += len(rows)
         line[f"{name}macro_f1"] = round(float(f1_score(true, predicted, average="macro")), 4)
         line[f"{name}accuracy"] = round(float(accuracy_score(true, predicted)), 4)
+        if new is not None:
+            of_new = f1_score(true == number[new], predicted == number[new])
+            line[f"{name}new_topic_f1"] = round(float(of_new), 4)
         line[f"{name}n_test"] = len(rows)
     return line | {
         "seconds": round(answer.seconds, 2),
@@ -198,22 +204,20 @@ def codebook(table: Table) -> dict[str, str]:
     return of_table[0]
 
 
-KEY = ["data", "definitions", "shots", "seed", "method", "unlabelled"]
+KEY = ["data", "definitions", "new_topic", "shots", "seed", "method", "unlabelled"]
+# The runs of one line of a table.
+LINE = KEY[:4]
 # Tests of which macro-F1 is shown: in natural shares, and with classes capped.
 TESTS = {"macro_f1": "natural shares", "capped_macro_f1": "classes capped"}
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds with standard errors: a line for each data, definitions, shots, method."""
+    """Means over seeds with standard errors: a line for each of `LINE` and each method."""
     means = {"seeds": ("seed", "count"), "seconds": ("seconds", "mean"), "done": ("done", "mean")}
     for name in TESTS:
         means |= {name: (name, "mean"), f"{name}_error": (name, "sem")}
     means |= {"accuracy": ("accuracy", "mean")}
-    return (
-        runs.groupby(["data", "definitions", "shots", "method"], sort=False)
-        .agg(**means)
-        .reset_index()
-    )
+    return runs.groupby([*LINE, "method"], sort=False).agg(**means).reset_index()
 
 
 def markdown(lines: pd.DataFrame, figure: str) -> str:
@@ -225,7 +229,7 @@ def markdown(lines: pd.DataFrame, figure: str) -> str:
         + " |",
         "|---|---|---|---|" + "---|" * len(methods),
     ]
-    for (data, definitions, shots), part in lines.groupby(KEY[:3], sort=False):
+    for (data, definitions, new_topic, shots), part in lines.groupby(LINE, sort=False):
         cells = []
         for method in methods:
             here = part[part["method"] == method]
@@ -238,7 +242,7 @@ def markdown(lines: pd.DataFrame, figure: str) -> str:
             if line["done"] < 1:
                 cell += f", cut off at {line['done']:.0%} of its steps"
             cells.append(cell + ")")
-        known = "yes" if definitions else "no"
+        known = _known(definitions, new_topic)
         out.append(
             f"| {data} | {known} | {shots} | {part['seeds'].max()} | " + " | ".join(cells) + " |"
         )
@@ -253,7 +257,7 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
         + " |"
     ]
     out.append("|---|---|---|---|" + "---|" * len(TESTS))
-    for (data, definitions, shots), part in runs.groupby(KEY[:3], sort=False):
+    for (data, definitions, new_topic, shots), part in runs.groupby(LINE, sort=False):
         part = part.drop_duplicates(["seed", "method"], keep="last")
         by_method = part.pivot(index="seed", columns="method", values=list(TESTS))
         try:
@@ -262,11 +266,16 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
             continue
         if len(pairs[0]):
             cells = [_with_error(100 * pair) for pair in pairs]
-            known = "yes" if definitions else "no"
+            known = _known(definitions, new_topic)
             out.append(
                 f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |"
             )
     return "\n".join(out)
+
+
+def _known(definitions: object, new_topic: object) -> str:
+    """What the models know of the definitions, in a cell."""
+    return "yes, one topic without labels" if new_topic else "yes" if definitions else "no"
 
 
 def _with_error(pair: pd.Series) -> str:
@@ -293,6 +302,11 @@ def main() -> None:
         "--definitions", action="store_true", help="every method knows the classes' definitions"
     )
     parser.add_argument(
+        "--new-topic",
+        action="store_true",
+        help="one class has a definition and no labels, another one with each seed",
+    )
+    parser.add_argument(
         "--unlabelled", type=int, default=0, help="rows to learn from without labels"
     )
     arguments = parser.parse_args()
@@ -308,7 +322,8 @@ def main() -> None:
                 drawn = draw(table, shots, seed, arguments.test_rows, arguments.unlabelled)
                 for method in (*arguments.methods, *arguments.against):
                     n_pool = arguments.unlabelled if method == "pool" else 0
-                    key = (table.name, arguments.definitions, shots, seed, method, n_pool)
+                    what = (arguments.definitions or arguments.new_topic, arguments.new_topic)
+                    key = (table.name, *what, shots, seed, method, n_pool)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True))
@@ -317,7 +332,7 @@ def main() -> None:
                     versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS
                     kept.append(line | machine(*versions))
                     write_json(arguments.results, {"runs": kept})
-    runs = pd.DataFrame(kept).sort_values(KEY[:3], kind="stable")
+    runs = pd.DataFrame(kept).sort_values(LINE, kind="stable")
     lines = summary(runs)
     for figure in TESTS:
         print(markdown(lines, figure) + "\n")
