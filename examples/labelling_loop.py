@@ -38,7 +38,6 @@ from paratopic.labels.log import first_words
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR
-from paratopic.tracking import view
 from paratopic.tracking.models import ALIAS
 
 if TYPE_CHECKING:
@@ -233,8 +232,7 @@ def compare(folder: Path, n_labels: int) -> None:
     """Print the models' figures before and after labelling, from the clone's MLflow store."""
     import mlflow
 
-    store = store_uri(folder)
-    mlflow.set_tracking_uri(store)
+    mlflow.set_tracking_uri(store_uri(folder))
     runs = mlflow.search_runs(search_all_experiments=True, order_by=["start_time ASC"])
     console.print("", comparison_table(runs, n_labels), sep="\n")
     console.print(
@@ -251,10 +249,7 @@ def compare(folder: Path, n_labels: int) -> None:
         "why."
     )
     console.print(f"\nEverything is in {folder}. MLflow shows both states side by side:")
-    console.print(f"\n$ mlflow ui --backend-store-uri {store}", style="bold")
-    experiment = client.get_experiment(runs["experiment_id"][0])
-    page = view.address("http://127.0.0.1:5000", experiment.experiment_id, experiment.tags)
-    console.print(f"then open {page}")
+    console.print(f"\n$ cd {folder}; paratopic ui", style="bold")
 
 
 def comparison_table(runs: pd.DataFrame, n_labels: int) -> Table:
