@@ -162,7 +162,7 @@ METHODS: dict[str, Callable[[Task], Answer]] = {
 def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Namespace) -> Any:
     """One line of the results."""
     names = table.labels
-    definitions = codebook(table) if options.definitions or options.new_topic else {}
+    definitions = codebook(table) if options.definitions else {}
     topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
     number = {name: n for n, name in enumerate(names)}
     new = names[seed % len(names)] if options.new_topic else None
@@ -286,7 +286,7 @@ def _with_error(pair: pd.Series) -> str:
 
 
 def main() -> None:
-    """Print markdown tables; write every run as JSON."""
+    """Print markdown tables of the draws asked for; write every run as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", nargs="*", default=[], help="parquet files; a glob is one table")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
@@ -310,20 +310,22 @@ def main() -> None:
         "--unlabelled", type=int, default=0, help="rows to learn from without labels"
     )
     arguments = parser.parse_args()
+    arguments.definitions |= arguments.new_topic
 
     kept: list[dict[str, Any]] = []
     if arguments.results.exists():
         kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
     have = {tuple(line[key] for key in KEY) for line in kept}
     tables = [read(pattern, arguments.leave_out) for pattern in arguments.data]
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    for seed in seeds:
         for shots in arguments.shots:
             for table in tables:
                 drawn = draw(table, shots, seed, arguments.test_rows, arguments.unlabelled)
                 for method in (*arguments.methods, *arguments.against):
                     n_pool = arguments.unlabelled if method == "pool" else 0
-                    what = (arguments.definitions or arguments.new_topic, arguments.new_topic)
-                    key = (table.name, *what, shots, seed, method, n_pool)
+                    knows = (arguments.definitions, arguments.new_topic)
+                    key = (table.name, *knows, shots, seed, method, n_pool)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True))
@@ -333,6 +335,7 @@ def main() -> None:
                     kept.append(line | machine(*versions))
                     write_json(arguments.results, {"runs": kept})
     runs = pd.DataFrame(kept).sort_values(LINE, kind="stable")
+    runs = runs[runs["seed"].isin(seeds)]  # not means of other draws for one method than another
     lines = summary(runs)
     for figure in TESTS:
         print(markdown(lines, figure) + "\n")
