@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
@@ -65,6 +66,31 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
         losses[strengths] = history.set_index("C")["log_loss"].sort_index().tolist()
     one, other = losses.values()
     assert one == other and len(set(one)) == 3
+
+
+def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the_others() -> None:
+    examples, topics = made_up(60), Topics("single", (*NAMES, "sport"))
+    texts = [*examples.texts, "The team won the cup."]
+    targets = np.vstack([np.pad(examples.targets, ((0, 0), (0, 1))), [False] * 3 + [True]])
+    groups = np.append(examples.groups, 30)
+    lone = Examples(texts, targets, groups, groups)
+    history = baseline.fit(lone, topics, PARAMS.baseline, 1).history
+    assert np.isfinite(history["log_loss"]).all()
+    # Where every topic is in one group, nothing can be held out.
+    alone = replace(lone, groups=targets.argmax(axis=1))
+    assert baseline.fit(alone, topics, PARAMS.baseline, 1).history["log_loss"].isna().all()
+
+
+def test_a_strength_is_measured_after_calibration() -> None:
+    """Scores whose logits are three times too small or too large have the same log loss."""
+    rng, mode = np.random.default_rng(2), mode_of("single")
+    targets = one_hot(rng.integers(3, size=300), 3)
+    logits = rng.normal(size=(300, 3)) + 2 * targets
+    (less, f1), (more, same_f1) = (
+        baseline._measure(targets, softmax(factor * logits, axis=1), mode) for factor in (1 / 3, 3)
+    )
+    np.testing.assert_allclose(less, more, atol=1e-3)
+    assert f1 == same_f1
 
 
 def test_threads_do_not_change_a_fit(topics: Topics) -> None:

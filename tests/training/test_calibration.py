@@ -171,8 +171,10 @@ def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the
     None
 ):
     true, frame = table(400)
-    _, whole = calibrate(true[:200], frame[:200])
-    assert calibrate(true, frame, np.arange(400) < 200)[1] == whole
+    known, whole = calibrate(true[:200], frame[:200])
+    scores, calibration = calibrate(true, frame, np.arange(400) < 200)
+    assert calibration == whole
+    np.testing.assert_allclose(scores[list(NAMES)][:200], known[list(NAMES)], rtol=1e-6)
     # Nor are their articles counted where topics are described.
     with_some, lower = np.where(np.arange(400) % 5 == 0, -1, true), frame.copy()
     lower[list(NAMES)] *= 0.9

@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.folder import Calibration
 from paratopic.project.topics import Topics
+from paratopic.training.examples import beside_labels
 from paratopic.transformer import fit as transformer
 from tests.samples import PARAMS, examples
 
@@ -108,6 +109,31 @@ def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
         tuned = model._tuned.state_dict()
         moved.append(sum(float((tuned[name] - own[name]).abs().sum()) for name in own))
     assert 0 < moved[0] < 0.5 * moved[1]
+
+
+def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By topic where the encoder was tuned, which knows them already, and all alike where not."""
+    counted: list[list[float]] = []
+    monkeypatch.setattr(
+        transformer,
+        "_set_head",
+        lambda *given: counted.append(given[6].tolist()),
+    )
+    data = examples(rows, topics.names)
+    labelled = data.topical()
+    for epochs in (1, 0):
+        section = replace(
+            PARAMS.transformer,
+            encoder=str(tiny_encoder),
+            epochs=epochs,
+            max_tokens=32,
+            train_tokens=16,
+        )
+        transformer.fit(data, topics, section, 1)
+    assert counted == [beside_labels(labelled).tolist(), [1.0] * len(topics.names)]
+    assert max(counted[0]) < 1
 
 
 def test_saved_files_contain_no_path_of_this_machine(

@@ -18,7 +18,15 @@ from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import silent
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Network, embed_windows
-from paratopic.transformer.tuning import balanced_batches, pair_loss, shuffled_batches, tune
+from paratopic.transformer.tuning import (
+    _RECIPES,
+    _mixed_batches,
+    _sizes,
+    balanced_batches,
+    pair_loss,
+    shuffled_batches,
+    tune,
+)
 from tests.samples import PARAMS, WORDS, examples
 
 
@@ -45,6 +53,26 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
     assert [len(batch) for batch in drawn] == [4, 4, 1] * 2
     for epoch in (drawn[:3], drawn[3:]):
         assert sorted(np.concatenate(epoch)) == list(range(9))
+
+
+def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
+    assert _sizes(32, 200, 0, 0.25) == (32, 0)  # no definitions
+    assert _sizes(32, 20, 30, 0.25) == (8, 24)
+    assert _sizes(32, 10, 90, 0.5) == (3, 29)  # of few labels and many clauses
+    # One half of a batch can be none.
+    assert _sizes(32, 4000, 30, 0.999) == (32, 0) and _sizes(32, 1, 80, 0.25) == (0, 32)
+
+
+@pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
+def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(sizes: tuple[int, int]) -> None:
+    labelled, clauses = (one_hot(np.arange(n) % 3, 3) for n in (30, 12))
+    for mode in ("single", "multi"):
+        drawn = _mixed_batches(
+            _RECIPES[mode], labelled, clauses, 4, sizes, np.random.default_rng(0)
+        )
+        for batch in drawn:
+            assert batch.dtype == np.int64 and 6 <= len(batch) <= 8
+            assert (batch < 30).all() if sizes[0] else (batch >= 30).all()
 
 
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from paratopic.corpus.folds import deal
+from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
@@ -57,7 +57,7 @@ class FittedBaseline:
     Attributes
     ----------
     classes_
-        Topic names in codebook order, including topics without an example (probability 0).
+        Topic names in codebook order, including topics without an example.
     history
         One row for each candidate strength: C and its mean log_loss on the inner folds.
     """
@@ -140,7 +140,8 @@ def fit(
     def heads(rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         chosen = Evidence(weights.which[rows], weights.any[rows])
         learnt = lessons(matrix[rows], examples.targets[rows], chosen, mode)
-        return fit_heads(learnt, mode, strengths, prior, max(params.strengths))
+        # Whether texts have any topic is ranked best by the weakest penalty.
+        return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
@@ -179,19 +180,23 @@ def _choose_strength(
 
     Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
     loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
-    loss alone prefers heads that hardly ever predict a rare topic. If a topic occurs in one group
-    only, there are no inner folds and the middle strength is taken.
+    loss alone prefers heads that hardly ever predict a rare topic. A topic in one group only is
+    learnt from and not held out. Without others there are no inner folds, and the middle strength
+    is taken.
     """
     rows = np.flatnonzero(mode.informative(examples.targets))
-    groups_of_topics = [set(examples.groups[has]) for has in examples.targets.T if has.any()]
-    n_folds = min([params.inner_folds, len(rows), *map(len, groups_of_topics)])
+    n_groups = np.array([len(set(examples.groups[has])) for has in examples.targets.T])
+    measurable = n_groups > 1
+    n_folds = min([params.inner_folds, *n_groups[measurable]]) if measurable.any() else 0
     strengths = sorted(params.strengths)
     history = pd.DataFrame({"C": params.strengths, "log_loss": np.nan})
     if n_folds < 2:
         return strengths[len(strengths) // 2], history
     rows = _draw(rows, examples.groups, seed)
-    targets = examples.targets[rows]
-    fold = deal(targets, examples.groups[rows], n_folds, seed)
+    targets, groups = examples.targets[rows], examples.groups[rows]
+    dealt = targets[:, measurable].any(axis=1) | ~targets.any(axis=1)
+    fold = np.full(len(rows), ALWAYS_TRAIN)
+    fold[dealt] = deal(targets[dealt], groups[dealt], n_folds, seed)
     scores = np.zeros((len(strengths), *targets.shape))
 
     def score(test: npt.NDArray[np.bool_]) -> None:
@@ -204,11 +209,12 @@ def _choose_strength(
     folds = Parallel(threads, prefer="threads", return_as="generator")(map(delayed(score), tests))
     for done, _ in enumerate(folds, 1):
         advance(done / (n_folds + 1))
-    losses, macro_f1 = zip(*(_measure(targets, each, mode) for each in scores), strict=True)
+    measures = (_measure(targets[dealt], each[dealt], mode) for each in scores)
+    losses, macro_f1 = zip(*measures, strict=True)
     mean = np.mean(losses, axis=1)
     history["log_loss"] = history["C"].map(dict(zip(strengths, mean, strict=True)))
     worse = np.array(losses) - losses[int(mean.argmin())]
-    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(len(rows))
+    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(dealt.sum())
     return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from paratopic.inference.explanation import Contributions
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.inference.tfidf import TfIdf, clean
+from paratopic.inference.tfidf import TfIdf, TfIdfUnion, clean
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -75,19 +75,22 @@ class BaselineClassifier:
 
         terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
         weights = load_file(folder / self.FILES[1])
-        self._features = [
-            TfIdf(terms[name], weights[f"idf.{name}"], keywords)
-            for name, keywords in settings["features"].items()
-        ]
+        self._union = TfIdfUnion(
+            {
+                name: TfIdf(terms[name], weights[f"idf.{name}"], keywords)
+                for name, keywords in settings["features"].items()
+            }
+        )
         self._head = LinearHead(
             weights["coef"], weights["slope"], weights["intercept"], weights["descriptions"]
         )
         self._mode = mode
         coef, slope, intercept, descriptions = self._head
-        r, d = len(coef), sum(len(feature.terms) for feature in self._features)
+        features = self._union.features.values()
+        r, d = len(coef), sum(len(feature.terms) for feature in features)
         shapes = (coef.shape, slope.shape, intercept.shape, descriptions.shape[1:])
         if shapes != ((r, d), (r,), (r,), (d,)) or any(
-            len(feature.idf) != len(feature.terms) for feature in self._features
+            len(feature.idf) != len(feature.terms) for feature in features
         ):
             raise ValueError(f"weights of {coef.shape} do not fit {d} terms")
         if not all(np.isfinite(weights).all() for weights in (coef, slope, descriptions)):
@@ -95,14 +98,14 @@ class BaselineClassifier:
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and one window for each text."""
-        logits = self._head.logits(self._transform(texts))
+        logits = self._head.logits(self._union.transform(texts))
         return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""
         from scipy import sparse
 
-        features = self._transform(texts)
+        features = self._union.transform(texts)
         lengths = np.sqrt(features.multiply(features).sum(axis=1))
         return sparse.csr_matrix(features.multiply(1 / np.maximum(lengths, 1e-9)))
 
@@ -117,11 +120,11 @@ class BaselineClassifier:
         cleaned = [clean(text[start:end]).split() for start, end in spans]
         token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
         words = list(chain.from_iterable(cleaned))
-        features = self._transform([text])
+        features = self._union.transform([text])
         coef = self._head.effective(features)
         shares = np.zeros((len(spans), len(coef)))
         first = 0
-        for feature in self._features:
+        for feature in self._union.features.values():
             of_feature = features[:, first : first + len(feature.terms)].toarray()[0]
             word, column, part = feature.occurrences(words)
             count = np.bincount(column, part, minlength=len(of_feature))
@@ -129,12 +132,3 @@ class BaselineClassifier:
             np.add.at(shares, token[word], each)
             first += len(of_feature)
         return Contributions(spans, shares, self._head.logits(features)[0])
-
-    def _transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """Features of n texts, (n, d)."""
-        from scipy import sparse
-
-        cleaned = [clean(text) for text in texts]
-        parts = [feature.transform(cleaned) for feature in self._features]
-        features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
-        return features

@@ -285,7 +285,7 @@ class Single(Mode):
 
     def doubt(self, scores: Scores) -> Array:
         """One minus the margin between the two most probable outcomes; none is an outcome too."""
-        highest = np.sort(np.column_stack([scores, 1 - scores.sum(axis=1)]), axis=1)
+        highest = np.sort(self.complete(scores), axis=1)
         return np.asarray(1 - (highest[:, -1] - highest[:, -2]))
 
 

@@ -231,9 +231,9 @@ class Strength(NamedTuple):
     Attributes
     ----------
     which
-        Of the topics' regressions.
+        Strength of the regressions that tell topics apart.
     any
-        Of the regression of having any topic, which is there in mode single.
+        Strength of the regression of having any topic, which is there in mode single.
     """
 
     which: float
@@ -345,18 +345,25 @@ def fit_heads(
 ) -> Iterator[Linear]:
     """Fit a head for each of several strengths; each begins where the one before ended.
 
-    Parameters as for `fit_head`, which describes the heads too, and one more:
-
+    Parameters
+    ----------
+    learnt, mode, prior
+        As for `fit_head`, which describes the heads too.
+    strengths
+        Strength of the regressions of the topics, for each head.
     of_any
         Strength of the regression of having any topic, in mode single; by default that of the
         others.
     """
     head, features = _HEADS[mode.name], learnt.features
     prior = head.extend(prior)
+    shared = np.asarray(features @ prior.T)
     each = [Strength(strength, of_any or strength) for strength in strengths]
     n, d = features.shape
     last = None
-    if n == 0 or n >= min(d, WIDE):
+    # A description without any feature of the texts is not in the space that they span.
+    apart = prior.any(axis=1) & ~shared.any(axis=0)
+    if n == 0 or n >= min(d, WIDE) or apart.any():
         for by in each:
             last = head.fit(learnt, prior, by, last)
             yield last
@@ -366,7 +373,7 @@ def fit_heads(
     # fewer dimensions.
     coordinates, basis = _row_space(features)
     reduced = learnt._replace(features=coordinates)
-    near = (features @ prior.T).T @ basis
+    near = shared.T @ basis
     for by in each:
         last = head.fit(reduced, near, by, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T

@@ -1,7 +1,7 @@
 """Embeddings of texts of any length, by an encoder that is no longer tuned.
 
-Of few windows PyTorch computes them. Of many it is faster to export the encoder first, where it
-multiplies 8-bit numbers: PyTorch computes these as floats.
+PyTorch embeds small numbers of windows. For many it is faster to export the encoder first: then it
+multiplies 8-bit integers, for which PyTorch computes with floats.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Embedder:
 
     def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
         with torch.inference_mode():
-            return embed_windows(self._network, windows, PREDICT_BATCH).double().cpu().numpy()
+            return embed_windows(self._network, windows, PREDICT_BATCH).cpu().double().numpy()
 
     def _export(self, probes: Sequence[Sequence[int]]) -> OnnxModel:
         with tempfile.TemporaryDirectory() as folder:

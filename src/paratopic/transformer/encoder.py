@@ -99,7 +99,7 @@ def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
     UserError
         `max_tokens` or `train_tokens` is too large.
     """
-    embeddings = getattr(encoder[0].auto_model, "embeddings", None)
+    embeddings = getattr(encoder.transformers_model, "embeddings", None)
     positions = getattr(embeddings, "position_embeddings", None)
     if positions is None:  # relative positions have no end
         return

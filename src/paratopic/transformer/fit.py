@@ -87,7 +87,7 @@ class FittedTransformer:
     Attributes
     ----------
     classes_
-        Topic names in codebook order, including topics without an example (probability 0).
+        Topic names in codebook order, including topics without an example.
     history
         One row for each step of the tuning: step and loss.
     """
@@ -119,7 +119,7 @@ class FittedTransformer:
             logits = self._network.logits(embeddings.to(self._network.head.weight))
         lengths = [len(window) for window in windows]
         mode = mode_of(self._topics.mode)
-        values = logits.double().cpu().numpy()
+        values = logits.cpu().double().numpy()
         return mode.scores(mode.combine_windows(values, lengths, owner, len(texts)))
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -187,7 +187,7 @@ class FittedTransformer:
         with torch.inference_mode():  # by this process alone: the others write nothing
             embeddings = embed_windows(network, self._windows, PREDICT_BATCH, together=False)
             logits = network.logits(embeddings) * scale + shift
-        return mode_of(self._topics.mode).probabilities(logits.double().cpu().numpy())
+        return mode_of(self._topics.mode).probabilities(logits.cpu().double().numpy())
 
 
 def fit(

@@ -137,7 +137,8 @@ def balanced_batches(
     n_steps
         Number of batches.
     size
-        Number of texts in a batch. If there are no more texts, each batch is all of them.
+        Number of texts in a batch, which may be 0. If there are no more texts, each batch is all of
+        them.
     rng
         Source of randomness.
     """
@@ -154,7 +155,7 @@ def balanced_batches(
             if not pools.get(topic):
                 pools[topic] = rng.permutation(np.flatnonzero(targets[:, topic])).tolist()
             batch.append(pools[topic].pop())
-        yield np.array(batch)
+        yield np.array(batch, dtype=np.int64)  # of size 0, too
 
 
 def shuffled_batches(
