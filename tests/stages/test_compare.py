@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.project.paths import COMPARISON, SCORES, UNLABELLED
+from paratopic.project.paths import BY_DEFINITIONS, COMPARISON, SCORES
 from paratopic.stages.compare import _by_definitions, _incumbent
 
 
@@ -24,15 +24,13 @@ def test_the_champion_of_the_last_comparison_is_the_incumbent() -> None:
     assert _incumbent() == "transformer"
 
 
-def test_definitions_alone_decide_where_articles_are_in_several_folds() -> None:
+def test_definitions_alone_decide_where_all_models_were_scored_by_them() -> None:
     tables = {name: pd.DataFrame({"id": [name]}) for name in ("baseline", "transformer")}
-    assert _by_definitions(list(tables), "paragraph") == {}
     for name, table in tables.items():
         (SCORES / name).mkdir(parents=True)
-        assert _by_definitions(list(tables), "paragraph") == {}
-        table.to_parquet(SCORES / name / UNLABELLED)
-    scores = _by_definitions(list(tables), "paragraph")
+        assert _by_definitions(list(tables)) == {}
+        table.to_parquet(SCORES / name / BY_DEFINITIONS)
+    scores = _by_definitions(list(tables))
     assert {name: table["id"].tolist() for name, table in scores.items()} == {
         name: [name] for name in tables
     }
-    assert _by_definitions(list(tables), "article") == {}

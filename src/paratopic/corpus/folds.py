@@ -79,7 +79,8 @@ def make_folds(
         Their order does not matter.
     n_folds
         Number of folds wanted. It is reduced to the number of groups that have the rarest topic
-        of those in two groups or more, but not below `LEAST_FOLDS`.
+        of those in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer
+        groups.
     n_repeats
         How often all paragraphs are dealt anew.
     holdout
@@ -168,6 +169,12 @@ def deal(
         for number, (_, held_out) in enumerate(splitter.split(classes, classes, groups)):
             fold[held_out] = number
     return fold
+
+
+def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Numbers of the groups of paragraphs, (n,), from the table of `Folds`."""
+    group = table.drop_duplicates("id").set_index("id")["group"]
+    return group.loc[list(ids)].to_numpy()
 
 
 def iterate_folds(

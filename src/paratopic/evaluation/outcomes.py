@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.folds import ALWAYS_TRAIN
+from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
@@ -144,8 +144,7 @@ def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:
     """Group numbers of the rows, (n,), from 0."""
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
-    return pd.factorize(group)[0].astype(np.int64)
+    return pd.factorize(groups_of(folds, list(rows["id"])))[0].astype(np.int64)
 
 
 def _train_share(folds: pd.DataFrame) -> float:

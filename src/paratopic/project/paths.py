@@ -12,7 +12,7 @@ PARAGRAPHS = DATA / "paragraphs.parquet"
 FOLDS = DATA / "folds.parquet"
 SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
-UNLABELLED = "definitions.parquet"
+BY_DEFINITIONS = "definitions.parquet"
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"

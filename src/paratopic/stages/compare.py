@@ -14,6 +14,7 @@ from paratopic.project import errors, files
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
+    BY_DEFINITIONS,
     CHAMPION,
     COMPARISON,
     FOLDS,
@@ -23,7 +24,6 @@ from paratopic.project.paths import (
     SCORES,
     SPLIT,
     SUMMARY,
-    UNLABELLED,
 )
 
 
@@ -38,7 +38,7 @@ def main() -> None:
             labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
             read_parquet(FOLDS),
             {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
-            _by_definitions(models, split["split_unit"]),
+            _by_definitions(models),
             params.topics,
             params.evaluate,
             params.compare,
@@ -57,10 +57,10 @@ def main() -> None:
     print(f"champion: {comparison.champion}: {comparison.reason}; see {SUMMARY}")
 
 
-def _by_definitions(models: Sequence[str], split_unit: str) -> dict[str, pd.DataFrame]:
-    """Scores of models that know the definitions alone, where these are to decide."""
-    paths = {name: SCORES / name / UNLABELLED for name in models}
-    if split_unit == "article" or not all(path.exists() for path in paths.values()):
+def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Scores of models that know the definitions alone, where stage score has written them."""
+    paths = {name: SCORES / name / BY_DEFINITIONS for name in models}
+    if not all(path.exists() for path in paths.values()):
         return {}
     return {name: read_parquet(path) for name, path in paths.items()}
 

@@ -62,15 +62,15 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     Returns
     -------
     Macro-F1 of the answers with the ends of its interval, accuracy of the answers, log loss and, in
-    mode single, coverage.
+    mode single, coverage, under their names in metrics.json.
     """
     if not metrics["n"]:
         return {}
-    macro_f1 = metrics[_first(metrics, TITLES)]
+    macro_f1 = _first(metrics, TITLES)
     accuracy = _first(metrics, ("answer_accuracy", "subset_accuracy"))
-    figures = {"macro_f1": macro_f1["value"], "low": macro_f1["low"], "high": macro_f1["high"]}
-    figures["accuracy"] = metrics[accuracy]["value"]
-    others = ("log_loss", "coverage")
+    figures = {macro_f1: metrics[macro_f1]["value"]}
+    figures |= {end: metrics[macro_f1][end] for end in ("low", "high")}
+    others = (accuracy, "log_loss", "coverage")
     return figures | {key: metrics[key]["value"] for key in others if key in metrics}
 
 

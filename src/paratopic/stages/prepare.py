@@ -63,7 +63,8 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         report["annotators"] = asdict(annotators)
     for name, count in report["topics"].items():
         if count == 0:
-            messages.append(f"topic {name} has no labelled paragraph: it cannot be learnt")
+            so = "only its definition is known" if topics.descriptions else "it cannot be learnt"
+            messages.append(f"topic {name} has no labelled paragraph: {so}")
     return frame, skipped, report
 
 

@@ -14,7 +14,7 @@ from paratopic.corpus.table import (
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, PARAGRAPHS, SCORES, UNLABELLED
+from paratopic.project.paths import BY_DEFINITIONS, FOLDS, PARAGRAPHS, SCORES, SPLIT
 from paratopic.project.progress import bar
 from paratopic.stages.fitting import fitter, pool_for, processes_for
 from paratopic.training.calibration import (
@@ -45,8 +45,10 @@ def main() -> None:
         raw, history = cross_validate(
             rows, topics.names, folds, fit, params.seed, advance, processes, pool
         )
+    # Figures of few articles speak of these alone: then what definitions teach is to decide.
+    by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
     by_definitions = None
-    if topics.descriptions and len(rows):
+    if topics.descriptions and by_paragraph:
         by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
     if not is_first_process():
         return
@@ -56,7 +58,7 @@ def main() -> None:
         draft.mkdir()
         if by_definitions is not None:
             by_definitions = with_expected_thresholds(by_definitions, topics)
-            by_definitions.to_parquet(draft / UNLABELLED, index=False)
+            by_definitions.to_parquet(draft / BY_DEFINITIONS, index=False)
         scores.to_parquet(draft / "scores.parquet", index=False)
         files.write_csv(draft / "history.csv", history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 
+from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -88,11 +89,10 @@ def calibrate_rows(
         As for `calibrate_out_of_fold`.
     """
     place = pd.Index(rows["id"]).get_indexer(table["id"])
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(table["id"])
     return calibrate_out_of_fold(
         targets_of(rows, topics.names)[place],
         evaluated(rows).to_numpy()[place],
-        group.to_numpy(),
+        groups_of(folds, list(table["id"])),
         pd.factorize(rows["article"])[0][place],
         table,
         topics,

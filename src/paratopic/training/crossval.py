@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from paratopic.corpus.folds import iterate_folds
+from paratopic.corpus.folds import groups_of, iterate_folds
 from paratopic.corpus.pool import Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.scores import Integers, Scores
@@ -156,7 +156,7 @@ def _part(
     """The training rows of a share of their groups, in an order that the seed gives."""
     if share == 1:
         return train
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"]).to_numpy()
+    group = groups_of(folds, list(rows["id"]))
     groups = np.random.default_rng(seed).permutation(np.unique(group[train]))
     kept = groups[: max(1, round(share * len(groups)))]
     return train[np.isin(group[train], kept)]
@@ -173,11 +173,11 @@ def _score(
 def _examples(
     rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame, unlabelled: Sequence[str]
 ) -> Examples:
-    group = folds.drop_duplicates("id").set_index("id")["group"].reindex(rows["id"])
+    group = groups_of(folds, list(rows["id"]))
     article = pd.factorize(rows["article"])[0].astype(np.int64)
     targets = targets_of(rows, names)
     texts, trust = list(rows["text"]), rows["trust"].to_numpy(dtype=np.float64)
-    return Examples(texts, targets, group.to_numpy(), article, trust=trust, unlabelled=unlabelled)
+    return Examples(texts, targets, group, article, trust=trust, unlabelled=unlabelled)
 
 
 def _seed(seed: int, number: int) -> int:
