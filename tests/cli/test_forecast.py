@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import run_cli
+from paratopic.project.paths import PARAMS
+from tests.cli.test_labels import prepare
+from tests.programs import run_cli, sh
 
 
 def test_the_champion_learns_from_shares_of_the_labels(
@@ -32,17 +34,22 @@ def test_what_is_not_measured_has_no_curve(
     monkeypatch.chdir(tmp_path)
     assert run_cli(monkeypatch, "forecast") == 1
     assert "paratopic: params.yaml not found" in capsys.readouterr().out
-    shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns(".git", "mlruns"))
+    shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns("mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
+    changed = "labels or params changed since they were scored: run `dvc repro` first"
+    text = PARAMS.read_text()
+    for old, new in (("inner_folds: 3", "inner_folds: 2"), ("epochs: 6", "epochs: 5")):
+        assert old in text
+        text = text.replace(old, new)
+    PARAMS.write_text(text)
+    assert run_cli(monkeypatch, "forecast") == 1
+    assert changed in capsys.readouterr().out
+    sh(tmp_path / "clone", "git", "checkout", "-q", "params.yaml")
     labels = Path("seeds/labels.csv")
     labels.write_text(labels.read_text().replace(",trade,", ",security,"))
-    from tests.cli.test_labels import prepare
-
     prepare(tmp_path / "clone")
     assert run_cli(monkeypatch, "forecast") == 1
-    assert "the labels changed since they were scored: run `dvc repro` first" in (
-        capsys.readouterr().out
-    )
+    assert changed in capsys.readouterr().out
     shutil.rmtree("data/oof")
     assert run_cli(monkeypatch, "forecast") == 1
     assert "scores.parquet not found: run `dvc repro` first" in capsys.readouterr().out

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
-from paratopic.reading.files import READERS, SUFFIXES, find_files, printable, read_file
+from paratopic.project.files import printable
+from paratopic.reading.files import READERS, SUFFIXES, find_files, read_file
 from tests.documents import ENCODED, QUOTE, SAMPLES, save
 from tests.samples import plain_article
 

@@ -29,6 +29,7 @@ from paratopic.inference.folder import MANIFEST, digest_of
 from paratopic.inference.loading import current_folder, load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
+from paratopic.project.files import printable
 from paratopic.project.topics import ModeName
 
 # Highest number of bytes in a request: of tasks, thousands.
@@ -185,8 +186,8 @@ class Backend:
             for task, annotation in zip(tasks, annotations, strict=True)
         ]
         problems = self._add(exported)
-        # A message may quote half of a letter, which no answer can hold.
-        return {"problems": [p.encode(errors="backslashreplace").decode() for p in problems]}
+        # A message may quote half a letter, which no answer can hold.
+        return {"problems": [printable(problem) for problem in problems]}
 
     def _train(self) -> None:
         """Start to train in the background, unless that goes on already."""

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from paratopic.project.errors import UserError
+from paratopic.project.files import printable
 
 HOST = "127.0.0.1"
 # User of HTTP basic auth, whose password is the token.
@@ -108,8 +109,8 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
     try:
         return JSONResponse(action())
     except UserError as error:
-        # Halves of characters, which JSON can carry and UTF-8 cannot, are shown as escapes.
-        return PlainTextResponse(str(error).encode("utf-8", "backslashreplace"), refused)
+        # JSON can carry half a letter, UTF-8 cannot.
+        return PlainTextResponse(printable(str(error)), refused)
     except OSError as error:
         return PlainTextResponse(f"Not saved: {error}", 507)
 

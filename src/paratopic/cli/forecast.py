@@ -5,7 +5,6 @@ The curve is measured by `training` and extended by `evaluation`, which are impo
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,12 +67,18 @@ def forecast(more: More = None) -> None:
 
 
 def _check_scored(champion: str) -> None:
-    """Refuse scores that are of other labels than there are: dvc.lock knows which."""
-    lock = read_lock() if LOCK.exists() else {"stages": {}}
-    deps = lock["stages"].get(f"score@{champion}", {}).get("deps", ())
-    scored = {dep["path"]: dep["md5"] for dep in deps}.get(PARAGRAPHS.as_posix())
-    if scored != hashlib.md5(PARAGRAPHS.read_bytes(), usedforsecurity=False).hexdigest():
-        raise UserError("the labels changed since they were scored: run `dvc repro` first")
+    """Refuse scores that are of other labels or params than there are."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    if LOCK.exists():
+        read_lock()
+    try:
+        changes = Repo().status(targets=[f"score@{champion}"])
+    except DvcException as error:
+        raise UserError(f"DVC cannot tell whether the scores are up to date: {error}") from None
+    if changes:
+        raise UserError("labels or params changed since they were scored: run `dvc repro` first")
 
 
 def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:

@@ -48,6 +48,15 @@ def without_controls(text: str) -> str:
     return CONTROL.sub(lambda match: " " if match[0].isspace() else "", text)
 
 
+def printable(text: str | Path) -> str:
+    """A path, or a text that may quote half of a letter, as text that can be written as UTF-8.
+
+    >>> printable("caf\\udce9.txt")
+    'caf\\\\udce9.txt'
+    """
+    return str(text).encode(errors="backslashreplace").decode()
+
+
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """Write a file or a folder under a temporary name, and rename it once it is complete.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, decode
+from paratopic.project.files import CONTROL, decode, printable
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
 from paratopic.reading.html import html_segments
 from paratopic.reading.plain import plain_segments
@@ -83,11 +83,6 @@ def find_files(
 
 def _is_file(pattern: str) -> bool:
     return os.path.exists(pattern) and not os.path.isdir(pattern)
-
-
-def printable(path: Path) -> str:
-    """A path as text, with bytes that are not UTF-8 as escapes: ``caf\\udce9.txt``."""
-    return str(path).encode(errors="backslashreplace").decode()
 
 
 def read_file(path: Path) -> Article:

@@ -12,9 +12,10 @@ import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
+from paratopic.project.files import printable
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, find_files, printable, read_file
+from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.tables import LOADERS, read_labelled_table
 
 # What the reason of an article that cannot be read begins with.

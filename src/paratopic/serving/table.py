@@ -18,7 +18,7 @@ from typing import Any
 from paratopic.inference.model import Model
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
+from paratopic.project.files import aside, printable
 from paratopic.project.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
@@ -26,7 +26,7 @@ from paratopic.project.workbook import (
     length,
     write_workbook,
 )
-from paratopic.reading.files import list_skipped, printable
+from paratopic.reading.files import list_skipped
 from paratopic.serving.bulk import (
     Done,
     Engine,
