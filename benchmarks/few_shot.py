@@ -204,11 +204,33 @@ def codebook(table: Table) -> dict[str, str]:
     return of_table[0]
 
 
-KEY = ["data", "definitions", "new_topic", "shots", "seed", "method", "unlabelled"]
+# What runs differ in. One that the file of results has is not repeated.
+KEY = ["data", "test_rows", "definitions", "new_topic", "shots", "seed", "method", "unlabelled"]
 # The runs of one line of a table.
-LINE = KEY[:4]
+LINE = ["data", "definitions", "new_topic", "shots"]
 # Tests of which macro-F1 is shown: in natural shares, and with classes capped.
 TESTS = {"macro_f1": "natural shares", "capped_macro_f1": "classes capped"}
+
+
+def asked_for(
+    runs: pd.DataFrame, tables: Sequence[Table], options: argparse.Namespace
+) -> pd.DataFrame:
+    """The runs that the options name, with those seeds alone that each method of a line has."""
+    wanted: dict[str, Sequence[object]] = {
+        "data": [table.name for table in tables] or list(runs["data"]),
+        "test_rows": [options.test_rows],
+        "definitions": [options.definitions],
+        "new_topic": [options.new_topic],
+        "shots": options.shots,
+        "seed": range(options.first_seed, options.first_seed + options.seeds),
+        "method": [*options.methods, *options.against],
+        "unlabelled": [0, options.unlabelled],
+    }
+    rows = runs.to_dict("records")
+    kept = runs[[all(row[key] in values for key, values in wanted.items()) for row in rows]]
+    of_line = kept.groupby(LINE)["method"].transform("nunique")
+    of_seed = kept.groupby([*LINE, "seed"])["method"].transform("nunique")
+    return kept[of_seed == of_line].sort_values(LINE, kind="stable")
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
@@ -244,7 +266,7 @@ def markdown(lines: pd.DataFrame, figure: str) -> str:
             cells.append(cell + ")")
         known = _known(definitions, new_topic)
         out.append(
-            f"| {data} | {known} | {shots} | {part['seeds'].max()} | " + " | ".join(cells) + " |"
+            f"| {data} | {known} | {shots} | {part['seeds'].iloc[0]} | " + " | ".join(cells) + " |"
         )
     return "\n".join(out)
 
@@ -258,18 +280,14 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
     ]
     out.append("|---|---|---|---|" + "---|" * len(TESTS))
     for (data, definitions, new_topic, shots), part in runs.groupby(LINE, sort=False):
-        part = part.drop_duplicates(["seed", "method"], keep="last")
         by_method = part.pivot(index="seed", columns="method", values=list(TESTS))
         try:
-            pairs = [(by_method[name][first] - by_method[name][second]).dropna() for name in TESTS]
+            pairs = [by_method[name][first] - by_method[name][second] for name in TESTS]
         except KeyError:  # one of the methods was not run
             continue
-        if len(pairs[0]):
-            cells = [_with_error(100 * pair) for pair in pairs]
-            known = _known(definitions, new_topic)
-            out.append(
-                f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |"
-            )
+        cells = [_with_error(100 * pair) for pair in pairs]
+        known = _known(definitions, new_topic)
+        out.append(f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |")
     return "\n".join(out)
 
 
@@ -317,15 +335,14 @@ def main() -> None:
         kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
     have = {tuple(line[key] for key in KEY) for line in kept}
     tables = [read(pattern, arguments.leave_out) for pattern in arguments.data]
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    for seed in seeds:
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for shots in arguments.shots:
             for table in tables:
                 drawn = draw(table, shots, seed, arguments.test_rows, arguments.unlabelled)
                 for method in (*arguments.methods, *arguments.against):
                     n_pool = arguments.unlabelled if method == "pool" else 0
                     knows = (arguments.definitions, arguments.new_topic)
-                    key = (table.name, *knows, shots, seed, method, n_pool)
+                    key = (table.name, arguments.test_rows, *knows, shots, seed, method, n_pool)
                     if key in have:
                         continue
                     line = dict(zip(KEY, key, strict=True))
@@ -334,8 +351,7 @@ def main() -> None:
                     versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS
                     kept.append(line | machine(*versions))
                     write_json(arguments.results, {"runs": kept})
-    runs = pd.DataFrame(kept).sort_values(LINE, kind="stable")
-    runs = runs[runs["seed"].isin(seeds)]  # not means of other draws for one method than another
+    runs = asked_for(pd.DataFrame(kept), tables, arguments)
     lines = summary(runs)
     for figure in TESTS:
         print(markdown(lines, figure) + "\n")

@@ -20,7 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tables import Table, read
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.folds import ALWAYS_TRAIN, iterate_folds
+from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -177,7 +177,7 @@ def out_of_fold(
     vectors: Features, labels: Integers, folds: pd.DataFrame, ids: Sequence[str]
 ) -> Outcomes:
     """What cross-validation sees of least squares on these vectors: the rows that are held out."""
-    groups = folds.drop_duplicates("id").set_index("id")["group"].reindex(list(ids))
+    groups = groups_of(folds, ids)
     scores = np.zeros((folds["repeat"].nunique(), len(ids), labels.max() + 1))
     shares = []
     for repeat, _, train, test in iterate_folds(folds, ids):
