@@ -9,7 +9,7 @@ import pytest
 
 from paratopic.annotation.progress import count_labels, missing
 from paratopic.corpus.table import NO_TOPIC
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT, run_cli
 
 TOPICS = Topics("single", ("trade", "security"))
@@ -49,6 +49,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
         "figures for new articles",
         "sure predictions",
     ]
+    assert notes[0].endswith("nothing to learn from and measure with")
+    described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
+    assert missing(few, described, SPLIT, FEW)[0].endswith("and so nothing to measure with")
     assert "44 different paragraphs" in notes[3] and "there are 25" in notes[3]
     assert "there are 1;" in notes[2]
     many = table(

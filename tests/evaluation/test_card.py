@@ -54,7 +54,7 @@ def test_a_hub_reads_it(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
     written = card.render(
-        *("transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, report, PARITY),
+        *("transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, 7, report, PARITY),
         *("apache-2.0", ANSWER),
     )
     path = tmp_path / CARD
@@ -74,6 +74,7 @@ def test_a_hub_reads_it(
         "were right. Predictions with a probability of at least 0.70 are called sure (30% of the "
         "paragraphs): of them at least 90% are promised to be right.",
         "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
+        "It also learnt from 7 paragraphs without a label. It starts from the topics' definitions.",
         "- second note",
         "within 0.04 of those in full precision",
         "answer = model.predict('About trade.')",
@@ -92,7 +93,7 @@ def test_where_labels_are_too_few_nothing_is_promised(
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure}
     calibration = Calibration(thresholds=(NEVER,))
-    written = card.render("baseline", None, topics, calibration, rows, report, {}, None, ANSWER)
+    written = card.render("baseline", None, topics, calibration, rows, 7, report, {}, None, ANSWER)
     assert (
         "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
         "promise that 90% of any predictions are right: none is called sure."
@@ -105,7 +106,7 @@ def test_a_folder_on_this_machine_is_not_mentioned(
 ) -> None:
     calibration = Calibration()
     written = card.render(
-        *("transformer", str(tmp_path), topics, calibration, rows, report, PARITY, None, ANSWER)
+        *("transformer", str(tmp_path), topics, calibration, rows, 7, report, PARITY, None, ANSWER)
     )
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
@@ -114,8 +115,20 @@ def test_a_folder_on_this_machine_is_not_mentioned(
 def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
     unmeasured = {"n": 0, "notes": "no labelled paragraph at all"}
     written = card.render(
-        *("baseline", None, topics, Calibration(), rows[:0], unmeasured, {}, None, ANSWER)
+        *("baseline", None, topics, Calibration(), rows[:0], 0, unmeasured, {}, None, ANSWER)
     )
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written
     assert "license" not in written and "torch" not in written
+
+
+def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
+    rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+) -> None:
+    report["topics"]["trade"]["support"] = 0
+    bare = Topics("single", topics.names)
+    written = card.render(
+        *("baseline", None, bare, Calibration((), (), (0.7,)), rows, 0, report, {}, None, ANSWER)
+    )
+    assert "F1 of trade" not in written and "F1 of security" in written
+    assert "without a label" not in written and "definitions" not in written

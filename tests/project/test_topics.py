@@ -54,6 +54,10 @@ def test_a_bad_codebook_is_refused() -> None:
         Topic("trade", heading="(")
     with pytest.raises(ValueError, match="not a regular expression"):
         Topic("trade", heading="a{99999999999}")
+    goods = (Topic("trade", "Goods. In: tariffs."), Topic("tech", "Goods."))
+    with pytest.raises(ValueError, match="trade and tech have the same definition"):
+        Topics("single", goods)
+    assert Topics("single", (Topic("trade", "In: tariffs."), Topic("tech"))).descriptions == ()
 
 
 def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:

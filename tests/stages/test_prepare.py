@@ -10,7 +10,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topic, Topics
 from paratopic.stages.prepare import main, prepare
 from tests.documents import PAGE, SAMPLES
 from tests.samples import PARAMS
@@ -88,6 +88,22 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     assert report["skipped"]["unreadable"] == 2
     skipped = Path("reports/skipped.csv").read_text(encoding="utf-8")
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
+
+
+def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
+    params = Prepare((str(folder / "plain.txt"),), None, ())
+    trade = Topic("trade", "Goods.", heading="trade")
+    for security, messages in (
+        (Topic("security", "Armies."), ["only its definition is known"]),
+        (
+            Topic("security", "In: armies."),
+            ["definitions are not used, because they have to be there", "it cannot be learnt"],
+        ),
+    ):
+        report = prepare(params, Topics("single", (trade, security)))[2]
+        notes = [note for note in report["messages"] if "topic trade" not in note]
+        for note, message in zip(notes, messages, strict=True):
+            assert message in note and "security" in note
 
 
 def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(

@@ -22,7 +22,10 @@ def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() ->
         "confidence": 0.95,
         "notes": "one article",
         "abstention": {"coverage": 0.5},
-        "topics": {"R&D, AI/ML": {"support": 2, "f1": {"value": 0.5, "low": 0.1, "high": 0.9}}},
+        "topics": {
+            "R&D, AI/ML": {"support": 2, "f1": {"value": 0.5, "low": 0.1, "high": 0.9}},
+            "not measured": {"support": 0, "f1": {"value": 0.0, "low": 0.0, "high": 0.9}},
+        },
     }
     metrics = metrics_of(report)
     assert list(metrics.items()) == [

@@ -10,7 +10,7 @@ from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.training import unlabelled
 from paratopic.training.examples import Evidence
 from paratopic.training.head import Lessons, Linear, fit_head, lessons, with_answers
-from paratopic.training.unlabelled import NEIGHBOURS, smooth_answers
+from paratopic.training.unlabelled import NEIGHBOURS, n_rounds, smooth_answers
 
 MODES = [mode_of("single"), mode_of("multi")]
 
@@ -81,6 +81,15 @@ def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() ->
     labels = lessons(np.ones((4, 3)), targets, Evidence(np.ones(4), np.ones(4)), mode)
     answers = np.tile([0.2, 0.2, 0.6], (9, 1))
     assert not with_answers(labels, np.ones((9, 3)), answers, mode).weights[:, 1].any()
+
+
+def test_texts_are_answered_twice_where_topics_have_four_labels_on_average() -> None:
+    targets = one_hot(np.repeat([0, 1, -1], 4), 3)  # the last topic has none, and does not count
+    which = np.repeat([1.0, 1.0, 0.0], 4)
+    assert n_rounds(which, targets) == 2
+    assert n_rounds(0.9 * which, targets) == 1
+    assert n_rounds(which[1:], targets[1:]) == 1
+    assert n_rounds(np.repeat([1.5, 0.5, 0.0], 4), targets) == 2
 
 
 def test_unlabelled_texts_make_a_head_more_often_right() -> None:

@@ -13,8 +13,11 @@ from sentence_transformers import SentenceTransformer
 
 import paratopic
 from paratopic.inference.folder import Calibration
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Scores
 from paratopic.project.topics import Topics
 from paratopic.training.examples import beside_labels
+from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
 from tests.samples import PARAMS, examples
 
@@ -163,3 +166,25 @@ def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
     assert np.abs(scores[1] - scores[0]).max() > 0.01
     again = transformer.fit(replace(few, unlabelled=others), topics, section, 1)
     np.testing.assert_array_equal(again.predict_proba(others), scores[1])
+
+
+def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[Scores] = []
+
+    def recorded(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
+        answered.append(probabilities)
+        return smooth_answers(embeddings, probabilities, mode)
+
+    monkeypatch.setattr(transformer, "smooth_answers", recorded)
+    section = replace(
+        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+    )
+    bare = Topics("single", topics.names)
+    for some, n_rounds in ((rows[:9], 1), (rows, 2)):
+        answered.clear()
+        data = replace(examples(some, topics.names), unlabelled=list(rows["text"]))
+        transformer.fit(data, bare, section, 1)
+        assert len(answered) == n_rounds
+    assert np.abs(answered[1] - answered[0]).max() > 0.01

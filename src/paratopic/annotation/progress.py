@@ -60,9 +60,9 @@ def missing(
     by_hand = counts.loc[list(topics.names), "hand"]
     notes = []
     if few := [name for name, n in by_hand.items() if n < 2]:
+        lacking = "measure with" if topics.descriptions else "learn from and measure with"
         notes.append(
-            f"{', '.join(map(str, few))}: fewer than 2 labels by hand, and so nothing to learn "
-            "from and measure with"
+            f"{', '.join(map(str, few))}: fewer than 2 labels by hand, and so nothing to {lacking}"
         )
     if not counts.loc[NO_TOPIC, "hand"]:
         notes.append(

@@ -46,7 +46,8 @@ class Pool:
         """Select the texts that may teach a model that is measured on held-out rows.
 
         Left out are near-duplicates of these rows, labelled articles that have no label in the
-        training part, and near-duplicates of what is left out of these. Each text is there once.
+        training part, and near-duplicates of those of their texts that are in the pool. Each text
+        is there once.
 
         Parameters
         ----------

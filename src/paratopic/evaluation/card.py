@@ -116,6 +116,7 @@ def render(
     topics: Topics,
     calibration: Calibration,
     rows: pd.DataFrame,
+    n_unlabelled: int,
     report: Mapping[str, Any],
     parity: Mapping[str, float],
     license: str | None,
@@ -136,6 +137,8 @@ def render(
         Calibration with the thresholds.
     rows
         Labelled paragraphs that the model learnt from: columns article, topic and label_source.
+    n_unlabelled
+        Number of paragraphs without a label that it learnt from.
     report
         Content of metrics.json.
     parity
@@ -154,6 +157,8 @@ def render(
         answers=mode.answers(topics, calibration),
         texts=mode.texts,
         topics=topics.topics,
+        described=bool(topics.descriptions),
+        n_unlabelled=n_unlabelled,
         **_training_data(rows, topics),
         report=report,
         figures=_figures(report) if report["n"] else {},
@@ -217,9 +222,10 @@ def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
 
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
-    """Title → estimate: the metrics over all topics, then F1 of each topic."""
+    """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
     figures = {title: report[name] for name, title in TITLES.items() if name in report}
     return figures | {
         f"F1 of {topic} (n = {measured['support']})": measured["f1"]
         for topic, measured in report["topics"].items()
+        if measured["support"]
     }

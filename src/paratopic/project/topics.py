@@ -112,6 +112,15 @@ class Topics:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"the codebook lists a topic twice: {', '.join(twice)}")
+        names_of: dict[str, list[str]] = {}
+        for topic in self.topics:
+            names_of.setdefault(topic.description, []).append(topic.name)
+        for description, names_alike in names_of.items():
+            if description and len(names_alike) > 1:
+                raise ValueError(
+                    f"{' and '.join(names_alike)} have the same definition, up to In: or Out:; "
+                    "nothing would tell them apart"
+                )
 
     @property
     def topics(self) -> tuple[Topic, ...]:

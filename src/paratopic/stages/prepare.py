@@ -61,6 +61,12 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
     annotators = agreement(labels, topics)
     if annotators is not None:
         report["annotators"] = asdict(annotators)
+    bare = [topic.name for topic in topics.topics if not topic.description]
+    if 0 < len(bare) < len(topics.topics):
+        messages.append(
+            "definitions are not used, because they have to be there for each topic, and nothing "
+            f"stands before In: or Out: for {', '.join(bare)}"
+        )
     for name, count in report["topics"].items():
         if count == 0:
             so = "only its definition is known" if topics.descriptions else "it cannot be learnt"

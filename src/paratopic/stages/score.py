@@ -64,8 +64,6 @@ def main() -> None:
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     seconds = time.monotonic() - started
     print(f"{name}: {total} fits in {seconds:.0f} s, scores in {SCORES / name}")
-    if pool is not None and pool.texts:
-        print(f"{name}: learnt from {len(pool.texts)} paragraphs without a label, too")
 
 
 if __name__ == "__main__":

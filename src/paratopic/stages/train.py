@@ -37,18 +37,23 @@ def main() -> None:
         model = fit_all(rows, topics.names, folds, fit, params.seed, advance, pool)
     if not is_first_process():
         return
+    # Without labels nothing says what the others are about.
+    n_unlabelled = len(pool.texts) if pool is not None and len(rows) else 0
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration)
         encoder = getattr(section, "encoder", None)
         answer = load(draft).predict(card.example_text(topics))
         text = card.render(
-            name, encoder, topics, calibration, rows, report, parity, params.license, answer
+            *(name, encoder, topics, calibration, rows, n_unlabelled, report, parity),
+            *(params.license, answer),
         )
         files.write_text(draft / CARD, text)
     files.write_csv(REPORTS / name / "final.csv", model.history)
     files.write_json(REPORTS / name / "parity.json", parity)
     files.write_json(REPORTS / name / USAGE, {"model": digest_of(MODELS / name), "samples": usage})
-    print(f"{name}: trained in {time.monotonic() - started:.0f} s, saved in {MODELS / name}")
+    learnt_from = f"{len(rows)} labelled paragraphs and {n_unlabelled} without a label"
+    seconds = time.monotonic() - started
+    print(f"{name}: trained on {learnt_from} in {seconds:.0f} s, saved in {MODELS / name}")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
         values |= {key: estimates[key]["value"]}
         values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
     for topic, measured in report.get("topics", {}).items():
-        values[f"f1_{_REFUSED.sub('_', topic)}"] = measured["f1"]["value"]
+        if measured["support"]:
+            values[f"f1_{_REFUSED.sub('_', topic)}"] = measured["f1"]["value"]
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

@@ -3,7 +3,8 @@
 Texts that lie close together mostly have the same topic. So each answer of a head that knows the
 labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
 sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
-and answers (`head.with_answers`), once: in more rounds frequent topics take over rare ones.
+and answers (`head.with_answers`). Where labels are enough, this head answers the texts once more;
+where they are few, it has already given rare topics' texts to frequent ones.
 
 Which texts these are is for `corpus.pool`.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Scores
+from paratopic.inference.scores import Array, Scores, Targets
 
 # Number of the nearest other texts that are a text's neighbours.
 NEIGHBOURS = 20
@@ -21,8 +22,23 @@ NEIGHBOURS = 20
 OF_NEIGHBOURS = 0.5
 # The average is raised to this power.
 POWER = 3.0
+# Mean number of labels of a topic, by their weight, from which on texts are answered twice.
+ENOUGH = 4.0
 # Texts that are compared with all others at a time: bounds the memory.
 _STEP = 500
+
+
+def n_rounds(weights: Array, targets: Targets) -> int:
+    """How often texts are answered and learnt from: twice, or once where labels are few.
+
+    Parameters
+    ----------
+    weights
+        (n,) weights of the labelled texts for telling topics apart (`examples.Evidence.which`).
+    targets
+        (n, k) their topics.
+    """
+    return 2 if weights.sum() >= ENOUGH * targets.any(axis=0).sum() else 1
 
 
 def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:

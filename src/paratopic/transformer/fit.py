@@ -47,7 +47,7 @@ from paratopic.training.head import (
     with_nearest,
     without_nearest,
 )
-from paratopic.training.unlabelled import smooth_answers
+from paratopic.training.unlabelled import n_rounds, smooth_answers
 from paratopic.transformer.embedding import Embedder
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
@@ -312,7 +312,7 @@ def _set_head(
 
     The coefficients that each topic's description gives are multiplied by `beside`, (k,).
 
-    Texts that nobody labelled teach it too, by what a head of the labels alone answers. Of these
+    Texts that nobody labelled teach it too, by what the head before answers. Of these
     texts the beginnings are enough, which `short` cuts: no figure differs with all of them.
     """
     embeddings, owner = embedder.texts(tokenizer, examples.texts)
@@ -328,10 +328,11 @@ def _set_head(
     if examples.unlabelled:
         unlabelled, _ = embedder.texts(short, examples.unlabelled, first=True)
         features = with_nearest(unlabelled, descriptions, NEAREST)
-        answers = mode.probabilities(features @ coef.T + intercept)
-        answers = smooth_answers(unlabelled, answers, mode)
-        learnt = with_answers(learnt, features, answers, mode)
-        coef, intercept = fit_head(learnt, mode, strength, prior)
+        for _ in range(n_rounds(weights.which, examples.targets)):
+            answers = mode.probabilities(features @ coef.T + intercept)
+            answers = smooth_answers(unlabelled, answers, mode)
+            with_pool = with_answers(learnt, features, answers, mode)
+            coef, intercept = fit_head(with_pool, mode, strength, prior)
     coef, slope, intercept = without_nearest(coef, intercept, NEAREST)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(coef))
