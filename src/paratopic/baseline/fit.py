@@ -39,8 +39,8 @@ from paratopic.training.head import (
     without_nearest,
 )
 
-# For TF-IDF features, whose rows have length √2: between the lines that fit bills and speeches of
-# others, if three of four texts have a topic.
+# For TF-IDF features, whose rows have length √2: between the lines that were fitted to bills and to
+# speeches, which others had labelled, weighted so that three of four texts have a topic.
 NEAREST = Nearest(slope=7.0, even=0.02)
 
 # From this number of texts on, terms that are in one of them only are dropped. They are more than

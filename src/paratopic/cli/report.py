@@ -53,10 +53,11 @@ def report(
         console.print(_agreement(people))
     for note in comparison["notes"]:
         console.print(f"note: {note}")
+    shown = _shown(comparison)  # the first is what models are compared by
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
         console.print(
-            f"{names}: {difference['value']:+.3f} macro-F1 of answers, "
+            f"{names}: {difference['value']:+.3f} {TITLES[shown[0]]}, "
             f"p = {difference['p']:.4f}, {verdict}"
         )
     console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
@@ -88,11 +89,18 @@ def _table(comparison: Mapping[str, Any]) -> Table:
         table.add_column(
             f"{name}\n(champion)" if champion else name, style="bold" if champion else None
         )
-    for metric in METRICS:
-        if any(metric in figures for figures in models.values()):
-            cells = [_cell(figures.get(metric)) for figures in models.values()]
-            table.add_row(TITLES[metric], *cells)
+    for metric in _shown(comparison):
+        table.add_row(TITLES[metric], *(_cell(figures.get(metric)) for figures in models.values()))
     return table
+
+
+def _shown(comparison: Mapping[str, Any]) -> list[str]:
+    """The metrics that any of the models has."""
+    return [
+        metric
+        for metric in METRICS
+        if any(metric in figures for figures in comparison["models"].values())
+    ]
 
 
 def _cell(figure: Mapping[str, float | None] | None) -> str:

@@ -432,6 +432,7 @@ def summary(
         mode=MODES[topics.mode],
         metrics=[m for m in MODES[topics.mode].metrics if _is_shown(m, comparison)],
         titles=TITLES,
+        compared=TITLES[MODES[topics.mode].metrics[0]],
         confidence=f"{confidence:.0%}",
         alpha=alpha,
         min_lead=min_lead,

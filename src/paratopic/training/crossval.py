@@ -30,7 +30,7 @@ def is_first_process() -> bool:
 
 
 def n_processes(n_rows: int) -> int:
-    """Number of processes in which fits on one thread each are done soonest, on n labelled rows.
+    """Number of processes that finish fits on n labelled rows soonest, each on one thread.
 
     It is 1 in processes that torchrun started, which share every fit.
     """

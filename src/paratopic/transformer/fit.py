@@ -62,7 +62,8 @@ from paratopic.transformer.tuning import trains_head, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
-# Between the lines that fit bills and speeches of others, if three of four texts have a topic.
+# Between the lines that were fitted to bills and to speeches, which others had labelled, weighted
+# so that three of four texts have a topic.
 NEAREST = Nearest(slope=14.0, even=0.13)
 # Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
 # of one article.
@@ -70,8 +71,8 @@ OF_CLAUSES = 0.25
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range.
 CLOSE = 0.99
-# Numbers of windows to choose the 8-bit encoder by: so many of the texts, and so many of so many
-# random words, which make the ranges wide enough where texts are few.
+# The 8-bit encoder is chosen by a number of texts, and by windows of random words, which make its
+# ranges wide enough where texts are few: their number, and the number of words in each.
 RANGE_TEXTS, RANDOM_WINDOWS, RANDOM_WORDS = 16, 8, 24
 # Largest difference of a probability of an ONNX model in full precision from the network's, and
 # largest mean difference in 8 bits, where some numbers are rounded up here and down there: about
