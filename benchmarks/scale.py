@@ -6,7 +6,7 @@ stands beside them, and scikit-learn's TfidfVectorizer and LogisticRegression wi
 and the same candidates for C.
 
     python benchmarks/scale.py --data BILLS --rows 1000 2000 4000 10000
-    python benchmarks/scale.py --data BILLS --rows 100000 --models baseline transformer
+    python benchmarks/scale.py --data BILLS --rows 100000 --models transformer
 """
 
 from __future__ import annotations

@@ -83,13 +83,15 @@ def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() ->
     assert not with_answers(labels, np.ones((9, 3)), answers, mode).weights[:, 1].any()
 
 
-def test_texts_are_answered_twice_where_topics_have_four_labels_on_average() -> None:
-    targets = one_hot(np.repeat([0, 1, -1], 4), 3)  # the last topic has none, and does not count
+def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
+    targets = one_hot(np.repeat([0, 1, -1], 4), 3)
     which = np.repeat([1.0, 1.0, 0.0], 4)
-    assert n_rounds(which, targets) == 2
-    assert n_rounds(0.9 * which, targets) == 1
-    assert n_rounds(which[1:], targets[1:]) == 1
-    assert n_rounds(np.repeat([1.5, 0.5, 0.0], 4), targets) == 2
+    # The last topic has no label: without a definition it does not count.
+    assert n_rounds(which, targets, described=False) == 2
+    assert n_rounds(which, targets, described=True) == 1
+    assert n_rounds(which, targets[:, :2], described=True) == 2
+    assert n_rounds(0.9 * which, targets[:, :2], described=True) == 1
+    assert n_rounds(which[1:], targets[1:], described=False) == 1
 
 
 def test_unlabelled_texts_make_a_head_more_often_right() -> None:

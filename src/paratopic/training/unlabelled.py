@@ -3,8 +3,8 @@
 Texts that lie close together mostly have the same topic. So each answer of a head that knows the
 labels alone is averaged with its neighbours', as in label propagation (Zhu & Ghahramani 2002), and
 sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then fitted to labels
-and answers (`head.with_answers`). Where labels are enough, this head answers the texts once more;
-where they are few, it has already given rare topics' texts to frequent ones.
+and answers (`head.with_answers`). Where each topic has enough labels, this head answers the texts
+once more; a topic with few has lost some of its texts to others by then, and would lose more.
 
 Which texts these are is for `corpus.pool`.
 """
@@ -22,14 +22,14 @@ NEIGHBOURS = 20
 OF_NEIGHBOURS = 0.5
 # The average is raised to this power.
 POWER = 3.0
-# Mean number of labels of a topic, by their weight, from which on texts are answered twice.
+# Number of labels that each topic needs, by their weight, for texts to be answered twice.
 ENOUGH = 4.0
 # Texts that are compared with all others at a time: bounds the memory.
 _STEP = 500
 
 
-def n_rounds(weights: Array, targets: Targets) -> int:
-    """How often texts are answered and learnt from: twice, or once where labels are few.
+def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
+    """How often texts are answered and learnt from: twice, or once if a topic has few labels.
 
     Parameters
     ----------
@@ -37,8 +37,12 @@ def n_rounds(weights: Array, targets: Targets) -> int:
         (n,) weights of the labelled texts for telling topics apart (`examples.Evidence.which`).
     targets
         (n, k) their topics.
+    described
+        Whether topics have descriptions: without, one that has no label is not predicted, and does
+        not count.
     """
-    return 2 if weights.sum() >= ENOUGH * targets.any(axis=0).sum() else 1
+    of_topic = weights @ targets
+    return 2 if (of_topic[described | targets.any(axis=0)] >= ENOUGH).all() else 1
 
 
 def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:

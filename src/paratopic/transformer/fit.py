@@ -329,7 +329,8 @@ def _set_head(
     if examples.unlabelled:
         unlabelled, _ = embedder.texts(short, examples.unlabelled, first=True)
         features = with_nearest(unlabelled, descriptions, NEAREST)
-        for _ in range(n_rounds(weights.which, examples.targets)):
+        described = bool(topics.descriptions)
+        for _ in range(n_rounds(weights.which, examples.targets, described)):
             answers = mode.probabilities(features @ coef.T + intercept)
             answers = smooth_answers(unlabelled, answers, mode)
             with_pool = with_answers(learnt, features, answers, mode)
