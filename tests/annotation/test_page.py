@@ -525,7 +525,7 @@ def wide(
     item = Suggestion(
         "news:0", "news", "A heading", LONG, (LONG, LONG), (LONG,), dict.fromkeys(names, 0.1)
     )
-    topics = Topics("single", tuple(Topic(name, DEFINITION) for name in names))
+    topics = Topics("single", tuple(Topic(name, f"{name}: {DEFINITION}") for name in names))
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     unused: Any = print  # nothing is explained here, but the button is there

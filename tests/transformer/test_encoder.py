@@ -75,7 +75,7 @@ def test_an_encoder_that_cannot_be_loaded_is_reported(
 def test_windows_are_no_longer_than_the_encoder_can_read(padding: int | None, limit: int) -> None:
     positions = torch.nn.Embedding(514, 4, padding_idx=padding)
     model = SimpleNamespace(embeddings=SimpleNamespace(position_embeddings=positions))
-    encoder: Any = [SimpleNamespace(auto_model=model)]
+    encoder: Any = SimpleNamespace(transformers_model=model)
     params = Transformer("tiny", "cpu", limit, 64, 3, 500, 32, 0, 1e-4)
     check_lengths(encoder, params)
     with pytest.raises(UserError, match=f"transformer.max_tokens: {limit + 1} .* {limit} tokens"):
