@@ -12,10 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.project import files
+from paratopic.project import files, lock
 from paratopic.project.errors import UserError
-from paratopic.project.lock import read_lock
-from paratopic.project.paths import COMPARISON, FOLDS, LOCK, PARAGRAPHS, SCORES
+from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -71,8 +70,7 @@ def _check_scored(champion: str) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    if LOCK.exists():
-        read_lock()
+    lock.main()  # where the lock is damaged, this says more than DVC
     try:
         changes = Repo().status(targets=[f"score@{champion}"])
     except DvcException as error:
