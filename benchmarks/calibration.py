@@ -177,8 +177,8 @@ def main() -> None:
     rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
     names = tuple(name for name in table.labels if name not in arguments.none)
     learners = {
-        "tfidf": trained(baseline, params.baseline),
-        "paratopic": trained(transformer, params.transformer),
+        "tfidf": trained(baseline, params.section("baseline")),
+        "paratopic": trained(transformer, params.section("transformer")),
     }
     if "frozen" in arguments.models:
         drawn = [

@@ -40,9 +40,11 @@ def train(kind: str, table: Table, rows: pd.DataFrame, folder: Path) -> Model:
     topics = Topics("single", tuple(Topic(name) for name in table.labels))
     fitted: Any
     if kind == "baseline":
-        fitted = baseline.fit(examples, topics, params.baseline, params.seed, silent)
+        fitted = baseline.fit(examples, topics, params.section("baseline"), params.seed, silent)
     else:
-        fitted = transformer.fit(examples, topics, params.transformer, params.seed, silent)
+        fitted = transformer.fit(
+            examples, topics, params.section("transformer"), params.seed, silent
+        )
     fitted.save(folder / kind, Calibration())
     return load(folder / kind)
 

@@ -66,14 +66,14 @@ class Answer:
 def tfidf(task: Task) -> Answer:
     """The project's baseline."""
     started = time.perf_counter()
-    model = baseline.fit(task.examples, task.topics, task.params.baseline, task.seed)
+    model = baseline.fit(task.examples, task.topics, task.params.section("baseline"), task.seed)
     seconds = time.perf_counter() - started
     return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
 
 
 def encoder(task: Task, epochs: int | None = None, pool: bool = False) -> Answer:
     """The project's transformer; with 0 epochs its frozen encoder with the same head."""
-    params = task.params.transformer
+    params = task.params.section("transformer")
     if epochs is not None:
         params = replace(params, epochs=epochs)
     examples = replace(task.examples, unlabelled=task.pool if pool else ())
@@ -109,7 +109,7 @@ def train_setfit(
                 control.should_training_stop = True
 
     torch.use_deterministic_algorithms(False)
-    place = resolve_encoder(read_params().transformer.encoder)
+    place = resolve_encoder(read_params().section("transformer").encoder)
     columns = {"text": list(texts), "label": labels}
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:

@@ -167,9 +167,9 @@ def main() -> None:
     known = embeddings(list(rows["text"]), params, None)
 
     learners = {
-        "baseline": trained(baseline, params.baseline),
+        "baseline": trained(baseline, params.section("baseline")),
         "frozen": frozen(known),
-        "transformer": trained(transformer, params.transformer),
+        "transformer": trained(transformer, params.section("transformer")),
     }
     scores: dict[str, pd.DataFrame] = {}
     found: dict[str, dict[str, Any]] = {}

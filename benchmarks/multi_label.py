@@ -135,20 +135,20 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
 def paratopic_baseline(task: Task) -> dict[str, Answer]:
     """The project's baseline."""
     params = read_params()
-    return {"baseline": pipeline(task, baseline, params.baseline, params)}
+    return {"baseline": pipeline(task, baseline, params.section("baseline"), params)}
 
 
 def paratopic_frozen(task: Task) -> dict[str, Answer]:
     """The project's transformer, its encoder left as it is."""
     params = read_params()
-    section = replace(params.transformer, epochs=0)
+    section = replace(params.section("transformer"), epochs=0)
     return {"frozen": pipeline(task, transformer, section, params)}
 
 
 def paratopic_transformer(task: Task) -> dict[str, Answer]:
     """The project's transformer."""
     params = read_params()
-    return {"transformer": pipeline(task, transformer, params.transformer, params)}
+    return {"transformer": pipeline(task, transformer, params.section("transformer"), params)}
 
 
 def tfidf(task: Task) -> dict[str, Answer]:

@@ -51,8 +51,8 @@ def fitted(model: str, knowledge: str, params: Params) -> Fitted:
     """One model with one kind of knowledge."""
     examples, topics = known(params, knowledge)
     if model == "tfidf":
-        return baseline.fit(examples, topics, params.baseline, params.seed)
-    section = params.transformer
+        return baseline.fit(examples, topics, params.section("baseline"), params.seed)
+    section = params.section("transformer")
     if model == "frozen":
         section = replace(section, epochs=0)
     return transformer.fit(examples, topics, section, params.seed)

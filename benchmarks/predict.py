@@ -49,12 +49,12 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     groups = pd.factorize(rows.train["group"])[0].astype(np.int64)
     examples = Examples(list(rows.train["text"]), one_hot(labels, len(names)), groups, groups)
     topics, params = Topics("single", tuple(map(Topic, names))), read_params()
-    simple = baseline.fit(examples, topics, params.baseline, 0)
+    simple = baseline.fit(examples, topics, params.section("baseline"), 0)
     simple.save(models / "baseline", Calibration())
-    shipped = transformer.fit(examples, topics, params.transformer, 0)
+    shipped = transformer.fit(examples, topics, params.section("transformer"), 0)
     parity = shipped.save(models / "shipped", Calibration())
     transformer.CLOSE = 2.0  # No cosine is: so nothing is rounded.
-    model = transformer.fit(examples, topics, params.transformer, 0)
+    model = transformer.fit(examples, topics, params.section("transformer"), 0)
     model.save(models / "full", Calibration())
     layer = model._network.head
     # But the logit of having a topic at all, which others do not know.

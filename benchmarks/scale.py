@@ -99,7 +99,7 @@ def fit(kind: str) -> None:
     params = read_params()
     rows = pd.read_parquet("table.parquet")
     labels, names = pd.factorize(rows["label"], sort=True)
-    section = params.baseline
+    section = params.section("baseline")
     if kind == "one fit":
         group = pd.factorize(rows["group"])[0].astype(np.int64)
         targets = one_hot(labels.astype(np.int64), len(names))

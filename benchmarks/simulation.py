@@ -119,7 +119,7 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
             known = dict(zip(file["texts"].tolist(), file["vectors"], strict=True))
         if known.keys() >= set(distinct):
             return known
-    wish = params.transformer
+    wish = params.section("transformer")
     encoder = load_encoder(wish.encoder, pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
     vectors = encoder.encode(distinct, normalize_embeddings=True, show_progress_bar=False)

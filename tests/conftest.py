@@ -19,6 +19,10 @@ from tests import pages
 from tests.programs import ROOT, sh
 from tests.samples import FILLER, PARAMS, WORDS, examples, paragraph
 
+HERE = Path(__file__).parent
+# Folder beside the first results: which modules each stage loaded.
+TRACE = "modules-of-stages"
+
 
 @pytest.fixture(scope="session")
 def topics() -> Topics:
@@ -93,7 +97,7 @@ def baseline_folder(
     from paratopic.inference.folder import Calibration
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
-    model = baseline.fit(examples(rows, topics.names), topics, PARAMS.baseline, 1)
+    model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)
     model.save(folder, Calibration())
     return folder
 
@@ -135,7 +139,9 @@ def _first_results(folder: Path, encoder: Path) -> None:
     sh(folder, "git", "config", "user.name", "test")
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "start")
-    sh(folder, "dvc", "repro")
+    trace = folder.with_name(TRACE)
+    trace.mkdir(exist_ok=True)
+    sh(folder, "dvc", "repro", PYTHONPATH=str(HERE / "trace"), PARATOPIC_TRACE=str(trace))
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "first results")
 

@@ -74,9 +74,13 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
     from paratopic.transformer import fit as transformer
 
     if kind == "baseline":
-        return baseline.fit(examples, topics, PARAMS.baseline, 1)
+        return baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     section = replace(
-        PARAMS.transformer, encoder=str(encoder), epochs=1, max_tokens=16, train_tokens=16
+        PARAMS.section("transformer"),
+        encoder=str(encoder),
+        epochs=1,
+        max_tokens=16,
+        train_tokens=16,
     )
     return transformer.fit(examples, topics, section, 1)
 

@@ -1,14 +1,34 @@
 """Paragraph topics from few labels.
 
 `predict` and `load` answer with a trained model; everything else is a pipeline that `dvc repro`
-runs. Importing this package loads none of its heavy dependencies.
+runs. What this package gives is imported when it is first asked for.
 """
 
-from paratopic.inference.explanation import Explanation, Share
-from paratopic.inference.loading import load, predict
-from paratopic.inference.model import Model
-from paratopic.inference.prediction import Prediction
-from paratopic.project.errors import UserError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paratopic.inference.explanation import Explanation, Share
+    from paratopic.inference.loading import load, predict
+    from paratopic.inference.model import Model
+    from paratopic.inference.prediction import Prediction
+    from paratopic.project.errors import UserError
 
 __all__ = ["Explanation", "Model", "Prediction", "Share", "UserError", "load", "predict"]
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Explanation": "inference.explanation",
+    "Share": "inference.explanation",
+    "load": "inference.loading",
+    "predict": "inference.loading",
+    "Model": "inference.model",
+    "Prediction": "inference.prediction",
+    "UserError": "project.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -35,9 +35,9 @@ def test_terms_of_one_text_are_dropped_where_there_are_many_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     examples, topics = made_up(60), Topics("single", NAMES)
-    few = baseline.fit(examples, topics, PARAMS.baseline, 1)
+    few = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     monkeypatch.setattr(baseline, "MANY_TEXTS", 60)
-    many = baseline.fit(examples, topics, PARAMS.baseline, 1)
+    many = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     terms = [set(model._union.features["words"].terms) for model in (few, many)]
     assert terms[1] < terms[0] and {"1000", "1059"} <= terms[0] - terms[1]
     assert (many.predict_proba(examples.texts).argmax(axis=1) == examples.labels).mean() > 0.9
@@ -60,7 +60,7 @@ def test_the_history_has_the_strengths_in_the_order_of_the_params() -> None:
     examples, topics = made_up(60), Topics("single", NAMES)
     losses = {}
     for strengths in ((1.0, 10.0, 100.0), (100.0, 1.0, 10.0)):
-        section = replace(PARAMS.baseline, strengths=strengths)
+        section = replace(PARAMS.section("baseline"), strengths=strengths)
         history = baseline.fit(examples, topics, section, 1).history
         assert tuple(history["C"]) == strengths
         losses[strengths] = history.set_index("C")["log_loss"].sort_index().tolist()
@@ -74,11 +74,13 @@ def test_a_topic_of_one_group_is_learnt_from_while_the_strength_is_chosen_on_the
     targets = np.vstack([np.pad(examples.targets, ((0, 0), (0, 1))), [False] * 3 + [True]])
     groups = np.append(examples.groups, 30)
     lone = Examples(texts, targets, groups, groups)
-    history = baseline.fit(lone, topics, PARAMS.baseline, 1).history
+    history = baseline.fit(lone, topics, PARAMS.section("baseline"), 1).history
     assert np.isfinite(history["log_loss"]).all()
     # Where every topic is in one group, nothing can be held out.
     alone = replace(lone, groups=targets.argmax(axis=1))
-    assert baseline.fit(alone, topics, PARAMS.baseline, 1).history["log_loss"].isna().all()
+    assert (
+        baseline.fit(alone, topics, PARAMS.section("baseline"), 1).history["log_loss"].isna().all()
+    )
 
 
 def test_a_strength_is_measured_after_calibration() -> None:
@@ -98,7 +100,7 @@ def test_threads_do_not_change_a_fit(topics: Topics) -> None:
     weights = []
     for threads in (1, 3):
         with threadpool_limits(threads):
-            model = baseline.fit(examples, topics, PARAMS.baseline, 1)
+            model = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
         weights.append((model.history, model._head.coef))
     (history, coef), (other_history, other_coef) = weights
     pd.testing.assert_frame_equal(history, other_history, check_exact=True)
@@ -111,7 +113,7 @@ def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chos
     """.1 is worse by more than its standard error; of the others, C = 1 has the best macro-F1."""
     examples, noise = made_up(60), np.tile([-0.1, 0.1], 30)
     strengths = (100.0, 0.1, 1.0, 10.0)
-    section = replace(PARAMS.baseline, strengths=strengths)
+    section = replace(PARAMS.section("baseline"), strengths=strengths)
     features = np.random.default_rng(0).normal(size=(60, 4))
 
     def heads(rows: Integers, candidates: Iterable[float]) -> Iterator[Linear]:

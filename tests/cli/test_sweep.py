@@ -61,8 +61,9 @@ def test_the_table_shows_what_differs_and_the_best_is_corrected(
         "best: many, macro-F1 of answers 1.000; corrected for the choice among 2: 1.000"
     )
     # What another model is set to makes no other configuration of this one.
-    transformer = replace(few.params.transformer, epochs=9)
-    again = replace(few, name="again", params=replace(few.params, transformer=transformer))
+    transformer = replace(few.params.section("transformer"), epochs=9)
+    sections = {**few.params.sections, "transformer": transformer}
+    again = replace(few, name="again", params=replace(few.params, sections=sections))
     print_sweep([few, many, again])
     printed = capsys.readouterr().out
     assert "among 2" in printed and "again" not in printed and "epochs" not in printed

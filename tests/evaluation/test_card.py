@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
-from paratopic.evaluation import card
-from paratopic.inference.folder import CARD, Calibration
+from paratopic.evaluation.card import Shipped, render_card
+from paratopic.inference.folder import CARD, Calibration, card_mark, is_card_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.promise import NEVER
+from paratopic.project.kinds import KINDS
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import Topics
 
@@ -26,6 +27,17 @@ PARITY = {
 }
 
 ANSWER = Prediction("trade", 2 / 3, {"trade": 2 / 3}, 1, ("trade",), True)
+
+
+def shipped(kind: str = "baseline", **about: Any) -> Shipped:
+    """A model that ships."""
+    known: dict[str, Any] = {"calibration": Calibration(), "answer": ANSWER, "mark": {}}
+    return Shipped(KINDS[kind], **known | about)
+
+
+def tuned(encoder: str, **about: Any) -> Shipped:
+    """A transformer that ships."""
+    return shipped("transformer", encoder=encoder, n_unlabelled=7, parity=PARITY, **about)
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -53,10 +65,13 @@ def report(topics: Topics) -> dict[str, Any]:
 def test_a_hub_reads_it(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
-    written = card.render(
-        *("transformer", "a/b", topics, Calibration(thresholds=(0.7,)), rows, 7, report, PARITY),
-        *("apache-2.0", ANSWER),
-    )
+    (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
+    about = {"license": "apache-2.0", "language": "en", "mark": card_mark(tmp_path)}
+    model = tuned("a/b", calibration=Calibration(thresholds=(0.7,)), **about)
+    written = render_card(model, topics, rows, report)
+    assert is_card_of(written, tmp_path)
+    (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
+    assert not is_card_of(written, tmp_path)
     path = tmp_path / CARD
     path.write_text(written, encoding="utf-8")
     read = ModelCard.load(path)
@@ -70,6 +85,7 @@ def test_a_hub_reads_it(
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
         "no topic is more likely right than wrong",
+        "in this language: en.",
         "A topic was predicted for 60% of the paragraphs (coverage), and 91% of these predictions "
         "were right. Predictions with a probability of at least 0.70 are called sure (30% of the "
         "paragraphs): of them at least 90% are promised to be right.",
@@ -93,7 +109,7 @@ def test_where_labels_are_too_few_nothing_is_promised(
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure}
     calibration = Calibration(thresholds=(NEVER,))
-    written = card.render("baseline", None, topics, calibration, rows, 7, report, {}, None, ANSWER)
+    written = render_card(shipped(calibration=calibration), topics, rows, report)
     assert (
         "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
         "promise that 90% of any predictions are right: none is called sure."
@@ -104,22 +120,18 @@ def test_where_labels_are_too_few_nothing_is_promised(
 def test_a_folder_on_this_machine_is_not_mentioned(
     rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
 ) -> None:
-    calibration = Calibration()
-    written = card.render(
-        *("transformer", str(tmp_path), topics, calibration, rows, 7, report, PARITY, None, ANSWER)
-    )
+    written = render_card(tuned(str(tmp_path)), topics, rows, report)
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
 
 def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
     unmeasured = {"n": 0, "notes": "no labelled paragraph at all"}
-    written = card.render(
-        *("baseline", None, topics, Calibration(), rows[:0], 0, unmeasured, {}, None, ANSWER)
-    )
+    written = render_card(shipped(), topics, rows[:0], unmeasured)
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written
     assert "license" not in written and "torch" not in written
+    assert "language" not in written and "English" not in written
 
 
 def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
@@ -127,8 +139,7 @@ def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
 ) -> None:
     report["topics"]["trade"]["support"] = 0
     bare = Topics("single", topics.names)
-    written = card.render(
-        *("baseline", None, bare, Calibration((), (), (0.7,)), rows, 0, report, {}, None, ANSWER)
-    )
+    model = shipped(calibration=Calibration((), (), (0.7,)))
+    written = render_card(model, bare, rows, report)
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

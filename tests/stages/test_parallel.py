@@ -28,7 +28,7 @@ def test_two_processes_train_as_one_does(project: Path, tmp_path: Path) -> None:
         sh(copy, *words, "-m", SCORE, "transformer", OMP_NUM_THREADS="1")
         sh(copy, *words, "-m", TRAIN, "transformer", OMP_NUM_THREADS="1")
         scores = pd.read_parquet(copy / "data/oof/transformer/scores.parquet")
-        losses = pd.read_csv(copy / "reports/transformer/final.csv")["loss"]
+        losses = pd.read_csv(copy / "reports/models/transformer/final.csv")["loss"]
         weights = load_file(copy / "models/transformer/model.safetensors")
         found.append((scores, losses, weights))
     (one, losses, weights), (two, other_losses, other_weights) = found

@@ -23,7 +23,7 @@ def test_reports_of_the_seed(project: Path) -> None:
     assert (comparison["n_folds"], comparison["n_repeats"]) == (4, 2)
     assert comparison["split_unit"] == "paragraph"
     for name in ("baseline", "transformer"):
-        folder = project / "reports" / name
+        folder = project / "reports/models" / name
         metrics = json.loads((folder / "metrics.json").read_text())
         assert metrics["macro_f1"]["low"] <= metrics["macro_f1"]["value"]
         assert metrics["macro_f1"] == comparison["models"][name]["macro_f1"]
@@ -36,9 +36,13 @@ def test_reports_of_the_seed(project: Path) -> None:
         assert metrics["abstention"]["sure"] == sure | {"groups_needed": 44}
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
         assert manifest["calibration"]["thresholds"] == [NEVER]
-        card = (project / "models" / name / "README.md").read_text(encoding="utf-8")
+        card = (folder / "card.md").read_text(encoding="utf-8")
         assert f"| macro-F1 | {metrics['macro_f1']['value']:.3f} |" in card
-        parity = json.loads((folder / "parity.json").read_text())
+        note = (project / "models" / name / "README.md").read_text(encoding="utf-8")
+        assert "trade, technology" in note and "macro-F1" not in note
+        final = json.loads((folder / "final.json").read_text())
+        assert (final["n_labelled"], final["n_unlabelled"]) == (25, 0)
+        parity = final["parity"]
         assert (parity["gap"] <= 0.005) if name == "transformer" else parity == {}
         table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
         assert len(table) == 25 and (table["true"] == "").sum() == 4
@@ -84,7 +88,7 @@ def test_forcing_every_stage_leaves_the_lock_as_it_was_and_fills_another_store(
     lock = (project / "dvc.lock").read_bytes()
     store = f"sqlite:///{tmp_path / 'other.db'}"
     output = sh(project, "dvc", "repro", "--force", MLFLOW_TRACKING_URI=store)
-    assert output.count("Running stage") == 12
+    assert output.count("Running stage") == 14
     assert "2 new MLflow runs" in output
     assert (project / "dvc.lock").read_bytes() == lock
 
@@ -149,7 +153,7 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
         assert 0 < sum(answer["scores"].values()) < 1
     manifest = json.loads((project / "models/transformer/paratopic.json").read_text())
     assert manifest["calibration"]["thresholds"] == [NEVER]
-    card = (project / "models/transformer/README.md").read_text(encoding="utf-8")
+    card = (project / "reports/models/transformer/card.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card and "No labelled paragraph" in card
     assert "nothing can be measured" in " ".join(sh(project, "paratopic", "report").split())
     sh(project, "git", "checkout", "-q", ".")

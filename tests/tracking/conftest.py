@@ -59,7 +59,6 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         card="# A card",
         steps={"training/loss": [3.0, 2.0, 1.0]},
         table=rows,
-        usage=[{"time": 1000.0, "cpu_utilization_percentage": 50.0}],
         dataset=Dataset(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
     )
     return baseline, replace(

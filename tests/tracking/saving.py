@@ -10,4 +10,4 @@ from paratopic.tracking import pyfunc
 
 def save(model: Model, place: Path) -> None:
     """Save a model in the form that MLflow keeps it in."""
-    pyfunc.save(model.folder, place)
+    pyfunc.save(model.folder, place, "# A card")

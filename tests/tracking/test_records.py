@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.inference.folder import digest_of
-from paratopic.project import files
-from paratopic.tracking.records import _usage, git_tags, metrics_of, outputs_of, state_of, title_of
+from paratopic.tracking.records import git_tags, metrics_of, outputs_of, state_of, title_of
 
 
 def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
@@ -42,7 +40,10 @@ def test_a_report_without_figures_has_no_metrics() -> None:
 def test_a_models_state_is_what_it_is_and_how_good() -> None:
     lock = {
         "stages": {
-            "evaluate@baseline": {"outs": [{"path": "reports/baseline/metrics.json", "md5": "1"}]},
+            "evaluate@baseline": {
+                "outs": [{"path": "reports/models/baseline/metrics.json", "md5": "1"}]
+            },
+            "card@baseline": {"outs": [{"path": "reports/models/baseline/card.md", "md5": "0"}]},
             "train@baseline": {"outs": [{"path": "models/baseline", "md5": "2.dir"}]},
             "train@transformer": {"outs": [{"path": "models/transformer", "md5": "3.dir"}]},
             "track": {"deps": [{"path": "models", "md5": "4.dir"}]},
@@ -52,16 +53,9 @@ def test_a_models_state_is_what_it_is_and_how_good() -> None:
     assert outputs["models/transformer"] == "3.dir" and "models" not in outputs
     state = state_of(outputs, "baseline")
     assert state_of(outputs | {"models/transformer": "9.dir"}, "baseline") == state
-    for path in ("models/baseline", "reports/baseline/metrics.json"):
+    own = ("metrics.json", "card.md")
+    for path in ("models/baseline", *(f"reports/models/baseline/{name}" for name in own)):
         assert state_of(outputs | {path: "9"}, "baseline") != state
-
-
-def test_the_usage_of_another_model_is_left_out(baseline_folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "usage.json"
-    assert _usage(path, baseline_folder) == []
-    for model, samples in ((digest_of(baseline_folder), [{"time": 1.0}]), ("other", [])):
-        files.write_json(path, {"model": model, "samples": [{"time": 1.0}]})
-        assert _usage(path, baseline_folder) == samples
 
 
 def git(*words: str) -> None:

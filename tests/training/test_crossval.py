@@ -126,7 +126,9 @@ def test_histories_are_joined_and_progress_counts_fits(
 
 
 def fit_baseline(examples: Examples, seed: int, advance: Advance) -> Fitted:
-    return baseline.fit(examples, Topics("single", tuple(WORDS)), PARAMS.baseline, seed, advance)
+    return baseline.fit(
+        examples, Topics("single", tuple(WORDS)), PARAMS.section("baseline"), seed, advance
+    )
 
 
 def test_several_processes_give_the_same_bytes_as_one(

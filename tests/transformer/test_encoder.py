@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import Transformer
 from paratopic.transformer.encoder import (
     BUNDLED,
     BUNDLED_SHA256,
@@ -21,6 +20,7 @@ from paratopic.transformer.encoder import (
     pick_device,
     resolve_encoder,
 )
+from paratopic.transformer.settings import Transformer
 
 
 @pytest.mark.parametrize(

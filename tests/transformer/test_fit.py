@@ -31,7 +31,11 @@ def untuned(
 ) -> tuple[transformer.FittedTransformer, Path]:
     """A model of no epochs, and its folder."""
     section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+        PARAMS.section("transformer"),
+        encoder=str(tiny_encoder),
+        epochs=0,
+        max_tokens=32,
+        train_tokens=16,
     )
     model = transformer.fit(examples(rows, topics.names), topics, section, 1)
     folder = tmp_path_factory.mktemp("untuned") / "model"
@@ -43,7 +47,7 @@ def test_training_lowers_the_loss_and_reports_progress(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
     section = replace(
-        PARAMS.transformer,
+        PARAMS.section("transformer"),
         encoder=str(tiny_encoder),
         epochs=4,
         learning_rate=3e-2,
@@ -78,7 +82,11 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
 
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
     section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, max_tokens=32, train_tokens=16
+        PARAMS.section("transformer"),
+        encoder=str(tiny_encoder),
+        epochs=1,
+        max_tokens=32,
+        train_tokens=16,
     )
     bare = Topics("single", topics.names)
     model = transformer.fit(examples(rows, topics.names), bare, section, 1)
@@ -101,7 +109,9 @@ def test_without_epochs_the_encoder_stays_as_it_was(
 def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
-    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), max_tokens=32, train_tokens=16)
+    section = replace(
+        PARAMS.section("transformer"), encoder=str(tiny_encoder), max_tokens=32, train_tokens=16
+    )
     data = examples(rows, topics.names)
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
     own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()
@@ -128,7 +138,7 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
     labelled = data.topical()
     for epochs in (1, 0):
         section = replace(
-            PARAMS.transformer,
+            PARAMS.section("transformer"),
             encoder=str(tiny_encoder),
             epochs=epochs,
             max_tokens=32,
@@ -153,7 +163,11 @@ def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
     section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, max_tokens=32, train_tokens=16
+        PARAMS.section("transformer"),
+        encoder=str(tiny_encoder),
+        epochs=1,
+        max_tokens=32,
+        train_tokens=16,
     )
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts]
@@ -179,7 +193,11 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
 
     monkeypatch.setattr(transformer, "smooth_answers", recorded)
     section = replace(
-        PARAMS.transformer, encoder=str(tiny_encoder), epochs=0, max_tokens=32, train_tokens=16
+        PARAMS.section("transformer"),
+        encoder=str(tiny_encoder),
+        epochs=0,
+        max_tokens=32,
+        train_tokens=16,
     )
     bare = Topics("single", topics.names)
     for some, n_rounds in ((rows[:9], 1), (rows, 2)):

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from paratopic.inference.folder import Calibration
 from paratopic.inference.loading import load
-from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import quantise
+from paratopic.transformer.settings import Transformer
 from tests.samples import PARAMS, examples
 
 
 def untuned_by(encoder: Path) -> Transformer:
     """Settings that leave an encoder as it is."""
-    section = replace(PARAMS.transformer, encoder=str(encoder), epochs=0)
-    return replace(section, max_tokens=32, train_tokens=16)
+    section: Transformer = PARAMS.section("transformer")
+    return replace(section, encoder=str(encoder), epochs=0, max_tokens=32, train_tokens=16)
 
 
 @pytest.fixture

@@ -79,7 +79,9 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
     data, topics = examples(rows, topics.names), Topics("single", topics.names)
-    section = replace(PARAMS.transformer, encoder=str(tiny_encoder), epochs=1, train_tokens=16)
+    section = replace(
+        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=1, train_tokens=16
+    )
 
     def tuned(share: float) -> dict[str, Tensor]:
         encoder = load_encoder(section.encoder, pick_device("cpu"))
@@ -110,7 +112,7 @@ def test_definitions_and_their_clauses_are_among_the_texts(
         return embed_windows(network, windows, size, mixed=mixed)
 
     monkeypatch.setattr("paratopic.transformer.tuning.embed_windows", recorded)
-    section = replace(PARAMS.transformer, epochs=1, batch_size=16)
+    section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
     data = examples(rows, topics.names)
     network = Network(encoder, nn.Linear(32, 4))
     tune(network, windowing(tokens, 16), data, 0.75, topics, section, 1, silent)

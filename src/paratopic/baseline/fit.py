@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
@@ -25,7 +26,6 @@ from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
 from paratopic.project.files import aside
-from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent

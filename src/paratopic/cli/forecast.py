@@ -14,6 +14,7 @@ from rich.table import Table
 
 from paratopic.project import files, lock
 from paratopic.project.errors import UserError
+from paratopic.project.kinds import KINDS
 from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
 
@@ -85,11 +86,11 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     from paratopic.evaluation.forecast import Point
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
-    from paratopic.stages.fitting import fitter, pool_for, processes_for
     from paratopic.training.calibration import calibrate_rows
     from paratopic.training.crossval import advance_from, cross_validate, n_fits
+    from paratopic.training.fitting import fitter, pool_for, processes_for
 
-    topics = params.topics
+    topics, kind = params.topics, KINDS[champion]
     frame = read_paragraphs(PARAGRAPHS)
     rows, folds = labelled_rows(frame, topics), read_parquet(FOLDS)
     known = read_parquet(SCORES / champion / "scores.parquet")
@@ -101,10 +102,10 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
         )
     measured = outcomes(rows, folds, known, topics)[1]
     folds = folds[folds["repeat"] == 0]
-    fit = fitter(champion, topics, getattr(params, champion))
-    pool = pool_for(champion, frame, rows, params)
-    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
-    processes = processes_for(champion, len(rows))
+    fit = fitter(kind, params)
+    pool = pool_for(kind, frame, rows, params)
+    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
+    processes = processes_for(kind, len(rows))
     tables, total = [], n_fits(folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):

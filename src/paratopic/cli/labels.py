@@ -344,7 +344,9 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
     from paratopic.labels.answers import current
 
     judged = {line.paragraph for line in current(project.lines)}
-    embed = partial(suggestion.embed_texts, model, device=project.params.transformer.device)
+    embed = partial(
+        suggestion.embed_texts, model, device=project.params.section("transformer").device
+    )
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
         suggestions = suggestion.suggest(
             project.paragraphs, judged, model, embed, n, project.params.seed

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import COMPARISON, PAGE, REPORTS, SUMMARY
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE, SUMMARY
 from paratopic.project.titles import TITLES
 
 # Metrics that are shown if a model has them.
@@ -62,7 +62,7 @@ def report(
         )
     console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
     for name in comparison["models"]:
-        path = REPORTS / name / "metrics.json"
+        path = MODEL_REPORTS / name / "metrics.json"
         if path.exists():  # the dummy has none
             console.print(f"{name}: {_thresholds(files.read_json(path, '`dvc repro`'))}")
     console.print("Next:")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from paratopic.cli.labels import Project, read_project
 from paratopic.project import files
-from paratopic.project.paths import COMPARISON, REPORTS, SPLIT
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, SPLIT
 
 
 def status() -> None:
@@ -38,7 +38,7 @@ def status() -> None:
     measured = None
     if COMPARISON.exists():
         champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
-        path = REPORTS / str(champion) / "metrics.json"
+        path = MODEL_REPORTS / str(champion) / "metrics.json"
         measured = files.read_json(path, "`dvc repro`") if path.exists() else None
     if notes := missing(frame, topics, split, measured):
         print("Missing:")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -201,13 +201,11 @@ def _table(model: str, title: str, experiments: Sequence[Experiment], chosen: Se
 
 def _choices(params: Params, model: str) -> dict[str, str]:
     """Key of each parameter that a model may depend on, as `-S` takes it → its value."""
-    from paratopic.project.params import ModelName
-
-    others = {"models", *get_args(ModelName)} - {model}
     values: dict[str, Any] = {}
-    for section, content in asdict(params).items():
-        if section in others:
-            continue
+    sections = asdict(params)
+    del sections["models"]
+    sections[model] = sections.pop("sections")[model]
+    for section, content in sections.items():
         keys = content if isinstance(content, dict) else {}
         values |= {f"{section}.{key}": value for key, value in keys.items()}
         values |= {} if keys else {section: content}

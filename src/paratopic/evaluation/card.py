@@ -8,7 +8,7 @@ card has no date, since the same labels have to give the same bytes on another d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
@@ -21,15 +21,15 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from paratopic.corpus.table import targets_of
 from paratopic.inference.folder import Calibration
 from paratopic.inference.prediction import Prediction
+from paratopic.project.kinds import Kind
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
 # Metrics that a hub lists: key → the hub's name.
 HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
-# Packages that a model was made with, and those that one with an encoder was made with, too.
+# Packages that a model of any kind was made with.
 PACKAGES = ("paratopic", "numpy", "scipy", "scikit-learn")
-ENCODER_PACKAGES = ("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class ModeCard:
 
 def _one_topic(topics: Topics, calibration: Calibration) -> str:
     return (
-        f"Predicts one of {len(topics.names)} topics for a paragraph of English news, or none if "
-        "no topic is more likely right than wrong. Probabilities are calibrated."
+        f"Predicts one of {len(topics.names)} topics for a paragraph, or none if no topic is more "
+        "likely right than wrong. Probabilities are calibrated."
     )
 
 
@@ -62,8 +62,8 @@ def _any_topics(topics: Topics, calibration: Calibration) -> str:
     thresholds = np.broadcast_to(calibration.thresholds, len(topics.names))
     listed = [f"{name} {at:.2f}" for name, at in zip(topics.names, thresholds, strict=True)]
     return (
-        f"Predicts any number of {len(topics.names)} topics for a paragraph of English news: those "
-        f"that reach their thresholds ({', '.join(listed)}). Probabilities are calibrated."
+        f"Predicts any number of {len(topics.names)} topics for a paragraph: those that reach "
+        f"their thresholds ({', '.join(listed)}). Probabilities are calibrated."
     )
 
 
@@ -95,8 +95,8 @@ def _topics_per_paragraph(report: Mapping[str, Any]) -> str:
 
 
 MODES: Mapping[ModeName, ModeCard] = {
-    "single": ModeCard(_one_topic, _coverage, "Paragraphs of English news, with one topic each."),
-    "multi": ModeCard(_any_topics, _topics_per_paragraph, "Paragraphs of English news."),
+    "single": ModeCard(_one_topic, _coverage, "Paragraphs with one topic each."),
+    "multi": ModeCard(_any_topics, _topics_per_paragraph, "Paragraphs."),
 }
 
 
@@ -110,77 +110,88 @@ def example_text(topics: Topics) -> str:
     return shorten(topic.description or topic.name, 200, placeholder=" …")
 
 
-def render(
-    kind: str,
-    encoder: str | None,
-    topics: Topics,
-    calibration: Calibration,
-    rows: pd.DataFrame,
-    n_unlabelled: int,
-    report: Mapping[str, Any],
-    parity: Mapping[str, float],
-    license: str | None,
-    answer: Prediction,
+@dataclass(frozen=True)
+class Shipped:
+    """The model that ships, as its card tells of it.
+
+    Parameters
+    ----------
+    kind
+        Kind of the model.
+    calibration
+        Calibration with the thresholds.
+    answer
+        What the model predicts for `example_text`.
+    mark
+        What says that the card is the model's: `inference.folder.card_mark`.
+    n_unlabelled
+        Number of paragraphs without a label that it learnt from.
+    encoder
+        Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
+        mention. None, the default, for a model without encoder.
+    parity
+        What `Fitted.save` returned; empty by default.
+    license
+        License of the model. None, the default, where none is given.
+    language
+        Language of the texts that it learnt from, as a code such as ``"en"``. None, the default,
+        where it is not known.
+    """
+
+    kind: Kind
+    calibration: Calibration
+    answer: Prediction
+    mark: Mapping[str, str]
+    n_unlabelled: int = 0
+    encoder: str | None = None
+    parity: Mapping[str, float] = field(default_factory=dict)
+    license: str | None = None
+    language: str | None = None
+
+
+def render_card(
+    model: Shipped, topics: Topics, rows: pd.DataFrame, report: Mapping[str, Any]
 ) -> str:
     """Write the card of a model.
 
     Parameters
     ----------
-    kind
-        ``"baseline"`` or ``"transformer"``.
-    encoder
-        Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
-        mention; None for a model without encoder.
+    model
+        The model.
     topics
         The codebook.
-    calibration
-        Calibration with the thresholds.
     rows
         Labelled paragraphs that the model learnt from: columns article, topic and label_source.
-    n_unlabelled
-        Number of paragraphs without a label that it learnt from.
     report
         Content of metrics.json.
-    parity
-        What `Fitted.save` returned.
-    license
-        License of the model; None where none is given.
-    answer
-        What the model predicts for `example_text`.
     """
     mode = MODES[topics.mode]
     card = ModelCard.from_template(
-        _metadata(kind, encoder, report, license),
+        _metadata(model, report),
         template_path=str(TEMPLATE),
-        kind=kind,
-        encoder=encoder,
-        answers=mode.answers(topics, calibration),
+        model=model,
+        answers=mode.answers(topics, model.calibration),
         texts=mode.texts,
         topics=topics.topics,
         described=bool(topics.descriptions),
-        n_unlabelled=n_unlabelled,
         **_training_data(rows, topics),
         report=report,
         figures=_figures(report) if report["n"] else {},
         effect=mode.effect(report) if report["n"] else "",
-        parity=parity,
         example=repr(example_text(topics)),
-        answer=answer,
-        versions=_versions(encoder),
+        versions=_versions(model.kind),
         notes=[note for note in report["notes"].split(" · ") if note],
     )
     return f"{card}\n"
 
 
-def _versions(encoder: str | None) -> dict[str, str]:
+def _versions(kind: Kind) -> dict[str, str]:
     """Package → version that the model was made with; builds for one processor are not told."""
-    packages = PACKAGES + (ENCODER_PACKAGES if encoder else ())
+    packages = PACKAGES + kind.packages
     return {package: version(package).partition("+")[0] for package in packages}
 
 
-def _metadata(
-    kind: str, encoder: str | None, report: Mapping[str, Any], license: str | None
-) -> ModelCardData:
+def _metadata(model: Shipped, report: Mapping[str, Any]) -> ModelCardData:
     """The head of the card, which a hub reads."""
     results = [
         EvalResult(
@@ -194,17 +205,19 @@ def _metadata(
         for name, hub_name in HUB_METRICS.items()
         if name in report
     ]
-    optional: dict[str, Any] = {"eval_results": results, "model_name": kind} if results else {}
-    if encoder is not None and not Path(encoder).is_dir():
-        optional["base_model"] = encoder
-    if license is not None:
-        optional["license"] = license
+    given: dict[str, Any] = {
+        "language": model.language,
+        "license": model.license,
+        "base_model": model.encoder if model.encoder and not Path(model.encoder).is_dir() else None,
+        "eval_results": results or None,
+        "model_name": model.kind.name if results else None,
+        **model.mark,
+    }
     return ModelCardData(
-        language="en",
         library_name="paratopic",
         pipeline_tag="text-classification",
         tags=["paratopic", "text-classification"],
-        **optional,
+        **{key: value for key, value in given.items() if value is not None},
     )
 
 

@@ -28,13 +28,12 @@ from paratopic.evaluation.intervals import (
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.evaluation.report import sources
 from paratopic.inference.scores import Targets
+from paratopic.project.kinds import by_simplicity
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 DUMMY = "dummy"
-# From the simplest: to be champion, a model has to be better than each simpler one.
-ORDER = (DUMMY, "baseline", "transformer")
 TEMPLATE = Path(__file__).with_name("summary.md")
 # Number of characters that the summary shows of a paragraph.
 EXCERPT = 160
@@ -233,7 +232,7 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     An encoder is known to understand a topic's description without labels; that words of the
     description occur in a paragraph is chance.
     """
-    champion = max(models, key=ORDER.index)
+    champion = by_simplicity(models)[-1]
     reason = "nothing was measured, and an encoder understands definitions without labels"
     wrong = pd.DataFrame(columns=["id", "topic", "text"])
     return Comparison(champion, 0, "", {}, {}, {}, reason, wrong)

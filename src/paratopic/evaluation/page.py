@@ -26,6 +26,7 @@ from paratopic.evaluation.report import MODES as REPORTS
 from paratopic.evaluation.report import NONE
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets
+from paratopic.project.kinds import KINDS
 from paratopic.project.titles import TITLES
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
@@ -37,11 +38,6 @@ EXCERPT, N_PROBABLE = 900, 6
 # Most points of a curve: more cannot be told apart.
 N_POINTS = 250
 
-# What a trained model is, in a few words.
-MODELS = {
-    "baseline": "TF-IDF and logistic regression",
-    "transformer": "pretrained encoder and head",
-}
 MEANINGS = {
     "answer_macro_f1": "F1 averaged over the topics and none of them",
     "answer_accuracy": "share of answers that are right, none of the topics included",
@@ -258,7 +254,7 @@ class Mistake:
     bars: Sequence[Bar]
 
 
-def render(
+def render_page(
     topics: Topics,
     prepared: Mapping[str, Any],
     split: Mapping[str, Any],
@@ -298,7 +294,8 @@ def render(
         notes=[*split["messages"], *prepared["messages"]],
         models=models,
         champion=champion,
-        about=MODELS | {"dummy": f"always {mode.dummy}"},
+        about={kind.name: kind.title for kind in KINDS.values()}
+        | {"dummy": f"always {mode.dummy}"},
         titles=TITLES,
         meanings=MEANINGS | {"macro_f1": mode.macro_f1},
         metrics=_metrics(comparison),
@@ -307,6 +304,7 @@ def render(
         risk=_risk_chart(models, REPORTS[topics.mode].counted) if measured else None,
         risks=_risks(models) if measured else {},
         better_than_dummy=_better_than_dummy(comparison),
+        kinds=KINDS,
         trainings={m.name: _training_chart(m) for m in models},
         wrong=wrong,
         n_shown=N_SHOWN,

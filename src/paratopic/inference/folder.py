@@ -26,8 +26,20 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
-# The model card.
+# The model card; until `paratopic pack` or MLflow adds it, a note on what the folder is.
 CARD = "README.md"
+NOTE = """# A model of paratopic
+
+This folder predicts topics of paragraphs ({kind}): {topics}. It needs `pip install paratopic`:
+
+```python
+from paratopic import load
+
+print(load("this/folder").predict("A paragraph."))
+```
+
+It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
+"""
 FORMAT = 7
 
 # Largest files: of JSON, which takes many times as much memory, and of weights. The tokenizers of
@@ -118,7 +130,7 @@ def write_manifest(
     settings: Mapping[str, Any],
     files: Iterable[str],
 ) -> None:
-    """Write the manifest, which makes a folder a model.
+    """Write the manifest, which makes a folder a model, and a note on what it is.
 
     Parameters
     ----------
@@ -144,6 +156,8 @@ def write_manifest(
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    note = NOTE.format(kind=kind, topics=", ".join(topics.names))
+    (folder / CARD).write_text(note, encoding="utf-8")
 
 
 def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
@@ -210,6 +224,16 @@ def prediction_files(folder: Path) -> list[str]:
 def digest_of(folder: Path) -> str:
     """Digest of a model: of its manifest, which has those of its other files."""
     return _digest(folder / MANIFEST)
+
+
+def card_mark(folder: Path) -> dict[str, str]:
+    """Key and value in the head of a model's card that say which model it is of."""
+    return {"paratopic_model": f"sha256:{digest_of(folder)}"}
+
+
+def is_card_of(card: str, folder: Path) -> bool:
+    """Whether a card is that of the model in a folder."""
+    return all(f"\n{key}: {value}\n" in card for key, value in card_mark(folder).items())
 
 
 def _parse(values: Mapping[str, Any]) -> Manifest:

@@ -1,20 +1,37 @@
-"""Digests of the installed package, part by part, on which the pipeline's stages depend.
+"""Digests of the installed code, on which the pipeline's stages depend.
 
-They are those of the code that runs, which need not lie in the project: so a new version runs those
-stages again whose rooms it changed, and no others.
+They are those of the code that runs, which need not lie in the project. A stage's code is its
+module and all that this imports, at once or late. So a new version runs those stages again whose
+code it changed, and no others. Docstrings, comments and blank lines are no code.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections import defaultdict
+import io
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from paratopic.project.kinds import KINDS
 
 PACKAGE = Path(__file__).parents[1]
+_BEFORE_STATEMENTS = (
+    *(tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT),
+)
 
 
-def digests(package: Path = PACKAGE) -> dict[str, str]:
-    """Digest of each room of a package, and of each module in it with its templates.
+# What a module imports by the names in `kinds`: module → entries of the kind.
+BY_KIND = {
+    "inference.loading": ("classifier",),
+    "training.fitting": ("settings", "fit"),
+}
+
+
+def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
+    """Digest of the code of each stage.
 
     Parameters
     ----------
@@ -23,22 +40,151 @@ def digests(package: Path = PACKAGE) -> dict[str, str]:
 
     Returns
     -------
-    "corpus" or "corpus/folds" → 12 hexadecimal digits, in order.
+    Name of a stage → 12 hexadecimal digits; of a stage that fits models, name of a kind → digits.
     """
-    files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(package.glob("*/**/*")):
-        parts = path.relative_to(package).parts
-        stray = path.name.startswith(".") or path.name.endswith("~")
-        if path.is_file() and "__pycache__" not in parts and not stray:
-            room = parts[0]
-            files[room].append(path)
-            files[f"{room}/{path.stem}"].append(path)
-    return {part: _digest(paths, package) for part, paths in sorted(files.items())}
+    arrows = imports(package)
+    digests: dict[str, Any] = {}
+    for stage in sorted(name for name in arrows if name.startswith("stages.")):
+        fits = "training.fitting" in closure([stage], arrows)
+        of_kinds = {
+            kind: digest(code_of_stage(stage, (kind,) if fits else tuple(KINDS), arrows), package)
+            for kind in (KINDS if fits else ("",))
+        }
+        digests[stage.partition(".")[2]] = of_kinds if fits else of_kinds[""]
+    return digests
 
 
-def _digest(paths: list[Path], package: Path) -> str:
+def code_of_stage(stage: str, kinds: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
+    """Modules that a stage runs for kinds of model.
+
+    Parameters
+    ----------
+    stage
+        Dotted name below the package, such as ``"stages.split"``.
+    kinds
+        Names of the kinds.
+    arrows
+        From `imports`.
+    """
+    modules = closure([stage], arrows)
+    named = {
+        getattr(KINDS[kind], entry).partition(":")[0].partition(".")[2]
+        for module, entries in BY_KIND.items()
+        if module in modules
+        for kind in kinds
+        for entry in entries
+    }
+    return closure({stage} | named, arrows)
+
+
+def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Module of a package → the modules of it that it imports when it runs, at once or late.
+
+    Modules have dotted names below the package, such as ``"corpus.folds"``. What is imported for
+    the type checker alone does not count, and neither does what `import paratopic` itself imports.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; by default the installed one.
+    """
+    paths = {
+        ".".join(path.relative_to(package).with_suffix("").parts): path
+        for path in sorted(package.glob("*/**/*.py"))
+        if path.name != "__init__.py"
+    }
+    return {name: _imports(path, package.name) & paths.keys() for name, path in paths.items()}
+
+
+def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
+    """The modules, and all that they reach by way of arrows of `imports`."""
+    reached: set[str] = set()
+    ahead = set(modules)
+    while ahead:
+        module = ahead.pop()
+        reached.add(module)
+        ahead |= arrows[module] - reached
+    return reached
+
+
+def digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
+    """Digest of the code of modules, and of the templates that they read; 12 hexadecimal digits.
+
+    Parameters
+    ----------
+    modules
+        Dotted names below the package.
+    package
+        Folder of the package; by default the installed one.
+    """
     total = hashlib.sha256()
-    for path in paths:
-        total.update(f"{path.relative_to(package).as_posix()}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+    for module in sorted(modules):
+        total.update(f"{module}\0{_digest(_path(module, package))}\0".encode())
     return total.hexdigest()[:12]
+
+
+def code(source: str) -> str:
+    """The source of a module without its docstrings, comments and blank lines.
+
+    It is cut out of the source, so that it is the same for each version of Python.
+
+    >>> code('# Why\\nx = 1  # one\\n\\ndef f():\\n    "Docstring."\\n    return "# text"\\n')
+    'x = 1\\ndef f():\\n    return "# text"'
+    """
+    lines = source.split("\n")
+    kept = set()  # lines inside strings, whose blank lines and ends belong to the string
+    is_first = True  # of its statement
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        is_text = token.type == tokenize.STRING and following.type == tokenize.NEWLINE
+        (first, start), (last, end) = token.start, token.end
+        if token.type == tokenize.COMMENT or (is_text and is_first):
+            rest = lines[last - 1][end:]
+            lines[first - 1] = lines[first - 1][:start]
+            lines[first:last] = [""] * (last - first)
+            lines[last - 1] += rest
+        elif last > first and token.string.strip():
+            kept |= set(range(first, last + 1))
+        is_first = token.type in _BEFORE_STATEMENTS
+    return "\n".join(
+        line if number in kept else line.rstrip()
+        for number, line in enumerate(lines, start=1)
+        if number in kept or line.strip()
+    )
+
+
+def _digest(path: Path) -> str:
+    """Digest of a module's code, and of the files beside it that it names: its templates."""
+    source = path.read_text(encoding="utf-8")
+    total = hashlib.sha256(code(source).encode())
+    for template in sorted(path.parent.iterdir()):
+        if template.is_file() and template.suffix != ".py" and f'"{template.name}"' in source:
+            total.update(template.read_bytes())
+    return total.hexdigest()
+
+
+def _path(module: str, package: Path) -> Path:
+    return package.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _imports(path: Path, package: str) -> set[str]:
+    """Dotted names below the package of what a module imports, and of what these lie in.
+
+    What is imported from a module may be a module itself, or a name in it.
+    """
+    parts = [name.split(".") for name in _imported(ast.parse(path.read_text(encoding="utf-8")))]
+    inside = [words[1:] for words in parts if words[0] == package]
+    return {".".join(words[:n]) for words in inside for n in range(1, len(words) + 1)}
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    """Dotted names that a node imports, but for the type checker."""
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return
+        case ast.Import(names=aliases):
+            yield from (alias.name for alias in aliases)
+        case ast.ImportFrom(module=str(module), names=aliases):
+            yield from (f"{module}.{alias.name}" for alias in aliases)
+    for child in ast.iter_child_nodes(node):
+        yield from _imported(child)

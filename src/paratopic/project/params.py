@@ -1,17 +1,18 @@
 """Read and check params.yaml, with one frozen dataclass for each section.
 
-Unknown, missing and ill-typed keys are errors that name the key. There are no defaults here: every
-value is in params.yaml, where `dvc params diff` and `dvc exp run -S` see it.
+The sections of the kinds of model are those that `kinds` names. Unknown, missing and ill-typed keys
+are errors that name the key. There are no defaults here: every value is in params.yaml, where
+`dvc params diff` and `dvc exp run -S` see it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -26,10 +27,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 
 from paratopic.project.errors import UserError
+from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.paths import PARAMS
 from paratopic.project.topics import Topics, nearest
 
-_SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Section = TypeVar("Section")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
 
 
@@ -39,15 +42,20 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-ModelName = Literal["baseline", "transformer"]
+def _known(name: str) -> str:
+    if name not in KINDS:
+        raise ValueError(f"is no kind of model; there are {', '.join(KINDS)}")
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_known)]
 Models = Annotated[tuple[ModelName, ...], Field(min_length=1), AfterValidator(_distinct)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-NgramSize = Annotated[int, Field(ge=1, le=20)]  # models with longer ones are not loaded
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Prepare:
     """Where paragraphs and their labels come from."""
 
@@ -64,7 +72,7 @@ def _check_holdout(value: object) -> object:
     return value
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Split:
     """Repeated stratified folds, or a single held-out share for big tables."""
 
@@ -73,47 +81,23 @@ class Split:
     holdout: Annotated[float | Literal["auto"] | None, BeforeValidator(_check_holdout)]
 
 
-@dataclass(frozen=True, config=_SECTION)
-class Baseline:
-    """The baseline: TF-IDF features and logistic regression."""
-
-    word_ngrams: tuple[NgramSize, NgramSize]
-    char_ngrams: tuple[NgramSize, NgramSize]
-    strengths: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    inner_folds: Annotated[int, Field(ge=2)]
-
-
-@dataclass(frozen=True, config=_SECTION)
-class Transformer:
-    """The transformer: an encoder and its fine-tuning."""
-
-    encoder: str
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    max_tokens: Annotated[int, Field(ge=16)]
-    train_tokens: Annotated[int, Field(ge=16)]
-    epochs: Annotated[int, Field(ge=0)]
-    max_steps: Count
-    batch_size: Count
-    unlabelled: Annotated[int, Field(ge=0)]
-    learning_rate: Positive
-
-
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Calibrate:
-    """What is promised of sure predictions."""
+    """What is promised of sure predictions, and with which probability."""
 
-    precision: Share
+    precision: Fraction
+    confidence: Fraction
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Evaluate:
     """The intervals around the figures."""
 
-    confidence: Share
+    confidence: Fraction
     n_draws: Annotated[int, Field(ge=100)]
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Compare:
     """The paired test and the champion rule."""
 
@@ -121,30 +105,42 @@ class Compare:
     n_permutations: Annotated[int, Field(ge=100)]
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Track:
     """The MLflow experiment that runs are logged to."""
 
     experiment: str
 
 
-@dataclass(frozen=True, config=_SECTION)
+@dataclass(frozen=True, config=SECTION)
 class Params:
-    """All of params.yaml."""
+    """All of params.yaml.
+
+    Parameters
+    ----------
+    models
+        Names of the kinds of model to train and compare.
+    sections
+        Name of a kind of model → its section.
+    """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     models: Models
     launcher: Annotated[str, Field(min_length=1)]
     license: Annotated[str, Field(min_length=1)] | None
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None
     topics: Topics
     prepare: Prepare
     split: Split
-    baseline: Baseline
-    transformer: Transformer
     calibrate: Calibrate
     evaluate: Evaluate
     compare: Compare
     track: Track
+    sections: Mapping[str, Any] = field(default_factory=dict)
+
+    def section(self, kind: str) -> Any:
+        """The section of a kind of model, an object of the kind's `settings`."""
+        return self.sections[kind]
 
 
 def read_params(path: Path = PARAMS) -> Params:
@@ -160,11 +156,31 @@ def read_params(path: Path = PARAMS) -> Params:
         values = _plain(_read_yaml(path), f"{path}")
     except RecursionError:
         raise UserError(f"{path} is nested too deeply, or a part of it contains itself") from None
+    sections = {}
+    if isinstance(values, dict):
+        sections = {name: values.pop(name) for name in KINDS if name in values}
+        values.pop("sections", None)
+    messages: list[str] = []
+    params = _checked(Params, values, (), messages)
+    for name, section in sections.items():
+        sections[name] = _checked(named_object(KINDS[name].settings), section, (name,), messages)
+    if params is not None:
+        messages += [f"{n}: this key is missing" for n in params.models if n not in sections]
+    if params is None or messages:
+        raise UserError("\n".join(f"{path}: {message}" for message in messages))
+    return replace(params, sections=sections)
+
+
+def _checked(
+    section: type[Section], values: object, place: tuple[str, ...], messages: list[str]
+) -> Section | None:
+    """Values as the section that they are meant for; None, with messages, where they are not."""
     try:
         # Strict validation of JSON still takes a list for a tuple and 1 for 1.0.
-        return TypeAdapter(Params).validate_json(json.dumps(values))
+        return TypeAdapter(section).validate_json(json.dumps(values))
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {line}" for line in _messages(error))) from None
+        messages += _messages(error, section, place)
+        return None
 
 
 class _Constructor(SafeConstructor):
@@ -221,18 +237,23 @@ def _plain(value: object, where: str) -> object:
     return value
 
 
-def _messages(error: ValidationError) -> list[str]:
-    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'."""
+def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> list[str]:
+    """One message for each key: 'transformer.epochs: Input should be a valid integer (got "x")'.
+
+    The place is the key of the section that was checked, ("transformer",), or () for the file.
+    """
     messages = []
     for item in error.errors():
         # An entry of the codebook is a Topic or a str: what is wrong with it as a Topic is said.
-        key = ".".join(str(part) for part in item["loc"] if part != "Topic") or "the file"
+        parts = [str(part) for part in (*place, *item["loc"]) if part != "Topic"]
+        key = ".".join(parts) or "the file"
         match item["type"]:
             case "string_type" if item["loc"][-1] == "str":
                 pass
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
-                messages.append(f"{key}: unknown key{nearest(str(name), _known_keys(parents))}")
+                known = _known_keys(section, parents)
+                messages.append(f"{key}: unknown key{nearest(str(name), known)}")
             case "missing":
                 messages.append(f"{key}: this key is missing")
             case _:
@@ -247,9 +268,9 @@ def _short(text: str) -> str:
     return line if len(line) <= 100 else f"{line[:100]} …"
 
 
-def _known_keys(parents: Sequence[str | int]) -> list[str]:
-    """Keys beside an unknown one: ["split"] → ["n_folds", "n_repeats", "holdout"]."""
+def _known_keys(section: type, parents: Sequence[str | int]) -> list[str]:
+    """Keys beside an unknown one: `Params`, ["split"] → ["n_folds", "n_repeats", "holdout"]."""
     if len(parents) > 1:
         return []
-    section = get_type_hints(Params)[str(parents[0])] if parents else Params
-    return [field.name for field in fields(section)]
+    kind = get_type_hints(section)[str(parents[0])] if parents else section
+    return [item.name for item in fields(kind)] + ([] if parents or section != Params else [*KINDS])

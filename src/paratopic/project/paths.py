@@ -18,8 +18,9 @@ MODELS = Path("models")
 CHAMPION = MODELS / "champion"
 
 REPORTS = Path("reports")
-# In each model's folder of it: what its training used of the machine. DVC does not know the file.
-USAGE = "usage.json"
+MODEL_REPORTS = REPORTS / "models"
+# In each model's folder of it: what the model that ships learnt from, and its card.
+FINAL, MODEL_CARD = "final.json", "card.md"
 INSTALLED = REPORTS / "installed.json"
 PREPARED = REPORTS / "prepare.json"
 SKIPPED = REPORTS / "skipped.csv"

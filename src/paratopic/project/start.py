@@ -22,6 +22,8 @@ README = Path("README.md")
 
 # The codebook in params.yaml, up to the next section.
 _CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
+# The language of this repository's articles.
+_LANGUAGE = re.compile(r"(?m)^language: .*\n")
 # A name that means itself in YAML.
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I)
 
@@ -56,6 +58,7 @@ def create(folder: Path, names: Sequence[str]) -> None:
         _copy(template / name, folder / name)
     params = (template / PARAMS).read_text(encoding="utf-8")
     codebook = _codebook(topics)
+    params = _LANGUAGE.sub("language: null\n", params)
     files.write_text(folder / PARAMS, _CODEBOOK.sub(lambda _: f"{codebook}\n", params))
     files.write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = (PACKAGE / "project" / "readme.md").read_text(encoding="utf-8")

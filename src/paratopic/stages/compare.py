@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
-from paratopic.evaluation.comparison import ORDER, as_json, compare, summary, unmeasured
+from paratopic.evaluation.comparison import as_json, compare, summary, unmeasured
 from paratopic.evaluation.figures import draw_comparison
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
+from paratopic.project.kinds import by_simplicity
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
     BY_DEFINITIONS,
@@ -32,7 +33,7 @@ def main() -> None:
     params = read_params()
     split = files.read_json(SPLIT, "stage split")
     annotators = files.read_json(PREPARED, "stage prepare").get("annotators")
-    models = [name for name in ORDER if name in params.models]
+    models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
             labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),

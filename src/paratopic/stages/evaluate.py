@@ -16,7 +16,7 @@ from paratopic.inference.folder import read_calibration
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, PARAGRAPHS, REPORTS, SCORES, SPLIT
+from paratopic.project.paths import FOLDS, MODEL_REPORTS, PARAGRAPHS, SCORES, SPLIT
 from paratopic.project.titles import TITLES
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     report = build_report(
         labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
         read_parquet(FOLDS),
@@ -34,9 +34,9 @@ def main() -> None:
         params.evaluate,
         params.seed,
     )
-    folder, metrics = REPORTS / name, report.metrics
+    folder, metrics = MODEL_REPORTS / name, report.metrics
     files.write_json(folder / "metrics.json", metrics)
-    files.write_json(REPORTS / f"{name}.json", main_figures(metrics), digits=3)
+    files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
     for table, rows in report.tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     draw_report(folder, name, report)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from paratopic.project import errors, files
-from paratopic.project.installed import digests
+from paratopic.project.installed import stage_digests
 from paratopic.project.paths import INSTALLED
 
 
 def main() -> None:
     """Run the stage in the current directory."""
-    files.write_json(INSTALLED, digests())
+    files.write_json(INSTALLED, stage_digests())
 
 
 if __name__ == "__main__":

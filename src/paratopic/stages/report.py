@@ -5,16 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
-from paratopic.evaluation.page import ModelReport, render
+from paratopic.evaluation.page import ModelReport, render_page
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
     COMPARISON,
-    MODELS,
+    FINAL,
+    MODEL_REPORTS,
     PAGE,
     PARAGRAPHS,
     PREPARED,
-    REPORTS,
     SPLIT,
 )
 
@@ -24,7 +24,7 @@ def main() -> None:
     params = read_params()
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
     ids = rows["id"][evaluated(rows)]
-    page = render(
+    page = render_page(
         params.topics,
         files.read_json(PREPARED, "stage prepare"),
         files.read_json(SPLIT, "stage split"),
@@ -45,12 +45,12 @@ def read_report(name: str, ids: pd.Series) -> ModelReport:
     ids
         Ids of the paragraphs that are evaluated: predictions of others are left out.
     """
-    folder = REPORTS / name
+    folder = MODEL_REPORTS / name
     # Texts and topics, which may be words like "null".
     predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     return ModelReport(
         name=name,
-        size=sum(path.stat().st_size for path in (MODELS / name).rglob("*") if path.is_file()),
+        size=files.read_json(folder / FINAL, f"stage train@{name}")["size"],
         metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
         predictions=predictions[predictions["id"].isin(ids)].reset_index(drop=True),
         **{

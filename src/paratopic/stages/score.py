@@ -13,10 +13,10 @@ from paratopic.corpus.table import (
 )
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
+from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import BY_DEFINITIONS, FOLDS, PARAGRAPHS, SCORES, SPLIT
 from paratopic.project.progress import bar
-from paratopic.stages.fitting import fitter, pool_for, processes_for
 from paratopic.training.calibration import (
     calibrate_rows,
     with_expected_thresholds,
@@ -27,20 +27,21 @@ from paratopic.training.crossval import (
     n_fits,
     score_by_definitions,
 )
+from paratopic.training.fitting import fitter, pool_for, processes_for
 
 
 def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
-    params = read_params()
+    params, kind = read_params(), KINDS[name]
     topics = params.topics
-    fit = fitter(name, topics, getattr(params, name))
+    fit = fitter(kind, params)
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, topics)
-    pool = pool_for(name, frame, rows, params)
+    pool = pool_for(kind, frame, rows, params)
     folds = read_parquet(FOLDS)
     started, total = time.monotonic(), n_fits(folds)
-    processes = processes_for(name, len(rows))
+    processes = processes_for(kind, len(rows))
     with bar(f"{name}: fit", total) as advance:
         raw, history = cross_validate(
             rows, topics.names, folds, fit, params.seed, advance, processes, pool
@@ -52,7 +53,7 @@ def main() -> None:
         by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
     if not is_first_process():
         return
-    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     scores, calibration = calibrate_rows(rows, folds, raw, topics, promise)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()

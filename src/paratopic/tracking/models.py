@@ -45,7 +45,7 @@ def log(client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str],
     params
         Params that it was trained with.
     card
-        Its description, in Markdown.
+        Its card, which is added to the model's folder and is its description.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def log(client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str],
         run.info.experiment_id,
         name=MODEL,
         source_run_id=run_id,
-        tags=source | {DESCRIPTION: card},
+        tags=source | {DESCRIPTION: _body(card)},
         params=dict(params),
     )
     ids = Model(
@@ -70,7 +70,7 @@ def log(client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str],
         model_id=logged.model_id,
     )
     with tempfile.TemporaryDirectory() as draft:
-        pyfunc.save(folder, Path(draft) / MODEL, ids)
+        pyfunc.save(folder, Path(draft) / MODEL, card, ids)
         client.log_model_artifacts(logged.model_id, str(Path(draft) / MODEL))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -96,7 +96,7 @@ def promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
     run
         Run of the model. Its main metrics become tags of the version.
     card
-        Description of the version, in Markdown.
+        The model's card, which is the description of the version.
     """
     from mlflow.exceptions import MlflowException
 
@@ -127,7 +127,7 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
             f"models:/{model_id}",
             run.info.run_id,
             tags=about | figures,
-            description=card[:LONGEST],
+            description=_body(card)[:LONGEST],
             model_id=model_id,
         )
     version = str(created.version)
@@ -135,6 +135,11 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
         listed = json.dumps([{"name": name, "version": version}])
         client.set_logged_model_tags(model_id, {VERSIONS: listed})
     return version
+
+
+def _body(card: str) -> str:
+    """A card without its head, which is for machines."""
+    return card.split("\n---\n", 1)[-1].strip()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from paratopic.inference.folder import CARD
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
@@ -76,7 +77,7 @@ def columns(model: Model) -> list[str]:
     return [first, "confidence", "sure", *(f"score_{topic}" for topic in model.classes_)]
 
 
-def save(folder: Path, place: Path, metadata: mlflow.models.Model | None = None) -> None:
+def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | None = None) -> None:
     """Save a model's folder in MLflow's format, with its signature and an example of an input.
 
     Parameters
@@ -85,6 +86,8 @@ def save(folder: Path, place: Path, metadata: mlflow.models.Model | None = None)
         Folder of a trained model.
     place
         Folder to write; it must not exist.
+    card
+        The model's card, which is added to its folder.
     metadata
         The ids of the logged model that it becomes. None for a model of no store.
     """
@@ -101,6 +104,7 @@ def save(folder: Path, place: Path, metadata: mlflow.models.Model | None = None)
         input_example=EXAMPLE,
         pip_requirements=[f"paratopic=={__version__}"],
     )
+    (place / "data" / folder.name / CARD).write_text(card, encoding="utf-8")
 
 
 def signature(model: Model) -> mlflow.models.ModelSignature:

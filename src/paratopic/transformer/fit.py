@@ -27,7 +27,6 @@ from paratopic.inference.transformer import (
     windowing,
 )
 from paratopic.project.files import aside
-from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics
 from paratopic.training.examples import (
     Advance,
@@ -58,6 +57,7 @@ from paratopic.transformer.network import (
     processes,
 )
 from paratopic.transformer.quantise import quantise
+from paratopic.transformer.settings import Transformer
 from paratopic.transformer.tuning import trains_head, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from paratopic.inference.scores import Integers, Targets, classes, one_hot
 from paratopic.inference.transformer import read_windows
-from paratopic.project.params import Transformer
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Advance, Examples
 from paratopic.transformer.network import Network, add_gradients, embed_windows
+from paratopic.transformer.settings import Transformer
 
 CHUNK = 8  # number of texts of similar length that are encoded together within a batch
 LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through more than once

@@ -1,0 +1,100 @@
+"""The kinds of model, one entry each: what a kind is, and which modules fit and open it.
+
+A kind's own modules are named here and imported when they are needed, so that prediction never
+loads training. Add a kind by an entry, in the order of simplicity, and the modules that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model.
+
+    Parameters
+    ----------
+    name
+        Name in `models` of params.yaml, and of the kind's section there.
+    title
+        What a model of this kind is, in a few words.
+    settings
+        ``module:name`` of the dataclass of its section in params.yaml.
+    fit
+        ``module:name`` of the function that fits it, with the parameters of `baseline.fit.fit`.
+    classifier
+        ``module:name`` of the class that answers from a model's folder, an
+        `inference.model.Classifier`.
+    no_curve
+        Why a model of this kind may have no training curve, for the report.
+    packages
+        Packages, beside those of every kind, whose versions the model card lists.
+    learns_from_unlabelled
+        Whether paragraphs without a label teach it: as many as its setting `unlabelled` says.
+        Default: no.
+    is_parallel
+        Whether one fit uses all processors by itself. Default: no; folds are fitted side by side.
+    """
+
+    name: str
+    title: str
+    settings: str
+    fit: str
+    classifier: str
+    no_curve: str
+    packages: tuple[str, ...] = ()
+    learns_from_unlabelled: bool = False
+    is_parallel: bool = False
+
+
+# From the simplest: to be champion, a model has to be better than each simpler one.
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="baseline",
+            title="TF-IDF and logistic regression",
+            settings="paratopic.baseline.settings:Baseline",
+            fit="paratopic.baseline.fit:fit",
+            classifier="paratopic.inference.baseline:BaselineClassifier",
+            no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
+            "training part, so the middle one of baseline.strengths is used.",
+        ),
+        Kind(
+            name="transformer",
+            title="pretrained encoder and head",
+            settings="paratopic.transformer.settings:Transformer",
+            fit="paratopic.transformer.fit:fit",
+            classifier="paratopic.inference.transformer:EncoderClassifier",
+            no_curve="The encoder is used as it is, and only the head learns from labels and "
+            "definitions: either transformer.epochs is 0, or there are no definitions and labels "
+            "are too few, because tuning takes two paragraphs of one topic and one of another.",
+            packages=("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime"),
+            learns_from_unlabelled=True,
+            is_parallel=True,
+        ),
+    )
+}
+
+
+def by_simplicity(names: Iterable[str]) -> list[str]:
+    """Names of kinds, the simplest first.
+
+    >>> by_simplicity(["transformer", "baseline"])
+    ['baseline', 'transformer']
+    """
+    return sorted(names, key=list(KINDS).index)
+
+
+def named_object(place: str) -> Any:
+    """Import what ``module:name`` names.
+
+    >>> named_object("math:pi")
+    3.141592653589793
+    """
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,124 @@
+"""A change of code runs the stages again whose code it is, and no others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from paratopic.project.installed import PACKAGE, code, code_of_stage, imports, stage_digests
+from paratopic.project.kinds import KINDS
+from tests.conftest import TRACE
+
+Digests = dict[str, str]
+ALL = {"evaluate", "card", "compare", "report", "track", "installed", "prepare", "split"}
+FITS = {f"{stage}.{kind}" for stage in ("score", "train") for kind in KINDS}
+
+
+def flat(package: Path) -> Digests:
+    """Digest of each stage, and of each kind in it: {"split": …, "score.baseline": …}."""
+    digests: Digests = {}
+    for stage, value in stage_digests(package).items():
+        of_kinds = value if isinstance(value, dict) else {"": value}
+        digests |= {f"{stage}.{kind}".strip("."): digest for kind, digest in of_kinds.items()}
+    return digests
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=ignored))
+
+
+def changed_by(package: Path, file: str, old: str, new: str) -> set[str]:
+    """The stages whose digest a replacement in a file changes."""
+    before, path = flat(package), package / file
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    after = flat(package)
+    assert before.keys() == after.keys() == ALL | FITS
+    return {stage for stage in before if before[stage] != after[stage]}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("training/head.py", '"""', '"""Another docstring. '),
+        ("training/head.py", "\n\n\n", "\n\n\n\n# A comment.\n\n"),
+        ("training/another.py", "", "x = 1\n"),
+        ("annotation/page.html", "<", "<!-- -->\n<"),
+        ("cli/app.py", "import", "import re\nimport"),
+    ],
+)
+def test_prose_a_new_module_and_other_rooms_run_nothing_again(
+    package: Path, file: str, old: str, new: str
+) -> None:
+    assert changed_by(package, file, old, new) == set()
+
+
+def test_code_runs_the_stages_again_that_import_it(package: Path) -> None:
+    more = "\nx = 1\n"
+    assert changed_by(package, "transformer/tuning.py", "\n\n\n", more) == {
+        "score.transformer",
+        "train.transformer",
+    }
+    assert changed_by(package, "evaluation/card.md", "##", "## The") == {"card"}
+    assert changed_by(package, "evaluation/card.py", "\n\n\n", more) == {"card"}
+    assert changed_by(package, "evaluation/page.html", "<h1>", "<h1>The ") & FITS == set()
+    assert changed_by(package, "reading/html.py", "\n\n\n", more) == {"prepare"}
+    assert FITS <= changed_by(package, "training/crossval.py", "\n\n\n", more) <= FITS
+
+
+def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None:
+    """Both ways: nothing that runs is missing, and nothing is declared that does not run.
+
+    Every stage checks the sections of all kinds; what they hold is among the params.
+    """
+    folder = next(place / TRACE for place in project.parents if (place / TRACE).is_dir())
+    arrows = imports()
+    sections = {kind.settings.partition(":")[0].partition(".")[2] for kind in KINDS.values()}
+    surplus: dict[str, set[str]] = {}
+    for path in folder.iterdir():
+        stage, _, kind = path.name.partition("-")
+        declared = code_of_stage(f"stages.{stage}", [kind] if kind else KINDS, arrows)
+        loaded = set(path.read_text(encoding="utf-8").split()) & arrows.keys()
+        assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
+        surplus[path.name] = declared - loaded
+    assert len(surplus) == 14
+    # There is no PDF among the articles.
+    assert surplus.pop("prepare") == {"reading.pdf", "reading.pdf_lines"}
+    assert not any(surplus.values()), surplus
+
+
+def test_only_code_counts() -> None:
+    text = '''#!/usr/bin/env python
+"""Module.
+
+Of two paragraphs.
+"""
+x = """kept
+
+    as it is   
+"""  # why
+
+
+class A:
+    """Class."""
+
+    y = 1
+
+    def f(self):
+        # A comment.
+        "Docstring."
+        return f"# {x}"  # one
+
+
+async def g(): """Docstring."""
+'''
+    assert code(text) == (
+        'x = """kept\n\n    as it is   \n"""\nclass A:\n    y = 1\n    def f(self):\n'
+        '        return f"# {x}"\nasync def g():'
+    )
