@@ -220,7 +220,7 @@ def risk_coverage_chart(
     models
         Model → columns coverage and risk, and the content of metrics.json.
     """
-    figure, axes = _shares("coverage", "risk")
+    figure, axes = _shares("coverage; a point is where predictions end", "risk")
     for name, (curve, metrics) in models.items():
         if "abstention" in metrics:
             allowed = 1 - metrics["abstention"]["sure"]["target"]

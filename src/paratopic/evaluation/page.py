@@ -18,7 +18,6 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.figures import (
@@ -199,7 +198,7 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     templates.filters["percent"] = lambda share: f"{share:.0%}"
-    templates.filters["svg"] = lambda chart, title: Markup(as_svg(chart, title))
+    templates.filters["svg"] = as_svg
     wrong = worst(models, topics) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         topics=topics,
