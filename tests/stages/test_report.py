@@ -25,12 +25,13 @@ EVIL = '<script src="https://example.org/x.js"></script><b onclick="x">'
 
 
 class Page(HTMLParser):
-    """What a page would load, the tags that it has, and its text."""
+    """What a page would load, the tags and ids that it has, and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.loads: list[str] = []
         self.tags: set[str] = set()
+        self.ids: list[str | None] = []
         self.text = ""
         self.feed(html)
 
@@ -38,8 +39,10 @@ class Page(HTMLParser):
         self.tags.add(tag)
         for name, value in attrs:
             assert not name.startswith("on"), name
-            if name in LOADS and tag != "a":
+            if name in LOADS and tag != "a" and not (value or "").startswith("#"):
                 self.loads.append(value or "")
+            if name == "id":
+                self.ids.append(value)
             if name == "style":
                 self.handle_style(value or "")
 
@@ -113,6 +116,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
     page = Page(html)
     assert page.loads == ["data:,"]
     assert not {"script", "iframe", "img", "object", "embed"} & page.tags
+    assert len(page.ids) == len(set(page.ids))
     assert EVIL in page.text
     assert "default-src 'none'" in html
     assert len(html.encode()) < 150_000

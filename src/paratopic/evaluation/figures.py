@@ -1,25 +1,35 @@
-"""Figures of the reports, as PNG files with the same bytes every time.
+"""Charts of the reports, each drawn once: a PNG file for MLflow and README, SVG for the page.
 
-Nothing is measured here: the numbers come from `report` and `comparison`.
+Nothing is measured here: the numbers come from `report` and `comparison`. The same numbers give
+the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import io
+import math
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist
+from typing import Any
 
+import matplotlib.style
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.page import reliability
-from paratopic.evaluation.report import OperatingPoint, Report
+from paratopic.evaluation.report import Report
 from paratopic.project.files import aside
 from paratopic.project.titles import TITLES
 
-BLUE, GREY = "#2563a8", "#777777"
 # Metrics in the figure of F1 beside those of the topics, if the report has them.
 F1_METRICS = ("answer_macro_f1", "macro_f1", "micro_f1")
 # Name of each figure of a model → its title, after the model's name.
@@ -29,8 +39,57 @@ FIGURES = {
     "precision_recall": "precision by recall of each topic, out-of-fold",
     "reliability": "accuracy by confidence, out-of-fold",
     "risk_coverage": "risk by coverage, out-of-fold",
-    "training": "loss in training, a line for each fold",
+    "training": "loss in training",
 }
+# Why there is no chart.
+UNMEASURED = "nothing was held out: nothing measured"
+UNTUNED = "nothing was tuned: no training loss"
+# Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
+# put the variables in their place, whose values differ at night.
+COLOURS = {
+    "ink": "#1c2430",
+    "dim": "#5a6473",
+    "line": "#dde2e9",
+    "card": "#ffffff",
+    "transformer": "#1f5fbf",
+    "baseline": "#b45309",
+    "dummy": "#7b8594",
+}
+INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))
+FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
+# Decorates what draws, and what writes: some is drawn only then.
+STYLED = matplotlib.style.context(
+    [
+        "default",
+        {
+            "axes.autolimit_mode": "round_numbers",
+            "axes.grid": True,
+            "axes.labelcolor": INK,
+            **{f"axes.spines.{side}": False for side in ("bottom", "left", "right", "top")},
+            "axes.titlesize": "medium",
+            "axes.xmargin": 0,
+            "axes.ymargin": 0,
+            "figure.labelsize": "medium",
+            "figure.titlesize": "medium",
+            "figure.titleweight": "bold",
+            "font.family": FONT,
+            "font.size": 11,
+            "grid.color": COLOURS["line"],
+            "legend.fontsize": 10,
+            "legend.frameon": False,
+            "svg.fonttype": "none",
+            "text.color": INK,
+            "text.parse_math": False,  # topics may have a $
+            "xtick.bottom": False,
+            "xtick.color": DIM,
+            "ytick.color": DIM,
+            "ytick.left": False,
+        },
+    ]
+)
+# Size in inches of the charts that the page has too, and the most points of their curves: more
+# cannot be told apart.
+SIZE, N_POINTS = (5.4, 3.9), 250
 
 
 def draw_report(folder: Path, name: str, report: Report) -> None:
@@ -41,32 +100,25 @@ def draw_report(folder: Path, name: str, report: Report) -> None:
     folder
         Folder of the PNG files, whose names are the keys of `FIGURES`.
     name
-        Name of the model, for titles.
+        Name of the model.
     report
         The report.
     """
-    paths = {figure: folder / f"{figure}.png" for figure in FIGURES}
-    titles = {figure: f"{name}: {title}" for figure, title in FIGURES.items()}
-    if report.confusion is None or report.point is None:
-        for figure, path in paths.items():
-            draw_nothing("nothing was held out: nothing measured", titles[figure], path)
-        return
-    tables, confidence = report.tables, f"{report.metrics['confidence']:.0%}"
-    draw_confusion(report.confusion, titles["confusion"], paths["confusion"])
-    draw_precision_recall(
-        tables["precision_recall"], titles["precision_recall"], paths["precision_recall"]
-    )
-    draw_reliability(
-        reliability(tables["reliability"], report.metrics),
-        f"{confidence} interval, and number of answers",
-        titles["reliability"],
-        paths["reliability"],
-    )
-    draw_risk_coverage(
-        tables["risk_coverage"], report.point, titles["risk_coverage"], paths["risk_coverage"]
-    )
-    draw_intervals(_f1_estimates(report), f"F1, {confidence} interval", titles["f1"], paths["f1"])
-    draw_training(tables["training"], titles["training"], paths["training"])
+    charts: dict[str, Figure | None] = {}
+    lacking = UNMEASURED
+    if report.confusion is not None:
+        tables, metrics, lacking = report.tables, report.metrics, UNTUNED
+        estimates = _f1_estimates(metrics)
+        charts = {
+            "confusion": _confusion(name, report.confusion),
+            "f1": _interval(estimates, [name] * len(estimates), metrics["confidence"]),
+            "precision_recall": _precision_recall(name, tables["precision_recall"]),
+            "reliability": reliability_chart(name, tables["reliability"], metrics),
+            "risk_coverage": risk_coverage_chart({name: (tables["risk_coverage"], metrics)}),
+            "training": training_chart(name, tables["training"]),
+        }
+    for key, title in FIGURES.items():
+        _write_png(folder / f"{key}.png", charts.get(key) or _sentence(lacking), f"{name}: {title}")
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
@@ -81,164 +133,217 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     confidence
         Confidence of the intervals.
     """
-    if not comparison.models:
-        draw_nothing("nothing was held out: nothing measured", "Comparison of models", path)
+    models = comparison.models
+    if not models:
+        _write_png(path, _sentence(UNMEASURED), "Comparison of models")
         return
-    metric = next(iter(next(iter(comparison.models.values()))))
-    estimates = {name: measured[metric] for name, measured in comparison.models.items()}
-    label = f"{TITLES[metric]}, {confidence:.0%} interval"
-    title = f"{TITLES[metric]} of each model, out-of-fold, same folds"
-    draw_intervals(estimates, label, title, path)
+    metric = next(iter(next(iter(models.values()))))
+    estimates = {name: measured[metric] for name, measured in models.items()}
+    chart = _interval(estimates, list(models), confidence)
+    _write_png(path, chart, f"{TITLES[metric]}, out-of-fold, same folds")
 
 
-def draw_confusion(matrix: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a confusion matrix: counts in the cells, shaded by the share of the true class."""
-    classes, counts = list(matrix.index), matrix.to_numpy(dtype=np.float64)
-    k = len(classes)
-    figure = _figure(3 + 0.8 * k, 2.4 + 0.7 * k)
-    axes = figure.subplots()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
-        axes.text(column, row, text, ha="center", va="center", color=colour)
-    axes.set_xticks(range(k), classes, rotation=30, ha="right")
-    axes.set_yticks(range(k), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
-    _save(figure, path)
+@STYLED
+def as_svg(chart: Figure, title: str) -> str:
+    """A chart as an SVG element of the page.
 
-
-def draw_precision_recall(curves: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a curve for each topic, from columns topic, recall and precision."""
-    figure = _figure(6, 4.5)
-    axes = figure.subplots()
-    for topic, curve in curves.groupby("topic", sort=False):
-        axes.step(curve["recall"], curve["precision"], where="post", label=str(topic))
-    axes.set(xlabel="recall", ylabel="precision", title=title, xlim=(0, 1.02), ylim=(0, 1.05))
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
-    _save(figure, path)
-
-
-def draw_reliability(bins: pd.DataFrame, label: str, title: str, path: Path) -> None:
-    """Draw accuracy against confidence, from the table of `page.reliability`.
+    It has the page's font and colours. A `gid` with a blank becomes a tooltip.
 
     Parameters
     ----------
-    bins
-        Columns confidence, accuracy, n, low and high.
-    label
-        What the bars and numbers are.
+    chart
+        The chart.
     title
-        Title of the figure.
-    path
-        PNG file to write.
+        What it shows, for those who cannot see it; another one for each chart of the page.
     """
-    figure = _figure(5, 5.5)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
-    axes.vlines(bins["confidence"], bins["low"], bins["high"], color=BLUE, alpha=0.5)
-    axes.plot(bins["confidence"], bins["accuracy"], color=BLUE, marker="o", ls="", label=label)
-    for confidence, accuracy, n in bins[["confidence", "accuracy", "n"]].to_numpy().tolist():
-        axes.annotate(
-            f"{n:.3g}",
-            (confidence, accuracy),
-            xytext=(6, -3),
-            textcoords="offset points",
-            fontsize=8,
-        )
-    axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.05))
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center")  # inside it would hide intervals
-    _save(figure, path)
+    file = io.StringIO()
+    matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    chart.savefig(file, format="svg", transparent=True, metadata=metadata)
+    head, group, inside = file.getvalue().partition("<g ")
+    box = re.findall('viewBox="[^"]*"', head)[0]
+    inside = re.sub(r"<clipPath.*?</clipPath>", "", group + inside, flags=re.S)
+    inside = re.sub(r' (clip-path="|transform="rotate\(-0 )[^"]*"', "", inside)
+    inside = re.sub(r'<g id="[^" ]*">', "<g>", inside)
+    inside = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", inside)
+    inside = re.sub(r"\s+", " ", inside).replace("> <", "><").replace(f"'{FONT}'", "system-ui")
+    inside = re.sub(r"\d+\.\d\d+(?=[^<>]*>)", lambda number: f"{float(number[0]):.1f}", inside)
+    for name, colour in COLOURS.items():
+        inside = inside.replace(colour, f"var(--{name})")
+    return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
 
 
-def draw_risk_coverage(curve: pd.DataFrame, point: OperatingPoint, title: str, path: Path) -> None:
-    """Draw risk against coverage, from columns of these names, and where the thresholds are."""
-    figure = _figure(6, 4.5)
-    axes = figure.subplots()
-    axes.step(
-        curve["coverage"], curve["risk"], where="post", color=BLUE, label="most confident first"
-    )
-    if point.allowed_risk is not None:
-        axes.axhline(point.allowed_risk, color=GREY, linestyle="--", label="allowed if sure")
-    axes.axvline(point.coverage, color=GREY, linestyle=":", label="coverage of the predictions")
-    axes.set(
-        xlabel=f"coverage (share of {point.counted})",
-        ylabel="risk (share of wrong topics)",
-        title=title,
-        xlim=(0, 1.02),
-        ylim=(-0.02, 1.02),
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
-    _save(figure, path)
+def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:
+    """Risk of the most confident answers up to a coverage; None if that is less than one answer."""
+    # Rounding must not leave the last answer out.
+    risks = curve["risk"][curve["coverage"] <= coverage + 1e-9]
+    return float(risks.iloc[-1]) if len(risks) else None
 
 
-def draw_intervals(estimates: Mapping[str, Estimate], xlabel: str, title: str, path: Path) -> None:
-    """Draw estimates with their intervals, a line for each name."""
-    figure = _figure(7, 1.2 + 0.45 * len(estimates))
-    axes = figure.subplots()
-    for line, estimate in enumerate(reversed(list(estimates.values()))):
-        if estimate.low is not None and estimate.high is not None:
-            axes.plot([estimate.low, estimate.high], [line, line], color=BLUE, linewidth=2)
-        axes.plot(estimate.value, line, color=BLUE, marker="o")
-        axes.annotate(
-            f"{estimate.value:.2f}",
-            (estimate.value, line),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
-    axes.set_yticks(range(len(estimates)), list(estimates)[::-1])
-    axes.set(xlabel=xlabel, title=title, xlim=(-0.02, 1.02), ylim=(-0.6, len(estimates) - 0.3))
-    axes.grid(axis="x", alpha=0.3)
-    _save(figure, path)
+@STYLED
+def reliability_chart(model: str, bins: pd.DataFrame, metrics: Mapping[str, Any]) -> Figure:
+    """Accuracy by confidence: a point with its interval, and its number of answers, for each bin.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    bins
+        Columns confidence, accuracy and share.
+    metrics
+        Content of metrics.json.
+    """
+    figure, axes = _shares("confidence", "accuracy")
+    _guide(axes, (0, 1), "confidence is accuracy")
+    above = axes.get_xaxis_transform()
+    axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
+    label = f"accuracy of n answers, {metrics['confidence']:.0%} interval"
+    table = _with_intervals(bins, metrics)[["confidence", "accuracy", "n", "low", "high"]]
+    for number, (x, y, n, low, high) in enumerate(table.to_numpy(dtype=np.float64).tolist()):
+        axes.vlines(x, low, high, color=COLOURS[model], linewidth=2, alpha=0.5)
+        tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n:.3g}"
+        _point(axes, x, y, model, gid=tip, label=label)
+        # Neighbours take turns in two rows, so that their numbers never touch.
+        place, count = 1.09 if number % 2 else 1.03, f"{n:.0f}" if n >= 1 else "<1"
+        axes.text(x, place, count, transform=above, color=DIM, ha="center")
+    return _legend(figure, axes)
 
 
-def draw_training(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw the history of each fit, from columns repeat, fold, x and y, and their mean.
+@STYLED
+def risk_coverage_chart(
+    models: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
+) -> Figure:
+    """Risk by coverage, the most confident answers first, and where predictions end.
+
+    Parameters
+    ----------
+    models
+        Model → columns coverage and risk, and the content of metrics.json.
+    """
+    figure, axes = _shares("coverage; a point is where predictions end", "risk")
+    for name, (curve, metrics) in models.items():
+        if "abstention" in metrics:
+            allowed = 1 - metrics["abstention"]["sure"]["target"]
+            _guide(axes, (allowed, allowed), "allowed if sure")
+        _curve(axes, curve, "coverage", "risk", COLOURS[name], ds="steps-post", label=name)
+        predicted = _predicted(metrics)
+        risk = risk_at(curve, predicted)
+        if risk is not None:
+            tip = f"{name}: {predicted:.0%} are predictions, {risk:.0%} of them wrong"
+            _point(axes, predicted, risk, name, gid=tip)
+    return _legend(figure, axes)
+
+
+@STYLED
+def training_chart(
+    model: str, history: pd.DataFrame, final: pd.DataFrame | None = None
+) -> Figure | None:
+    """Histories of the folds, their mean and that of the model that ships; None for no history.
 
     C, of which each candidate is some times the one before, has a logarithmic axis.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    history
+        Columns repeat, fold, x and y.
+    final
+        Columns x and y, of the model that ships. Default: nothing.
     """
     history = history.dropna()
-    if history.empty:
-        draw_nothing("nothing was tuned: no training loss", title, path)
-        return
-    x, y = history.columns[2:4]
-    figure = _figure(6, 4)
-    axes = figure.subplots()
-    for _, part in history.groupby(["repeat", "fold"]):
-        axes.plot(part[x], part[y], color=GREY, linewidth=0.8, alpha=0.5)
-    axes.plot([], [], color=GREY, linewidth=0.8, label="a fold")
-    axes.plot(history.groupby(x)[y].mean(), color=BLUE, linewidth=2, label="mean")
-    axes.set(xlabel=x, ylabel=y.replace("_", " "), title=title)
-    axes.set_ylim(bottom=0)
+    final = pd.DataFrame() if final is None else final.dropna()
+    if history.empty and final.empty:
+        return None
+    x, y = (history if final.empty else final).columns[-2:]
+    figure, axes = _axes(*SIZE)
+    axes.axhline(0, color=COLOURS["line"], linewidth=0.8)  # the losses' axis starts here
+    for _, fold in history.groupby(["repeat", "fold"]):
+        _curve(axes, fold.sort_values(x), x, y, PALE, linewidth=1, alpha=0.5, label="a fold")
+    if len(history):
+        mean = history.groupby(x)[[y]].mean().reset_index()
+        _curve(axes, mean, x, y, INK, label="mean of the folds")
+    if len(final):
+        _curve(axes, final.sort_values(x), x, y, COLOURS[model], label="the model that ships")
+    axes.set(xlabel=x, ylabel=y.replace("_", " "))
     if x == "C":
-        candidates = sorted(set(history[x]))
-        axes.set_xscale("log")
+        candidates = sorted({*history.get(x, ()), *final.get(x, ())})
+        axes.set(xlabel="C, the inverse strength of regularisation", xscale="log")
         axes.set_xticks(candidates, [f"{c:g}" for c in candidates])
         axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend()
-    _save(figure, path)
+    return _legend(figure, axes)
 
 
-def draw_nothing(message: str, title: str, path: Path) -> None:
-    """Draw a sentence that says why there is no figure, without the frame of an empty one."""
-    figure = _figure(6, 1.5)
-    axes = figure.subplots()
+@STYLED
+def _confusion(model: str, matrix: pd.DataFrame) -> Figure:
+    """A confusion matrix: counts in the cells, shaded by the share of the true class."""
+    classes, counts = list(matrix.index), matrix.to_numpy(dtype=np.float64)
+    k = len(classes)
+    figure, axes = _axes(3 + 0.8 * k, 2.4 + 0.7 * k)
+    axes.grid(False)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shades = LinearSegmentedColormap.from_list(model, [CARD, COLOURS[model]])
+    axes.imshow(share / 2, cmap=shades, vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
+        weight = "bold" if row == column else "normal"
+        axes.text(column, row, text, ha="center", va="center", fontweight=weight)
+    axes.set_xticks(range(k), classes, rotation=30, ha="right")
+    axes.set_yticks(range(k), classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+@STYLED
+def _precision_recall(model: str, curves: pd.DataFrame) -> Figure:
+    """A panel with a curve for each topic, from columns topic, recall and precision."""
+    topics = list(curves.groupby("topic", sort=False))
+    columns = math.ceil(math.sqrt(len(topics)))
+    rows = math.ceil(len(topics) / columns)
+    figure = Figure(figsize=(0.5 + 2.2 * columns, 0.5 + 2.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (topic, curve) in zip(panels, topics, strict=False):
+        axes.step(curve["recall"], curve["precision"], where="post", color=COLOURS[model])
+        axes.set_title(textwrap.fill(str(topic), 24))
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.05))
+        axes.xaxis.set_major_formatter("{x:g}")
+    for axes in panels[len(topics) :]:
+        axes.set_axis_off()
+    figure.supxlabel("recall")
+    figure.supylabel("precision")
+    return figure
+
+
+@STYLED
+def _interval(
+    estimates: Mapping[str, Estimate], models: Sequence[str], confidence: float
+) -> Figure:
+    """Estimates with their intervals, a line for each in the colour of its model."""
+    figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
+    for line, (estimate, model) in enumerate(zip(estimates.values(), models, strict=True)):
+        if estimate.low is not None and estimate.high is not None:
+            ends = (estimate.low, estimate.high)
+            axes.hlines(line, *ends, color=COLOURS[model], linewidth=2, alpha=0.5)
+        _point(axes, estimate.value, line, model)
+        axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
+    axes.set_yticks(range(len(estimates)), list(estimates), color=INK)
+    axes.set(xlim=(0, 1), ylim=(len(estimates) - 0.5, -0.5))
+    axes.set_xlabel(f"{confidence:.0%} interval")
+    axes.grid(False, axis="y")
+    return figure
+
+
+@STYLED
+def _sentence(message: str) -> Figure:
+    """A sentence that says why there is no chart, without the frame of an empty one."""
+    figure, axes = _axes(6, 1)
     axes.text(0.5, 0.5, message, ha="center", va="center")
-    axes.set_title(title)
     axes.set_axis_off()
-    _save(figure, path)
+    return figure
 
 
-def _f1_estimates(report: Report) -> dict[str, Estimate]:
+def _f1_estimates(metrics: Mapping[str, Any]) -> dict[str, Estimate]:
     """F1 over all topics, then that of each topic: title → estimate."""
-    metrics = report.metrics
     shown = {TITLES[key]: metrics[key] for key in F1_METRICS if key in metrics}
     shown |= {
         f"{topic} (n={measured['support']})": measured["f1"]
@@ -247,12 +352,73 @@ def _f1_estimates(report: Report) -> dict[str, Estimate]:
     return {title: Estimate(**values) for title, values in shown.items()}
 
 
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Add columns n (number of answers, a mean over repeats), low and high to bins of reliability.
+
+    The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
+    which never leaves 0 to 1. A paragraph counts once, however many repeats there are.
+    """
+    answers = metrics["n"] * len(metrics["topics"]) if "naming" in metrics else metrics["n_topical"]
+    z = NormalDist().inv_cdf((1 + metrics["confidence"]) / 2)
+    n, right = bins["share"] * answers, bins["accuracy"]
+    centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + (z / (2 * n)) ** 2)
+    return bins.assign(n=n, low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write a figure without the version of matplotlib, which would change its bytes."""
+def _predicted(metrics: Mapping[str, Any]) -> float:
+    """Share of the answers that are predictions."""
+    if "naming" in metrics:
+        return float(metrics["naming"]["named_a_paragraph"] / len(metrics["topics"]))
+    return float(metrics["coverage"]["value"])
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Axes in a figure of this size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _shares(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    """Axes of two shares, from 0 to 1."""
+    figure, axes = _axes(*SIZE)
+    ticks = np.linspace(0, 1, 5)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks, xlabel=xlabel, ylabel=ylabel)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    return figure, axes
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, x: str, y: str, color: str, **settings: Any) -> None:
+    """Join at most `N_POINTS` of the rows, evenly spaced, the first and the last among them."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), N_POINTS)).round()
+    rows = rows.iloc[np.unique(places).astype(np.int64)]
+    axes.plot(rows[x], rows[y], color=color, clip_on=False, **({"linewidth": 2} | settings))
+
+
+def _guide(axes: Axes, ends: tuple[float, float], label: str) -> None:
+    """Draw the line that the eye compares with, from one side to the other."""
+    axes.plot([0, 1], ends, "--", color=DIM, linewidth=1.2, clip_on=False, label=label)
+
+
+def _point(axes: Axes, x: float, y: float, model: str, **settings: Any) -> None:
+    """Draw a point with a rim, which tells it from the lines behind it."""
+    axes.plot([x], [y], "o", color=COLOURS[model], ms=7, mec=CARD, clip_on=False, **settings)
+
+
+def _legend(figure: Figure, axes: Axes) -> Figure:
+    """Write below the axes what the lines are, each kind once."""
+    handles, labels = axes.get_legend_handles_labels()
+    kinds = dict(zip(labels, handles, strict=True))
+    figure.legend(kinds.values(), kinds.keys(), loc="outside lower center", ncols=len(kinds))
+    return figure
+
+
+@STYLED
+def _write_png(path: Path, chart: Figure, title: str) -> None:
+    """Write a chart and its title as a PNG file."""
+    chart.suptitle(title, x=0, ha="left")
     with aside(path) as draft:
-        figure.savefig(draft, format="png", dpi=120, metadata={"Software": None})
+        # The version of matplotlib would change the bytes.
+        metadata = {"Software": None}
+        chart.savefig(draft, format="png", dpi=144, bbox_inches="tight", metadata=metadata)

@@ -1,20 +1,18 @@
 """The report as one page for people who were not there: everything in it, and no network needed.
 
-Nothing is measured here: the figures come from `report` and `comparison`. The text is in page.html,
-and charts are SVG inside it. Paragraphs that models contradict are shown; `paratopic review` ranks
-all doubtful labels.
+Nothing is measured here: the numbers come from `report` and `comparison`. The text is in page.html,
+and the charts of `figures` are SVG inside it. Paragraphs that models contradict are shown;
+`paratopic review` ranks all doubtful labels.
 """
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import jinja2
@@ -22,6 +20,14 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.figures import (
+    COLOURS,
+    as_svg,
+    reliability_chart,
+    risk_at,
+    risk_coverage_chart,
+    training_chart,
+)
 from paratopic.evaluation.report import MODES as REPORTS
 from paratopic.evaluation.report import NONE
 from paratopic.inference.modes import HALF, mode_of
@@ -35,8 +41,6 @@ TEMPLATE = Path(__file__).with_name("page.html")
 N_SHOWN = 12
 # Number of characters that are shown of a paragraph, and of topics that are probable in it.
 EXCERPT, N_PROBABLE = 900, 6
-# Most points of a curve: more cannot be told apart.
-N_POINTS = 250
 
 MEANINGS = {
     "answer_macro_f1": "F1 averaged over the topics and none of them",
@@ -127,100 +131,6 @@ class ModelReport:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """An axis from its first tick to its last.
-
-    Parameters
-    ----------
-    title
-        What the values are.
-    ticks
-        Value → its label, in ascending order.
-    log
-        Whether distances are those of logarithms. Default: no.
-    """
-
-    title: str
-    ticks: Mapping[float, str]
-    log: bool = False
-
-    def at(self, value: float) -> float:
-        """Position of a value: 0 at the first tick, 1 at the last; one half if they are the same.
-
-        >>> Axis("C", {1: "1", 100: "100"}, log=True).at(10)
-        0.5
-        """
-        low, high, value = (
-            math.log10(v) if self.log else v for v in (min(self.ticks), max(self.ticks), value)
-        )
-        return (value - low) / (high - low) if high > low else 0.5
-
-
-@dataclass(frozen=True)
-class Line:
-    """Points (x, y) that a line joins; `kind` is its CSS class."""
-
-    kind: str
-    points: Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point with its interval, a number above the chart and a tooltip; `kind` is its class."""
-
-    kind: str
-    x: float
-    y: float
-    title: str
-    interval: tuple[float, float] | None = None
-    count: str = ""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart, drawn by the template in a box of these sizes in pixels.
-
-    Parameters
-    ----------
-    title
-        What is shown.
-    x, y
-        The axes.
-    lines, points
-        What is drawn, from back to front.
-    legend
-        CSS class of lines → what they are.
-    """
-
-    title: str
-    x: Axis
-    y: Axis
-    lines: Sequence[Line] = ()
-    points: Sequence[Point] = ()
-    legend: Mapping[str, str] = field(default_factory=dict)
-    width: int = 440
-    height: int = 300
-    left: int = 50
-    right: int = 16
-    top: int = 26
-    bottom: int = 42
-
-    def px(self, value: float) -> float:
-        """Horizontal position of a value in pixels."""
-        return round(self.left + self.x.at(value) * (self.width - self.left - self.right), 1)
-
-    def py(self, value: float) -> float:
-        """Vertical position of a value in pixels, from the top."""
-        return round(
-            self.height - self.bottom - self.y.at(value) * (self.height - self.top - self.bottom), 1
-        )
-
-    def path(self, line: Line) -> str:
-        """A line as the data of an SVG path."""
-        return "M" + "L".join(f"{self.px(x)} {self.py(y)}" for x, y in line.points)
-
-
-@dataclass(frozen=True)
 class Bar:
     """A probability that is shown as a bar, and whether it is that of a part of the label."""
 
@@ -284,6 +194,7 @@ def render_page(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     templates.filters["percent"] = lambda share: f"{share:.0%}"
+    templates.filters["svg"] = as_svg
     wrong = worst(models, topics) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         topics=topics,
@@ -300,41 +211,22 @@ def render_page(
         meanings=MEANINGS | {"macro_f1": mode.macro_f1},
         metrics=_metrics(comparison),
         confusions={m.name: confusion(m, topics) for m in models} if measured else {},
-        reliabilities=[_reliability_chart(m, mode) for m in models] if measured else [],
-        risk=_risk_chart(models, REPORTS[topics.mode].counted) if measured else None,
+        colours=COLOURS,
+        reliabilities={
+            m.name: reliability_chart(m.name, m.reliability, m.metrics) for m in models if measured
+        },
+        risk=risk_coverage_chart({m.name: (m.risk_coverage, m.metrics) for m in models[::-1]})
+        if measured
+        else None,
+        counted=REPORTS[topics.mode].counted,
         risks=_risks(models) if measured else {},
         better_than_dummy=_better_than_dummy(comparison),
         kinds=KINDS,
-        trainings={m.name: _training_chart(m) for m in models},
+        trainings={m.name: training_chart(m.name, m.training, m.final) for m in models},
         wrong=wrong,
         n_shown=N_SHOWN,
         doubtful=second_look(models, topics) if measured else [],
     )
-
-
-def reliability(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Numbers and intervals of the bins of reliability.csv.
-
-    The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
-    which never leaves 0 to 1. A paragraph counts once, however many repeats there are.
-
-    Parameters
-    ----------
-    bins
-        Columns confidence, accuracy and share.
-    metrics
-        Content of metrics.json, for the number of answers and the confidence of the intervals.
-
-    Returns
-    -------
-    The bins with columns n (number of answers, a mean over repeats), low and high.
-    """
-    answers = metrics["n"] * len(metrics["topics"]) if "naming" in metrics else metrics["n_topical"]
-    z = NormalDist().inv_cdf((1 + metrics["confidence"]) / 2)
-    n, right = bins["share"] * answers, bins["accuracy"]
-    centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + (z / (2 * n)) ** 2)
-    return bins.assign(n=n, low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
 
 
 def labels(model: ModelReport, topics: Topics) -> Targets:
@@ -426,119 +318,9 @@ def _better_than_dummy(comparison: Mapping[str, Any]) -> bool:
     return lead is not None and lead["significant"] and lead["value"] > 0
 
 
-def _shares(title: str) -> Axis:
-    return Axis(title, {share / 4: f"{share / 4:.0%}" for share in range(5)})
-
-
-def _up_to(title: str, top: float) -> Axis:
-    """An axis from 0 to a round number that is at least `top`, with three to six ticks.
-
-    >>> list(_up_to("loss", 1.3).ticks.values())
-    ['0', '0.5', '1', '1.5']
-    """
-    size = 10.0 ** math.floor(math.log10(top)) if top > 0 else 1.0
-    step = next(step * size for step in (0.2, 0.5, 1, 2) if top <= 5 * step * size)
-    return Axis(
-        title, {n * step: f"{n * step:g}" for n in range(max(math.ceil(top / step), 1) + 1)}
-    )
-
-
-def _reliability_chart(model: ModelReport, mode: ModePage) -> Chart:
-    table = reliability(model.reliability, model.metrics)
-    columns = table[["confidence", "accuracy", "n", "low", "high"]].to_numpy(dtype=np.float64)
-    points = []
-    for confidence, accuracy, n, low, high in columns.tolist():
-        title = (
-            f"confidence {confidence:.0%}, accuracy {accuracy:.0%} ({low:.0%} to {high:.0%}), "
-            f"n = {n:.3g}"
-        )
-        count = f"{n:.0f}" if n >= 10 else f"{n:.2g}"
-        points.append(Point(model.name, confidence, accuracy, title, (low, high), count))
-    x, y = _shares(f"confidence in {mode.confidence}"), _shares("accuracy")
-    guide = Line("guide", [(0, 0), (1, 1)])
-    return Chart(f"{model.name}: accuracy by confidence", x, y, [guide], points, top=40)
-
-
-def _risk_chart(models: Sequence[ModelReport], counted: str) -> Chart:
-    """Curves of all models, and where their predictions end; coverage is a share of `counted`."""
-    lines: list[Line] = []
-    points: list[Point] = []
-    legend = {model.name: model.name for model in models}
-    for model in models[::-1]:
-        curve = model.risk_coverage[["coverage", "risk"]].to_numpy(dtype=np.float64)
-        # Steps: the risk stays until the next answer is counted.
-        steps = np.column_stack([np.repeat(curve[:, 0], 2)[1:], np.repeat(curve[:, 1], 2)[:-1]])
-        lines.append(Line(model.name, _thinned(steps)))
-        coverage = _coverage(model.metrics)
-        risk = _risk(model, coverage)
-        if risk is not None:
-            title = f"{model.name}: {coverage:.0%} are predictions, {risk:.0%} of them wrong"
-            points.append(Point(model.name, coverage, risk, title))
-    if "abstention" in models[0].metrics:
-        allowed = 1 - models[0].metrics["abstention"]["sure"]["target"]
-        lines.insert(0, Line("guide", [(0, allowed), (1, allowed)]))
-        legend["guide"] = "risk that sure predictions are allowed"
-    x, y = (
-        _shares(f"coverage: share of {counted}"),
-        _shares("risk: share of them that is wrong"),
-    )
-    return Chart("Risk by coverage, the most confident first", x, y, lines, points, legend)
-
-
 def _risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
     """Coverage → model → risk of so many of its most confident answers."""
-    return {share: {m.name: _risk(m, share) for m in models} for share in (0.25, 0.5, 0.75, 1.0)}
-
-
-def _risk(model: ModelReport, coverage: float) -> float | None:
-    """Risk of the most confident answers up to a coverage; None if that is less than one answer."""
-    curve = model.risk_coverage
-    # Rounding must not leave the last answer out.
-    risks = curve["risk"][curve["coverage"] <= coverage + 1e-9]
-    return float(risks.iloc[-1]) if len(risks) else None
-
-
-def _coverage(metrics: Mapping[str, Any]) -> float:
-    """Share of the answers that are predictions."""
-    if "naming" in metrics:
-        return float(metrics["naming"]["named_a_paragraph"] / len(metrics["topics"]))
-    return float(metrics["coverage"]["value"])
-
-
-def _training_chart(model: ModelReport) -> Chart | None:
-    """Histories of the folds, their mean and that of the model that ships; None for no history."""
-    history, final = model.training.dropna(), model.final.dropna()
-    if history.empty and final.empty:
-        return None
-    x, y = final.columns
-    lines = [Line("fold", _curve(part, x, y)) for _, part in history.groupby(["repeat", "fold"])]
-    legend: dict[str, str] = {}
-    if lines:
-        lines.append(Line("mean", _curve(history.groupby(x)[[y]].mean().reset_index(), x, y)))
-        legend |= {"fold": "a fold", "mean": "mean of the folds"}
-    if len(final):
-        lines.append(Line(model.name, _curve(final, x, y)))
-        legend[model.name] = "the model that ships"
-    values = [value for line in lines for _, value in line.points]
-    places = sorted({place for line in lines for place, _ in line.points})
-    loss = _up_to(y.replace("_", " "), max(values))
-    if x == "C":
-        ticks = {place: f"{place:g}" for place in places}
-        return Chart(
-            f"{model.name}: loss on inner folds by C; macro-F1 decides among like ones",
-            Axis("C, the inverse strength of regularisation", ticks, log=True),
-            loss,
-            lines,
-            legend=legend,
-        )
-    return Chart(f"{model.name}: loss by {x}", _up_to(x, places[-1]), loss, lines, legend=legend)
-
-
-def _curve(part: pd.DataFrame, x: str, y: str) -> list[tuple[float, float]]:
-    return _thinned(part.sort_values(x)[[x, y]].to_numpy(dtype=np.float64))
-
-
-def _thinned(points: Array) -> list[tuple[float, float]]:
-    """At most `N_POINTS` of the points (n, 2), evenly spaced, the first and the last among them."""
-    places = np.unique(np.linspace(0, len(points) - 1, min(len(points), N_POINTS)).round())
-    return [(x, y) for x, y in points[places.astype(np.int64)].tolist()]
+    return {
+        share: {m.name: risk_at(m.risk_coverage, share) for m in models}
+        for share in (0.25, 0.5, 0.75, 1.0)
+    }

@@ -29,8 +29,8 @@ class Kind:
     classifier
         ``module:name`` of the class that answers from a model's folder, an
         `inference.model.Classifier`.
-    no_curve
-        Why a model of this kind may have no training curve, for the report.
+    curve, no_curve
+        What the curve of its training shows, and why there may be none: sentences for the report.
     packages
         Packages, beside those of every kind, whose versions the model card lists.
     learns_from_unlabelled
@@ -45,6 +45,7 @@ class Kind:
     settings: str
     fit: str
     classifier: str
+    curve: str
     no_curve: str
     packages: tuple[str, ...] = ()
     learns_from_unlabelled: bool = False
@@ -61,6 +62,8 @@ KINDS = {
             settings="paratopic.baseline.settings:Baseline",
             fit="paratopic.baseline.fit:fit",
             classifier="paratopic.inference.baseline:BaselineClassifier",
+            curve="The loss is that on inner folds. Of values of C with like losses, the one with "
+            "the highest macro-F1 is taken.",
             no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
             "training part, so the middle one of baseline.strengths is used.",
         ),
@@ -70,6 +73,7 @@ KINDS = {
             settings="paratopic.transformer.settings:Transformer",
             fit="paratopic.transformer.fit:fit",
             classifier="paratopic.inference.transformer:EncoderClassifier",
+            curve="The loss is that of each step of the tuning.",
             no_curve="The encoder is used as it is, and only the head learns from labels and "
             "definitions: either transformer.epochs is 0, or there are no definitions and labels "
             "are too few, because tuning takes two paragraphs of one topic and one of another.",

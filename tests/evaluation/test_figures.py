@@ -1,0 +1,174 @@
+"""Charts: what they show, and the same ones as PNG files and inside the page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from paratopic.evaluation import figures
+from paratopic.evaluation.intervals import Estimate
+from paratopic.evaluation.report import Report
+
+BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "share": [0.25, 0.75]})
+METRICS: dict[str, Any] = {
+    "n": 50,
+    "n_topical": 40,
+    "confidence": 0.95,
+    "topics": {},
+    "coverage": {"value": 0.5},
+    "abstention": {"sure": {"target": 0.9}},
+}
+CURVE = pd.DataFrame({"coverage": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
+
+
+def history(x: str, values: list[float], folds: int = 1) -> pd.DataFrame:
+    """Losses of folds, of which that of the last value is the lowest."""
+    losses = [1 - 0.5 * place / len(values) for place in range(len(values))]
+    parts = [
+        pd.DataFrame({"repeat": 0, "fold": n, x: values, "log_loss": losses}) for n in range(folds)
+    ]
+    return pd.concat(parts)
+
+
+def training(past: pd.DataFrame, final: pd.DataFrame | None = None) -> Figure:
+    chart = figures.training_chart("baseline", past, final)
+    assert chart is not None
+    return chart
+
+
+def axes_of(chart: Figure) -> Any:
+    """The only axes of a chart: matplotlib's types know too little of what was drawn."""
+    (axes,) = chart.axes
+    return axes
+
+
+def legend(chart: Figure) -> list[str]:
+    return [text.get_text() for text in chart.legends[0].get_texts()]
+
+
+def test_intervals_of_bins_are_wilsons_and_stay_possible() -> None:
+    table = figures._with_intervals(BINS, METRICS)
+    assert table["n"].tolist() == [10, 30]
+    expected = [
+        binomtest(right, n).proportion_ci(0.95, method="wilson") for right, n in ((5, 10), (30, 30))
+    ]
+    assert table["low"].tolist() == pytest.approx([interval.low for interval in expected])
+    assert table["high"].tolist() == pytest.approx([interval.high for interval in expected])
+    assert (table["high"] <= 1).all()
+    several = {**METRICS, "naming": {}, "topics": {"a": {}, "b": {}}}
+    assert figures._with_intervals(BINS, several)["n"].tolist() == [25, 75]
+
+
+def test_reliability_has_a_diagonal_intervals_and_numbers_of_answers() -> None:
+    bins = BINS.assign(share=[0.01, 0.99])
+    chart = figures.reliability_chart("baseline", bins, METRICS)
+    axes = axes_of(chart)
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert [text.get_text() for text in axes.texts] == ["n", "<1", "40"]
+    heights = [text.get_position()[1] for text in axes.texts[1:]]
+    assert heights[0] != heights[1]
+    table = figures._with_intervals(bins, METRICS)
+    for bars, low, high in zip(axes.collections, table["low"], table["high"], strict=True):
+        (bar,) = bars.get_segments()
+        assert bar[:, 1].tolist() == [low, high]
+    assert legend(chart) == ["confidence is accuracy", "accuracy of n answers, 95% interval"]
+
+
+def test_risk_is_shown_where_predictions_end() -> None:
+    several = {**METRICS, "naming": {"named_a_paragraph": 1.0}, "topics": {"a": {}, "b": {}}}
+    del several["abstention"], several["coverage"]
+    for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
+        chart = figures.risk_coverage_chart({"baseline": (CURVE, metrics)})
+        assert legend(chart) == [*guides, "baseline"]
+        points = [line for line in axes_of(chart).lines if line.get_marker() == "o"]
+        assert [point.get_xydata().tolist() for point in points] == [[[0.5, 0.5]]]
+    early = METRICS | {"coverage": {"value": 0.1}}
+    chart = figures.risk_coverage_chart({"baseline": (CURVE, early)})
+    assert not [line for line in axes_of(chart).lines if line.get_marker() == "o"]
+
+
+def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
+    past = history("C", [100.0, 1.0, 10.0], folds=2)
+    chart = training(past, past[["C", "log_loss"]])
+    assert legend(chart) == ["a fold", "mean of the folds", "the model that ships"]
+    axes = axes_of(chart)
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "100"]
+    assert axes.get_ylim() == (0, 1)
+    assert legend(training(past)) == ["a fold", "mean of the folds"]
+    assert legend(training(past.iloc[:0], past[["C", "log_loss"]])) == ["the model that ships"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_there_may_be_one_candidate() -> None:
+    low, high = axes_of(training(history("C", [10.0]))).get_xlim()
+    assert low < 10 < high
+
+
+def test_losses_that_were_not_measured_make_no_chart() -> None:
+    past = history("C", [1.0, 10.0]).assign(log_loss=float("nan"))
+    assert figures.training_chart("baseline", past, past[["C", "log_loss"]]) is None
+    empty = pd.DataFrame(columns=["repeat", "fold"])
+    assert figures.training_chart("transformer", empty, pd.DataFrame(columns=["step"])) is None
+
+
+def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+    chart = training(history("step", [*range(5000)]))
+    fold = axes_of(chart).lines[1].get_xydata()
+    assert len(fold) == figures.N_POINTS
+    assert (fold[0][0], fold[-1][0]) == (0, 4999)
+
+
+def test_each_topic_has_a_panel_and_each_estimate_a_line() -> None:
+    names = ["trade", "a $ and a $", "security", "technology", "sport"]
+    curves = pd.concat(pd.DataFrame({"topic": [n], "recall": 1, "precision": 1}) for n in names)
+    chart = figures._precision_recall("baseline", curves)
+    assert [axes.get_title() for axes in chart.axes if axes.axison] == names
+    estimates = {"dummy": Estimate(0.1), "baseline": Estimate(0.5, 0.3, 0.8)}
+    axes = axes_of(figures._interval(estimates, ["dummy", "baseline"], 0.9))
+    assert [text.get_text() for text in axes.texts] == ["0.10", "0.50"]
+    assert [bars.get_segments()[0].tolist() for bars in axes.collections] == [[[0.3, 1], [0.8, 1]]]
+    assert axes.get_xlabel() == "90% interval"
+
+
+def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
+    figures.draw_report(tmp_path, "baseline", Report({"n": 0}, {}))
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == sorted(figures.FIGURES)
+    axes = axes_of(figures._sentence("no loss"))
+    assert not axes.axison and axes.texts[0].get_text() == "no loss"
+
+
+def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> None:
+    def written() -> tuple[str, bytes]:
+        chart = figures.reliability_chart("baseline", BINS, METRICS)
+        svg, path = figures.as_svg(chart, "title"), tmp_path / "chart.png"
+        figures._write_png(path, chart, "title")
+        return svg, path.read_bytes()
+
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.fonttype": "path"}):
+        other = written()
+        assert matplotlib.rcParams["font.size"] == 30
+    assert other == written()
+
+
+def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
+    chart = figures.reliability_chart("baseline", BINS, METRICS)
+    first, second = (figures.as_svg(chart, title) for title in ("first", "<second>"))
+    ids = [re.findall(r' id="([^"]*)"', svg) for svg in (first, second)]
+    assert ids[0] and not {*ids[0]} & {*ids[1]}
+    for svg, own in zip((first, second), ids, strict=True):
+        assert {*re.findall(r'href="#([^"]*)"', svg)} == {*own}
+        assert "url(" not in svg and "<style" not in svg and "<!" not in svg
+        # All colours are the page's, and so is the font.
+        assert not re.search(r"#[0-9a-f]{6}\b|rgb|DejaVu", svg)
+        assert {*re.findall(r"var\(--(\w+)\)", svg)} == {"ink", "dim", "line", "card", "baseline"}
+        assert ">accuracy</text>" in svg
+        assert "<title>confidence 30%, accuracy 50% (24% to 76%), n = 10</title>" in svg
+    assert 'role="img" aria-label="&lt;second&gt;"' in second
