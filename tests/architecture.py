@@ -56,6 +56,17 @@ def _imported(node: ast.AST) -> Iterator[str]:
         )
 
 
+def libraries(path: Path) -> set[str]:
+    """The packages outside the standard library that a file imports: {"numpy", "ruamel"}."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
 def module_arrows(source: Path) -> Arrows:
     """Module → the modules that it imports."""
     known = modules(source)
