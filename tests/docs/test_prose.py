@@ -31,7 +31,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def test_sentences_end_where_a_reader_takes_a_breath() -> None:
-    text = "# Head\n\nRun `make all the. Things`. It takes .5 s (or\nmore). Then [see](a.md):\n\n- One.\n"
+    text = "# Head\n\nRun `all. Things`. It takes .5 s (or\nmore). Then [see](a.md):\n\n- One.\n"
     assert list(sentences(text)) == ["Run `x`.", "It takes .5 s (or more).", "Then see:", "- One."]
 
 
