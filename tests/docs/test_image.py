@@ -43,8 +43,8 @@ def served(image: Path, packages: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     (line,) = re.findall(r"(?m)^CMD (.+)$", RECIPE)
-    there = {"0.0.0.0": "127.0.0.1", "8000": port, "/app": str(image / "app")}
-    words = [there.get(word, word) for word in json.loads(line)]
+    local = {"0.0.0.0": "127.0.0.1", "8000": port, "/app": str(image / "app")}
+    words = [local.get(word, word) for word in json.loads(line)]
     (model,) = re.findall(r"(?m)^ENV PARATOPIC_MODEL=(.+)$", RECIPE)
     env = environment() | {
         "PYTHONPATH": str(packages),  # it goes before the environment's own paratopic
