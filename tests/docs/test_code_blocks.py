@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import PAGES, README, blocks
+from tests.pages import OTHER_PAGES, PAGES, README, blocks
 from tests.programs import ROOT
 
 LONGEST_README = 900  # words
@@ -40,7 +40,7 @@ def test_blocks_are_code_that_runs_or_output(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "benchmarks/README.md"], ids=lambda page: str(page.relative_to(ROOT))
+    "page", [*PAGES, *OTHER_PAGES], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):

@@ -1,10 +1,9 @@
-"""The notebook runs from its first to its last cell, and the example of a server answers."""
+"""The notebook runs from its first to its last cell, and the example server answers."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,11 +48,3 @@ def test_the_example_of_a_server_answers_and_refuses(server: ModuleType) -> None
         assert client.post("/predict", content=body).status_code == 400
     assert client.post("/predict", json={"texts": [""] * 1001}).status_code == 413
     assert client.post("/predict", content=b" " * 10_000_001).status_code == 413
-
-
-def test_what_the_image_copies_is_there(project: Path) -> None:
-    recipe = (EXAMPLES / "serving" / "Dockerfile").read_text(encoding="utf-8")
-    (default,) = re.findall(r"(?m)^ARG MODEL=(.*)$", recipe)
-    for source in re.findall(r"(?m)^COPY (\S+) ", recipe):
-        root = project if source == "${MODEL}" else ROOT
-        assert (root / source.replace("${MODEL}", default)).exists()

@@ -1,0 +1,74 @@
+"""docs/architecture.md shows the package and the pipeline as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.architecture import picture
+from tests.programs import ROOT
+
+PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+SOURCE = ROOT / "src/paratopic"
+STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+# What a recipe tells people to make.
+NEW = {"src/paratopic/reading/epub.py", "tests/reading/test_epub.py"}
+# A model in paths of dvc.yaml.
+MODEL = re.compile(r"\$\{(?:item\.model|models\[-?\d\])\}")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    table = PAGE.partition(f"## {heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n")[2:]]
+
+
+def code(cell: str) -> set[str]:
+    """ "`a`, `b` and more" → {"a", "b"}."""
+    return set(re.findall(r"`([^`]+)`", cell))
+
+
+def test_the_picture_is_of_the_code_as_it_is() -> None:
+    drawn = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
+    assert drawn == picture(SOURCE), "run `python tests/architecture.py --draw`"
+
+
+def test_every_room_is_in_the_table_with_files_that_are_there() -> None:
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert {name for cell, _, _ in rows("The rooms") for name in code(cell)} == rooms
+    for room, _, first in rows("The rooms"):
+        for file in code(first):
+            assert (SOURCE / room.strip("`") / file).exists(), (room, file)
+
+
+def test_stages_read_and_write_what_the_table_says() -> None:
+    table = {cells[0].strip("`"): cells[1:] for cells in rows("The way of the data")}
+    names = {f"{name}@MODEL" if "matrix" in stage else name for name, stage in STAGES.items()}
+    assert set(table) == names
+    for name, (reads, writes) in table.items():
+        stage = STAGES[name.partition("@")[0]]
+        assert code(reads) == set(paths(stage, "deps")), name
+        written = set(paths(stage, "outs", "metrics", "plots"))
+        for shown in code(writes):
+            matching = {path for path in written if path == shown or path.startswith(shown)}
+            assert matching, (name, shown)
+            written -= matching
+        assert written == set(), name
+
+
+def paths(stage: dict[str, Any], *kinds: str) -> list[str]:
+    """Paths of a stage in dvc.yaml: "models/MODEL"."""
+    items = [item for kind in kinds for item in stage.get(kind, [])]
+    names = [item if isinstance(item, str) else next(iter(item)) for item in items]
+    return [MODEL.sub("MODEL", name) for name in names]
+
+
+@pytest.mark.parametrize("recipe", ["a file format", "another encoder"])
+def test_a_recipe_names_files_that_are_there(recipe: str) -> None:
+    files = {name for cells in rows(f"Recipe: {recipe}") for name in code(cells[0])} - NEW
+    assert files
+    for name in files:
+        assert (ROOT / name).exists(), name
