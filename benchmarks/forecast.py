@@ -37,7 +37,7 @@ from paratopic.baseline import fit as baseline
 from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.forecast import Point, forecast
+from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.project.files import write_json
@@ -75,7 +75,7 @@ def forecast_of(
         raw, _ = cross_validate(now, topics.names, folds, learner(topics), seed, share=share)
         scores, _ = calibrated(now, folds, raw, topics, params)
         measured = outcomes(now, folds, scores, topics)[1]
-        curve.append(Point(share * measured.train_share * len(now), measured))
+        curve.append(CurvePoint(share * measured.train_share * len(now), measured))
     (estimate,) = forecast(curve, curve[-1].outcomes, [size], CONFIDENCE, BOOTSTRAP, seed)
     return estimate, curve[-1].outcomes.present
 

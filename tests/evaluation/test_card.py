@@ -15,7 +15,7 @@ from paratopic.inference.folder import CARD, Calibration, card_mark, is_card_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.promise import NEVER
 from paratopic.project.kinds import KINDS
-from paratopic.project.titles import TITLES
+from paratopic.project.metrics import metrics_in
 from paratopic.project.topics import Topics
 
 PARITY = {
@@ -46,10 +46,11 @@ def estimate(value: float) -> dict[str, float | None]:
 
 @pytest.fixture
 def report(topics: Topics) -> dict[str, Any]:
-    measured = {name: estimate(0.5) for name in TITLES} | {"macro_f1": estimate(0.8)}
+    measured = {name: estimate(0.5) for name in metrics_in("single")} | {"macro_f1": estimate(0.8)}
     measured |= {"coverage": estimate(0.6), "precision": estimate(0.91)}
     measured["ece"] = {"value": 0.05, "low": None, "high": None}
     return measured | {
+        "mode": "single",
         "n": 36,
         "labels": "hand",
         "split_unit": "article",
@@ -126,7 +127,7 @@ def test_a_folder_on_this_machine_is_not_mentioned(
 
 
 def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
-    unmeasured = {"n": 0, "notes": "no labelled paragraph at all"}
+    unmeasured = {"mode": "single", "n": 0, "notes": "no labelled paragraph at all"}
     written = render_card(shipped(), topics, rows[:0], unmeasured)
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written

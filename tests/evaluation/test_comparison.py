@@ -41,6 +41,7 @@ def comparison() -> Comparison:
     estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
     text = "word " * 50
     return Comparison(
+        mode="single",
         champion="baseline",
         n=20,
         labels="hand",
@@ -206,7 +207,7 @@ def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison
 
 
 def test_without_measurements_the_most_complex_model_is_champion() -> None:
-    comparison = unmeasured(["baseline", "transformer"])
+    comparison = unmeasured(["baseline", "transformer"], "single")
     assert comparison.champion == "transformer"
     report = as_json(comparison, SPLIT, None, 0.05)
     assert (report["n"], report["leads"]) == (0, {})

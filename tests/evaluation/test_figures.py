@@ -18,6 +18,7 @@ from paratopic.evaluation.report import Report
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "share": [0.25, 0.75]})
 METRICS: dict[str, Any] = {
+    "mode": "single",
     "n": 50,
     "n_topical": 40,
     "confidence": 0.95,
@@ -62,7 +63,7 @@ def test_intervals_of_bins_are_wilsons_and_stay_possible() -> None:
     assert table["low"].tolist() == pytest.approx([interval.low for interval in expected])
     assert table["high"].tolist() == pytest.approx([interval.high for interval in expected])
     assert (table["high"] <= 1).all()
-    several = {**METRICS, "naming": {}, "topics": {"a": {}, "b": {}}}
+    several = {**METRICS, "mode": "multi", "naming": {}, "topics": {"a": {}, "b": {}}}
     assert figures._with_intervals(BINS, several)["n"].tolist() == [25, 75]
 
 
@@ -82,7 +83,12 @@ def test_reliability_has_a_diagonal_intervals_and_numbers_of_answers() -> None:
 
 
 def test_risk_is_shown_where_predictions_end() -> None:
-    several = {**METRICS, "naming": {"named_a_paragraph": 1.0}, "topics": {"a": {}, "b": {}}}
+    several = {
+        **METRICS,
+        "mode": "multi",
+        "naming": {"named_a_paragraph": 1.0},
+        "topics": {"a": {}, "b": {}},
+    }
     del several["abstention"], several["coverage"]
     for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
         chart = figures.risk_coverage_chart({"baseline": (CURVE, metrics)})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.evaluation.forecast import EXPONENT, Point, forecast
+from paratopic.evaluation.forecast import EXPONENT, CurvePoint, forecast
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 
@@ -19,12 +19,12 @@ def with_errors(n: int, wrong: int, k: int = 2) -> Outcomes:
     return of_one_topic(true, np.arange(n), np.eye(k)[answers][None])
 
 
-def curve(n: int, *wrong: int) -> list[Point]:
+def curve(n: int, *wrong: int) -> list[CurvePoint]:
     """A quarter, a half and all of 100 labels, with so many errors among n rows."""
-    return [Point(s, with_errors(n, w)) for s, w in zip((25, 50, 100), wrong, strict=True)]
+    return [CurvePoint(s, with_errors(n, w)) for s, w in zip((25, 50, 100), wrong, strict=True)]
 
 
-def forecast_of(points: list[Point], sizes: list[int], n_draws: int = 200) -> list[Estimate]:
+def forecast_of(points: list[CurvePoint], sizes: list[int], n_draws: int = 200) -> list[Estimate]:
     return forecast(points, points[-1].outcomes, sizes, 0.8, n_draws, 1)
 
 
@@ -60,7 +60,8 @@ def test_the_further_the_forecast_the_wider_its_interval() -> None:
 @settings(deadline=None, max_examples=50)
 def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidence: float) -> None:
     points = [
-        Point(size, with_errors(n, data.draw(st.integers(0, n)), k)) for size in (0.2 * n, 0.8 * n)
+        CurvePoint(size, with_errors(n, data.draw(st.integers(0, n)), k))
+        for size in (0.2 * n, 0.8 * n)
     ]
     estimates = forecast(points, points[-1].outcomes, [n, n + 1, 10 * n], confidence, 50, 1)
     for estimate in estimates:

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.evaluation.report import MODES as REPORTS
 from paratopic.evaluation.report import (
+    EFFECTS,
     NONE,
     OutOfFold,
     answer_table,
     confusion_matrix,
     confusion_pairs,
+    predictions,
     reliability_table,
 )
 from paratopic.inference.modes import mode_of
@@ -66,7 +67,7 @@ def test_answers(
     assert answers["topical"].tolist() == np.repeat([True, False], len(right) // 2).tolist()
     thresholds = (0.5,) * (1 if mode == "single" else 3)
     out_of_fold = OutOfFold(scores, pd.DataFrame(), thresholds, PROMISE)
-    effect = REPORTS[mode].effect(answers, NAMES, out_of_fold)
+    effect = EFFECTS[mode].effect(answers, NAMES, out_of_fold)
     if mode == "single":
         assert effect["auroc_topical"] == 0
     else:
@@ -84,13 +85,14 @@ def test_abstention_by_hand() -> None:
     scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abcdef"), repeat=0)
     scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.0))
     answers = answer_table(rows, scores, topics)
-    assert answers["any"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
+    assert answers["p_topical"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
     assert answers["predicted"].tolist() == [True, True, True, True, False, False]
     assert answers["right"].tolist() == [True, True, False, True, True, False]
 
     def effect(threshold: float) -> dict[str, Any]:
         out_of_fold = OutOfFold(scores, pd.DataFrame(), (threshold,), PROMISE)
-        return REPORTS["single"].effect(answers, NAMES, out_of_fold)
+        measured: dict[str, Any] = EFFECTS["single"].effect(answers, NAMES, out_of_fold)
+        return measured
 
     assert effect(0.65) == {
         "auroc_topical": 1,
@@ -120,3 +122,18 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
     table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.answers(scores)))
     assert table["confidence"].tolist() == [0.65, 0.95]
     assert table["accuracy"].tolist() == [0, 1] and table["share"].tolist() == [0.5, 0.5]
+
+
+def test_an_answer_is_what_predict_gives_and_may_be_none() -> None:
+    rows = pd.DataFrame({"id": list("abc"), "article": "x", "heading": "", "text": "t"})
+    rows = rows.assign(topic=["security", "", "trade"])
+    columns = [[0.2, 0.4, 0.0], [0.6, 0.2, 0.0], [0.3, 0.3, 0.3]]
+    scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abc"), repeat=0)
+    single, multi = Topics("single", NAMES), Topics("multi", NAMES)
+    scores = scores.assign(**dict.fromkeys(single.thresholds, 0.3))
+    table = predictions(rows, scores, single)
+    assert table["answer"].tolist() == ["", "trade", ""]
+    assert table["predicted"].tolist() == ["technology", "trade", "trade"]
+    several = predictions(rows, scores, multi)
+    assert several["answer"].tolist() == ["technology", "trade", ";".join(NAMES)]
+    assert several["answer"].tolist() == several["predicted"].tolist()

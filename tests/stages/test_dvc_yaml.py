@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from paratopic.project import paths
 from paratopic.project.installed import code_of_stage, imports, stage_digests
-from paratopic.project.kinds import KINDS
+from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.params import Params
 from tests.programs import ROOT
 
@@ -135,10 +135,12 @@ def test_no_key_of_params_is_read_by_nobody() -> None:
     """Every key of every section is an attribute somewhere outside params.py, or in dvc.yaml."""
     used = set(re.findall(r"\$\{(\w+)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
     for path in SOURCE.rglob("*.py"):
-        if path.name != "params.py":
+        if path.name not in ("params.py", "settings.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for section, kind in get_type_hints(Params).items():
+    sections = {kind.name: named_object(kind.settings) for kind in KINDS.values()}
+    sections |= {name: of for name, of in get_type_hints(Params).items() if name != "sections"}
+    for section, kind in sections.items():
         keys = [field.name for field in fields(kind)] if is_dataclass(kind) else [section]
         for key in keys:
             assert key in used, f"{section}.{key}"

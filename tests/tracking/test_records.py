@@ -12,9 +12,10 @@ from paratopic.tracking.records import git_tags, metrics_of, outputs_of, state_o
 
 def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() -> None:
     report = {
+        "mode": "single",
         "n": 3,
         "brier": {"value": 0.25, "low": None, "high": None},
-        "accuracy": {"value": 0.75, "low": 0.5, "high": 1.0},
+        "log_loss": {"value": 0.75, "low": 0.5, "high": 1.0},
         "macro_f1": {"value": 0.5, "low": 0.25, "high": 1.0},
         "ece": {"value": None, "low": None, "high": None},
         "confidence": 0.95,
@@ -28,13 +29,13 @@ def test_estimates_become_metrics_with_their_bounds_and_the_main_ones_first() ->
     metrics = metrics_of(report)
     assert list(metrics.items()) == [
         *(("macro_f1", 0.5), ("macro_f1_low", 0.25), ("macro_f1_high", 1.0)),
-        *(("accuracy", 0.75), ("accuracy_low", 0.5), ("accuracy_high", 1.0)),
+        *(("log_loss", 0.75), ("log_loss_low", 0.5), ("log_loss_high", 1.0)),
         *(("brier", 0.25), ("f1_R_D_ AI_ML", 0.5)),
     ]
 
 
 def test_a_report_without_figures_has_no_metrics() -> None:
-    assert metrics_of({"n": 0, "split_unit": "article", "notes": "nothing"}) == {}
+    assert metrics_of({"mode": "single", "n": 0, "split_unit": "article", "notes": "nothing"}) == {}
 
 
 def test_a_models_state_is_what_it_is_and_how_good() -> None:

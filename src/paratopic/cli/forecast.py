@@ -19,7 +19,7 @@ from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
-    from paratopic.evaluation.forecast import Point
+    from paratopic.evaluation.forecast import CurvePoint
     from paratopic.evaluation.outcomes import Outcomes
     from paratopic.project.params import Params
 
@@ -39,7 +39,7 @@ def forecast(more: More = None) -> None:
 
     The champion learns anew from a quarter and from half of the labels of each fold.
     """
-    from paratopic.evaluation.forecast import forecast
+    from paratopic.evaluation import forecast as curves
     from paratopic.evaluation.intervals import Tally, value_of
     from paratopic.project.params import read_params
 
@@ -49,7 +49,7 @@ def forecast(more: More = None) -> None:
     numbers = sorted(set(more or MORE))
     sizes = [n_labels + number for number in numbers]
     draws, seed = params.evaluate.n_draws, params.seed
-    estimates = forecast(curve, measured, sizes, CONFIDENCE, draws, seed)
+    estimates = curves.forecast(curve, measured, sizes, CONFIDENCE, draws, seed)
     table = Table(title=f"Forecast: {champion}")
     for column in ("labels", "macro-F1", f"{CONFIDENCE:.0%} interval"):
         table.add_column(column, justify="right")
@@ -80,10 +80,10 @@ def _check_scored(champion: str) -> None:
         raise UserError("labels or params changed since they were scored: run `dvc repro` first")
 
 
-def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
+def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, int]:
     """The champion's learning curve, its outcomes with all labels, and the number of labels."""
     from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
-    from paratopic.evaluation.forecast import Point
+    from paratopic.evaluation.forecast import CurvePoint
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
     from paratopic.training.calibration import calibrate_rows
@@ -125,5 +125,5 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     points = []
     for share, table in tables:
         of_share = outcomes(rows, folds, table, topics)[1]
-        points.append(Point(share * of_share.train_share * len(rows), of_share))
+        points.append(CurvePoint(share * of_share.train_share * len(rows), of_share))
     return points, measured, len(rows)

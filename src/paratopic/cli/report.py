@@ -14,14 +14,8 @@ from rich.table import Table
 
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.metrics import HEADLINE, Metric, metrics_in
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE, SUMMARY
-from paratopic.project.titles import TITLES
-
-# Metrics that are shown if a model has them.
-METRICS = (
-    *("answer_macro_f1", "answer_accuracy", "coverage", "precision"),
-    *("macro_f1", "micro_f1", "map", "log_loss"),
-)
 
 ACTIVATE = Path(".venv/bin/activate")
 
@@ -53,11 +47,11 @@ def report(
         console.print(_agreement(people))
     for note in comparison["notes"]:
         console.print(f"note: {note}")
-    shown = _shown(comparison)  # the first is what models are compared by
+    compared = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
         console.print(
-            f"{names}: {difference['value']:+.3f} {TITLES[shown[0]]}, "
+            f"{names}: {difference['value']:+.3f} {compared.title}, "
             f"p = {difference['p']:.4f}, {verdict}"
         )
     console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
@@ -90,16 +84,18 @@ def _table(comparison: Mapping[str, Any]) -> Table:
             f"{name}\n(champion)" if champion else name, style="bold" if champion else None
         )
     for metric in _shown(comparison):
-        table.add_row(TITLES[metric], *(_cell(figures.get(metric)) for figures in models.values()))
+        cells = (_cell(figures.get(metric.key)) for figures in models.values())
+        table.add_row(metric.title, *cells)
     return table
 
 
-def _shown(comparison: Mapping[str, Any]) -> list[str]:
-    """The metrics that any of the models has."""
+def _shown(comparison: Mapping[str, Any]) -> list[Metric]:
+    """The metrics for the terminal that any of the models has."""
     return [
         metric
-        for metric in METRICS
-        if any(metric in figures for figures in comparison["models"].values())
+        for metric in metrics_in(comparison["mode"]).values()
+        if metric.in_terminal
+        and any(metric.key in figures for figures in comparison["models"].values())
     ]
 
 
@@ -127,7 +123,7 @@ def _agreement(people: Mapping[str, Any]) -> str:
 
 def _thresholds(measured: Mapping[str, Any]) -> str:
     """What a model's thresholds do, from its metrics.json."""
-    if "naming" in measured:
+    if measured["mode"] == "multi":
         numbers = measured["naming"]
         return (
             f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph, "

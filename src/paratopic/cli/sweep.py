@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from paratopic.project.errors import UserError
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
 
 if TYPE_CHECKING:
@@ -124,10 +125,8 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
     UserError
         The experiments were not measured on the same labels and folds, or not measured at all.
     """
-    from paratopic.evaluation.comparison import MODES
     from paratopic.evaluation.outcomes import answer_outcomes
     from paratopic.evaluation.selection import select
-    from paratopic.project.titles import TITLES
 
     first = experiments[0]
     for other in experiments[1:]:
@@ -139,7 +138,7 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
         and any(not first.scores[model].equals(other.scores[model]) for other in experiments)
     ]
     params, console = first.params, Console()
-    title = TITLES[MODES[params.topics.mode].metrics[0]]
+    title = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]].title
     for model in models:
         distinct = _configurations(experiments, model)
         candidates = [

@@ -22,12 +22,10 @@ from paratopic.corpus.table import targets_of
 from paratopic.inference.folder import Calibration
 from paratopic.inference.prediction import Prediction
 from paratopic.project.kinds import Kind
-from paratopic.project.titles import TITLES
+from paratopic.project.metrics import metrics_in
 from paratopic.project.topics import ModeName, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
-# Metrics that a hub lists: key → the hub's name.
-HUB_METRICS = {"macro_f1": "f1", "accuracy": "accuracy"}
 # Packages that a model of any kind was made with.
 PACKAGES = ("paratopic", "numpy", "scipy", "scikit-learn")
 
@@ -94,7 +92,7 @@ def _topics_per_paragraph(report: Mapping[str, Any]) -> str:
     )
 
 
-MODES: Mapping[ModeName, ModeCard] = {
+SENTENCES: Mapping[ModeName, ModeCard] = {
     "single": ModeCard(_one_topic, _coverage, "Paragraphs with one topic each."),
     "multi": ModeCard(_any_topics, _topics_per_paragraph, "Paragraphs."),
 }
@@ -165,7 +163,7 @@ def render_card(
     report
         Content of metrics.json.
     """
-    mode = MODES[topics.mode]
+    mode = SENTENCES[topics.mode]
     card = ModelCard.from_template(
         _metadata(model, report),
         template_path=str(TEMPLATE),
@@ -198,12 +196,12 @@ def _metadata(model: Shipped, report: Mapping[str, Any]) -> ModelCardData:
             task_type="text-classification",
             dataset_type="paragraphs",
             dataset_name=f"{report['n']} labelled paragraphs, out-of-fold",
-            metric_type=hub_name,
-            metric_name=TITLES[name],
-            metric_value=report[name]["value"],
+            metric_type=metric.hub,
+            metric_name=metric.title,
+            metric_value=report[key]["value"],
         )
-        for name, hub_name in HUB_METRICS.items()
-        if name in report
+        for key, metric in metrics_in(report["mode"]).items()
+        if metric.hub is not None and key in report
     ]
     given: dict[str, Any] = {
         "language": model.language,
@@ -236,7 +234,8 @@ def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
     """Title → estimate: the metrics over all topics, then F1 of each topic that was measured."""
-    figures = {title: report[name] for name, title in TITLES.items() if name in report}
+    overall = metrics_in(report["mode"]).items()
+    figures = {metric.title: report[key] for key, metric in overall if key in report}
     return figures | {
         f"F1 of {topic} (n = {measured['support']})": measured["f1"]
         for topic, measured in report["topics"].items()

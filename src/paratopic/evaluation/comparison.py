@@ -29,8 +29,8 @@ from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.evaluation.report import sources
 from paratopic.inference.scores import Targets
 from paratopic.project.kinds import by_simplicity
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.titles import TITLES
 from paratopic.project.topics import ModeName, Topics
 
 DUMMY = "dummy"
@@ -52,6 +52,8 @@ class Comparison:
 
     Parameters
     ----------
+    mode
+        Mode of the topics.
     champion
         Name of the model that is used.
     n
@@ -72,6 +74,7 @@ class Comparison:
         trained model with the topics that it predicts.
     """
 
+    mode: ModeName
     champion: str
     n: int
     labels: str
@@ -88,46 +91,22 @@ class ModeSummary:
 
     Parameters
     ----------
-    metrics
-        Metrics that are shown.
-    legend
-        How to read the metrics.
     dummy
         What the dummy always does.
     consensus
         Predictions of all repeats together, (n, k).
     """
 
-    metrics: tuple[str, ...]
-    legend: str
     dummy: str
     consensus: Callable[[Outcomes], Targets]
 
 
-MODES: Mapping[ModeName, ModeSummary] = {
+SUMMARIES: Mapping[ModeName, ModeSummary] = {
     "single": ModeSummary(
-        (
-            "answer_macro_f1",
-            "answer_accuracy",
-            "coverage",
-            "precision",
-            "macro_f1",
-            "accuracy",
-            "log_loss",
-            "brier",
-            "ece",
-        ),
-        "Answers are what `predict` gives: a topic, or none of them, which is a class of its own. "
-        "Coverage is the share of paragraphs that get a topic, precision the share of these topics "
-        'that are right. Macro-F1 and accuracy without "answer" are of the most probable topic, on '
-        "the paragraphs that have one. Log loss, Brier score and ECE: lower is better.",
         "answering what is most common",
         lambda outcome: outcome.mode.answers(outcome.scores.mean(axis=0)),
     ),
     "multi": ModeSummary(
-        ("macro_f1", "micro_f1", "map", "subset_accuracy", "log_loss", "ece"),
-        "F1, map (mean average precision) and subset accuracy (all of a paragraph's topics right): "
-        "higher is better; log loss and ECE: lower is better.",
         "predicting every topic",
         lambda outcome: np.asarray(outcome.predicted.mean(axis=0) >= 0.5),
     ),
@@ -191,6 +170,7 @@ def compare(
     reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
     wrong = wrong_by_all(kept, of_models, topics)
     return Comparison(
+        topics.mode,
         champion,
         len(answered[DUMMY].true),
         sources(kept),
@@ -226,7 +206,7 @@ def _differences(
     }
 
 
-def unmeasured(models: Sequence[str]) -> Comparison:
+def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
     """The comparison where nothing was held out: the most complex model is champion.
 
     An encoder is known to understand a topic's description without labels; that words of the
@@ -235,7 +215,7 @@ def unmeasured(models: Sequence[str]) -> Comparison:
     champion = by_simplicity(models)[-1]
     reason = "nothing was measured, and an encoder understands definitions without labels"
     wrong = pd.DataFrame(columns=["id", "topic", "text"])
-    return Comparison(champion, 0, "", {}, {}, {}, reason, wrong)
+    return Comparison(mode, champion, 0, "", {}, {}, {}, reason, wrong)
 
 
 def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
@@ -335,7 +315,7 @@ def wrong_by_all(
     topics
         The codebook.
     """
-    consensus = MODES[topics.mode].consensus
+    consensus = SUMMARIES[topics.mode].consensus
     predicted = {name: consensus(o) for name, o in of_models.items() if name != DUMMY}
     true = of_models[DUMMY].true
     wrong = np.all([(targets != true).any(axis=1) for targets in predicted.values()], axis=0)
@@ -363,6 +343,7 @@ def as_json(
         Level at which differences are significant.
     """
     about = {
+        "mode": comparison.mode,
         "n": comparison.n,
         "labels": comparison.labels,
         "split_unit": split["split_unit"],
@@ -371,7 +352,7 @@ def as_json(
         "notes": split["messages"],
     }
     if not comparison.n:
-        about = {key: about[key] for key in ("n", "split_unit", "notes")}
+        about = {key: about[key] for key in ("mode", "n", "split_unit", "notes")}
     return about | {
         "models": {
             name: {metric: asdict(estimate) for metric, estimate in measured.items()}
@@ -424,14 +405,14 @@ def summary(
         undefined=jinja2.StrictUndefined,
     )
     to_dummy = comparison.differences.get(Pair(comparison.champion, DUMMY))
+    metrics = metrics_in(topics.mode)
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         comparison=comparison,
         split=split,
         annotators=annotators,
-        mode=MODES[topics.mode],
-        metrics=[m for m in MODES[topics.mode].metrics if _is_shown(m, comparison)],
-        titles=TITLES,
-        compared=TITLES[MODES[topics.mode].metrics[0]],
+        dummy=SUMMARIES[topics.mode].dummy,
+        metrics=[m for m in metrics.values() if _is_measured(m.key, comparison)],
+        compared=metrics[HEADLINE[topics.mode]].title,
         confidence=f"{confidence:.0%}",
         alpha=alpha,
         min_lead=min_lead,
@@ -440,7 +421,7 @@ def summary(
     )
 
 
-def _is_shown(metric: str, comparison: Comparison) -> bool:
+def _is_measured(metric: str, comparison: Comparison) -> bool:
     """Whether any model has the metric."""
     return any(metric in measured for measured in comparison.models.values())
 
@@ -458,5 +439,5 @@ def _mistakes(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _shown(measured: Mapping[Any, Estimate], topics: Topics) -> dict[str, Estimate]:
-    """The metrics that are shown in the topics' mode."""
-    return {metric: measured[metric] for metric in MODES[topics.mode].metrics if metric in measured}
+    """The metrics over all topics, in their order."""
+    return {metric: measured[metric] for metric in metrics_in(topics.mode) if metric in measured}

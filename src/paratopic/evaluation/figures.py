@@ -28,10 +28,8 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Report
 from paratopic.project.files import aside
-from paratopic.project.titles import TITLES
+from paratopic.project.metrics import HEADLINE, metrics_in
 
-# Metrics in the figure of F1 beside those of the topics, if the report has them.
-F1_METRICS = ("answer_macro_f1", "macro_f1", "micro_f1")
 # Name of each figure of a model → its title, after the model's name.
 FIGURES = {
     "confusion": "confusion, out-of-fold, mean of repeats",
@@ -122,7 +120,7 @@ def draw_report(folder: Path, name: str, report: Report) -> None:
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Draw the first of the metrics that are compared, for all models.
+    """Draw the metric that models are compared by.
 
     Parameters
     ----------
@@ -137,10 +135,10 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     if not models:
         _write_png(path, _sentence(UNMEASURED), "Comparison of models")
         return
-    metric = next(iter(next(iter(models.values()))))
-    estimates = {name: measured[metric] for name, measured in models.items()}
+    metric = metrics_in(comparison.mode)[HEADLINE[comparison.mode]]
+    estimates = {name: measured[metric.key] for name, measured in models.items()}
     chart = _interval(estimates, list(models), confidence)
-    _write_png(path, chart, f"{TITLES[metric]}, out-of-fold, same folds")
+    _write_png(path, chart, f"{metric.title}, out-of-fold, same folds")
 
 
 @STYLED
@@ -222,7 +220,7 @@ def risk_coverage_chart(
     """
     figure, axes = _shares("coverage; a point is where predictions end", "risk")
     for name, (curve, metrics) in models.items():
-        if "abstention" in metrics:
+        if metrics["mode"] == "single":
             allowed = 1 - metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
         _curve(axes, curve, "coverage", "risk", COLOURS[name], ds="steps-post", label=name)
@@ -344,7 +342,8 @@ def _sentence(message: str) -> Figure:
 
 def _f1_estimates(metrics: Mapping[str, Any]) -> dict[str, Estimate]:
     """F1 over all topics, then that of each topic: title → estimate."""
-    shown = {TITLES[key]: metrics[key] for key in F1_METRICS if key in metrics}
+    overall = metrics_in(metrics["mode"]).items()
+    shown = {m.title: metrics[key] for key, m in overall if m.in_picture and key in metrics}
     shown |= {
         f"{topic} (n={measured['support']})": measured["f1"]
         for topic, measured in metrics["topics"].items()
@@ -358,7 +357,8 @@ def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFr
     The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
     which never leaves 0 to 1. A paragraph counts once, however many repeats there are.
     """
-    answers = metrics["n"] * len(metrics["topics"]) if "naming" in metrics else metrics["n_topical"]
+    is_multi = metrics["mode"] == "multi"
+    answers = metrics["n"] * len(metrics["topics"]) if is_multi else metrics["n_topical"]
     z = NormalDist().inv_cdf((1 + metrics["confidence"]) / 2)
     n, right = bins["share"] * answers, bins["accuracy"]
     centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -368,7 +368,7 @@ def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFr
 
 def _predicted(metrics: Mapping[str, Any]) -> float:
     """Share of the answers that are predictions."""
-    if "naming" in metrics:
+    if metrics["mode"] == "multi":
         return float(metrics["naming"]["named_a_paragraph"] / len(metrics["topics"]))
     return float(metrics["coverage"]["value"])
 

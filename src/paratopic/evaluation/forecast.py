@@ -34,7 +34,7 @@ LEAST_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A point of a learning curve.
 
     Parameters
@@ -50,7 +50,7 @@ class Point:
 
 
 def forecast(
-    curve: Sequence[Point],
+    curve: Sequence[CurvePoint],
     measured: Outcomes,
     sizes: Sequence[int],
     confidence: float,

@@ -26,7 +26,7 @@ from scipy.stats import t as student
 from paratopic.evaluation import metrics
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Scores, Targets, squared_distances
-from paratopic.project.topics import ModeName
+from paratopic.project.metrics import metrics_in
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 Metric = str | tuple[str, int]
@@ -210,55 +210,24 @@ class Share(NamedTuple):
     figure
         Computes it, (d,), from the counts of d draws.
     size
-        Number of independent paragraphs that it rests on.
+        Number of independent paragraphs that it rests on; 0 where there is no such figure.
     is_quality
         Whether more labels make it better.
     """
 
     figure: Callable[[Tally], Array]
-    size: float
+    size: Callable[[Outcomes], float]
     is_quality: bool = True
 
 
-def shares_of(outcomes: Outcomes) -> dict[Metric, Share]:
-    """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
-    rows, mean = float(len(outcomes.true)), size_of_mean(outcomes)
-    of_mode: Mapping[ModeName, Mapping[Metric, Share]] = {
-        "single": {
-            "macro_f1": Share(Tally.macro_f1, mean),
-            "accuracy": Share(Tally.accuracy, rows),
-        },
-        "multi": {
-            "macro_f1": Share(Tally.macro_f1, mean),
-            "subset_accuracy": Share(Tally.accuracy, rows),
-            "micro_f1": Share(Tally.micro_f1, rows),
-            "map": Share(Tally.mean_average_precision, mean),
-        },
-    }
-    shares = dict(of_mode[outcomes.mode.name])
-    support = np.maximum(outcomes.true.sum(axis=0), 1)
-    predicted = np.maximum(outcomes.predicted.sum(axis=1).mean(axis=0), 1)
-    for topic in range(outcomes.k):
-        shares["precision", topic] = Share(partial(_precision, topic), float(predicted[topic]))
-        shares["recall", topic] = Share(partial(_recall, topic), float(support[topic]))
-        shares["f1", topic] = Share(partial(_f1, topic), float(support[topic]))
-    return shares
+def n_rows(outcomes: Outcomes) -> float:
+    """Number of rows."""
+    return float(len(outcomes.true))
 
 
-def shares_of_answers(answers: Outcomes) -> dict[Metric, Share]:
-    """Metrics of the answers, where they are not those of the topics."""
-    rows = float(len(answers.true))
-    named = float((~answers.predicted[:, :, -1]).sum(axis=1).mean())
-    single: dict[Metric, Share] = {
-        "answer_macro_f1": Share(Tally.macro_f1, size_of_mean(answers)),
-        "answer_accuracy": Share(Tally.accuracy, rows),
-        "coverage": Share(Tally.coverage, rows, is_quality=False),
-        "precision": Share(Tally.precision, named),
-    }
-    if not named:  # of no prediction there is no precision
-        del single["precision"]
-    of_mode: Mapping[ModeName, Mapping[Metric, Share]] = {"single": single, "multi": {}}
-    return dict(of_mode[answers.mode.name])
+def n_predicted(outcomes: Outcomes) -> float:
+    """Number of rows whose answer is not the last class, mean over repeats."""
+    return float((~outcomes.predicted[:, :, -1]).sum(axis=1).mean())
 
 
 def size_of_mean(outcomes: Outcomes) -> float:
@@ -268,6 +237,52 @@ def size_of_mean(outcomes: Outcomes) -> float:
     """
     support = outcomes.true[:, outcomes.present].sum(axis=0)
     return float(len(support) ** 2 / (1 / support).sum())
+
+
+# Key of a metric (see `project.metrics`) → how it is computed, of the topics and of the answers.
+OF_TOPICS: Mapping[str, Share] = {
+    "macro_f1": Share(Tally.macro_f1, size_of_mean),
+    "micro_f1": Share(Tally.micro_f1, n_rows),
+    "map": Share(Tally.mean_average_precision, size_of_mean),
+    "accuracy": Share(Tally.accuracy, n_rows),
+    "subset_accuracy": Share(Tally.accuracy, n_rows),
+}
+OF_ANSWERS: Mapping[str, Share] = {
+    "answer_macro_f1": Share(Tally.macro_f1, size_of_mean),
+    "answer_accuracy": Share(Tally.accuracy, n_rows),
+    "coverage": Share(Tally.coverage, n_rows, is_quality=False),
+    "precision": Share(Tally.precision, n_predicted),
+}
+
+
+def shares_of(outcomes: Outcomes) -> dict[Metric, Share]:
+    """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
+    shares = _in_mode(OF_TOPICS, outcomes)
+    support = np.maximum(outcomes.true.sum(axis=0), 1)
+    predicted = np.maximum(outcomes.predicted.sum(axis=1).mean(axis=0), 1)
+    for topic in range(outcomes.k):
+        for name, figure, sizes in (
+            ("precision", _precision, predicted),
+            ("recall", _recall, support),
+            ("f1", _f1, support),
+        ):
+            shares[name, topic] = Share(partial(figure, topic), partial(_known, sizes[topic]))
+    return shares
+
+
+def shares_of_answers(answers: Outcomes) -> dict[Metric, Share]:
+    """Metrics of the answers, where they are not those of the topics."""
+    return _in_mode(OF_ANSWERS, answers)
+
+
+def _in_mode(shares: Mapping[str, Share], outcomes: Outcomes) -> dict[Metric, Share]:
+    """The metrics that the outcomes' mode has, and that rest on something."""
+    keys = metrics_in(outcomes.mode.name)
+    return {key: share for key, share in shares.items() if key in keys and share.size(outcomes)}
+
+
+def _known(size: float, outcomes: Outcomes) -> float:
+    return float(size)
 
 
 def _precision(topic: int, tally: Tally) -> Array:
@@ -356,7 +371,7 @@ def share_estimates(
     measured: dict[Metric, Estimate] = {}
     for name, share in shares.items():
         value, seen = values[name], float(np.concatenate(draws[name]).var())
-        size = _equivalent_size(value, seen, share.size) / few**2
+        size = _equivalent_size(value, seen, share.size(outcomes)) / few**2
         low, high = interval(value, size, confidence)
         if share.is_quality:
             # The final model has more labels than those of the folds. Errors fall no faster than in

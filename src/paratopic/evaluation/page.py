@@ -28,12 +28,11 @@ from paratopic.evaluation.figures import (
     risk_coverage_chart,
     training_chart,
 )
-from paratopic.evaluation.report import MODES as REPORTS
-from paratopic.evaluation.report import NONE
+from paratopic.evaluation.report import EFFECTS, NONE
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.kinds import KINDS
-from paratopic.project.titles import TITLES
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import SEPARATOR, ModeName, Topics
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -42,20 +41,6 @@ N_SHOWN = 12
 # Number of characters that are shown of a paragraph, and of topics that are probable in it.
 EXCERPT, N_PROBABLE = 900, 6
 
-MEANINGS = {
-    "answer_macro_f1": "F1 averaged over the topics and none of them",
-    "answer_accuracy": "share of answers that are right, none of the topics included",
-    "coverage": "share of paragraphs that get a topic",
-    "precision": "share of these topics that are right",
-    "micro_f1": "F1 of all topics counted together",
-    "map": "how far up a topic's paragraphs rank by its probability",
-    "accuracy": "the most probable topic, of paragraphs that have one",
-    "subset_accuracy": "share of paragraphs with all topics right",
-    "log_loss": "of the probabilities; lower is better",
-    "brier": "squared error of the probabilities; lower is better",
-    "ece": "gap between confidence and accuracy; lower is better",
-}
-
 
 @dataclass(frozen=True)
 class ModePage:
@@ -63,10 +48,6 @@ class ModePage:
 
     Parameters
     ----------
-    answered_from
-        Probability from which on a prediction of predictions.csv is an answer.
-    macro_f1
-        Meaning of macro-F1.
     number
         How many topics a paragraph has.
     dummy
@@ -75,24 +56,18 @@ class ModePage:
         What reliability is the accuracy of.
     """
 
-    answered_from: float
-    macro_f1: str
     number: str
     dummy: str
     confidence: str
 
 
-MODES: Mapping[ModeName, ModePage] = {
+WORDS: Mapping[ModeName, ModePage] = {
     "single": ModePage(
-        HALF,
-        "F1 averaged over the topics: the most probable one, of paragraphs that have one",
         "one topic or none",
         "the most common answer",
         "the most probable topic of a paragraph that has one",
     ),
     "multi": ModePage(
-        0.0,
-        "F1 averaged over the topics",
         "any number of topics",
         "every topic",
         "a topic of a paragraph",
@@ -186,7 +161,7 @@ def render_page(
     -------
     HTML that asks no network for anything. Texts of users are escaped.
     """
-    mode = MODES[topics.mode]
+    mode = WORDS[topics.mode]
     models = sorted(models, key=lambda model: model.name != comparison["champion"])
     champion = models[0]
     measured = bool(comparison["n"])
@@ -207,9 +182,8 @@ def render_page(
         champion=champion,
         about={kind.name: kind.title for kind in KINDS.values()}
         | {"dummy": f"always {mode.dummy}"},
-        titles=TITLES,
-        meanings=MEANINGS | {"macro_f1": mode.macro_f1},
-        metrics=_metrics(comparison),
+        metrics=[m for key, m in metrics_in(topics.mode).items() if _is_measured(key, comparison)],
+        compared=metrics_in(topics.mode)[HEADLINE[topics.mode]],
         confusions={m.name: confusion(m, topics) for m in models} if measured else {},
         colours=COLOURS,
         reliabilities={
@@ -218,7 +192,7 @@ def render_page(
         risk=risk_coverage_chart({m.name: (m.risk_coverage, m.metrics) for m in models[::-1]})
         if measured
         else None,
-        counted=REPORTS[topics.mode].counted,
+        counted=EFFECTS[topics.mode].counted,
         risks=_risks(models) if measured else {},
         better_than_dummy=_better_than_dummy(comparison),
         kinds=KINDS,
@@ -236,9 +210,7 @@ def labels(model: ModelReport, topics: Topics) -> Targets:
 
 def answers(model: ModelReport, topics: Topics) -> Targets:
     """What the model answers, (n, k); a row of false for none of the topics."""
-    table, least = model.predictions, MODES[topics.mode].answered_from
-    cells = table["predicted"].where(table["confidence"] >= least, "")
-    return targets_of(cells.to_frame("topic"), topics.names)
+    return targets_of(model.predictions.rename(columns={"answer": "topic"}), topics.names)
 
 
 def confusion(model: ModelReport, topics: Topics) -> dict[str, dict[str, int]]:
@@ -307,9 +279,9 @@ def _named(cell: str) -> str:
     return cell or NONE
 
 
-def _metrics(comparison: Mapping[str, Any]) -> list[str]:
-    """Metrics that any model has, in the order of comparison.json."""
-    return list(dict.fromkeys(metric for of in comparison["models"].values() for metric in of))
+def _is_measured(metric: str, comparison: Mapping[str, Any]) -> bool:
+    """Whether any model has the metric."""
+    return any(metric in figures for figures in comparison["models"].values())
 
 
 def _better_than_dummy(comparison: Mapping[str, Any]) -> bool:

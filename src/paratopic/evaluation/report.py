@@ -33,7 +33,7 @@ EMPTY = {
     "reliability": ["confidence", "accuracy", "share"],
     "risk_coverage": ["coverage", "risk"],
     "training": ["repeat", "fold", "step", "loss"],
-    "predictions": ["id", "text", "true", "predicted"],
+    "predictions": ["id", "text", "true", "answer", "predicted"],
 }
 
 
@@ -61,25 +61,6 @@ class OutOfFold:
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """Where the thresholds are on the curve of risk and coverage.
-
-    Parameters
-    ----------
-    coverage
-        Share of the answers that are predictions, because they reach the threshold.
-    allowed_risk
-        Share of wrong predictions that the thresholds aim at; None if they aim at none.
-    counted
-        What `coverage` is a share of, for people.
-    """
-
-    coverage: float
-    allowed_risk: float | None
-    counted: str
-
-
-@dataclass(frozen=True)
 class Report:
     """What is reported about one model.
 
@@ -92,14 +73,11 @@ class Report:
     confusion
         Counts, mean over repeats: a row for each true class, a column for each predicted one. None
         if nothing was held out.
-    point
-        Where the thresholds are on the curve of risk and coverage. None if nothing was held out.
     """
 
     metrics: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     confusion: pd.DataFrame | None = None
-    point: OperatingPoint | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +116,7 @@ def abstention(
     sure = predicted[predicted["confidence"] >= threshold]
     auroc = None
     if answers["topical"].nunique() == 2:
-        auroc = float(roc_auc_score(answers["topical"], answers["any"]))
+        auroc = float(roc_auc_score(answers["topical"], answers["p_topical"]))
     return {
         "auroc_topical": auroc,
         "sure": {
@@ -160,7 +138,7 @@ def naming(answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
     }
 
 
-MODES: Mapping[ModeName, ModeReport] = {
+EFFECTS: Mapping[ModeName, ModeReport] = {
     "single": ModeReport("abstention", abstention, "paragraphs that get a topic"),
     "multi": ModeReport("naming", naming, "topics that are predicted", (NONE,)),
 }
@@ -194,20 +172,23 @@ def build_report(
     seed
         Seed of the random draws.
     """
-    about = {"split_unit": split["split_unit"], "notes": " · ".join(split["messages"])}
+    about = {
+        "mode": topics.mode,
+        "split_unit": split["split_unit"],
+        "notes": " · ".join(split["messages"]),
+    }
     if out_of_fold.scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return Report({"n": 0} | about, tables)
     kept, outcome = outcomes(rows, folds, out_of_fold.scores, topics)
     answered = answer_outcomes(rows, folds, out_of_fold.scores, topics)
-    table, own = answer_table(rows, out_of_fold.scores, topics), MODES[topics.mode]
+    table, own = answer_table(rows, out_of_fold.scores, topics), EFFECTS[topics.mode]
     effect = own.effect(table, topics.names, out_of_fold)
     measured = measure(kept, outcome, answered, topics.names, settings, seed)
     measured |= {own.key: effect, "confidence": settings.confidence}
     tables = _tables(rows, outcome, table, out_of_fold, topics)
     confusion = confusion_matrix(tables["confusion"], [*topics.names, *own.other_classes])
-    point = _operating_point(table, effect, own)
-    return Report(measured | about, tables, confusion / len(outcome.scores), point)
+    return Report(measured | about, tables, confusion / len(outcome.scores))
 
 
 def measure(
@@ -312,7 +293,7 @@ def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd
     Returns
     -------
     A row for each answer. Columns are confidence, topical (the paragraph has a topic), right (it
-    has this one), any (sum of the topics' probabilities) and predicted.
+    has this one), p_topical (sum of the topics' probabilities) and predicted.
     """
     rows = rows[evaluated(rows)]
     scores = scores[scores["id"].isin(rows["id"])]
@@ -325,7 +306,7 @@ def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd
             "confidence": confidence[is_answer],
             "topical": np.broadcast_to(topical(true)[:, None], true.shape)[is_answer],
             "right": true[is_answer],
-            "any": np.broadcast_to(confidence.sum(axis=1)[:, None], true.shape)[is_answer],
+            "p_topical": np.broadcast_to(confidence.sum(axis=1)[:, None], true.shape)[is_answer],
             "predicted": mode_of(topics.mode).predicted(confidence, thresholds)[is_answer],
         }
     )
@@ -334,15 +315,18 @@ def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd
 def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """A row for each held-out paragraph: text, true and predicted topics, mean scores over repeats.
 
-    Predictions are those of the mean scores, and in mode single never none.
+    Predictions are those of the mean scores. Column `answer` is what `predict` would give, which
+    may be none of the topics; column `predicted` in mode single is the most probable topic.
     """
     names = list(topics.names)
     mean = scores.groupby("id")[[*names, *topics.thresholds]].mean()
     table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
     mean = mean.reindex(table["id"])
     probabilities = mean[names].to_numpy()
-    predicted = mode_of(topics.mode).forced(probabilities, mean[topics.thresholds].to_numpy())
+    thresholds = mean[topics.thresholds].to_numpy()
+    predicted = mode_of(topics.mode).forced(probabilities, thresholds)
     table = table.rename(columns={"topic": "true"}).assign(
+        answer=topics.write(mode_of(topics.mode).predicted(probabilities, thresholds)),
         predicted=topics.write(predicted),
         confidence=probabilities.max(axis=1),
         right=(predicted == targets_of(table, names)).all(axis=1),
@@ -350,14 +334,6 @@ def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.
     for name in names:
         table[f"score {name}"] = mean[name].to_numpy()
     return table.reset_index(drop=True)
-
-
-def _operating_point(
-    answers: pd.DataFrame, effect: Mapping[str, Any], own: ModeReport
-) -> OperatingPoint:
-    """Share of predictions, and the risk that sure ones are allowed, if there are any."""
-    allowed = 1 - effect["sure"]["target"] if "sure" in effect else None
-    return OperatingPoint(float(answers["predicted"].mean()), allowed, own.counted)
 
 
 def _tables(

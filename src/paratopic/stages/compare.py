@@ -47,7 +47,7 @@ def main() -> None:
             params.seed,
         )
     else:
-        comparison = unmeasured(models)
+        comparison = unmeasured(models, params.topics.mode)
     confidence = params.evaluate.confidence
     alpha, min_lead = 1 - confidence, params.compare.min_lead
     files.write_json(COMPARISON, as_json(comparison, split, annotators, alpha))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.folder import read_calibration
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODEL_REPORTS, PARAGRAPHS, SCORES, SPLIT
-from paratopic.project.titles import TITLES
 
 
 def main() -> None:
@@ -43,11 +43,11 @@ def main() -> None:
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
         return
-    headline = _first(metrics, TITLES)
-    f1 = metrics[headline]
+    metric = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]]
+    headline = metrics[metric.key]
     print(
-        f"{name}: {TITLES[headline]} {f1['value']:.3f} "
-        f"({metrics['confidence']:.0%} interval {f1['low']:.3f} to {f1['high']:.3f})"
+        f"{name}: {metric.title} {headline['value']:.3f} "
+        f"({metrics['confidence']:.0%} interval {headline['low']:.3f} to {headline['high']:.3f})"
     )
 
 
@@ -61,22 +61,16 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
 
     Returns
     -------
-    Macro-F1 of the answers with the ends of its interval, accuracy of the answers, log loss and, in
-    mode single, coverage, under their names in metrics.json.
+    The metric that models are compared by with the ends of its interval, and the other main ones,
+    under their names in metrics.json.
     """
     if not metrics["n"]:
         return {}
-    macro_f1 = _first(metrics, TITLES)
-    accuracy = _first(metrics, ("answer_accuracy", "subset_accuracy"))
-    figures = {macro_f1: metrics[macro_f1]["value"]}
-    figures |= {end: metrics[macro_f1][end] for end in ("low", "high")}
-    others = (accuracy, "log_loss", "coverage")
-    return figures | {key: metrics[key]["value"] for key in others if key in metrics}
-
-
-def _first(metrics: Mapping[str, Any], keys: Iterable[str]) -> str:
-    """The first of the keys that the metrics have."""
-    return next(key for key in keys if key in metrics)
+    headline = HEADLINE[metrics["mode"]]
+    ends = {end: metrics[headline][end] for end in ("low", "high")}
+    main = [key for key, metric in metrics_in(metrics["mode"]).items() if metric.is_main]
+    figures = {key: metrics[key]["value"] for key in main if key in metrics}
+    return {headline: figures.pop(headline)} | ends | figures
 
 
 def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:

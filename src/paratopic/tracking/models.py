@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paratopic.tracking import pyfunc
-from paratopic.tracking.view import DESCRIPTION, MAIN_METRICS
+from paratopic.tracking.view import DESCRIPTION, main_metrics
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 # Name of a run's logged model, and the alias of the registered champion.
 MODEL, ALIAS = "model", "champion"
-
-# Metrics that become tags of a registered version.
-FIGURES = (*MAIN_METRICS, "macro_f1_low", "macro_f1_high")
 
 # Begin of the tags of runs and models that say where they come from.
 SOURCE = "mlflow.source."
@@ -119,7 +116,8 @@ def promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
 def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     """Create the version of a run's model; returns its number."""
     model_id = run.outputs.model_outputs[0].model_id
-    figures = {key: f"{run.data.metrics[key]:.3f}" for key in FIGURES if key in run.data.metrics}
+    main = main_metrics(run.data.tags["mode"])
+    figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
     about = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
     with _own_store(client):
         created = client.create_model_version(

@@ -33,8 +33,8 @@ from paratopic.project.paths import (
     SCORES,
     SUMMARY,
 )
-from paratopic.tracking.runs import Comparison, Dataset, Record
-from paratopic.tracking.view import MAIN_METRICS
+from paratopic.tracking.runs import Dataset, Record, RunComparison
+from paratopic.tracking.view import main_metrics
 
 # Characters that MLflow refuses in the name of a metric, and the slash: what comes before it is the
 # heading of a group of metrics.
@@ -127,7 +127,8 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
         key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
     }
     values: dict[str, float | None] = {}
-    for key in sorted(estimates, key=lambda key: _place(key, MAIN_METRICS)):
+    main = main_metrics(report["mode"])
+    for key in sorted(estimates, key=lambda key: _place(key, main)):
         values |= {key: estimates[key]["value"]}
         values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
     for topic, measured in report.get("topics", {}).items():
@@ -175,12 +176,12 @@ def _record(
     )
 
 
-def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> Comparison:
+def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> RunComparison:
     """What a model's run says of the comparison."""
     champion = comparison["champion"]
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     text = "\n\n".join(filter(None, (verdict, notes)))
-    return Comparison(digest, champion, text, (SUMMARY, COMPARISON, PICTURE))
+    return RunComparison(digest, champion, text, (SUMMARY, COMPARISON, PICTURE))
 
 
 def _metrics_file(name: str) -> Path:

@@ -44,8 +44,8 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a run holds of the comparison that its model is part of.
+class RunComparison:
+    """What a model's run holds of the comparison that the model is part of.
 
     Another model may change while this one stays the same: the run is kept then, and this part of
     it written again.
@@ -81,7 +81,7 @@ class Record:
     name
         Name in MLflow's list of runs.
     params, metrics, tags
-        Flat mappings.
+        Flat mappings. One of the tags is `mode`, the mode of the topics.
     comparison
         The comparison with the other models.
     model
@@ -104,7 +104,7 @@ class Record:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    comparison: Comparison
+    comparison: RunComparison
     model: Path
     card: str
     dataset: Dataset
@@ -153,7 +153,7 @@ def write_runs(
     try:
         with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
             client = open_store(uri)
-            experiment_id = _experiment_id(client, experiment, artifacts)
+            experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
             written = 0
             for record in records:
                 run = _present(client, experiment_id, record)
@@ -208,7 +208,7 @@ def _make_database(path: Path) -> None:
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
 
 
-def _experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
+def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) -> str:
     """Id of an experiment, which is created, restored or described if need be."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -217,7 +217,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path) -> str:
         experiment = client.get_experiment(client.create_experiment(name, place))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-    for key, value in view.experiment_tags().items():
+    for key, value in view.experiment_tags(mode).items():
         if key not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-# The metrics to look at first.
-MAIN_METRICS = ("macro_f1", "accuracy", "log_loss", "coverage", "answer_macro_f1")
+from paratopic.project.metrics import HEADLINE, metrics_in
 
 # MLflow's tag for the description of a run, an experiment or a model.
 DESCRIPTION = "mlflow.note.content"
@@ -17,18 +16,6 @@ DESCRIPTION = "mlflow.note.content"
 # Experiment tag that holds the view which "Views" on the page of the runs offers as "Models".
 VIEW = "paratopic"
 _VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-
-_COLUMNS = [
-    "tags.`champion`",
-    "metrics.`macro_f1`",
-    "metrics.`macro_f1_low`",
-    "metrics.`macro_f1_high`",
-    *(f"metrics.`{name}`" for name in MAIN_METRICS[1:]),
-    "attributes.`Models`",
-    "attributes.`Source`",
-    "attributes.`Dataset`",
-]
-
 
 _SECTION = "main"
 
@@ -38,12 +25,31 @@ def _chart(metric: str) -> dict[str, object]:
     return {"uuid": metric, "type": "BAR", "metricKey": metric, "metricSectionId": _SECTION}
 
 
-def experiment_tags() -> dict[str, str]:
-    """Tags that describe the experiment to those who open it in MLflow."""
+def main_metrics(mode: str) -> list[str]:
+    """Names in MLflow of the metrics to look at first, with the interval of the headline.
+
+    >>> main_metrics("multi")[:4]
+    ['macro_f1', 'macro_f1_low', 'macro_f1_high', 'subset_accuracy']
+    """
+    headline = HEADLINE[mode]
+    others = [key for key, metric in metrics_in(mode).items() if metric.is_main and key != headline]
+    return [headline, f"{headline}_low", f"{headline}_high", *others]
+
+
+def experiment_tags(mode: str) -> dict[str, str]:
+    """Tags that describe the experiment, whose topics have a mode, to those who open it."""
+    metrics = main_metrics(mode)
+    columns = [
+        "tags.`champion`",
+        *(f"metrics.`{name}`" for name in metrics),
+        "attributes.`Models`",
+        "attributes.`Source`",
+        "attributes.`Dataset`",
+    ]
     state = {
-        "selectedColumns": _COLUMNS,
-        "columnOrder": _COLUMNS,
-        "compareRunCharts": [_chart(metric) for metric in MAIN_METRICS],
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "compareRunCharts": [_chart(name) for name in metrics if name in metrics_in(mode)],
         "compareRunSections": [{"uuid": _SECTION, "name": "Main metrics", "display": True}],
         "isAccordionReordered": True,
     }

@@ -1,0 +1,157 @@
+"""The metrics, one entry each: what a metric is called, what it means and where it is shown.
+
+How a metric is computed is for `evaluation.intervals`, which has a function for each key. The order
+here is the order wherever metrics are listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paratopic.project.topics import ModeName
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric over all topics. The summary, the page and the card show every one.
+
+    Parameters
+    ----------
+    key
+        Key in metrics.json and comparison.json, and name in MLflow.
+    title
+        What people read.
+    meaning
+        What it measures, in a few words.
+    modes
+        Modes that it is measured in. Default: both.
+    is_main
+        Whether it is shown where there is room for few: in MLflow's columns and charts, as a tag of
+        a registered model, and in DVC's tables. Default: no.
+    in_terminal
+        Whether `paratopic report` prints it. Default: no.
+    in_picture
+        Whether the picture of F1 by topic has it. Default: no.
+    hub
+        Name of the metric on a model hub, for the head of the card. None, the default, leaves it
+        out there.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    modes: tuple[ModeName, ...] = ("single", "multi")
+    is_main: bool = False
+    in_terminal: bool = False
+    in_picture: bool = False
+    hub: str | None = None
+
+
+METRICS = (
+    Metric(
+        "answer_macro_f1",
+        "macro-F1 of answers",
+        "F1 averaged over the topics and none of them",
+        ("single",),
+        is_main=True,
+        in_terminal=True,
+        in_picture=True,
+    ),
+    Metric(
+        "answer_accuracy",
+        "accuracy of answers",
+        "share of answers that are right, none of the topics included",
+        ("single",),
+        is_main=True,
+        in_terminal=True,
+    ),
+    Metric(
+        "coverage",
+        "coverage",
+        "share of paragraphs that get a topic",
+        ("single",),
+        is_main=True,
+        in_terminal=True,
+    ),
+    Metric(
+        "precision",
+        "precision",
+        "share of these topics that are right",
+        ("single",),
+        in_terminal=True,
+    ),
+    Metric(
+        "macro_f1",
+        "macro-F1",
+        "F1 averaged over the topics: the most probable one, of paragraphs that have one",
+        ("single",),
+        is_main=True,
+        in_terminal=True,
+        in_picture=True,
+        hub="f1",
+    ),
+    Metric(
+        "macro_f1",
+        "macro-F1",
+        "F1 averaged over the topics",
+        ("multi",),
+        is_main=True,
+        in_terminal=True,
+        in_picture=True,
+        hub="f1",
+    ),
+    Metric(
+        "micro_f1",
+        "micro-F1",
+        "F1 of all topics counted together",
+        ("multi",),
+        in_terminal=True,
+        in_picture=True,
+    ),
+    Metric(
+        "map",
+        "mean average precision",
+        "how far up a topic's paragraphs rank by its probability",
+        ("multi",),
+        in_terminal=True,
+    ),
+    Metric(
+        "accuracy",
+        "accuracy",
+        "the most probable topic, of paragraphs that have one",
+        ("single",),
+        hub="accuracy",
+    ),
+    Metric(
+        "subset_accuracy",
+        "subset accuracy",
+        "share of paragraphs with all topics right",
+        ("multi",),
+        is_main=True,
+    ),
+    Metric(
+        "log_loss",
+        "log loss",
+        "of the probabilities; lower is better",
+        is_main=True,
+        in_terminal=True,
+    ),
+    Metric("brier", "Brier score", "squared error of the probabilities; lower is better"),
+    Metric(
+        "ece",
+        "expected calibration error",
+        "gap between confidence and accuracy; lower is better",
+    ),
+)
+
+# The metric that models are compared by: macro-F1 of what `predict` answers.
+HEADLINE: dict[str, str] = {"single": "answer_macro_f1", "multi": "macro_f1"}
+
+
+def metrics_in(mode: str) -> dict[str, Metric]:
+    """Key → metric, of the metrics that a mode has.
+
+    >>> list(metrics_in("multi"))[:3]
+    ['macro_f1', 'micro_f1', 'map']
+    """
+    return {metric.key: metric for metric in METRICS if mode in metric.modes}
