@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from simulation import Learner, calibrated, embeddings, frozen, population, trained
+from simulation import Learner, calibrated, embeddings, frozen, population, trained, without
 from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
@@ -89,12 +89,12 @@ def draw(
     """Labelled and held-out rows: so many of each topic, and as many again with none of them."""
     rng = np.random.default_rng([seed, shots])
     shuffled = rows.iloc[rng.permutation(len(rows))]
-    none = shuffled["topic"] == ""
-    place = shuffled.groupby("topic").cumcount()
+    none = shuffled["label"] == ""
+    place = shuffled.groupby("label").cumcount()
     labelled = shuffled[place < np.where(none, shots * len(names), shots)]
     rest = shuffled[~shuffled["article"].isin(labelled["article"])]
-    place, none = rest.groupby("topic").cumcount(), rest["topic"] == ""
-    smallest = min(tests, int(rest["topic"][~none].value_counts().min()))
+    place, none = rest.groupby("label").cumcount(), rest["label"] == ""
+    smallest = min(tests, int(rest["label"][~none].value_counts().min()))
     held_out = rest[place < np.where(none, smallest * len(names), smallest)]
     return labelled.sort_values("id", ignore_index=True), held_out
 
@@ -174,7 +174,7 @@ def main() -> None:
         params = replace(params, split=replace(params.split, n_repeats=arguments.repeats))
     table = read(arguments.data)
     rows = population(table)
-    rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
+    rows = without(rows, arguments.none)
     names = tuple(name for name in table.labels if name not in arguments.none)
     learners = {
         "tfidf": trained(baseline, params.baseline),

@@ -50,13 +50,14 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
         {
             "id": [f"row {number:06}" for number in range(len(table))],
             "text": table["text"],
-            "topic": table[noisy].astype(str),
+            "label": table[noisy].astype(str),
             "true": table["label"].astype(str),
         }
     )
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
-    return rows.assign(article=rows["id"], topics=rows["topic"].map(lambda topic: [topic]))
+    topic = rows["label"].map(lambda label: (label,))
+    return rows.assign(article=rows["id"], topics=topic, topic=topic)
 
 
 def scored(
@@ -159,8 +160,8 @@ def main() -> None:
 
     params = read_params()
     rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
-    topics = Topics("single", tuple(sorted(set(rows["topic"]))))
-    wrong = (rows["topic"] != rows["true"]).to_numpy()
+    topics = Topics("single", tuple(sorted(set(rows["label"]))))
+    wrong = (rows["label"] != rows["true"]).to_numpy()
     split = params.split
     folds = make_folds(rows, split.n_folds, arguments.repeats, None, params.seed).table
     print(f"{len(rows)} rows, {wrong.mean():.1%} of their labels wrong", flush=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import calibrated, embeddings, frozen, population
+from simulation import calibrated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
@@ -39,7 +39,7 @@ MODE = mode_of("single")
 
 def mixed(rows: pd.DataFrame, n: int) -> pd.DataFrame:
     """The first rows of both kinds, n at most, `NONE_SHARE` of them with none of the topics."""
-    none = rows["topic"] == ""
+    none = rows["label"] == ""
     n = min(n, int(none.sum() / NONE_SHARE), int((~none).sum() / (1 - NONE_SHARE)))
     n_none = round(n * NONE_SHARE)
     return pd.concat([rows[none][:n_none], rows[~none][: n - n_none]])
@@ -92,11 +92,11 @@ def main() -> None:
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)
-        rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
+        rows = without(rows, arguments.none)
         rows = mixed(rows.sample(frac=1, random_state=params.seed), MOST_ROWS)
         kept = arguments.embeddings and arguments.embeddings / f"{table.name} with none.npz"
         learner = frozen(embeddings(list(rows["text"]), params, kept))
-        topics = Topics("single", tuple(sorted(set(rows["topic"]) - {""})))
+        topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
         for n in arguments.sizes:
             results = [
                 trial(rows, learner(topics), topics, n, seed, params)

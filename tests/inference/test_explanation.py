@@ -87,7 +87,7 @@ def test_parts_add_up_in_mode_multi_with_a_calibration(
 def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
     rows: pd.DataFrame, topics: Topics, tmp_path: Path
 ) -> None:
-    rows = rows[rows["topic"].isin(["trade", "security"])]
+    rows = rows[rows["topic"].isin([("trade",), ("security",)])]
     topics = Topics("single", tuple(WORDS))
     fit("baseline", examples(rows, topics.names), topics, tmp_path).save(
         tmp_path / "m", Calibration()

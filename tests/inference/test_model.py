@@ -68,7 +68,7 @@ def test_topics_without_examples_get_no_probability(
     tmp_path: Path,
 ) -> None:
     undescribed = Topics("single", topics.names)
-    data = examples(rows[rows["topic"].isin(present)], topics.names)
+    data = examples(rows[rows["topic"].isin([(name,) for name in present])], topics.names)
     model = fit(kind, data, undescribed, tiny_encoder)
     model.save(tmp_path / "model", Calibration())
     for able in (model, load(tmp_path / "model")):
@@ -84,7 +84,7 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
 ) -> None:
     undescribed = Topics("single", topics.names)
     weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
-    data = examples(rows[rows["topic"] != ""], undescribed.names)
+    data = examples(rows[rows["topic"].map(bool)], undescribed.names)
     more = Examples(
         [*data.texts, *weather],
         np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)]),

@@ -34,7 +34,7 @@ def dense(folder: Path, texts: list[str]) -> Array:
 def test_the_text_itself_comes_first_and_then_those_of_its_topic(
     trained: tuple[Fitted, Path], rows: pd.DataFrame
 ) -> None:
-    topics = [[topic] if topic else [] for topic in rows["topic"]]
+    topics = list(rows["topic"])
     ids, texts = list(rows["id"]), list(rows["text"])
     labelled = Neighbourhood(load(trained[1]), ids, topics, texts)
     for row, text in enumerate(texts):

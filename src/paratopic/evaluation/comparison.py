@@ -30,7 +30,7 @@ from paratopic.evaluation.report import sources
 from paratopic.inference.scores import Targets
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.titles import TITLES
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell
 
 DUMMY = "dummy"
 # From the simplest: to be champion, a model has to be better than each simpler one.
@@ -341,7 +341,8 @@ def wrong_by_all(
     true = of_models[DUMMY].true
     wrong = np.all([(targets != true).any(axis=1) for targets in predicted.values()], axis=0)
     cells = {name: topics.write(targets) for name, targets in predicted.items()}
-    return rows[["id", "topic", "text"]].assign(**cells)[wrong]
+    label = rows["topic"].map(join_cell)
+    return rows[["id", "topic", "text"]].assign(topic=label, **cells)[wrong]
 
 
 def as_json(

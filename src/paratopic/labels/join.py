@@ -79,9 +79,8 @@ def _resolve_all(
     paragraphs: dict[Reason, list[str]] = {}
     for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
-            topics.parse(answer.cell, answer.where)
-        counting, reason = resolve(answers, topics)
-        names[paragraph] = counting.names
+            topics.check(answer.names, answer.where)
+        names[paragraph], reason = resolve(answers, topics)
         paragraphs.setdefault(reason, []).append(paragraph)
     return names, paragraphs
 

@@ -26,7 +26,7 @@ from filelock import BaseFileLock, FileLock
 from paratopic.project.cells import LineFeeds, find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
-from paratopic.project.topics import SEPARATOR
+from paratopic.project.topics import split_cell
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.
@@ -81,8 +81,7 @@ class Label:
     @property
     def names(self) -> tuple[str, ...]:
         """Topics, the dominant one first: ``"trade; security"`` → ``("trade", "security")``."""
-        names = (name.strip() for name in self.cell.split(SEPARATOR))
-        return tuple(dict.fromkeys(name for name in names if name))
+        return split_cell(self.cell)
 
     @property
     def line(self) -> str:
