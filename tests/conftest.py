@@ -29,7 +29,7 @@ def topics() -> Topics:
 def rows() -> pd.DataFrame:
     """36 labelled paragraphs of six articles, and two with none of the topics."""
     rng = random.Random(7)
-    made = []
+    made: list[tuple[str, str, str, tuple[str, ...]]] = []
     for number in range(36):
         topic = list(WORDS)[number % 3]
         made.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), (topic,)))

@@ -17,8 +17,8 @@ from paratopic import UserError, load
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.modes import mode_of
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.onnx_model import EMBEDDINGS, EncoderClassifier
 from paratopic.inference.scores import Array
-from paratopic.inference.transformer import EMBEDDINGS, EncoderClassifier
 from paratopic.training.examples import Fitted
 from paratopic.transformer.fit import FittedTransformer
 from tests.samples import TARIFF

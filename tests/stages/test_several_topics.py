@@ -22,8 +22,8 @@ from paratopic.evaluation.intervals import Metric, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
+from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Scores, Targets
-from paratopic.inference.transformer import EncoderClassifier, read_windows
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topic, Topics, join_cell

@@ -12,8 +12,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic.inference.onnx_model import windowing
 from paratopic.inference.scores import one_hot
-from paratopic.inference.transformer import windowing
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import silent
 from paratopic.transformer.encoder import load_encoder, pick_device

@@ -1,6 +1,6 @@
 """Fit the baseline: TF-IDF of words and characters, and logistic regression.
 
-Prediction from the saved folder is for `inference.baseline`, which needs nothing of this module.
+Prediction from the saved folder is for `inference.tfidf_model`, which needs nothing of this module.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
+from paratopic.inference.tfidf_model import BaselineClassifier, LinearHead
 from paratopic.project.files import aside
 from paratopic.project.params import Baseline
 from paratopic.project.topics import Topics
@@ -222,8 +222,8 @@ def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float
     """Log loss of each row, (n,), after calibration, and macro-F1."""
     every = np.ones(len(targets))
     calibration = fit_calibration(KnownScores(targets, scores, every, every), mode)
-    scores = mode.comparable(apply_calibration(scores, calibration, mode))
-    answers = mode.forced(scores, np.array(calibration.thresholds))
+    scores = mode.conditional(apply_calibration(scores, calibration, mode))
+    answers = mode.best_guess(scores, np.array(calibration.thresholds))
     macro_f1 = f1_score(targets, answers, average="macro", zero_division=0.0)
     return mode.losses(targets, scores), float(macro_f1)
 

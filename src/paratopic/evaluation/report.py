@@ -341,7 +341,7 @@ def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.
     table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
     mean = mean.reindex(table["id"])
     probabilities = mean[names].to_numpy()
-    predicted = mode_of(topics.mode).forced(probabilities, mean[topics.thresholds].to_numpy())
+    predicted = mode_of(topics.mode).best_guess(probabilities, mean[topics.thresholds].to_numpy())
     right = (predicted == targets_of(table, names)).all(axis=1)
     table = table.rename(columns={"topic": "true"}).assign(
         true=table["topic"].map(join_cell),

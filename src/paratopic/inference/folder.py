@@ -19,9 +19,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.modes import mode_of
-from paratopic.inference.transformer import EncoderClassifier
+from paratopic.inference.onnx_model import EncoderClassifier
+from paratopic.inference.tfidf_model import BaselineClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from paratopic.inference.onnx_model import OnnxModel, read_windows
 from paratopic.inference.scores import Array, Integers
-from paratopic.inference.transformer import OnnxModel, read_windows
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import PREDICT_BATCH, Network, embed_windows, processes
 from paratopic.transformer.quantise import is_quantised

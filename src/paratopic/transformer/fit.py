@@ -1,6 +1,6 @@
 """Fit the transformer: a fine-tuned encoder with a logistic regression on its embeddings.
 
-Prediction from the saved folder is for `inference.transformer`, which needs nothing of this module.
+Prediction from the saved folder is for `inference.onnx_model`, which needs nothing of this module.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Scores
-from paratopic.inference.transformer import (
+from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
     read_windows,
     windowing,
 )
+from paratopic.inference.scores import Array, Scores
 from paratopic.project.files import aside
 from paratopic.project.params import Transformer
 from paratopic.project.topics import Topics

@@ -25,8 +25,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Integers, Targets, classes, one_hot
-from paratopic.inference.transformer import read_windows
 from paratopic.project.params import Transformer
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Advance, Examples
