@@ -21,6 +21,7 @@ from paratopic.labels.log import (
     read_lines,
     read_table,
     rewrite,
+    tidy,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topics, join_cell
@@ -267,20 +268,14 @@ def _shown(names: Iterable[str], topics: Topics) -> str:
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:
     """The incoming lines that are not among the lines, with their annotator filled in."""
-    known = {_tidy(line).key for line in lines}
+    known = {tidy(line).key for line in lines}
     new = []
-    for line in map(_tidy, incoming):
+    for line in map(tidy, incoming):
         named = line if line.annotator else replace(line, annotator=one_line(annotator))
         if line.key not in known and named.key not in known:
             known.add(named.key)
             new.append(named)
     return new
-
-
-def _tidy(line: Label) -> Label:
-    """The line as `append` writes it: each cell on one line, without blanks at its ends."""
-    text, annotator, note = map(one_line, (line.text, line.annotator, line.note))
-    return replace(line, text=text, annotator=annotator, note=note)
 
 
 def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
