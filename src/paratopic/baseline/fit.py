@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,31 +52,26 @@ MANY_TEXTS = 2000
 MOST_TO_CHOOSE = 2000
 
 
+@dataclass
 class FittedBaseline:
     """A trained baseline, as `fit` returns it.
 
     Attributes
     ----------
-    classes_
-        Topic names in codebook order, including topics without an example.
     history
         One row for each candidate strength: C and its mean log_loss on the inner folds.
     """
 
-    def __init__(
-        self,
-        topics: Topics,
-        keywords: dict[str, dict[str, Any]],
-        union: TfIdfUnion,
-        head: LinearHead,
-        history: pd.DataFrame,
-    ) -> None:
-        self.classes_ = topics.names
-        self.history = history
-        self._topics = topics
-        self._keywords = keywords
-        self._union = union
-        self._head = head
+    history: pd.DataFrame
+    _topics: Topics
+    _keywords: dict[str, dict[str, Any]]
+    _union: TfIdfUnion
+    _head: LinearHead
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names in codebook order, including topics without an example."""
+        return self._topics.names
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
@@ -152,7 +148,7 @@ def fit(
         coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
-    return FittedBaseline(topics, keywords, union, head, history)
+    return FittedBaseline(history, topics, keywords, union, head)
 
 
 def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:

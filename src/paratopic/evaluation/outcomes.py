@@ -91,7 +91,7 @@ def outcomes(
         Table of `corpus.folds.make_folds`.
     scores
         Columns id, repeat, and a score and a threshold for each topic, as
-        `training.calibration.calibrate_out_of_fold` gives them.
+        `training.calibration.calibrate_rows` gives them.
     topics
         The codebook.
 

@@ -5,7 +5,6 @@ Features are for `baseline` and `transformer`. The prior mean comes from the top
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -380,30 +379,14 @@ def fit_heads(
         yield Linear(prior + change, last.intercept)
 
 
-class _Head(ABC):
-    """Regressions of a head in one mode."""
+class _SingleHead:
+    """Topics against each other, and having any topic against having none.
 
-    @abstractmethod
+    `_MultiHead` has the same methods.
+    """
+
     def weigh(self, targets: Targets, evidence: Evidence) -> Array:
         """Weights of labelled texts in each regression, (n, r), from topics and evidence."""
-
-    @abstractmethod
-    def relevance(self, answers: Array) -> Array:
-        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
-
-    @abstractmethod
-    def extend(self, prior: Array) -> Array:
-        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
-
-    @abstractmethod
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
-        """Fit the head with an extended prior; start as in `fit_logistic`."""
-
-
-class _SingleHead(_Head):
-    """Topics against each other, and having any topic against having none."""
-
-    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
         has_topic = topical(targets)
         which = np.zeros(len(targets))
         which[has_topic] = balanced(classes(targets[has_topic]), evidence.which[has_topic])
@@ -412,15 +395,18 @@ class _SingleHead(_Head):
         return np.column_stack([which, any_topic])
 
     def relevance(self, answers: Array) -> Array:
+        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
         return np.column_stack([1 - answers[:, -1], np.ones(len(answers))])
 
     def extend(self, prior: Array) -> Array:
+        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
         any_topic = np.zeros((1, prior.shape[1]))
         if prior.any():
             any_topic[0, -1] = PRIOR_SCALE
         return np.vstack([prior, any_topic])
 
     def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+        """Fit the head with an extended prior; start as in `fit_logistic`."""
         features, truth, weights = learnt
         rows = weights[:, 0] > 0
         coef, intercept = fit_logistic(
@@ -445,7 +431,7 @@ class _SingleHead(_Head):
         return Linear(np.vstack([coef, any_coef]), np.append(intercept, any_intercept))
 
 
-class _MultiHead(_Head):
+class _MultiHead:
     """Each topic against not having it."""
 
     def weigh(self, targets: Targets, evidence: Evidence) -> Array:
@@ -475,7 +461,7 @@ class _MultiHead(_Head):
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 
-_HEADS: dict[str, _Head] = {"single": _SingleHead(), "multi": _MultiHead()}
+_HEADS: dict[str, _SingleHead | _MultiHead] = {"single": _SingleHead(), "multi": _MultiHead()}
 
 
 def _row(layer: Linear | None, row: int) -> tuple[Array, float] | None:
