@@ -220,6 +220,7 @@ class Frozen:
     mode: Mode
     coef: Array
     intercept: Array
+    notes: tuple[str, ...] = ()
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Probabilities, (n texts, k topics)."""

@@ -142,7 +142,7 @@ def test_descriptions_say_what_has_any_topic_as_the_similarity_to_the_nearest_do
         features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
             both, normalize_embeddings=True
         )
-        nearest = transformer.NEAREST
+        (nearest,) = transformer.NEAREST.values()
     similarity = (features[3:] @ features[:3].T).max(axis=1)
     np.testing.assert_allclose(
         fitted.predict_proba(texts).sum(axis=1),

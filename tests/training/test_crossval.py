@@ -45,6 +45,7 @@ class Recorder:
 
 class RecordedModel:
     classes_ = ("trade", "technology", "security")
+    notes = ()
 
     def __init__(self, number: int) -> None:
         self.history = pd.DataFrame({"step": [1, 2], "loss": [0.5, number]})

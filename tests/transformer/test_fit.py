@@ -19,6 +19,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.examples import beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
+from paratopic.transformer.encoder import BUNDLED
 from tests.samples import PARAMS, examples
 
 
@@ -120,9 +121,7 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
     """By topic where the encoder was tuned, which knows them already, and all alike where not."""
     counted: list[list[float]] = []
     monkeypatch.setattr(
-        transformer,
-        "_set_head",
-        lambda *given: counted.append(given[6].tolist()),
+        transformer._HeadFit, "fit", lambda *given: counted.append(given[3].tolist())
     )
     data = examples(rows, topics.names)
     labelled = data.topical()
@@ -137,6 +136,15 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
         transformer.fit(data, topics, section, 1)
     assert counted == [beside_labels(labelled).tolist(), [1.0] * len(topics.names)]
     assert max(counted[0]) < 1
+
+
+def test_what_was_not_measured_with_an_encoder_is_noted(
+    untuned: tuple[transformer.FittedTransformer, Path], topics: Topics
+) -> None:
+    (note,) = untuned[0].notes
+    assert f"measured with {BUNDLED}, not with " in note
+    assert transformer._nearest(BUNDLED, topics) == (transformer.NEAREST[BUNDLED], ())
+    assert transformer._nearest("other", Topics("single", topics.names))[1] == ()
 
 
 def test_saved_files_contain_no_path_of_this_machine(

@@ -63,6 +63,8 @@ class FittedBaseline:
     """
 
     history: pd.DataFrame
+    notes = ()
+
     _topics: Topics
     _keywords: dict[str, dict[str, Any]]
     _union: TfIdfUnion

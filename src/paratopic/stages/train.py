@@ -53,6 +53,8 @@ def main() -> None:
     files.write_json(REPORTS / name / USAGE, {"model": digest_of(MODELS / name), "samples": usage})
     learnt_from = f"{len(rows)} labelled paragraphs and {n_unlabelled} without a label"
     seconds = time.monotonic() - started
+    for note in model.notes:
+        print(f"note: {note}")
     print(f"{name}: trained on {learnt_from} in {seconds:.0f} s, saved in {MODELS / name}")
 
 

@@ -88,6 +88,11 @@ class Fitted(Protocol):
     history: pd.DataFrame
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user of the model has to know, such as what was not measured for its encoder."""
+        ...
+
+    @property
     def classes_(self) -> tuple[str, ...]:
         """Topic names in codebook order."""
         ...
