@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
 from paratopic.inference.tfidf_model import BaselineClassifier, LinearHead
 from paratopic.project.files import aside
@@ -141,12 +141,12 @@ def fit(
         # Whether texts have any topic is ranked best by the weakest penalty.
         return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
 
-    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
+    def scores(train: Integers, test: Integers, strengths: Iterable[float]) -> Iterator[Scores]:
+        for coef, intercept in heads(train, strengths):
+            yield mode.scores(matrix[test] @ coef.T + intercept)
+
+    strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
     with threadpool_limits(1):
-        strength, history = _choose_strength(
-            matrix, examples, mode, heads, params, seed, threads, advance
-        )
         coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
@@ -165,16 +165,16 @@ def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
 
 
 def _choose_strength(
-    matrix: Features,
     examples: Examples,
     mode: Mode,
-    heads: Callable[[Integers, Iterable[float]], Iterator[Linear]],
+    scores_of: Callable[[Integers, Integers, Iterable[float]], Iterable[Scores]],
     params: Baseline,
     seed: int,
-    threads: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
     """Find the strength that is best on inner folds; returns the figures of all of them too.
+
+    `scores_of` gives the scores of rows for each strength, by heads that are fitted to other rows.
 
     Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
     loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
@@ -198,15 +198,18 @@ def _choose_strength(
     scores = np.zeros((len(strengths), *targets.shape))
 
     def score(test: npt.NDArray[np.bool_]) -> None:
-        for each, (coef, intercept) in zip(scores, heads(rows[~test], strengths), strict=True):
-            each[test] = mode.scores(matrix[rows[test]] @ coef.T + intercept)
+        of_strengths = scores_of(rows[~test], rows[test], strengths)
+        for each, of_test in zip(scores, of_strengths, strict=True):
+            each[test] = of_test
 
     tests = [fold == held_out for held_out in range(n_folds)]
     # Each thread holds copies of the rows.
-    threads = threads if len(rows) <= MOST_TO_CHOOSE else 1
-    folds = Parallel(threads, prefer="threads", return_as="generator")(map(delayed(score), tests))
-    for done, _ in enumerate(folds, 1):
-        advance(done / (n_folds + 1))
+    threads = _n_threads() if len(rows) <= MOST_TO_CHOOSE else 1
+    parallel = Parallel(threads, prefer="threads", return_as="generator")
+    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
+    with threadpool_limits(1):
+        for done, _ in enumerate(parallel(map(delayed(score), tests)), 1):
+            advance(done / (n_folds + 1))
     measures = (_measure(targets[dealt], each[dealt], mode) for each in scores)
     losses, macro_f1 = zip(*measures, strict=True)
     mean = np.mean(losses, axis=1)
@@ -214,6 +217,10 @@ def _choose_strength(
     worse = np.array(losses) - losses[int(mean.argmin())]
     alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(dealt.sum())
     return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
+
+
+def _n_threads() -> int:
+    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
 
 
 def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:

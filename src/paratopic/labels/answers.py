@@ -1,14 +1,13 @@
 """Decide which answer counts: of one annotator the latest, of several annotators that of most.
 
 A later line of the same annotator replaces an earlier one; "?" takes it back. How several answers
-are settled depends on the mode: `RULES` has one entry for each. Whether a paragraph exists is not
-checked here.
+are settled depends on the mode. Whether a paragraph exists is not checked here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -28,29 +27,24 @@ from paratopic.project.topics import ModeName, Topics, join_cell
 
 # How an answer was chosen: all annotators gave it, most did, or the rule for ties decided.
 Reason = Literal["agreed", "majority", "tie"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How several annotators' answers about a paragraph are settled in one mode.
-
-    Parameters
-    ----------
-    resolve
-        Function from the answers to the topics that count, and how they were chosen.
-    reasons
-        Words for how an answer was chosen, in messages about one paragraph.
-    in_a_tie
-        Words for the answer that counts in a tie, in the message about all of them.
-    in_order
-        Whether messages show an answer's topics in the codebook's order, because their own says
-        nothing.
-    """
-
-    resolve: Callable[[Sequence[Label], Topics], tuple[tuple[str, ...], Reason]]
-    reasons: Mapping[Reason, str]
-    in_a_tie: str
-    in_order: bool
+# The same in words, in messages about one paragraph.
+_REASONS: Mapping[ModeName, Mapping[Reason, str]] = {
+    "single": {
+        "agreed": "the latest",
+        "majority": "most annotators",
+        "tie": "a tie: the first in the codebook",
+    },
+    "multi": {
+        "agreed": "the latest",
+        "majority": "topics that most annotators chose",
+        "tie": "a tie: topics that half of the annotators chose",
+    },
+}
+# What counts in a tie, in the message about all of them.
+IN_A_TIE: Mapping[ModeName, str] = {
+    "single": "the answer that is first in the codebook",
+    "multi": "the topics that half of the annotators chose",
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     where the codebook's order decided or, in mode multi, exactly half gave some topic, else
     ``"majority"``.
     """
-    return RULES[topics.mode].resolve(answers, topics)
+    return (_resolve_dominant if topics.mode == "single" else _resolve_each)(answers, topics)
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
@@ -256,12 +250,12 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
         return "taken back, no label"
     names, reason = resolve(answers, topics)
-    return f"{_shown(names, topics)} counts ({RULES[topics.mode].reasons[reason]})"
+    return f"{_shown(names, topics)} counts ({_REASONS[topics.mode][reason]})"
 
 
 def _shown(names: Iterable[str], topics: Topics) -> str:
-    """Topics as messages show them."""
-    if RULES[topics.mode].in_order:
+    """Topics as messages show them: in the codebook's order, unless their own tells something."""
+    if topics.mode == "multi":
         names = sorted(names, key=lambda name: _place(name, topics))
     return join_cell(names) or "none of the topics"
 
@@ -287,27 +281,3 @@ def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
 
     unnamed = [line for line in lines if not line.annotator]
     return unnamed + sorted((line for line in lines if line.annotator), key=rank)
-
-
-RULES: Mapping[ModeName, Rule] = {
-    "single": Rule(
-        resolve=_resolve_dominant,
-        reasons={
-            "agreed": "the latest",
-            "majority": "most annotators",
-            "tie": "a tie: the first in the codebook",
-        },
-        in_a_tie="the answer that is first in the codebook",
-        in_order=False,
-    ),
-    "multi": Rule(
-        resolve=_resolve_each,
-        reasons={
-            "agreed": "the latest",
-            "majority": "topics that most annotators chose",
-            "tie": "a tie: topics that half of the annotators chose",
-        },
-        in_a_tie="the topics that half of the annotators chose",
-        in_order=True,
-    ),
-}

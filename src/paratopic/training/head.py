@@ -224,21 +224,6 @@ def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Ar
     return coef[:, :-1], slope, intercept - slope * nearest.even
 
 
-class Strength(NamedTuple):
-    """Strengths of a head's regressions, as for `fit_logistic`.
-
-    Attributes
-    ----------
-    which
-        Strength of the regressions that tell topics apart.
-    any
-        Strength of the regression of having any topic, which is there in mode single.
-    """
-
-    which: float
-    any: float
-
-
 class Lessons(NamedTuple):
     """What a head is fitted to: n texts, and how much each of them counts.
 
@@ -357,14 +342,13 @@ def fit_heads(
     head, features = _HEADS[mode.name], learnt.features
     prior = head.extend(prior)
     shared = np.asarray(features @ prior.T)
-    each = [Strength(strength, of_any or strength) for strength in strengths]
     n, d = features.shape
     last = None
     # A description without any feature of the texts is not in the space that they span.
     apart = prior.any(axis=1) & ~shared.any(axis=0)
     if n == 0 or n >= min(d, WIDE) or apart.any():
-        for by in each:
-            last = head.fit(learnt, prior, by, last)
+        for strength in strengths:
+            last = head.fit(learnt, prior, strength, of_any or strength, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
@@ -373,8 +357,8 @@ def fit_heads(
     coordinates, basis = _row_space(features)
     reduced = learnt._replace(features=coordinates)
     near = shared.T @ basis
-    for by in each:
-        last = head.fit(reduced, near, by, last)
+    for strength in strengths:
+        last = head.fit(reduced, near, strength, of_any or strength, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T
         yield Linear(prior + change, last.intercept)
 
@@ -405,7 +389,14 @@ class _SingleHead:
             any_topic[0, -1] = PRIOR_SCALE
         return np.vstack([prior, any_topic])
 
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+    def fit(
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
+    ) -> Linear:
         """Fit the head with an extended prior; start as in `fit_logistic`."""
         features, truth, weights = learnt
         rows = weights[:, 0] > 0
@@ -413,7 +404,7 @@ class _SingleHead:
             features[rows],
             conditional(truth[rows, :-1]),
             weights[rows, 0],
-            by.which,
+            strength,
             prior[:-1],
             start and Linear(start.coef[:-1], start.intercept[:-1]),
         )
@@ -424,7 +415,7 @@ class _SingleHead:
                 features[rows],
                 1 - truth[rows, -1],
                 weights[rows, 1],
-                by.any,
+                of_any,
                 prior[-1],
                 _row(start, -1),
             )
@@ -445,14 +436,21 @@ class _MultiHead:
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+    def fit(
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
+    ) -> Linear:
         features, truth, weights = learnt
         fits = [
             fit_binary(
                 features,
                 truth[:, topic],
                 weights[:, topic],
-                by.which,
+                strength,
                 prior[topic],
                 _row(start, topic),
             )

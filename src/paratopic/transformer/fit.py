@@ -36,7 +36,6 @@ from paratopic.training.examples import (
     Examples,
     beside_labels,
     evidence,
-    share_of_labels,
     silent,
 )
 from paratopic.training.head import (
@@ -67,9 +66,6 @@ HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Encoder → between the lines that were fitted to bills and to speeches, which others had labelled,
 # weighted so that three of four texts have a topic. Cosines of other encoders lie elsewhere.
 NEAREST = {BUNDLED: Nearest(slope=14.0, even=0.13)}
-# Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
-# of one article.
-OF_CLAUSES = 0.25
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
 # cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
@@ -239,9 +235,7 @@ def fit(
     if trains_head(topics.mode):
         head.fit(Embedder(network), short, whole)
     labelled = examples.topical()
-    described = bool(topics.descriptions)
-    share = max(OF_CLAUSES, share_of_labels(labelled.articles, described, labelled.trust))
-    history = tune(network, short, labelled, share, topics, params, seed, advance)
+    history = tune(network, short, labelled, topics, params, seed, advance)
     tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
