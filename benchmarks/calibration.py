@@ -31,7 +31,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
 Integers = npt.NDArray[np.int64]
@@ -114,8 +114,9 @@ def run(
     split = params.split
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     fit = learner(Topics("single", names))
-    scores, _ = cross_validate(labelled, names, folds, fit, seed)
-    model = fit_all(labelled, names, folds, fit, seed)
+    data = Labelled(labelled, names, folds)
+    scores, _ = cross_validate(data, fit, seed)
+    model = fit_all(data, fit, seed)
     _, found = calibrated(labelled, folds, scores, Topics("single", names), params)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))

@@ -43,7 +43,7 @@ from paratopic.evaluation.outcomes import outcomes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate
+from paratopic.training.crossval import Labelled, cross_validate
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import fit as transformer
 
@@ -72,7 +72,9 @@ def forecast_of(
     folds = make_folds(now, params.split.n_folds, 1, None, seed).table
     curve = []
     for share in (*SHARES, 1.0):
-        raw, _ = cross_validate(now, topics.names, folds, learner(topics), seed, share=share)
+        raw, _ = cross_validate(
+            Labelled(now, topics.names, folds), learner(topics), seed, share=share
+        )
         scores, _ = calibrated(now, folds, raw, topics, params)
         measured = outcomes(now, folds, scores, topics)[1]
         curve.append(Point(share * measured.train_share * len(now), measured))

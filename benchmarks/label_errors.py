@@ -32,7 +32,7 @@ from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate
+from paratopic.training.crossval import Labelled, cross_validate
 from paratopic.transformer import fit as transformer
 
 MODELS = ("baseline", "frozen", "transformer")
@@ -65,7 +65,7 @@ def scored(
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as stage score has them."""
     fit = learner(topics)
-    scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed)
+    scores, _ = cross_validate(Labelled(rows, topics.names, folds), fit, params.seed)
     return calibrated(rows, folds, scores, topics, params)[0]
 
 

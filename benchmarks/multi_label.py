@@ -44,7 +44,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
 
@@ -124,8 +124,9 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
 
     started, names, split = time.perf_counter(), task.topics.names, params.split
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
-    scores, _ = cross_validate(task.train, names, folds, fit, task.seed)
-    model = fit_all(task.train, names, folds, fit, task.seed)
+    data = Labelled(task.train, names, folds)
+    scores, _ = cross_validate(data, fit, task.seed)
+    model = fit_all(data, fit, task.seed)
     _, found = calibrated(task.train, folds, scores, task.topics, params)
     seconds = time.perf_counter() - started
     told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))

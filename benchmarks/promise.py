@@ -28,7 +28,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.training.examples import Fit
 
 SIZES = (25, 60, 150, 500)
@@ -58,8 +58,9 @@ def trial(
         folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     except TooFewLabels:
         return None
-    scores, _ = cross_validate(labelled, topics.names, folds, fit, seed)
-    model = fit_all(labelled, topics.names, folds, fit, seed)
+    data = Labelled(labelled, topics.names, folds)
+    scores, _ = cross_validate(data, fit, seed)
+    model = fit_all(data, fit, seed)
     _, calibration = calibrated(labelled, folds, scores, topics, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
     true = targets_of(rest, topics.names)

@@ -87,7 +87,7 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     from paratopic.inference.promise import Promise
     from paratopic.stages.fitting import fitter, pool_for, processes_for
     from paratopic.training.calibration import calibrate_rows
-    from paratopic.training.crossval import advance_from, cross_validate, n_fits
+    from paratopic.training.crossval import Labelled, advance_from, cross_validate, n_fits
 
     topics = params.topics
     frame = read_paragraphs(PARAGRAPHS)
@@ -102,21 +102,18 @@ def _curve(params: Params, champion: str) -> tuple[list[Point], Outcomes, int]:
     measured = outcomes(rows, folds, known, topics)[1]
     folds = folds[folds["repeat"] == 0]
     fit = fitter(champion, topics, getattr(params, champion))
-    pool = pool_for(champion, frame, rows, params)
+    data = Labelled(rows, topics.names, folds, pool_for(champion, frame, rows, params))
     promise = Promise(params.calibrate.precision, params.evaluate.confidence)
     processes = processes_for(champion, len(rows))
     tables, total = [], n_fits(folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             scores, _ = cross_validate(
-                rows,
-                topics.names,
-                folds,
+                data,
                 fit,
                 params.seed,
                 partial(advance_from, number * total, advance),
                 processes,
-                pool,
                 share,
             )
             tables.append((share, calibrate_rows(rows, folds, scores, topics, promise)[0]))

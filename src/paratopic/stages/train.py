@@ -14,7 +14,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import FOLDS, MODELS, PARAGRAPHS, REPORTS, SCORES, USAGE
 from paratopic.project.progress import bar
 from paratopic.stages.fitting import fitter, pool_for
-from paratopic.training.crossval import fit_all, is_first_process
+from paratopic.training.crossval import Labelled, fit_all, is_first_process
 from paratopic.training.usage import sampled
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, topics)
     pool = pool_for(name, frame, rows, params)
-    folds = read_parquet(FOLDS)
+    data = Labelled(rows, topics.names, read_parquet(FOLDS), pool)
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
@@ -34,7 +34,7 @@ def main() -> None:
     fit = fitter(name, topics, section)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance, sampled() as usage:
-        model = fit_all(rows, topics.names, folds, fit, params.seed, advance, pool)
+        model = fit_all(data, fit, params.seed, advance)
     if not is_first_process():
         return
     # Without labels nothing says what the others are about.
