@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from simulation import Learner, calibrated, embeddings, frozen, population, trained
+from simulation import Learner, calibrated, embeddings, frozen, population, trained, without
 from sklearn.metrics import roc_auc_score
 from tables import RESULTS, Table, machine, read
 
@@ -31,7 +31,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
 Integers = npt.NDArray[np.int64]
@@ -89,12 +89,12 @@ def draw(
     """Labelled and held-out rows: so many of each topic, and as many again with none of them."""
     rng = np.random.default_rng([seed, shots])
     shuffled = rows.iloc[rng.permutation(len(rows))]
-    none = shuffled["topic"] == ""
-    place = shuffled.groupby("topic").cumcount()
+    none = shuffled["label"] == ""
+    place = shuffled.groupby("label").cumcount()
     labelled = shuffled[place < np.where(none, shots * len(names), shots)]
     rest = shuffled[~shuffled["article"].isin(labelled["article"])]
-    place, none = rest.groupby("topic").cumcount(), rest["topic"] == ""
-    smallest = min(tests, int(rest["topic"][~none].value_counts().min()))
+    place, none = rest.groupby("label").cumcount(), rest["label"] == ""
+    smallest = min(tests, int(rest["label"][~none].value_counts().min()))
     held_out = rest[place < np.where(none, smallest * len(names), smallest)]
     return labelled.sort_values("id", ignore_index=True), held_out
 
@@ -114,8 +114,9 @@ def run(
     split = params.split
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     fit = learner(Topics("single", names))
-    scores, _ = cross_validate(labelled, names, folds, fit, seed)
-    model = fit_all(labelled, names, folds, fit, seed)
+    data = Labelled(labelled, names, folds)
+    scores, _ = cross_validate(data, fit, seed)
+    model = fit_all(data, fit, seed)
     _, found = calibrated(labelled, folds, scores, Topics("single", names), params)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
@@ -174,7 +175,7 @@ def main() -> None:
         params = replace(params, split=replace(params.split, n_repeats=arguments.repeats))
     table = read(arguments.data)
     rows = population(table)
-    rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
+    rows = without(rows, arguments.none)
     names = tuple(name for name in table.labels if name not in arguments.none)
     learners = {
         "tfidf": trained(baseline, params.section("baseline")),

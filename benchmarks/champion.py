@@ -62,10 +62,10 @@ def trial(
     """
     drawn = draw(rows, n, seed)
     labelled, split = drawn.labelled, params.split
-    if labelled["topic"].value_counts().min() < 2:
+    if labelled["label"].value_counts().min() < 2:
         return None
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
-    labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
+    labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()
     outcomes, truth = {}, {}

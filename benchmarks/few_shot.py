@@ -26,7 +26,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Draw, Table, draw, machine, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.scores import one_hot
+from paratopic.inference.scores import classes, one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
@@ -134,7 +134,7 @@ def setfit(task: Task) -> Answer:
 
     Where there are definitions, they are examples too, as many as SetFit's documentation takes.
     """
-    texts, labels = list(task.examples.texts), task.examples.labels.tolist()
+    texts, labels = list(task.examples.texts), classes(task.examples.targets).tolist()
     if task.topics.descriptions:
         from setfit import get_templated_dataset
 

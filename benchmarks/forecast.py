@@ -43,7 +43,7 @@ from paratopic.evaluation.outcomes import outcomes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate
+from paratopic.training.crossval import Labelled, cross_validate
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import fit as transformer
 
@@ -59,9 +59,9 @@ def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
     """n labelled paragraphs, and a draw of these and more, without topics that the n lack."""
     later = draw(rows, n + max(LEAST, round(ADDED * n)), seed)
     now = draw(later.labelled, n, seed).labelled.assign(trust=1.0, heading="")
-    known = set(now["topic"])
-    labelled = later.labelled[later.labelled["topic"].isin(known)].reset_index(drop=True)
-    rest = later.rest[later.rest["topic"].isin(known)]
+    known = set(now["label"])
+    labelled = later.labelled[later.labelled["label"].isin(known)].reset_index(drop=True)
+    rest = later.rest[later.rest["label"].isin(known)]
     return now, replace(later, labelled=labelled, rest=rest.iloc[:MOST_TESTED])
 
 
@@ -72,7 +72,9 @@ def forecast_of(
     folds = make_folds(now, params.split.n_folds, 1, None, seed).table
     curve = []
     for share in (*SHARES, 1.0):
-        raw, _ = cross_validate(now, topics.names, folds, learner(topics), seed, share=share)
+        raw, _ = cross_validate(
+            Labelled(now, topics.names, folds), learner(topics), seed, share=share
+        )
         scores, _ = calibrated(now, folds, raw, topics, params)
         measured = outcomes(now, folds, scores, topics)[1]
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))
@@ -87,10 +89,10 @@ def truth_of(later: Draw, topics: Topics, learner: Learner, measured: Any, seed:
     targets = targets_of(labelled, topics.names)
     examples = Examples(list(labelled["text"]), targets, articles, articles)
     names = np.array(topics.names)[measured]
-    tested = rest[rest["topic"].isin(names)]
+    tested = rest[rest["label"].isin(names)]
     scores = learner(topics)(examples, seed, silent).predict_proba(list(tested["text"]))
     answers = np.array(topics.names)[scores.argmax(axis=1)]
-    return float(f1_score(tested["topic"], answers, labels=names, average="macro"))
+    return float(f1_score(tested["label"], answers, labels=names, average="macro"))
 
 
 def trials(
@@ -100,7 +102,7 @@ def trials(
     now, later = project(rows, n, seed)
     lines = []
     for name, learner in learners.items():
-        topics = Topics("single", tuple(sorted(set(now["topic"]))))
+        topics = Topics("single", tuple(sorted(set(now["label"]))))
         size = len(later.labelled)
         try:
             estimate, measured = forecast_of(now, size, topics, learner, params, seed)
@@ -147,7 +149,7 @@ def main() -> None:
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)
-        rows = rows[~rows["topic"].isin(arguments.leave_out)].reset_index(drop=True)
+        rows = rows[~rows["label"].isin(arguments.leave_out)].reset_index(drop=True)
         n = min(len(rows), MOST_ROWS)
         rows = rows.sample(n, random_state=params.seed).reset_index(drop=True)
         learners: dict[str, Learner] = {}

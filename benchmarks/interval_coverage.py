@@ -56,7 +56,7 @@ def trial(
         folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     except TooFewLabels:
         return
-    labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
+    labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[ids].to_numpy(), place[drawn.rest["id"]].to_numpy()
     # The truth is that of the topics that are measured.

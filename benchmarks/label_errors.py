@@ -32,7 +32,7 @@ from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate
+from paratopic.training.crossval import Labelled, cross_validate
 from paratopic.transformer import fit as transformer
 
 MODELS = ("baseline", "frozen", "transformer")
@@ -50,13 +50,14 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
         {
             "id": [f"row {number:06}" for number in range(len(table))],
             "text": table["text"],
-            "topic": table[noisy].astype(str),
+            "label": table[noisy].astype(str),
             "true": table["label"].astype(str),
         }
     )
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
-    return rows.assign(article=rows["id"], topics=rows["topic"].map(lambda topic: [topic]))
+    topic = rows["label"].map(lambda label: (label,))
+    return rows.assign(article=rows["id"], topics=topic, topic=topic)
 
 
 def scored(
@@ -64,7 +65,7 @@ def scored(
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as stage score has them."""
     fit = learner(topics)
-    scores, _ = cross_validate(rows, topics.names, folds, fit, params.seed)
+    scores, _ = cross_validate(Labelled(rows, topics.names, folds), fit, params.seed)
     return calibrated(rows, folds, scores, topics, params)[0]
 
 
@@ -159,8 +160,8 @@ def main() -> None:
 
     params = read_params()
     rows = read(arguments.data, arguments.noisy, arguments.rows, params.seed)
-    topics = Topics("single", tuple(sorted(set(rows["topic"]))))
-    wrong = (rows["topic"] != rows["true"]).to_numpy()
+    topics = Topics("single", tuple(sorted(set(rows["label"]))))
+    wrong = (rows["label"] != rows["true"]).to_numpy()
     split = params.split
     folds = make_folds(rows, split.n_folds, arguments.repeats, None, params.seed).table
     print(f"{len(rows)} rows, {wrong.mean():.1%} of their labels wrong", flush=True)

@@ -87,7 +87,7 @@ def naive_folds(rows: pd.DataFrame, split: Split, seed: int) -> Iterator[Fold]:
         dealer = StratifiedKFold(split.n_folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            dealt = list(dealer.split(rows["topic"], rows["topic"]))
+            dealt = list(dealer.split(rows["label"], rows["label"]))
         for train, test in dealt:
             yield repeat, train, test
 
@@ -107,11 +107,11 @@ class Trial:
     """
 
     def __init__(self, rows: pd.DataFrame, rest: pd.DataFrame) -> None:
-        names = sorted(set(rows["topic"]))
+        names = sorted(set(rows["label"]))
         self.k = len(names)
-        self.labels = np.array([names.index(topic) for topic in rows["topic"]])
+        self.labels = np.array([names.index(topic) for topic in rows["label"]])
         self.groups = near_duplicates(list(rows["text"]))
-        self.new = np.array([names.index(topic) for topic in rest["topic"]])
+        self.new = np.array([names.index(topic) for topic in rest["label"]])
         # Of fixed features: nothing is learnt from held-out text. Fewer than 2^14 words occur.
         vectoriser = HashingVectorizer(n_features=2**14, alternate_sign=False)
         self.features: sparse.csr_matrix = vectoriser.transform(rows["text"])

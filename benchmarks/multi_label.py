@@ -42,9 +42,9 @@ from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
 
@@ -85,18 +85,18 @@ def read(path: Path, column: str, n_topics: int) -> tuple[pd.DataFrame, Topics]:
     count = Counter(label for cell in lists for label in set(cell))
     names = [label for label, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))]
     topics = Topics("multi", tuple(sorted(names[:n_topics])))
-    kept = [[name for name in topics.names if name in cell] for cell in lists]
+    kept = [tuple(name for name in topics.names if name in cell) for cell in lists]
     group = table["group"] if "group" in table else pd.Series(range(len(table)))
     rows = pd.DataFrame(
         {
             "id": [f"row {number}" for number in range(len(table))],
             "article": group.astype(str),
             "text": table["text"],
-            "topic": [SEPARATOR.join(cell) for cell in kept],
+            "topic": kept,
             "label_source": "hand",
         }
     )
-    return rows[rows["topic"] != ""].drop_duplicates("text").reset_index(drop=True), topics
+    return rows[rows["topic"].map(bool)].drop_duplicates("text").reset_index(drop=True), topics
 
 
 def draw(
@@ -124,8 +124,9 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
 
     started, names, split = time.perf_counter(), task.topics.names, params.split
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
-    scores, _ = cross_validate(task.train, names, folds, fit, task.seed)
-    model = fit_all(task.train, names, folds, fit, task.seed)
+    data = Labelled(task.train, names, folds)
+    scores, _ = cross_validate(data, fit, task.seed)
+    model = fit_all(data, fit, task.seed)
     _, found = calibrated(task.train, folds, scores, task.topics, params)
     seconds = time.perf_counter() - started
     told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import calibrated, embeddings, frozen, population
+from simulation import calibrated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
@@ -28,7 +28,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import Labelled, cross_validate, fit_all
 from paratopic.training.examples import Fit
 
 SIZES = (25, 60, 150, 500)
@@ -39,7 +39,7 @@ MODE = mode_of("single")
 
 def mixed(rows: pd.DataFrame, n: int) -> pd.DataFrame:
     """The first rows of both kinds, n at most, `NONE_SHARE` of them with none of the topics."""
-    none = rows["topic"] == ""
+    none = rows["label"] == ""
     n = min(n, int(none.sum() / NONE_SHARE), int((~none).sum() / (1 - NONE_SHARE)))
     n_none = round(n * NONE_SHARE)
     return pd.concat([rows[none][:n_none], rows[~none][: n - n_none]])
@@ -58,8 +58,9 @@ def trial(
         folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     except TooFewLabels:
         return None
-    scores, _ = cross_validate(labelled, topics.names, folds, fit, seed)
-    model = fit_all(labelled, topics.names, folds, fit, seed)
+    data = Labelled(labelled, topics.names, folds)
+    scores, _ = cross_validate(data, fit, seed)
+    model = fit_all(data, fit, seed)
     _, calibration = calibrated(labelled, folds, scores, topics, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
     true = targets_of(rest, topics.names)
@@ -92,11 +93,11 @@ def main() -> None:
     for pattern in arguments.data:
         table = read(pattern)
         rows = population(table)
-        rows.loc[rows["topic"].isin(arguments.none), "topic"] = ""
+        rows = without(rows, arguments.none)
         rows = mixed(rows.sample(frac=1, random_state=params.seed), MOST_ROWS)
         kept = arguments.embeddings and arguments.embeddings / f"{table.name} with none.npz"
         learner = frozen(embeddings(list(rows["text"]), params, kept))
-        topics = Topics("single", tuple(sorted(set(rows["topic"]) - {""})))
+        topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
         for n in arguments.sizes:
             results = [
                 trial(rows, learner(topics), topics, n, seed, params)

@@ -63,7 +63,7 @@ def main() -> None:
             split = params.split
             folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
             rng = np.random.default_rng([seed, n])
-            labels = pd.factorize(labelled["topic"], sort=True)[0].astype(np.int64)
+            labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
             for pair, strengths in enumerate(NOISE):
                 first, second = (
                     out_of_fold(noisy(vectors, s, rng), labels, folds, list(labelled["id"]))

@@ -27,7 +27,7 @@ from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Features, Integers, Scores
 from paratopic.project.params import Params
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
 from paratopic.training.head import fit_head, lessons
@@ -45,7 +45,7 @@ LEAST_ARTICLES = 100
 
 
 def population(table: Table) -> pd.DataFrame:
-    """The table as labelled paragraphs: id, article, text, topic and label_source.
+    """The table as labelled paragraphs: id, article, text, label, topic and label_source.
 
     Where the table names no articles, each row is one, together with its near-duplicates.
     """
@@ -58,10 +58,17 @@ def population(table: Table) -> pd.DataFrame:
             "id": [f"row {number}" for number in range(len(rows))],
             "article": article,
             "text": rows["text"],
-            "topic": rows["label"],
+            "label": rows["label"],
+            "topic": rows["label"].map(split_cell),
             "label_source": "hand",
         }
     )
+
+
+def without(rows: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Rows of a population of which those with certain labels have none of the topics."""
+    label = rows["label"].mask(rows["label"].isin(labels), "")
+    return rows.assign(label=label, topic=label.map(split_cell))
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,11 @@ class Draw:
     @property
     def topics(self) -> Topics:
         """The topics of the labelled set."""
-        return Topics("single", tuple(sorted(set(self.labelled["topic"]))))
+        return Topics("single", tuple(sorted(set(self.labelled["label"]))))
 
     def truth(self) -> npt.NDArray[np.int64]:
         """Class numbers of the rest, (n,)."""
-        return np.array([self.topics.names.index(topic) for topic in self.rest["topic"]])
+        return np.array([self.topics.names.index(topic) for topic in self.rest["label"]])
 
 
 def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
@@ -88,7 +95,7 @@ def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
     rank = pd.Series(np.arange(len(articles)), index=articles)
     shuffled = rows.iloc[np.argsort(rank[rows["article"]].to_numpy(), kind="stable")]
     labelled, rest = shuffled.iloc[:n], shuffled.iloc[n:]
-    known = rest["topic"].isin(labelled["topic"]) & ~rest["article"].isin(labelled["article"])
+    known = rest["label"].isin(labelled["label"]) & ~rest["article"].isin(labelled["article"])
     return Draw(labelled.sort_values("id", ignore_index=True), rest[known])
 
 
@@ -146,7 +153,7 @@ def stand_ins(
     """
     table = read(pattern)
     rows = population(table)
-    rows = rows[~rows["topic"].isin(leave_out)].reset_index(drop=True)
+    rows = rows[~rows["label"].isin(leave_out)].reset_index(drop=True)
     if len(rows) > MOST_ROWS:
         rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
     known = embeddings(list(rows["text"]), params, kept and kept / f"{table.name}.npz")
@@ -213,6 +220,7 @@ class Frozen:
     mode: Mode
     coef: Array
     intercept: Array
+    notes: tuple[str, ...] = ()
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Probabilities, (n texts, k topics)."""

@@ -33,12 +33,12 @@ def topics() -> Topics:
 def rows() -> pd.DataFrame:
     """36 labelled paragraphs of six articles, and two with none of the topics."""
     rng = random.Random(7)
-    made = []
+    made: list[tuple[str, str, str, tuple[str, ...]]] = []
     for number in range(36):
         topic = list(WORDS)[number % 3]
-        made.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), topic))
-    made += [("p90", "article0", "Nothing to see here at all today.", "")]
-    made += [("p91", "article1", "It rained and then the sun came out.", "")]
+        made.append((f"p{number:02}", f"article{number % 6}", paragraph(topic, rng), (topic,)))
+    made += [("p90", "article0", "Nothing to see here at all today.", ())]
+    made += [("p91", "article1", "It rained and then the sun came out.", ())]
     frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
     return frame.assign(label_source="hand", heading="", trust=1.0)
 

@@ -14,10 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Integers, one_hot
+from paratopic.inference.scores import Integers, Scores, classes, one_hot
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples, silent
-from paratopic.training.head import Linear
 from tests.samples import PARAMS, WORDS, paragraph
 
 NAMES = tuple(WORDS)
@@ -40,7 +39,9 @@ def test_terms_of_one_text_are_dropped_where_there_are_many_texts(
     many = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
     terms = [set(model._union.features["words"].terms) for model in (few, many)]
     assert terms[1] < terms[0] and {"1000", "1059"} <= terms[0] - terms[1]
-    assert (many.predict_proba(examples.texts).argmax(axis=1) == examples.labels).mean() > 0.9
+    assert (
+        many.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
+    ).mean() > 0.9
 
 
 def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +115,9 @@ def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chos
     examples, noise = made_up(60), np.tile([-0.1, 0.1], 30)
     strengths = (100.0, 0.1, 1.0, 10.0)
     section = replace(PARAMS.section("baseline"), strengths=strengths)
-    features = np.random.default_rng(0).normal(size=(60, 4))
 
-    def heads(rows: Integers, candidates: Iterable[float]) -> Iterator[Linear]:
-        return (Linear(np.zeros((4, 4)), np.zeros(4)) for _ in candidates)
+    def scores(train: Integers, test: Integers, candidates: Iterable[float]) -> Iterator[Scores]:
+        return (np.zeros((len(test), 3)) for _ in candidates)
 
     def choose(losses: list[float], macro_f1: list[float]) -> float:
         measured = iter(
@@ -127,7 +127,7 @@ def test_of_strengths_with_like_losses_the_one_with_the_highest_macro_f1_is_chos
             ]
         )
         monkeypatch.setattr(baseline, "_measure", lambda *_: next(measured))
-        arguments = features, examples, mode_of("single"), heads, section, 1, 2, silent
+        arguments = examples, mode_of("single"), scores, section, 1, silent
         strength, history = baseline._choose_strength(*arguments)
         assert history["C"].tolist() == list(strengths)
         assert history["log_loss"].tolist() == pytest.approx([losses[3], *losses[:3]])

@@ -106,8 +106,7 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
 
     assert nearest() == []  # outside a project
     paragraphs = tmp_path / "data/paragraphs.parquet"
-    topics = pd.Series([[topic] if topic else [] for topic in rows["topic"]], dtype=object)
-    labelled = rows.drop(columns="topic").assign(position=0, topics=topics)
+    labelled = rows.drop(columns="topic").assign(position=0, topics=rows["topic"])
     unlabelled = labelled.assign(label_source="none", topics=None)
     write_paragraphs(unlabelled, paragraphs)
     assert nearest() == []

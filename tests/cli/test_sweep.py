@@ -74,7 +74,7 @@ def test_the_table_shows_what_differs_and_the_best_is_corrected(
 def test_experiments_on_other_folds_or_labels_are_refused(tmp_path: Path) -> None:
     few, many = (experiment(tmp_path, name, "[1.0]", 12) for name in ("few", "many"))
     folds = many.folds.assign(fold=many.folds["fold"].to_numpy()[::-1])
-    rows = many.rows.assign(topic=NAMES[0])
+    rows = many.rows.assign(topic=many.rows["topic"].map(lambda _: (NAMES[0],)))
     topics = replace(many.params.topics, mode="multi")
     for other in (
         replace(many, folds=folds),

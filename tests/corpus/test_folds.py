@@ -15,6 +15,7 @@ from paratopic.corpus.folds import (
     make_folds,
     no_folds,
 )
+from paratopic.project.topics import split_cell
 
 RECURRING = "Reporting by the agency, with additional material of its partners"
 
@@ -29,7 +30,7 @@ def frame(
             "id": [f"p{i:04}" for i in range(n)],
             "article": articles or [f"a{i}" for i in range(n)],
             "text": [f"word{i} is {i} and only {i} of its own" for i in texts or range(n)],
-            "topic": topics,
+            "topic": list(map(split_cell, topics)),
         }
     )
 
@@ -45,7 +46,7 @@ def dealt(rows: pd.DataFrame, n_folds: int = 5, holdout: float | None = None) ->
 
 def topics_of(rows: pd.DataFrame) -> pd.Series:
     """The topics of each row, as sets."""
-    return rows["topic"].map(lambda cell: set(cell.split(";")) - {""})
+    return rows["topic"].map(set)
 
 
 def tables(*cells: str) -> st.SearchStrategy[list[tuple[str, int, int]]]:
@@ -122,7 +123,8 @@ def test_the_order_of_rows_and_the_names_of_topics_do_not_matter(
         return
     again = make_folds(rows.sample(frac=1, random_state=seed), 5, 1, None, seed)
     pd.testing.assert_frame_equal(again.table, table)
-    topic = rows["topic"].str.translate(str.maketrans("xyz", "".join(names)))
+    new = dict(zip("xyz", names, strict=True))
+    topic = rows["topic"].map(lambda label: tuple(new[name] for name in label))
     renamed = make_folds(rows.assign(topic=topic), 5, 1, None, seed)
     pd.testing.assert_frame_equal(renamed.table, table)
 
@@ -157,7 +159,7 @@ def test_a_sentence_that_recurs_in_all_articles_does_not_glue_them_together() ->
 
 def test_a_topic_of_a_single_recurring_text_trains_only() -> None:
     rows = frame(["x", "y", "w"] * 30, [f"a{i // 3}" for i in range(90)])
-    rows.loc[rows["topic"] == "w", "text"] = RECURRING
+    rows.loc[rows["topic"].isin([("w",)]), "text"] = RECURRING
     folds = dealt(rows)
     assert folds.split_unit == "article"
     assert folds.messages == ("topic w is in one paragraph only: not measurable yet",)

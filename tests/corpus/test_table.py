@@ -44,13 +44,13 @@ def test_parquet_keeps_none_of_the_topics_and_no_label_apart(
     assert path.read_bytes() == first
 
 
-@pytest.mark.parametrize(("mode", "counted"), [("single", "trade"), ("multi", "trade;security")])
+@pytest.mark.parametrize(("mode", "counted"), [("single", ("trade",)), ("multi", NAMES)])
 def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
-    frame: pd.DataFrame, mode: ModeName, counted: str
+    frame: pd.DataFrame, mode: ModeName, counted: tuple[str, ...]
 ) -> None:
     rows = labelled_rows(frame, Topics(mode, NAMES))
     assert rows["id"].tolist() == ["a:2", "a:3", "a:4"]
-    assert rows["topic"].tolist() == ["trade", "", counted]
+    assert rows["topic"].tolist() == [("trade",), (), counted]
 
 
 def test_hand_labels_are_evaluated_and_weak_ones_where_there_are_none(

@@ -55,7 +55,7 @@ def comparison() -> Comparison:
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
-    rows = pd.DataFrame({"id": list("abcd"), "topic": ["trade", "trade", "security", ""]})
+    rows = pd.DataFrame({"id": list("abcd"), "topic": [("trade",), ("trade",), ("security",), ()]})
     folds = pd.DataFrame({"id": list("abcd"), "repeat": 0, "fold": [0, 1, 1, 1]})
     folds = folds.assign(group=range(4), duplicates=range(4))
     scores = majority_scores(rows, Topics(mode, TOPICS.names), folds)
@@ -108,7 +108,7 @@ def scores_of(rows: pd.DataFrame, right: list[bool]) -> pd.DataFrame:
     """Scores of one repeat that are right about these rows."""
     table = pd.DataFrame({"id": rows["id"], "repeat": 0})
     for name in TOPICS.names:
-        table[name] = np.where((rows["topic"] == name) == np.array(right), 0.8, 0.2)
+        table[name] = np.where(rows["topic"].isin([(name,)]) == np.array(right), 0.8, 0.2)
     return table.assign(**dict.fromkeys(TOPICS.thresholds, 0.5))
 
 
@@ -117,7 +117,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     rows = pd.DataFrame(
         {
             "id": [f"p{number}" for number in range(n)],
-            "topic": ["trade", "security"] * (n // 2),
+            "topic": [("trade",), ("security",)] * (n // 2),
             "text": "words",
             "label_source": "hand",
         }

@@ -18,7 +18,7 @@ from paratopic.evaluation.intervals import (
     estimates,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, of_one_topic, outcomes
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topics, split_cell
 
 
 def made(
@@ -198,7 +198,7 @@ def test_more_labels_may_change_a_difference() -> None:
 def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
     """Answers about paragraphs of the topics x and y, each in a fold of its own."""
     ids = [str(number) for number in range(len(true))]
-    rows = pd.DataFrame({"id": ids, "topic": true, "label_source": "hand"})
+    rows = pd.DataFrame({"id": ids, "topic": list(map(split_cell, true)), "label_source": "hand"})
     folds = pd.DataFrame(
         {"id": ids, "group": range(len(ids)), "repeat": 0, "fold": range(len(ids))}
     )
@@ -230,7 +230,7 @@ def test_only_hand_labels_count_where_there_are_any() -> None:
     rows = pd.DataFrame(
         {
             "id": ["a", "b", "c"],
-            "topic": ["x", "y", ""],
+            "topic": [("x",), ("y",), ()],
             "label_source": ["hand", "heading", "hand"],
         }
     )

@@ -21,7 +21,7 @@ from paratopic.evaluation.report import (
 )
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, split_cell
 
 NAMES = ("trade", "technology", "security")
 PROMISE = Promise(0.9, 0.95)
@@ -56,7 +56,7 @@ def test_missed_topics_are_paired_with_wrong_ones() -> None:
 def test_answers(
     mode: ModeName, confidence: list[float], right: list[bool], predicted: list[bool]
 ) -> None:
-    rows = pd.DataFrame({"id": ["a", "b"], "topic": ["trade", ""], "label_source": "hand"})
+    rows = pd.DataFrame({"id": ["a", "b"], "topic": [("trade",), ()], "label_source": "hand"})
     topics = Topics(mode, NAMES)
     scores = pd.DataFrame([[0.6, 0.3, 0.1], [0.05, 0.9, 0.05]], columns=list(NAMES))
     scores = scores.assign(id=["a", "b"], repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
@@ -78,7 +78,9 @@ def test_answers(
 def test_abstention_by_hand() -> None:
     # Five of a topic, one of none; the two most probable answers of a topic are right.
     labels = ["trade", "trade", "trade", "security", "security", ""]
-    rows = pd.DataFrame({"id": list("abcdef"), "topic": labels, "label_source": "hand"})
+    rows = pd.DataFrame(
+        {"id": list("abcdef"), "topic": list(map(split_cell, labels)), "label_source": "hand"}
+    )
     topics = Topics("single", NAMES)
     columns = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
     columns += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]

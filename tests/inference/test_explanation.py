@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic import Explanation, UserError, load
-from paratopic.inference.explanation import sentences
+from paratopic.inference.explanation import ANY_TOPIC, sentences
 from paratopic.inference.folder import Calibration
 from paratopic.inference.model import Model
-from paratopic.inference.modes import ANY_TOPIC, mode_of
+from paratopic.inference.modes import mode_of
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
 from tests.samples import KINDS, WORDS, examples, fit
@@ -30,7 +30,7 @@ def logits_of(model: Model, text: str) -> dict[str, float]:
     """Relative logits by another way: from the probabilities, with those that are not known out."""
     mode = mode_of(model.mode)
     logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
-    named = dict(zip(mode.logit_names(model.classes_), logits, strict=True))
+    named = dict(zip((*model.classes_, ANY_TOPIC), logits, strict=False))
     known = {name: logit for name, logit in named.items() if np.isfinite(logit)}
     if model.mode == "single":
         mean = np.mean([known[name] for name in model.classes_ if name in known])
@@ -87,7 +87,7 @@ def test_parts_add_up_in_mode_multi_with_a_calibration(
 def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
     rows: pd.DataFrame, topics: Topics, tmp_path: Path
 ) -> None:
-    rows = rows[rows["topic"].isin(["trade", "security"])]
+    rows = rows[rows["topic"].isin([("trade",), ("security",)])]
     topics = Topics("single", tuple(WORDS))
     fit("baseline", examples(rows, topics.names), topics, tmp_path).save(
         tmp_path / "m", Calibration()

@@ -42,7 +42,7 @@ def test_a_texts_scores_do_not_depend_on_the_other_texts_or_on_threads(
     same(model.predict_proba(texts[::-1])[::-1])
     same(np.array([model.predict_proba([text])[0] for text in texts]))
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr("paratopic.inference.transformer._pool", lambda: pool)
+        monkeypatch.setattr("paratopic.inference.onnx_model._pool", lambda: pool)
         np.testing.assert_array_equal(model.predict_proba(texts), together)
 
 
@@ -68,7 +68,7 @@ def test_topics_without_examples_get_no_probability(
     tmp_path: Path,
 ) -> None:
     undescribed = Topics("single", topics.names)
-    data = examples(rows[rows["topic"].isin(present)], topics.names)
+    data = examples(rows[rows["topic"].isin([(name,) for name in present])], topics.names)
     model = fit(kind, data, undescribed, tiny_encoder)
     model.save(tmp_path / "model", Calibration())
     for able in (model, load(tmp_path / "model")):
@@ -84,7 +84,7 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
 ) -> None:
     undescribed = Topics("single", topics.names)
     weather = [f"Rain and wind, then sun and rain, on day {n} of the week." for n in range(30)]
-    data = examples(rows[rows["topic"] != ""], undescribed.names)
+    data = examples(rows[rows["topic"].map(bool)], undescribed.names)
     more = Examples(
         [*data.texts, *weather],
         np.vstack([data.targets, np.zeros((30, len(topics.names)), dtype=bool)]),
@@ -142,7 +142,7 @@ def test_descriptions_say_what_has_any_topic_as_the_similarity_to_the_nearest_do
         features = SentenceTransformer(str(tiny_encoder), device="cpu").encode(
             both, normalize_embeddings=True
         )
-        nearest = transformer.NEAREST
+        (nearest,) = transformer.NEAREST.values()
     similarity = (features[3:] @ features[:3].T).max(axis=1)
     np.testing.assert_allclose(
         fitted.predict_proba(texts).sum(axis=1),

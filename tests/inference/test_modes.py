@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.inference.folder import Calibration
-from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.modes import Mode, Multi, Single, mode_of
 from paratopic.inference.scores import Scores
 from paratopic.training.calibration import apply_calibration
 
@@ -27,6 +29,22 @@ LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -12, 12))
 EXTREME_LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -1e4, 1e4))
 
 
+# What a mode has to define.
+MODE = {
+    *("name", "answer_column", "n_logits", "probabilities", "scores", "complete", "logits"),
+    *("centred", "sharpen", "combine_windows", "window_weights", "outcomes", "answers"),
+    *("predicted", "best_guess", "certainty", "sure_from", "cell", "informative", "conditional"),
+    *("losses", "likeliest_mistake", "doubt"),
+}
+
+
+def test_both_modes_define_the_same_and_no_more() -> None:
+    for mode in (Single, Multi):
+        assert {name for name in vars(mode) if not name.startswith("_")} == MODE
+    for name in MODE - {"name", "answer_column"}:
+        assert signature(getattr(Single, name)) == signature(getattr(Multi, name))
+
+
 @both_modes
 @given(logits=LOGITS)
 def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
@@ -42,13 +60,15 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS)
-def test_complete_and_topics_invert_each_other(mode: Mode, logits: Scores) -> None:
-    probabilities = mode.probabilities(logits)
-    scores = mode.topics(probabilities)
-    assert probabilities.shape[1] == mode.n_logits(scores.shape[1])
-    np.testing.assert_allclose(mode.complete(scores), probabilities, atol=1e-12)
-    np.testing.assert_array_equal(mode.topics(mode.complete(scores)), scores)
-    np.testing.assert_array_equal(mode.scores(logits), scores)
+def test_scores_are_the_topics_probabilities_which_complete_takes_them_for(
+    mode: Mode, logits: Scores
+) -> None:
+    probabilities, scores = mode.probabilities(logits), mode.scores(logits)
+    k = scores.shape[1]
+    assert probabilities.shape[1] == mode.n_logits(k)
+    complete = mode.complete(scores)
+    np.testing.assert_allclose(complete, probabilities, atol=1e-12)
+    np.testing.assert_array_equal(complete[:, :k], scores)
 
 
 @both_modes
@@ -73,7 +93,7 @@ def test_predicted_topics_are_answers_that_reach_the_threshold_or_in_mode_single
     np.testing.assert_array_equal(predicted, answers & (scores >= lowest))
     if mode is MULTI:
         np.testing.assert_array_equal(mode.predicted(scores, [0.0]), answers)
-    assert not (predicted & ~mode.forced(scores, np.array([threshold]))).any()
+    assert not (predicted & ~mode.best_guess(scores, np.array([threshold]))).any()
     if mode is SINGLE:
         assert (answers.sum(axis=1) == 1).all()
 
@@ -141,8 +161,8 @@ def test_scores_of_a_text_that_surely_has_no_topic_are_numbers(
 ) -> None:
     probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, any_topic]]))
     stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
-    scores = SINGLE.topics(stored)
-    shares = SINGLE.comparable(scores)
+    scores = stored[:, :-1]
+    shares = SINGLE.conditional(scores)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert any_topic < -40 or shares[0, 0] > 0.8
     again = apply_calibration(scores, Calibration(), SINGLE)

@@ -17,8 +17,8 @@ from paratopic import UserError, load
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.modes import mode_of
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
+from paratopic.inference.onnx_model import EMBEDDINGS, EncoderClassifier
 from paratopic.inference.scores import Array
-from paratopic.inference.transformer import EMBEDDINGS, EncoderClassifier
 from paratopic.training.examples import Fitted
 from paratopic.transformer.fit import FittedTransformer
 from tests.samples import TARIFF
@@ -34,7 +34,7 @@ def dense(folder: Path, texts: list[str]) -> Array:
 def test_the_text_itself_comes_first_and_then_those_of_its_topic(
     trained: tuple[Fitted, Path], rows: pd.DataFrame
 ) -> None:
-    topics = [[topic] if topic else [] for topic in rows["topic"]]
+    topics = list(rows["topic"])
     ids, texts = list(rows["id"]), list(rows["text"])
     labelled = Neighbourhood(load(trained[1]), ids, topics, texts)
     for row, text in enumerate(texts):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from paratopic.labels.answers import Merged, merge, read_labels, resolve
 from paratopic.labels.log import Label, read_lines
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topics, join_cell
 from tests.labels.lines import BY_HAND, EARLY, LATE, answers_in, write
 
 LINES = st.builds(
@@ -95,8 +95,8 @@ def test_which_of_several_annotators_answers_counts(
     answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
     for seed in range(5):
         shuffled = random.Random(seed).sample(answers, len(answers))
-        answer, reason = resolve(shuffled, topics)
-        assert (answer.cell, reason) == (winner, why)
+        names, reason = resolve(shuffled, topics)
+        assert (join_cell(names), reason) == (winner, why)
 
 
 def merged(path: Path, topics: Topics, new: Sequence[Label], name: str = "file") -> Merged:

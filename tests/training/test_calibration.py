@@ -17,7 +17,7 @@ from paratopic.training.calibration import (
     SPREAD,
     KnownScores,
     apply_calibration,
-    calibrate_out_of_fold,
+    calibrate_rows,
     fit_calibration,
     fit_scale_and_shift,
     fit_temperature,
@@ -130,15 +130,21 @@ def calibrate(
     groups: np.ndarray | None = None,
     topics: Topics = TOPICS,
     promise: Promise = PROMISE,
+    articles: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate rows, each of a group and an article of its own unless groups are given."""
-    if evaluated is None:
-        evaluated = np.ones(len(true), dtype=bool)
     if groups is None:
         groups = pd.factorize(frame["id"])[0]
-    return calibrate_out_of_fold(
-        one_hot(true, 3), evaluated, groups, groups, frame, topics, promise
-    )
+    rows = pd.DataFrame(
+        {
+            "id": frame["id"],
+            "group": groups,
+            "article": groups if articles is None else articles,
+            "label_source": np.where(True if evaluated is None else evaluated, "hand", "heading"),
+            "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
+        }
+    ).drop_duplicates("id")
+    return calibrate_rows(rows, rows[["id", "group"]], frame, topics, promise)
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
@@ -211,11 +217,9 @@ def test_having_any_topic_is_weighed_by_the_number_of_articles_where_topics_are_
     frame = pd.DataFrame({"id": [f"p{n}" for n in range(60)], "repeat": 0, "fold": 0})
     frame = frame.assign(a=any_topic, b=0.0, c=0.0)
     lone, apart = np.zeros(60, dtype=np.int64), np.arange(60)
-    evaluated = np.ones(60, dtype=bool)
 
     def scale(articles: np.ndarray, topics: Topics) -> float:
-        arguments = one_hot(true, 3), evaluated, apart, articles, frame, topics, PROMISE
-        return calibrate_out_of_fold(*arguments)[1].scale[-1]
+        return calibrate(true, frame, topics=topics, articles=articles)[1].scale[-1]
 
     def expected(weight: float) -> float:
         scores = np.column_stack([1 - any_topic, any_topic])

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.inference.scores import one_hot
+from paratopic.inference.scores import classes, one_hot
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import (
     Examples,
@@ -70,7 +70,7 @@ def test_weights_equal_values_by_hand() -> None:
 def test_topical_examples_are_those_with_a_topic() -> None:
     targets = np.array([[True, True], [False, False], [False, True]])
     data = Examples(["a", "b", "c"], targets, np.array([5, 6, 7]), np.array([1, 2, 3]))
-    assert data.labels.tolist() == [0, -1, 1]
+    assert classes(data.targets).tolist() == [0, -1, 1]
     topical = data.topical()
     assert topical.texts == ["a", "c"]
     assert topical.groups.tolist() == [5, 7] and topical.articles.tolist() == [1, 3]

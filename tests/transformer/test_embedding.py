@@ -10,8 +10,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from paratopic.inference.onnx_model import OnnxModel, windowing
 from paratopic.inference.scores import Array
-from paratopic.inference.transformer import OnnxModel, windowing
 from paratopic.project.topics import Topics
 from paratopic.transformer import embedding
 from paratopic.transformer import export as onnx

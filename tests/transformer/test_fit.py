@@ -14,11 +14,12 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Scores
+from paratopic.inference.scores import Array, Scores, classes
 from paratopic.project.topics import Topics
 from paratopic.training.examples import beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
+from paratopic.transformer.encoder import BUNDLED
 from tests.samples import PARAMS, examples
 
 
@@ -64,7 +65,7 @@ def test_training_lowers_the_loss_and_reports_progress(
     few = transformer.fit(data, Topics("single", topics.names), replace(section, max_steps=3), 1)
     assert len(few.history) == 3
     hits = model.predict_proba(data.texts).argmax(axis=1)
-    assert (hits == data.labels).mean() > 0.9
+    assert (hits == classes(data.targets)).mean() > 0.9
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
@@ -130,9 +131,7 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
     """By topic where the encoder was tuned, which knows them already, and all alike where not."""
     counted: list[list[float]] = []
     monkeypatch.setattr(
-        transformer,
-        "_set_head",
-        lambda *given: counted.append(given[6].tolist()),
+        transformer._HeadFit, "fit", lambda *given: counted.append(given[3].tolist())
     )
     data = examples(rows, topics.names)
     labelled = data.topical()
@@ -147,6 +146,15 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
         transformer.fit(data, topics, section, 1)
     assert counted == [beside_labels(labelled).tolist(), [1.0] * len(topics.names)]
     assert max(counted[0]) < 1
+
+
+def test_what_was_not_measured_with_an_encoder_is_noted(
+    untuned: tuple[transformer.FittedTransformer, Path], topics: Topics
+) -> None:
+    (note,) = untuned[0].notes
+    assert f"measured with {BUNDLED}, not with " in note
+    assert transformer._nearest(BUNDLED, topics) == (transformer.NEAREST[BUNDLED], ())
+    assert transformer._nearest("other", Topics("single", topics.names))[1] == ()
 
 
 def test_saved_files_contain_no_path_of_this_machine(

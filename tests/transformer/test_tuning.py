@@ -12,10 +12,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic.inference.onnx_model import windowing
 from paratopic.inference.scores import one_hot
-from paratopic.inference.transformer import windowing
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import silent
+from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Network, embed_windows
 from paratopic.transformer.tuning import (
@@ -76,8 +77,9 @@ def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(sizes: tuple
 
 
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tuning, "OF_CLAUSES", 0.0)
     data, topics = examples(rows, topics.names), Topics("single", topics.names)
     section = replace(
         PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=1, train_tokens=16
@@ -87,7 +89,8 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         encoder = load_encoder(section.encoder, pick_device("cpu"))
         network = Network(encoder, nn.Linear(32, 4))
         tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
-        history = tune(network, windowing(tokens, 16), data, share, topics, section, 1, silent)
+        monkeypatch.setattr(tuning, "share_of_labels", lambda *_: share)
+        history = tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
         assert len(history) == 2  # an epoch has two batches at least
         return encoder.state_dict()
 
@@ -111,11 +114,12 @@ def test_definitions_and_their_clauses_are_among_the_texts(
         batches.append([tokens.decode(window) for window in windows])
         return embed_windows(network, windows, size, mixed=mixed)
 
-    monkeypatch.setattr("paratopic.transformer.tuning.embed_windows", recorded)
+    monkeypatch.setattr(tuning, "embed_windows", recorded)
+    monkeypatch.setattr(tuning, "share_of_labels", lambda *_: 0.75)
     section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
     data = examples(rows, topics.names)
     network = Network(encoder, nn.Linear(32, 4))
-    tune(network, windowing(tokens, 16), data, 0.75, topics, section, 1, silent)
+    tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
     clauses = {tokens.decode(tokens.encode(text).ids) for text in ("Only trade", "trade alone")}
     whole = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
     for batch in batches:

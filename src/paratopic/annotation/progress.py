@@ -88,4 +88,4 @@ def missing(
 def _n_articles(frame: pd.DataFrame, topics: Topics) -> int:
     """Number of articles in which a paragraph has a topic by hand."""
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
-    return int(rows.loc[rows["topic"] != "", "article"].nunique())
+    return int(rows.loc[rows["topic"].str.len() > 0, "article"].nunique())

@@ -1,12 +1,13 @@
 """Fit the baseline: TF-IDF of words and characters, and logistic regression.
 
-Prediction from the saved folder is for `inference.baseline`, which needs nothing of this module.
+Prediction from the saved folder is for `inference.tfidf_model`, which needs nothing of this module.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.baseline import BaselineClassifier, LinearHead
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
+from paratopic.inference.tfidf_model import BaselineClassifier, LinearHead
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
@@ -51,31 +52,28 @@ MANY_TEXTS = 2000
 MOST_TO_CHOOSE = 2000
 
 
+@dataclass
 class FittedBaseline:
     """A trained baseline, as `fit` returns it.
 
     Attributes
     ----------
-    classes_
-        Topic names in codebook order, including topics without an example.
     history
         One row for each candidate strength: C and its mean log_loss on the inner folds.
     """
 
-    def __init__(
-        self,
-        topics: Topics,
-        keywords: dict[str, dict[str, Any]],
-        union: TfIdfUnion,
-        head: LinearHead,
-        history: pd.DataFrame,
-    ) -> None:
-        self.classes_ = topics.names
-        self.history = history
-        self._topics = topics
-        self._keywords = keywords
-        self._union = union
-        self._head = head
+    history: pd.DataFrame
+    notes = ()
+
+    _topics: Topics
+    _keywords: dict[str, dict[str, Any]]
+    _union: TfIdfUnion
+    _head: LinearHead
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names in codebook order, including topics without an example."""
+        return self._topics.names
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
@@ -143,16 +141,16 @@ def fit(
         # Whether texts have any topic is ranked best by the weakest penalty.
         return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
 
-    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
+    def scores(train: Integers, test: Integers, strengths: Iterable[float]) -> Iterator[Scores]:
+        for coef, intercept in heads(train, strengths):
+            yield mode.scores(matrix[test] @ coef.T + intercept)
+
+    strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
     with threadpool_limits(1):
-        strength, history = _choose_strength(
-            matrix, examples, mode, heads, params, seed, threads, advance
-        )
         coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
-    return FittedBaseline(topics, keywords, union, head, history)
+    return FittedBaseline(history, topics, keywords, union, head)
 
 
 def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
@@ -167,16 +165,16 @@ def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:
 
 
 def _choose_strength(
-    matrix: Features,
     examples: Examples,
     mode: Mode,
-    heads: Callable[[Integers, Iterable[float]], Iterator[Linear]],
+    scores_of: Callable[[Integers, Integers, Iterable[float]], Iterable[Scores]],
     params: Baseline,
     seed: int,
-    threads: int,
     advance: Advance,
 ) -> tuple[float, pd.DataFrame]:
     """Find the strength that is best on inner folds; returns the figures of all of them too.
+
+    `scores_of` gives the scores of rows for each strength, by heads that are fitted to other rows.
 
     Log losses are those after calibration, as later in the pipeline. Of the strengths whose log
     loss is within one standard error of the lowest, the one with the highest macro-F1 is taken: log
@@ -200,15 +198,18 @@ def _choose_strength(
     scores = np.zeros((len(strengths), *targets.shape))
 
     def score(test: npt.NDArray[np.bool_]) -> None:
-        for each, (coef, intercept) in zip(scores, heads(rows[~test], strengths), strict=True):
-            each[test] = mode.scores(matrix[rows[test]] @ coef.T + intercept)
+        of_strengths = scores_of(rows[~test], rows[test], strengths)
+        for each, of_test in zip(scores, of_strengths, strict=True):
+            each[test] = of_test
 
     tests = [fold == held_out for held_out in range(n_folds)]
     # Each thread holds copies of the rows.
-    threads = threads if len(rows) <= MOST_TO_CHOOSE else 1
-    folds = Parallel(threads, prefer="threads", return_as="generator")(map(delayed(score), tests))
-    for done, _ in enumerate(folds, 1):
-        advance(done / (n_folds + 1))
+    threads = _n_threads() if len(rows) <= MOST_TO_CHOOSE else 1
+    parallel = Parallel(threads, prefer="threads", return_as="generator")
+    # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
+    with threadpool_limits(1):
+        for done, _ in enumerate(parallel(map(delayed(score), tests)), 1):
+            advance(done / (n_folds + 1))
     measures = (_measure(targets[dealt], each[dealt], mode) for each in scores)
     losses, macro_f1 = zip(*measures, strict=True)
     mean = np.mean(losses, axis=1)
@@ -218,12 +219,16 @@ def _choose_strength(
     return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
 
 
+def _n_threads() -> int:
+    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+
+
 def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:
     """Log loss of each row, (n,), after calibration, and macro-F1."""
     every = np.ones(len(targets))
     calibration = fit_calibration(KnownScores(targets, scores, every, every), mode)
-    scores = mode.comparable(apply_calibration(scores, calibration, mode))
-    answers = mode.forced(scores, np.array(calibration.thresholds))
+    scores = mode.conditional(apply_calibration(scores, calibration, mode))
+    answers = mode.best_guess(scores, np.array(calibration.thresholds))
     macro_f1 = f1_score(targets, answers, average="macro", zero_division=0.0)
     return mode.losses(targets, scores), float(macro_f1)
 

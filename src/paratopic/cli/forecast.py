@@ -87,7 +87,7 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
     from paratopic.training.calibration import calibrate_rows
-    from paratopic.training.crossval import advance_from, cross_validate, n_fits
+    from paratopic.training.crossval import Labelled, advance_from, cross_validate, n_fits
     from paratopic.training.fitting import fitter, pool_for, processes_for
 
     topics, kind = params.topics, KINDS[champion]
@@ -103,21 +103,18 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     measured = outcomes(rows, folds, known, topics)[1]
     folds = folds[folds["repeat"] == 0]
     fit = fitter(kind, params)
-    pool = pool_for(kind, frame, rows, params)
+    data = Labelled(rows, topics.names, folds, pool_for(kind, frame, rows, params))
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     processes = processes_for(kind, len(rows))
     tables, total = [], n_fits(folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             scores, _ = cross_validate(
-                rows,
-                topics.names,
-                folds,
+                data,
                 fit,
                 params.seed,
                 partial(advance_from, number * total, advance),
                 processes,
-                pool,
                 share,
             )
             tables.append((share, calibrate_rows(rows, folds, scores, topics, promise)[0]))

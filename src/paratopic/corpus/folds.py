@@ -20,8 +20,8 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
+from paratopic.corpus.table import targets_of
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -75,7 +75,7 @@ def make_folds(
     Parameters
     ----------
     rows
-        Columns id, article, text and topic ("" for none of the topics, several separated by ";").
+        Columns id, article, text and topic, as `corpus.table.labelled_rows` gives them.
         Their order does not matter.
     n_folds
         Number of folds wanted. It is reduced to the number of groups that have the rarest topic
@@ -96,7 +96,8 @@ def make_folds(
         No paragraph has a topic, or fewer than two topics have two distinct paragraphs.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    has = rows["topic"].str.get_dummies(SEPARATOR).astype(bool).drop(columns="", errors="ignore")
+    names = sorted({name for label in rows["topic"] for name in label})
+    has = pd.DataFrame(targets_of(rows, names), columns=names)
     duplicates = near_duplicates(list(rows["text"]))
     _refuse_too_few(has, duplicates)
     split_unit, groups, messages = _choose_groups(rows["article"], has, duplicates)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import Topics
 
 # Where topics are named, the name of none of them.
 NO_TOPIC = "none of the topics"
@@ -48,22 +48,22 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Returns
     -------
-    The rows sorted by id. A cell of `topic` is written as in labels.csv: several topics are
-    separated by ";", none of the topics is "".
+    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
     """
     rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
-    cells = [SEPARATOR.join(topics.counted(names)) for names in rows["topics"]]
-    return rows.assign(topic=pd.Series(cells, rows.index, dtype=object))
+    counted = [topics.counted(names) for names in rows["topics"]]
+    return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
 
 
 def targets_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Say which of k topics each labelled row has, (n, k), from the column `topic`.
 
-    >>> targets_of(pd.DataFrame({"topic": ["trade;security", ""]}), ["trade", "security"]).tolist()
+    >>> rows = pd.DataFrame({"topic": [("trade", "security"), ()]})
+    >>> targets_of(rows, ["trade", "security"]).tolist()
     [[True, True], [False, False]]
     """
-    has = rows["topic"].str.get_dummies(SEPARATOR).reindex(columns=list(names), fill_value=0)
-    return has.to_numpy(dtype=bool)
+    has = [[name in label for name in names] for label in rows["topic"]]
+    return np.array(has, dtype=bool).reshape(len(rows), len(names))
 
 
 def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -77,7 +77,7 @@ def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         Topic names in class order, which are the columns' names.
     """
     has = pd.DataFrame(targets_of(rows, names), rows.index, list(names))
-    return has.assign(**{NO_TOPIC: rows["topic"] == ""})
+    return has.assign(**{NO_TOPIC: rows["topic"].str.len() == 0})
 
 
 def evaluated(rows: pd.DataFrame) -> pd.Series:

@@ -228,7 +228,7 @@ def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
         "n_rows": len(rows),
         "sources": " and ".join(f"{by[s]} by {s}" for s in ("hand", "heading") if s in by),
         "n_articles": rows["article"].nunique(),
-        "n_none": int((rows["topic"] == "").sum()),
+        "n_none": int((rows["topic"].str.len() == 0).sum()),
     }
 
 

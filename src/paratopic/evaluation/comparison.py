@@ -31,7 +31,7 @@ from paratopic.inference.scores import Targets
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell
 
 DUMMY = "dummy"
 TEMPLATE = Path(__file__).with_name("summary.md")
@@ -320,7 +320,8 @@ def wrong_by_all(
     true = of_models[DUMMY].true
     wrong = np.all([(targets != true).any(axis=1) for targets in predicted.values()], axis=0)
     cells = {name: topics.write(targets) for name, targets in predicted.items()}
-    return rows[["id", "topic", "text"]].assign(**cells)[wrong]
+    label = rows["topic"].map(join_cell)
+    return rows[["id", "topic", "text"]].assign(topic=label, **cells)[wrong]
 
 
 def as_json(

@@ -421,7 +421,7 @@ def _loss_estimates(
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
     """
     mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores
-    mistaken = [mode.mistaken(true, repeat) for repeat in scores]
+    mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
     quantile = float(norm.ppf((1 + confidence) / 2)) * few_groups(outcomes, confidence)
     measured: dict[Metric, Estimate] = {}
     functions: Mapping[Metric, Callable[[Targets, Scores], Array]] = {

@@ -32,7 +32,7 @@ class Outcomes:
     groups
         (n,) group numbers, from 0.
     scores
-        (r, n, k) probabilities as `Mode.comparable` has them: in mode single, given that the row
+        (r, n, k) probabilities as `Mode.conditional` has them: in mode single, given that the row
         has a topic.
     predicted
         (r, n, k) whether each topic is predicted.
@@ -91,7 +91,7 @@ def outcomes(
         Table of `corpus.folds.make_folds`.
     scores
         Columns id, repeat, and a score and a threshold for each topic, as
-        `training.calibration.calibrate_out_of_fold` gives them.
+        `training.calibration.calibrate_rows` gives them.
     topics
         The codebook.
 
@@ -106,8 +106,8 @@ def outcomes(
     rows = _scored(rows, scores)
     rows = rows[mode.informative(targets_of(rows, topics.names))].reset_index(drop=True)
     repeats = _repeats(rows, scores)
-    probabilities = mode.comparable(_stack(repeats, list(topics.names)))
-    predicted = mode.forced(probabilities, _stack(repeats, topics.thresholds))
+    probabilities = mode.conditional(_stack(repeats, list(topics.names)))
+    predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
     groups = _groups(rows, folds)
     return rows, Outcomes(mode, true, groups, probabilities, predicted, _train_share(folds))

@@ -33,7 +33,7 @@ from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
@@ -205,12 +205,17 @@ def render_page(
 
 def labels(model: ModelReport, topics: Topics) -> Targets:
     """Topics of the predictions' labels, (n, k)."""
-    return targets_of(model.predictions.rename(columns={"true": "topic"}), topics.names)
+    return _targets(model.predictions["true"], topics)
 
 
 def answers(model: ModelReport, topics: Topics) -> Targets:
     """What the model answers, (n, k); a row of false for none of the topics."""
-    return targets_of(model.predictions.rename(columns={"answer": "topic"}), topics.names)
+    return _targets(model.predictions["answer"], topics)
+
+
+def _targets(cells: pd.Series, topics: Topics) -> Targets:
+    """Topics that cells of labels name, (n, k)."""
+    return targets_of(cells.map(split_cell).to_frame("topic"), topics.names)
 
 
 def confusion(model: ModelReport, topics: Topics) -> dict[str, dict[str, int]]:
@@ -222,7 +227,7 @@ def confusion(model: ModelReport, topics: Topics) -> dict[str, dict[str, int]]:
     counts: Counter[tuple[str, str]] = Counter()
     cells = (topics.write(targets(model, topics)) for targets in (labels, answers))
     for label, answer in zip(*cells, strict=True):
-        true, given = (set(_named(cell).split(SEPARATOR)) for cell in (label, answer))
+        true, given = (set(split_cell(_named(cell))) for cell in (label, answer))
         counts.update((name, name) for name in true & given)
         if true != given:
             counts.update(product(true - given or {NONE}, given - true or {NONE}))

@@ -22,7 +22,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
 from paratopic.project.params import Evaluate
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell
 
 # In the confusion matrix of mode multi: no topic was predicted instead, or no other was true.
 NONE = "(none)"
@@ -324,12 +324,14 @@ def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.
     mean = mean.reindex(table["id"])
     probabilities = mean[names].to_numpy()
     thresholds = mean[topics.thresholds].to_numpy()
-    predicted = mode_of(topics.mode).forced(probabilities, thresholds)
+    predicted = mode_of(topics.mode).best_guess(probabilities, thresholds)
+    right = (predicted == targets_of(table, names)).all(axis=1)
     table = table.rename(columns={"topic": "true"}).assign(
+        true=table["topic"].map(join_cell),
         answer=topics.write(mode_of(topics.mode).predicted(probabilities, thresholds)),
         predicted=topics.write(predicted),
         confidence=probabilities.max(axis=1),
-        right=(predicted == targets_of(table, names)).all(axis=1),
+        right=right,
     )
     for name in names:
         table[f"score {name}"] = mean[name].to_numpy()

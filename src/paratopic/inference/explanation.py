@@ -2,7 +2,7 @@
 
 Both kinds of model are linear after their last average: the transformer in its tokens, the baseline
 in its terms. So what the parts of a text add can be told exactly, and adds up. How each kind of
-model takes its logits apart is for `transformer` and `baseline`.
+model takes its logits apart is for `onnx_model` and `tfidf_model`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import numpy as np
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Integers
+
+# Name of the logit of having a topic at all, which is the last one in mode single.
+ANY_TOPIC = "(any topic)"
 
 # A full stop after one capital letter, as in "U.S. exports", or after a title ends no sentence.
 _END = re.compile(
@@ -124,9 +127,10 @@ def explain(
     """
     spans, shares, logits = contributions
     known = np.isfinite(logits)
-    shares, logits = mode.relative(shares, known)[:, known], mode.relative(logits, known)[known]
-    names = np.array(mode.logit_names(classes), dtype=object)[known]
-    topics: list[str] = names.tolist()
+    shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
+    topics = [
+        name for name, is_known in zip((*classes, ANY_TOPIC), known, strict=False) if is_known
+    ]
 
     def share(start: int, end: int, values: Array) -> Share:
         return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))

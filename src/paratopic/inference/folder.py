@@ -1,8 +1,8 @@
 """A model's folder: its manifest with calibration and checksums, written and read.
 
-A folder may come from anybody, so everything that the manifest says is checked before any other
-file is opened. The weights and vocabularies beside the manifest are for the kinds of model
-themselves; of them, only what could stop the process is looked at here.
+A folder may come from anybody, so what the manifest says is checked before any other file is
+opened: no file outside of the folder is. The weights and vocabularies beside the manifest are for
+the kinds of model themselves. Those of a stranger can take all time or memory; that is not checked.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
-from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.modes import mode_of
-from paratopic.inference.transformer import EncoderClassifier
+from paratopic.inference.onnx_model import EncoderClassifier
+from paratopic.inference.tfidf_model import BaselineClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 
@@ -48,10 +46,6 @@ MOST_JSON_BYTES = 100_000_000
 MOST_BYTES = 2**31
 # Longest n-gram: the work on a text grows with it.
 MOST_NGRAM = 20
-# Most windows, and tokens of each, that are computed when a model is opened.
-MOST_PROBES, MOST_PROBE_TOKENS = 16, 1_000
-# Number of times that the replacements in a tokenizer may lengthen a text.
-MOST_GROWTH = 1_000
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
@@ -211,8 +205,6 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
             raise UserError(
                 f"{folder / name} is damaged (its checksum differs); train the model again"
             )
-    if EncoderClassifier.TOKENIZER in files:
-        _check_tokenizer(folder / EncoderClassifier.TOKENIZER)
     return manifest
 
 
@@ -268,24 +260,7 @@ def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
     max_tokens = settings["max_tokens"]
     if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
         raise ValueError(f"settings: max_tokens is {max_tokens}")
-    if "probe" in settings:
-        _check_probe(**settings["probe"])
     return EncoderClassifier.FILES
-
-
-def _check_probe(
-    windows: Sequence[Sequence[int]], probabilities: Sequence[Sequence[float]]
-) -> None:
-    """Refuse windows whose answers would take long, and probabilities that are none."""
-    lengths = {len(window) for window in windows}
-    if len(windows) > MOST_PROBES or not lengths <= set(range(1, MOST_PROBE_TOKENS + 1)):
-        raise ValueError("settings: probe has more or longer windows than a model needs")
-    tokens = [token for window in windows for token in window]
-    if not all(type(token) is int and 0 <= token < 2**31 for token in tokens):
-        raise ValueError("settings: probe has other windows than of token ids")
-    rows = np.array(probabilities, dtype=np.float64)
-    if rows.ndim != 2 or len(rows) != len(windows) or not np.isfinite(rows).all():
-        raise ValueError("settings: probe has not a row of probabilities for each window")
 
 
 def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:
@@ -308,43 +283,6 @@ def _check_file(path: Path) -> None:
     limit = MOST_JSON_BYTES if path.suffix == ".json" else MOST_BYTES
     if path.stat().st_size > limit:
         raise UserError(f"{path} has more than {limit:,} bytes, which is no part of a model")
-
-
-def _check_tokenizer(path: Path) -> None:
-    """Refuse a tokenizer whose replacements lengthen texts without bound.
-
-    Four that each turn a letter into a thousand would ask for more memory than there is, upon which
-    the tokenizers library aborts the process.
-    """
-    data = path.read_bytes()
-    # Parsing takes a tenth of the time of a first answer; as \u00.. a letter can be written, too.
-    if not any(word in data for word in (b"Replace", b"Prepend", b"\\u00")):
-        return
-    try:
-        growth = math.prod(_growth(json.loads(data)["normalizer"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is not a tokenizer ({error!r}); train the model again") from None
-    if growth > MOST_GROWTH:
-        raise UserError(
-            f"{path}: its replacements make texts more than {MOST_GROWTH:,} times as long; use "
-            "another encoder"
-        )
-
-
-def _growth(normalizer: Mapping[str, Any] | None) -> Iterator[int]:
-    """Number of times that each part of a normalizer may lengthen a text: replaces, or prepends.
-
-    A regular expression may match between any two characters, which are kept.
-    """
-    if normalizer is None:
-        return
-    if normalizer["type"] == "Sequence":
-        for part in normalizer["normalizers"]:
-            yield from _growth(part)
-    elif normalizer["type"] == "Replace":
-        yield max(1, len(normalizer["content"])) + ("Regex" in normalizer["pattern"])
-    elif normalizer["type"] == "Prepend":  # to each word, if texts come word by word
-        yield 1 + len(normalizer["prepend"])
 
 
 def _digest(path: Path) -> str:

@@ -17,13 +17,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from paratopic.inference.baseline import BaselineClassifier
 from paratopic.inference.folder import MANIFEST, PLAIN_NAME, read_manifest
 from paratopic.inference.model import Classifier, Model
 from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.onnx_model import EncoderClassifier
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
-from paratopic.inference.transformer import EncoderClassifier
+from paratopic.inference.tfidf_model import BaselineClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION, root_with
 

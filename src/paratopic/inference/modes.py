@@ -1,15 +1,18 @@
 """The two ways to label: a text has one topic at most (`Single`), or any number (`Multi`).
 
 A mode knows what logits, probabilities and thresholds mean. `topics.mode` in params.yaml names one,
-and `mode_of` gives the object. Everything here is arithmetic on arrays; how heads and encoders are
-fitted in each mode is for `training` and `transformer`.
+and `mode_of` gives the object. There are these two, and no third is meant to be added: each has all
+methods, which `Single` describes, and `Multi` where it differs. Everything here is arithmetic on
+arrays; how heads and encoders are fitted in each mode is for `training` and `transformer`.
+
+Unless stated otherwise, arrays have one row for each text and one column for each topic in codebook
+order, (n, k).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -28,19 +31,17 @@ from paratopic.inference.scores import (
     softmax,
     topical,
 )
-from paratopic.project.topics import SEPARATOR, ModeName
+from paratopic.project.topics import ModeName, join_cell
 
 # Probability from which on an answer is more likely right than wrong.
 HALF = 0.5
-# Name of the logit of having a topic at all.
-ANY_TOPIC = "(any topic)"
 
 
-class Mode(ABC):
-    """Meaning of a model's numbers.
+class Single:
+    """A text has one topic at most.
 
-    Unless stated otherwise, arrays have one row for each text and one column for each topic in
-    codebook order, (n, k).
+    There is a logit for each topic, as for softmax, and a last one for having any topic at all.
+    There is a probability for each topic, and a last one for none of them; they sum to 1.
 
     Attributes
     ----------
@@ -50,146 +51,28 @@ class Mode(ABC):
         Name of a table's column for the predicted topics.
     """
 
-    name: ClassVar[ModeName]
-    answer_column: ClassVar[str]
+    name: Final = "single"
+    answer_column: Final = "topic"
 
-    @abstractmethod
     def n_logits(self, k: int) -> int:
         """Number of logits of a text for k topics."""
-
-    @abstractmethod
-    def probabilities(self, logits: Floats) -> Scores:
-        """Probabilities of logits, both (n, `n_logits`)."""
-
-    @abstractmethod
-    def logits(self, probabilities: Scores) -> Scores:
-        """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`."""
-
-    @abstractmethod
-    def surer(self, probabilities: Scores, power: float) -> Scores:
-        """Raise probabilities (n, `n_logits`) to a power, so that what is probable gains."""
-
-    @abstractmethod
-    def complete(self, scores: Scores) -> Scores:
-        """Probabilities (n, `n_logits`) from the scores of the topics (n, k)."""
-
-    @abstractmethod
-    def outcomes(self, targets: Targets) -> Targets:
-        """Which of all that can be true of a text holds, (n, `n_logits`), from its topics."""
-
-    @abstractmethod
-    def topics(self, probabilities: Scores) -> Scores:
-        """Scores of the topics (n, k) from probabilities (n, `n_logits`); inverts `complete`."""
-
-    @abstractmethod
-    def combine_windows(
-        self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
-    ) -> Scores:
-        """Logits of texts (n texts, `n_logits`) from the logits of their windows.
-
-        Parameters
-        ----------
-        logits
-            (n windows, `n_logits`) logits of the windows.
-        lengths
-            Number of tokens of each window.
-        owner
-            (n windows,) number of the text that each window belongs to.
-        n_texts
-            Number of texts.
-        """
-
-    @abstractmethod
-    def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
-        """Weights of the windows of one text in its logits, both (n windows, `n_logits`).
-
-        Sums of weighted logits are those of `combine_windows`.
-        """
-
-    @abstractmethod
-    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
-        """Names of the `n_logits` logits of topics."""
-
-    @abstractmethod
-    def relative(self, values: Array, known: Targets) -> Array:
-        """Logits, or parts of them, (..., `n_logits`), in a form in which they tell by themselves.
-
-        Parameters
-        ----------
-        values
-            (..., `n_logits`) logits, or parts of them.
-        known
-            (`n_logits`,) which logits are finite.
-        """
-
-    @abstractmethod
-    def answers(self, scores: Scores) -> Targets:
-        """Which topics (..., k) a model would predict if there were no thresholds."""
-
-    @abstractmethod
-    def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
-        """Which topics are predicted, (..., k)."""
-
-    @abstractmethod
-    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
-        """Probability that each answer is right, (n,), from scores (n, k)."""
-
-    @abstractmethod
-    def sure_from(self, thresholds: Sequence[float]) -> float:
-        """Lowest probability of a prediction that is sure."""
-
-    @abstractmethod
-    def forced(self, scores: Scores, thresholds: Array) -> Targets:
-        """Which topics are predicted, (..., k), where a model may not withhold its answer."""
-
-    @abstractmethod
-    def cell(self, topics: Sequence[str]) -> str | None:
-        """Cell of a table for the predicted topics, of which the most probable comes first."""
-
-    @abstractmethod
-    def informative(self, targets: Targets) -> Targets:
-        """Which rows tell the topics apart, (n,)."""
-
-    @abstractmethod
-    def comparable(self, scores: Scores) -> Scores:
-        """Scores (..., k) of `informative` rows in the form that `losses` takes."""
-
-    @abstractmethod
-    def losses(self, targets: Targets, scores: Scores) -> Array:
-        """Log loss of each `informative` row, (n,), from `comparable` scores (n, k)."""
-
-    @abstractmethod
-    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
-        """The most probable of the targets that `informative` rows do not have, (n, k)."""
-
-    @abstractmethod
-    def doubt(self, scores: Scores) -> Array:
-        """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie."""
-
-    def scores(self, logits: Floats) -> Scores:
-        """Scores of the topics (n, k) from logits (n, `n_logits`)."""
-        return self.topics(self.probabilities(logits))
-
-
-class Single(Mode):
-    """A text has one topic at most.
-
-    There is a logit for each topic, as for softmax, and a last one for having any topic at all.
-    There is a probability for each topic, and a last one for none of them; they sum to 1.
-    """
-
-    name = "single"
-    answer_column = "topic"
-
-    def n_logits(self, k: int) -> int:
         return k + 1
 
     def probabilities(self, logits: Floats) -> Scores:
+        """Probabilities of logits, both (n, `n_logits`)."""
         any_topic = logits[:, -1:]
         return np.hstack([softmax(logits[:, :-1]) * sigmoid(any_topic), sigmoid(-any_topic)])
 
+    def scores(self, logits: Floats) -> Scores:
+        """Probabilities of the topics alone, (n, k), from logits (n, `n_logits`)."""
+        return self.probabilities(logits)[:, :-1]
+
+    def complete(self, scores: Scores) -> Scores:
+        """Probabilities (n, `n_logits`) from those of the topics (n, k)."""
+        return np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
+
     def logits(self, probabilities: Scores) -> Scores:
-        """Logits that give these probabilities, both (n, k + 1); inverts `probabilities`.
+        """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`.
 
         The topics' logits are the logs of their probabilities given that there is one of them, one
         of many choices that softmax inverts.
@@ -205,31 +88,48 @@ class Single(Mode):
             logits: Scores = np.column_stack([np.log(conditional(topics)), any_topic])
         return logits
 
-    def surer(self, probabilities: Scores, power: float) -> Scores:
-        """Raise probabilities (n, k + 1) to a power, and scale rows to sum to 1.
+    def centred(self, logits: Array, known: Targets) -> Array:
+        """Logits, or parts of them, less the topics' mean, because softmax sees differences alone.
+
+        Parameters
+        ----------
+        logits
+            (..., `n_logits`) logits, or parts of them.
+        known
+            (`n_logits`,) which logits are finite.
+        """
+        of_topics = np.append(known[:-1], False)
+        less = logits.copy()
+        less[..., of_topics] -= logits[..., of_topics].mean(axis=-1, keepdims=True)
+        return less
+
+    def sharpen(self, probabilities: Scores, power: float) -> Scores:
+        """Raise probabilities (n, `n_logits`) to a power, and scale rows to sum to 1.
 
         Examples
         --------
-        >>> Single().surer(np.array([[0.6, 0.3, 0.1]]), 2).round(2).tolist()
+        >>> Single().sharpen(np.array([[0.6, 0.3, 0.1]]), 2).round(2).tolist()
         [[0.78, 0.2, 0.02]]
         """
         raised = probabilities**power
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
-    def complete(self, scores: Scores) -> Scores:
-        return np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
-
-    def outcomes(self, targets: Targets) -> Targets:
-        """Each topic, and in the last column none of them."""
-        return np.column_stack([targets, ~topical(targets)])
-
-    def topics(self, probabilities: Scores) -> Scores:
-        return probabilities[:, :-1]
-
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
     ) -> Scores:
-        """Mean of the windows' logits, weighted by the windows' lengths."""
+        """Logits of texts (n texts, `n_logits`): means of their windows', weighted by length.
+
+        Parameters
+        ----------
+        logits
+            (n windows, `n_logits`) logits of the windows.
+        lengths
+            Number of tokens of each window.
+        owner
+            (n windows,) number of the text that each window belongs to.
+        n_texts
+            Number of texts.
+        """
         weight = np.asarray(lengths, dtype=np.float64)
         weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]
         mean = np.zeros((n_texts, logits.shape[1]))
@@ -237,63 +137,76 @@ class Single(Mode):
         return mean
 
     def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
+        """Weights of the windows of one text in its logits, both (n windows, `n_logits`).
+
+        Sums of weighted logits are those of `combine_windows`.
+        """
         share = np.asarray(lengths, dtype=np.float64) / sum(lengths)
         return np.repeat(share[:, None], logits.shape[1], axis=1)
 
-    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
-        return (*topics, ANY_TOPIC)
+    def outcomes(self, targets: Targets) -> Targets:
+        """Which of all that can be true of a text holds, (n, `n_logits`), from its topics.
 
-    def relative(self, values: Array, known: Targets) -> Array:
-        """Topics' logits less their mean, because softmax sees differences alone."""
-        of_topics = np.append(known[:-1], False)
-        less = values.copy()
-        less[..., of_topics] -= values[..., of_topics].mean(axis=-1, keepdims=True)
-        return less
+        It is one of the topics or, in the last column, none of them.
+        """
+        return np.column_stack([targets, ~topical(targets)])
 
     def answers(self, scores: Scores) -> Targets:
+        """Which topics (..., k) a model would predict if there were no thresholds."""
         return one_hot(np.asarray(scores.argmax(axis=-1)), scores.shape[-1])
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
-        """The most probable topic, where it is more likely right than wrong."""
+        """Which topics are predicted, (..., k): the most probable if it is likelier than not."""
         return np.asarray(self.answers(scores) & (scores >= HALF))
 
+    def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
+        """Which topics are predicted, (..., k), where a model may not withhold its answer."""
+        return self.answers(scores)
+
     def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+        """Probability that each answer is right, (n,), from scores (n, k)."""
         complete = self.complete(scores)
         predicted = self.outcomes(self.predicted(scores, thresholds))
         return np.asarray((complete * predicted).sum(axis=1))
 
     def sure_from(self, thresholds: Sequence[float]) -> float:
+        """Lowest probability of a prediction that is sure."""
         return thresholds[0]
 
-    def forced(self, scores: Scores, thresholds: Array) -> Targets:
-        return self.answers(scores)
-
     def cell(self, topics: Sequence[str]) -> str | None:
+        """Cell of a table for the predicted topics, of which the most probable comes first."""
         return topics[0] if topics else None
 
     def informative(self, targets: Targets) -> Targets:
+        """Which rows tell the topics apart, (n,)."""
         return topical(targets)
 
-    def comparable(self, scores: Scores) -> Scores:
+    def conditional(self, scores: Scores) -> Scores:
+        """Scores (..., k) given that a row is `informative`."""
         return conditional(scores)
 
     def losses(self, targets: Targets, scores: Scores) -> Array:
+        """Log loss of each `informative` row, (n,), from `conditional` scores (n, k)."""
         return log_losses(classes(targets), scores)
 
-    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
+    def likeliest_mistake(self, targets: Targets, scores: Scores) -> Targets:
+        """The most probable of the targets that `informative` rows do not have, (n, k)."""
         return self.answers(np.where(targets, -np.inf, scores))
 
     def doubt(self, scores: Scores) -> Array:
-        """One minus the margin between the two most probable outcomes; none is an outcome too."""
+        """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie.
+
+        It is one minus the margin between the two most probable outcomes; none is an outcome too.
+        """
         highest = np.sort(self.complete(scores), axis=1)
         return np.asarray(1 - (highest[:, -1] - highest[:, -2]))
 
 
-class Multi(Mode):
+class Multi:
     """A text has any number of topics, each with a logit and a probability of its own."""
 
-    name = "multi"
-    answer_column = "topics"
+    name: Final = "multi"
+    answer_column: Final = "topics"
 
     def n_logits(self, k: int) -> int:
         return k
@@ -301,23 +214,24 @@ class Multi(Mode):
     def probabilities(self, logits: Floats) -> Scores:
         return sigmoid(logits)
 
-    def logits(self, probabilities: Scores) -> Scores:
-        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
-            return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
-
-    def surer(self, probabilities: Scores, power: float) -> Scores:
-        """Raise each topic's probability of being there, and of not being there, to a power."""
-        raised, other = probabilities**power, (1 - probabilities) ** power
-        return np.asarray(raised / (raised + other))
+    def scores(self, logits: Floats) -> Scores:
+        return self.probabilities(logits)
 
     def complete(self, scores: Scores) -> Scores:
         return scores
 
-    def outcomes(self, targets: Targets) -> Targets:
-        return targets
+    def logits(self, probabilities: Scores) -> Scores:
+        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
+            return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
 
-    def topics(self, probabilities: Scores) -> Scores:
-        return probabilities
+    def centred(self, logits: Array, known: Targets) -> Array:
+        """The logits as they are: each tells by itself."""
+        return logits
+
+    def sharpen(self, probabilities: Scores, power: float) -> Scores:
+        """Raise each topic's probability of being there, and of not being there, to a power."""
+        raised, other = probabilities**power, (1 - probabilities) ** power
+        return np.asarray(raised / (raised + other))
 
     def combine_windows(
         self, logits: Floats, lengths: Sequence[int], owner: Integers, n_texts: int
@@ -330,17 +244,18 @@ class Multi(Mode):
     def window_weights(self, logits: Floats, lengths: Sequence[int]) -> Array:
         return one_hot(np.asarray(logits.argmax(axis=0)), len(logits)).T.astype(np.float64)
 
-    def logit_names(self, topics: Sequence[str]) -> tuple[str, ...]:
-        return tuple(topics)
-
-    def relative(self, values: Array, known: Targets) -> Array:
-        return values
+    def outcomes(self, targets: Targets) -> Targets:
+        return targets
 
     def answers(self, scores: Scores) -> Targets:
         return np.ones(scores.shape, dtype=bool)
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
+        """Which topics reach their thresholds, (..., k)."""
         return np.asarray(scores >= np.asarray(thresholds))
+
+    def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
+        return self.predicted(scores, thresholds)
 
     def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
         """That all topics of an answer are right, as if they were independent."""
@@ -350,22 +265,19 @@ class Multi(Mode):
     def sure_from(self, thresholds: Sequence[float]) -> float:
         return np.inf
 
-    def forced(self, scores: Scores, thresholds: Array) -> Targets:
-        return self.predicted(scores, thresholds)
-
     def cell(self, topics: Sequence[str]) -> str | None:
-        return SEPARATOR.join(topics)
+        return join_cell(topics)
 
     def informative(self, targets: Targets) -> Targets:
         return np.ones(len(targets), dtype=bool)
 
-    def comparable(self, scores: Scores) -> Scores:
+    def conditional(self, scores: Scores) -> Scores:
         return scores
 
     def losses(self, targets: Targets, scores: Scores) -> Array:
         return binary_log_losses(targets, scores)
 
-    def mistaken(self, targets: Targets, scores: Scores) -> Targets:
+    def likeliest_mistake(self, targets: Targets, scores: Scores) -> Targets:
         """One topic is mistaken, whose probability is nearest to one half."""
         doubtful = np.abs(scores - HALF).argmin(axis=1)
         return np.asarray(targets ^ one_hot(doubtful, targets.shape[1]))
@@ -375,7 +287,9 @@ class Multi(Mode):
         return np.asarray(1 - np.abs(2 * scores - 1).min(axis=1))
 
 
-_MODES: dict[str, Mode] = {mode.name: mode for mode in (Single(), Multi())}
+Mode: TypeAlias = Single | Multi
+
+_MODES: dict[ModeName, Mode] = {mode.name: mode for mode in (Single(), Multi())}
 
 
 def mode_of(name: ModeName) -> Mode:

@@ -1,14 +1,13 @@
 """Decide which answer counts: of one annotator the latest, of several annotators that of most.
 
 A later line of the same annotator replaces an earlier one; "?" takes it back. How several answers
-are settled depends on the mode: `RULES` has one entry for each. Whether a paragraph exists is not
-checked here.
+are settled depends on the mode. Whether a paragraph exists is not checked here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,34 +20,31 @@ from paratopic.labels.log import (
     read_lines,
     read_table,
     rewrite,
+    tidy,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell
 
 # How an answer was chosen: all annotators gave it, most did, or the rule for ties decided.
 Reason = Literal["agreed", "majority", "tie"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How several annotators' answers about a paragraph are settled in one mode.
-
-    Parameters
-    ----------
-    resolve
-        Function from the answers to the one that counts, and how it was chosen.
-    reasons
-        Words for how an answer was chosen, in messages about one paragraph.
-    in_a_tie
-        Words for the answer that counts in a tie, in the message about all of them.
-    cell
-        Function from an answer to its topics as messages show them.
-    """
-
-    resolve: Callable[[Sequence[Label], Topics], tuple[Label, Reason]]
-    reasons: Mapping[Reason, str]
-    in_a_tie: str
-    cell: Callable[[Label, Topics], str]
+# The same in words, in messages about one paragraph.
+_REASONS: Mapping[ModeName, Mapping[Reason, str]] = {
+    "single": {
+        "agreed": "the latest",
+        "majority": "most annotators",
+        "tie": "a tie: the first in the codebook",
+    },
+    "multi": {
+        "agreed": "the latest",
+        "majority": "topics that most annotators chose",
+        "tie": "a tie: topics that half of the annotators chose",
+    },
+}
+# What counts in a tie, in the message about all of them.
+IN_A_TIE: Mapping[ModeName, str] = {
+    "single": "the answer that is first in the codebook",
+    "multi": "the topics that half of the annotators chose",
+}
 
 
 @dataclass(frozen=True)
@@ -110,8 +106,8 @@ def by_paragraph(answers: Iterable[Label]) -> dict[str, list[Label]]:
     return grouped
 
 
-def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
-    """Choose the answer on a paragraph that counts.
+def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
+    """Choose the topics of a paragraph that count.
 
     In mode single the dominant topic that most annotators gave counts, with the further topics that
     are given most often beside it. In a tie the codebook's order decides, with "none of the topics"
@@ -126,11 +122,11 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
 
     Returns
     -------
-    The answer, and how it was chosen: ``"agreed"`` where all answers are the same, ``"tie"`` where
-    the codebook's order decided or, in mode multi, exactly half gave some topic, else
+    The topics, and how they were chosen: ``"agreed"`` where all answers are the same, ``"tie"``
+    where the codebook's order decided or, in mode multi, exactly half gave some topic, else
     ``"majority"``.
     """
-    return RULES[topics.mode].resolve(answers, topics)
+    return (_resolve_dominant if topics.mode == "single" else _resolve_each)(answers, topics)
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
@@ -205,45 +201,40 @@ def merge(
     return Merged(len(new), len(incoming) - len(new), messages)
 
 
-def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
-    dominant = Counter(answer.names[:1] for answer in answers)
+def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
     whole = Counter(answer.names for answer in answers)
+    dominant = Counter(answer.names[:1] for answer in answers)
 
-    def votes(answer: Label) -> tuple[int, int]:
-        return -dominant[answer.names[:1]], -whole[answer.names]
+    def votes(names: tuple[str, ...]) -> tuple[int, int]:
+        return -dominant[names[:1]], -whole[names]
 
-    def rank(answer: Label) -> tuple[object, ...]:
-        known = topics.names
-        places = [(known.index(n), "") if n in known else (len(known), n) for n in answer.names]
-        return *votes(answer), places or [(len(known) + 1, "")]
+    def rank(names: tuple[str, ...]) -> tuple[object, ...]:
+        return *votes(names), [_place(name, topics) for name in names] or [
+            (len(topics.names) + 1, "")
+        ]
 
-    best = min(answers, key=rank)
+    best = min(whole, key=rank)
     if len(whole) == 1:
         return best, "agreed"
-    rivals = {answer.names for answer in answers if votes(answer) == votes(best)}
+    rivals = [names for names in whole if votes(names) == votes(best)]
     return best, "majority" if len(rivals) == 1 else "tie"
 
 
-def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[Label, Reason]:
+def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
     votes = Counter(name for answer in answers for name in answer.names)
-    known = [*topics.names, *sorted(votes.keys() - set(topics.names))]
-    counted = [name for name in known if 2 * votes[name] >= len(answers)]
+    known = sorted(votes, key=lambda name: _place(name, topics))
+    counted = tuple(name for name in known if 2 * votes[name] >= len(answers))
     if any(2 * votes[name] == len(answers) for name in counted):
         reason: Reason = "tie"
     else:
         reason = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
-    return replace(answers[0], cell=SEPARATOR.join(counted)), reason
+    return counted, reason
 
 
-def _cell_as_written(answer: Label, topics: Topics) -> str:
-    return answer.cell
-
-
-def _cell_in_order(answer: Label, topics: Topics) -> str:
-    """Topics in the order of the codebook, unknown ones last."""
-    place = {name: n for n, name in enumerate(topics.names)}
-    names = sorted(answer.names, key=lambda name: (place.get(name, len(place)), name))
-    return SEPARATOR.join(names)
+def _place(name: str, topics: Topics) -> tuple[int, str]:
+    """Rank of a topic: the order of the codebook, unknown ones last by name."""
+    known = topics.names
+    return (known.index(name), "") if name in known else (len(known), name)
 
 
 def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, list[str]]:
@@ -251,37 +242,34 @@ def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, lis
     cells: dict[str, list[str]] = {}
     for line in sorted(lines, key=lambda line: (line.annotator, line.time, line.cell)):
         if line.cell != UNDECIDED or line.when:
-            cells.setdefault(line.annotator, []).append(_shown(line, topics))
+            cells.setdefault(line.annotator, []).append(_shown(line.names, topics))
     return cells
 
 
 def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
         return "taken back, no label"
-    answer, reason = resolve(answers, topics)
-    return f"{_shown(answer, topics)} counts ({RULES[topics.mode].reasons[reason]})"
+    names, reason = resolve(answers, topics)
+    return f"{_shown(names, topics)} counts ({_REASONS[topics.mode][reason]})"
 
 
-def _shown(answer: Label, topics: Topics) -> str:
-    return RULES[topics.mode].cell(answer, topics) or "none of the topics"
+def _shown(names: Iterable[str], topics: Topics) -> str:
+    """Topics as messages show them: in the codebook's order, unless their own tells something."""
+    if topics.mode == "multi":
+        names = sorted(names, key=lambda name: _place(name, topics))
+    return join_cell(names) or "none of the topics"
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:
     """The incoming lines that are not among the lines, with their annotator filled in."""
-    known = {_tidy(line).key for line in lines}
+    known = {tidy(line).key for line in lines}
     new = []
-    for line in map(_tidy, incoming):
+    for line in map(tidy, incoming):
         named = line if line.annotator else replace(line, annotator=one_line(annotator))
         if line.key not in known and named.key not in known:
             known.add(named.key)
             new.append(named)
     return new
-
-
-def _tidy(line: Label) -> Label:
-    """The line as `append` writes it: each cell on one line, without blanks at its ends."""
-    text, annotator, note = map(one_line, (line.text, line.annotator, line.note))
-    return replace(line, text=text, annotator=annotator, note=note)
 
 
 def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
@@ -293,27 +281,3 @@ def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
 
     unnamed = [line for line in lines if not line.annotator]
     return unnamed + sorted((line for line in lines if line.annotator), key=rank)
-
-
-RULES: Mapping[ModeName, Rule] = {
-    "single": Rule(
-        resolve=_resolve_dominant,
-        reasons={
-            "agreed": "the latest",
-            "majority": "most annotators",
-            "tie": "a tie: the first in the codebook",
-        },
-        in_a_tie="the answer that is first in the codebook",
-        cell=_cell_as_written,
-    ),
-    "multi": Rule(
-        resolve=_resolve_each,
-        reasons={
-            "agreed": "the latest",
-            "majority": "topics that most annotators chose",
-            "tie": "a tie: topics that half of the annotators chose",
-        },
-        in_a_tie="the topics that half of the annotators chose",
-        cell=_cell_in_order,
-    ),
-}

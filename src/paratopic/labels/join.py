@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from paratopic.labels.answers import RULES, Reason, by_paragraph, resolve
+from paratopic.labels.answers import IN_A_TIE, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.topics import HEADING_SEPARATOR, Topics
@@ -79,9 +79,8 @@ def _resolve_all(
     paragraphs: dict[Reason, list[str]] = {}
     for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
-            topics.parse(answer.cell, answer.where)
-        counting, reason = resolve(answers, topics)
-        names[paragraph] = counting.names
+            topics.check(answer.names, answer.where)
+        names[paragraph], reason = resolve(answers, topics)
         paragraphs.setdefault(reason, []).append(paragraph)
     return names, paragraphs
 
@@ -150,7 +149,7 @@ def _messages(
     if ties := disputed.get("tie"):
         messages.append(
             f"{len(ties)} disputed paragraphs without a majority get "
-            f"{RULES[topics.mode].in_a_tie}; another judgement settles {', '.join(ties)}"
+            f"{IN_A_TIE[topics.mode]}; another judgement settles {', '.join(ties)}"
         )
     return messages
 

@@ -12,6 +12,7 @@ import codecs
 import csv
 import io
 import os
+import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from filelock import BaseFileLock, FileLock
 from paratopic.project.cells import LineFeeds, find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
-from paratopic.project.topics import SEPARATOR
+from paratopic.project.topics import split_cell
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.
@@ -81,8 +82,7 @@ class Label:
     @property
     def names(self) -> tuple[str, ...]:
         """Topics, the dominant one first: ``"trade; security"`` → ``("trade", "security")``."""
-        names = (name.strip() for name in self.cell.split(SEPARATOR))
-        return tuple(dict.fromkeys(name for name in names if name))
+        return split_cell(self.cell)
 
     @property
     def line(self) -> str:
@@ -153,11 +153,14 @@ def one_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def tidy(label: Label) -> Label:
+    """The label as `append` writes it: each cell on one line, without blanks at its ends."""
+    text, annotator, note = map(one_line, (label.text, label.annotator, label.note))
+    return replace(label, text=text, annotator=annotator, note=note)
+
+
 def read_lines(path: Path) -> list[Label]:
     """Read all lines of labels.csv in their order.
-
-    A last line that `append` did not finish, because it was killed or the power failed, is skipped:
-    the annotator was not told that it was saved.
 
     Raises
     ------
@@ -182,10 +185,9 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
 def append(path: Path, label: Label) -> Label:
     """Add one line at the end of labels.csv; it is on the disk when this returns.
 
-    The lines before it stay as they are. Only where something is missing, the file is replaced
-    once, and the version before is kept as `backup`: a column is added to the header, a line end to
-    the last line, a line that an interrupted `append` left is removed, another encoding becomes
-    UTF-8.
+    The lines before it stay as they are. Only where something is missing, a column is added to the
+    header, a line end to the last line, or another encoding becomes UTF-8; then the version before
+    is kept as `backup`.
 
     The line's time is now, or just after the annotator's latest answer where the clock was set
     back.
@@ -205,14 +207,15 @@ def append(path: Path, label: Label) -> Label:
         data = path.read_bytes() if path.exists() else _HEADER
         text = _decode(data, path)
         columns, lines = _parse(text, path)
-        label = _stamped(label, lines)
+        label = replace(tidy(label), when=_next_time(label.annotator, lines))
         missing = [name for name in (*COLUMNS, *OPTIONAL) if name not in columns]
         separator = _separator(text)
         line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, separator).encode()
         ready = _appendable(text, missing).encode()
-        if not path.exists() or data.removeprefix(codecs.BOM_UTF8) != ready:
-            _replace(path, ready)
-        _write_at_end(path, line)
+        complete = data.removeprefix(codecs.BOM_UTF8) == ready
+        if not complete:
+            _keep(path)
+        _replace(path, (data if complete else ready) + line)
     return label
 
 
@@ -223,7 +226,7 @@ def locked(path: Path) -> BaseFileLock:
 
 
 def backup(path: Path) -> Path:
-    """Path of the version before the file was last replaced."""
+    """Path of the version before the file was last changed otherwise than by a line at its end."""
     return path.with_name(f"{path.name}.bak")
 
 
@@ -250,46 +253,21 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
     header = io.StringIO()
     csv.writer(LineFeeds(header), delimiter=separator).writerow(wanted)
+    _keep(path)
     _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL, separator)).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
-    """Text of the file, without an unfinished last line."""
     if path.suffix.lower() == ".xlsx":
         raise UserError(
             f"{path}: labels are added line by line, which a workbook does not allow: set "
             "prepare.labels to a .csv file, and add these to it (`paratopic import`)"
         )
-    return decode(data[: len(data) - len(_unfinished(data))], str(path))
+    return decode(data, str(path))
 
 
 def _separator(text: str) -> str:
     return find_separator(text, "paragraph")
-
-
-def _unfinished(data: bytes) -> bytes:
-    """The last line, if `append` began it and did not finish it; else nothing.
-
-    `append` quotes every cell, which people do not, and ends every line. Where the power failed,
-    zeros may stand in place of what was not on the disk yet.
-    """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return b""  # `append` would have made it UTF-8
-    header, *others = data.splitlines(keepends=True) or [b""]
-    last = others[-1] if others else b""
-    if b"\0" in last:
-        return last
-    begins_inside_a_cell = (data.count(b'"') - last.count(b'"')) % 2
-    if not last.startswith(b'"') or last.endswith((b"\n", b"\r")) or begins_inside_a_cell:
-        return b""
-    whole = last.endswith(b'"') and last.count(b'"') % 2 == 0
-    return b"" if whole and _n_cells(last, header) == _n_cells(header, header) else last
-
-
-def _n_cells(line: bytes, header: bytes) -> int:
-    names = header.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
-    cells = csv.reader([line.decode("utf-8", "replace")], delimiter=_separator(names))
-    return len(next(cells))
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
@@ -355,22 +333,16 @@ def _label(where: str, row: dict[str, str], columns: Sequence[str]) -> Label:
     return label
 
 
-def _stamped(label: Label, lines: Iterable[Label]) -> Label:
-    """The label with a time after the annotator's other lines, its text and note on one line."""
-    own = [line.time for line in lines if line.annotator == label.annotator]
+def _next_time(annotator: str, lines: Iterable[Label]) -> str:
+    """The time now, or just after the annotator's latest line where the clock was set back."""
+    own = [line.time for line in lines if line.annotator == annotator]
     try:
         now = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in own)])
     except OverflowError:
         raise UserError(
-            f"{label.annotator} has an answer of the end of time; correct its column `when`"
+            f"{annotator} has an answer of the end of time; correct its column `when`"
         ) from None
-    return replace(
-        label,
-        text=one_line(label.text),
-        annotator=one_line(label.annotator),
-        note=one_line(label.note),
-        when=now.isoformat(timespec="microseconds"),
-    )
+    return now.isoformat(timespec="microseconds")
 
 
 def _appendable(text: str, missing: Sequence[str]) -> str:
@@ -385,34 +357,28 @@ def _appendable(text: str, missing: Sequence[str]) -> str:
     return text if text.endswith(("\n", "\r")) else text + "\n"
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Replace the file, on the disk when this returns; the version before becomes the backup."""
+def _keep(path: Path) -> None:
+    """Keep the file as it is as its backup."""
     if path.exists():
         with aside(backup(path)) as draft:
             draft.write_bytes(path.read_bytes())
-    with aside(path) as draft, draft.open("wb") as file:
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Replace the file, on the disk when this returns; a link stays one, and so do permissions."""
+    target = path.resolve()
+    with aside(target) as draft, draft.open("wb") as file:
+        if target.exists():
+            shutil.copymode(target, draft)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     if os.name == "posix":  # the new name, too
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def _write_at_end(path: Path, line: bytes) -> None:
-    """Add a line to the file, or leave the file as it was."""
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
-        try:
-            if file.write(line) != len(line):
-                raise OSError(f"{path}: the disk is full")
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(before)
-            raise
 
 
 def _csv(

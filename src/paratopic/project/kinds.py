@@ -61,7 +61,7 @@ KINDS = {
             title="TF-IDF and logistic regression",
             settings="paratopic.baseline.settings:Baseline",
             fit="paratopic.baseline.fit:fit",
-            classifier="paratopic.inference.baseline:BaselineClassifier",
+            classifier="paratopic.inference.tfidf_model:BaselineClassifier",
             curve="The loss is that on inner folds. Of values of C with like losses, the one with "
             "the highest macro-F1 is taken.",
             no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
@@ -72,7 +72,7 @@ KINDS = {
             title="pretrained encoder and head",
             settings="paratopic.transformer.settings:Transformer",
             fit="paratopic.transformer.fit:fit",
-            classifier="paratopic.inference.transformer:EncoderClassifier",
+            classifier="paratopic.inference.onnx_model:EncoderClassifier",
             curve="The loss is that of each step of the tuning.",
             no_curve="The encoder is used as it is, and only the head learns from labels and "
             "definitions: either transformer.epochs is 0, or there are no definitions and labels "

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 from paratopic.project.errors import UserError
 
+# Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
 
 # Between headings with no paragraph between them, such as a title and a section's heading.
@@ -45,6 +46,25 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def split_cell(cell: str) -> tuple[str, ...]:
+    """Split a cell of labels into names of topics, each once; empty for none of the topics.
+
+    >>> split_cell("trade; security")
+    ('trade', 'security')
+    """
+    names = (name.strip() for name in cell.split(SEPARATOR))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def join_cell(names: Iterable[str]) -> str:
+    """Write names of topics as a cell of labels; "" for none of the topics.
+
+    >>> join_cell(("trade", "security"))
+    'trade;security'
+    """
+    return SEPARATOR.join(names)
 
 
 @dataclass(frozen=True)
@@ -175,14 +195,22 @@ class Topics:
         return tuple(names[:1] if self.mode == "single" else names)
 
     def parse(self, cell: str, where: str) -> tuple[str, ...]:
-        """Read a cell of labels.
+        """Read a cell of labels: `split_cell`, then `check`.
 
         >>> Topics("single", ("trade", "technology")).parse("trade; technology", "line 2")
         ('trade', 'technology')
+        """
+        return self.check(split_cell(cell), where)
+
+    def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
+        """Refuse names that the codebook lacks, and drop repeated ones.
+
+        >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
+        ('trade',)
 
         Parameters
         ----------
-        cell
+        names
             Topic names, the dominant one first; empty for none of the topics.
         where
             File and line, for the error message.
@@ -192,7 +220,7 @@ class Topics:
         UserError
             The codebook lacks one of the names.
         """
-        names = [name.strip() for name in cell.split(SEPARATOR) if name.strip()]
+        names = tuple(dict.fromkeys(names))
         for name in names:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
@@ -200,7 +228,7 @@ class Topics:
                     f'{where}: unknown topic "{shown}"{nearest(name, self.names)}; the codebook in '
                     f"params.yaml (topics.codebook) has {', '.join(self.names)}"
                 )
-        return tuple(dict.fromkeys(names))
+        return names
 
     def of_heading(self, heading: str) -> str | None:
         """The first topic whose pattern matches a heading; None where no pattern does.
@@ -237,6 +265,6 @@ class Topics:
         ['trade;technology', '']
         """
         return [
-            SEPARATOR.join(name for name, has in zip(self.names, row, strict=True) if has)
+            join_cell(name for name, has in zip(self.names, row, strict=True) if has)
             for row in targets
         ]

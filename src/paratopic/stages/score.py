@@ -22,6 +22,7 @@ from paratopic.training.calibration import (
     with_expected_thresholds,
 )
 from paratopic.training.crossval import (
+    Labelled,
     cross_validate,
     is_first_process,
     n_fits,
@@ -38,19 +39,17 @@ def main() -> None:
     fit = fitter(kind, params)
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, topics)
-    pool = pool_for(kind, frame, rows, params)
     folds = read_parquet(FOLDS)
+    data = Labelled(rows, topics.names, folds, pool_for(kind, frame, rows, params))
     started, total = time.monotonic(), n_fits(folds)
     processes = processes_for(kind, len(rows))
     with bar(f"{name}: fit", total) as advance:
-        raw, history = cross_validate(
-            rows, topics.names, folds, fit, params.seed, advance, processes, pool
-        )
+        raw, history = cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
     by_definitions = None
     if topics.descriptions and by_paragraph:
-        by_definitions = score_by_definitions(rows, topics.names, fit, params.seed)
+        by_definitions = score_by_definitions(data, fit, params.seed)
     if not is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)

@@ -76,7 +76,7 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
 def _refuse_unmeasured(rows: pd.DataFrame, folds: Folds) -> None:
     """Raise `TooFewLabels` unless a paragraph with a topic is held out and evaluated."""
     held_out = folds.table.loc[folds.table["fold"] != ALWAYS_TRAIN, "id"]
-    if not (evaluated(rows) & (rows["topic"] != "") & rows["id"].isin(held_out)).any():
+    if not (evaluated(rows) & (rows["topic"].str.len() > 0) & rows["id"].isin(held_out)).any():
         raise TooFewLabels(
             "no hand-labelled paragraph with a topic can be held out: label some more by hand"
         )

@@ -12,7 +12,7 @@ from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import FINAL, FOLDS, MODEL_REPORTS, MODELS, PARAGRAPHS, SCORES
 from paratopic.project.progress import bar
-from paratopic.training.crossval import fit_all, is_first_process
+from paratopic.training.crossval import Labelled, fit_all, is_first_process
 from paratopic.training.fitting import fitter, pool_for
 
 
@@ -23,14 +23,14 @@ def main() -> None:
     frame = read_paragraphs(PARAGRAPHS)
     rows = labelled_rows(frame, params.topics)
     pool = pool_for(kind, frame, rows, params)
-    folds = read_parquet(FOLDS)
+    data = Labelled(rows, params.topics.names, read_parquet(FOLDS), pool)
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
     fit = fitter(kind, params)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
-        model = fit_all(rows, params.topics.names, folds, fit, params.seed, advance, pool)
+        model = fit_all(data, fit, params.seed, advance)
     if not is_first_process():
         return
     with files.aside(MODELS / name) as draft:
@@ -42,6 +42,8 @@ def main() -> None:
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     files.write_json(MODEL_REPORTS / name / FINAL, learnt_from | {"parity": parity})
     seconds = time.monotonic() - started
+    for note in model.notes:
+        print(f"note: {note}")
     print(
         f"{name}: trained on {len(rows)} labelled paragraphs and {n_unlabelled} without a label "
         f"in {seconds:.0f} s, saved in {MODELS / name}"

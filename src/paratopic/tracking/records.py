@@ -33,6 +33,7 @@ from paratopic.project.paths import (
     SCORES,
     SUMMARY,
 )
+from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Dataset, Record, RunComparison
 from paratopic.tracking.view import main_metrics
 
@@ -109,6 +110,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     if experiment:
         tags["dvc_exp"] = experiment
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)[["id", "text", "topic"]]
+    rows = rows.assign(topic=rows["topic"].map(join_cell))
     dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), outputs[str(PARAGRAPHS)])
     return [
         _record(name, params, outputs, tags, title_of(git, experiment), comparison, dataset)

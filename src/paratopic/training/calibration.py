@@ -77,7 +77,10 @@ class KnownScores(NamedTuple):
 def calibrate_rows(
     rows: pd.DataFrame, folds: pd.DataFrame, table: pd.DataFrame, topics: Topics, promise: Promise
 ) -> tuple[pd.DataFrame, Calibration]:
-    """Calibrate out-of-fold scores of labelled paragraphs; see `calibrate_out_of_fold`.
+    """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
+
+    Calibrations are fitted to evaluated rows only, and applied to all. Repeats are no further
+    evidence: r of them count as one.
 
     Parameters
     ----------
@@ -85,45 +88,6 @@ def calibrate_rows(
         Labelled paragraphs from `corpus.table.labelled_rows`.
     folds
         Table of `corpus.folds.make_folds`.
-    table, topics, promise
-        As for `calibrate_out_of_fold`.
-    """
-    place = pd.Index(rows["id"]).get_indexer(table["id"])
-    return calibrate_out_of_fold(
-        targets_of(rows, topics.names)[place],
-        evaluated(rows).to_numpy()[place],
-        groups_of(folds, list(table["id"])),
-        pd.factorize(rows["article"])[0][place],
-        table,
-        topics,
-        promise,
-    )
-
-
-def calibrate_out_of_fold(
-    targets: Targets,
-    evaluated: npt.NDArray[np.bool_],
-    groups: Integers,
-    articles: Integers,
-    table: pd.DataFrame,
-    topics: Topics,
-    promise: Promise,
-) -> tuple[pd.DataFrame, Calibration]:
-    """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
-
-    Repeats are no further evidence: r of them count as one.
-
-    Parameters
-    ----------
-    targets
-        (n, k) topics of the table's rows.
-    evaluated
-        (n,) whether each row is evaluated. Calibrations are fitted to evaluated rows only, and
-        applied to all.
-    groups
-        (n,) numbers of the groups that folds keep together.
-    articles
-        (n,) numbers of the articles that the rows are from.
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
@@ -141,34 +105,32 @@ def calibrate_out_of_fold(
         Calibration fitted to all evaluated rows, for the final model.
     """
     names, mode = list(topics.names), mode_of(topics.mode)
+    place = pd.Index(rows["id"]).get_indexer(table["id"])
+    counted = evaluated(rows).to_numpy()[place]
+    groups = groups_of(folds, list(table["id"]))
+    articles = pd.factorize(rows["article"])[0][place]
     raw = table[names].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
     every = KnownScores(
-        targets,
+        targets_of(rows, names)[place],
         raw,
         np.ones(len(table)),
-        weigh(articles, evaluated, bool(topics.descriptions), n_repeats),
+        weigh(articles, counted, bool(topics.descriptions), n_repeats),
     )
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     for part, rest in _parts(table, groups):
-        calibration = fit_calibration(every.of(rest & evaluated), mode)  # each row is there once
+        calibration = fit_calibration(every.of(rest & counted), mode)  # each row is there once
         scores[part] = apply_calibration(raw[part], calibration, mode)
         thresholds[part] = calibration.thresholds or 0.0
     calibrated = table.copy()
     calibrated[names], calibrated[topics.thresholds] = scores, thresholds
-    calibration = fit_calibration(every.of(evaluated).once(n_repeats), mode)
-    final = apply_calibration(raw, calibration, mode)[evaluated]
+    calibration = fit_calibration(every.of(counted).once(n_repeats), mode)
+    final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
     if not calibration.thresholds:
-        paragraphs = table["id"].to_numpy()[evaluated]
-        sure = _sure(final, targets[evaluated], paragraphs, groups[evaluated], mode, promise)
+        paragraphs = table["id"].to_numpy()[counted]
+        sure = _sure(final, paragraphs, groups[counted], mode, promise)
         calibration = replace(calibration, thresholds=(sure,))
-    if len(final):
-        shares = mode.outcomes(targets[evaluated]).mean(axis=0)
-        certainty = mode.certainty(final, calibration.thresholds).mean()
-        calibration = replace(
-            calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),)
-        )
-    return calibrated, calibration
+    return calibrated, _with_frequencies(calibration, final, mode)
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
@@ -295,9 +257,17 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
+def _with_frequencies(calibration: Calibration, final: KnownScores, mode: Mode) -> Calibration:
+    """The calibration with how frequent outcomes and right answers are among its rows."""
+    if not len(final.scores):
+        return calibration
+    shares = mode.outcomes(final.targets).mean(axis=0)
+    certainty = mode.certainty(final.scores, calibration.thresholds).mean()
+    return replace(calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),))
+
+
 def _sure(
-    scores: Scores,
-    targets: Targets,
+    final: KnownScores,
     paragraphs: npt.NDArray[np.object_],
     groups: Integers,
     mode: Mode,
@@ -305,12 +275,12 @@ def _sure(
 ) -> float:
     """Threshold of sure predictions, from each paragraph's mean scores over repeats."""
     numbers, ids = pd.factorize(paragraphs)
-    mean = np.zeros((len(ids), scores.shape[1]))
-    np.add.at(mean, numbers, scores / np.bincount(numbers)[numbers][:, None])
+    mean = np.zeros((len(ids), final.scores.shape[1]))
+    np.add.at(mean, numbers, final.scores / np.bincount(numbers)[numbers][:, None])
     first = np.unique(numbers, return_index=True)[1]
     predicted = mode.predicted(mean, ())
     rows = topical(predicted)
-    right = topical(predicted & targets[first])
+    right = topical(predicted & final.targets[first])
     return sure_threshold(mean.max(axis=1)[rows], right[rows], groups[first][rows], promise)
 
 

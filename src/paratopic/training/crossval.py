@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -42,27 +43,60 @@ def n_fits(folds: pd.DataFrame) -> int:
     return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates())
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled paragraphs, and how they are dealt to folds.
+
+    Parameters
+    ----------
+    rows
+        The paragraphs, from `corpus.table.labelled_rows`.
+    names
+        Topic names in class order.
+    folds
+        Table of `corpus.folds.make_folds`.
+    pool
+        Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
+        by default.
+    """
+
+    rows: pd.DataFrame
+    names: Sequence[str]
+    folds: pd.DataFrame
+    pool: Pool | None = None
+
+    @cached_property
+    def groups(self) -> Integers:
+        """Numbers of the groups of the rows, (n,)."""
+        return groups_of(self.folds, list(self.rows["id"]))
+
+    def examples(self, part: Integers | slice, unlabelled: Sequence[str]) -> Examples:
+        """A part of the rows, and texts without a label, as training examples."""
+        rows = self.rows.iloc[part]
+        return Examples(
+            list(rows["text"]),
+            targets_of(rows, self.names),
+            self.groups[part],
+            pd.factorize(rows["article"])[0].astype(np.int64),
+            trust=rows["trust"].to_numpy(dtype=np.float64),
+            unlabelled=unlabelled,
+        )
+
+
 def cross_validate(
-    rows: pd.DataFrame,
-    names: Sequence[str],
-    folds: pd.DataFrame,
+    data: Labelled,
     fit: Fit,
     seed: int,
     advance: Advance = silent,
     processes: int = 1,
-    pool: Pool | None = None,
     share: float = 1.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    names
-        Topic names in class order.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     fit
         Fits one model to examples with a seed.
     seed
@@ -72,9 +106,6 @@ def cross_validate(
     processes
         Number of processes, each of which does one fit at a time; 1 stays in this process. The
         results do not depend on it.
-    pool
-        Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
-        by default.
     share
         Share of the groups of each training part that is learnt from; 1, the default, is all of
         them. A smaller share is part of a larger one.
@@ -86,15 +117,16 @@ def cross_validate(
     history
         Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     """
+    rows, pool = data.rows, data.pool
     parts = [
-        (repeat, fold, _part(train, rows, folds, share, (seed, repeat, fold)), test)
-        for repeat, fold, train, test in iterate_folds(folds, list(rows["id"]))
+        (repeat, fold, _part(train, data.groups, share, (seed, repeat, fold)), test)
+        for repeat, fold, train, test in iterate_folds(data.folds, list(rows["id"]))
     ]
     processes = max(1, min(processes, len(parts)))
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            _examples(rows.iloc[train], names, folds, pool.beside(train, test) if pool else ()),
+            data.examples(train, pool.beside(train, test) if pool else ()),
             list(rows["text"].iloc[test]),
             _seed(seed, done),
             partial(advance_from, done, advance) if processes == 1 else silent,
@@ -109,31 +141,21 @@ def cross_validate(
             advance(done)
         where = {"repeat": repeat, "fold": fold}
         ids = pd.DataFrame({"id": rows["id"].to_numpy()[test]} | where)
-        scores.append(ids.join(pd.DataFrame(probabilities, columns=list(names))))
+        scores.append(ids.join(pd.DataFrame(probabilities, columns=list(data.names))))
         history.append(pd.DataFrame(where, index=course.index).join(course))
     if not scores:
-        empty = pd.DataFrame(columns=["id", "repeat", "fold", *names])
+        empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.names])
         return empty, empty[["repeat", "fold"]]
     return pd.concat(scores, ignore_index=True), pd.concat(history, ignore_index=True)
 
 
-def fit_all(
-    rows: pd.DataFrame,
-    names: Sequence[str],
-    folds: pd.DataFrame,
-    fit: Fit,
-    seed: int,
-    advance: Advance = silent,
-    pool: Pool | None = None,
-) -> Fitted:
+def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    unlabelled = pool.texts if pool else ()
-    return fit(_examples(rows, names, folds, unlabelled), _seed(seed, n_fits(folds)), advance)
+    examples = data.examples(slice(None), data.pool.texts if data.pool else ())
+    return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
-def score_by_definitions(
-    rows: pd.DataFrame, names: Sequence[str], fit: Fit, seed: int
-) -> pd.DataFrame:
+def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """Score every labelled paragraph with a model that knows the topics' definitions alone.
 
     It has learnt nothing of the paragraphs' articles, so its scores tell about new articles.
@@ -143,20 +165,16 @@ def score_by_definitions(
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    k = len(names)
-    none = np.zeros(0, dtype=np.int64)
-    model = fit(Examples([], np.zeros((0, k), dtype=bool), none, none), seed, silent)
-    scores = pd.DataFrame(model.predict_proba(list(rows["text"])), columns=list(names))
-    return pd.DataFrame({"id": rows["id"].to_numpy(), "repeat": 0}).join(scores)
+    model = fit(data.examples(slice(0), ()), seed, silent)
+    probabilities = model.predict_proba(list(data.rows["text"]))
+    scores = pd.DataFrame(probabilities, columns=list(data.names))
+    return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
 
 
-def _part(
-    train: Integers, rows: pd.DataFrame, folds: pd.DataFrame, share: float, seed: tuple[int, ...]
-) -> Integers:
+def _part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
     """The training rows of a share of their groups, in an order that the seed gives."""
     if share == 1:
         return train
-    group = groups_of(folds, list(rows["id"]))
     groups = np.random.default_rng(seed).permutation(np.unique(group[train]))
     kept = groups[: max(1, round(share * len(groups)))]
     return train[np.isin(group[train], kept)]
@@ -168,16 +186,6 @@ def _score(
     """Probabilities of texts that are held out, and the history of the fit that gives them."""
     model = fit(examples, seed, advance)
     return model.predict_proba(held_out), model.history
-
-
-def _examples(
-    rows: pd.DataFrame, names: Sequence[str], folds: pd.DataFrame, unlabelled: Sequence[str]
-) -> Examples:
-    group = groups_of(folds, list(rows["id"]))
-    article = pd.factorize(rows["article"])[0].astype(np.int64)
-    targets = targets_of(rows, names)
-    texts, trust = list(rows["text"]), rows["trust"].to_numpy(dtype=np.float64)
-    return Examples(texts, targets, group, article, trust=trust, unlabelled=unlabelled)
 
 
 def _seed(seed: int, number: int) -> int:

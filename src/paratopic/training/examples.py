@@ -16,7 +16,7 @@ import pandas as pd
 
 from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets, classes, topical
+from paratopic.inference.scores import Array, Integers, Scores, Targets, topical
 from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
@@ -57,11 +57,6 @@ class Examples:
     trust: Array | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
-    @property
-    def labels(self) -> Integers:
-        """Class number of each text, (n,): its first topic, or -1 for none."""
-        return classes(self.targets)
-
     def topical(self) -> Examples:
         """Select the examples that have a topic."""
         kept = topical(self.targets)
@@ -86,6 +81,11 @@ class Fitted(Protocol):
     """
 
     history: pd.DataFrame
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user of the model has to know, such as what was not measured for its encoder."""
+        ...
 
     @property
     def classes_(self) -> tuple[str, ...]:

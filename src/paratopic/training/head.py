@@ -5,7 +5,6 @@ Features are for `baseline` and `transformer`. The prior mean comes from the top
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -225,21 +224,6 @@ def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Ar
     return coef[:, :-1], slope, intercept - slope * nearest.even
 
 
-class Strength(NamedTuple):
-    """Strengths of a head's regressions, as for `fit_logistic`.
-
-    Attributes
-    ----------
-    which
-        Strength of the regressions that tell topics apart.
-    any
-        Strength of the regression of having any topic, which is there in mode single.
-    """
-
-    which: float
-    any: float
-
-
 class Lessons(NamedTuple):
     """What a head is fitted to: n texts, and how much each of them counts.
 
@@ -358,14 +342,13 @@ def fit_heads(
     head, features = _HEADS[mode.name], learnt.features
     prior = head.extend(prior)
     shared = np.asarray(features @ prior.T)
-    each = [Strength(strength, of_any or strength) for strength in strengths]
     n, d = features.shape
     last = None
     # A description without any feature of the texts is not in the space that they span.
     apart = prior.any(axis=1) & ~shared.any(axis=0)
     if n == 0 or n >= min(d, WIDE) or apart.any():
-        for by in each:
-            last = head.fit(learnt, prior, by, last)
+        for strength in strengths:
+            last = head.fit(learnt, prior, strength, of_any or strength, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
@@ -374,36 +357,20 @@ def fit_heads(
     coordinates, basis = _row_space(features)
     reduced = learnt._replace(features=coordinates)
     near = shared.T @ basis
-    for by in each:
-        last = head.fit(reduced, near, by, last)
+    for strength in strengths:
+        last = head.fit(reduced, near, strength, of_any or strength, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T
         yield Linear(prior + change, last.intercept)
 
 
-class _Head(ABC):
-    """Regressions of a head in one mode."""
+class _SingleHead:
+    """Topics against each other, and having any topic against having none.
 
-    @abstractmethod
+    `_MultiHead` has the same methods.
+    """
+
     def weigh(self, targets: Targets, evidence: Evidence) -> Array:
         """Weights of labelled texts in each regression, (n, r), from topics and evidence."""
-
-    @abstractmethod
-    def relevance(self, answers: Array) -> Array:
-        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
-
-    @abstractmethod
-    def extend(self, prior: Array) -> Array:
-        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
-
-    @abstractmethod
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
-        """Fit the head with an extended prior; start as in `fit_logistic`."""
-
-
-class _SingleHead(_Head):
-    """Topics against each other, and having any topic against having none."""
-
-    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
         has_topic = topical(targets)
         which = np.zeros(len(targets))
         which[has_topic] = balanced(classes(targets[has_topic]), evidence.which[has_topic])
@@ -412,22 +379,32 @@ class _SingleHead(_Head):
         return np.column_stack([which, any_topic])
 
     def relevance(self, answers: Array) -> Array:
+        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
         return np.column_stack([1 - answers[:, -1], np.ones(len(answers))])
 
     def extend(self, prior: Array) -> Array:
+        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
         any_topic = np.zeros((1, prior.shape[1]))
         if prior.any():
             any_topic[0, -1] = PRIOR_SCALE
         return np.vstack([prior, any_topic])
 
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+    def fit(
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
+    ) -> Linear:
+        """Fit the head with an extended prior; start as in `fit_logistic`."""
         features, truth, weights = learnt
         rows = weights[:, 0] > 0
         coef, intercept = fit_logistic(
             features[rows],
             conditional(truth[rows, :-1]),
             weights[rows, 0],
-            by.which,
+            strength,
             prior[:-1],
             start and Linear(start.coef[:-1], start.intercept[:-1]),
         )
@@ -438,14 +415,14 @@ class _SingleHead(_Head):
                 features[rows],
                 1 - truth[rows, -1],
                 weights[rows, 1],
-                by.any,
+                of_any,
                 prior[-1],
                 _row(start, -1),
             )
         return Linear(np.vstack([coef, any_coef]), np.append(intercept, any_intercept))
 
 
-class _MultiHead(_Head):
+class _MultiHead:
     """Each topic against not having it."""
 
     def weigh(self, targets: Targets, evidence: Evidence) -> Array:
@@ -459,14 +436,21 @@ class _MultiHead(_Head):
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(self, learnt: Lessons, prior: Array, by: Strength, start: Linear | None) -> Linear:
+    def fit(
+        self,
+        learnt: Lessons,
+        prior: Array,
+        strength: float,
+        of_any: float,
+        start: Linear | None,
+    ) -> Linear:
         features, truth, weights = learnt
         fits = [
             fit_binary(
                 features,
                 truth[:, topic],
                 weights[:, topic],
-                by.which,
+                strength,
                 prior[topic],
                 _row(start, topic),
             )
@@ -475,7 +459,7 @@ class _MultiHead(_Head):
         return Linear(np.array([coef for coef, _ in fits]), np.array([level for _, level in fits]))
 
 
-_HEADS: dict[str, _Head] = {"single": _SingleHead(), "multi": _MultiHead()}
+_HEADS: dict[str, _SingleHead | _MultiHead] = {"single": _SingleHead(), "multi": _MultiHead()}
 
 
 def _row(layer: Linear | None, row: int) -> tuple[Array, float] | None:

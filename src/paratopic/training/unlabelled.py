@@ -46,7 +46,7 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
 
 
 def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
-    """Average each text's probabilities with its neighbours', and make them surer.
+    """Average each text's probabilities with its neighbours', and sharpen them.
 
     Parameters
     ----------
@@ -72,4 +72,4 @@ def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scor
         nearest = np.argpartition(distance, n_neighbours - 1, axis=1)[:, :n_neighbours]
         average[rows] = probabilities[nearest].mean(axis=1)
     average = OF_NEIGHBOURS * average + (1 - OF_NEIGHBOURS) * probabilities
-    return mode.surer(average, POWER)
+    return mode.sharpen(average, POWER)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from paratopic.inference.onnx_model import OnnxModel, read_windows
 from paratopic.inference.scores import Array, Integers
-from paratopic.inference.transformer import OnnxModel, read_windows
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import PREDICT_BATCH, Network, embed_windows, processes
 from paratopic.transformer.quantise import is_quantised
@@ -37,7 +37,7 @@ class Embedder:
     """
 
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self.network = network
         self._exported: OnnxModel | None = None
         on_cpu = network.head.weight.device.type == "cpu" and processes() == (0, 1)
         self._may_export = on_cpu and is_quantised(network.encoder)
@@ -72,7 +72,7 @@ class Embedder:
     def windows(self, windows: Sequence[Sequence[int]]) -> Array:
         """Embed windows of token ids, (n windows, d)."""
         if not windows:
-            return np.zeros((0, self._network.head.in_features))
+            return np.zeros((0, self.network.head.in_features))
         if not self._may_export or len(windows) < MANY:
             return self._by_torch(windows)
         if self._exported is None:
@@ -81,12 +81,12 @@ class Embedder:
 
     def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
         with torch.inference_mode():
-            return embed_windows(self._network, windows, PREDICT_BATCH).cpu().double().numpy()
+            return embed_windows(self.network, windows, PREDICT_BATCH).cpu().double().numpy()
 
     def _export(self, probes: Sequence[Sequence[int]]) -> OnnxModel:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "encoder.onnx"
-            export(EmbeddingNetwork(self._network.encoder), path)
+            export(EmbeddingNetwork(self.network.encoder), path)
             model = OnnxModel(path)
             cosines = (model.run(probes) * self._by_torch(probes)).sum(axis=1)
             return model if cosines.mean() >= SAME else OnnxModel(path, floats=True)

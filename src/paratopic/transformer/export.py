@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor, nn
 
-from paratopic.inference.transformer import EMBEDDINGS, PROBABILITIES, SHARES
+from paratopic.inference.onnx_model import EMBEDDINGS, PROBABILITIES, SHARES
 from paratopic.project.topics import ModeName
 from paratopic.transformer.network import Network
 

@@ -1,12 +1,13 @@
 """Fit the transformer: a fine-tuned encoder with a logistic regression on its embeddings.
 
-Prediction from the saved folder is for `inference.transformer`, which needs nothing of this module.
+Prediction from the saved folder is for `inference.onnx_model`, which needs nothing of this module.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from torch import Tensor, nn
 
 from paratopic.inference.folder import Calibration, write_manifest
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Scores
-from paratopic.inference.transformer import (
+from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
     read_windows,
     windowing,
 )
+from paratopic.inference.scores import Array, Scores
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from paratopic.training.examples import (
@@ -34,10 +35,10 @@ from paratopic.training.examples import (
     Examples,
     beside_labels,
     evidence,
-    share_of_labels,
     silent,
 )
 from paratopic.training.head import (
+    Lessons,
     Nearest,
     fit_head,
     lessons,
@@ -48,7 +49,7 @@ from paratopic.training.head import (
 )
 from paratopic.training.unlabelled import n_rounds, smooth_answers
 from paratopic.transformer.embedding import Embedder
-from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
+from paratopic.transformer.encoder import BUNDLED, check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import CalibratedNetwork, export
 from paratopic.transformer.network import (
     PREDICT_BATCH,
@@ -62,14 +63,14 @@ from paratopic.transformer.tuning import trains_head, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
-# Between the lines that were fitted to bills and to speeches, which others had labelled, weighted
-# so that three of four texts have a topic.
-NEAREST = Nearest(slope=14.0, even=0.13)
-# Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
-# of one article.
-OF_CLAUSES = 0.25
+# Encoder → between the lines that were fitted to bills and to speeches, which others had labelled,
+# weighted so that three of four texts have a topic. Cosines of other encoders lie elsewhere.
+NEAREST = {BUNDLED: Nearest(slope=14.0, even=0.13)}
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
-# used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range.
+# used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
+# cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
+# the probabilities are from those in full precision is measured for each model
+# (`FittedTransformer.save`).
 CLOSE = 0.99
 # The 8-bit encoder is chosen by a number of texts, and by windows of random words, which make its
 # ranges wide enough where texts are few: their number, and the number of words in each.
@@ -82,35 +83,38 @@ FULL_GAP, INT8_GAP = 1e-4, 0.02
 CERTAIN = 1e4
 
 
+@dataclass
 class FittedTransformer:
     """A trained transformer, as `fit` returns it.
 
     Attributes
     ----------
-    classes_
-        Topic names in codebook order, including topics without an example.
     history
         One row for each step of the tuning: step and loss.
+    notes
+        What was not measured for its encoder.
     """
 
-    def __init__(
-        self,
-        topics: Topics,
-        network: Network,
-        tuned: SentenceTransformer,
-        embedder: Embedder,
-        tokenizer: Tokenizer,
-        max_tokens: int,
-        history: pd.DataFrame,
-        windows: Sequence[Sequence[int]],
-        similarity: float,
-    ) -> None:
-        self.classes_ = topics.names
-        self.history = history
-        self._topics, self._network, self._tuned = topics, network, tuned
-        self._embedder = embedder
-        self._tokenizer, self._max_tokens = tokenizer, max_tokens
-        self._windows, self._similarity = windows, similarity
+    history: pd.DataFrame
+    notes: tuple[str, ...]
+
+    _topics: Topics
+    _embedder: Embedder
+    _tokenizer: Tokenizer
+    # The encoder in full precision, and what its 8-bit copy was chosen by: windows, and how
+    # similar the embeddings of both are.
+    _tuned: SentenceTransformer
+    _windows: Sequence[Sequence[int]]
+    _similarity: float
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Topic names in codebook order, including topics without an example."""
+        return self._topics.names
+
+    @property
+    def _network(self) -> Network:
+        return self._embedder.network
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
@@ -144,7 +148,9 @@ class FittedTransformer:
         RuntimeError
             The ONNX model does not give the network's probabilities.
         """
-        settings: dict[str, Any] = {"max_tokens": self._max_tokens}
+        truncation = self._tokenizer.truncation
+        assert truncation is not None
+        settings: dict[str, Any] = {"max_tokens": truncation["max_length"]}
         int8_used = self._network.encoder is not self._tuned
         network = self._probabilities(self._network, calibration)
         full = self._probabilities(self._network.with_encoder(self._tuned), calibration)
@@ -223,24 +229,32 @@ def fit(
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
-    weights = evidence(examples, topics)
+    nearest, notes = _nearest(params.encoder, topics)
+    head = _HeadFit(examples, topics, nearest, short)
     whole = np.ones(len(topics.names))
     if trains_head(topics.mode):
-        _set_head(network, Embedder(network), short, short, examples, weights, whole, topics)
+        head.fit(Embedder(network), short, whole)
     labelled = examples.topical()
-    described = bool(topics.descriptions)
-    share = max(OF_CLAUSES, share_of_labels(labelled.articles, described, labelled.trust))
-    history = tune(network, short, labelled, share, topics, params, seed, advance)
+    history = tune(network, short, labelled, topics, params, seed, advance)
     tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
     embedder = Embedder(network)
     # A tuned encoder puts texts close to the description of the topic that it takes them for.
-    beside = beside_labels(labelled) if len(history) else whole
-    _set_head(network, embedder, tokenizer, short, examples, weights, beside, topics)
+    head.fit(embedder, tokenizer, beside_labels(labelled) if len(history) else whole)
     advance(1.0)
     return FittedTransformer(
-        topics, network, tuned, embedder, tokenizer, params.max_tokens, history, windows, similarity
+        history, notes, topics, embedder, tokenizer, tuned, windows, similarity
+    )
+
+
+def _nearest(encoder: str, topics: Topics) -> tuple[Nearest, tuple[str, ...]]:
+    """What the similarity to the nearest definition tells, and a note if it was not measured."""
+    if encoder in NEAREST or not topics.descriptions:
+        return NEAREST.get(encoder, NEAREST[BUNDLED]), ()
+    return NEAREST[BUNDLED], (
+        f"how close a text has to be to a definition to have a topic was measured with {BUNDLED}, "
+        f"not with {encoder}: with few labels, the probabilities of having a topic may be far off",
     )
 
 
@@ -299,48 +313,64 @@ def _quantise_if_close(network: Network, windows: Sequence[Sequence[int]]) -> fl
     return similarity
 
 
-def _set_head(
-    network: Network,
-    embedder: Embedder,
-    tokenizer: Tokenizer,
-    short: Tokenizer,
-    examples: Examples,
-    weights: Evidence,
-    beside: Array,
-    topics: Topics,
-) -> None:
-    """Give the network the head that fits its embeddings of the examples.
+@dataclass(frozen=True)
+class _HeadFit:
+    """What a network's head is fitted to.
 
-    The coefficients that each topic's description gives are multiplied by `beside`, (k,).
-
-    Texts that nobody labelled teach it too, by what the head before answers. Of these
-    texts the beginnings are enough, which `short` cuts: no figure differs with all of them.
+    Parameters
+    ----------
+    examples, topics
+        Training examples and the codebook.
+    nearest
+        What the similarity to the nearest definition tells.
+    short
+        Tokenizer for texts that nobody labelled, of which the beginnings are enough: no figure
+        differs with all of them.
     """
-    embeddings, owner = embedder.texts(tokenizer, examples.texts)
-    # The windows of a text share its weight.
-    share = 1 / np.bincount(owner, minlength=len(examples.texts))[owner]
-    windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
-    descriptions = _describe(embedder, tokenizer, topics)
-    mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-    prior = beside[:, None] * prior_of(descriptions, len(topics.names))
-    features = with_nearest(embeddings, descriptions, NEAREST)
-    learnt = lessons(features, examples.targets[owner], windows, mode)
-    coef, intercept = fit_head(learnt, mode, strength, prior)
-    if examples.unlabelled:
-        unlabelled, _ = embedder.texts(short, examples.unlabelled, first=True)
-        features = with_nearest(unlabelled, descriptions, NEAREST)
-        described = bool(topics.descriptions)
-        for _ in range(n_rounds(weights.which, examples.targets, described)):
-            answers = mode.probabilities(features @ coef.T + intercept)
-            answers = smooth_answers(unlabelled, answers, mode)
-            with_pool = with_answers(learnt, features, answers, mode)
-            coef, intercept = fit_head(with_pool, mode, strength, prior)
-    coef, slope, intercept = without_nearest(coef, intercept, NEAREST)
-    with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(coef))
-        network.head.bias.copy_(torch.from_numpy(np.clip(intercept, -CERTAIN, CERTAIN)))
-        network.slope = torch.from_numpy(slope).to(network.head.bias)
-        network.descriptions = torch.from_numpy(descriptions).to(network.head.weight)
+
+    examples: Examples
+    topics: Topics
+    nearest: Nearest
+    short: Tokenizer
+
+    def fit(self, embedder: Embedder, tokenizer: Tokenizer, beside: Array) -> None:
+        """Give the embedder's network the head that fits its embeddings of the examples.
+
+        The coefficients that each topic's description gives are multiplied by `beside`, (k,).
+        """
+        topics, network = self.topics, embedder.network
+        mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
+        weights = evidence(self.examples, topics)
+        descriptions = _describe(embedder, tokenizer, topics)
+        prior = beside[:, None] * prior_of(descriptions, len(topics.names))
+        learnt = self._lessons(embedder, tokenizer, descriptions, weights)
+        head = fit_head(learnt, mode, strength, prior)
+        if self.examples.unlabelled:
+            unlabelled, _ = embedder.texts(self.short, self.examples.unlabelled, first=True)
+            features = with_nearest(unlabelled, descriptions, self.nearest)
+            described = bool(topics.descriptions)
+            for _ in range(n_rounds(weights.which, self.examples.targets, described)):
+                answers = mode.probabilities(features @ head.coef.T + head.intercept)
+                answers = smooth_answers(unlabelled, answers, mode)
+                head = fit_head(
+                    with_answers(learnt, features, answers, mode), mode, strength, prior
+                )
+        coef, slope, intercept = without_nearest(*head, self.nearest)
+        with torch.no_grad():
+            network.head.weight.copy_(torch.from_numpy(coef))
+            network.head.bias.copy_(torch.from_numpy(np.clip(intercept, -CERTAIN, CERTAIN)))
+            network.slope = torch.from_numpy(slope).to(network.head.bias)
+            network.descriptions = torch.from_numpy(descriptions).to(network.head.weight)
+
+    def _lessons(
+        self, embedder: Embedder, tokenizer: Tokenizer, descriptions: Array, weights: Evidence
+    ) -> Lessons:
+        """Lessons from the examples' windows; those of a text share its weight."""
+        embeddings, owner = embedder.texts(tokenizer, self.examples.texts)
+        share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
+        windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
+        features = with_nearest(embeddings, descriptions, self.nearest)
+        return lessons(features, self.examples.targets[owner], windows, mode_of(self.topics.mode))
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, topics: Topics) -> Array:

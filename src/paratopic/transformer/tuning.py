@@ -25,10 +25,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Integers, Targets, classes, one_hot
-from paratopic.inference.transformer import read_windows
 from paratopic.project.topics import ModeName, Topics
-from paratopic.training.examples import Advance, Examples
+from paratopic.training.examples import Advance, Examples, share_of_labels
 from paratopic.transformer.network import Network, add_gradients, embed_windows
 from paratopic.transformer.settings import Transformer
 
@@ -38,6 +38,9 @@ LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as m
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
+# Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
+# of one article.
+OF_CLAUSES = 0.25
 
 # Loss of a batch: of the network, its texts' embeddings (n, d) and their targets (n, k).
 Loss = Callable[[Network, Tensor, Targets], Tensor]
@@ -55,13 +58,16 @@ def tune(
     network: Network,
     tokenizer: Tokenizer,
     examples: Examples,
-    share: float,
     topics: Topics,
     params: Transformer,
     seed: int,
     advance: Advance,
 ) -> pd.DataFrame:
     """Tune the network's encoder, and its head too where `trains_head`.
+
+    The encoder goes as much of the way from its own weights to the tuned ones as the labels are a
+    share of what is known of the topics (`examples.share_of_labels`), but at least `OF_CLAUSES`.
+    The examples are no larger share of a batch.
 
     Parameters
     ----------
@@ -71,9 +77,6 @@ def tune(
         Tokenizer that cuts texts into windows of the length for training.
     examples
         Examples that have a topic; there may be none.
-    share
-        Share of the labels in what is known (`examples.share_of_labels`), 0 to 1. They are no more
-        of a batch, and the encoder goes no more of the way from its own weights to the tuned ones.
     topics
         The codebook.
     params
@@ -87,6 +90,8 @@ def tune(
     -------
     One row for each step: step and loss.
     """
+    known = share_of_labels(examples.articles, bool(topics.descriptions), examples.trust)
+    share = max(OF_CLAUSES, known)
     clauses, of_clauses = _clauses(topics)
     texts = [*examples.texts, *clauses]
     targets = np.vstack([examples.targets, of_clauses])

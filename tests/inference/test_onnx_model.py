@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
-from paratopic.inference.transformer import EncoderClassifier, OnnxModel, batches
+from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches
 from paratopic.training.examples import Fitted
 
 
