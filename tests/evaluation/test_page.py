@@ -25,7 +25,7 @@ def report(rows: list[tuple[str, str, float, float]], name: str = "baseline") ->
         text=predictions["id"],
         confidence=predictions[["score trade", "score security"]].max(axis=1),
     )
-    return ModelReport(name, 0, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY)
+    return ModelReport(name, {}, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY)
 
 
 ONE_TOPIC = report(

@@ -19,6 +19,7 @@ from paratopic.annotation.context import Suggestion, in_context, with_prediction
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores
+from paratopic.project.kinds import KINDS
 
 # Number of candidates for each paragraph that is to be chosen.
 CANDIDATES = 10
@@ -118,7 +119,7 @@ def embed_texts(model: Model, texts: list[str], device: str) -> Features:
     device
         Device of the encoder, as `transformer.device` in params.yaml.
     """
-    if model.kind != "transformer":
+    if not KINDS[model.kind].has_encoder:
         words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode")
         return sparse.csr_matrix(words.fit_transform(texts))
     from paratopic.transformer.encoder import load_encoder, pick_device

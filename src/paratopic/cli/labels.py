@@ -344,9 +344,8 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
     from paratopic.labels.answers import current
 
     judged = {line.paragraph for line in current(project.lines)}
-    embed = partial(
-        suggestion.embed_texts, model, device=project.params.section("transformer").device
-    )
+    device = getattr(project.params.sections.get(model.kind), "device", "cpu")
+    embed = partial(suggestion.embed_texts, model, device=device)
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
         suggestions = suggestion.suggest(
             project.paragraphs, judged, model, embed, n, project.params.seed

@@ -7,7 +7,7 @@ card has no date, since the same labels have to give the same bytes on another d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -129,6 +129,8 @@ class Shipped:
         mention. None, the default, for a model without encoder.
     parity
         What `Fitted.save` returned; empty by default.
+    notes
+        What its training has to say of it; nothing by default.
     license
         License of the model. None, the default, where none is given.
     language
@@ -143,6 +145,7 @@ class Shipped:
     n_unlabelled: int = 0
     encoder: str | None = None
     parity: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     license: str | None = None
     language: str | None = None
 
@@ -178,7 +181,7 @@ def render_card(
         effect=mode.effect(report) if report["n"] else "",
         example=repr(example_text(topics)),
         versions=_versions(model.kind),
-        notes=[note for note in report["notes"].split(" · ") if note],
+        notes=[*filter(None, report["notes"].split(" · ")), *model.notes],
     )
     return f"{card}\n"
 

@@ -28,6 +28,7 @@ from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.report import Report
 from paratopic.project.files import aside
+from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 
 # Name of each figure of a model → its title, after the model's name.
@@ -49,8 +50,7 @@ COLOURS = {
     "dim": "#5a6473",
     "line": "#dde2e9",
     "card": "#ffffff",
-    "transformer": "#1f5fbf",
-    "baseline": "#b45309",
+    **{kind.name: kind.colour for kind in KINDS.values()},
     "dummy": "#7b8594",
 }
 INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))

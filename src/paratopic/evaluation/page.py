@@ -83,8 +83,8 @@ class ModelReport:
     ----------
     name
         Kind of the model.
-    size
-        Size of its folder in bytes.
+    shipped
+        Content of final.json: about the model that ships.
     metrics
         Content of metrics.json.
     predictions
@@ -96,7 +96,7 @@ class ModelReport:
     """
 
     name: str
-    size: int
+    shipped: Mapping[str, Any]
     metrics: Mapping[str, Any]
     predictions: pd.DataFrame
     reliability: pd.DataFrame
@@ -177,7 +177,7 @@ def render_page(
         prepared=prepared,
         split=split,
         comparison=comparison,
-        notes=[*split["messages"], *prepared["messages"]],
+        notes=[*split["messages"], *prepared["messages"], *_notes(models)],
         models=models,
         champion=champion,
         about={kind.name: kind.title for kind in KINDS.values()}
@@ -201,6 +201,11 @@ def render_page(
         n_shown=N_SHOWN,
         doubtful=second_look(models, topics) if measured else [],
     )
+
+
+def _notes(models: Sequence[ModelReport]) -> list[str]:
+    """What the training of the models has to say."""
+    return [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
 
 
 def labels(model: ModelReport, topics: Topics) -> Targets:

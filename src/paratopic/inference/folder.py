@@ -11,16 +11,15 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 from paratopic.inference.modes import mode_of
-from paratopic.inference.onnx_model import EncoderClassifier
-from paratopic.inference.tfidf_model import BaselineClassifier
 from paratopic.project.errors import UserError
+from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
@@ -44,8 +43,6 @@ FORMAT = 7
 # the largest vocabularies have 35 MB, and an ONNX model has 2 GiB at most.
 MOST_JSON_BYTES = 100_000_000
 MOST_BYTES = 2**31
-# Longest n-gram: the work on a text grows with it.
-MOST_NGRAM = 20
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
@@ -154,15 +151,13 @@ def write_manifest(
     (folder / CARD).write_text(note, encoding="utf-8")
 
 
-def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """Read a folder's manifest, and check it and every file that it lists.
 
     Parameters
     ----------
     folder
         The model's folder.
-    kinds
-        Kinds of model that can be loaded.
 
     Raises
     ------
@@ -180,13 +175,13 @@ def read_manifest(folder: Path, kinds: Collection[str]) -> Manifest:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         version, kind = values["format"], values["kind"]
-        if version != FORMAT or kind not in kinds:
+        if version != FORMAT or kind not in KINDS:
             raise UserError(
                 f"{path}: this version of paratopic cannot read format {version}, kind {kind!r} "
-                f"(it reads format {FORMAT}, kinds {', '.join(kinds)}); train the model again"
+                f"(it reads format {FORMAT}, kinds {', '.join(KINDS)}); train the model again"
             )
         manifest = _parse(values)
-        files = _checksums(values["files"], _pieces(kind, manifest.settings))
+        files = _checksums(values["files"], classifier_of(kind).pieces(manifest.settings))
     except (
         ValueError,
         KeyError,
@@ -248,19 +243,9 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
     return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
 
 
-def _pieces(kind: str, settings: Mapping[str, Any]) -> Sequence[str]:
-    """Names of the files that prediction with a kind of model reads; its settings are checked."""
-    if kind == "baseline":
-        for name, keywords in settings["features"].items():
-            low, high = keywords["ngram_range"]
-            sizes = range(low, high + 1)
-            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
-                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
-        return BaselineClassifier.FILES
-    max_tokens = settings["max_tokens"]
-    if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
-        raise ValueError(f"settings: max_tokens is {max_tokens}")
-    return EncoderClassifier.FILES
+def classifier_of(kind: str) -> Any:
+    """The class that answers from a folder of a kind, an `inference.model.Classifier`."""
+    return named_object(KINDS[kind].classifier)
 
 
 def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:

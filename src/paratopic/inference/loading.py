@@ -13,17 +13,15 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
-from paratopic.inference.folder import MANIFEST, PLAIN_NAME, read_manifest
+from paratopic.inference.folder import MANIFEST, PLAIN_NAME, classifier_of, read_manifest
 from paratopic.inference.model import Classifier, Model
-from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.onnx_model import EncoderClassifier
+from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
-from paratopic.inference.tfidf_model import BaselineClassifier
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION, root_with
 
@@ -31,11 +29,6 @@ log = logging.getLogger(__name__)
 
 # A text that a model has to answer when it is loaded.
 PROBE = "Talks on trade went on."
-
-_KINDS: dict[str, Callable[[Path, Mode, dict[str, Any]], Classifier]] = {
-    "baseline": BaselineClassifier,
-    "transformer": EncoderClassifier,
-}
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Model:
@@ -151,10 +144,10 @@ def _champion(path: Path) -> Path:
 
 
 def _load(folder: Path) -> Model:
-    manifest = read_manifest(folder, _KINDS)
+    manifest = read_manifest(folder)
     mode = manifest.mode
     try:
-        classifier = _KINDS[manifest.kind](folder, mode_of(mode), manifest.settings)
+        classifier = classifier_of(manifest.kind)(folder, mode_of(mode), manifest.settings)
         _check_answer(classifier, len(manifest.definitions))
     except (ImportError, KeyboardInterrupt, SystemExit):
         raise

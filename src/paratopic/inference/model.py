@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn, Protocol, overload
+from typing import Any, NoReturn, Protocol, overload
 
 import numpy as np
 
@@ -23,7 +23,21 @@ from paratopic.project.topics import ModeName
 
 
 class Classifier(Protocol):
-    """How a kind of model scores texts, with the files of its folder."""
+    """How a kind of model scores texts, with the files of its folder.
+
+    It is made from the folder, the mode of the topics, and the settings in the manifest.
+    """
+
+    @classmethod
+    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """Names of the files that it reads, for settings that may come from anybody.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            A setting is missing or out of bounds.
+        """
+        ...
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts, none of which is blank.

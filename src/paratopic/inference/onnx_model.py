@@ -73,6 +73,13 @@ class EncoderClassifier:
             self._model = OnnxModel(folder / self.MODEL, floats=True)
         self._mode = mode
 
+    @classmethod
+    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        max_tokens = settings["max_tokens"]
+        if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
+            raise ValueError(f"settings: max_tokens is {max_tokens}")
+        return cls.FILES
+
     def _is_as_expected(
         self, windows: Sequence[Sequence[int]] = (), probabilities: Sequence[Sequence[float]] = ()
     ) -> bool:

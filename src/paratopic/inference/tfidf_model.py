@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
+# Longest n-gram: the work on a text grows with it.
+MOST_NGRAM = 20
+
+
 class LinearHead(NamedTuple):
     """Logits of features, which see how similar a text is to the nearest description.
 
@@ -95,6 +99,15 @@ class BaselineClassifier:
             raise ValueError(f"weights of {coef.shape} do not fit {d} terms")
         if not all(np.isfinite(weights).all() for weights in (coef, slope, descriptions)):
             raise ValueError("weights are not finite")
+
+    @classmethod
+    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            sizes = range(low, high + 1)
+            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
+        return cls.FILES
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and one window for each text."""

@@ -25,7 +25,7 @@ _BEFORE_STATEMENTS = (
 
 # What a module imports by the names in `kinds`: module → entries of the kind.
 BY_KIND = {
-    "inference.loading": ("classifier",),
+    "inference.folder": ("classifier",),
     "training.fitting": ("settings", "fit"),
 }
 

@@ -29,8 +29,12 @@ class Kind:
     classifier
         ``module:name`` of the class that answers from a model's folder, an
         `inference.model.Classifier`.
+    colour, night_colour
+        Its colour in pictures, and on a dark page.
     curve, no_curve
         What the curve of its training shows, and why there may be none: sentences for the report.
+    has_encoder
+        Whether the model's folder opens as an encoder of sentence-transformers. Default: no.
     packages
         Packages, beside those of every kind, whose versions the model card lists.
     learns_from_unlabelled
@@ -45,8 +49,11 @@ class Kind:
     settings: str
     fit: str
     classifier: str
+    colour: str
+    night_colour: str
     curve: str
     no_curve: str
+    has_encoder: bool = False
     packages: tuple[str, ...] = ()
     learns_from_unlabelled: bool = False
     is_parallel: bool = False
@@ -62,6 +69,8 @@ KINDS = {
             settings="paratopic.baseline.settings:Baseline",
             fit="paratopic.baseline.fit:fit",
             classifier="paratopic.inference.tfidf_model:BaselineClassifier",
+            colour="#b45309",
+            night_colour="#f0a860",
             curve="The loss is that on inner folds. Of values of C with like losses, the one with "
             "the highest macro-F1 is taken.",
             no_curve="C was not chosen: the labels are too few to hold some of them out inside the "
@@ -73,10 +82,13 @@ KINDS = {
             settings="paratopic.transformer.settings:Transformer",
             fit="paratopic.transformer.fit:fit",
             classifier="paratopic.inference.onnx_model:EncoderClassifier",
+            colour="#1f5fbf",
+            night_colour="#7fb0ff",
             curve="The loss is that of each step of the tuning.",
             no_curve="The encoder is used as it is, and only the head learns from labels and "
             "definitions: either transformer.epochs is 0, or there are no definitions and labels "
             "are too few, because tuning takes two paragraphs of one topic and one of another.",
+            has_encoder=True,
             packages=("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime"),
             learns_from_unlabelled=True,
             is_parallel=True,

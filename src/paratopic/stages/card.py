@@ -28,6 +28,7 @@ def main() -> None:
         n_unlabelled=final["n_unlabelled"],
         encoder=getattr(params.section(name), "encoder", None),
         parity=final["parity"],
+        notes=final["notes"],
         license=params.license,
         language=params.language,
     )

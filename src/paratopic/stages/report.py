@@ -50,7 +50,7 @@ def read_report(name: str, ids: pd.Series) -> ModelReport:
     predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     return ModelReport(
         name=name,
-        size=files.read_json(folder / FINAL, f"stage train@{name}")["size"],
+        shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
         metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
         predictions=predictions[predictions["id"].isin(ids)].reset_index(drop=True),
         **{

@@ -38,9 +38,15 @@ def main() -> None:
     # Without labels nothing says what the others are about.
     n_unlabelled = len(pool.texts) if pool is not None and len(rows) else 0
     size = sum(path.stat().st_size for path in (MODELS / name).rglob("*") if path.is_file())
-    learnt_from = {"n_labelled": len(rows), "n_unlabelled": n_unlabelled, "size": size}
+    final = {
+        "n_labelled": len(rows),
+        "n_unlabelled": n_unlabelled,
+        "size": size,
+        "parity": parity,
+        "notes": list(model.notes),
+    }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
-    files.write_json(MODEL_REPORTS / name / FINAL, learnt_from | {"parity": parity})
+    files.write_json(MODEL_REPORTS / name / FINAL, final)
     seconds = time.monotonic() - started
     for note in model.notes:
         print(f"note: {note}")

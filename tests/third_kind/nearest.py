@@ -1,0 +1,85 @@
+"""A third kind of model, for tests: the topic whose definition is nearest by TF-IDF."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic.dataclasses import dataclass
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from paratopic.inference.folder import Calibration, write_manifest
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Integers, Scores, softmax
+from paratopic.project.files import aside
+from paratopic.project.params import SECTION, Positive
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Advance, Examples, silent
+
+FILE = "definitions.json"
+
+
+@dataclass(frozen=True, config=SECTION)
+class Settings:
+    """The section `nearest` of params.yaml."""
+
+    slope: Positive
+
+
+def score(texts: Sequence[str], definitions: Sequence[str], slope: float) -> Scores:
+    """Probabilities (n, k) from the cosines of texts and definitions; a tenth is for none."""
+    words = TfidfVectorizer(stop_words="english").fit(definitions)
+    cosines: Array = (words.transform(texts) @ words.transform(definitions).T).toarray()
+    return 0.9 * softmax(slope * cosines)
+
+
+class Nearest:
+    """A model that is fitted already."""
+
+    history = pd.DataFrame(columns=["step", "loss"], dtype=np.float64)
+    notes: tuple[str, ...] = ("labels teach it nothing",)
+
+    def __init__(self, topics: Topics, slope: float) -> None:
+        self.classes_, self._topics, self._slope = topics.names, topics, slope
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Probabilities (n, k)."""
+        return score(texts, self._topics.descriptions, self._slope)
+
+    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+        """Write the folder."""
+        with aside(folder) as draft:
+            draft.mkdir()
+            (draft / FILE).write_text(json.dumps(self._topics.descriptions), encoding="utf-8")
+            settings = {"slope": self._slope}
+            write_manifest(draft, "nearest", self._topics, calibration, settings, [FILE])
+        return {}
+
+
+def fit(
+    examples: Examples, topics: Topics, params: Settings, seed: int, advance: Advance = silent
+) -> Nearest:
+    """The labels are not looked at."""
+    advance(1.0)
+    return Nearest(topics, params.slope)
+
+
+class NearestClassifier:
+    """The saved model; its probabilities are not calibrated."""
+
+    def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
+        self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        self._slope = settings["slope"]
+
+    @classmethod
+    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The one file."""
+        return [FILE]
+
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
+        """Probabilities (n, k), and one window for each text."""
+        return score(texts, self._definitions, self._slope), np.ones(len(texts), dtype=np.int64)
