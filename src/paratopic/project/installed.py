@@ -68,13 +68,13 @@ def code_of_stage(stage: str, kinds: Iterable[str], arrows: Mapping[str, set[str
     """
     modules = closure([stage], arrows)
     named = {
-        getattr(KINDS[kind], entry).partition(":")[0].partition(".")[2]
+        getattr(KINDS[kind], entry).partition(":")[0].removeprefix(f"{PACKAGE.name}.")
         for module, entries in BY_KIND.items()
         if module in modules
         for kind in kinds
         for entry in entries
     }
-    return closure({stage} | named, arrows)
+    return closure({stage} | (named & arrows.keys()), arrows)
 
 
 def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
