@@ -35,6 +35,24 @@ _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 _STOPS = re.compile(r"(?:[,;:]|(?<=[a-z]{2})\.)(?:\s+(?:and|or)\b|\s|$)")
 
 
+def split_cell(cell: str) -> tuple[str, ...]:
+    """Topic names in a cell of a file of labels; empty for none of the topics.
+
+    >>> split_cell("trade; technology")
+    ('trade', 'technology')
+    """
+    return tuple(name for name in map(str.strip, cell.split(SEPARATOR)) if name)
+
+
+def join_cell(names: Iterable[str]) -> str:
+    """A cell of a file of labels; `split_cell` gives the names back.
+
+    >>> join_cell(("trade", "technology"))
+    'trade;technology'
+    """
+    return SEPARATOR.join(names)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Suggest a known word for an unknown one, as the end of an error message.
 
@@ -192,15 +210,35 @@ class Topics:
         UserError
             The codebook lacks one of the names.
         """
-        names = [name.strip() for name in cell.split(SEPARATOR) if name.strip()]
-        for name in names:
+        return self.check(split_cell(cell), where)
+
+    def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
+        """Check the topics of a label, and drop those that are named again.
+
+        >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
+        ('trade',)
+
+        Parameters
+        ----------
+        names
+            Topic names, the dominant one first; empty for none of the topics.
+        where
+            File and line, for the error message.
+
+        Raises
+        ------
+        UserError
+            The codebook lacks one of the names.
+        """
+        checked = tuple(dict.fromkeys(names))
+        for name in checked:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{nearest(name, self.names)}; the codebook in '
                     f"params.yaml (topics.codebook) has {', '.join(self.names)}"
                 )
-        return tuple(dict.fromkeys(names))
+        return checked
 
     def of_heading(self, heading: str) -> str | None:
         """The first topic whose pattern matches a heading; None where no pattern does.
