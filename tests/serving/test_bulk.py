@@ -220,37 +220,55 @@ def test_tables_with_wrong_columns_are_refused(
         bulk.find_inputs([str(tmp_path / "nowhere*")])
 
 
-def test_damaged_parquet_does_not_stop_the_run(model: Model, tmp_path: Path) -> None:
-    files = [tmp_path / f"{name}.parquet" for name in ("pages", "footer", "strings", "whole")]
+@pytest.fixture
+def pages(tmp_path: Path) -> tuple[Path, bytes]:
+    """A parquet file of three row groups, and its bytes."""
+    path = tmp_path / "pages.parquet"
     texts = [f"The tariff on goods, number {number:02}." for number in range(12)]
     table = pa.table({"n": range(12), "text": texts})
-    for path in files:
-        pq.write_table(table, path, row_group_size=4, compression="none", write_page_checksum=True)
-    content = files[0].read_bytes()
+    pq.write_table(table, path, row_group_size=4, compression="none", write_page_checksum=True)
+    return path, path.read_bytes()
+
+
+def test_damaged_parquet_is_refused_before_anything_is_written(
+    model: Model, tmp_path: Path, pages: tuple[Path, bytes]
+) -> None:
+    path, content = pages
     assert content.count(b"number 06") == 1
-    files[0].write_bytes(content.replace(b"number 06", b"number !!"))
-    files[1].write_bytes(content[:-9])
     binary = pa.array([b"the army", b"caf\xe9"])
-    pq.write_table(pa.table({"text": binary.view(pa.string())}), files[2])
-    done = predict(model, files, tmp_path / "out")
-    assert done == predict(model, files, tmp_path / "out", resume=True)
-    rows = [
-        row
-        for path in sorted((tmp_path / "out").glob("*.parquet"))
-        for row in pq.ParquetFile(path).read([*bulk.added_columns(model)]).to_pylist()
-    ]
-    errors = [row["error"] or "" for row in rows]
-    problems = [error for error in errors if error]
-    assert [error != "" for error in errors] == [
-        *(False, False, False, False, True, False, False, False, False),
-        *(True, False, True),
-        *[False] * 12,
-    ]
-    assert problems[0].startswith(f"{files[0]}: rows 5 to 8 cannot be read: ")
-    assert problems[1].startswith(f"{files[1]} cannot be read as parquet: ")
-    assert problems[2] == "not UTF-8"
-    assert [row["predicted_topic"] is None for row in rows] == [error != "" for error in errors]
-    assert (done.rows, done.errors) == (24, 3)
+    pq.write_table(pa.table({"text": binary.view(pa.string())}), tmp_path / "strings.parquet")
+    strings = (tmp_path / "strings.parquet").read_bytes()
+    (tmp_path / "a.csv").write_text("text\nA tariff.\n")
+    for damaged, row, problem in (
+        (content.replace(b"number 06", b"number !!"), 3, "page"),
+        (content[:-9], 0, "magic bytes"),
+        (b"", 0, "0 bytes"),
+        (strings, 0, "UTF8"),
+    ):
+        path.write_bytes(damaged)
+        message = rf"pages\.parquet is not a whole parquet file: after row {row} .*{problem}"
+        with pytest.raises(UserError, match=rf"(?s){message}.* Write it again, or leave it out\."):
+            predict(model, [tmp_path / "a.csv", path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back(
+    model: Model, tmp_path: Path, pages: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, content = pages
+    before = path.stat()
+    path.write_bytes(content.replace(b"number 06", b"number !!"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(bulk, "check_inputs", lambda *_: None)
+        with pytest.raises(UserError, match="after row 3 it cannot be read"):
+            predict(model, [path], tmp_path / "out")
+    assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = predict(model, [path], tmp_path / "out", resume=True)
+    assert done == predict(model, [path], tmp_path / "whole")
+    assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
 
 
 def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
