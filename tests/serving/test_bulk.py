@@ -87,7 +87,7 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
     sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
-    assert list(rows[0])[2:] == bulk.added_columns(model)
+    assert list(rows[0])[2:] == bulk.Job(model, [], "").added
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
@@ -260,7 +260,7 @@ def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back
     path.write_bytes(content.replace(b"number 06", b"number !!"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with monkeypatch.context() as unchecked:
-        unchecked.setattr(bulk, "check_inputs", lambda *_: None)
+        unchecked.setattr(bulk.Job, "check", lambda *_: None)
         with pytest.raises(UserError, match="after row 3 it cannot be read"):
             predict(model, [path], tmp_path / "out")
     assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
@@ -360,7 +360,7 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
                 raise Interrupted
 
         try:
-            bulk.predict_files(model, inputs, out, "text", number > 0, interrupt)
+            bulk.predict_files(bulk.Job(model, inputs, "text"), out, number > 0, interrupt)
         except Interrupted:
             # A killed process may leave the file that it was writing, under its hidden name.
             (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
@@ -399,7 +399,7 @@ def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: 
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs, out, resume=True)
     with pytest.raises(UserError, match="--text changed since"):
-        bulk.predict_files(model, inputs[:1], out, "n", True, lambda rows, share: None)
+        bulk.predict_files(bulk.Job(model, inputs[:1], "n"), out, True, lambda *_: None)
     os.utime(inputs[0], (1, 1))
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs[:1], out, resume=True)

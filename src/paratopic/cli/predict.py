@@ -263,10 +263,11 @@ def _predict_files(
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:
+            job = bulk.Job(model, inputs, column, started)
             if one_table:
-                done = predict_table(model, inputs, out, column, advance, started)
+                done = predict_table(job, out, advance)
             else:
-                done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+                done = bulk.predict_files(job, out, resume, advance)
     except OSError as error:  # an input without permission to read it, a full disk
         again = f"continue the run with --resume; what is in {out} is complete"
         again = "run the command again" if one_table else again

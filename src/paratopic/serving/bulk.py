@@ -15,11 +15,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -150,17 +150,51 @@ class Work:
 Predict = Callable[[Sequence[str]], Columns]
 
 
-class Engine(Protocol):
-    """Where predictions are computed: in this process (`local`) or on a cluster."""
-
-    def __call__(self, model: Model, work: Work) -> Predict:
-        """Prepare to predict all texts of the work."""
-        ...
+# Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
+# to predict all texts of the work.
+Engine = Callable[[Model, Work], Predict]
 
 
 def local(model: Model, work: Work) -> Predict:
     """The engine that predicts in this process."""
     return partial(predict_columns, model)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be predicted.
+
+    Parameters
+    ----------
+    model
+        The model that predicts.
+    inputs
+        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
+    column
+        Name of a table's column that holds the texts.
+    engine
+        Where predictions are computed; the files are the same with any engine.
+    """
+
+    model: Model
+    inputs: Sequence[Path]
+    column: str
+    engine: Engine = local
+
+    @property
+    def added(self) -> list[str]:
+        """Names of the columns that are added to a row."""
+        scores = [f"score_{topic}" for topic in self.model.classes_]
+        return [_topics(self.model), "confidence", "sure", "windows", *scores, "error"]
+
+    def check(self, added: Sequence[str]) -> None:
+        """Refuse tables without the column of texts, with one of those added, and damaged ones."""
+        for path in self.inputs:
+            format_of(path).check(path, self.column, added)
+
+
+# Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
+Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
@@ -174,12 +208,6 @@ def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
     return columns | scores
-
-
-def added_columns(model: Model) -> list[str]:
-    """Names of the columns that are added to a row."""
-    scores = [f"score_{topic}" for topic in model.classes_]
-    return [_topics(model), "confidence", "sure", "windows", *scores, "error"]
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Path]:
@@ -198,35 +226,21 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
     return inputs
 
 
-def predict_files(
-    model: Model,
-    inputs: Sequence[Path],
-    out: Path,
-    column: str,
-    resume: bool,
-    advance: Callable[[int, float], None],
-    engine: Engine = local,
-) -> Done:
+def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     """Predict the rows of tables and the paragraphs of articles.
 
     Parameters
     ----------
-    model
-        The model that predicts.
-    inputs
-        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
+    job
+        What is to be predicted.
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
         sure, windows, ``score_TOPIC`` for each topic, and error.
-    column
-        Name of a table's column that holds the texts.
     resume
         Continue an interrupted run in the folder, if there is one.
     advance
-        Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
-    engine
-        Where predictions are computed; the files are the same with any engine.
+        Called after each step.
 
     Raises
     ------
@@ -235,42 +249,36 @@ def predict_files(
         column, or already has one that would be added.
     """
     if not resume:  # before anything is written: inputs that are mended later are other inputs
-        check_inputs(inputs, column, added_columns(model))
-    n_outcomes = mode_of(model.mode).n_logits(len(model.classes_))
-    done = _begin(out, _plan(model, inputs, column), inputs, resume, n_outcomes)
-    work = Work(inputs, column, added_columns(model), done)
-    sizes = [path.stat().st_size for path in inputs]
+        job.check(job.added)
+    done = _begin(job, out, resume)
+    work = Work(job.inputs, job.column, job.added, done)
+    sizes = [path.stat().st_size for path in job.inputs]
     share = share_done(sizes, done.input)
     advance(done.rows, share)
-    predict = engine(model, work)
+    predict = job.engine(job.model, work)
     for number, shard, chunk in work.chunks():
+        path = job.inputs[number]
         if chunk.skipped:
-            _write_skipped(out, number, inputs[number], chunk.skipped)
+            _write_skipped(out, number, path, chunk.skipped)
         ahead = partial(_ahead, advance, done.rows, share)
-        columns = predict_chunk(predict, chunk, work.added, ahead)
-        _write_shard(out, number, shard, inputs[number], chunk, columns)
-        counted = done.add(model, columns)
+        columns = predict_chunk(predict, chunk, job.added, ahead)
+        _write_shard(out, number, shard, path, chunk, columns)
+        counted = done.add(job.model, columns)
         done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
         write_json(out / PROGRESS, asdict(done), digits=DIGITS)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
-    done = replace(done, input=len(inputs), shard=0)
+    done = replace(done, input=len(job.inputs), shard=0)
     write_json(out / PROGRESS, asdict(done), digits=DIGITS)
     return done
 
 
-def check_inputs(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
-    """Refuse tables without the column of texts, or with one that would be added."""
-    for path in inputs:
-        format_of(path).check(path, column, added)
-
-
-def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
+def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
-    files = [(path, path.stat()) for path in inputs]
+    files = [(path, path.stat()) for path in job.inputs]
     return {
-        "model": digest_of(model.folder),
-        "column": column,
+        "model": digest_of(job.model.folder),
+        "column": job.column,
         "format": FORMAT,
         "rows_a_shard": shards.SHARD,
         "inputs": [
@@ -280,9 +288,7 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     }
 
 
-def _begin(
-    out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool, n_outcomes: int
-) -> Done:
+def _begin(job: Job, out: Path, resume: bool) -> Done:
     """Create the output folder, or find out how far the run in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
@@ -295,42 +301,57 @@ def _begin(
     # A folder with nothing but a plan is as good as empty: its run wrote no shard.
     fresh = all(path.name == PLAN or path in drafts for path in present)
     if not fresh:
-        _check_plan(out, plan)
+        _check_plan(out, _plan(job))
     for draft in drafts:
         draft.unlink()
     if fresh:
-        write_json(out / PLAN, plan)
-    return _progress(out, inputs, n_outcomes) if (out / PROGRESS).exists() else Done()
-
-
-def _progress(out: Path, inputs: Sequence[Path], n_outcomes: int) -> Done:
-    """How far the run in the folder is; what it has written has to be there still."""
-    progress = read_json(out / PROGRESS, "the run that is resumed")
-    try:
-        counts, certainty = progress.pop("counts"), progress.pop("certainty")
-        numbers = [*progress.values(), *counts]
-        done = Done(**progress, counts=tuple(counts), certainty=float(certainty))
-        valid = all(type(number) is int and number >= 0 for number in numbers)
-        valid = valid and len(progress) == len(fields(Done)) - 2 and done.input <= len(inputs)
-        valid = valid and len(counts) in (0, n_outcomes) and 0 <= done.certainty <= done.texts
-    except (KeyError, TypeError, ValueError, OverflowError):
-        valid = False
-    if not valid:
-        raise UserError(f"{out / PROGRESS} is damaged; name another folder")
-    written = 0
-    for path in out.iterdir():
-        if match := _SHARD.fullmatch(path.name):
-            number, shard = map(int, match.groups())
-            if (number, shard) < (done.input, done.shard):
-                # JSON lines alone may be none.
-                whole = path.suffix == ".jsonl" or path.stat().st_size > 0
-                written += whole and path.name == _shard_name(number, shard, inputs[number])
+        write_json(out / PLAN, _plan(job))
+    if not (out / PROGRESS).exists():
+        return Done()
+    done = _read_progress(out / PROGRESS, job)
+    written = sum(_is_before(path, done, job.inputs) for path in out.iterdir())
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
             "there; put the others back, or name another folder"
         )
     return done
+
+
+def _read_progress(path: Path, job: Job) -> Done:
+    """How far the run is; a file that no run has written is refused."""
+    progress = read_json(path, "the run that is resumed")
+    try:
+        done = Done(**progress)
+        done = replace(done, counts=tuple(done.counts))
+        numbers = [
+            *done.counts,
+            *(progress[name] for name in progress.keys() - {"counts", "certainty"}),
+        ]
+        n_outcomes = mode_of(job.model.mode).n_logits(len(job.model.classes_))
+        valid = (
+            progress.keys() == asdict(done).keys()
+            and all(type(number) is int and number >= 0 for number in numbers)
+            and done.input <= len(job.inputs)
+            and len(done.counts) in (0, n_outcomes)
+            and 0 <= done.certainty <= done.texts
+        )
+    except TypeError:
+        valid = False
+    if not valid:
+        raise UserError(f"{path} is damaged; name another folder")
+    return done
+
+
+def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
+    """Whether a file is a shard that was written before the one that is next."""
+    match = _SHARD.fullmatch(path.name)
+    number, shard = map(int, match.groups()) if match else (done.input, done.shard)
+    return (
+        (number, shard) < (done.input, done.shard)
+        and path.name == _shard_name(number, shard, inputs[number])
+        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
+    )
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
@@ -407,7 +428,7 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     return done / max(1, sum(sizes))
 
 
-def _ahead(advance: Callable[[int, float], None], rows: int, share: float, more: int) -> None:
+def _ahead(advance: Advance, rows: int, share: float, more: int) -> None:
     advance(rows + more, share)
 
 

@@ -1,7 +1,7 @@
 """The formats of bulk prediction: each reads an input, and writes its output, one shard at a time.
 
-`FORMATS` maps the suffix of an input to its `BulkFormat`. A format knows rows, texts and what is wrong
-with a row. It does not know the model: `bulk` gets the predictions.
+`FORMATS` maps the suffix of an input to its `BulkFormat`. A format knows rows, texts and what is
+wrong with a row. It does not know the model: `bulk` gets the predictions.
 """
 
 from __future__ import annotations
@@ -141,15 +141,9 @@ class Parquet(BulkFormat["pa.Table"]):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        kinds = {"windows": pa.int64(), "confidence": pa.float64(), "sure": pa.bool_()}
         for name, values in columns.items():
-            if name == "windows":
-                kind = pa.int64()
-            elif name == "confidence" or name.startswith("score_"):
-                kind = pa.float64()
-            elif name == "sure":
-                kind = pa.bool_()
-            else:
-                kind = pa.string()
+            kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
             rows = rows.append_column(name, pa.array(values, kind))
         pq.write_table(rows, path)
 
@@ -245,16 +239,13 @@ class JsonLines(BulkFormat[list[str]]):
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
             for lines in _batches(numbered):
-                rows: list[str] = []
-                texts: list[str | None] = []
-                errors: list[str | None] = []
-                for number, line in lines:
-                    row, values, error = _json_object(number, line.rstrip(b"\r\n"), added)
-                    text = values.get(column)
-                    rows.append(row)
-                    texts.append(text)
-                    errors.append(error or _text_error(text))
-                yield Chunk(rows, texts, errors, file.tell() / size)
+                objects = [_json_object(n, line.rstrip(b"\r\n"), added) for n, line in lines]
+                texts = [values.get(column) for _, values, _ in objects]
+                errors = [
+                    error or _text_error(text)
+                    for (_, _, error), text in zip(objects, texts, strict=True)
+                ]
+                yield Chunk([row for row, _, _ in objects], texts, errors, file.tell() / size)
 
     def check(self, path: Path, column: str, added: Sequence[str]) -> None:
         """Each line may have keys of its own: of the first, a mistake is that of the file."""
@@ -374,7 +365,7 @@ def _cells_chunk(
     """The rows of one shard of a CSV file or a workbook."""
     width, place = len(header), header.index(column)
     errors = [_cells_error(row, width) for row in rows]
-    cells = [_fitted(row, width) for row in rows]
+    cells = [(row + [""] * width)[:width] for row in rows]  # too few or too many have an error
     texts = [None if error else row[place] for row, error in zip(cells, errors, strict=True)]
     return Chunk(Cells(header, cells, separator), texts, errors, share)
 
@@ -388,11 +379,6 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
     except UnicodeEncodeError:
         return "not UTF-8; save the table as CSV in UTF-8, or as .xlsx"
     return None
-
-
-def _fitted(cells: list[str], width: int) -> list[str]:
-    """A row of just `width` cells: ``["1"]``, 2 → ``["1", ""]``."""
-    return cells if len(cells) == width else (cells + [""] * width)[:width]
 
 
 def inert_value(cell: object) -> object:
