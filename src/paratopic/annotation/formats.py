@@ -1,4 +1,4 @@
-"""Exchange suggestions and labels with other tools: Label Studio, spreadsheets and doccano.
+"""Exchange suggestions and labels with other tools: Label Studio and spreadsheets.
 
 This module does not decide what to label (`suggestion` does) or which of several answers counts
 (`labels.answers` does). Reading skips nothing silently: every row that gives no label is reported
@@ -33,7 +33,7 @@ from paratopic.labels.log import (
 from paratopic.project import files
 from paratopic.project.cells import LineFeeds, find_separator, inert, live
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell, split_cell
 from paratopic.project.workbook import read_workbook, write_workbook
 
 # Choice "none of the topics", in tools where choosing nothing means undecided.
@@ -104,7 +104,7 @@ class _Answer:
     where: str
     paragraph: str
     text: str
-    topics: Sequence[str] | None
+    topics: tuple[str, ...] | None
     annotator: str = ""
     when: str = ""
     note: str = ""
@@ -139,7 +139,7 @@ class _Tasks(NamedTuple):
     explain: Explain | None
 
 
-class _Format(ABC):
+class _ToolFormat(ABC):
     """File format of a tool.
 
     Attributes
@@ -186,18 +186,18 @@ class _Format(ABC):
         """Write suggestions; see `write_tasks`."""
 
 
-class _LabelStudio(_Format):
+class _LabelStudio(_ToolFormat):
     """JSON: a list of tasks, each with any number of annotations."""
 
     tool = "Label Studio"
 
     def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         tasks = _read_json(_read_text(path), f"{path}")
-        if not isinstance(tasks, list):
-            raise _not_label_studio(path)
-        for task in tasks:
-            if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-                raise _not_label_studio(path)
+        if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
+            raise UserError(
+                f"{path} is not a JSON export of Label Studio: export as JSON, not as JSON-MIN or "
+                "CSV"
+            )
         yield from _annotations(tasks, f"{path}")
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
@@ -211,7 +211,7 @@ class _LabelStudio(_Format):
             where,
             str(data.get("paragraph") or ""),
             str(data.get("text") or ""),
-            topics or None,
+            tuple(topics) or None,
             _label_studio_annotator(annotation.get("completed_by")),
             str(annotation.get("updated_at") or annotation.get("created_at") or ""),
             note,
@@ -225,7 +225,7 @@ class _LabelStudio(_Format):
         return [path, config]
 
 
-class _Spreadsheet(_Format):
+class _Spreadsheet(_ToolFormat):
     """CSV: a row for each paragraph."""
 
     tool = "spreadsheet"
@@ -250,7 +250,7 @@ class _Spreadsheet(_Format):
             where,
             cells["paragraph"],
             cells["text"],
-            None if cells["topics"] == UNDECIDED else cells["topics"].split(SEPARATOR),
+            None if cells["topics"] == UNDECIDED else split_cell(cells["topics"]),
             cells["annotator"],
             cells["when"],
             cells["note"],
@@ -280,44 +280,6 @@ class _Workbook(_Spreadsheet):
         return [path]
 
 
-class _Doccano(_Format):
-    """JSONL: a document on each line."""
-
-    tool = "doccano"
-
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        # Not splitlines: a text may have other line ends, as U+2028, inside its quotes.
-        for number, line in enumerate(_read_text(path).split("\n"), start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            document = _read_json(line, where)
-            names = document.get("label") if isinstance(document, dict) else None
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise UserError(
-                    f"{where}: this is not a document with labels, as doccano exports it: label "
-                    "has to be a list of names"
-                )
-            # doccano exports columns other than its own beside the text, or under "meta".
-            meta = document.get("meta")
-            yield where, {**(meta if isinstance(meta, dict) else {}), **document}
-
-    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
-        return _Answer(
-            where,
-            str(record.get("paragraph") or ""),
-            str(record.get("text") or ""),
-            record["label"] or None,
-            note=" ".join(_list(record, "Comments", str, where)),
-        )
-
-    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
-        documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in tasks.suggestions]
-        lines = [json.dumps(document, ensure_ascii=False) for document in documents]
-        files.write_text(path, "".join(f"{line}\n" for line in lines))
-        return [path]
-
-
 @dataclass(frozen=True)
 class _Control:
     """A list of topics to choose from, on Label Studio's page.
@@ -340,11 +302,10 @@ class _Control:
     required: bool = False
 
 
-_FORMATS: dict[str, _Format] = {
+_FORMATS: dict[str, _ToolFormat] = {
     ".json": _LabelStudio(),
     ".csv": _Spreadsheet(),
     ".xlsx": _Workbook(),
-    ".jsonl": _Doccano(),
 }
 # Label Studio's controls in each mode; the first one shows the model's suggestion.
 _CONTROLS: dict[ModeName, tuple[_Control, ...]] = {
@@ -362,9 +323,8 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     Parameters
     ----------
     path
-        Label Studio's JSON export (.json), a sheet with the columns paragraph and topics (.csv,
-        .xlsx), or doccano's JSONL export (.jsonl). A row without a paragraph id is looked up by its
-        text.
+        Label Studio's JSON export (.json), or a sheet with the columns paragraph and topics (.csv,
+        .xlsx). A row without a paragraph id is looked up by its text.
     frame
         Paragraph table.
     topics
@@ -445,7 +405,7 @@ def write_tasks(
     model: str,
     explain: Explain | None = None,
 ) -> list[Path]:
-    """Write suggestions for Label Studio (.json), a spreadsheet (.csv, .xlsx), doccano (.jsonl).
+    """Write suggestions for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
 
     Parameters
     ----------
@@ -529,7 +489,7 @@ def _check_columns(names: Collection[str], where: str) -> None:
             raise UserError(f'{where}: there is no column "{column}"')
 
 
-def _format_of(path: Path) -> _Format:
+def _format_of(path: Path) -> _ToolFormat:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = ", ".join(f"{ending} ({known.tool})" for ending, known in _FORMATS.items())
@@ -538,7 +498,7 @@ def _format_of(path: Path) -> _Format:
 
 
 def _imported(
-    file_format: _Format,
+    file_format: _ToolFormat,
     records: Iterable[tuple[str, Mapping[str, Any]]],
     frame: pd.DataFrame,
     topics: Topics,
@@ -575,7 +535,7 @@ def _label(answer: _Answer, paragraphs: _Paragraphs, topics: Topics) -> Label:
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
         )
-    cell = SEPARATOR.join(topics.parse(SEPARATOR.join(names), answer.where))
+    cell = join_cell(topics.check(names, answer.where))
     parse_when(answer.when, answer.where)
     words = first_words(one_line(paragraphs.text_of[paragraph]))
     annotator, note = one_line(answer.annotator), one_line(answer.note)
@@ -591,10 +551,8 @@ def _unknown_paragraph(answer: _Answer) -> UserError:
     return UserError(f"{answer.where}: {problem}; `dvc repro prepare` reads new sources")
 
 
-def _not_label_studio(path: Path) -> UserError:
-    return UserError(
-        f"{path} is not a JSON export of Label Studio: export as JSON, not as JSON-MIN or CSV"
-    )
+def _is_task(task: Any) -> bool:
+    return isinstance(task, dict) and isinstance(task.get("data"), dict)
 
 
 def _read_json(text: str, where: str) -> Any:

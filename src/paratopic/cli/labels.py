@@ -46,21 +46,18 @@ log = logging.getLogger(__name__)
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[
     Path | None,
-    typer.Option(
-        help="Write tasks for Label Studio (.json), doccano (.jsonl) or a spreadsheet (.csv, "
-        ".xlsx)."
-    ),
+    typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
 ]
 Again = Annotated[
     Path | None,
     typer.Option(
         help="Write the listed paragraphs to a file, to be labelled again: .json (Label Studio), "
-        ".jsonl (doccano), .csv or .xlsx (a spreadsheet, `paratopic label`).",
+        ".csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
 Exports = Annotated[
     list[Path],
-    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx, or doccano's JSONL export."),
+    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx."),
 ]
 DefaultAnnotator = Annotated[
     str | None,
@@ -423,7 +420,7 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     for row in doubtful.to_dict("records"):
         # A paragraph that comes from a labelled table has no line.
         lines = ", ".join(answer.line for answer in answers.get(row["paragraph"], [])) or "–"
-        label = row["topics"].replace(";", "; ") or "none of the topics"
+        label = "; ".join(row["topics"]) or "none of the topics"
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = [row["paragraph"], first_words(row["text"]), f"{label}: {row['reason']}"]
