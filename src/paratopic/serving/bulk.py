@@ -27,7 +27,7 @@ from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, read_json, write_json, write_text
+from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
@@ -45,10 +45,6 @@ FORMAT = 2
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
-# What `aside` leaves of a shard or of these files if the process is killed.
-_DRAFT = re.compile(
-    rf"\.({_SHARD.pattern}|_(plan|progress)\.json|_skipped-.*\.jsonl)\.\d+\.draft", re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -293,7 +289,7 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
     present = list(out.iterdir()) if out.is_dir() else []
-    drafts = [path for path in present if _DRAFT.fullmatch(path.name) and path.is_file()]
+    drafts = [path for path in present if DRAFT.fullmatch(path.name) and path.is_file()]
     if not resume and any(path.name != PLAN for path in present):
         raise UserError(
             f"{out} is not empty: name another folder, or continue the run in it with --resume"
