@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -70,21 +71,7 @@ class Session:
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows."""
-        items = [
-            {
-                "id": item.id,
-                "article": item.article,
-                "heading": item.heading,
-                "before": item.before,
-                "text": item.text,
-                "after": item.after,
-                "scores": item.scores,
-                "topics": item.topics,
-                "sure": item.sure,
-                "answer": self._answer(item.id),
-            }
-            for item in self._items.values()
-        ]
+        items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         return {
             "annotator": self._annotator,
             "mode": self._topics.mode,

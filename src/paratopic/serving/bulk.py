@@ -137,14 +137,12 @@ class Work:
     def texts(self) -> Iterator[list[str]]:
         """The texts of each step."""
         for _, _, chunk in self.chunks():
-            for rows in _steps(chunk):
-                yield _texts(chunk, rows)
+            yield from (texts for _, texts in _steps(chunk))
 
 
 # The texts of a step → the columns that are added to their rows, except that of the errors. Called
 # with one step after the other, in their order.
 Predict = Callable[[Sequence[str]], Columns]
-
 
 # Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
 # to predict all texts of the work.
@@ -320,10 +318,8 @@ def _read_progress(path: Path, job: Job) -> Done:
     try:
         done = Done(**progress)
         done = replace(done, counts=tuple(done.counts))
-        numbers = [
-            *done.counts,
-            *(progress[name] for name in progress.keys() - {"counts", "certainty"}),
-        ]
+        sums = ("counts", "certainty")
+        numbers = [*done.counts, *(n for name, n in progress.items() if name not in sums)]
         n_outcomes = mode_of(job.model.mode).n_logits(len(job.model.classes_))
         valid = (
             progress.keys() == asdict(done).keys()
@@ -367,27 +363,24 @@ def predict_chunk(
     """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
     columns: Columns = {name: [None] * len(chunk.texts) for name in names}
     columns["error"] = list(chunk.errors)
-    started, windows = time.monotonic(), 0
-    for rows in _steps(chunk):
-        for name, values in predict(_texts(chunk, rows)).items():
+    started = time.monotonic()
+    for rows, texts in _steps(chunk):
+        for name, values in predict(texts).items():
             for row, value in zip(rows, values, strict=True):
                 columns[name][row] = value
-        windows += sum(columns["windows"][row] for row in rows)
         advance(rows[-1] + 1)
+    windows = sum(filter(None, columns["windows"]))
     seconds = time.monotonic() - started
     log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
     return columns
 
 
-def _steps(chunk: Chunk[Any]) -> Iterator[list[int]]:
-    """The rows that are predicted together, by number; rows with an error are left out."""
+def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[str]]]:
+    """Numbers and texts of rows that are predicted together; rows with an error are left out."""
     good = [row for row, error in enumerate(chunk.errors) if error is None]
     for start in range(0, len(good), STEP):
-        yield good[start : start + STEP]
-
-
-def _texts(chunk: Chunk[Any], rows: Sequence[int]) -> list[str]:
-    return [str(chunk.texts[row]) for row in rows]
+        rows = good[start : start + STEP]
+        yield rows, [str(chunk.texts[row]) for row in rows]
 
 
 def _write_shard(
