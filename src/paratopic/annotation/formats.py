@@ -51,6 +51,8 @@ SHEET = (
     "note",
 )
 
+# Where a record is (file and line, or file and task), and its content.
+_Record = tuple[str, Mapping[str, Any]]
 _Item = TypeVar("_Item")
 _KINDS: dict[type, str] = {str: "texts", dict: "objects"}
 # Why a row gives no label although nothing is wrong with it.
@@ -140,45 +142,19 @@ class _Tasks(NamedTuple):
 
 
 class _ToolFormat(ABC):
-    """File format of a tool.
-
-    Attributes
-    ----------
-    tool
-        Name of the tool, for messages.
-    """
+    """File format of a tool; `tool` is its name in messages."""
 
     tool: ClassVar[str]
 
     @abstractmethod
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Split a file into its rows, documents or annotations.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Yields
-        ------
-        Where a record is (file and line, or file and task), and the record.
-
-        Raises
-        ------
-        UserError
-            The file cannot be read, or does not have this format.
-        """
+    def records(self, path: Path) -> Iterator[_Record]:
+        """The rows or annotations of a file. A UserError says why the whole file is unreadable."""
 
     @abstractmethod
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
-        """Read a record.
+        """Read a record. `_LeftOut` says that it holds no answer, a UserError why it is unreadable.
 
-        Raises
-        ------
-        UserError
-            The record cannot be read; others of the file may be fine.
-        _LeftOut
-            The record holds no answer.
+        Other records of the file may be fine.
         """
 
     @abstractmethod
@@ -191,7 +167,7 @@ class _LabelStudio(_ToolFormat):
 
     tool = "Label Studio"
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         tasks = _read_json(_read_text(path), f"{path}")
         if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
             raise UserError(
@@ -230,7 +206,7 @@ class _Spreadsheet(_ToolFormat):
 
     tool = "spreadsheet"
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         content = _read_text(path)
         separator = find_separator(content, "paragraph")
         # Strict: otherwise a quote that is never closed would silently hide all rows after it.
@@ -264,7 +240,7 @@ class _Spreadsheet(_ToolFormat):
 class _Workbook(_Spreadsheet):
     """The same as a workbook, .xlsx."""
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         (first, header), *rows = read_workbook(path)
         _check_columns(header, f"{path}, row {first}")
         for number, cells in rows:
@@ -499,7 +475,7 @@ def _format_of(path: Path) -> _ToolFormat:
 
 def _imported(
     file_format: _ToolFormat,
-    records: Iterable[tuple[str, Mapping[str, Any]]],
+    records: Iterable[_Record],
     frame: pd.DataFrame,
     topics: Topics,
 ) -> ImportedLabels:
@@ -572,9 +548,7 @@ def _list(record: Mapping[str, Any], key: str, kind: type[_Item], where: str) ->
     return items
 
 
-def _annotations(
-    tasks: Iterable[Mapping[str, Any]], source: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _annotations(tasks: Iterable[Mapping[str, Any]], source: str) -> Iterator[_Record]:
     """Each annotation of Label Studio's tasks with its task's data; None for a task without any."""
     for number, task in enumerate(tasks, start=1):
         where = f"{source}, task {first_words(one_line(str(task.get('id', number))))}"
