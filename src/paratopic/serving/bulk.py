@@ -9,6 +9,7 @@ can be resumed; the result is identical. This module does not decide how a text 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -41,7 +42,7 @@ STEP = 250
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 2
+FORMAT = 3
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
@@ -259,11 +260,11 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         _write_shard(out, number, shard, path, chunk, columns)
         counted = done.add(job.model, columns)
         done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
-        write_json(out / PROGRESS, asdict(done), digits=DIGITS)
+        _write_progress(out, done)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
     done = replace(done, input=len(job.inputs), shard=0)
-    write_json(out / PROGRESS, asdict(done), digits=DIGITS)
+    _write_progress(out, done)
     return done
 
 
@@ -302,7 +303,7 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
         write_json(out / PLAN, _plan(job))
     if not (out / PROGRESS).exists():
         return Done()
-    done = _read_progress(out / PROGRESS, job)
+    done = _read_progress(out / PROGRESS)
     written = sum(_is_before(path, done, job.inputs) for path in out.iterdir())
     if written != done.shards:
         raise UserError(
@@ -312,27 +313,20 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
     return done
 
 
-def _read_progress(path: Path, job: Job) -> Done:
-    """How far the run is; a file that no run has written is refused."""
-    progress = read_json(path, "the run that is resumed")
-    try:
-        done = Done(**progress)
-        done = replace(done, counts=tuple(done.counts))
-        sums = ("counts", "certainty")
-        numbers = [*done.counts, *(n for name, n in progress.items() if name not in sums)]
-        n_outcomes = mode_of(job.model.mode).n_logits(len(job.model.classes_))
-        valid = (
-            progress.keys() == asdict(done).keys()
-            and all(type(number) is int and number >= 0 for number in numbers)
-            and done.input <= len(job.inputs)
-            and len(done.counts) in (0, n_outcomes)
-            and 0 <= done.certainty <= done.texts
-        )
-    except TypeError:
-        valid = False
-    if not valid:
+def _write_progress(out: Path, done: Done) -> None:
+    values = asdict(done)
+    write_json(out / PROGRESS, values | {"digest": _digest(values)}, digits=DIGITS)
+
+
+def _read_progress(path: Path) -> Done:
+    values = read_json(path, "the run that is resumed")
+    if values.pop("digest", None) != _digest(values):
         raise UserError(f"{path} is damaged; name another folder")
-    return done
+    return Done(**values | {"counts": tuple(values["counts"])})
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
