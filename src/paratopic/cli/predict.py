@@ -130,27 +130,6 @@ def predict(
             _print_table(f"{article.name} ({loaded.kind})", rows)
 
 
-class _Row(NamedTuple):
-    """A paragraph, its prediction, and with --why the reason and similar labelled paragraphs."""
-
-    paragraph: Paragraph
-    answer: Prediction
-    reason: Explanation | None = None
-    nearest: Sequence[Neighbour] = ()
-
-
-def _rows(
-    model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
-) -> list[_Row]:
-    texts = [paragraph.text for paragraph in paragraphs]
-    if not why:
-        return list(map(_Row, paragraphs, model.predict(texts)))
-    reasons = [model.explain(text) for text in texts]
-    answers = [reason.prediction for reason in reasons]
-    alike = [labelled.nearest(text) if labelled else [] for text in texts]
-    return list(map(_Row, paragraphs, answers, reasons, alike))
-
-
 def article_files(paths: list[str]) -> list[str]:
     """The files that paths, folders and globs stand for; - stands for itself.
 
@@ -185,6 +164,27 @@ def _check_articles(paths: list[str], engine: str) -> None:
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
             raise UserError(f"{path}: name a table or a folder for the results (--out)")
+
+
+class _Row(NamedTuple):
+    """A paragraph, its prediction, and with --why the reason and similar labelled paragraphs."""
+
+    paragraph: Paragraph
+    answer: Prediction
+    reason: Explanation | None = None
+    nearest: Sequence[Neighbour] = ()
+
+
+def _rows(
+    model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
+) -> list[_Row]:
+    texts = [paragraph.text for paragraph in paragraphs]
+    if not why:
+        return list(map(_Row, paragraphs, model.predict(texts)))
+    reasons = [model.explain(text) for text in texts]
+    answers = [reason.prediction for reason in reasons]
+    alike = [labelled.nearest(text) if labelled else [] for text in texts]
+    return list(map(_Row, paragraphs, answers, reasons, alike))
 
 
 def _neighbourhood(model: Model) -> Neighbourhood | None:

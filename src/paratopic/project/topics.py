@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 from paratopic.project.errors import UserError
 
+# Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
 
 # Between headings with no paragraph between them, such as a title and a section's heading.
@@ -35,24 +36,6 @@ _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
 _STOPS = re.compile(r"(?:[,;:]|(?<=[a-z]{2})\.)(?:\s+(?:and|or)\b|\s|$)")
 
 
-def split_cell(cell: str) -> tuple[str, ...]:
-    """Topic names in a cell of a file of labels; empty for none of the topics.
-
-    >>> split_cell("trade; technology")
-    ('trade', 'technology')
-    """
-    return tuple(name for name in map(str.strip, cell.split(SEPARATOR)) if name)
-
-
-def join_cell(names: Iterable[str]) -> str:
-    """A cell of a file of labels; `split_cell` gives the names back.
-
-    >>> join_cell(("trade", "technology"))
-    'trade;technology'
-    """
-    return SEPARATOR.join(names)
-
-
 def nearest(word: str, known: Iterable[str]) -> str:
     """Suggest a known word for an unknown one, as the end of an error message.
 
@@ -63,6 +46,25 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def split_cell(cell: str) -> tuple[str, ...]:
+    """Split a cell of labels into names of topics, each once; empty for none of the topics.
+
+    >>> split_cell("trade; security")
+    ('trade', 'security')
+    """
+    names = (name.strip() for name in cell.split(SEPARATOR))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def join_cell(names: Iterable[str]) -> str:
+    """Write names of topics as a cell of labels; "" for none of the topics.
+
+    >>> join_cell(("trade", "security"))
+    'trade;security'
+    """
+    return SEPARATOR.join(names)
 
 
 @dataclass(frozen=True)
@@ -193,27 +195,15 @@ class Topics:
         return tuple(names[:1] if self.mode == "single" else names)
 
     def parse(self, cell: str, where: str) -> tuple[str, ...]:
-        """Read a cell of labels.
+        """Read a cell of labels: `split_cell`, then `check`.
 
         >>> Topics("single", ("trade", "technology")).parse("trade; technology", "line 2")
         ('trade', 'technology')
-
-        Parameters
-        ----------
-        cell
-            Topic names, the dominant one first; empty for none of the topics.
-        where
-            File and line, for the error message.
-
-        Raises
-        ------
-        UserError
-            The codebook lacks one of the names.
         """
         return self.check(split_cell(cell), where)
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
-        """Check the topics of a label, and drop those that are named again.
+        """Refuse names that the codebook lacks, and drop repeated ones.
 
         >>> Topics("single", ("trade", "technology")).check(["trade", "trade"], "line 2")
         ('trade',)
@@ -230,15 +220,15 @@ class Topics:
         UserError
             The codebook lacks one of the names.
         """
-        checked = tuple(dict.fromkeys(names))
-        for name in checked:
+        names = tuple(dict.fromkeys(names))
+        for name in names:
             if name not in self.names:
                 shown = " ".join(name.split())[:60]
                 raise UserError(
                     f'{where}: unknown topic "{shown}"{nearest(name, self.names)}; the codebook in '
                     f"params.yaml (topics.codebook) has {', '.join(self.names)}"
                 )
-        return checked
+        return names
 
     def of_heading(self, heading: str) -> str | None:
         """The first topic whose pattern matches a heading; None where no pattern does.
@@ -275,6 +265,6 @@ class Topics:
         ['trade;technology', '']
         """
         return [
-            SEPARATOR.join(name for name, has in zip(self.names, row, strict=True) if has)
+            join_cell(name for name, has in zip(self.names, row, strict=True) if has)
             for row in targets
         ]

@@ -160,7 +160,7 @@ def _shown(value: object) -> str:
 
 def length(text: str) -> int:
     """Number of characters that a cell takes for a text: an emoji takes two, as in spreadsheets."""
-    return len(_escaped(text)) + sum(char > "\uffff" for char in text)
+    return len(_escaped(text).encode("utf-16-le")) // 2
 
 
 def _escaped(text: str) -> str:
