@@ -110,6 +110,13 @@ class Project:
     lines: list[Label]
 
     @property
+    def answers(self) -> list[Label]:
+        """The answers that count: the latest of each annotator on each paragraph."""
+        from paratopic.labels.answers import current
+
+        return current(self.lines)
+
+    @property
     def labels_file(self) -> Path:
         """The file that new labels are added to."""
         if self.params.prepare.labels is None:
@@ -257,7 +264,6 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
     """
     from paratopic.annotation import formats
     from paratopic.annotation.backend import Backend, CurrentModel
-    from paratopic.labels.answers import current
 
     # Read anew for each request: the sources and the labels may have changed.
     def add(tasks: list[dict[str, Any]]) -> list[str]:
@@ -268,7 +274,7 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
 
     def judged() -> set[str]:
         project = read_project()
-        ids = {line.paragraph for line in current(project.lines)}
+        ids = {line.paragraph for line in project.answers}
         frame = project.paragraphs
         return ids | set(frame.loc[frame["id"].isin(ids), "text"])
 
@@ -338,9 +344,8 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
         No paragraph is left to label, or stage prepare has not read those that are.
     """
     from paratopic.annotation import suggestion
-    from paratopic.labels.answers import current
 
-    judged = {line.paragraph for line in current(project.lines)}
+    judged = {line.paragraph for line in project.answers}
     embed = partial(suggestion.embed_texts, model, device=project.params.transformer.device)
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
         suggestions = suggestion.suggest(
@@ -376,9 +381,7 @@ def _unread_articles(project: Project) -> list[Path]:
 
 def _other_annotators(project: Project, ids: Collection[str], annotator: str) -> list[str]:
     """Names of those, beside the annotator, who have labelled some of these paragraphs."""
-    from paratopic.labels.answers import current
-
-    known = {line.annotator for line in current(project.lines) if line.paragraph in ids}
+    known = {line.annotator for line in project.answers if line.paragraph in ids}
     return sorted(name or "somebody without a name" for name in known - {annotator})
 
 
@@ -413,9 +416,9 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
 
 def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     """The line of each label in its file, and its paragraph, the label and why it is doubtful."""
-    from paratopic.labels.answers import by_paragraph, current
+    from paratopic.labels.answers import by_paragraph
 
-    answers = by_paragraph(current(project.lines))
+    answers = by_paragraph(project.answers)
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
         # A paragraph that comes from a labelled table has no line.
