@@ -121,9 +121,9 @@ class Parquet(BulkFormat["pa.Table"]):
         try:
             # Buffers that are filled in advance would be kept until the file is closed.
             file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-            schema, total = file.schema_arrow, file.metadata.num_rows
+            schema, total = file.schema_arrow, max(1, file.metadata.num_rows)
             _check_columns(path, schema.names, column, added)
-            if not total:
+            if not file.metadata.num_rows:
                 yield Chunk(schema.empty_table(), [], [], 1.0)
             for batch in file.iter_batches(SHARD):
                 batch.validate(full=True)  # some damage would end the process that writes the rows
