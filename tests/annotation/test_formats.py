@@ -44,7 +44,7 @@ ANNOTATION = st.fixed_dictionaries(
 FIELDS = {
     "data": st.fixed_dictionaries({}, optional=dict.fromkeys(["paragraph", "text"], ODD)),
     "annotations": st.lists(ANNOTATION, max_size=2) | ODD,
-    **dict.fromkeys(["id", "text", "label", "paragraph", "meta", "Comments"], ODD),
+    **dict.fromkeys(["id", "text", "paragraph"], ODD),
 }
 
 ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy, sailed.\n\nIt rained.")
@@ -176,26 +176,6 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(
     assert formats.read_ids(path, frame) == list(frame["id"])
 
 
-def test_reading_a_doccano_export(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
-) -> None:
-    path = tmp_path / "ann.jsonl"
-    documents = [
-        {"id": 1, "text": "x", "label": ["trade"], "paragraph": ids[0], "Comments": ["why\u0001 "]},
-        {"id": 2, "text": "It rained.", "label": [formats.NONE]},
-        {"id": 3, "text": "x", "label": [], "meta": {"paragraph": ids[1]}},
-        {"id": 4, "text": "Nowhere.", "label": ["trade"]},
-    ]
-    path.write_text("\n".join(map(json.dumps, documents)) + "\n\n", encoding="utf-8")
-    imported = formats.read_answers(path, frame, topics)
-    assert rows_of(imported) == [(ids[0], "trade", "", "", "why"), (ids[2], "", "", "", "")]
-    assert imported.left_out == {"undecided": 1}
-    assert (
-        'line 4: no paragraph id is given, and no paragraph has exactly the text "Nowhere."'
-        in imported.problems[0]
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -203,13 +183,7 @@ def test_reading_a_doccano_export(
         ("x.json", '{"a": 1}', "not a JSON export of Label Studio"),
         ("x.json", '[{"paragraph": "a", "dominant": "trade"}]', "not as JSON-MIN"),
         ("x.csv", "id,topics\n1,trade\n", 'line 1: there is no column "paragraph"'),
-        (
-            "x.jsonl",
-            '{"text": "x", "label": [[0, 4, "x"]]}',
-            "x.jsonl, line 1: this is not a document",
-        ),
         ("x.json", "[" * 100_000, "x.json is not JSON that can be read: it is nested too deeply"),
-        ("x.jsonl", "{}\n" + "[" * 100_000, "x.jsonl, line 1: this is not a document"),
         ("x.json", '[{"id": 7, "data": {}, "annotations": 1}]', 'task 7: "annotations" has to be'),
         ("x.csv", 'paragraph,topics\na,"trade\nb,', "x.csv, line 2: this row cannot be read"),
         ("x.txt", "x", "the file's ending says what format it has"),
@@ -228,7 +202,7 @@ def test_a_file_of_another_format_is_an_error(
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.sampled_from([".json", ".jsonl", ".csv"]), st.data())
+@given(st.sampled_from([".json", ".csv"]), st.data())
 def test_any_content_is_answers_or_one_message(
     tmp_path_factory: pytest.TempPathFactory, topics: Topics, suffix: str, data: st.DataObject
 ) -> None:
@@ -240,7 +214,7 @@ def test_any_content_is_answers_or_one_message(
         path.write_text("".join(data.draw(cells)), encoding="utf-8")
     else:
         document = data.draw(st.fixed_dictionaries({}, optional=FIELDS))
-        path.write_text(json.dumps([document] if suffix == ".json" else document))
+        path.write_text(json.dumps([document]))
     try:
         imported = formats.read_answers(path, frame_of(paragraphs_of(ONE)), topics)
     except UserError as error:
@@ -337,20 +311,14 @@ def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:
     assert (first.get("value"), first.get("hint")) == ("a & b", 'Of "a" <and> b.')
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
 def test_written_tasks_can_be_filled_in_and_read(
-    tmp_path: Path,
-    frame: pd.DataFrame,
-    suggestions: list[Suggestion],
-    topics: Topics,
-    name: str,
+    tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
 ) -> None:
-    (path,) = formats.write_tasks(tmp_path / name, suggestions, topics, "baseline")
+    (path,) = formats.write_tasks(tmp_path / "out.csv", suggestions, topics, "baseline")
     imported = formats.read_answers(path, frame, topics)
     assert not imported.labels and imported.left_out == {"undecided": len(frame)}
     text = path.read_text(encoding="utf-8")
-    filled = text.replace("?", "trade").replace('"label": []', '"label": ["trade"]')
-    path.write_text(filled, encoding="utf-8")
+    path.write_text(text.replace("?", "trade"), encoding="utf-8")
     imported = formats.read_answers(path, frame, topics)
     assert [(x.paragraph, x.cell) for x in imported.labels] == [(i, "trade") for i in frame["id"]]
 

@@ -56,10 +56,10 @@ def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
         {"p000": 0.4, "p001": 0.6, "p002": 0.6, "p003": 0.9}
     )
     assert table["topics"].to_dict() == {
-        "p000": "trade",
-        "p001": "technology;security",
-        "p002": "",
-        "p003": "security",
+        "p000": ("trade",),
+        "p001": ("technology", "security"),
+        "p002": (),
+        "p003": ("security",),
     }
     assert (table["suggestion"] == "trade").all()
     assert table["confidence"].to_numpy() == pytest.approx(0.6)

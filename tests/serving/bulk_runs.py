@@ -9,7 +9,9 @@ from paratopic.serving import bulk
 
 
 def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -> bulk.Done:
-    return bulk.predict_files(model, inputs, out, "text", resume, lambda rows, share: None)
+    return bulk.predict_files(
+        bulk.Job(model, inputs, "text"), out, resume, lambda rows, share: None
+    )
 
 
 def read_shards(out: Path) -> dict[str, bytes]:

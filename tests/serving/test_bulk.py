@@ -87,7 +87,7 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
     sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
-    assert list(rows[0])[2:] == bulk.added_columns(model)
+    assert list(rows[0])[2:] == bulk.Job(model, [], "").added
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
@@ -220,37 +220,55 @@ def test_tables_with_wrong_columns_are_refused(
         bulk.find_inputs([str(tmp_path / "nowhere*")])
 
 
-def test_damaged_parquet_does_not_stop_the_run(model: Model, tmp_path: Path) -> None:
-    files = [tmp_path / f"{name}.parquet" for name in ("pages", "footer", "strings", "whole")]
+@pytest.fixture
+def pages(tmp_path: Path) -> tuple[Path, bytes]:
+    """A parquet file of three row groups, and its bytes."""
+    path = tmp_path / "pages.parquet"
     texts = [f"The tariff on goods, number {number:02}." for number in range(12)]
     table = pa.table({"n": range(12), "text": texts})
-    for path in files:
-        pq.write_table(table, path, row_group_size=4, compression="none", write_page_checksum=True)
-    content = files[0].read_bytes()
+    pq.write_table(table, path, row_group_size=4, compression="none", write_page_checksum=True)
+    return path, path.read_bytes()
+
+
+def test_damaged_parquet_is_refused_before_anything_is_written(
+    model: Model, tmp_path: Path, pages: tuple[Path, bytes]
+) -> None:
+    path, content = pages
     assert content.count(b"number 06") == 1
-    files[0].write_bytes(content.replace(b"number 06", b"number !!"))
-    files[1].write_bytes(content[:-9])
     binary = pa.array([b"the army", b"caf\xe9"])
-    pq.write_table(pa.table({"text": binary.view(pa.string())}), files[2])
-    done = predict(model, files, tmp_path / "out")
-    assert done == predict(model, files, tmp_path / "out", resume=True)
-    rows = [
-        row
-        for path in sorted((tmp_path / "out").glob("*.parquet"))
-        for row in pq.ParquetFile(path).read([*bulk.added_columns(model)]).to_pylist()
-    ]
-    errors = [row["error"] or "" for row in rows]
-    problems = [error for error in errors if error]
-    assert [error != "" for error in errors] == [
-        *(False, False, False, False, True, False, False, False, False),
-        *(True, False, True),
-        *[False] * 12,
-    ]
-    assert problems[0].startswith(f"{files[0]}: rows 5 to 8 cannot be read: ")
-    assert problems[1].startswith(f"{files[1]} cannot be read as parquet: ")
-    assert problems[2] == "not UTF-8"
-    assert [row["predicted_topic"] is None for row in rows] == [error != "" for error in errors]
-    assert (done.rows, done.errors) == (24, 3)
+    pq.write_table(pa.table({"text": binary.view(pa.string())}), tmp_path / "strings.parquet")
+    strings = (tmp_path / "strings.parquet").read_bytes()
+    (tmp_path / "a.csv").write_text("text\nA tariff.\n")
+    for damaged, row, problem in (
+        (content.replace(b"number 06", b"number !!"), 3, "page"),
+        (content[:-9], 0, "magic bytes"),
+        (b"", 0, "0 bytes"),
+        (strings, 0, "UTF8"),
+    ):
+        path.write_bytes(damaged)
+        message = rf"pages\.parquet is not a whole parquet file: after row {row} .*{problem}"
+        with pytest.raises(UserError, match=rf"(?s){message}.* Write it again, or leave it out\."):
+            predict(model, [tmp_path / "a.csv", path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back(
+    model: Model, tmp_path: Path, pages: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, content = pages
+    before = path.stat()
+    path.write_bytes(content.replace(b"number 06", b"number !!"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(bulk.Job, "check", lambda *_: None)
+        with pytest.raises(UserError, match="after row 3 it cannot be read"):
+            predict(model, [path], tmp_path / "out")
+    assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = predict(model, [path], tmp_path / "out", resume=True)
+    assert done == predict(model, [path], tmp_path / "whole")
+    assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
 
 
 def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
@@ -342,7 +360,7 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
                 raise Interrupted
 
         try:
-            bulk.predict_files(model, inputs, out, "text", number > 0, interrupt)
+            bulk.predict_files(bulk.Job(model, inputs, "text"), out, number > 0, interrupt)
         except Interrupted:
             # A killed process may leave the file that it was writing, under its hidden name.
             (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
@@ -381,7 +399,7 @@ def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: 
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs, out, resume=True)
     with pytest.raises(UserError, match="--text changed since"):
-        bulk.predict_files(model, inputs[:1], out, "n", True, lambda rows, share: None)
+        bulk.predict_files(bulk.Job(model, inputs[:1], "n"), out, True, lambda *_: None)
     os.utime(inputs[0], (1, 1))
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs[:1], out, resume=True)

@@ -75,7 +75,7 @@ def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        bulk.predict_files(model, inputs, out, "text", False, interrupt)
+        bulk.predict_files(bulk.Job(model, inputs, "text"), out, False, interrupt)
     assert len(read_shards(out)) == 1
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}

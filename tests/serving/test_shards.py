@@ -97,8 +97,9 @@ def test_parquet_with_damaged_bytes(
     (tmp_path / "in.parquet").write_bytes(content)
     try:
         chunks = rewrite(tmp_path / "in.parquet", tmp_path)
-    except UserError as error:  # a column's name is damaged
-        assert "in.parquet has no column text" in str(error)
+    except UserError as error:  # or a column's name is damaged
+        message = str(error)
+        assert "in.parquet has no column text" in message or "not a whole parquet" in message
         return
     for number, chunk in enumerate(chunks):
         written = pq.ParquetFile(tmp_path / f"{number}.parquet").read(["error"])

@@ -17,6 +17,7 @@ from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.serving import table
+from paratopic.serving.bulk import Job
 from paratopic.serving.table import predict_table
 from tests.documents import PAGE
 from tests.programs import run_cli
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 
 def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:
     """Predict into a table, and read it: its header and its rows."""
-    predict_table(model, list(inputs), out, "text", lambda rows, share: None)
+    predict_table(Job(model, list(inputs), "text"), out, lambda rows, share: None)
     if out.suffix == ".xlsx":
         sheet = openpyxl.load_workbook(out).worksheets[0]
         return [list(row) for row in sheet.iter_rows(values_only=True)]

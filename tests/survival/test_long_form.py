@@ -262,7 +262,6 @@ EXPORT = json.dumps(
 ).encode()
 EXPORTS = {
     ".json": EXPORT,
-    ".jsonl": b'{"id": 1, "paragraph": "a:1", "text": "A tariff.", "label": ["trade"]}\n',
     ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
 }
 OF_JSON = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']

@@ -1,4 +1,4 @@
-"""Exchange suggestions and labels with other tools: Label Studio, spreadsheets and doccano.
+"""Exchange suggestions and labels with other tools: Label Studio and spreadsheets.
 
 This module does not decide what to label (`suggestion` does) or which of several answers counts
 (`labels.answers` does). Reading skips nothing silently: every row that gives no label is reported
@@ -33,7 +33,7 @@ from paratopic.labels.log import (
 from paratopic.project import files
 from paratopic.project.cells import LineFeeds, find_separator, inert, live
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, join_cell, split_cell
 from paratopic.project.workbook import read_workbook, write_workbook
 
 # Choice "none of the topics", in tools where choosing nothing means undecided.
@@ -51,6 +51,8 @@ SHEET = (
     "note",
 )
 
+# Where a record is (file and line, or file and task), and its content.
+_Record = tuple[str, Mapping[str, Any]]
 _Item = TypeVar("_Item")
 _KINDS: dict[type, str] = {str: "texts", dict: "objects"}
 # Why a row gives no label although nothing is wrong with it.
@@ -104,7 +106,7 @@ class _Answer:
     where: str
     paragraph: str
     text: str
-    topics: Sequence[str] | None
+    topics: tuple[str, ...] | None
     annotator: str = ""
     when: str = ""
     note: str = ""
@@ -139,46 +141,20 @@ class _Tasks(NamedTuple):
     explain: Explain | None
 
 
-class _Format(ABC):
-    """File format of a tool.
-
-    Attributes
-    ----------
-    tool
-        Name of the tool, for messages.
-    """
+class _ToolFormat(ABC):
+    """File format of a tool; `tool` is its name in messages."""
 
     tool: ClassVar[str]
 
     @abstractmethod
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Split a file into its rows, documents or annotations.
-
-        Parameters
-        ----------
-        path
-            The file.
-
-        Yields
-        ------
-        Where a record is (file and line, or file and task), and the record.
-
-        Raises
-        ------
-        UserError
-            The file cannot be read, or does not have this format.
-        """
+    def records(self, path: Path) -> Iterator[_Record]:
+        """The rows or annotations of a file. A UserError says why the whole file is unreadable."""
 
     @abstractmethod
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
-        """Read a record.
+        """Read a record. `_LeftOut` says that it holds no answer, a UserError why it is unreadable.
 
-        Raises
-        ------
-        UserError
-            The record cannot be read; others of the file may be fine.
-        _LeftOut
-            The record holds no answer.
+        Other records of the file may be fine.
         """
 
     @abstractmethod
@@ -186,18 +162,18 @@ class _Format(ABC):
         """Write suggestions; see `write_tasks`."""
 
 
-class _LabelStudio(_Format):
+class _LabelStudio(_ToolFormat):
     """JSON: a list of tasks, each with any number of annotations."""
 
     tool = "Label Studio"
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         tasks = _read_json(_read_text(path), f"{path}")
-        if not isinstance(tasks, list):
-            raise _not_label_studio(path)
-        for task in tasks:
-            if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-                raise _not_label_studio(path)
+        if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
+            raise UserError(
+                f"{path} is not a JSON export of Label Studio: export as JSON, not as JSON-MIN or "
+                "CSV"
+            )
         yield from _annotations(tasks, f"{path}")
 
     def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
@@ -211,7 +187,7 @@ class _LabelStudio(_Format):
             where,
             str(data.get("paragraph") or ""),
             str(data.get("text") or ""),
-            topics or None,
+            tuple(topics) or None,
             _label_studio_annotator(annotation.get("completed_by")),
             str(annotation.get("updated_at") or annotation.get("created_at") or ""),
             note,
@@ -225,12 +201,12 @@ class _LabelStudio(_Format):
         return [path, config]
 
 
-class _Spreadsheet(_Format):
+class _Spreadsheet(_ToolFormat):
     """CSV: a row for each paragraph."""
 
     tool = "spreadsheet"
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         content = _read_text(path)
         separator = find_separator(content, "paragraph")
         # Strict: otherwise a quote that is never closed would silently hide all rows after it.
@@ -250,7 +226,7 @@ class _Spreadsheet(_Format):
             where,
             cells["paragraph"],
             cells["text"],
-            None if cells["topics"] == UNDECIDED else cells["topics"].split(SEPARATOR),
+            None if cells["topics"] == UNDECIDED else split_cell(cells["topics"]),
             cells["annotator"],
             cells["when"],
             cells["note"],
@@ -264,7 +240,7 @@ class _Spreadsheet(_Format):
 class _Workbook(_Spreadsheet):
     """The same as a workbook, .xlsx."""
 
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def records(self, path: Path) -> Iterator[_Record]:
         (first, header), *rows = read_workbook(path)
         _check_columns(header, f"{path}, row {first}")
         for number, cells in rows:
@@ -277,44 +253,6 @@ class _Workbook(_Spreadsheet):
     def write(self, path: Path, tasks: _Tasks) -> list[Path]:
         with files.aside(path) as draft:
             write_workbook(draft, [SHEET, *_sheet_rows(tasks.suggestions)])
-        return [path]
-
-
-class _Doccano(_Format):
-    """JSONL: a document on each line."""
-
-    tool = "doccano"
-
-    def records(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        # Not splitlines: a text may have other line ends, as U+2028, inside its quotes.
-        for number, line in enumerate(_read_text(path).split("\n"), start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            document = _read_json(line, where)
-            names = document.get("label") if isinstance(document, dict) else None
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise UserError(
-                    f"{where}: this is not a document with labels, as doccano exports it: label "
-                    "has to be a list of names"
-                )
-            # doccano exports columns other than its own beside the text, or under "meta".
-            meta = document.get("meta")
-            yield where, {**(meta if isinstance(meta, dict) else {}), **document}
-
-    def answer(self, where: str, record: Mapping[str, Any]) -> _Answer:
-        return _Answer(
-            where,
-            str(record.get("paragraph") or ""),
-            str(record.get("text") or ""),
-            record["label"] or None,
-            note=" ".join(_list(record, "Comments", str, where)),
-        )
-
-    def write(self, path: Path, tasks: _Tasks) -> list[Path]:
-        documents = [{"text": s.text, "label": [], "paragraph": s.id} for s in tasks.suggestions]
-        lines = [json.dumps(document, ensure_ascii=False) for document in documents]
-        files.write_text(path, "".join(f"{line}\n" for line in lines))
         return [path]
 
 
@@ -340,11 +278,10 @@ class _Control:
     required: bool = False
 
 
-_FORMATS: dict[str, _Format] = {
+_FORMATS: dict[str, _ToolFormat] = {
     ".json": _LabelStudio(),
     ".csv": _Spreadsheet(),
     ".xlsx": _Workbook(),
-    ".jsonl": _Doccano(),
 }
 # Label Studio's controls in each mode; the first one shows the model's suggestion.
 _CONTROLS: dict[ModeName, tuple[_Control, ...]] = {
@@ -362,9 +299,8 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     Parameters
     ----------
     path
-        Label Studio's JSON export (.json), a sheet with the columns paragraph and topics (.csv,
-        .xlsx), or doccano's JSONL export (.jsonl). A row without a paragraph id is looked up by its
-        text.
+        Label Studio's JSON export (.json), or a sheet with the columns paragraph and topics (.csv,
+        .xlsx). A row without a paragraph id is looked up by its text.
     frame
         Paragraph table.
     topics
@@ -445,7 +381,7 @@ def write_tasks(
     model: str,
     explain: Explain | None = None,
 ) -> list[Path]:
-    """Write suggestions for Label Studio (.json), a spreadsheet (.csv, .xlsx), doccano (.jsonl).
+    """Write suggestions for Label Studio (.json) or a spreadsheet (.csv, .xlsx).
 
     Parameters
     ----------
@@ -529,7 +465,7 @@ def _check_columns(names: Collection[str], where: str) -> None:
             raise UserError(f'{where}: there is no column "{column}"')
 
 
-def _format_of(path: Path) -> _Format:
+def _format_of(path: Path) -> _ToolFormat:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = ", ".join(f"{ending} ({known.tool})" for ending, known in _FORMATS.items())
@@ -538,8 +474,8 @@ def _format_of(path: Path) -> _Format:
 
 
 def _imported(
-    file_format: _Format,
-    records: Iterable[tuple[str, Mapping[str, Any]]],
+    file_format: _ToolFormat,
+    records: Iterable[_Record],
     frame: pd.DataFrame,
     topics: Topics,
 ) -> ImportedLabels:
@@ -575,7 +511,7 @@ def _label(answer: _Answer, paragraphs: _Paragraphs, topics: Topics) -> Label:
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
         )
-    cell = SEPARATOR.join(topics.parse(SEPARATOR.join(names), answer.where))
+    cell = join_cell(topics.check(names, answer.where))
     parse_when(answer.when, answer.where)
     words = first_words(one_line(paragraphs.text_of[paragraph]))
     annotator, note = one_line(answer.annotator), one_line(answer.note)
@@ -591,10 +527,8 @@ def _unknown_paragraph(answer: _Answer) -> UserError:
     return UserError(f"{answer.where}: {problem}; `dvc repro prepare` reads new sources")
 
 
-def _not_label_studio(path: Path) -> UserError:
-    return UserError(
-        f"{path} is not a JSON export of Label Studio: export as JSON, not as JSON-MIN or CSV"
-    )
+def _is_task(task: Any) -> bool:
+    return isinstance(task, dict) and isinstance(task.get("data"), dict)
 
 
 def _read_json(text: str, where: str) -> Any:
@@ -614,9 +548,7 @@ def _list(record: Mapping[str, Any], key: str, kind: type[_Item], where: str) ->
     return items
 
 
-def _annotations(
-    tasks: Iterable[Mapping[str, Any]], source: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _annotations(tasks: Iterable[Mapping[str, Any]], source: str) -> Iterator[_Record]:
     """Each annotation of Label Studio's tasks with its task's data; None for a task without any."""
     for number, task in enumerate(tasks, start=1):
         where = f"{source}, task {first_words(one_line(str(task.get('id', number))))}"

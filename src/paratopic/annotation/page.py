@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from paratopic.annotation.web import Guard, answered, read_body
 from paratopic.labels.answers import current
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
 from paratopic.project.errors import UserError
-from paratopic.project.topics import SEPARATOR, Topics
+from paratopic.project.topics import Topics, join_cell
 
 # Highest number of bytes in a request; a cell of labels.csv takes no longer note either.
 LONGEST = 1_000_000
@@ -70,21 +71,7 @@ class Session:
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows."""
-        items = [
-            {
-                "id": item.id,
-                "article": item.article,
-                "heading": item.heading,
-                "before": item.before,
-                "text": item.text,
-                "after": item.after,
-                "scores": item.scores,
-                "topics": item.topics,
-                "sure": item.sure,
-                "answer": self._answer(item.id),
-            }
-            for item in self._items.values()
-        ]
+        items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         return {
             "annotator": self._annotator,
             "mode": self._topics.mode,
@@ -143,9 +130,9 @@ class Session:
             The paragraph is not in this session, or a topic is unknown.
         """
         self._item(paragraph)
-        cell = SEPARATOR.join(self._topics.parse(SEPARATOR.join(names), paragraph))
+        checked = self._topics.check(names, paragraph)
         replaced = self._answers.get(paragraph)
-        self._write(paragraph, cell, note)
+        self._write(paragraph, checked, note)
         self._replaced.append((paragraph, replaced))
         return {"id": paragraph, "answer": self._answer(paragraph)}
 
@@ -167,9 +154,9 @@ class Session:
         paragraph, replaced = self._replaced[-1]
         undone = self._answer(paragraph)
         if replaced is None:
-            self._write(paragraph, UNDECIDED, "")
+            self._write(paragraph, None, "")
         else:
-            self._write(paragraph, replaced.cell, replaced.note)
+            self._write(paragraph, replaced.names, replaced.note)
         self._replaced.pop()
         return {"id": paragraph, "answer": self._answer(paragraph), "undone": undone}
 
@@ -178,11 +165,13 @@ class Session:
             raise UserError(f"{paragraph} is not among the paragraphs to label")
         return self._items[paragraph]
 
-    def _write(self, paragraph: str, cell: str, note: str) -> None:
+    def _write(self, paragraph: str, names: Sequence[str] | None, note: str) -> None:
+        """Add a line to the file of labels; without names, it takes the answer back."""
+        cell = UNDECIDED if names is None else join_cell(names)
         text = first_words(self._items[paragraph].text)
         line = Label("the page", paragraph, cell, text, self._annotator, note=note)
         written = append(self._path, line)
-        if cell == UNDECIDED:
+        if names is None:
             del self._answers[paragraph]
         else:
             self._answers[paragraph] = written

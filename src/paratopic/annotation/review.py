@@ -17,7 +17,7 @@ from paratopic.corpus.table import NO_TOPIC, labelled_rows, read_paragraphs, rea
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SCORES
-from paratopic.project.topics import SEPARATOR, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
 PROBABLE = 0.5
@@ -88,7 +88,7 @@ def rank_doubtful(
 
     Returns
     -------
-    All rows, the most doubtful first, ties by id: paragraph (id), topics (as in labels.csv), text,
+    All rows, the most doubtful first, ties by id: paragraph (id), topics (a tuple), text,
     suggestion (the most probable topic, "" without scores), confidence (its probability), reason
     ("" for none) and doubt, 0 to 1.
     """
@@ -110,7 +110,7 @@ def rank_doubtful(
     ranked = pd.DataFrame(
         {
             "paragraph": rows["id"],
-            "topics": [SEPARATOR.join(label) for label in rows["topics"]],
+            "topics": list(map(tuple, rows["topics"])),
             "text": rows["text"],
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
@@ -178,7 +178,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
             rivals = [others for other, others in with_label.items() if _conflict(label, other)]
             if rivals:
                 first = min(rivals)[0]
-                named = SEPARATOR.join(rows["topics"][first]) or NO_TOPIC
+                named = "; ".join(rows["topics"][first]) or NO_TOPIC
                 share[alike] = sum(map(len, rivals)) / len(group)
                 reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons

@@ -58,7 +58,9 @@ def suggest(
     -------
     At most n suggestions, the most uncertain first.
     """
-    rows = _unlabelled(frame, judged).drop_duplicates("text").sort_values("id")
+    # Weak labels from headings do not count.
+    unlabelled = frame[(frame["label_source"] != "hand") & ~frame["id"].isin(judged)]
+    rows = unlabelled.drop_duplicates("text").sort_values("id")
     if rows.empty:
         return []
     texts = list(rows["text"])
@@ -127,11 +129,6 @@ def embed_texts(model: Model, texts: list[str], device: str) -> Features:
     encoder = load_encoder(str(model.folder), pick_device(device))
     vectors: Array = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     return vectors.astype(np.float64)
-
-
-def _unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
-    """The paragraphs without a hand label; weak labels from headings do not count."""
-    return frame[(frame["label_source"] != "hand") & ~frame["id"].isin(judged)]
 
 
 def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:

@@ -46,21 +46,18 @@ log = logging.getLogger(__name__)
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Tasks = Annotated[
     Path | None,
-    typer.Option(
-        help="Write tasks for Label Studio (.json), doccano (.jsonl) or a spreadsheet (.csv, "
-        ".xlsx)."
-    ),
+    typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
 ]
 Again = Annotated[
     Path | None,
     typer.Option(
         help="Write the listed paragraphs to a file, to be labelled again: .json (Label Studio), "
-        ".jsonl (doccano), .csv or .xlsx (a spreadsheet, `paratopic label`).",
+        ".csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
 Exports = Annotated[
     list[Path],
-    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx, or doccano's JSONL export."),
+    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx."),
 ]
 DefaultAnnotator = Annotated[
     str | None,
@@ -111,6 +108,13 @@ class Project:
     params: Params
     paragraphs: pd.DataFrame
     lines: list[Label]
+
+    @property
+    def answers(self) -> list[Label]:
+        """The answers that count: the latest of each annotator on each paragraph."""
+        from paratopic.labels.answers import current
+
+        return current(self.lines)
 
     @property
     def labels_file(self) -> Path:
@@ -260,7 +264,6 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
     """
     from paratopic.annotation import formats
     from paratopic.annotation.backend import Backend, CurrentModel
-    from paratopic.labels.answers import current
 
     # Read anew for each request: the sources and the labels may have changed.
     def add(tasks: list[dict[str, Any]]) -> list[str]:
@@ -271,7 +274,7 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
 
     def judged() -> set[str]:
         project = read_project()
-        ids = {line.paragraph for line in current(project.lines)}
+        ids = {line.paragraph for line in project.answers}
         frame = project.paragraphs
         return ids | set(frame.loc[frame["id"].isin(ids), "text"])
 
@@ -341,9 +344,8 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
         No paragraph is left to label, or stage prepare has not read those that are.
     """
     from paratopic.annotation import suggestion
-    from paratopic.labels.answers import current
 
-    judged = {line.paragraph for line in current(project.lines)}
+    judged = {line.paragraph for line in project.answers}
     device = getattr(project.params.sections.get(model.kind), "device", "cpu")
     embed = partial(suggestion.embed_texts, model, device=device)
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
@@ -380,9 +382,7 @@ def _unread_articles(project: Project) -> list[Path]:
 
 def _other_annotators(project: Project, ids: Collection[str], annotator: str) -> list[str]:
     """Names of those, beside the annotator, who have labelled some of these paragraphs."""
-    from paratopic.labels.answers import current
-
-    known = {line.annotator for line in current(project.lines) if line.paragraph in ids}
+    known = {line.annotator for line in project.answers if line.paragraph in ids}
     return sorted(name or "somebody without a name" for name in known - {annotator})
 
 
@@ -417,14 +417,14 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
 
 def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     """The line of each label in its file, and its paragraph, the label and why it is doubtful."""
-    from paratopic.labels.answers import by_paragraph, current
+    from paratopic.labels.answers import by_paragraph
 
-    answers = by_paragraph(current(project.lines))
+    answers = by_paragraph(project.answers)
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
         # A paragraph that comes from a labelled table has no line.
         lines = ", ".join(answer.line for answer in answers.get(row["paragraph"], [])) or "–"
-        label = row["topics"].replace(";", "; ") or "none of the topics"
+        label = "; ".join(row["topics"]) or "none of the topics"
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = [row["paragraph"], first_words(row["text"]), f"{label}: {row['reason']}"]

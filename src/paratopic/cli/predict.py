@@ -11,12 +11,12 @@ import logging
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -120,18 +120,14 @@ def predict(
     labelled = _neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
         started = time.monotonic()
-        paragraphs = paragraphs_of(article)
-        texts = [paragraph.text for paragraph in paragraphs]
-        reasons = [loaded.explain(text) for text in texts] if why else []
-        answers = [reason.prediction for reason in reasons] if why else loaded.predict(texts)
-        alike = [labelled.nearest(text) for text in texts] if labelled else [[] for _ in reasons]
-        windows = sum(answer.windows for answer in answers)
+        rows = _rows(loaded, paragraphs_of(article), why, labelled)
+        windows = sum(row.answer.windows for row in rows)
         seconds = time.monotonic() - started
-        log.info("%d paragraphs, %d windows: %.2f s", len(texts), windows, seconds)
+        log.info("%d paragraphs, %d windows: %.2f s", len(rows), windows, seconds)
         if as_json:
-            _print_json(paragraphs, answers, reasons, alike)
+            _print_json(rows)
         else:
-            _print_table(f"{article.name} ({loaded.kind})", paragraphs, answers, reasons, alike)
+            _print_table(f"{article.name} ({loaded.kind})", rows)
 
 
 def article_files(paths: list[str]) -> list[str]:
@@ -143,10 +139,10 @@ def article_files(paths: list[str]) -> list[str]:
     for path in paths:
         if path == "-":
             files.append(path)
-            continue
-        articles, ignored = find_files([path], SUFFIXES)
-        files += map(str, articles)
-        list_left_out(ignored)
+        else:
+            articles, left_out = find_files([path], SUFFIXES)
+            files += map(str, articles)
+            list_left_out(left_out)
     return files
 
 
@@ -168,6 +164,27 @@ def _check_articles(paths: list[str], engine: str) -> None:
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
             raise UserError(f"{path}: name a table or a folder for the results (--out)")
+
+
+class _Row(NamedTuple):
+    """A paragraph, its prediction, and with --why the reason and similar labelled paragraphs."""
+
+    paragraph: Paragraph
+    answer: Prediction
+    reason: Explanation | None = None
+    nearest: Sequence[Neighbour] = ()
+
+
+def _rows(
+    model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
+) -> list[_Row]:
+    texts = [paragraph.text for paragraph in paragraphs]
+    if not why:
+        return list(map(_Row, paragraphs, model.predict(texts)))
+    reasons = [model.explain(text) for text in texts]
+    answers = [reason.prediction for reason in reasons]
+    alike = [labelled.nearest(text) if labelled else [] for text in texts]
+    return list(map(_Row, paragraphs, answers, reasons, alike))
 
 
 def _neighbourhood(model: Model) -> Neighbourhood | None:
@@ -192,42 +209,32 @@ def _neighbourhood(model: Model) -> Neighbourhood | None:
         return None
 
 
-def _print_json(
-    paragraphs: list[Paragraph],
-    answers: list[Prediction],
-    reasons: list[Explanation],
-    alike: list[list[Neighbour]],
-) -> None:
-    for paragraph, answer, reason, nearest in zip_longest(paragraphs, answers, reasons, alike):
-        line = asdict(paragraph) | asdict(answer)
-        if reason is not None:
-            parts = asdict(reason)
+def _print_json(rows: Sequence[_Row]) -> None:
+    for row in rows:
+        line = asdict(row.paragraph) | asdict(row.answer)
+        if row.reason is not None:
+            parts = asdict(row.reason)
             why = {name: parts[name] for name in ("logits", "base", "sentences", "tokens")}
-            line["why"] = why | {"nearest": [asdict(neighbour) for neighbour in nearest]}
+            line["why"] = why | {"nearest": list(map(asdict, row.nearest))}
         print(json.dumps(line, ensure_ascii=False))
 
 
-def _print_table(
-    title: str,
-    paragraphs: list[Paragraph],
-    answers: list[Prediction],
-    reasons: list[Explanation],
-    alike: list[list[Neighbour]],
-) -> None:
-    table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=bool(reasons))
-    for paragraph, answer, reason, nearest in zip_longest(paragraphs, answers, reasons, alike):
+def _print_table(title: str, rows: Sequence[_Row]) -> None:
+    why = any(row.reason for row in rows)
+    table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
+    for paragraph, answer, reason, nearest in rows:
         topics = "; ".join(answer.topics) or "–"
         sure = "✓" if answer.sure else ""
         text = paragraph.text if reason is None else _reason(reason, nearest)
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     Console().print(table)
-    if reasons:
+    if why:
         print("Before each sentence: what it adds to the logit of the most probable topic.")
-    if any(alike):
+    if any(row.nearest for row in rows):
         print("After ≈: how similar a labelled paragraph is to the model, its topics and its id.")
 
 
-def _reason(reason: Explanation, nearest: list[Neighbour]) -> Text:
+def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     """The sentences, each after what it adds to the logit of the most probable topic.
 
     Below them are the labelled paragraphs that are most like the text.
@@ -240,8 +247,8 @@ def _reason(reason: Explanation, nearest: list[Neighbour]) -> Text:
     for neighbour in nearest:
         topics = "; ".join(neighbour.topics) or "–"
         words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")
-        found = f"≈ {neighbour.similarity:.2f} {topics} ({neighbour.id}): {words}"
-        lines.append(Text(found, "dim"))
+        line = f"≈ {neighbour.similarity:.2f} {topics} ({neighbour.id}): {words}"
+        lines.append(Text(line, "dim"))
     return Text("\n").join(lines)
 
 
@@ -263,10 +270,11 @@ def _predict_files(
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:
+            job = bulk.Job(model, inputs, column, started)
             if one_table:
-                done = predict_table(model, inputs, out, column, advance, started)
+                done = predict_table(job, out, advance)
             else:
-                done = bulk.predict_files(model, inputs, out, column, resume, advance, started)
+                done = bulk.predict_files(job, out, resume, advance)
     except OSError as error:  # an input without permission to read it, a full disk
         again = f"continue the run with --resume; what is in {out} is complete"
         again = "run the command again" if one_table else again
@@ -310,13 +318,8 @@ def _started(engine: str) -> AbstractContextManager[bulk.Engine]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, float], None]]:
-    """Show rows, rows a second and the share that is done, on a terminal only.
-
-    Yields
-    ------
-    A function to call with the rows done so far and the share of all inputs, 0 to 1.
-    """
+def _progress() -> Iterator[bulk.Advance]:
+    """Show rows, rows a second and the share that is done, on a terminal only."""
     console = stderr()
     with Progress(
         BarColumn(),

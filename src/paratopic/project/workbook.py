@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time
-from html import escape
-from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryFile
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from paratopic.project.errors import UserError
@@ -29,29 +29,10 @@ _OLE = b"\xd0\xcf\x11\xe0"
 
 # Digits of a whole number that a spreadsheet keeps: longer ones, such as ids, are written as text.
 _DIGITS = 15
+# When each workbook says that it was made: the same rows give the same bytes.
+_TIME = datetime(1980, 1, 1)
 # Characters that XML must not hold, which a workbook writes as _x0007_, and text that looks so.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
-
-_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-_TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
-_RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
-_KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_SHEET = "xl/worksheets/sheet1.xml"
-# All that a workbook of one sheet needs beside the sheet.
-_PARTS = {
-    "[Content_Types].xml": f'<Types xmlns="{_TYPES}"><Default Extension="rels" '
-    'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-    f'<Override PartName="/xl/workbook.xml" ContentType="{_KIND}.sheet.main+xml"/>'
-    f'<Override PartName="/{_SHEET}" ContentType="{_KIND}.worksheet+xml"/></Types>',
-    "_rels/.rels": f'<Relationships xmlns="{_RELATIONS}"><Relationship Id="rId1" '
-    f'Type="{_RELATION}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATION}"><sheets>'
-    '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
-    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_RELATIONS}"><Relationship Id="rId1" '
-    f'Type="{_RELATION}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-}
 
 
 def write_workbook(path: Path, rows: Iterable[Sequence[object]]) -> None:
@@ -73,13 +54,22 @@ def write_workbook(path: Path, rows: Iterable[Sequence[object]]) -> None:
     UserError
         A text has more than `MOST_CHARACTERS`.
     """
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
-        for name, content in _PARTS.items():
-            archive.writestr(_entry(name), _HEAD + content)
-        with archive.open(_entry(_SHEET), "w", force_zip64=True) as raw:
-            sheet = TextIOWrapper(raw, encoding="utf-8", newline="")
-            sheet.writelines(_sheet(rows))
-            sheet.flush()
+    from openpyxl import Workbook
+    from openpyxl.writer.excel import ExcelWriter
+
+    book = Workbook(write_only=True)
+    book.properties.created = book.properties.modified = _TIME
+    sheet = book.create_sheet("Sheet1")
+    for row in rows:
+        sheet.append([_cell(sheet, value) for value in row])
+    # Copied, because openpyxl stamps each entry of the archive with the time of writing.
+    with TemporaryFile() as file, ZipFile(file, "w") as stamped, ZipFile(path, "w") as archive:
+        ExcelWriter(book, stamped).write_data()
+        for name in stamped.namelist():
+            entry = ZipInfo(name)
+            entry.compress_type = ZIP_DEFLATED
+            with stamped.open(name) as source, archive.open(entry, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target)
 
 
 def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
@@ -169,40 +159,36 @@ def _shown(value: object) -> str:
 
 
 def length(text: str) -> int:
-    """Number of characters as a spreadsheet counts them, which takes an emoji for two."""
-    return len(text) + sum(char > "\uffff" for char in text)
+    """Number of characters that a cell takes for a text: an emoji takes two, as in spreadsheets."""
+    return len(_escaped(text).encode("utf-16-le")) // 2
 
 
-def _entry(name: str) -> ZipInfo:
-    """An entry of the archive, of a fixed time."""
-    entry = ZipInfo(name)
-    entry.compress_type = ZIP_DEFLATED
-    return entry
+def _escaped(text: str) -> str:
+    return _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
 
 
-def _sheet(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    yield f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>'
-    for row in rows:
-        yield f"<row>{''.join(map(_cell, row))}</row>"
-    yield "</sheetData></worksheet>"
+def _cell(sheet: Any, value: object) -> Any:
+    """A value as openpyxl takes it, or a cell where it would take it for something else."""
+    from openpyxl.cell import WriteOnlyCell
 
-
-def _cell(value: object) -> str:
     match value:
-        case None | "":
-            return "<c/>"
+        case None:
+            return ""
         case bool():
-            return f'<c t="b"><v>{value:d}</v></c>'
+            return value
         case int() if abs(value) < 10**_DIGITS:
-            return f"<c><v>{value}</v></c>"
+            return value
         case float() if math.isfinite(value):
-            return f"<c><v>{value!r}</v></c>"
+            text, kind = repr(value), "n"  # openpyxl would round it to 16 digits
         case _:
+            text, kind = _escaped(str(value)), "s"
             if length(str(value)) > MOST_CHARACTERS:
                 raise UserError(
                     f"a cell of .xlsx holds {MOST_CHARACTERS:,} characters, and this text has "
                     f"more: {str(value)[:60]} … Write a .csv file instead."
                 )
-            text = _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", str(value))
-            text = escape(text, quote=False)
-            return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+            if not text.startswith(("=", "#")):  # a formula, or the name of an error
+                return text
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = kind
+    return cell

@@ -9,17 +9,18 @@ can be resumed; the result is identical. This module does not decide how a text 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, read_json, write_json, write_text
+from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
@@ -41,14 +42,10 @@ STEP = 250
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 2
+FORMAT = 3
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
-# What `aside` leaves of a shard or of these files if the process is killed.
-_DRAFT = re.compile(
-    rf"\.({_SHARD.pattern}|_(plan|progress)\.json|_skipped-.*\.jsonl)\.\d+\.draft", re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -141,26 +138,58 @@ class Work:
     def texts(self) -> Iterator[list[str]]:
         """The texts of each step."""
         for _, _, chunk in self.chunks():
-            for rows in _steps(chunk):
-                yield _texts(chunk, rows)
+            yield from (texts for _, texts in _steps(chunk))
 
 
 # The texts of a step → the columns that are added to their rows, except that of the errors. Called
 # with one step after the other, in their order.
 Predict = Callable[[Sequence[str]], Columns]
 
-
-class Engine(Protocol):
-    """Where predictions are computed: in this process (`local`) or on a cluster."""
-
-    def __call__(self, model: Model, work: Work) -> Predict:
-        """Prepare to predict all texts of the work."""
-        ...
+# Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
+# to predict all texts of the work.
+Engine = Callable[[Model, Work], Predict]
 
 
 def local(model: Model, work: Work) -> Predict:
     """The engine that predicts in this process."""
     return partial(predict_columns, model)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be predicted.
+
+    Parameters
+    ----------
+    model
+        The model that predicts.
+    inputs
+        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
+    column
+        Name of a table's column that holds the texts.
+    engine
+        Where predictions are computed; the files are the same with any engine.
+    """
+
+    model: Model
+    inputs: Sequence[Path]
+    column: str
+    engine: Engine = local
+
+    @property
+    def added(self) -> list[str]:
+        """Names of the columns that are added to a row."""
+        scores = [f"score_{topic}" for topic in self.model.classes_]
+        return [_topics(self.model), "confidence", "sure", "windows", *scores, "error"]
+
+    def check(self, added: Sequence[str]) -> None:
+        """Refuse tables without the column of texts, with one of those added, and damaged ones."""
+        for path in self.inputs:
+            format_of(path).check(path, self.column, added)
+
+
+# Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
+Advance = Callable[[int, float], None]
 
 
 def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
@@ -174,12 +203,6 @@ def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
     return columns | scores
-
-
-def added_columns(model: Model) -> list[str]:
-    """Names of the columns that are added to a row."""
-    scores = [f"score_{topic}" for topic in model.classes_]
-    return [_topics(model), "confidence", "sure", "windows", *scores, "error"]
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Path]:
@@ -198,35 +221,21 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
     return inputs
 
 
-def predict_files(
-    model: Model,
-    inputs: Sequence[Path],
-    out: Path,
-    column: str,
-    resume: bool,
-    advance: Callable[[int, float], None],
-    engine: Engine = local,
-) -> Done:
+def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     """Predict the rows of tables and the paragraphs of articles.
 
     Parameters
     ----------
-    model
-        The model that predicts.
-    inputs
-        Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
+    job
+        What is to be predicted.
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
         sure, windows, ``score_TOPIC`` for each topic, and error.
-    column
-        Name of a table's column that holds the texts.
     resume
         Continue an interrupted run in the folder, if there is one.
     advance
-        Called with the number of rows predicted so far and the share of all inputs, 0 to 1.
-    engine
-        Where predictions are computed; the files are the same with any engine.
+        Called after each step.
 
     Raises
     ------
@@ -235,42 +244,36 @@ def predict_files(
         column, or already has one that would be added.
     """
     if not resume:  # before anything is written: inputs that are mended later are other inputs
-        check_inputs(inputs, column, added_columns(model))
-    n_outcomes = mode_of(model.mode).n_logits(len(model.classes_))
-    done = _begin(out, _plan(model, inputs, column), inputs, resume, n_outcomes)
-    work = Work(inputs, column, added_columns(model), done)
-    sizes = [path.stat().st_size for path in inputs]
+        job.check(job.added)
+    done = _begin(job, out, resume)
+    work = Work(job.inputs, job.column, job.added, done)
+    sizes = [path.stat().st_size for path in job.inputs]
     share = share_done(sizes, done.input)
     advance(done.rows, share)
-    predict = engine(model, work)
+    predict = job.engine(job.model, work)
     for number, shard, chunk in work.chunks():
+        path = job.inputs[number]
         if chunk.skipped:
-            _write_skipped(out, number, inputs[number], chunk.skipped)
+            _write_skipped(out, number, path, chunk.skipped)
         ahead = partial(_ahead, advance, done.rows, share)
-        columns = predict_chunk(predict, chunk, work.added, ahead)
-        _write_shard(out, number, shard, inputs[number], chunk, columns)
-        counted = done.add(model, columns)
+        columns = predict_chunk(predict, chunk, job.added, ahead)
+        _write_shard(out, number, shard, path, chunk, columns)
+        counted = done.add(job.model, columns)
         done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
-        write_json(out / PROGRESS, asdict(done), digits=DIGITS)
+        _write_progress(out, done)
         share = share_done(sizes, number, chunk.share)
         advance(done.rows, share)
-    done = replace(done, input=len(inputs), shard=0)
-    write_json(out / PROGRESS, asdict(done), digits=DIGITS)
+    done = replace(done, input=len(job.inputs), shard=0)
+    _write_progress(out, done)
     return done
 
 
-def check_inputs(inputs: Sequence[Path], column: str, added: Sequence[str]) -> None:
-    """Refuse tables without the column of texts, or with one that would be added."""
-    for path in inputs:
-        format_of(path).check(path, column, added)
-
-
-def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
+def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
-    files = [(path, path.stat()) for path in inputs]
+    files = [(path, path.stat()) for path in job.inputs]
     return {
-        "model": digest_of(model.folder),
-        "column": column,
+        "model": digest_of(job.model.folder),
+        "column": job.column,
         "format": FORMAT,
         "rows_a_shard": shards.SHARD,
         "inputs": [
@@ -280,14 +283,12 @@ def _plan(model: Model, inputs: Sequence[Path], column: str) -> dict[str, Any]:
     }
 
 
-def _begin(
-    out: Path, plan: dict[str, Any], inputs: Sequence[Path], resume: bool, n_outcomes: int
-) -> Done:
+def _begin(job: Job, out: Path, resume: bool) -> Done:
     """Create the output folder, or find out how far the run in it is."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder")
     present = list(out.iterdir()) if out.is_dir() else []
-    drafts = [path for path in present if _DRAFT.fullmatch(path.name) and path.is_file()]
+    drafts = [path for path in present if DRAFT.fullmatch(path.name) and path.is_file()]
     if not resume and any(path.name != PLAN for path in present):
         raise UserError(
             f"{out} is not empty: name another folder, or continue the run in it with --resume"
@@ -295,42 +296,48 @@ def _begin(
     # A folder with nothing but a plan is as good as empty: its run wrote no shard.
     fresh = all(path.name == PLAN or path in drafts for path in present)
     if not fresh:
-        _check_plan(out, plan)
+        _check_plan(out, _plan(job))
     for draft in drafts:
         draft.unlink()
     if fresh:
-        write_json(out / PLAN, plan)
-    return _progress(out, inputs, n_outcomes) if (out / PROGRESS).exists() else Done()
-
-
-def _progress(out: Path, inputs: Sequence[Path], n_outcomes: int) -> Done:
-    """How far the run in the folder is; what it has written has to be there still."""
-    progress = read_json(out / PROGRESS, "the run that is resumed")
-    try:
-        counts, certainty = progress.pop("counts"), progress.pop("certainty")
-        numbers = [*progress.values(), *counts]
-        done = Done(**progress, counts=tuple(counts), certainty=float(certainty))
-        valid = all(type(number) is int and number >= 0 for number in numbers)
-        valid = valid and len(progress) == len(fields(Done)) - 2 and done.input <= len(inputs)
-        valid = valid and len(counts) in (0, n_outcomes) and 0 <= done.certainty <= done.texts
-    except (KeyError, TypeError, ValueError, OverflowError):
-        valid = False
-    if not valid:
-        raise UserError(f"{out / PROGRESS} is damaged; name another folder")
-    written = 0
-    for path in out.iterdir():
-        if match := _SHARD.fullmatch(path.name):
-            number, shard = map(int, match.groups())
-            if (number, shard) < (done.input, done.shard):
-                # JSON lines alone may be none.
-                whole = path.suffix == ".jsonl" or path.stat().st_size > 0
-                written += whole and path.name == _shard_name(number, shard, inputs[number])
+        write_json(out / PLAN, _plan(job))
+    if not (out / PROGRESS).exists():
+        return Done()
+    done = _read_progress(out / PROGRESS)
+    written = sum(_is_before(path, done, job.inputs) for path in out.iterdir())
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
             "there; put the others back, or name another folder"
         )
     return done
+
+
+def _write_progress(out: Path, done: Done) -> None:
+    values = asdict(done)
+    write_json(out / PROGRESS, values | {"digest": _digest(values)}, digits=DIGITS)
+
+
+def _read_progress(path: Path) -> Done:
+    values = read_json(path, "the run that is resumed")
+    if values.pop("digest", None) != _digest(values):
+        raise UserError(f"{path} is damaged; name another folder")
+    return Done(**values | {"counts": tuple(values["counts"])})
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
+    """Whether a file is a shard that was written before the one that is next."""
+    match = _SHARD.fullmatch(path.name)
+    number, shard = map(int, match.groups()) if match else (done.input, done.shard)
+    return (
+        (number, shard) < (done.input, done.shard)
+        and path.name == _shard_name(number, shard, inputs[number])
+        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
+    )
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
@@ -350,27 +357,24 @@ def predict_chunk(
     """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
     columns: Columns = {name: [None] * len(chunk.texts) for name in names}
     columns["error"] = list(chunk.errors)
-    started, windows = time.monotonic(), 0
-    for rows in _steps(chunk):
-        for name, values in predict(_texts(chunk, rows)).items():
+    started = time.monotonic()
+    for rows, texts in _steps(chunk):
+        for name, values in predict(texts).items():
             for row, value in zip(rows, values, strict=True):
                 columns[name][row] = value
-        windows += sum(columns["windows"][row] for row in rows)
         advance(rows[-1] + 1)
+    windows = sum(filter(None, columns["windows"]))
     seconds = time.monotonic() - started
     log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
     return columns
 
 
-def _steps(chunk: Chunk[Any]) -> Iterator[list[int]]:
-    """The rows that are predicted together, by number; rows with an error are left out."""
+def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[str]]]:
+    """Numbers and texts of rows that are predicted together; rows with an error are left out."""
     good = [row for row, error in enumerate(chunk.errors) if error is None]
     for start in range(0, len(good), STEP):
-        yield good[start : start + STEP]
-
-
-def _texts(chunk: Chunk[Any], rows: Sequence[int]) -> list[str]:
-    return [str(chunk.texts[row]) for row in rows]
+        rows = good[start : start + STEP]
+        yield rows, [str(chunk.texts[row]) for row in rows]
 
 
 def _write_shard(
@@ -407,7 +411,7 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     return done / max(1, sum(sizes))
 
 
-def _ahead(advance: Callable[[int, float], None], rows: int, share: float, more: int) -> None:
+def _ahead(advance: Advance, rows: int, share: float, more: int) -> None:
     advance(rows + more, share)
 
 

@@ -1,7 +1,7 @@
 """The formats of bulk prediction: each reads an input, and writes its output, one shard at a time.
 
-`FORMATS` maps the suffix of an input to its `Format`. A format knows rows, texts and what is wrong
-with a row. It does not know the model: `bulk` gets the predictions.
+`FORMATS` maps the suffix of an input to its `BulkFormat`. A format knows rows, texts and what is
+wrong with a row. It does not know the model: `bulk` gets the predictions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from paratopic.reading.files import SUFFIXES, read_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 # Rows of a shard, at most.
 SHARD = 5_000
@@ -47,7 +46,7 @@ class Chunk(Generic[Rows]):
     Parameters
     ----------
     rows
-        The rows in the form that `Format.write` of the same format takes.
+        The rows in the form that `BulkFormat.write` of the same format takes.
     texts
         The text of each row; None for a row without one.
     errors
@@ -65,7 +64,7 @@ class Chunk(Generic[Rows]):
     skipped: Sequence[Skipped] = ()
 
 
-class Format(Protocol[Rows]):
+class BulkFormat(Protocol[Rows]):
     """A file format of bulk prediction; `suffix` is that of its shards."""
 
     suffix: str
@@ -98,17 +97,19 @@ class Format(Protocol[Rows]):
         ...
 
     def columns(self, rows: Rows) -> Columns:
-        """The rows' own columns, for a table of several inputs; None for what cannot be read."""
+        """The rows' own columns, for a table of several inputs."""
         ...
 
 
-class Parquet(Format["pa.Table"]):
-    """Parquet files; the input's columns keep their types.
-
-    Rows that cannot be read because pages are damaged are one row with an error.
-    """
+class Parquet(BulkFormat["pa.Table"]):
+    """Parquet files; the input's columns keep their types. A damaged file is refused."""
 
     suffix = ".parquet"
+
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        """The whole file is read, so that damage is met before anything is predicted."""
+        for _ in self.read(path, column, added):
+            pass
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[pa.Table]]:
         try:
@@ -116,38 +117,33 @@ class Parquet(Format["pa.Table"]):
             import pyarrow.parquet as pq
         except ImportError:
             raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
+        read = 0
         try:
             # Buffers that are filled in advance would be kept until the file is closed.
             file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-            schema, total = file.schema_arrow, file.metadata.num_rows
+            schema, total = file.schema_arrow, max(1, file.metadata.num_rows)
+            _check_columns(path, schema.names, column, added)
+            if not file.metadata.num_rows:
+                yield Chunk(schema.empty_table(), [], [], 1.0)
+            for batch in file.iter_batches(SHARD):
+                batch.validate(full=True)  # some damage would end the process that writes the rows
+                read += batch.num_rows
+                texts = batch[column].to_pylist()
+                errors = [_text_error(text) for text in texts]
+                yield Chunk(pa.Table.from_batches([batch], schema), texts, errors, read / total)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            problem = f"{path} cannot be read as parquet: {error}"
-            yield Chunk(_empty_row(pa.schema({column: pa.string()})), [None], [problem], 1.0)
-            return
-        _check_columns(path, schema.names, column, added)
-        if not total:
-            yield Chunk(schema.empty_table(), [], [], 1.0)
-        for rows, end, problem in _parquet_rows(file):
-            share = end / max(1, total)
-            if problem:
-                yield Chunk(_empty_row(schema), [None], [f"{path}: {problem}"], share)
-            else:
-                texts: list[Any] = [_value(cell) for cell in rows[column]]
-                yield Chunk(rows, texts, [_text_error(text) for text in texts], share)
+            raise UserError(
+                f"{path} is not a whole parquet file: after row {read:,} it cannot be read "
+                f"({error}). Write it again, or leave it out."
+            ) from None
 
     def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        kinds = {"windows": pa.int64(), "confidence": pa.float64(), "sure": pa.bool_()}
         for name, values in columns.items():
-            if name == "windows":
-                kind = pa.int64()
-            elif name == "confidence" or name.startswith("score_"):
-                kind = pa.float64()
-            elif name == "sure":
-                kind = pa.bool_()
-            else:
-                kind = pa.string()
+            kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
             rows = rows.append_column(name, pa.array(values, kind))
         pq.write_table(rows, path)
 
@@ -174,7 +170,7 @@ class Cells:
     separator: str = ","
 
 
-class Csv(Format[Cells]):
+class Csv(BulkFormat[Cells]):
     """CSV files with a header; cells stay as they are written, and so does what separates them.
 
     What a spreadsheet would take for a formula is written with an apostrophe before it.
@@ -230,7 +226,7 @@ class Xlsx(Csv):
             yield _cells_chunk(header, batch, ",", column, done / max(1, len(rows)))
 
 
-class JsonLines:
+class JsonLines(BulkFormat[list[str]]):
     """Files with one JSON object per line; empty lines are not rows. Rows are objects as JSON.
 
     Any other line is a row with an error; the line is kept under the key ``line``.
@@ -243,16 +239,13 @@ class JsonLines:
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
             for lines in _batches(numbered):
-                rows: list[str] = []
-                texts: list[str | None] = []
-                errors: list[str | None] = []
-                for number, line in lines:
-                    row, values, error = _json_object(number, line.rstrip(b"\r\n"), added)
-                    text = values.get(column)
-                    rows.append(row)
-                    texts.append(text)
-                    errors.append(error or _text_error(text))
-                yield Chunk(rows, texts, errors, file.tell() / size)
+                objects = [_json_object(n, line.rstrip(b"\r\n"), added) for n, line in lines]
+                texts = [values.get(column) for _, values, _ in objects]
+                errors = [
+                    error or _text_error(text)
+                    for (_, _, error), text in zip(objects, texts, strict=True)
+                ]
+                yield Chunk([row for row, _, _ in objects], texts, errors, file.tell() / size)
 
     def check(self, path: Path, column: str, added: Sequence[str]) -> None:
         """Each line may have keys of its own: of the first, a mistake is that of the file."""
@@ -300,7 +293,7 @@ class Articles(JsonLines):
 
 
 # Suffix of an input → its format.
-FORMATS: dict[str, Format[Any]] = {
+FORMATS: dict[str, BulkFormat[Any]] = {
     ".csv": Csv(),
     ".xlsx": Xlsx(),
     ".jsonl": JsonLines(),
@@ -309,7 +302,7 @@ FORMATS: dict[str, Format[Any]] = {
 }
 
 
-def format_of(path: Path) -> Format[Any]:
+def format_of(path: Path) -> BulkFormat[Any]:
     """The format of an input; a file with an unknown suffix is taken for an article.
 
     Examples
@@ -348,87 +341,19 @@ def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None
         raise UserError(f"{path} has two columns {min(repeated)}; rename one")
 
 
-def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int, str]]:
-    """The rows of a file, at most `SHARD` at a time; after damage, those of the other row groups.
-
-    Yields
-    ------
-    rows
-        Rows of the file; none in place of those that are lost.
-    end
-        Number of rows up to the end of these.
-    problem
-        Which rows are lost, and why; "" for none.
-    """
-    import pyarrow as pa
-
-    schema, read = file.schema_arrow, 0
-    try:
-        for batch in file.iter_batches(SHARD):
-            _validate(batch)
-            read += batch.num_rows
-            yield pa.Table.from_batches([batch], schema), read, ""
-        return
-    except (pa.ArrowException, OSError):
-        pass  # the damage is met again below, in its row group
-    stop = 0
-    for group in range(file.num_row_groups):
-        position, stop = stop, stop + file.metadata.row_group(group).num_rows
-        try:
-            for batch in file.iter_batches(SHARD, row_groups=[group]):
-                _validate(batch)
-                rows = batch.slice(max(0, read - position))
-                position += batch.num_rows
-                if rows.num_rows:
-                    yield pa.Table.from_batches([rows], schema), position, ""
-        except (pa.ArrowException, OSError) as error:
-            first = max(position, read) + 1
-            yield schema.empty_table(), stop, f"rows {first} to {stop} cannot be read: {error}"
-
-
-def _validate(batch: pa.RecordBatch) -> None:
-    """Refuse damage that would end the process when the rows are written.
-
-    Strings are left out: each row tells of its own.
-    """
-    import pyarrow as pa
-
-    for column in batch.columns:
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            column.validate(full=True)
-
-
-def _empty_row(schema: pa.Schema) -> pa.Table:
-    """A row without values, in place of rows that cannot be read."""
-    import pyarrow as pa
-
-    return pa.table({field.name: pa.nulls(1, field.type) for field in schema})
-
-
 def _values(column: pa.ChunkedArray) -> list[object]:
-    """The values of a column; None for strings that are damaged."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type):  # of nanoseconds, Python has no type
         column = column.cast(pa.string())
-    values = map(_value, column)
-    return [None if isinstance(value, UnicodeDecodeError) else value for value in values]
-
-
-def _value(cell: pa.Scalar) -> object:
-    """The value of a cell, or the error that it has instead: strings may be damaged."""
-    try:
-        return cell.as_py()
-    except UnicodeDecodeError as error:
-        return error
+    values: list[object] = column.to_pylist()
+    return values
 
 
 def _text_error(text: object) -> str | None:
     """What is wrong with a text: ``7`` → "the text is int, not a string"; None for nothing."""
     if text is None:
         return "no text"
-    if isinstance(text, UnicodeDecodeError):
-        return "not UTF-8"
     if not isinstance(text, str):
         return f"the text is {type(text).__name__}, not a string"
     return None
@@ -440,7 +365,7 @@ def _cells_chunk(
     """The rows of one shard of a CSV file or a workbook."""
     width, place = len(header), header.index(column)
     errors = [_cells_error(row, width) for row in rows]
-    cells = [_fitted(row, width) for row in rows]
+    cells = [(row + [""] * width)[:width] for row in rows]  # too few or too many have an error
     texts = [None if error else row[place] for row, error in zip(cells, errors, strict=True)]
     return Chunk(Cells(header, cells, separator), texts, errors, share)
 
@@ -454,11 +379,6 @@ def _cells_error(cells: Sequence[str], width: int) -> str | None:
     except UnicodeEncodeError:
         return "not UTF-8; save the table as CSV in UTF-8, or as .xlsx"
     return None
-
-
-def _fitted(cells: list[str], width: int) -> list[str]:
-    """A row of just `width` cells: ``["1"]``, 2 → ``["1", ""]``."""
-    return cells if len(cells) == width else (cells + [""] * width)[:width]
 
 
 def inert_value(cell: object) -> object:

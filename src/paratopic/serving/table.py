@@ -9,13 +9,12 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from paratopic.inference.model import Model
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
@@ -27,51 +26,28 @@ from paratopic.project.workbook import (
     write_workbook,
 )
 from paratopic.reading.files import list_skipped
-from paratopic.serving.bulk import (
-    Done,
-    Engine,
-    Work,
-    added_columns,
-    check_inputs,
-    local,
-    predict_chunk,
-    share_done,
-)
+from paratopic.serving.bulk import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.serving.shards import Chunk, Columns, format_of, inert_value
 
 # Name of the column with the path of each row's input, where there are several inputs.
 SOURCE = "source"
 
 
-def predict_table(
-    model: Model,
-    inputs: Sequence[Path],
-    out: Path,
-    column: str,
-    advance: Callable[[int, float], None],
-    engine: Engine = local,
-) -> Done:
+def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     """Predict the rows of tables and the paragraphs of articles, and write them as one table.
 
     Parts of articles that are skipped are listed on stderr.
 
     Parameters
     ----------
-    model
-        The model that predicts.
-    inputs
-        Tables and articles, as for `bulk.predict_files`.
+    job
+        What is to be predicted.
     out
         The table, whose suffix is one of `WRITERS`. It has the columns of all inputs, in the order
         in which they are met, then those that `bulk.predict_files` adds. Of several inputs, the
         first column is `SOURCE`.
-    column
-        Name of a table's column that holds the texts.
     advance
-        Called with the number of rows predicted so far and a share, 0 to 1: first of what is read,
-        then of what is predicted.
-    engine
-        Where predictions are computed; the table is the same with any engine.
+        Called after each step; the share is first of what is read, then of what is predicted.
 
     Raises
     ------
@@ -79,30 +55,27 @@ def predict_table(
         An input cannot be read, lacks the column, or already has one that would be added; or the
         table has more rows or columns than a spreadsheet, or a cell of a workbook is too long.
     """
-    if out.exists() and any(out.samefile(path) for path in inputs):
+    if out.exists() and any(out.samefile(path) for path in job.inputs):
         raise UserError(f"--out {out} is one of the inputs; name another file")
-    added = added_columns(model)
-    taken = [SOURCE, *added] if len(inputs) > 1 else added
-    check_inputs(inputs, column, taken)
-    work = Work(inputs, column, taken, Done())
+    taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
+    job.check(taken)
+    work = Work(job.inputs, job.column, taken, Done())
     chunks = list(_read(work, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
-    predict, done = engine(model, work), Done()
+    predict, done = job.engine(job.model, work), Done()
     parts: list[Columns] = []
     for path, chunk in chunks:
         ahead = partial(_ahead, advance, done.rows, n_rows)
-        answers = predict_chunk(predict, chunk, added, ahead)
+        answers = predict_chunk(predict, chunk, job.added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         parts.append(source | format_of(path).columns(chunk.rows) | answers)
-        done = done.add(model, answers)
+        done = done.add(job.model, answers)
     with aside(out) as draft:
-        WRITERS[out.suffix.lower()](draft, _rows(parts, added))
-    return replace(done, input=len(inputs))
+        WRITERS[out.suffix.lower()](draft, _rows(parts, job.added))
+    return replace(done, input=len(job.inputs))
 
 
-def _read(
-    work: Work, out: Path, advance: Callable[[int, float], None]
-) -> Iterator[tuple[Path, Chunk[Any]]]:
+def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk[Any]]]:
     """The rows of all inputs, if a spreadsheet holds them."""
     sizes = [path.stat().st_size for path in work.inputs]
     names = dict.fromkeys(work.added)
@@ -135,7 +108,7 @@ def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
                 )
 
 
-def _ahead(advance: Callable[[int, float], None], rows: int, n_rows: int, more: int) -> None:
+def _ahead(advance: Advance, rows: int, n_rows: int, more: int) -> None:
     advance(rows + more, (rows + more) / n_rows)
 
 
