@@ -144,7 +144,7 @@ def code(source: str) -> str:
             lines[first:last] = [""] * (last - first)
             lines[last - 1] += rest
         elif last > first and token.string.strip():
-            kept |= set(range(first, last + 1))
+            kept |= set(range(first, last))
         is_first = token.type in _BEFORE_STATEMENTS
     return "\n".join(
         line if number in kept else line.rstrip()
