@@ -13,9 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import lxml.etree
+import lxml.html
+import trafilatura
+
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.reading.article import MOST_CHARACTERS, Segment, check_size, merge_skipped
+from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
 
 OUTSIDE = "outside the main text"
@@ -25,10 +29,6 @@ TABLE = "table"
 # anywhere by chance, only where trafilatura has it as a block of its own.
 FINGERPRINT = 25
 _PIECE = (FINGERPRINT + 1) // 2
-# A page of an article has some 3,000 elements.
-MOST_ELEMENTS = 50_000
-# Longest tag, without the values of its attributes, each of which libxml2 compares with all others.
-MOST_TAG = 30_000
 # A table cell with more words may be a paragraph, in a page that is laid out in cells.
 CELL_WORDS = 12
 
@@ -61,10 +61,6 @@ _HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
-# What may be long without being a long tag: scripts, and values, which may hold a picture.
-_SCRIPT = re.compile(r"<(script|style)\b(?:(?!</\1\b).)*+", re.I | re.S)
-_VALUE = re.compile(r"""=\s*+(?:"[^"]*+"|'[^']*+')""")
-_TAG = re.compile(r"<[A-Za-z/][^>]*+")
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -111,12 +107,9 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     Raises
     ------
     UserError
-        The bytes are not HTML, elements are nested too deep, the page is too large, or it holds no
-        article.
+        The bytes are not HTML, elements are nested too deep, or the page holds no article.
     """
     tree = parse(_decode_page(data, source), source)
-    check_size(sum(1 for _ in tree.iter()), MOST_ELEMENTS, "HTML elements", source)
-    check_size(sum(map(len, tree.itertext())), MOST_CHARACTERS, "characters", source)
     main_text = _main_text(tree, source)
     blocks = blocks_of(tree)
     in_main = [not block.place.excluded and block.text in main_text for block in blocks]
@@ -137,18 +130,8 @@ def parse(page: str, source: str) -> Any:
     Raises
     ------
     UserError
-        The text is not HTML, its elements are nested too deep to be read to the end, or a tag has
-        too many attributes.
+        The text is not HTML, or its elements are nested too deep to be read to the end.
     """
-    import lxml.html
-
-    tags = _TAG.finditer(_VALUE.sub("=", _SCRIPT.sub("", page)))
-    if any(len(tag[0]) > MOST_TAG for tag in tags):
-        raise UserError(
-            f"{source}: has a tag of more than {MOST_TAG:,} characters, which is none of an "
-            "article. Copy its text into a .txt file."
-        )
-
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
@@ -226,8 +209,6 @@ class _BlockCollector:
 
     def collect(self, tree: Any) -> None:
         """Collect the text of a tree."""
-        import lxml.etree
-
         walk = lxml.etree.iterwalk(tree, events=("start", "end", "comment", "pi"))
         # The open elements: the place inside each, and whether it is a block.
         opened = [(Place(), False)]
@@ -284,10 +265,10 @@ def _decode_page(data: bytes, source: str) -> str:
 
 
 def _main_text(tree: Any, source: str) -> MainText:
-    import trafilatura
-
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
+    except MemoryError:
+        raise
     except Exception as error:  # odd pages raise any error inside trafilatura
         raise UserError(
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
