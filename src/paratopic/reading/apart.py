@@ -117,6 +117,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     """Reply to the questions on stdin until it is closed."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
     warnings.simplefilter("ignore")
     with suppress(ImportError, OSError, ValueError):  # not on Windows, and macOS refuses

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,7 +28,6 @@ TABLE = "table"
 # A text this long is the article's wherever trafilatura has it; a shorter one, which may occur
 # anywhere by chance, only where trafilatura has it as a block of its own.
 FINGERPRINT = 25
-_PIECE = (FINGERPRINT + 1) // 2
 # A table cell with more words may be a paragraph, in a page that is laid out in cells.
 CELL_WORDS = 12
 
@@ -118,10 +117,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
             f"{source}: no article found in this page. Where a script writes its text, save it "
             "from the browser once it is shown (as 'complete'), or copy the text into a .txt file."
         )
-    kept = _with_headings(blocks, in_main)
-    return to_segments(
-        block if keep else _exclude(block) for block, keep in zip(blocks, kept, strict=True)
-    )
+    return to_segments(blocks, _with_headings(blocks, in_main))
 
 
 def parse(page: str, source: str) -> Any:
@@ -153,16 +149,19 @@ def parse(page: str, source: str) -> Any:
 def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
     collector = _BlockCollector()
-    collector.collect(tree)
+    collector.collect(tree, Place())
     return collector.blocks
 
 
-def to_segments(blocks: Iterable[Block]) -> list[Segment]:
-    """Turn blocks into segments; neighbours that are skipped for the same reason are merged."""
-    return merge_skipped(map(_segment, blocks), separate=OUTSIDE)
+def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
+    """Turn blocks into segments, given which of them belong to the article.
+
+    Neighbours that are skipped for the same reason are merged.
+    """
+    return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
 
 
-class MainText:
+class _MainText:
     """The text of an article, by which blocks of the page are recognised; white space is ignored.
 
     Parameters
@@ -172,34 +171,18 @@ class MainText:
     """
 
     def __init__(self, elements: Sequence[Any]) -> None:
-        root, *others = elements or (None,)
-        self._whole = "" if root is None else _without_space("".join(root.itertext()))
-        self._short_texts = {self._whole, *map(_short_text, others)}
-        # Any `FINGERPRINT` characters of the text have one of these pieces in them: a quick test.
-        self._pieces = {self._whole[n : n + _PIECE] for n in range(0, len(self._whole), _PIECE)}
-        self._last = 0  # where the last text was found
+        self._whole = _without_space("".join(elements[0].itertext())) if elements else ""
+        self._short_texts = {self._whole, *map(_short_text, elements[1:])}
 
     def __contains__(self, text: str) -> bool:
         text = _without_space(text)
-        if text in self._short_texts:
-            return True
-        if len(text) < FINGERPRINT or not any(
-            text[n : n + _PIECE] in self._pieces for n in range(_PIECE)
-        ):
-            return False
-        # Blocks come in the text's order: a search from its beginning would take quadratic time.
-        place = self._whole.find(text, self._last)
-        if place < 0:
-            return self._whole.find(text, 0, self._last + len(text)) >= 0
-        self._last = place
-        return True
+        return text in self._short_texts or (len(text) >= FINGERPRINT and text in self._whole)
 
 
 class _BlockCollector:
     """Walks a tree of HTML and cuts its text into blocks.
 
-    A block ends where a block element begins or ends, and at two <br> in a row. Elements are nested
-    deeper in some pages than Python's functions may be.
+    A block ends where a block element begins or ends, and at two <br> in a row.
     """
 
     def __init__(self) -> None:
@@ -207,34 +190,23 @@ class _BlockCollector:
         self._pieces: list[str] = []  # text since the last block ended
         self._breaks = 0  # <br> elements since the last text
 
-    def collect(self, tree: Any) -> None:
-        """Collect the text of a tree."""
-        walk = lxml.etree.iterwalk(tree, events=("start", "end", "comment", "pi"))
-        # The open elements: the place inside each, and whether it is a block.
-        opened = [(Place(), False)]
-        for event, element in walk:
-            place, _ = opened[-1]
-            if event == "start":
-                has_text = element.tag not in _WITHOUT_TEXT and not _is_reference(element)
-                is_block = has_text and element.tag in _BLOCK_TAGS
-                if is_block:
-                    self._end_block(place)
-                    place = _place(element, place)
-                opened.append((place, is_block))
-                if element.tag == "br":
-                    self._breaks += 1
-                    self._pieces.append(" ")
-                elif has_text:
-                    self._add_text(element.text, place)
-                else:
-                    walk.skip_subtree()
-                continue
-            if event == "end":
-                _, is_block = opened.pop()
-                if is_block:
-                    self._end_block(place)
-            if element is not tree:
-                self._add_text(element.tail, opened[-1][0])
+    def collect(self, element: Any, place: Place) -> None:
+        """Collect the text of an element that stands at a place."""
+        if element.tag == "br":
+            self._breaks += 1
+            self._pieces.append(" ")
+        if element.tag in _WITHOUT_TEXT or _is_reference(element):
+            return
+        is_block = element.tag in _BLOCK_TAGS
+        if is_block:
+            self._end_block(place)
+            place = _place(element, place)
+        self._add_text(element.text, place)
+        for child in element:
+            self.collect(child, place)
+            self._add_text(child.tail, place)
+        if is_block:
+            self._end_block(place)
 
     def _add_text(self, text: str | None, place: Place) -> None:
         if text and text.strip():
@@ -264,7 +236,7 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _main_text(tree: Any, source: str) -> MainText:
+def _main_text(tree: Any, source: str) -> _MainText:
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except MemoryError:
@@ -274,7 +246,7 @@ def _main_text(tree: Any, source: str) -> MainText:
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
         ) from None
     assert not isinstance(document, dict)  # a dict comes only where one is asked for
-    return MainText(() if document is None else list(document.body.iter()))
+    return _MainText(() if document is None else list(document.body.iter()))
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -307,15 +279,10 @@ def _title(blocks: Sequence[Block]) -> int | None:
     return titles[-1] if titles else None
 
 
-def _exclude(block: Block) -> Block:
-    region = block.place.region or OUTSIDE
-    return replace(block, place=replace(block.place, region=region, excluded=True))
-
-
-def _segment(block: Block) -> Segment:
+def _segment(block: Block, keep: bool) -> Segment:
     place = block.place
-    if place.excluded:
-        return Segment("skipped", block.text, place.region)
+    if place.excluded or not keep:
+        return Segment("skipped", block.text, place.region or OUTSIDE)
     if place.inside == "td" and len(block.text.split()) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
     if place.level:

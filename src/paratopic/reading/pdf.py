@@ -171,26 +171,18 @@ class _Page:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
-        by_type: dict[_Type, list[Line]] = {}
-        for line in lines:
-            by_type.setdefault(_type(line), []).append(line)
-        # Lines that may stand for all of their column and type: the outermost to either side.
-        self._outermost = [
-            (min(alike, key=lambda line: line.left), max(alike, key=lambda line: line.right))
-            for alike in by_type.values()
-        ]
         self._margins: dict[_Type, tuple[float, float]] = {}
 
     def margins(self, line: Line) -> tuple[float, float]:
         """Where the lines of the same column and type as a line begin and end."""
         if _type(line) not in self._margins:
-            peers = [
-                pair
-                for pair in self._outermost
-                if pair[0].column == line.column and _same_type(line, pair[0])
+            alike = [
+                other
+                for other in self._lines
+                if other.column == line.column and _same_type(line, other)
             ]
-            left = min((first.left for first, _ in peers), default=line.left)
-            right = max((last.right for _, last in peers), default=line.right)
+            left = min((other.left for other in alike), default=line.left)
+            right = max((other.right for other in alike), default=line.right)
             self._margins[_type(line)] = left, right
         return self._margins[_type(line)]
 

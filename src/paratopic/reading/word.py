@@ -53,4 +53,5 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
         ) from None
     if not html:
         raise UserError(f"{source}: holds no text. Give a document with at least one paragraph.")
-    return to_segments(blocks_of(parse(html, source)))
+    blocks = blocks_of(parse(html, source))
+    return to_segments(blocks, kept=[True] * len(blocks))
