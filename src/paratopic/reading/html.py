@@ -60,7 +60,6 @@ _HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
-_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -226,7 +225,7 @@ class _BlockCollector:
 def _decode_page(data: bytes, source: str) -> str:
     """The text of a page, decoded as it declares, or else by its bytes."""
     declared = _CHARSET.search(data[:4096])
-    if declared and not data.startswith(_BOMS):
+    if declared and not data.startswith(codecs.BOM_UTF8):
         try:
             codec = codecs.lookup(declared[1].decode()).name
             # Browsers read these two as Windows' superset of them, and so do authors mean them.
