@@ -108,9 +108,8 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
         The bytes are not HTML, elements are nested too deep, or the page holds no article.
     """
     tree = parse(_decode_page(data, source), source)
-    main_text = _main_text(tree, source)
     blocks = blocks_of(tree)
-    in_main = [not block.place.excluded and block.text in main_text for block in blocks]
+    in_main = _are_in_main(blocks, _main_elements(tree, source))
     if not any(in_main):
         raise UserError(
             f"{source}: no article found in this page. Where a script writes its text, save it "
@@ -158,24 +157,6 @@ def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
     Neighbours that are skipped for the same reason are merged.
     """
     return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
-
-
-class _MainText:
-    """The text of an article, by which blocks of the page are recognised; white space is ignored.
-
-    Parameters
-    ----------
-    elements
-        All elements of the tree that trafilatura extracted, the root first.
-    """
-
-    def __init__(self, elements: Sequence[Any]) -> None:
-        self._whole = _without_space("".join(elements[0].itertext())) if elements else ""
-        self._short_texts = {self._whole, *map(_short_text, elements[1:])}
-
-    def __contains__(self, text: str) -> bool:
-        text = _without_space(text)
-        return text in self._short_texts or (len(text) >= FINGERPRINT and text in self._whole)
 
 
 class _BlockCollector:
@@ -235,7 +216,8 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _main_text(tree: Any, source: str) -> _MainText:
+def _main_elements(tree: Any, source: str) -> list[Any]:
+    """All elements of the tree that trafilatura extracts from a page, the root first."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except MemoryError:
@@ -245,7 +227,19 @@ def _main_text(tree: Any, source: str) -> _MainText:
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
         ) from None
     assert not isinstance(document, dict)  # a dict comes only where one is asked for
-    return _MainText(() if document is None else list(document.body.iter()))
+    return [] if document is None else list(document.body.iter())
+
+
+def _are_in_main(blocks: Sequence[Block], elements: Sequence[Any]) -> list[bool]:
+    """Whether the text of each block is in the main text, whose elements are given."""
+    texts = [_without_space("".join(element.itertext())) for element in elements]
+    whole, alone = "".join(texts[:1]), set(texts)
+
+    def is_in_main(block: Block) -> bool:
+        text = _without_space(block.text)
+        return text in alone or (len(text) >= FINGERPRINT and text in whole)
+
+    return [not block.place.excluded and is_in_main(block) for block in blocks]
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -333,16 +327,6 @@ def _doubtful_region(element: Any) -> str | None:
 
 def _classes(element: Any) -> list[str]:
     return (element.get("class") or "").split()
-
-
-def _short_text(element: Any) -> str:
-    """The text of an element, without white space; "" for `FINGERPRINT` characters or more."""
-    text = ""
-    for piece in element.itertext():
-        text += _without_space(piece)
-        if len(text) >= FINGERPRINT:
-            return ""
-    return text
 
 
 def _without_space(text: str) -> str:
