@@ -98,6 +98,15 @@ def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
     assert read_file(good).segments
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory")
+def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 120.0)
+    bomb, started = BOMBS["a page of gigabytes.pdf"](), time.monotonic()
+    with pytest.raises(UserError, match=r"^a\.pdf: is too large or too slow to read"):
+        read_apart(".pdf", bomb, "a.pdf")
+    assert time.monotonic() - started < 60
+
+
 def test_a_page_too_long_for_an_article_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, "a.html", html(f"<p>{'word ' * 2_100_000}</p>"))
     with pytest.raises(

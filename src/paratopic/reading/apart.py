@@ -148,6 +148,8 @@ def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, 
         what = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
         return "refused", f"{source}: {what}"
     except UserError as error:
+        if isinstance(error.__context__, MemoryError):  # which the reader took for damage
+            os._exit(1)
         return "refused", str(error)
     except Exception:
         return "failed", traceback.format_exc()

@@ -220,8 +220,6 @@ def _main_elements(tree: Any, source: str) -> list[Any]:
     """All elements of the tree that trafilatura extracts from a page, the root first."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
-    except MemoryError:
-        raise
     except Exception as error:  # odd pages raise any error inside trafilatura
         raise UserError(
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."

@@ -92,8 +92,6 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
     """
     try:
         pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
-    except MemoryError:
-        raise
     except PDFEncryptionError:
         raise UserError(
             f"{source}: is encrypted. Save it without a password (qpdf --decrypt, say)."

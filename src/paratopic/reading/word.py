@@ -45,8 +45,6 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
             style_map=_STYLES,
             convert_image=mammoth.images.img_element(lambda image: {}),
         ).value
-    except MemoryError:
-        raise
     except Exception as error:  # mammoth passes on whatever zipfile and the XML parser raise
         raise UserError(
             f"{source}: is not a whole Word document ({error}). Save it again as .docx."
