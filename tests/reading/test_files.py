@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import printable
-from paratopic.reading.files import READERS, SUFFIXES, find_files, read_file
+from paratopic.reading.apart import read_apart
+from paratopic.reading.files import SUFFIXES, find_files, read_file
 from tests.documents import ENCODED, QUOTE, SAMPLES, save
 from tests.samples import plain_article
 
@@ -105,26 +105,9 @@ def test_damaged_files_are_read_or_refused_with_one_message(seed: int, suffix: s
     for _ in range(rng.randrange(1, 20)):
         data[rng.randrange(len(data))] = rng.randrange(256)
     try:
-        READERS[suffix](bytes(data), f"a{suffix}")
+        read_apart(suffix, bytes(data), f"a{suffix}")
     except UserError as error:
         assert str(error).startswith(f"a{suffix}: ")
-
-
-@pytest.mark.parametrize(
-    ("suffix", "module"), [(".html", "trafilatura"), (".docx", "mammoth"), (".pdf", "pdfminer")]
-)
-def test_a_missing_library_is_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str, module: str
-) -> None:
-    for loaded in list(sys.modules):
-        if loaded.split(".")[0] == module or loaded.startswith("paratopic.reading.pdf"):
-            monkeypatch.delitem(sys.modules, loaded)
-    for ours in ("pdf", "pdf_lines"):
-        monkeypatch.delattr(f"paratopic.reading.{ours}", raising=False)
-    monkeypatch.setitem(sys.modules, module, None)
-    path = save(tmp_path, f"a{suffix}", SAMPLES[suffix])
-    with pytest.raises(UserError, match=r"needs .*pip install 'paratopic\[articles\]'"):
-        read_file(path)
 
 
 def test_files_that_no_article_can_be_named_after_are_left_out(tmp_path: Path) -> None:

@@ -140,20 +140,6 @@ def test_the_rest_of_a_page_with_a_huge_text_is_not_lost() -> None:
     assert [segment.text for segment in segments] == BODIES[:2]
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("<p>a</p>" * 60_000, "has more than 50,000 HTML elements"),
-        (f"<p>{'word ' * 2_100_000}</p>", "has more than 10,000,000 characters"),
-        (f"<p {' '.join(f'a{n}=1' for n in range(100_000))}>", "has a tag of more than 30,000"),
-        ("<a" * 100_000, "has a tag of more than 30,000 characters"),
-    ],
-)
-def test_pages_too_large_for_an_article_are_refused(body: str, message: str) -> None:
-    with pytest.raises(UserError, match=rf"^a\.html: {message}"):
-        html_segments(html(body).encode(), "a.html")
-
-
 def test_scripts_and_pictures_inside_a_page_may_be_long() -> None:
     script = f"<script>if (i<n) {{ x = [{'1, ' * 20_000}] }}</script>"
     picture = f"<img src='data:image/png;base64,{'A' * 100_000}'>"

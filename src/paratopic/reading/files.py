@@ -10,19 +10,20 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, decode, printable
+from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
-from paratopic.reading.html import html_segments
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
-from paratopic.reading.word import word_segments
 
 log = logging.getLogger(__name__)
 
+# Suffixes of articles.
+SUFFIXES = (".txt", ".md", *FORMATS)
 # Largest file and greatest number of segments of an article. A book has neither.
 MOST_BYTES = 250_000_000
 MOST_SEGMENTS = 100_000
@@ -102,18 +103,12 @@ def read_file(path: Path) -> Article:
     if reason := _name_problem(path):
         raise UserError(f"{printable(path)}: has {reason}. Rename it.")
     data = _read_bytes(path)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
         return read_text(path.stem, data, str(path))
     if not data.strip():
         raise UserError(f"{path}: is empty. Give a file with at least one paragraph.")
-    try:
-        segments = reader(data, str(path))
-    except ImportError as error:
-        raise UserError(
-            f"{path}: {path.suffix} needs {error.name}: pip install 'paratopic[articles]'"
-        ) from None
-    return _article(path.stem, segments, str(path))
+    return _article(path.stem, read_apart(suffix, data, str(path)), str(path))
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
@@ -133,13 +128,13 @@ def read_text(name: str, data: bytes, source: str) -> Article:
     UserError
         The bytes are not text in one of these encodings, or the text is blank or too long.
     """
-    text = decode(data, source)
-    check_size(len(text), MOST_CHARACTERS, "characters", source)
-    return _article(name, plain_segments(text), source)
+    return _article(name, plain_segments(decode(data, source)), source)
 
 
 def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
     check_size(len(segments), MOST_SEGMENTS, "paragraphs", source)
+    size = sum(len(segment.text) for segment in segments)
+    check_size(size, MOST_CHARACTERS, "characters", source)
     return Article(name, tuple(classify(segments)))
 
 
@@ -202,7 +197,7 @@ def _belongs_to_page(folder: Path) -> bool:
     """
     page = folder.name.removesuffix("_files")
     return page != folder.name and any(
-        folder.with_name(page + suffix).exists() for suffix in _PAGES
+        folder.with_name(page + suffix).exists() for suffix in (".html", ".htm")
     )
 
 
@@ -218,23 +213,3 @@ def _read_bytes(path: Path) -> bytes:
         raise UserError(
             f"{path}: cannot be read: {error.strerror}. Check its permissions."
         ) from None
-
-
-def _pdf_segments(data: bytes, source: str) -> list[Segment]:
-    # Imported here: it needs pdfminer, which an install for prediction alone may lack.
-    from paratopic.reading.pdf import pdf_segments
-
-    return pdf_segments(data, source)
-
-
-_PAGES = (".html", ".htm")
-
-# Suffix → reader: the bytes of a file, and its path for error messages → its segments.
-READERS: dict[str, Callable[[bytes, str], list[Segment]]] = {
-    **dict.fromkeys(_PAGES, html_segments),
-    ".docx": word_segments,
-    ".pdf": _pdf_segments,
-}
-
-# Suffixes of articles.
-SUFFIXES = (".txt", ".md", *READERS)

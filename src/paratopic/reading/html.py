@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import lxml.etree
+import lxml.html
+import trafilatura
+
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.reading.article import MOST_CHARACTERS, Segment, check_size, merge_skipped
+from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
 
 OUTSIDE = "outside the main text"
@@ -24,11 +28,6 @@ TABLE = "table"
 # A text this long is the article's wherever trafilatura has it; a shorter one, which may occur
 # anywhere by chance, only where trafilatura has it as a block of its own.
 FINGERPRINT = 25
-_PIECE = (FINGERPRINT + 1) // 2
-# A page of an article has some 3,000 elements.
-MOST_ELEMENTS = 50_000
-# Longest tag, without the values of its attributes, each of which libxml2 compares with all others.
-MOST_TAG = 30_000
 # A table cell with more words may be a paragraph, in a page that is laid out in cells.
 CELL_WORDS = 12
 
@@ -61,11 +60,6 @@ _HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
-# What may be long without being a long tag: scripts, and values, which may hold a picture.
-_SCRIPT = re.compile(r"<(script|style)\b(?:(?!</\1\b).)*+", re.I | re.S)
-_VALUE = re.compile(r"""=\s*+(?:"[^"]*+"|'[^']*+')""")
-_TAG = re.compile(r"<[A-Za-z/][^>]*+")
-_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -111,24 +105,17 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     Raises
     ------
     UserError
-        The bytes are not HTML, elements are nested too deep, the page is too large, or it holds no
-        article.
+        The bytes are not HTML, elements are nested too deep, or the page holds no article.
     """
     tree = parse(_decode_page(data, source), source)
-    check_size(sum(1 for _ in tree.iter()), MOST_ELEMENTS, "HTML elements", source)
-    check_size(sum(map(len, tree.itertext())), MOST_CHARACTERS, "characters", source)
-    main_text = _main_text(tree, source)
     blocks = blocks_of(tree)
-    in_main = [not block.place.excluded and block.text in main_text for block in blocks]
+    in_main = _are_in_main(blocks, _main_elements(tree, source))
     if not any(in_main):
         raise UserError(
             f"{source}: no article found in this page. Where a script writes its text, save it "
             "from the browser once it is shown (as 'complete'), or copy the text into a .txt file."
         )
-    kept = _with_headings(blocks, in_main)
-    return to_segments(
-        block if keep else _exclude(block) for block, keep in zip(blocks, kept, strict=True)
-    )
+    return to_segments(blocks, _with_headings(blocks, in_main))
 
 
 def parse(page: str, source: str) -> Any:
@@ -137,18 +124,8 @@ def parse(page: str, source: str) -> Any:
     Raises
     ------
     UserError
-        The text is not HTML, its elements are nested too deep to be read to the end, or a tag has
-        too many attributes.
+        The text is not HTML, or its elements are nested too deep to be read to the end.
     """
-    import lxml.html
-
-    tags = _TAG.finditer(_VALUE.sub("=", _SCRIPT.sub("", page)))
-    if any(len(tag[0]) > MOST_TAG for tag in tags):
-        raise UserError(
-            f"{source}: has a tag of more than {MOST_TAG:,} characters, which is none of an "
-            "article. Copy its text into a .txt file."
-        )
-
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
@@ -170,53 +147,22 @@ def parse(page: str, source: str) -> Any:
 def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
     collector = _BlockCollector()
-    collector.collect(tree)
+    collector.collect(tree, Place())
     return collector.blocks
 
 
-def to_segments(blocks: Iterable[Block]) -> list[Segment]:
-    """Turn blocks into segments; neighbours that are skipped for the same reason are merged."""
-    return merge_skipped(map(_segment, blocks), separate=OUTSIDE)
+def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
+    """Turn blocks into segments, given which of them belong to the article.
 
-
-class MainText:
-    """The text of an article, by which blocks of the page are recognised; white space is ignored.
-
-    Parameters
-    ----------
-    elements
-        All elements of the tree that trafilatura extracted, the root first.
+    Neighbours that are skipped for the same reason are merged.
     """
-
-    def __init__(self, elements: Sequence[Any]) -> None:
-        root, *others = elements or (None,)
-        self._whole = "" if root is None else _without_space("".join(root.itertext()))
-        self._short_texts = {self._whole, *map(_short_text, others)}
-        # Any `FINGERPRINT` characters of the text have one of these pieces in them: a quick test.
-        self._pieces = {self._whole[n : n + _PIECE] for n in range(0, len(self._whole), _PIECE)}
-        self._last = 0  # where the last text was found
-
-    def __contains__(self, text: str) -> bool:
-        text = _without_space(text)
-        if text in self._short_texts:
-            return True
-        if len(text) < FINGERPRINT or not any(
-            text[n : n + _PIECE] in self._pieces for n in range(_PIECE)
-        ):
-            return False
-        # Blocks come in the text's order: a search from its beginning would take quadratic time.
-        place = self._whole.find(text, self._last)
-        if place < 0:
-            return self._whole.find(text, 0, self._last + len(text)) >= 0
-        self._last = place
-        return True
+    return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
 
 
 class _BlockCollector:
     """Walks a tree of HTML and cuts its text into blocks.
 
-    A block ends where a block element begins or ends, and at two <br> in a row. Elements are nested
-    deeper in some pages than Python's functions may be.
+    A block ends where a block element begins or ends, and at two <br> in a row.
     """
 
     def __init__(self) -> None:
@@ -224,36 +170,23 @@ class _BlockCollector:
         self._pieces: list[str] = []  # text since the last block ended
         self._breaks = 0  # <br> elements since the last text
 
-    def collect(self, tree: Any) -> None:
-        """Collect the text of a tree."""
-        import lxml.etree
-
-        walk = lxml.etree.iterwalk(tree, events=("start", "end", "comment", "pi"))
-        # The open elements: the place inside each, and whether it is a block.
-        opened = [(Place(), False)]
-        for event, element in walk:
-            place, _ = opened[-1]
-            if event == "start":
-                has_text = element.tag not in _WITHOUT_TEXT and not _is_reference(element)
-                is_block = has_text and element.tag in _BLOCK_TAGS
-                if is_block:
-                    self._end_block(place)
-                    place = _place(element, place)
-                opened.append((place, is_block))
-                if element.tag == "br":
-                    self._breaks += 1
-                    self._pieces.append(" ")
-                elif has_text:
-                    self._add_text(element.text, place)
-                else:
-                    walk.skip_subtree()
-                continue
-            if event == "end":
-                _, is_block = opened.pop()
-                if is_block:
-                    self._end_block(place)
-            if element is not tree:
-                self._add_text(element.tail, opened[-1][0])
+    def collect(self, element: Any, place: Place) -> None:
+        """Collect the text of an element that stands at a place."""
+        if element.tag == "br":
+            self._breaks += 1
+            self._pieces.append(" ")
+        if element.tag in _WITHOUT_TEXT or _is_reference(element):
+            return
+        is_block = element.tag in _BLOCK_TAGS
+        if is_block:
+            self._end_block(place)
+            place = _place(element, place)
+        self._add_text(element.text, place)
+        for child in element:
+            self.collect(child, place)
+            self._add_text(child.tail, place)
+        if is_block:
+            self._end_block(place)
 
     def _add_text(self, text: str | None, place: Place) -> None:
         if text and text.strip():
@@ -273,7 +206,7 @@ class _BlockCollector:
 def _decode_page(data: bytes, source: str) -> str:
     """The text of a page, decoded as it declares, or else by its bytes."""
     declared = _CHARSET.search(data[:4096])
-    if declared and not data.startswith(_BOMS):
+    if declared and not data.startswith(codecs.BOM_UTF8):
         try:
             codec = codecs.lookup(declared[1].decode()).name
             # Browsers read these two as Windows' superset of them, and so do authors mean them.
@@ -283,9 +216,8 @@ def _decode_page(data: bytes, source: str) -> str:
     return decode(data, source)
 
 
-def _main_text(tree: Any, source: str) -> MainText:
-    import trafilatura
-
+def _main_elements(tree: Any, source: str) -> list[Any]:
+    """All elements of the tree that trafilatura extracts from a page, the root first."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except Exception as error:  # odd pages raise any error inside trafilatura
@@ -293,7 +225,19 @@ def _main_text(tree: Any, source: str) -> MainText:
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
         ) from None
     assert not isinstance(document, dict)  # a dict comes only where one is asked for
-    return MainText(() if document is None else list(document.body.iter()))
+    return [] if document is None else list(document.body.iter())
+
+
+def _are_in_main(blocks: Sequence[Block], elements: Sequence[Any]) -> list[bool]:
+    """Whether the text of each block is in the main text, whose elements are given."""
+    texts = [_without_space("".join(element.itertext())) for element in elements]
+    whole, alone = "".join(texts[:1]), set(texts)
+
+    def is_in_main(block: Block) -> bool:
+        text = _without_space(block.text)
+        return text in alone or (len(text) >= FINGERPRINT and text in whole)
+
+    return [not block.place.excluded and is_in_main(block) for block in blocks]
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -326,15 +270,10 @@ def _title(blocks: Sequence[Block]) -> int | None:
     return titles[-1] if titles else None
 
 
-def _exclude(block: Block) -> Block:
-    region = block.place.region or OUTSIDE
-    return replace(block, place=replace(block.place, region=region, excluded=True))
-
-
-def _segment(block: Block) -> Segment:
+def _segment(block: Block, keep: bool) -> Segment:
     place = block.place
-    if place.excluded:
-        return Segment("skipped", block.text, place.region)
+    if place.excluded or not keep:
+        return Segment("skipped", block.text, place.region or OUTSIDE)
     if place.inside == "td" and len(block.text.split()) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
     if place.level:
@@ -386,16 +325,6 @@ def _doubtful_region(element: Any) -> str | None:
 
 def _classes(element: Any) -> list[str]:
     return (element.get("class") or "").split()
-
-
-def _short_text(element: Any) -> str:
-    """The text of an element, without white space; "" for `FINGERPRINT` characters or more."""
-    text = ""
-    for piece in element.itertext():
-        text += _without_space(piece)
-        if len(text) >= FINGERPRINT:
-            return ""
-    return text
 
 
 def _without_space(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -93,12 +93,13 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
     body = body_size(lines)
     running = _running(pages, body)
     usual = _usual_distance(pages, body)
+    layouts = [_Page([line for line in page if id(line) not in running]) for page in pages]
     blocks: list[Block] = []
-    for page in pages:
+    for page, layout in zip(pages, layouts, strict=True):
         blocks += [Block([line], RUNNING) for line in page if id(line) in running]
-        blocks += _blocks([line for line in page if id(line) not in running], usual)
+        blocks += _blocks(layout, usual)
     hyphens = Hyphens(lines)
-    segments = [_segment(block, hyphens, body) for block in _continued(blocks, body)]
+    segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts, body)]
     pictures = [
         Segment("skipped", f"page {number}", PICTURE)
         for number, page in enumerate(pages, start=1)
@@ -161,36 +162,28 @@ class Hyphens:
 
 
 class _Page:
-    """The margins of a page's columns.
+    """The lines of a page that are no running headers or footers, and the margins of its columns.
 
     Parameters
     ----------
     lines
-        The lines of the page.
+        The lines.
     """
 
     def __init__(self, lines: Sequence[Line]) -> None:
-        self._lines = lines
-        by_type: dict[_Type, list[Line]] = {}
-        for line in lines:
-            by_type.setdefault(_type(line), []).append(line)
-        # Lines that may stand for all of their column and type: the outermost to either side.
-        self._outermost = [
-            (min(alike, key=lambda line: line.left), max(alike, key=lambda line: line.right))
-            for alike in by_type.values()
-        ]
+        self.lines = lines
         self._margins: dict[_Type, tuple[float, float]] = {}
 
     def margins(self, line: Line) -> tuple[float, float]:
         """Where the lines of the same column and type as a line begin and end."""
         if _type(line) not in self._margins:
-            peers = [
-                pair
-                for pair in self._outermost
-                if pair[0].column == line.column and _same_type(line, pair[0])
+            alike = [
+                other
+                for other in self.lines
+                if other.column == line.column and _same_type(line, other)
             ]
-            left = min((first.left for first, _ in peers), default=line.left)
-            right = max((last.right for _, last in peers), default=line.right)
+            left = min((other.left for other in alike), default=line.left)
+            right = max((other.right for other in alike), default=line.right)
             self._margins[_type(line)] = left, right
         return self._margins[_type(line)]
 
@@ -205,7 +198,7 @@ class _Page:
 
         Paragraphs of one line follow each other too, so that the majority decides.
         """
-        indented = [self.is_indented(line) for line in self._lines]
+        indented = [self.is_indented(line) for line in self.lines]
         after_indented = [following for line, following in pairwise(indented) if line]
         return 2 * sum(after_indented) > len(after_indented)
 
@@ -274,11 +267,10 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
     return min(often, default=0.0) / (body or 1.0)
 
 
-def _blocks(lines: Sequence[Line], usual: float) -> list[Block]:
+def _blocks(page: _Page, usual: float) -> list[Block]:
     """The paragraphs and headings of one page."""
-    page = _Page(lines)
     blocks: list[Block] = []
-    for line in lines:
+    for line in page.lines:
         if blocks and _continues(blocks[-1].last, line, page, usual):
             blocks[-1].lines.append(line)
         else:
@@ -332,13 +324,8 @@ def _is_full(line: Line, following: Line, page: _Page) -> bool:
     return line.right + 0.2 * line.size + following.first > right - 0.3 * line.size
 
 
-def _continued(blocks: Sequence[Block], body: float) -> list[Block]:
+def _continued(blocks: Sequence[Block], pages: Sequence[_Page], body: float) -> list[Block]:
     """Join the paragraphs that the end of a page, a caption or a running header has cut."""
-    lines: dict[int, list[Line]] = {}
-    for block in blocks:
-        for line in block.lines:
-            lines.setdefault(line.page, []).append(line)
-    pages = {number: _Page(lines_of_page) for number, lines_of_page in lines.items()}
     joined: list[Block] = []
     open_block: Block | None = None  # the last block that is body text
     for block in blocks:
@@ -354,7 +341,7 @@ def _continued(blocks: Sequence[Block], body: float) -> list[Block]:
     return joined
 
 
-def _is_cut(block: Block, following: Block, pages: Mapping[int, _Page], interrupted: bool) -> bool:
+def _is_cut(block: Block, following: Block, pages: Sequence[_Page], interrupted: bool) -> bool:
     """Whether two blocks are one paragraph; `interrupted`: whether others stand between them."""
     last, first = block.last, following.first
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):

@@ -7,26 +7,21 @@ Structure tags are not used, and no text is recognised in pictures.
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import warnings
-import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import accumulate, islice
+from itertools import accumulate
 from statistics import median
 
-from pdfminer import cmapdb, pdffont, pdftypes
 from pdfminer.converter import PDFPageAggregator
 from pdfminer.layout import LAParams, LTChar, LTPage, LTTextLine
-from pdfminer.pdfdocument import PDFDocument, PDFEncryptionError
+from pdfminer.pdfdocument import PDFEncryptionError
 from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 from pdfminer.pdfpage import PDFPage
-from pdfminer.pdfparser import PDFParser
 
 from paratopic.project.errors import UserError
 
@@ -35,16 +30,6 @@ COLUMN = 8  # times the size of its type: the least width of a column
 COLUMN_ROWS = 4  # the least number of rows in a column
 CROSSING = 6  # at most one row in so many crosses the gutter between two columns
 
-# Limits of what is read: a small file may unpack to gigabytes or draw one page a million times.
-MOST_PAGES = 1000
-MOST_REFERENCES = 1_000_000  # an object may refer to itself
-MOST_PIECES = 5000  # pieces of lines on a page; a newspaper's has 1,500
-# Bytes of drawing instructions, for files of any size and as a multiple of a file's size. Text and
-# drawings pack to a tenth.
-LEAST_DRAWING, MOST_DRAWING = 1_000_000, 40
-MOST_GLYPHS = 100_000  # a font has 65,536 at most
-MOST_UNPACKED = 100_000_000  # bytes of one packed part of a file, such as a font
-MOST_DAMAGED = 4_000_000  # bytes of a packed part that is damaged, which takes quadratic time
 WIDEST = 14_400  # points: the widest page that the PDF format allows
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a letter, which no file can hold
@@ -103,15 +88,10 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
     Raises
     ------
     UserError
-        The PDF is damaged, encrypted or too large.
+        The PDF is damaged or encrypted.
     """
-    logging.getLogger("pdfminer").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
-    except _TooLargeError as error:
-        raise UserError(f"{source}: {error}. Divide it into several files.") from None
+        pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
     except PDFEncryptionError:
         raise UserError(
             f"{source}: is encrypted. Save it without a password (qpdf --decrypt, say)."
@@ -135,105 +115,12 @@ def body_size(lines: Iterable[Line]) -> float:
     return letters.most_common(1)[0][0] if letters else 0.0
 
 
-class _TooLargeError(Exception):
-    """A PDF is beyond one of the limits."""
-
-
-class _Unpacking:
-    """Unpacks damaged data piece by piece, as `zlib.decompressobj` does, up to a limit."""
-
-    def __init__(self) -> None:
-        self._unpacking = zlib.decompressobj()
-        self._left = MOST_DAMAGED
-
-    def decompress(self, data: bytes) -> bytes:
-        unpacked = self._unpacking.decompress(data, self._left + 1)
-        self._left -= len(unpacked)
-        if self._left < 0:
-            raise _TooLargeError(f"a damaged part unpacks to more than {MOST_DAMAGED:,} bytes")
-        return unpacked
-
-
-class _Zlib:
-    """The module zlib as far as pdfminer uses it, with limits."""
-
-    error = zlib.error
-    decompressobj = _Unpacking
-
-    @staticmethod
-    def decompress(data: bytes) -> bytes:
-        unpacking = zlib.decompressobj()
-        unpacked = unpacking.decompress(data, MOST_UNPACKED)
-        if unpacking.unconsumed_tail:
-            raise _TooLargeError(f"a part of it unpacks to more than {MOST_UNPACKED:,} bytes")
-        if not unpacking.eof:
-            raise zlib.error("incomplete data")
-        return unpacked
-
-
-def _range(*bounds: int) -> range:
-    """The built-in range, with a limit."""
-    numbers = range(*bounds)
-    if len(numbers) > MOST_GLYPHS:
-        raise _TooLargeError(f"a font of it has more than {MOST_GLYPHS:,} letters")
-    return numbers
-
-
-# pdfminer itself has no limits. The type checker takes what a module imports for its own affair.
-pdftypes.zlib = _Zlib  # type: ignore[assignment,attr-defined]
-cmapdb.range = pdffont.range = _range  # type: ignore[attr-defined]
-
-
-class _Document(PDFDocument):
-    """Finds objects as long as they do not refer to each other without end."""
-
-    _found = 0
-
-    def getobj(self, objid: int) -> object:
-        self._found += 1
-        if self._found > MOST_REFERENCES:
-            raise _TooLargeError(f"its objects refer to others more than {MOST_REFERENCES:,} times")
-        return super().getobj(objid)
-
-
-class _Interpreter(PDFPageInterpreter):
-    """Draws pages as long as their instructions have no more than `most` bytes altogether."""
-
-    def __init__(self, manager: PDFResourceManager, device: _Device) -> None:
-        super().__init__(manager, device)
-        self.device: _Device = device
-
-    def execute(self, streams: Sequence[object]) -> None:
-        self.device.left -= sum(len(pdftypes.stream_value(s).get_data()) for s in streams)
-        if self.device.left < 0:
-            raise _TooLargeError("it unpacks to far more drawing than is in an article")
-        super().execute(streams)
-
-
-class _Device(PDFPageAggregator):
-    """Takes the letters of each page.
-
-    Parameters
-    ----------
-    left
-        Bytes of instructions that may still be drawn.
-    """
-
-    def __init__(self, manager: PDFResourceManager, left: int) -> None:
-        super().__init__(manager, laparams=None)
-        self.left = left
-
-
 def _pages(data: bytes) -> Iterator[LTPage]:
     """The pages of a PDF, each with its letters in the order in which they are drawn."""
     manager = PDFResourceManager()
-    device = _Device(manager, left=max(LEAST_DRAWING, MOST_DRAWING * len(data)))
-    interpreter = _Interpreter(manager, device)
-    document = _Document(PDFParser(BytesIO(data)))
-    pages = list(islice(PDFPage.create_pages(document), MOST_PAGES + 1))
-    if len(pages) > MOST_PAGES:
-        raise _TooLargeError(f"it has more than {MOST_PAGES:,} pages")
-    for page in pages:
+    device = PDFPageAggregator(manager, laparams=None)
+    interpreter = PDFPageInterpreter(manager, device)
+    for page in PDFPage.get_pages(BytesIO(data)):
         interpreter.process_page(page)
         yield device.get_result()
 
@@ -243,14 +130,11 @@ def _pieces(page: LTPage, number: int) -> list[Line]:
     layout = LAParams(char_margin=1.0)
     letters = [item for item in page if isinstance(item, LTChar)]
     pieces = page.group_objects(layout, letters) if letters else ()
-    lines: list[Line] = []
-    for piece in pieces:
-        if piece.is_empty() or not piece.get_text().strip():
-            continue
-        if len(lines) == MOST_PIECES:
-            raise _TooLargeError(f"page {number + 1} has more than {MOST_PIECES:,} pieces of text")
-        lines.append(_piece(piece, number, page.height))
-    return lines
+    return [
+        _piece(piece, number, page.height)
+        for piece in pieces
+        if not piece.is_empty() and piece.get_text().strip()
+    ]
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:

@@ -6,6 +6,7 @@ Hand labels of articles are not joined here (`labels.join` does).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -110,17 +111,6 @@ def _refuse_same_names(paths: Sequence[Path]) -> None:
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    rows = [
-        {
-            "id": paragraph.id,
-            "article": paragraph.article,
-            "heading": paragraph.heading,
-            "position": paragraph.position,
-            "text": paragraph.text,
-            "topics": None,
-            "label_source": "none",
-            "trust": 1.0,
-        }
-        for paragraph in paragraphs
-    ]
+    without_label = {"topics": None, "label_source": "none", "trust": 1.0}
+    rows = [asdict(paragraph) | without_label for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

@@ -106,14 +106,13 @@ def is_title_case(text: str) -> bool:
 
 def _skip_boilerplate(segments: Sequence[Segment]) -> list[Segment]:
     """Mark the segments that are boilerplate by their words as skipped."""
-    kept = [segment for segment in segments if segment.kind != "skipped"]
-    headings = {number for number, segment in enumerate(kept) if segment.kind == "heading"}
-    kept_reasons = iter(reasons([segment.text for segment in kept], headings))
-    marked = []
-    for segment in segments:
-        if segment.kind != "skipped" and (reason := next(kept_reasons)):
-            segment = Segment("skipped", segment.text, reason)
-        marked.append(segment)
+    marked = list(segments)
+    kept = [number for number, segment in enumerate(segments) if segment.kind != "skipped"]
+    texts = [segments[number].text for number in kept]
+    headings = {n for n, number in enumerate(kept) if segments[number].kind == "heading"}
+    for number, text, reason in zip(kept, texts, reasons(texts, headings), strict=True):
+        if reason:
+            marked[number] = Segment("skipped", text, reason)
     return marked
 
 

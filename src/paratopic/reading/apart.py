@@ -1,0 +1,176 @@
+"""Web pages, Word documents and PDFs are read in a process of their own, which has limits.
+
+A small file may unpack to gigabytes or refer to itself without end, and the libraries that read it
+have no limits. One child process reads many files. It ends with its parent, at the latest when the
+file that it reads takes too long; after a file that was too much for it, another one is started.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import json
+import logging
+import os
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from paratopic.project.errors import UserError
+from paratopic.reading.article import Segment
+
+# Suffixes of the files that are read here; see `_reader`.
+FORMATS = (".html", ".htm", ".docx", ".pdf")
+
+# Limits: bytes of memory, and seconds, more of them for larger files. PDFs and Word documents of
+# nothing but text take some 10 seconds a million bytes.
+MEMORY = 2_000_000_000
+SECONDS, SECONDS_A_MILLION = 20.0, 40.0
+
+_lock = Lock()
+_child: subprocess.Popen[bytes] | None = None
+
+
+def read_apart(suffix: str, data: bytes, source: str) -> list[Segment]:
+    """Read a file in the child process.
+
+    Parameters
+    ----------
+    suffix
+        One of `FORMATS`.
+    data
+        The file's bytes.
+    source
+        Its path, for error messages.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, takes too much memory or time, or needs a library that is missing.
+    """
+    seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
+    with _lock:
+        reply = _ask([suffix, source, seconds, len(data)], data)
+    if not reply:
+        raise UserError(
+            f"{source}: is too large or too slow to read: it takes more than "
+            f"{MEMORY // 10**9} GB of memory or {seconds:.0f} seconds. Divide it into several "
+            "files, or copy its text into a .txt file."
+        )
+    outcome, content = json.loads(reply)
+    if outcome == "refused":
+        raise UserError(content)
+    if outcome == "failed":
+        raise RuntimeError(f"{source}: {content}")
+    return [Segment(*fields) for fields in content]
+
+
+def _ask(question: list[object], data: bytes) -> bytes:
+    """The child's reply to a question about a file, a line of JSON; empty if it died of it."""
+    global _child
+    # In a fork, the child of the parent process counts as ended.
+    if _child is None or _child.poll() is not None:
+        _child = _start()
+    assert _child.stdin and _child.stdout
+    try:
+        with suppress(BrokenPipeError):
+            _child.stdin.write(json.dumps(question).encode() + b"\n")
+            _child.stdin.write(data)
+            _child.stdin.flush()
+        reply = _child.stdout.readline()
+    except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
+        _stop(_child)
+        raise
+    if not reply:
+        _child.wait()
+    return reply
+
+
+def _start() -> subprocess.Popen[bytes]:
+    # It imports what its parent would, with few threads, each of which reserves memory. Ctrl+C is
+    # for its parent alone.
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+    )
+    atexit.register(_stop, child)
+    assert child.stdout
+    if not child.stdout.readline():
+        raise RuntimeError(f"{sys.executable} does not start: see above")
+    return child
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+
+
+def main() -> None:
+    """Reply to the questions on stdin until it is closed."""
+    replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
+    logging.disable()
+    warnings.simplefilter("ignore")
+    with suppress(ImportError, OSError, ValueError):  # not on Windows, and macOS refuses
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    replies.write(b"ready\n")
+    replies.flush()
+    for question in sys.stdin.buffer:
+        suffix, source, seconds, size = json.loads(question)
+        reply = _reply(suffix, sys.stdin.buffer.read(size), source, seconds)
+        replies.write(json.dumps(reply).encode() + b"\n")
+        replies.flush()
+
+
+def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any]:
+    """What became of a file, and its segments or a message. Ends the process at a limit."""
+    try:
+        read = _reader(suffix)
+        with open(os.devnull, "w") as nowhere:
+            # It ends the process even while a library in C is at work.
+            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+            segments = read(data, source)
+            return "read", [(segment.kind, segment.text, segment.reason) for segment in segments]
+    except MemoryError:
+        os._exit(1)
+    except ImportError as error:
+        what = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
+        return "refused", f"{source}: {what}"
+    except UserError as error:
+        if isinstance(error.__context__, MemoryError):  # which the reader took for damage
+            os._exit(1)
+        return "refused", str(error)
+    except Exception:
+        return "failed", traceback.format_exc()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _reader(suffix: str) -> Callable[[bytes, str], list[Segment]]:
+    """The reader of a format: the bytes of a file, and its path for error messages → segments."""
+    if suffix == ".pdf":
+        from paratopic.reading.pdf import pdf_segments
+
+        return pdf_segments
+    if suffix == ".docx":
+        from paratopic.reading.word import word_segments
+
+        return word_segments
+    from paratopic.reading.html import html_segments
+
+    return html_segments
+
+
+if __name__ == "__main__":
+    main()

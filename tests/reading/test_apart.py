@@ -1,0 +1,247 @@
+"""Files that take too much memory or time are refused, whatever the library that reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import pytest
+
+from paratopic.project.errors import UserError
+from paratopic.reading import apart
+from paratopic.reading import html as html_room
+from paratopic.reading.apart import read_apart
+from paratopic.reading.files import read_file
+from tests.documents import SAMPLES, html, pdf, save, word_document
+from tests.programs import environment
+from tests.reading.test_pdf import with_content, with_letters
+from tests.samples import BODIES
+
+
+def spaces(size: int) -> bytes:
+    """So many bytes of blanks, a multiple of 10 million, packed to a thousandth."""
+    blanks = b" " * 10_000_000
+    packing = zlib.compressobj()
+    start = packing.compress(blanks) + packing.flush(zlib.Z_FULL_FLUSH)
+    block = packing.compress(blanks) + packing.flush(zlib.Z_FULL_FLUSH)
+    check = 1
+    for _ in range(size // len(blanks)):
+        check = zlib.adler32(blanks, check)
+    blocks = start + block * (size // len(blanks) - 1)
+    return blocks + b"\x03\x00" + check.to_bytes(4, "big")  # an empty last block
+
+
+def with_xml(change: Callable[[bytes], bytes]) -> bytes:
+    """A Word document whose text is changed."""
+    file = BytesIO()
+    with (
+        ZipFile(BytesIO(word_document("Talks went on."))) as old,
+        ZipFile(file, "w", ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            part = old.read(name)
+            new.writestr(name, change(part) if name == "word/document.xml" else part)
+    return file.getvalue()
+
+
+def attributes() -> bytes:
+    return html(f"<p {' '.join(f'a{n}=1' for n in range(100_000))}>").encode()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "a page of gigabytes.pdf": lambda: with_content(spaces(3_000_000_000)),
+    "a damaged page of gigabytes.pdf": lambda: with_content(spaces(3_000_000_000)[:-9]),
+    "a page drawn a million times.pdf": lambda: with_content(zlib.compress(b"0 0 m " * 7_000_000)),
+    "a font that is its own font.pdf": lambda: SAMPLES[".pdf"].replace(
+        b"<< /Type /Font /Subtype /Type1", b"3 0 R %", 1
+    ),
+    "a font of a billion letters.pdf": lambda: with_letters(
+        "begincmap 1 beginbfrange <00000000> <7fffffff> <0041> endbfrange"
+    ),
+    "a page of pieces.pdf": lambda: pdf(
+        [[(72 + 200 * (n % 2), 700 - n / 900, 10, "F", "Talks") for n in range(100_000)]]
+    ),
+    "a tag of 100,000 attributes.html": attributes,
+    "a tag of gigabytes.docx": lambda: with_xml(
+        lambda xml: xml.replace(b"Talks", b"Talks" + b" " * 300_000_000)
+    ),
+    "a million tags.docx": lambda: with_xml(
+        lambda xml: xml.replace(b"<w:p>", b"<w:p>" + b"<w:r/>" * 1_000_000, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 2.0)
+    monkeypatch.setattr(apart, "SECONDS_A_MILLION", 0.0)
+    bomb = save(tmp_path, name, BOMBS[name]())
+    started = time.monotonic()
+    with pytest.raises(UserError) as raised:
+        read_file(bomb)
+    message = f"{bomb}: is too large or too slow to read: it takes more than 2 GB of memory or 2 "
+    assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
+    assert time.monotonic() - started < 10
+    monkeypatch.undo()
+    good = save(tmp_path, f"good{bomb.suffix}", SAMPLES[bomb.suffix])
+    assert read_file(good).segments
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory")
+def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "SECONDS", 120.0)
+    bomb, started = BOMBS["a page of gigabytes.pdf"](), time.monotonic()
+    with pytest.raises(UserError, match=r"^a\.pdf: is too large or too slow to read"):
+        read_apart(".pdf", bomb, "a.pdf")
+    assert time.monotonic() - started < 60
+
+
+def test_a_page_too_long_for_an_article_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.html", html(f"<p>{'word ' * 2_100_000}</p>"))
+    with pytest.raises(
+        UserError, match=r"a\.html: has more than 10,000,000 characters\. Divide it"
+    ):
+        read_file(path)
+
+
+def test_a_missing_library_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for suffix, library in ((".html", "trafilatura"), (".docx", "mammoth"), (".pdf", "pdfminer")):
+        for name in list(sys.modules):
+            if name.split(".")[0] == library or name.startswith("paratopic.reading."):
+                monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, library, None)
+        outcome, message = apart._reply(suffix, SAMPLES[suffix], f"a{suffix}", 60)
+        assert outcome == "refused"
+        assert message.startswith(f"a{suffix}: {suffix} needs {library}")
+        assert message.endswith(": pip install 'paratopic[articles]'")
+        monkeypatch.undo()
+
+
+def test_a_mistake_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_room, "html_segments", lambda data, source: [][0])
+    outcome, report = apart._reply(".html", b"<p>", "a.html", 60)
+    assert outcome == "failed" and "IndexError" in report
+    monkeypatch.setattr(apart, "_ask", lambda *_: json.dumps([outcome, report]))
+    with pytest.raises(RuntimeError, match=r"(?s)^a\.html: Traceback .*IndexError"):
+        read_apart(".html", b"<p>", "a.html")
+
+
+def run(code: str, folder: Path) -> str:
+    """What a program prints; it prints nothing on stderr."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    words = [sys.executable, "program.py"]
+    ended = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+READ = """
+from pathlib import Path
+from paratopic.reading.files import read_file
+"""
+
+
+def test_a_script_without_a_main_guard_reads_and_its_pdfminer_is_its_own(tmp_path: Path) -> None:
+    """Nor is anything of the current folder imported."""
+    save(tmp_path, "a.pdf", SAMPLES[".pdf"])
+    for shadow in ("logging", "pdfminer"):
+        (tmp_path / "elsewhere" / shadow).mkdir(parents=True)
+        save(tmp_path / "elsewhere" / shadow, "__init__.py", "raise SystemExit(shadow)")
+    code = f"""
+import os, sys, zlib, logging
+import pdfminer.cmapdb, pdfminer.pdffont, pdfminer.pdftypes
+modules = [module for name, module in sys.modules.items() if name.startswith("pdfminer")]
+before = [(module, name, value) for module in modules for name, value in vars(module).items()]
+{READ}
+os.chdir("elsewhere")
+print(read_file(Path("../a.pdf")).segments[0].text)
+import paratopic.reading.pdf
+paratopic.reading.pdf.pdf_segments(Path("../a.pdf").read_bytes(), "a.pdf")
+print(all(vars(module)[name] is value for module, name, value in before), end=" ")
+print(pdfminer.pdftypes.zlib is zlib, hasattr(pdfminer.cmapdb, "range"), end=" ")
+print(hasattr(pdfminer.pdffont, "range"), logging.getLogger("pdfminer").level)
+"""
+    assert run(code, tmp_path) == "Talks went on.\nTrue True False False 0\n"
+
+
+def test_processes_and_threads_do_not_mix_their_files(tmp_path: Path) -> None:
+    for name in "abcd":
+        page = html("".join(f"<p>{name} {body}</p>" for body in BODIES))
+        save(tmp_path, f"{name}.html", page)
+    code = f"""
+import os
+from concurrent.futures import ThreadPoolExecutor
+{READ}
+def first(name):
+    return read_file(Path(name + ".html")).segments[0].text[0]
+assert first("a") == "a"
+if fork := os.fork():
+    with ThreadPoolExecutor(4) as threads:
+        assert "".join(threads.map(first, "abcd" * 20)) == "abcd" * 20
+    assert os.waitpid(fork, 0)[1] == 0
+    print(first("d"))
+else:
+    assert "".join(map(first, "cb" * 20)) == "cb" * 20
+"""
+    assert run(code, tmp_path) == "d\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_the_child_ends_with_its_parent(how: signal.Signals, tmp_path: Path) -> None:
+    """A parent that is interrupted ends its child at once and quietly."""
+    save(tmp_path, "good.pdf", SAMPLES[".pdf"])
+    save(tmp_path, "bomb.pdf", BOMBS["a font that is its own font.pdf"]())
+    code = f"""
+from paratopic.reading import apart
+from paratopic.reading import html as html_room
+{READ}
+apart.SECONDS = 4.0
+read_file(Path("good.pdf"))
+print(apart._child.pid, flush=True)
+try:
+    read_file(Path("bomb.pdf"))
+except KeyboardInterrupt:
+    print(read_file(Path("good.pdf")).segments[0].text)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout and parent.stderr
+        child = int(parent.stdout.readline())
+        time.sleep(0.5)
+        os.killpg(parent.pid, how)
+        interrupted = how == signal.SIGINT
+        assert parent.stdout.read() == ("Talks went on.\n" if interrupted else "")
+        assert parent.stderr.read() == ""
+    end = time.monotonic() + (1 if interrupted else 6)
+    while is_running(child):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended may wait for its parent to take notice."""
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
