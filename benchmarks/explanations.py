@@ -20,7 +20,7 @@ from tables import RESULTS, Table, draw, machine, read
 
 from paratopic import Explanation, load
 from paratopic.baseline import fit as baseline
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.scores import one_hot
 from paratopic.project.files import write_json

@@ -27,7 +27,7 @@ from sklearn.metrics import f1_score
 from tables import RESULTS, Draw, draw, machine, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params

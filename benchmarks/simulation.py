@@ -22,7 +22,7 @@ from tables import Table, read
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Features, Integers, Scores

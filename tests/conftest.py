@@ -94,7 +94,7 @@ def baseline_folder(
 ) -> Path:
     """A trained and saved baseline."""
     from paratopic.baseline import fit as baseline
-    from paratopic.inference.folder import Calibration
+    from paratopic.inference.calibration import Calibration
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)

@@ -14,7 +14,7 @@ from scipy import sparse
 from paratopic.annotation import suggestion
 from paratopic.annotation.context import blind, in_context, with_predictions
 from paratopic.annotation.suggestion import CANDIDATES, choose
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of

@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.evaluation.card import Shipped, render_card
-from paratopic.inference.folder import CARD, Calibration, card_mark, is_card_of
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import CARD, card_mark, is_card_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.promise import NEVER
 from paratopic.project.kinds import KINDS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
 from tests.samples import KINDS, examples, fit

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic import Explanation, UserError, load
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.explanation import ANY_TOPIC, sentences
-from paratopic.inference.folder import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.topics import Topics

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.inference.folder import CARD, Calibration, prediction_files
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of

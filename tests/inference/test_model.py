@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 
 from paratopic.baseline import fit as baseline
 from paratopic.baseline.fit import FittedBaseline
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER

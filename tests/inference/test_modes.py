@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, Multi, Single, mode_of
 from paratopic.inference.scores import Scores
 from paratopic.training.calibration import apply_calibration

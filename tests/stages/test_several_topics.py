@@ -20,7 +20,7 @@ from paratopic.annotation.review import CONTRADICTED, rank_doubtful
 from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import Metric, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Scores, Targets

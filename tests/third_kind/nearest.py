@@ -12,7 +12,8 @@ import pandas as pd
 from pydantic.dataclasses import dataclass
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.folder import Calibration, write_manifest
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, softmax
 from paratopic.project.files import aside

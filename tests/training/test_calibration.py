@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import NEVER, Promise, sure_threshold
 from paratopic.inference.scores import Scores, Targets, one_hot

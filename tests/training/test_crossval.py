@@ -12,7 +12,7 @@ import pytest
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.pool import Pool
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topics
 from paratopic.training import crossval

@@ -12,7 +12,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 import paratopic
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Scores, classes
 from paratopic.project.topics import Topics

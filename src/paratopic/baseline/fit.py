@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
-from paratopic.inference.folder import Calibration, write_manifest
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion

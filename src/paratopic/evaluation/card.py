@@ -19,7 +19,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.prediction import Prediction
 from paratopic.project.kinds import Kind
 from paratopic.project.metrics import metrics_in

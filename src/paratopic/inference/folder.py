@@ -11,12 +11,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
+from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS, named_object
@@ -49,37 +50,6 @@ PLAIN_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Corrections of a model's probabilities and thresholds of its predictions.
-
-    Both are fitted to out-of-fold scores.
-
-    Parameters
-    ----------
-    scale
-        Factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each logit, or
-        one for all.
-    shift
-        Numbers added to the scaled logits: one for each, or one for all.
-    thresholds
-        In mode single one for all topics: the lowest probability at which a prediction is sure. In
-        mode multi the lowest probability at which each topic is predicted, or one for all.
-    shares
-        Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
-        it is not known.
-    certainty
-        Mean probability that an out-of-fold answer is right (see `modes.Mode.certainty`), one
-        number; empty, the default, where it is not known.
-    """
-
-    scale: tuple[float, ...] = (1.0,)
-    shift: tuple[float, ...] = (0.0,)
-    thresholds: tuple[float, ...] = (0.0,)
-    shares: tuple[float, ...] = ()
-    certainty: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
 class Manifest:
     """The part of a manifest that describes the model.
 
@@ -102,15 +72,6 @@ class Manifest:
     definitions: dict[str, str]
     calibration: Calibration
     settings: dict[str, Any]
-
-
-def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
-    """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
-
-    >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
-    (0.5,)
-    """
-    return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
 
 
 def write_manifest(

@@ -14,8 +14,8 @@ from typing import Any, NoReturn, Protocol, overload
 
 import numpy as np
 
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.explanation import Contributions, Explanation, explain
-from paratopic.inference.folder import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Features, Integers, Scores

@@ -12,7 +12,7 @@ import pandas as pd
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.evaluation.figures import draw_report
 from paratopic.evaluation.report import OutOfFold, build_report
-from paratopic.inference.folder import read_calibration
+from paratopic.inference.calibration import read_calibration
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in

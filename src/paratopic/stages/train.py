@@ -6,7 +6,7 @@ import sys
 import time
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
-from paratopic.inference.folder import read_calibration
+from paratopic.inference.calibration import read_calibration
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params

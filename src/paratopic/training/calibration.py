@@ -17,7 +17,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import evaluated, targets_of
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import (

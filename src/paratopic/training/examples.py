@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from paratopic.inference.folder import Calibration
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, topical
 from paratopic.project.topics import Topics

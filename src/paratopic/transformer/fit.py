@@ -18,7 +18,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from paratopic.inference.folder import Calibration, write_manifest
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,

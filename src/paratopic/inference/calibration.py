@@ -1,0 +1,46 @@
+"""What calibrates a model's probabilities, as training fits it and a model's folder keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Corrections of a model's probabilities and thresholds of its predictions.
+
+    Both are fitted to out-of-fold scores.
+
+    Parameters
+    ----------
+    scale
+        Factors that the logits (see `modes.Mode.logits`) are multiplied by: one for each logit, or
+        one for all.
+    shift
+        Numbers added to the scaled logits: one for each, or one for all.
+    thresholds
+        In mode single one for all topics: the lowest probability at which a prediction is sure. In
+        mode multi the lowest probability at which each topic is predicted, or one for all.
+    shares
+        Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
+        it is not known.
+    certainty
+        Mean probability that an out-of-fold answer is right (see `modes.Mode.certainty`), one
+        number; empty, the default, where it is not known.
+    """
+
+    scale: tuple[float, ...] = (1.0,)
+    shift: tuple[float, ...] = (0.0,)
+    thresholds: tuple[float, ...] = (0.0,)
+    shares: tuple[float, ...] = ()
+    certainty: tuple[float, ...] = ()
+
+
+def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
+    """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
+
+    >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
+    (0.5,)
+    """
+    return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
