@@ -103,9 +103,8 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     assert report["annotators"]["paragraphs"] == 2
     for stage in ("split", "score baseline", "score transformer", "compare"):
         sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
-    summary = (clone / "reports/summary.md").read_text(encoding="utf-8")
-    assert f"macro-F1 {report['annotators']['macro_f1']:.3f}, the ceiling" in summary
-    assert "people" in sh(clone, "paratopic", "report")
+    printed = " ".join(sh(clone, "paratopic", "report").split())
+    assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
 
 
 def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None:

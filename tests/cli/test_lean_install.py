@@ -55,7 +55,7 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
         ([*predict, "in.csv", "--out", "answers.xlsx"], ""),
         *(([command], train) for command in ("suggest", "label", "review", "status", "sweep")),
         (["import", "in.csv"], train),
-        (["report"], "reports/summary.md not found: run `dvc repro`"),
+        (["report"], "reports/comparison.json not found: `dvc repro` writes it"),
         *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),
         ([*predict, "in.parquet", "--out", "out"], "parquet needs pyarrow: pip install pyarrow"),
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from paratopic.cli.report import ACTIVATE
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, PAGE, REPORTS, SUMMARY
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE
 from tests.programs import run_cli
 
 SCORES = {
@@ -32,6 +32,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     difference = {"value": 0.557, "p": 0.0235, "significant": True}
     comparison = {
+        "mode": "single",
         "models": {"dummy": KNOWN, "baseline": SCORES, "transformer": SCORES},
         "champion": "baseline",
         "reason": "there is no other model",
@@ -40,7 +41,6 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "annotators": {"paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
     }
     write_json(COMPARISON, comparison)
-    write_text(SUMMARY, "Champion: baseline\n")
 
 
 def test_report_shows_figures_notes_and_differences(
@@ -67,6 +67,7 @@ def test_report_shows_figures_notes_and_differences(
     [
         (
             {
+                "mode": "single",
                 "coverage": {"value": 0.36},
                 "precision": {"value": 0.85},
                 "abstention": {"sure": FEW},
@@ -76,6 +77,7 @@ def test_report_shows_figures_notes_and_differences(
         ),
         (
             {
+                "mode": "single",
                 "coverage": {"value": 0.36},
                 "precision": {"value": 0.85},
                 "abstention": {"sure": MANY},
@@ -84,11 +86,11 @@ def test_report_shows_figures_notes_and_differences(
             "paragraphs have a sure one, of which at least 90% are promised to be right",
         ),
         (
-            {"coverage": {"value": 0.0}, "abstention": {"sure": FEW}},
+            {"mode": "single", "coverage": {"value": 0.0}, "abstention": {"sure": FEW}},
             "predicts a topic for 0% of paragraphs (coverage)",
         ),
         (
-            {"naming": {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}},
+            {"mode": "multi", "naming": {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}},
             "predicts 1.23 topics per paragraph, people chose 1.50",
         ),
     ],
@@ -96,11 +98,11 @@ def test_report_shows_figures_notes_and_differences(
 def test_report_says_what_the_thresholds_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    measured: dict[str, dict[str, Any]],
+    measured: dict[str, Any],
     line: str,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    write_json(REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
+    write_json(MODEL_REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
     assert run_cli(monkeypatch, "report") == 0
     assert f"baseline: {line}" in capsys.readouterr().out.splitlines()
 

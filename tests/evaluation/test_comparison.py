@@ -1,4 +1,4 @@
-"""The dummy, the choice of the champion, and what comparison.json and the summary say."""
+"""The dummy, the choice of the champion, and what comparison.json says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from paratopic.evaluation.comparison import (
     choose_champion,
     compare,
     majority_scores,
-    summary,
     unmeasured,
 )
 from paratopic.evaluation.intervals import Difference, Estimate
@@ -39,7 +38,6 @@ def difference(value: float, p: float, beyond: float = 0.5) -> Difference:
 @pytest.fixture
 def comparison() -> Comparison:
     estimates = {metric: Estimate(0.5, 0.4, 0.6) for metric in METRICS}
-    text = "word " * 50
     return Comparison(
         mode="single",
         champion="baseline",
@@ -49,7 +47,6 @@ def comparison() -> Comparison:
         differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
         leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
         reason="there is no other model",
-        wrong=pd.DataFrame({"id": ["p1"], "topic": ["trade"], "text": [text], "baseline": [""]}),
     )
 
 
@@ -174,36 +171,7 @@ def test_comparison_json(comparison: Comparison) -> None:
     }
     assert (report["champion"], report["reason"]) == ("baseline", "there is no other model")
     assert report["models"]["baseline"]["macro_f1"] == {"value": 0.5, "low": 0.4, "high": 0.6}
-    assert (report["n"], report["notes"], report["wrong_by_all"]) == (20, ["a note"], ["p1"])
-
-
-def test_the_summary_has_figures_differences_and_mistakes(comparison: Comparison) -> None:
-    annotators = {
-        "annotators": ["ann", "bo"],
-        "paragraphs": 7,
-        "macro_f1": 0.75,
-        "alpha": 0.5,
-        "kappa": {"trade": None, "security": 0.25},
-    }
-    lines = summary(comparison, SPLIT, annotators, TOPICS, 0.95, 0.05, 0.02).splitlines()
-    for line in (
-        "> a note",
-        "| | dummy | baseline |",
-        "| macro-F1 | 0.500 | 0.500 (0.400 to 0.600) |",
-        "| Brier score | 0.500 | 0.500 (0.400 to 0.600) |",
-        "- baseline − dummy: +0.200 (+0.100 to +0.300), p = 0.2000, not significant: within noise "
-        "at 5%",
-        "## Champion: baseline",
-        "Why: there is no other model.",
-        "It is not significantly better than always answering what is most common.",
-    ):
-        assert line in lines
-    assert any(
-        "unless a more complex one leads by more than 0.02 in the macro-F1 of answers" in x
-        for x in lines
-    )
-    assert any("alpha 0.500; Cohen's kappa: trade not defined, security 0.250." in x for x in lines)
-    assert lines[-1] == f"- **trade** (baseline: none) {' '.join(['word'] * 32)} …"
+    assert (report["mode"], report["n"], report["notes"]) == ("single", 20, ["a note"])
 
 
 def test_without_measurements_the_most_complex_model_is_champion() -> None:
@@ -212,8 +180,3 @@ def test_without_measurements_the_most_complex_model_is_champion() -> None:
     report = as_json(comparison, SPLIT, None, 0.05)
     assert (report["n"], report["leads"]) == (0, {})
     assert report["reason"].startswith("nothing was measured")
-    text = summary(comparison, SPLIT, None, TOPICS, 0.95, 0.05, 0.02)
-    assert text == (
-        "# Comparison of models\n\n> a note\n\n## Champion: transformer\n\n"
-        "Not measured: label some paragraphs.\n"
-    )

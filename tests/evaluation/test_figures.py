@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from paratopic.evaluation import figures
+from paratopic.evaluation.comparison import unmeasured
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import Report
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "share": [0.25, 0.75]})
 METRICS: dict[str, Any] = {
@@ -132,11 +132,7 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     assert (fold[0][0], fold[-1][0]) == (0, 4999)
 
 
-def test_each_topic_has_a_panel_and_each_estimate_a_line() -> None:
-    names = ["trade", "a $ and a $", "security", "technology", "sport"]
-    curves = pd.concat(pd.DataFrame({"topic": [n], "recall": 1, "precision": 1}) for n in names)
-    chart = figures._precision_recall("baseline", curves)
-    assert [axes.get_title() for axes in chart.axes if axes.axison] == names
+def test_each_estimate_has_a_line() -> None:
     estimates = {"dummy": Estimate(0.1), "baseline": Estimate(0.5, 0.3, 0.8)}
     axes = axes_of(figures._interval(estimates, ["dummy", "baseline"], 0.9))
     assert [text.get_text() for text in axes.texts] == ["0.10", "0.50"]
@@ -145,8 +141,8 @@ def test_each_topic_has_a_panel_and_each_estimate_a_line() -> None:
 
 
 def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
-    figures.draw_report(tmp_path, "baseline", Report({"n": 0}, {}))
-    assert sorted(path.stem for path in tmp_path.glob("*.png")) == sorted(figures.FIGURES)
+    figures.draw_comparison(tmp_path / "none.png", unmeasured(["baseline"], "single"), 0.95)
+    assert (tmp_path / "none.png").read_bytes().startswith(b"\x89PNG")
     axes = axes_of(figures._sentence("no loss"))
     assert not axes.axison and axes.texts[0].get_text() == "no loss"
 

@@ -76,7 +76,7 @@ def test_runs_are_named_after_the_experiment_or_the_commit(
     git("commit", "-qm", "start")
     # What the pipeline writes itself is no change.
     (tmp_path / "reports").mkdir()
-    for name in ("dvc.lock", "reports/summary.md"):
+    for name in ("dvc.lock", "reports/comparison.json"):
         (tmp_path / name).write_text("new\n", encoding="utf-8")
     tags = git_tags()
     assert (tags["git_dirty"], tags["mlflow.user"]) == ("false", "Ann")

@@ -15,7 +15,7 @@ from rich.table import Table
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE, SUMMARY
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE
 
 ACTIVATE = Path(".venv/bin/activate")
 
@@ -36,8 +36,6 @@ def report(
     if open_page:
         _open(PAGE)
         return
-    if not SUMMARY.exists():
-        raise UserError(f"{SUMMARY} not found: run `dvc repro` in the project's root first")
     console = Console()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     people = comparison.get("annotators")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, metrics_in
@@ -23,7 +22,6 @@ from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paratopic.evaluation.selection import Selection
     from paratopic.project.params import Params
 
 Names = Annotated[
@@ -118,7 +116,7 @@ def read_experiment(name: str, root: Path) -> Experiment:
 
 
 def print_sweep(experiments: Sequence[Experiment]) -> None:
-    """Print a table for each model whose scores differ, and its best experiment.
+    """Print the best experiment of each model whose scores differ.
 
     Raises
     ------
@@ -145,9 +143,9 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
             answer_outcomes(e.rows, e.folds, e.scores[model], params.topics) for e in distinct
         ]
         chosen = select(candidates, params.evaluate.n_draws, params.seed)
-        console.print(_table(model, title, distinct, chosen))
+        best = chosen.best
         console.print(
-            f"best: {distinct[chosen.best].name}, {title} {chosen.values[chosen.best]:.3f}; "
+            f"{model}: the best is {distinct[best].name}, {title} {chosen.values[best]:.3f}; "
             f"corrected for the choice among {len(distinct)}: {chosen.corrected:.3f}",
             highlight=False,
             soft_wrap=True,
@@ -180,22 +178,6 @@ def _configurations(experiments: Sequence[Experiment], model: str) -> list[Exper
     for experiment in experiments:
         first.setdefault(str(_choices(experiment.params, model)), experiment)
     return list(first.values())
-
-
-def _table(model: str, title: str, experiments: Sequence[Experiment], chosen: Selection) -> Table:
-    """A row for each experiment: the params that differ, and macro-F1."""
-    choices = [_choices(experiment.params, model) for experiment in experiments]
-    keys = [key for key in choices[0] if any(c[key] != choices[0][key] for c in choices)]
-    headers = [Column(key, overflow="fold") for key in keys]
-    table = Table("experiment", *headers, title, title=f"{model}, out-of-fold")
-    for number, experiment in enumerate(experiments):
-        table.add_row(
-            experiment.name,
-            *(choices[number][key] for key in keys),
-            f"{chosen.values[number]:.3f}",
-            style="bold" if number == chosen.best else None,
-        )
-    return table
 
 
 def _choices(params: Params, model: str) -> dict[str, str]:

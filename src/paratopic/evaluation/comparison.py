@@ -1,19 +1,15 @@
-"""The models and a majority-class dummy on the same folds: differences, champion and summary.
+"""The models and a majority-class dummy on the same folds: differences, and the champion.
 
 No file is written here, and nothing is drawn: `figures` does that.
 """
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
@@ -27,16 +23,12 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.evaluation.report import sources
-from paratopic.inference.scores import Targets
 from paratopic.project.kinds import by_simplicity
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.topics import ModeName, Topics, join_cell
+from paratopic.project.topics import ModeName, Topics
 
 DUMMY = "dummy"
-TEMPLATE = Path(__file__).with_name("summary.md")
-# Number of characters that the summary shows of a paragraph.
-EXCERPT = 160
 
 
 class Pair(NamedTuple):
@@ -69,9 +61,6 @@ class Comparison:
         definitions alone.
     reason
         Why the champion is champion, in a sentence.
-    wrong
-        Paragraphs that every trained model gets wrong: columns id, topic, text, and one for each
-        trained model with the topics that it predicts.
     """
 
     mode: ModeName
@@ -82,35 +71,6 @@ class Comparison:
     differences: dict[Pair, Difference]
     leads: dict[Pair, Difference]
     reason: str
-    wrong: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class ModeSummary:
-    """What the comparison in one mode has and that in another lacks.
-
-    Parameters
-    ----------
-    dummy
-        What the dummy always does.
-    consensus
-        Predictions of all repeats together, (n, k).
-    """
-
-    dummy: str
-    consensus: Callable[[Outcomes], Targets]
-
-
-SUMMARIES: Mapping[ModeName, ModeSummary] = {
-    "single": ModeSummary(
-        "answering what is most common",
-        lambda outcome: outcome.mode.answers(outcome.scores.mean(axis=0)),
-    ),
-    "multi": ModeSummary(
-        "predicting every topic",
-        lambda outcome: np.asarray(outcome.predicted.mean(axis=0) >= 0.5),
-    ),
-}
 
 
 def compare(
@@ -168,7 +128,6 @@ def compare(
     leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
     champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
     reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
-    wrong = wrong_by_all(kept, of_models, topics)
     return Comparison(
         topics.mode,
         champion,
@@ -178,7 +137,6 @@ def compare(
         differences,
         leads,
         reason,
-        wrong,
     )
 
 
@@ -214,8 +172,7 @@ def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
     """
     champion = by_simplicity(models)[-1]
     reason = "nothing was measured, and an encoder understands definitions without labels"
-    wrong = pd.DataFrame(columns=["id", "topic", "text"])
-    return Comparison(mode, champion, 0, "", {}, {}, {}, reason, wrong)
+    return Comparison(mode, champion, 0, "", {}, {}, {}, reason)
 
 
 def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
@@ -301,29 +258,6 @@ def _reason(
     return "; ".join(parts)
 
 
-def wrong_by_all(
-    rows: pd.DataFrame, of_models: Mapping[str, Outcomes], topics: Topics
-) -> pd.DataFrame:
-    """Paragraphs that every trained model gets wrong, with the models' predictions.
-
-    Parameters
-    ----------
-    rows
-        The paragraphs that were evaluated.
-    of_models
-        Name of a model → its outcomes, the dummy's among them.
-    topics
-        The codebook.
-    """
-    consensus = SUMMARIES[topics.mode].consensus
-    predicted = {name: consensus(o) for name, o in of_models.items() if name != DUMMY}
-    true = of_models[DUMMY].true
-    wrong = np.all([(targets != true).any(axis=1) for targets in predicted.values()], axis=0)
-    cells = {name: topics.write(targets) for name, targets in predicted.items()}
-    label = rows["topic"].map(join_cell)
-    return rows[["id", "topic", "text"]].assign(topic=label, **cells)[wrong]
-
-
 def as_json(
     comparison: Comparison,
     split: Mapping[str, Any],
@@ -363,7 +297,6 @@ def as_json(
         "leads": _differences_as_json(comparison.leads, alpha),
         "champion": comparison.champion,
         "reason": comparison.reason,
-        "wrong_by_all": list(comparison.wrong["id"]),
         "annotators": annotators,
     }
 
@@ -375,68 +308,6 @@ def _differences_as_json(
         f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
         for pair, d in differences.items()
     }
-
-
-def summary(
-    comparison: Comparison,
-    split: Mapping[str, Any],
-    annotators: Mapping[str, Any] | None,
-    topics: Topics,
-    confidence: float,
-    alpha: float,
-    min_lead: float,
-) -> str:
-    """The comparison for people, as markdown.
-
-    Parameters
-    ----------
-    comparison, split, annotators, alpha
-        As for `as_json`.
-    topics
-        The codebook.
-    confidence
-        Confidence of the intervals.
-    min_lead
-        Smallest lead that counts.
-    """
-    templates = jinja2.Environment(
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    to_dummy = comparison.differences.get(Pair(comparison.champion, DUMMY))
-    metrics = metrics_in(topics.mode)
-    return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        comparison=comparison,
-        split=split,
-        annotators=annotators,
-        dummy=SUMMARIES[topics.mode].dummy,
-        metrics=[m for m in metrics.values() if _is_measured(m.key, comparison)],
-        compared=metrics[HEADLINE[topics.mode]].title,
-        confidence=f"{confidence:.0%}",
-        alpha=alpha,
-        min_lead=min_lead,
-        better_than_dummy=to_dummy is not None and is_better(to_dummy, alpha),
-        wrong=_mistakes(comparison),
-    )
-
-
-def _is_measured(metric: str, comparison: Comparison) -> bool:
-    """Whether any model has the metric."""
-    return any(metric in measured for measured in comparison.models.values())
-
-
-def _mistakes(comparison: Comparison) -> list[dict[str, Any]]:
-    """Topic, excerpt and predictions of each paragraph that every model gets wrong."""
-    return [
-        {
-            "topic": row["topic"],
-            "text": textwrap.shorten(row["text"], EXCERPT, placeholder=""),
-            "predicted": {name: row[name] for name in comparison.models if name != DUMMY},
-        }
-        for row in comparison.wrong.to_dict("records")
-    ]
 
 
 def _shown(measured: Mapping[Any, Estimate], topics: Topics) -> dict[str, Estimate]:

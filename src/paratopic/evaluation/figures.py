@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import html
 import io
-import math
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -20,29 +18,17 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.report import Report
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 
-# Name of each figure of a model → its title, after the model's name.
-FIGURES = {
-    "confusion": "confusion, out-of-fold, mean of repeats",
-    "f1": "F1 overall and of each topic, out-of-fold",
-    "precision_recall": "precision by recall of each topic, out-of-fold",
-    "reliability": "accuracy by confidence, out-of-fold",
-    "risk_coverage": "risk by coverage, out-of-fold",
-    "training": "loss in training",
-}
 # Why there is no chart.
 UNMEASURED = "nothing was held out: nothing measured"
-UNTUNED = "nothing was tuned: no training loss"
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
 COLOURS = {
@@ -88,35 +74,6 @@ STYLED = matplotlib.style.context(
 # Size in inches of the charts that the page has too, and the most points of their curves: more
 # cannot be told apart.
 SIZE, N_POINTS = (5.4, 3.9), 250
-
-
-def draw_report(folder: Path, name: str, report: Report) -> None:
-    """Draw all figures of one model's report.
-
-    Parameters
-    ----------
-    folder
-        Folder of the PNG files, whose names are the keys of `FIGURES`.
-    name
-        Name of the model.
-    report
-        The report.
-    """
-    charts: dict[str, Figure | None] = {}
-    lacking = UNMEASURED
-    if report.confusion is not None:
-        tables, metrics, lacking = report.tables, report.metrics, UNTUNED
-        estimates = _f1_estimates(metrics)
-        charts = {
-            "confusion": _confusion(name, report.confusion),
-            "f1": _interval(estimates, [name] * len(estimates), metrics["confidence"]),
-            "precision_recall": _precision_recall(name, tables["precision_recall"]),
-            "reliability": reliability_chart(name, tables["reliability"], metrics),
-            "risk_coverage": risk_coverage_chart({name: (tables["risk_coverage"], metrics)}),
-            "training": training_chart(name, tables["training"]),
-        }
-    for key, title in FIGURES.items():
-        _write_png(folder / f"{key}.png", charts.get(key) or _sentence(lacking), f"{name}: {title}")
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
@@ -273,46 +230,6 @@ def training_chart(
 
 
 @STYLED
-def _confusion(model: str, matrix: pd.DataFrame) -> Figure:
-    """A confusion matrix: counts in the cells, shaded by the share of the true class."""
-    classes, counts = list(matrix.index), matrix.to_numpy(dtype=np.float64)
-    k = len(classes)
-    figure, axes = _axes(3 + 0.8 * k, 2.4 + 0.7 * k)
-    axes.grid(False)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    shades = LinearSegmentedColormap.from_list(model, [CARD, COLOURS[model]])
-    axes.imshow(share / 2, cmap=shades, vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        text = f"{count:.0f}" if count.is_integer() else f"{count:.1f}"
-        weight = "bold" if row == column else "normal"
-        axes.text(column, row, text, ha="center", va="center", fontweight=weight)
-    axes.set_xticks(range(k), classes, rotation=30, ha="right")
-    axes.set_yticks(range(k), classes)
-    axes.set(xlabel="predicted", ylabel="true")
-    return figure
-
-
-@STYLED
-def _precision_recall(model: str, curves: pd.DataFrame) -> Figure:
-    """A panel with a curve for each topic, from columns topic, recall and precision."""
-    topics = list(curves.groupby("topic", sort=False))
-    columns = math.ceil(math.sqrt(len(topics)))
-    rows = math.ceil(len(topics) / columns)
-    figure = Figure(figsize=(0.5 + 2.2 * columns, 0.5 + 2.2 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (topic, curve) in zip(panels, topics, strict=False):
-        axes.step(curve["recall"], curve["precision"], where="post", color=COLOURS[model])
-        axes.set_title(textwrap.fill(str(topic), 24))
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.05))
-        axes.xaxis.set_major_formatter("{x:g}")
-    for axes in panels[len(topics) :]:
-        axes.set_axis_off()
-    figure.supxlabel("recall")
-    figure.supylabel("precision")
-    return figure
-
-
-@STYLED
 def _interval(
     estimates: Mapping[str, Estimate], models: Sequence[str], confidence: float
 ) -> Figure:
@@ -338,17 +255,6 @@ def _sentence(message: str) -> Figure:
     axes.text(0.5, 0.5, message, ha="center", va="center")
     axes.set_axis_off()
     return figure
-
-
-def _f1_estimates(metrics: Mapping[str, Any]) -> dict[str, Estimate]:
-    """F1 over all topics, then that of each topic: title → estimate."""
-    overall = metrics_in(metrics["mode"]).items()
-    shown = {m.title: metrics[key] for key, m in overall if m.in_picture and key in metrics}
-    shown |= {
-        f"{topic} (n={measured['support']})": measured["f1"]
-        for topic, measured in metrics["topics"].items()
-    }
-    return {title: Estimate(**values) for title, values in shown.items()}
 
 
 def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFrame:

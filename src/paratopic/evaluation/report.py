@@ -70,14 +70,10 @@ class Report:
         Content of metrics.json.
     tables
         Name of a CSV file → its rows.
-    confusion
-        Counts, mean over repeats: a row for each true class, a column for each predicted one. None
-        if nothing was held out.
     """
 
     metrics: dict[str, Any]
     tables: dict[str, pd.DataFrame]
-    confusion: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +88,11 @@ class ModeReport:
         Computes what the thresholds do, from `answer_table`, topic names and what stage score made.
     counted
         What coverage is a share of, for people.
-    other_classes
-        Classes of the confusion matrix beside the topics.
     """
 
     key: str
     effect: Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, Any]]
     counted: str
-    other_classes: tuple[str, ...] = ()
 
 
 def abstention(
@@ -140,7 +133,7 @@ def naming(answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
 
 EFFECTS: Mapping[ModeName, ModeReport] = {
     "single": ModeReport("abstention", abstention, "paragraphs that get a topic"),
-    "multi": ModeReport("naming", naming, "topics that are predicted", (NONE,)),
+    "multi": ModeReport("naming", naming, "topics that are predicted"),
 }
 
 
@@ -187,8 +180,7 @@ def build_report(
     measured = measure(kept, outcome, answered, topics.names, settings, seed)
     measured |= {own.key: effect, "confidence": settings.confidence}
     tables = _tables(rows, outcome, table, out_of_fold, topics)
-    confusion = confusion_matrix(tables["confusion"], [*topics.names, *own.other_classes])
-    return Report(measured | about, tables, confusion / len(outcome.scores))
+    return Report(measured | about, tables)
 
 
 def measure(
@@ -276,12 +268,6 @@ def confusion_pairs(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
             if missed or wrong:
                 pairs += product(missed or [NONE], wrong or [NONE])
     return pd.DataFrame(pairs, columns=["actual", "predicted"])
-
-
-def confusion_matrix(pairs: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """Number of pairs for each actual class (rows) and predicted class (columns)."""
-    table = pd.crosstab(pairs["actual"], pairs["predicted"])
-    return table.reindex(index=classes, columns=classes, fill_value=0)
 
 
 def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:

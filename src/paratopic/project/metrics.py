@@ -13,7 +13,7 @@ from paratopic.project.topics import ModeName
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric over all topics. The summary, the page and the card show every one.
+    """A metric over all topics. The page and the card show every one.
 
     Parameters
     ----------
@@ -30,8 +30,6 @@ class Metric:
         a registered model, and in DVC's tables. Default: no.
     in_terminal
         Whether `paratopic report` prints it. Default: no.
-    in_picture
-        Whether the picture of F1 by topic has it. Default: no.
     hub
         Name of the metric on a model hub, for the head of the card. None, the default, leaves it
         out there.
@@ -43,7 +41,6 @@ class Metric:
     modes: tuple[ModeName, ...] = ("single", "multi")
     is_main: bool = False
     in_terminal: bool = False
-    in_picture: bool = False
     hub: str | None = None
 
 
@@ -55,7 +52,6 @@ METRICS = (
         ("single",),
         is_main=True,
         in_terminal=True,
-        in_picture=True,
     ),
     Metric(
         "answer_accuracy",
@@ -87,7 +83,6 @@ METRICS = (
         ("single",),
         is_main=True,
         in_terminal=True,
-        in_picture=True,
         hub="f1",
     ),
     Metric(
@@ -97,7 +92,6 @@ METRICS = (
         ("multi",),
         is_main=True,
         in_terminal=True,
-        in_picture=True,
         hub="f1",
     ),
     Metric(
@@ -106,7 +100,6 @@ METRICS = (
         "F1 of all topics counted together",
         ("multi",),
         in_terminal=True,
-        in_picture=True,
     ),
     Metric(
         "map",

@@ -26,7 +26,6 @@ PREPARED = REPORTS / "prepare.json"
 SKIPPED = REPORTS / "skipped.csv"
 SPLIT = REPORTS / "split.json"
 COMPARISON = REPORTS / "comparison.json"
-SUMMARY = REPORTS / "summary.md"
 PICTURE = REPORTS / "comparison.png"
 PAGE = REPORTS / "index.html"
 

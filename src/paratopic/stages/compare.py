@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
-from paratopic.evaluation.comparison import as_json, compare, summary, unmeasured
+from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import draw_comparison
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
@@ -24,7 +24,6 @@ from paratopic.project.paths import (
     PREPARED,
     SCORES,
     SPLIT,
-    SUMMARY,
 )
 
 
@@ -49,13 +48,10 @@ def main() -> None:
     else:
         comparison = unmeasured(models, params.topics.mode)
     confidence = params.evaluate.confidence
-    alpha, min_lead = 1 - confidence, params.compare.min_lead
-    files.write_json(COMPARISON, as_json(comparison, split, annotators, alpha))
-    text = summary(comparison, split, annotators, params.topics, confidence, alpha, min_lead)
-    files.write_text(SUMMARY, text)
+    files.write_json(COMPARISON, as_json(comparison, split, annotators, 1 - confidence))
     draw_comparison(PICTURE, comparison, confidence)
     files.write_text(CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
-    print(f"champion: {comparison.champion}: {comparison.reason}; see {SUMMARY}")
+    print(f"champion: {comparison.champion}: {comparison.reason}; see {COMPARISON}")
 
 
 def _by_definitions(models: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
-from paratopic.evaluation.figures import draw_report
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.inference.promise import Promise
@@ -39,7 +38,6 @@ def main() -> None:
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
     for table, rows in report.tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
-    draw_report(folder, name, report)
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
         return

@@ -26,12 +26,12 @@ from paratopic.project.paths import (
     MODEL_CARD,
     MODEL_REPORTS,
     MODELS,
+    PAGE,
     PARAGRAPHS,
     PARAMS,
     PICTURE,
     REPORTS,
     SCORES,
-    SUMMARY,
 )
 from paratopic.project.topics import join_cell
 from paratopic.tracking.runs import Dataset, Record, RunComparison
@@ -183,7 +183,7 @@ def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> RunCo
     champion = comparison["champion"]
     verdict = f"The champion is the {champion}: {comparison['reason']}."
     text = "\n\n".join(filter(None, (verdict, notes)))
-    return RunComparison(digest, champion, text, (SUMMARY, COMPARISON, PICTURE))
+    return RunComparison(digest, champion, text, (PAGE, COMPARISON, PICTURE))
 
 
 def _metrics_file(name: str) -> Path:
