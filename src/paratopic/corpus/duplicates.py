@@ -59,7 +59,12 @@ def near_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """
     numbers, sequences = _number_words(texts)
     shingles = _shingles(sequences)
-    return _connect(shingles, shingles.getnnz(axis=1), _overlap)[numbers]
+    groups = _connect(
+        shingles,
+        shingles.getnnz(axis=1),
+        lambda shared, one, other: shared >= NEAR_DUPLICATE * (one + other - shared),
+    )
+    return groups[numbers]
 
 
 def article_groups(
@@ -94,7 +99,12 @@ def article_groups(
     distinct = members[np.unique(numbers, return_index=True)[1]]
     n_articles = distinct.getnnz(axis=0)
     shared = distinct[:, (n_articles > 1) & (n_articles <= RECURRING)]
-    return _connect(shared, distinct.getnnz(axis=1), _mostly_shared)[numbers][articles]
+    groups = _connect(
+        shared,
+        distinct.getnnz(axis=1),
+        lambda shared, one, other: 2 * shared > np.maximum(one, other),
+    )
+    return groups[numbers][articles]
 
 
 def components(
@@ -133,7 +143,7 @@ def _connect(
     """
     rare = _rarer_half(features, sizes)
     # Rows that follow each other among those with a feature: most copies are connected by these.
-    rows, feature = rare.indices.astype(np.int64), _columns(rare)
+    rows, feature = rare.indices.astype(np.int64), rare.tocoo().col
     next_ = np.flatnonzero(feature[:-1] == feature[1:]) + 1
     pairs = [_close_pairs(features, sizes, close, rows[next_ - 1], rows[next_])]
     numbers = components(*pairs[0], len(sizes))
@@ -165,7 +175,7 @@ def _unconnected(
     Of a feature's rows, those that share the number of the first are not paired with each other: so
     a text of which there are thousands costs no millions.
     """
-    column = _columns(rare)
+    column = rare.tocoo().col
     other = numbers[rare.indices] != numbers[rare.indices[rare.indptr[column]]]
     mixed = np.isin(column, column[other])
     parts = []
@@ -182,11 +192,6 @@ def _unconnected(
             row, partner = some[common.row], common.col
             kept = numbers[row] != numbers[partner]
             yield row[kept], partner[kept].astype(np.int64)
-
-
-def _columns(matrix: sparse.csc_matrix) -> npt.NDArray[np.int64]:
-    """Column of each entry."""
-    return np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
 
 
 def _close_pairs(
@@ -210,20 +215,6 @@ def _close_pairs(
         kept.append(close(shared, sizes[one], sizes[other]))
     chosen = np.concatenate(kept)
     return low[chosen], high[chosen]
-
-
-def _overlap(
-    shared: npt.NDArray[np.int64], one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """Whether the Jaccard index is at least `NEAR_DUPLICATE`."""
-    return shared >= NEAR_DUPLICATE * (one + other - shared)
-
-
-def _mostly_shared(
-    shared: npt.NDArray[np.int64], one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """Whether more than half of both is shared."""
-    return 2 * shared > np.maximum(one, other)
 
 
 def _number_words(

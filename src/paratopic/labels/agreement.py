@@ -7,21 +7,25 @@ Which of an annotator's answers counts is not decided here (`answers` does that)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from paratopic.labels.join import section_headings
 from paratopic.labels.log import Label
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 
 # The topics that an annotator gives a paragraph.
 Answer = frozenset[str]
+
+# (n, k) which topics answers give.
+Targets = npt.NDArray[np.bool_]
 
 # Paragraph id → annotator → answer.
 Units = Mapping[str, Mapping[str, Answer]]
@@ -70,23 +74,20 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     if not units:
         return None
     annotators = sorted({annotator for unit in units.values() for annotator in unit})
-    pairs = _pairs(units, annotators)
-    kappas = {
-        name: [_kappa([name in a for a in one], [name in a for a in other]) for one, other in pairs]
-        for name in topics.names
-    }
-    f1s = [
-        _macro_f1(true, given, topics)
-        for one, other in pairs
-        for true, given in ((one, other), (other, one))
-        if any(true)
-    ]
+    pairs = list(_pairs(units, annotators, topics.names))
     return Agreement(
         tuple(annotators),
         len(units),
         krippendorff_alpha([list(unit.values()) for unit in units.values()]),
-        {name: _mean([k for k in values if k is not None]) for name, values in kappas.items()},
-        _mean(f1s),
+        {
+            name: _mean(_kappa(one[:, topic], other[:, topic]) for one, other in pairs)
+            for topic, name in enumerate(topics.names)
+        },
+        _mean(
+            _macro_f1(true, given, topics.mode)
+            for one, other in pairs
+            for true, given in ((one, other), (other, one))
+        ),
     )
 
 
@@ -174,14 +175,17 @@ def _units(answers: Iterable[Label], topics: Topics) -> Units:
     return {paragraph: unit for paragraph, unit in units.items() if len(unit) > 1}
 
 
-def _pairs(units: Units, annotators: Sequence[str]) -> list[tuple[list[Answer], list[Answer]]]:
-    """The answers of each two annotators on the paragraphs that both judged."""
-    pairs = []
-    for one, other in combinations(annotators, 2):
-        both = [unit for unit in units.values() if one in unit and other in unit]
+def _pairs(
+    units: Units, annotators: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[Targets, Targets]]:
+    """Which topics, (n, k), each two annotators give the paragraphs that both judged."""
+    for pair in combinations(annotators, 2):
+        both = [unit for unit in units.values() if unit.keys() >= set(pair)]
         if both:
-            pairs.append(([unit[one] for unit in both], [unit[other] for unit in both]))
-    return pairs
+            one, other = (
+                np.array([[name in unit[who] for name in names] for unit in both]) for who in pair
+            )
+            yield one, other
 
 
 def _disagreement(counts: Mapping[Answer, int]) -> float:
@@ -203,24 +207,22 @@ def _masi(one: Answer, other: Answer) -> float:
     return 1 - weight * len(one & other) / len(one | other)
 
 
-def _kappa(one: Sequence[object], other: Sequence[object]) -> float | None:
+def _kappa(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
     # Kappa is not defined where both always give the same one answer.
-    return float(cohen_kappa_score(one, other)) if len({*one, *other}) > 1 else None
+    return float(cohen_kappa_score(one, other)) if len(np.unique([one, other])) > 1 else None
 
 
-def _macro_f1(true: Sequence[Answer], given: Sequence[Answer], topics: Topics) -> float:
+def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:
     """Macro-F1 of an annotator's answers over the topics in another's, which are taken as true."""
-    pairs = list(zip(true, given, strict=True))
-    if topics.mode == "single":
-        pairs = [pair for pair in pairs if pair[0]]
-    targets, predicted = (
-        np.array([[name in answer for name in topics.names] for answer in answers])
-        for answers in zip(*pairs, strict=True)
-    )
-    present = np.flatnonzero(targets.any(axis=0))
-    score = f1_score(targets, predicted, labels=present, average="macro", zero_division=0)
+    present = np.flatnonzero(true.any(axis=0))
+    if not len(present):
+        return None
+    rows = true.any(axis=1) | (mode == "multi")
+    score = f1_score(true[rows], given[rows], labels=present, average="macro", zero_division=0)
     return float(score)
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -24,7 +24,7 @@ PREDICT_BATCH = 32
 
 
 class Network(nn.Module):
-    """Encoder and head: token ids and attention mask, both (n, length) → logits (n, n logits).
+    """Encoder and head: token ids and attention mask, both (n, length), to logits (n, n logits).
 
     How many logits there are and what they mean is for `inference.modes.Mode`.
     """
@@ -57,9 +57,6 @@ class Network(nn.Module):
             similarity = embeddings @ self.descriptions.T
             logits = logits + similarity.amax(dim=1, keepdim=True) * self.slope
         return logits
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.logits(self.embed(input_ids, attention_mask))
 
 
 def chunks(lengths: Sequence[int], size: int) -> list[Integers]:
