@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from paratopic import UserError, load
-from paratopic.inference.folder import MANIFEST
-from paratopic.inference.modes import mode_of
+from paratopic import load
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
-from paratopic.inference.onnx_model import EMBEDDINGS, EncoderClassifier
 from paratopic.inference.scores import Array
 from paratopic.training.examples import Fitted
 from paratopic.transformer.fit import FittedTransformer
@@ -73,23 +67,3 @@ def test_the_head_reads_the_embedding(trained: tuple[Fitted, Path], rows: pd.Dat
     expected, _ = model._embedder.texts(model._tokenizer, texts)
     cosines = (dense(trained[1], texts) * expected).sum(axis=1)
     assert cosines.min() > 0.999
-
-
-@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_a_model_from_before_answers_the_same_but_has_no_embeddings(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame, tmp_path: Path
-) -> None:
-    settings = json.loads((trained[1] / MANIFEST).read_text(encoding="utf-8"))["settings"]
-    for name in EncoderClassifier.FILES:
-        shutil.copy(trained[1] / name, tmp_path)
-    model = onnx.load(tmp_path / EncoderClassifier.MODEL)
-    outputs = {output.name: output for output in model.graph.output}
-    model.graph.output.remove(outputs[EMBEDDINGS])
-    onnx.save(model, tmp_path / EncoderClassifier.MODEL)
-    old, new = (
-        EncoderClassifier(folder, mode_of("single"), settings) for folder in (tmp_path, trained[1])
-    )
-    texts = list(rows["text"])
-    np.testing.assert_array_equal(old.score(texts)[0], new.score(texts)[0])
-    with pytest.raises(UserError, match="train the model again"):
-        old.embed(texts)

@@ -219,8 +219,6 @@ class Model:
         ------
         TypeError
             `texts` is a single str, a DataFrame or a dict, or an item is not a str.
-        UserError
-            The model was trained before models gave their embeddings.
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of str; for one text write embed([text])")

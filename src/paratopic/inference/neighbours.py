@@ -47,11 +47,6 @@ class Neighbourhood:
         Model that compares texts.
     ids, topics, texts
         Id, topics and text of each of n labelled paragraphs, at least one.
-
-    Raises
-    ------
-    UserError
-        The model was trained before models gave their embeddings.
     """
 
     def __init__(

@@ -97,13 +97,7 @@ class EncoderClassifier:
         return self._mode.scores(combined), np.bincount(owner, minlength=len(texts))
 
     def embed(self, texts: Sequence[str]) -> Array:
-        """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths.
-
-        Raises
-        ------
-        UserError
-            The model was trained before models gave their embeddings.
-        """
+        """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""
         windows, owner = read_windows(self._tokenizer, texts)
         embeddings = self._model.run(windows, EMBEDDINGS)
         total = np.zeros((len(texts), embeddings.shape[1]))
@@ -206,18 +200,10 @@ class OnnxModel:
             Token ids of each window. Windows of one length are computed together, without padding.
         output
             Name of the output; the first one by default.
-
-        Raises
-        ------
-        UserError
-            The model has no such output.
         """
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)
         session = self._open(n_processors() if len(chunks) == 1 else 1)
-        names = [of_model.name for of_model in session.get_outputs()]
-        name = output or names[0]
-        if name not in names:
-            raise UserError(f"this model gives no {name}, as newer ones do; train the model again")
+        name = output or session.get_outputs()[0].name
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
