@@ -55,7 +55,8 @@ def test_the_best_is_corrected_for_the_choice(
     lines = capsys.readouterr().out.splitlines()
     # It is the better one in every draw.
     assert lines[-1] == (
-        "baseline: the best is many, macro-F1 of answers 1.000; corrected for the choice among 2: 1.000"
+        "baseline: the best is many, macro-F1 of answers 1.000; "
+        "corrected for the choice among 2: 1.000"
     )
     # What another model is set to makes no other configuration of this one.
     transformer = replace(few.params.section("transformer"), epochs=9)
