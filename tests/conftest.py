@@ -20,6 +20,8 @@ from tests.programs import ROOT, sh
 from tests.samples import FILLER, PARAMS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
+# What programs import that the tests start.
+collect_ignore = ["third_kind", "trace"]
 # Folder beside the first results: which modules each stage loaded.
 TRACE = "modules-of-stages"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 from paratopic.inference.folder import MANIFEST
 from tests.programs import ROOT
 
-# Runs commands, each in one line of JSON, where no package of an extra can be imported.
-PROGRAM = """
-import contextlib, io, json, sys
+# Hides the packages of the extras from Python and from the programs that it starts.
+HIDING = """
+import sys
 
 EXTRAS = (
     "datasets dvc jinja2 joblib lxml mammoth matplotlib mlflow onnx onnxscript pandas pdfminer "
@@ -26,6 +27,11 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
+"""
+
+# Runs commands, each in one line of JSON.
+PROGRAM = """
+import contextlib, io, json, sys
 from paratopic.cli.app import main
 
 results = []
@@ -59,10 +65,15 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
         *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),
         ([*predict, "in.parquet", "--out", "out"], "parquet needs pyarrow: pip install pyarrow"),
     ]
+    hiding = tmp_path / "hiding"
+    hiding.mkdir()
+    (hiding / "sitecustomize.py").write_text(HIDING)
+    paths = filter(None, [str(hiding), os.environ.get("PYTHONPATH")])
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input="\n".join(json.dumps(words) for words, _ in expected),
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
     )

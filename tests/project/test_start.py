@@ -18,14 +18,18 @@ from tests.samples import PARAMS
 NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ and 😀"]
 
 
-def test_a_new_project_differs_from_this_one_by_its_topics_alone(tmp_path: Path) -> None:
+def test_a_new_project_differs_from_this_one_by_its_topics_and_language_alone(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "match.txt").write_text("The visitors won.")
     create(tmp_path, NAMES)
     params = read_params(tmp_path / "params.yaml")
     assert params.topics.names == tuple(NAMES)
     assert list(params.topics.descriptions[:2]) == ["Sport.", "Diplomacy venue."]
-    assert replace(params, topics=PARAMS.topics) == PARAMS
+    # What its texts are written in is not known.
+    assert params.language is None
+    assert replace(params, topics=PARAMS.topics, language=PARAMS.language) == PARAMS
     assert (tmp_path / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
     assert (tmp_path / "seeds" / "labels.csv").read_text() == "paragraph,topics,text\n"
     assert (tmp_path / "seeds" / "match.txt").read_text() == "The visitors won."

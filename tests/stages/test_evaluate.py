@@ -13,17 +13,18 @@ def test_main_figures_are_of_the_answers() -> None:
     of_topics = {"macro_f1": figure(0.8), "accuracy": figure(0.9), "log_loss": figure(0.5)}
     of_answers = {"answer_macro_f1": figure(0.6), "answer_accuracy": figure(0.7)}
     of_answers |= {"coverage": figure(0.4)}
-    figures = main_figures({"n": 9} | of_topics | of_answers)
+    figures = main_figures({"mode": "single", "n": 9} | of_topics | of_answers)
     assert list(figures.items()) == [
         ("answer_macro_f1", 0.6),
         ("low", 0.5),
         ("high", 0.7),
         ("answer_accuracy", 0.7),
-        ("log_loss", 0.5),
         ("coverage", 0.4),
+        ("macro_f1", 0.8),
+        ("log_loss", 0.5),
     ]
     several = {"macro_f1": figure(0.8), "subset_accuracy": figure(0.3), "log_loss": figure(0.5)}
-    figures = main_figures({"n": 9} | several)
+    figures = main_figures({"mode": "multi", "n": 9} | several)
     assert (figures["macro_f1"], figures["subset_accuracy"]) == (0.8, 0.3)
     assert "coverage" not in figures
 

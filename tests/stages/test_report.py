@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project.files import write_csv
-from paratopic.project.paths import MODELS, PAGE, REPORTS, SCORES
+from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES
 from paratopic.project.topics import ModeName
 from tests.programs import ROOT
 from tests.samples import WORDS, paragraph
@@ -109,8 +109,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
     write_csv(SCORES / "transformer" / "history.csv", empty)
     run("evaluate baseline", "evaluate transformer", "train baseline", "compare")
-    write_csv(REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
-    shutil.copytree(MODELS / "baseline", MODELS / "transformer")
+    write_csv(MODEL_REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
+    shutil.copy(MODEL_REPORTS / "baseline" / FINAL, MODEL_REPORTS / "transformer")
 
     html = written()
     page = Page(html)
@@ -128,7 +128,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
     ):
         assert f"<h2>{heading}</h2>" in html
     assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
-    assert "encoder not tuned" in html
+    assert "transformer: no curve" in html and "The encoder is used as it is" in html
     doubtful = html.partition("Labels worth a second look")[2]
     assert "Each model finds" in doubtful and "paratopic review" in doubtful
     assert ("macro-F1 of answers" in html) == (mode == "single")

@@ -10,14 +10,14 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 
 from paratopic import load, predict
 from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs
-from paratopic.tracking.runs import COMPARED, DATA, PART, STATE, Record, open_store, write_runs
+from paratopic.tracking.runs import COMPARED, Record, open_store, write_runs
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
@@ -167,33 +167,6 @@ def test_a_half_made_database_is_reported_with_what_to_do(tmp_path: Path, baseli
         database.execute("CREATE TABLE latest_metrics (x)")
     with pytest.raises(UserError, match=r"(?s)mlflow.db cannot.*already exists.*move that file"):
         write_runs(f"sqlite:///{path}", "half", [baseline], tmp_path / "runs")
-
-
-def test_a_store_of_the_version_before_holds_each_state_once(
-    uri: str, baseline: Record, transformer: Record, tmp_path: Path
-) -> None:
-    """It wrote a run for the comparison, and below it one for each model."""
-    client = MlflowClient(uri)
-    experiment = client.create_experiment("before", (tmp_path / "runs").as_uri())
-
-    def old(name: str, figures: dict[str, float], parent: str | None) -> str:
-        tags = {STATE: f"whole {name}", PART: name.split()[0], DATA: "d1g35t"}
-        tags |= {"mlflow.parentRunId": parent} if parent else {}
-        run = client.create_run(experiment, tags=tags, run_name=name)
-        client.log_batch(run.info.run_id, [Metric(k, v, 0, 0) for k, v in figures.items()])
-        client.set_terminated(run.info.run_id)
-        return str(run.info.run_id)
-
-    same = old("comparison s1", {}, None)
-    old("baseline s1", {"macro_f1": 0.6875, "macro_f1.low": 0.5, "n": 21.0}, same)
-    old("transformer s1", {"macro_f1": 0.8125}, same)
-    trial = old("comparison s2", {}, None)
-    old("baseline s2", {"macro_f1": 0.125}, trial)
-    old("transformer s2", {"macro_f1": 0.8125}, trial)
-    assert write_runs(uri, "before", [baseline, transformer], tmp_path / "runs") == 2
-    now = {"baseline · abc", "transformer · abc"}
-    assert set(runs_in(uri, "before")) == now | {"comparison s2", "baseline s2"}
-    assert "mlflow.note.content" in client.get_experiment(experiment).tags
 
 
 def test_an_unreachable_server_is_reported(baseline: Record, tmp_path: Path) -> None:
