@@ -12,7 +12,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,12 +20,12 @@ import pandas as pd
 from paratopic.annotation import label_studio
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, one_line, parse_when
+from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, parse_when, tidy
 from paratopic.project import files
 from paratopic.project.cells import LineFeeds, inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.sheets import read_sheet
-from paratopic.project.topics import Topics, join_cell, split_cell
+from paratopic.project.topics import Topics, join_cell
 from paratopic.project.workbook import write_workbook
 
 # Columns of a sheet.
@@ -40,6 +40,8 @@ SHEET = (
     "annotator",
     "note",
 )
+# Why a row or a task gives no label although nothing is wrong with it.
+UNCHOSEN = "undecided"
 # Endings of a sheet's file.
 _SHEETS = (".csv", ".xlsx")
 
@@ -63,33 +65,6 @@ class ImportedLabels:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """An answer as a file has it, not yet compared with the paragraphs and the codebook.
-
-    Parameters
-    ----------
-    where
-        File and line, or file and task, for messages.
-    paragraph
-        Id of the paragraph; "" if the file has none.
-    topics
-        Names of the chosen topics.
-    annotator, when, note
-        As in labels.csv.
-    missing
-        Why there is no answer, although nothing is wrong; "" if there is one.
-    """
-
-    where: str
-    paragraph: str
-    topics: tuple[str, ...] = ()
-    annotator: str = ""
-    when: str = ""
-    note: str = ""
-    missing: str = ""
-
-
 def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
     """Read the labels in a file that people have worked on.
 
@@ -109,7 +84,7 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
         The whole file is unreadable.
     """
     if _is_sheet(path):
-        return _imported(_answers_in_sheet(path), frame, topics)
+        return _imported(_in_sheet(path), frame, topics)
     return read_annotations(label_studio.read_export(path), str(path), frame, topics)
 
 
@@ -159,10 +134,11 @@ def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
         )
     known = set(frame["id"])
     ids: dict[str, None] = {}
-    for answer in _answers_in_sheet(path):
-        if answer.paragraph not in known:
-            raise _unknown_paragraph(answer)
-        ids[answer.paragraph] = None
+    for where, row in read_sheet(path, COLUMNS[:2]).rows:
+        paragraph = live(row["paragraph"].strip())
+        if paragraph not in known:
+            raise _unknown_paragraph(where, paragraph)
+        ids[paragraph] = None
     return list(ids)
 
 
@@ -235,73 +211,66 @@ def _is_sheet(path: Path) -> bool:
     return suffix in _SHEETS
 
 
-def _answers_in_sheet(path: Path) -> Iterator[_Answer]:
+def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in read_sheet(path, COLUMNS[:2]).rows:
         cells = {name: live(row.get(name, "").strip()) for name in (*SHEET, "when")}
-        yield _Answer(
-            where,
-            cells["paragraph"],
-            split_cell(cells["topics"]),
-            cells["annotator"],
-            cells["when"],
-            cells["note"],
-            "undecided" if cells["topics"] == UNDECIDED else "",
-        )
+        annotator, when, note = cells["annotator"], cells["when"], cells["note"]
+        answer = Label(where, cells["paragraph"], cells["topics"], "", annotator, when, note)
+        yield UNCHOSEN if answer.cell == UNDECIDED else answer
 
 
 def _annotated(
     task: label_studio.Task, annotation: label_studio.Annotation | None, source: str
-) -> _Answer:
-    where = f"{source}, task {task.id}"
-    paragraph = str(task.data.get("paragraph") or "")
-    if annotation is None:
-        return _Answer(where, paragraph, missing="undecided")
-    missing = "" if annotation.topics else "undecided"
-    return _Answer(
-        where,
-        paragraph,
-        annotation.topics,
+) -> Label | str:
+    if annotation is None or not (annotation.topics or annotation.was_cancelled):
+        return UNCHOSEN
+    if annotation.was_cancelled:
+        return "skipped by the annotator"
+    return Label(
+        f"{source}, task {task.id}",
+        str(task.data.get("paragraph") or ""),
+        join_cell(annotation.topics),
+        "",
         annotation.annotator,
         annotation.updated_at or annotation.created_at or "",
         annotation.note,
-        "skipped by the annotator" if annotation.was_cancelled else missing,
     )
 
 
-def _imported(answers: Iterable[_Answer], frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
-    """Check answers, each of which gives a label, a problem or a reason for none."""
+def _imported(
+    answers: Iterable[Label | str], frame: pd.DataFrame, topics: Topics
+) -> ImportedLabels:
+    """Check answers; a string in place of one is the reason why there is none."""
     text_of = dict(zip(frame["id"], frame["text"], strict=True))
     imported = ImportedLabels()
     for answer in answers:
-        if answer.missing:
-            imported.left_out[answer.missing] += 1
+        if isinstance(answer, str):
+            imported.left_out[answer] += 1
             continue
         try:
             if answer.paragraph not in text_of:
-                raise _unknown_paragraph(answer)
-            imported.labels.append(_label(answer, text_of[answer.paragraph], topics))
+                raise _unknown_paragraph(answer.where, answer.paragraph)
+            imported.labels.append(_checked(answer, text_of[answer.paragraph], topics))
         except UserError as problem:
             imported.problems.append(str(problem))
     return imported
 
 
-def _label(answer: _Answer, text: str, topics: Topics) -> Label:
+def _checked(answer: Label, text: str, topics: Topics) -> Label:
     """Check an answer on a paragraph with this text against the codebook."""
-    names = [name for name in answer.topics if name != NONE]
-    if names and NONE in answer.topics:
+    names = [name for name in answer.names if name != NONE]
+    if names and NONE in answer.names:
         raise UserError(
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
         )
     cell = join_cell(topics.check(names, answer.where))
     parse_when(answer.when, answer.where)
-    words, annotator = first_words(one_line(text)), one_line(answer.annotator)
-    note = one_line(answer.note)
-    return Label(answer.where, answer.paragraph, cell, words, annotator, answer.when, note)
+    return tidy(replace(answer, cell=cell, text=first_words(text)))
 
 
-def _unknown_paragraph(answer: _Answer) -> UserError:
+def _unknown_paragraph(where: str, paragraph: str) -> UserError:
     problem = "no paragraph id is given"
-    if answer.paragraph:
-        problem = f"the sources have no paragraph {first_words(one_line(answer.paragraph))}"
-    return UserError(f"{answer.where}: {problem}; `dvc repro prepare` reads new sources")
+    if paragraph:
+        problem = f"the sources have no paragraph {first_words(paragraph)}"
+    return UserError(f"{where}: {problem}; `dvc repro prepare` reads new sources")
