@@ -89,7 +89,7 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
 
 
 def read_annotations(
-    annotations: Iterable[label_studio.Annotated], source: str, frame: pd.DataFrame, topics: Topics
+    annotations: Iterable[label_studio.TaskAnswer], source: str, frame: pd.DataFrame, topics: Topics
 ) -> ImportedLabels:
     """Read the labels in annotations of Label Studio.
 

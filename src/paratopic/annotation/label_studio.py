@@ -89,12 +89,12 @@ class Exported(Task):
 
 
 # A task and one of its annotations; None for a task without any.
-Annotated = tuple[Task, Annotation | None]
+TaskAnswer = tuple[Task, Annotation | None]
 
 _EXPORT = TypeAdapter(list[Exported])
 
 
-def read_export(path: Path) -> Iterator[Annotated]:
+def read_export(path: Path) -> Iterator[TaskAnswer]:
     """Read the annotations in an export.
 
     Raises
