@@ -26,8 +26,7 @@ MAY_IMPORT = {
     "evaluation": {"corpus", "inference"},
     "tracking": {"corpus", "inference"},
     "serving": {"reading", "inference"},
-    # An encoder of its own, late, to find paragraphs that are unlike each other.
-    "annotation": {"labels", "corpus", "inference", "transformer"},
+    "annotation": {"labels", "corpus", "inference"},
     "stages": {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "tracking"),

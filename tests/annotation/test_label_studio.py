@@ -25,6 +25,7 @@ import pytest
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
+from paratopic.annotation.label_studio import NONE
 from paratopic.inference.folder import MANIFEST, digest_of
 from paratopic.labels.answers import Merged, merge, read_labels
 from paratopic.labels.join import join_labels
@@ -137,7 +138,7 @@ def test_suggestions_are_annotated_exported_and_imported(
     annotate(first, chosen("dominant", "trade"))
     changed = annotate(second, chosen("dominant", "trade"))
     better = {"result": [chosen("dominant", "security"), chosen("others", "trade"), note]}
-    annotate(third, chosen("dominant", formats.NONE))
+    annotate(third, chosen("dominant", NONE))
     annotate(fourth, was_cancelled=True)
 
     def import_export() -> Merged:
@@ -241,7 +242,7 @@ def test_label_studio_and_the_backend_work_together(
         call("PATCH", f"/api/annotations/{saved['id']}", better)
         assert counted() == {first: "security;trade"}
         path = f"/api/tasks/{number[second]}/annotations"
-        call("POST", path, {"result": [chosen("dominant", formats.NONE)]})
+        call("POST", path, {"result": [chosen("dominant", NONE)]})
         assert counted() == {first: "security;trade", second: ""}
         assert predicted(second) == []  # somebody may answer it, too
         assert len(predicted(third)) == 1

@@ -25,7 +25,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
-from paratopic.annotation import page
+from paratopic.annotation import page, web
 from paratopic.annotation.context import Suggestion, blind, with_predictions
 from paratopic.inference.loading import load
 from paratopic.labels.answers import read_labels
@@ -51,7 +51,7 @@ def session(path: Path, topics: Topics) -> page.Session:
 
 @pytest.fixture
 def client(session: page.Session) -> TestClient:
-    return TestClient(page.application(session, PORT), base_url=HERE)
+    return TestClient(page.application(session), base_url=HERE)
 
 
 def answers_in(path: Path) -> list[tuple[str, str, str, str]]:
@@ -106,9 +106,13 @@ def test_an_answer_that_cannot_be_written_is_not_confirmed(
     assert client.get("/state").json()["items"][0]["answer"] is None
 
 
+def trade(paragraph: str) -> page.Answer:
+    return page.Answer(id=paragraph, topics=["trade"], note="")
+
+
 def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: Topics) -> None:
-    page.Session(path, "ann", suggestions(topics), topics).save("news:0", ["trade"], "")
-    page.Session(path, "bo", suggestions(topics), topics).save("news:1", ["trade"], "")
+    page.Session(path, "ann", suggestions(topics), topics).save(trade("news:0"))
+    page.Session(path, "bo", suggestions(topics), topics).save(trade("news:1"))
     shown = page.Session(path, "ann", suggestions(topics), topics).state()["items"]
     assert [item["answer"] for item in shown] == [{"topics": ("trade",), "note": ""}, None, None]
 
@@ -137,20 +141,10 @@ def test_invalid_answers_are_refused_and_not_saved(
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"[" * 100_000, 400),
-        (b"9" * 5000, 400),
-        (b"\xff", 400),
-        (b" " * page.LONGEST + b"{}", 413),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_refused(
-    client: TestClient, path: Path, body: bytes, status: int
-) -> None:
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"\xff"])
+def test_a_body_that_cannot_be_read_is_refused(client: TestClient, path: Path, body: bytes) -> None:
     response = client.post("/save", content=body, headers={"Content-Type": "application/json"})
-    assert response.status_code == status
+    assert response.status_code == 400
     assert not path.exists()
 
 
@@ -160,9 +154,8 @@ def test_a_body_that_cannot_be_read_is_refused(
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": f"http://127.0.0.1:{PORT + 1}"}, 403),
-        ({"Host": f"evil.example:{PORT}"}, 403),
-        ({"Host": "127.0.0.1"}, 403),
-        ({"Host": f"evil.example:{PORT}", "Origin": f"http://evil.example:{PORT}"}, 403),
+        ({"Host": f"evil.example:{PORT}"}, 400),
+        ({"Host": f"evil.example:{PORT}", "Origin": f"http://evil.example:{PORT}"}, 400),
         ({"Content-Type": "text/plain"}, 415),
         ({}, 200),
         ({"Origin": HERE}, 200),
@@ -176,9 +169,9 @@ def test_requests_of_other_pages_are_refused(
     sent = {"Content-Type": "application/json"} | headers
     assert client.post("/save", content=content, headers=sent).status_code == status
     assert path.exists() == (status == 200)
-    if status == 403:
+    if status in {400, 403}:
         for address in ("/", "/state"):
-            assert client.get(address, headers=headers).status_code == 403
+            assert client.get(address, headers=headers).status_code == status
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
@@ -194,17 +187,19 @@ def test_a_port_in_use_is_an_error(session: page.Session) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
-            page.serve(session, port)
+            web.serve(page.application(session), "", port)
 
 
 SERVE = """
 import sys
 from pathlib import Path
-from paratopic.annotation.page import Session, serve
+from paratopic.annotation.page import Session, application
+from paratopic.annotation.web import serve
 from paratopic.project.topics import Topics
 from tests.samples import suggestions
 topics = Topics("single", ("trade", "technology", "security"))
-serve(Session(Path(sys.argv[1]), "ann", suggestions(topics), topics), 0)
+session = Session(Path(sys.argv[1]), "ann", suggestions(topics), topics)
+serve(application(session), "Label at {address}", 0)
 """
 
 
@@ -235,7 +230,7 @@ def serving(session: page.Session) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = uvicorn.Config(
-        page.application(session, port), lifespan="off", ws="none", log_level="warning"
+        page.application(session), lifespan="off", ws="none", log_level="warning"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -415,7 +410,7 @@ def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session
 def test_why_is_answered_where_the_suggestion_is_shown(
     session: page.Session, explained: page.Session, baseline_folder: Path
 ) -> None:
-    client = TestClient(page.application(explained, PORT), base_url=HERE)
+    client = TestClient(page.application(explained), base_url=HERE)
     why = client.get("/why", params={"paragraph": "news:0"}).json()
     assert why["topic"] == "trade"
     rain, tariffs = load(baseline_folder).explain(TWO_SENTENCES).sentences

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 
 from paratopic.annotation import suggestion
 from paratopic.annotation.context import blind, in_context, with_predictions
 from paratopic.annotation.suggestion import CANDIDATES, choose
-from paratopic.inference.calibration import Calibration
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Features
+from paratopic.inference.scores import Array
 
 SINGLE = mode_of("single")
 
@@ -82,17 +79,14 @@ def model(baseline_folder: Path) -> Model:
 
 
 def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model) -> None:
-    def embed(texts: list[str]) -> Features:
-        return suggestion.embed_texts(model, texts, "cpu")
-
     unlabelled = set(frame["id"][frame["label_source"] == "none"])
-    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, embed, 5, 0)
+    suggestions = suggestion.suggest(frame, {"p00", "p02"}, model, 5, 0)
     assert len(suggestions) == 5
     assert {item.id for item in suggestions} <= unlabelled - {"p00", "p02"}
     predictions = model.predict([item.text for item in suggestions])
     assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
     assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
-    assert suggestion.suggest(frame, set(frame["id"]), model, embed, 5, 0) == []
+    assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == []
 
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
@@ -116,20 +110,3 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
     assert first.topic == max(answer.scores, key=answer.scores.__getitem__)
     assert (plain[0].topic, plain[0].confidence) == ("", 0.0)
     assert blind([first, later]) == plain
-
-
-def test_texts_are_embedded_by_the_model_s_encoder_or_as_tf_idf(
-    rows: pd.DataFrame, tiny_encoder: Path, model: Model, tmp_path: Path
-) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    texts = list(rows["text"])
-    plain = sparse.csr_matrix(suggestion.embed_texts(model, texts, "cpu")).toarray()
-    assert np.allclose(np.linalg.norm(plain, axis=1), 1)
-    unused: Any = None  # the classifier, as nothing is predicted
-    encoder = Model(
-        "transformer", tiny_encoder, "single", {"a": "", "b": ""}, Calibration(), unused
-    )
-    vectors = np.asarray(suggestion.embed_texts(encoder, texts, "cpu"))
-    expected = SentenceTransformer(str(tiny_encoder), device="cpu").encode(texts)
-    assert np.allclose(vectors, unit(expected), atol=1e-5)

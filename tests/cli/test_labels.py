@@ -190,7 +190,8 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
     fill(clone, "ann.csv", tariffs="trade")
     cli("import", "ann.csv", "--annotator", "ann")
     served: list[Session] = []
-    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *given: served.append(given[0]))
+    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
+    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
     for annotator, options, blind in (
         ("ann", [], False),
         ("bo", [], True),

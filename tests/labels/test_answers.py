@@ -116,7 +116,7 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
     assert (done.added, done.known) == (2, 1)
     assert done.disputes == [
         "a:2 – nobody named: trade; file: security → "
-        "trade counts (a tie: the first in the codebook)"
+        "trade counts (a tie: the answer that is first in the codebook)"
     ]
     assert path.read_text(encoding="utf-8").splitlines() == [
         "paragraph,topics,mine,text,annotator,when,note",

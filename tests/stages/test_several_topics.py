@@ -15,7 +15,7 @@ from scipy.special import expit
 from sklearn import metrics as sk
 
 from paratopic import load
-from paratopic.annotation import formats
+from paratopic.annotation.label_studio import configuration
 from paratopic.annotation.review import CONTRADICTED, rank_doubtful
 from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import Metric, difference, estimates
@@ -281,6 +281,6 @@ def test_each_topic_counts_that_half_of_the_annotators_name(
 
 
 def test_label_studio_asks_for_all_topics_at_once() -> None:
-    page = formats.label_studio_config(TOPICS)
+    page = configuration(TOPICS)
     assert page.count("<Choices ") == 1 and 'choice="multiple" required="true"' in page
     assert page.count("<Choice ") == 4

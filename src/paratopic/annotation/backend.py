@@ -7,33 +7,29 @@ counts, or how labels are added to labels.csv: the caller does.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from paratopic.annotation import web
-from paratopic.annotation.formats import label_studio_prediction
-from paratopic.annotation.web import Guard, answered, read_body
+from paratopic.annotation.label_studio import Annotation, Task, prediction
+from paratopic.annotation.web import Guard, answered
 from paratopic.inference.folder import MANIFEST, digest_of
 from paratopic.inference.loading import current_folder, load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.files import printable
 from paratopic.project.topics import ModeName
 
-# Highest number of bytes in a request: of tasks, thousands.
-LONGEST = 32_000_000
 # Events that carry annotations; the second one's were made of predictions, many at a time.
 SAVED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 TRAINING = "START_TRAINING"
@@ -43,6 +39,27 @@ TRAIN = (sys.executable, "-m", "dvc", "repro")
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 Object = dict[str, Any]
+# One object, or a list of objects.
+_Listed = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+
+
+class ToPredict(BaseModel):
+    """A request for predictions."""
+
+    tasks: list[Task]
+
+
+class Event(BaseModel):
+    """Something that happened in Label Studio."""
+
+    action: str
+
+
+class Saved(BaseModel):
+    """An event of annotations: the tasks, and one annotation of each."""
+
+    task: Annotated[list[Task], _Listed]
+    annotation: Annotated[list[Annotation], _Listed]
 
 
 class CurrentModel:
@@ -100,12 +117,12 @@ class Backend:
     mode
         Mode of the codebook.
     add
-        Function from tasks as in an export of Label Studio to messages about the annotations that
-        could not be added to labels.csv; it adds the others.
+        Function from tasks, each with an annotation, to messages about the annotations that could
+        not be added to labels.csv; it adds the others.
     judged
-        Function that reads the ids and the texts of the paragraphs that somebody has labelled. What
-        the model thinks of them is hidden: whoever is shown one is to answer without it, as on the
-        labelling page.
+        Function that reads the ids of the paragraphs that somebody has labelled. What the model
+        thinks of them is hidden: whoever is shown one is to answer without it, as on the labelling
+        page.
     blind
         Whether to hide what the model thinks of all paragraphs.
     """
@@ -114,7 +131,7 @@ class Backend:
         self,
         model: CurrentModel,
         mode: ModeName,
-        add: Callable[[list[Object]], list[str]],
+        add: Callable[[Iterable[tuple[Task, Annotation]]], list[str]],
         judged: Callable[[], set[str]],
         blind: bool = False,
     ) -> None:
@@ -123,17 +140,12 @@ class Backend:
         self._training: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def setup(self, request: Object) -> Object:
+    def setup(self, body: bytes) -> Object:
         """Version of the model, by which Label Studio notices that it needs new predictions."""
         return {"model_version": self._model.get()[1]}
 
-    def predict(self, request: Object) -> Object:
-        """Predict tasks.
-
-        Parameters
-        ----------
-        request
-            Its "tasks" is a list of n tasks, each with an object "data".
+    def predict(self, body: bytes) -> Object:
+        """Predict the n tasks of a request.
 
         Returns
         -------
@@ -142,21 +154,21 @@ class Backend:
 
         Raises
         ------
+        ValidationError
+            The request has another form.
         UserError
-            The request has another form, or labels.csv cannot be read.
+            labels.csv cannot be read.
         """
-        tasks = _objects(request, "tasks")
-        data = [_object(task, "data") for task in tasks]
-        judged = self._judged()
-        texts = ["" if self._blind else _text_to_predict(each, judged) for each in data]
+        tasks, judged = ToPredict.model_validate_json(body).tasks, self._judged()
+        texts = ["" if self._blind else _text_to_predict(task, judged) for task in tasks]
         model, version = self._model.get()
         results = [
-            [label_studio_prediction(answer.scores, self._mode, version)] if answer.windows else []
+            [prediction(answer.scores, self._mode, version)] if answer.windows else []
             for answer in model.predict(texts)
         ]
         return {"results": results, "model_version": version}
 
-    def webhook(self, request: Object) -> Object:
+    def webhook(self, body: bytes) -> Object:
         """Take in an event: add annotations that were saved to labels.csv, or start to train.
 
         Other events change nothing.
@@ -167,27 +179,22 @@ class Backend:
 
         Raises
         ------
+        ValidationError
+            The event has another form.
         UserError
-            The event has another form, or labels.csv cannot be read.
+            labels.csv cannot be read.
         """
-        action = request.get("action")
-        if not isinstance(action, str):
-            raise UserError('an event has to name its "action"')
+        action = Event.model_validate_json(body).action
         if action == TRAINING:
             self._train()
         if action not in SAVED:
             return {"problems": []}
-        annotations = _objects(request, "annotation")
-        tasks = _objects(request, "task")
-        if len(tasks) != len(annotations):
-            raise UserError(f"{len(annotations)} annotations are not of {len(tasks)} tasks")
-        exported = [
-            task | {"data": _object(task, "data"), "annotations": [annotation]}
-            for task, annotation in zip(tasks, annotations, strict=True)
-        ]
-        problems = self._add(exported)
-        # A message may quote half a letter, which no answer can hold.
-        return {"problems": [printable(problem) for problem in problems]}
+        saved = Saved.model_validate_json(body)
+        if len(saved.task) != len(saved.annotation):
+            raise UserError(
+                f"{len(saved.annotation)} annotations are not of {len(saved.task)} tasks"
+            )
+        return {"problems": self._add(zip(saved.task, saved.annotation, strict=True))}
 
     def _train(self) -> None:
         """Start to train in the background, unless that goes on already."""
@@ -199,15 +206,13 @@ class Backend:
             self._training = subprocess.Popen(TRAIN)
 
 
-def application(backend: Backend, port: int, token: str | None = None) -> ASGIApp:
+def application(backend: Backend, token: str | None = None) -> ASGIApp:
     """Build the web application that Label Studio sends requests to.
 
     Parameters
     ----------
     backend
         What answers them.
-    port
-        Port that it is served on.
     token
         As for `web.Guard`.
     """
@@ -215,15 +220,11 @@ def application(backend: Backend, port: int, token: str | None = None) -> ASGIAp
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "UP"})
 
-    def post(path: str, action: Callable[[Object], Object]) -> Route:
+    def post(path: str, action: Callable[[bytes], Object]) -> Route:
         async def answer(request: Request) -> Response:
-            body = await read_body(request, LONGEST)
-            if body is None:
-                limit = f"a request may have {LONGEST} bytes: select fewer tasks"
-                response: Response = PlainTextResponse(limit, 413)
-            else:
-                # In a thread: the next health check has to be answered within a second.
-                response = await run_in_threadpool(answered, lambda: action(_read(body)), 400)
+            body = await request.body()
+            # In a thread: the next health check has to be answered within a second.
+            response = await run_in_threadpool(answered, lambda: action(body), 400)
             if response.status_code != 200:  # of which Label Studio shows the number alone
                 _note(f"{path}: {bytes(response.body).decode()}")
             return response
@@ -237,65 +238,16 @@ def application(backend: Backend, port: int, token: str | None = None) -> ASGIAp
         post("/predict", backend.predict),
         post("/webhook", backend.webhook),
     ]
-    return Guard(Starlette(routes=routes), port, _POLICY, token)
-
-
-def serve(backend: Backend, host: str, port: int, token: str | None) -> None:
-    """Serve the backend until Ctrl-C.
-
-    Parameters
-    ----------
-    backend
-        What answers the requests.
-    host
-        Address of this machine to serve on.
-    port
-        Port to serve on; 0 for any free one.
-    token
-        As for `web.Guard`.
-
-    Raises
-    ------
-    UserError
-        As for `web.serve`.
-    """
-    greeting = "Label Studio's backend is at {address} (press Ctrl-C to stop)"
-    web.serve(lambda port: application(backend, port, token), greeting, port, host)
+    return Guard(Starlette(routes=routes), _POLICY, token)
 
 
 def _note(message: str) -> None:
     print(f"note: {message}", file=sys.stderr, flush=True)
 
 
-def _read(body: bytes) -> Object:
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"the request is not JSON: {error}") from None
-    if not isinstance(request, dict):
-        raise UserError("the request is not a JSON object")
-    return request
-
-
-def _objects(request: Object, key: str) -> list[Object]:
-    """A list of objects in a request; an object alone is a list of one."""
-    value = request.get(key)
-    objects: list[Any] = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, dict) for item in objects):
-        raise UserError(f'"{key}" has to be an object or a list of objects')
-    return objects
-
-
-def _object(task: Object, key: str) -> Object:
-    value = task.get(key)
-    if not isinstance(value, dict):
-        raise UserError(f'"{key}" of a task has to be an object')
-    return value
-
-
-def _text_to_predict(data: Object, judged: set[str]) -> str:
+def _text_to_predict(task: Task, judged: set[str]) -> str:
     """Text of a task; "", of which nothing is predicted, if its paragraph is among the judged."""
-    text = data.get("text")
-    if not isinstance(text, str) or {str(data.get("paragraph")), text.strip()} & judged:
+    text = task.data.get("text")
+    if not isinstance(text, str) or str(task.data.get("paragraph")) in judged:
         return ""
     return text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,22 +15,27 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from paratopic.annotation import web
 from paratopic.annotation.context import Explain, Suggestion
-from paratopic.annotation.web import Guard, answered, read_body
+from paratopic.annotation.web import Guard, answered
 from paratopic.labels.answers import current
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
 
-# Highest number of bytes in a request; a cell of labels.csv takes no longer note either.
-LONGEST = 1_000_000
+
+class Answer(BaseModel):
+    """What the page sends to be saved: the paragraph's id, its topics, and a note."""
+
+    id: str
+    topics: list[str]
+    note: str
 
 
 class Session:
@@ -108,17 +112,13 @@ class Session:
         ]
         return {"topic": topic, "sentences": sentences}
 
-    def save(self, paragraph: str, names: Sequence[str], note: str) -> dict[str, Any]:
+    def save(self, answer: Answer) -> dict[str, Any]:
         """Write an answer to the file of labels.
 
         Parameters
         ----------
-        paragraph
-            Id of the paragraph.
-        names
-            Topics, the dominant one first; empty for none of the topics.
-        note
-            Any text.
+        answer
+            Its topics have the dominant one first; empty for none of the topics.
 
         Returns
         -------
@@ -129,10 +129,10 @@ class Session:
         UserError
             The paragraph is not in this session, or a topic is unknown.
         """
-        self._item(paragraph)
-        checked = self._topics.check(names, paragraph)
+        paragraph = self._item(answer.id).id
+        checked = self._topics.check(answer.topics, paragraph)
         replaced = self._answers.get(paragraph)
-        self._write(paragraph, checked, note)
+        self._write(paragraph, checked, answer.note)
         self._replaced.append((paragraph, replaced))
         return {"id": paragraph, "answer": self._answer(paragraph)}
 
@@ -182,15 +182,13 @@ class Session:
         return None if answer is None else {"topics": answer.names, "note": answer.note}
 
 
-def application(session: Session, port: int) -> ASGIApp:
+def application(session: Session) -> ASGIApp:
     """Build the web application: the page, and the requests that it sends.
 
     Parameters
     ----------
     session
         Work that the page shows, and that its answers are added to.
-    port
-        Port that the page is served on.
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
 
@@ -205,10 +203,8 @@ def application(session: Session, port: int) -> ASGIApp:
 
     # No lock is needed: nothing is awaited while `session` reads or writes its answers.
     async def save(request: Request) -> Response:
-        body = await read_body(request, LONGEST)
-        if body is None:
-            return PlainTextResponse("Not saved: the note is too long", 413)
-        return answered(lambda: session.save(*_read_answer(body)), 400)
+        body = await request.body()
+        return answered(lambda: session.save(Answer.model_validate_json(body)), 400)
 
     async def undo(request: Request) -> Response:
         return answered(session.undo, 409)
@@ -220,7 +216,7 @@ def application(session: Session, port: int) -> ASGIApp:
         Route("/save", save, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes), port, policy(page))
+    return Guard(Starlette(routes=routes), policy(page))
 
 
 def policy(page: str) -> str:
@@ -242,35 +238,3 @@ def policy(page: str) -> str:
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
-
-
-def serve(session: Session, port: int) -> None:
-    """Serve the page on 127.0.0.1 until Ctrl-C.
-
-    Parameters
-    ----------
-    session
-        Work that the page shows.
-    port
-        Port to serve on; 0 for any free one.
-
-    Raises
-    ------
-    UserError
-        The port is in use.
-    """
-    greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    web.serve(lambda port: application(session, port), greeting, port)
-
-
-def _read_answer(body: bytes) -> tuple[str, list[str], str]:
-    """Paragraph id, topics and note in the body of a request."""
-    try:
-        answer = json.loads(body)
-        id_, names, note = answer["id"], answer["topics"], answer["note"]
-        texts = (id_, note, *names) if isinstance(names, list) else (None,)
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError("topics has to be a list of names, id and note a text")
-        return id_, names, note
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"the request cannot be read: {error!r}") from None

@@ -1,7 +1,6 @@
 """Suggest unlabelled paragraphs to label next: uncertain ones that differ from each other.
 
-This module does not read labels.csv, write files or ask people. It loads torch only if the model is
-a transformer.
+This module does not read labels.csv, write files or ask people.
 """
 
 from __future__ import annotations
@@ -10,16 +9,13 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from sklearn.cluster import KMeans
-from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores
-from paratopic.project.kinds import KINDS
 
 # Number of candidates for each paragraph that is to be chosen.
 CANDIDATES = 10
@@ -31,7 +27,6 @@ def suggest(
     frame: pd.DataFrame,
     judged: Collection[str],
     model: Model,
-    embed: Callable[[list[str]], Features],
     n: int,
     seed: int,
 ) -> list[Suggestion]:
@@ -46,9 +41,8 @@ def suggest(
     judged
         Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
     model
-        Model whose scores tell which paragraphs are uncertain.
-    embed
-        Function from m texts to their features, (m, d); see `embed_texts`.
+        Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
+        alike.
     n
         Number of paragraphs to suggest.
     seed
@@ -68,7 +62,7 @@ def suggest(
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 
     def embed_rows(numbers: Integers) -> Features:
-        return embed([texts[number] for number in numbers])
+        return model.embed([texts[number] for number in numbers])
 
     chosen = choose(scores, embed_rows, n, seed, mode_of(model.mode))
     suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
@@ -107,28 +101,6 @@ def choose(
         return order
     candidates = order[: CANDIDATES * n]
     return candidates[_central(embed(candidates), doubt[candidates], n, seed)]
-
-
-def embed_texts(model: Model, texts: list[str], device: str) -> Features:
-    """Unit vectors of texts, (n, d): from the model's own encoder, or TF-IDF if it has none.
-
-    Parameters
-    ----------
-    model
-        A loaded model of either kind.
-    texts
-        n texts.
-    device
-        Device of the encoder, as `transformer.device` in params.yaml.
-    """
-    if not KINDS[model.kind].has_encoder:
-        words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode")
-        return sparse.csr_matrix(words.fit_transform(texts))
-    from paratopic.transformer.encoder import load_encoder, pick_device
-
-    encoder = load_encoder(str(model.folder), pick_device(device))
-    vectors: Array = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    return vectors.astype(np.float64)
 
 
 def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from pydantic import ValidationError
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import printable
 
 HOST = "127.0.0.1"
 # User of HTTP basic auth, whose password is the token.
@@ -37,8 +38,6 @@ class Guard(BaseHTTPMiddleware):
     ----------
     app
         Application that answers the other requests.
-    port
-        Port that the page is served on.
     policy
         Content-Security-Policy of every response.
     token
@@ -47,11 +46,8 @@ class Guard(BaseHTTPMiddleware):
         needed any Host will do: a page that has rebound its name does not have the token.
     """
 
-    def __init__(self, app: ASGIApp, port: int, policy: str, token: str | None = None) -> None:
-        super().__init__(app)
-        # The port counts too, because the Origin is compared with the Host. Starlette's
-        # TrustedHostMiddleware would ignore it.
-        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+    def __init__(self, app: ASGIApp, policy: str, token: str | None = None) -> None:
+        super().__init__(app if token else TrustedHostMiddleware(app, [HOST, "localhost"]))
         self._credentials = None if token is None else base64.b64encode(f"{USER}:{token}".encode())
         self._headers = {
             "Content-Security-Policy": policy,
@@ -69,8 +65,6 @@ class Guard(BaseHTTPMiddleware):
 
     def _refusal(self, request: Request) -> Response | None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if self._credentials is None and host not in self._hosts:
-            return PlainTextResponse(f"refused: the host {host!r} is not this page's", 403)
         if origin is not None and origin != f"http://{host}":
             return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
         if self._credentials is not None and not self._authorized(request, self._credentials):
@@ -86,16 +80,6 @@ class Guard(BaseHTTPMiddleware):
         return scheme.lower() == "basic" and secrets.compare_digest(given.encode(), credentials)
 
 
-async def read_body(request: Request, longest: int) -> bytes | None:
-    """Read the body of a request; None if it has more than `longest` bytes."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > longest:
-            return None
-    return bytes(body)
-
-
 def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
     """Answer with the result of an action as JSON, or with why there is none.
 
@@ -104,26 +88,26 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
     action
         What the request asks for.
     refused
-        Status of the response where the action raises a `UserError`. A full disk has its own.
+        Status of the response where the action raises a `UserError`. A full disk has its own, and
+        so has a request of another form.
     """
     try:
         return JSONResponse(action())
+    except ValidationError as error:
+        return PlainTextResponse(f"the request cannot be read: {error}", 400)
     except UserError as error:
-        # JSON can carry half a letter, UTF-8 cannot.
-        return PlainTextResponse(printable(str(error)), refused)
+        return PlainTextResponse(str(error), refused)
     except OSError as error:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def serve(
-    application: Callable[[int], ASGIApp], greeting: str, port: int, host: str = HOST
-) -> None:
+def serve(application: ASGIApp, greeting: str, port: int, host: str = HOST) -> None:
     """Serve an application until Ctrl-C.
 
     Parameters
     ----------
     application
-        Function from the port to the application.
+        What answers the requests.
     greeting
         Line to print once the server listens; "{address}" in it is replaced by its address.
     port
@@ -146,5 +130,5 @@ def serve(
         ) from None
     port = listener.getsockname()[1]
     print(greeting.format(address=f"http://{host}:{port}"), flush=True)
-    config = uvicorn.Config(application(port), lifespan="off", ws="none", log_level="warning")
+    config = uvicorn.Config(application, lifespan="off", ws="none", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])

@@ -11,11 +11,10 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from paratopic.annotation.backend import Backend
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
+    from paratopic.annotation.label_studio import Annotation, Task
     from paratopic.project.params import Params
 
 log = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ def label(
     blind: BlindPage = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    from paratopic.annotation import context, formats, page
+    from paratopic.annotation import context, formats, page, web
 
     project, name = read_project(), _name(annotator)
     suggesting: Model | None = None
@@ -220,7 +220,8 @@ def label(
             suggestions = context.with_predictions(suggestions, predictions)
     explain = suggesting.explain if suggesting else None
     session = page.Session(project.labels_file, name, suggestions, project.params.topics, explain)
-    page.serve(session, port)
+    greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
+    web.serve(page.application(session), greeting, port)
 
 
 def backend(
@@ -234,17 +235,18 @@ def backend(
     Annotations are imported as they are saved. "Start Training" in Label Studio runs `dvc repro`;
     the model that is trained then predicts.
     """
-    from paratopic.annotation import backend
-    from paratopic.annotation.web import HOST
+    from paratopic.annotation import web
+    from paratopic.annotation.backend import application
 
     token = os.environ.get("PARATOPIC_TOKEN") or None
-    if token is None and host not in (HOST, "localhost"):
+    if token is None and host not in (web.HOST, "localhost"):
         raise UserError(
             f"other machines reach {host}, so requests need a token: set the environment variable "
             "PARATOPIC_TOKEN to a long random text, and give it to Label Studio as the password of "
             "user paratopic"
         )
-    backend.serve(make_backend(model, blind), host, port, token)
+    served = application(make_backend(model, blind), token)
+    web.serve(served, "Label Studio's backend is at {address} (press Ctrl-C to stop)", port, host)
 
 
 def make_backend(model: str | None = None, blind: bool = False) -> Backend:
@@ -266,17 +268,15 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
     from paratopic.annotation.backend import Backend, CurrentModel
 
     # Read anew for each request: the sources and the labels may have changed.
-    def add(tasks: list[dict[str, Any]]) -> list[str]:
+    def add(annotations: Iterable[tuple[Task, Annotation]]) -> list[str]:
         project = read_project()
-        read = formats.read_tasks(tasks, SOURCE, project.paragraphs, project.params.topics)
+        topics = project.params.topics
+        read = formats.read_annotations(annotations, SOURCE, project.paragraphs, topics)
         _merge(project, SOURCE, read, _name(None))
         return read.problems
 
     def judged() -> set[str]:
-        project = read_project()
-        ids = {line.paragraph for line in project.answers}
-        frame = project.paragraphs
-        return ids | set(frame.loc[frame["id"].isin(ids), "text"])
+        return {line.paragraph for line in read_project().answers}
 
     project = read_project()
     _ = project.labels_file  # a project without one is refused at once
@@ -346,12 +346,8 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
     from paratopic.annotation import suggestion
 
     judged = {line.paragraph for line in project.answers}
-    device = getattr(project.params.sections.get(model.kind), "device", "cpu")
-    embed = partial(suggestion.embed_texts, model, device=device)
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
-        suggestions = suggestion.suggest(
-            project.paragraphs, judged, model, embed, n, project.params.seed
-        )
+        suggestions = suggestion.suggest(project.paragraphs, judged, model, n, project.params.seed)
     if unread := _unread_articles(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         message = f"{PARAGRAPHS} lacks {unread[0]}{more}: `dvc repro prepare` reads new sources"

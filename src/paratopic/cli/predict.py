@@ -319,24 +319,15 @@ def _started(engine: str) -> AbstractContextManager[bulk.Engine]:
 
 @contextmanager
 def _progress() -> Iterator[bulk.Advance]:
-    """Show rows, rows a second and the share that is done, on a terminal only."""
+    """Show rows, the share that is done and the time that is left, on a terminal only."""
     console = stderr()
     with Progress(
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} a second"),
+        TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
         disable=not console.is_terminal,
     ) as progress:
-        task = progress.add_task("predict", total=1.0, rows=0, rate=0.0)
-        start = time.monotonic()
-        before: int | None = None  # rows that an interrupted run has left
-
-        def advance(rows: int, share: float) -> None:
-            nonlocal before
-            before = rows if before is None else before
-            rate = (rows - before) / max(1e-9, time.monotonic() - start)
-            progress.update(task, completed=share, rows=rows, rate=rate)
-
-        yield advance
+        task = progress.add_task("predict", total=1.0, rows=0)
+        yield lambda rows, share: progress.update(task, completed=share, rows=rows)

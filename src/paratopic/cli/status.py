@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.labels import Project, read_project
+from paratopic.cli.labels import read_project
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, SPLIT
 
@@ -29,7 +29,8 @@ def status() -> None:
     for topic, row in count_labels(frame, topics).iterrows():
         table.add_row(str(topic), *map(str, row))
     console.print(table)
-    for name, n in _annotators(project).most_common():
+    annotators = Counter(line.annotator for line in project.answers if line.annotator)
+    for name, n in annotators.most_common():
         print(f"{name}: {n} paragraphs")
     print(
         f"{len(unlabelled)} paragraphs of {unlabelled['article'].nunique()} articles have no label"
@@ -54,10 +55,3 @@ def status() -> None:
         sources = ", ".join(project.params.prepare.sources)
         print(f"  put more articles into {sources}, and run `dvc repro prepare`")
     print("  dvc repro                          train, and measure again")
-
-
-def _annotators(project: Project) -> Counter[str]:
-    """Number of paragraphs that each annotator judged, by the name in labels.csv."""
-    from paratopic.labels.answers import current
-
-    return Counter(line.annotator for line in current(project.lines) if line.annotator)

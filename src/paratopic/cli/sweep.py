@@ -5,12 +5,11 @@ The figures come from `evaluation`. What is slow to import is imported late.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -138,7 +137,7 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
     params, console = first.params, Console()
     title = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]].title
     for model in models:
-        distinct = _configurations(experiments, model)
+        distinct = _distinct(experiments, model)
         candidates = [
             answer_outcomes(e.rows, e.folds, e.scores[model], params.topics) for e in distinct
         ]
@@ -172,22 +171,14 @@ def _refuse_other_folds(one: Experiment, other: Experiment) -> None:
             raise UserError(f"{experiment.name}: nothing was held out, so nothing is measured")
 
 
-def _configurations(experiments: Sequence[Experiment], model: str) -> list[Experiment]:
-    """The experiments without those that differ from an earlier one in the other model alone."""
-    first: dict[str, Experiment] = {}
+def _distinct(experiments: Sequence[Experiment], model: str) -> list[Experiment]:
+    """The experiments without those in which the model has the scores of an earlier one.
+
+    They differ in what the model does not depend on, such as the settings of the other model.
+    """
+    distinct: list[Experiment] = []
     for experiment in experiments:
-        first.setdefault(str(_choices(experiment.params, model)), experiment)
-    return list(first.values())
-
-
-def _choices(params: Params, model: str) -> dict[str, str]:
-    """Key of each parameter that a model may depend on, as `-S` takes it → its value."""
-    values: dict[str, Any] = {}
-    sections = asdict(params)
-    del sections["models"]
-    sections[model] = sections.pop("sections")[model]
-    for section, content in sections.items():
-        keys = content if isinstance(content, dict) else {}
-        values |= {f"{section}.{key}": value for key, value in keys.items()}
-        values |= {} if keys else {section: content}
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+        scores = experiment.scores[model]
+        if not any(scores.equals(other.scores[model]) for other in distinct):
+            distinct.append(experiment)
+    return distinct

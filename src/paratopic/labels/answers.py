@@ -27,20 +27,7 @@ from paratopic.project.topics import ModeName, Topics, join_cell
 
 # How an answer was chosen: all annotators gave it, most did, or the rule for ties decided.
 Reason = Literal["agreed", "majority", "tie"]
-# The same in words, in messages about one paragraph.
-_REASONS: Mapping[ModeName, Mapping[Reason, str]] = {
-    "single": {
-        "agreed": "the latest",
-        "majority": "most annotators",
-        "tie": "a tie: the first in the codebook",
-    },
-    "multi": {
-        "agreed": "the latest",
-        "majority": "topics that most annotators chose",
-        "tie": "a tie: topics that half of the annotators chose",
-    },
-}
-# What counts in a tie, in the message about all of them.
+# What counts in a tie.
 IN_A_TIE: Mapping[ModeName, str] = {
     "single": "the answer that is first in the codebook",
     "multi": "the topics that half of the annotators chose",
@@ -250,7 +237,9 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
         return "taken back, no label"
     names, reason = resolve(answers, topics)
-    return f"{_shown(names, topics)} counts ({_REASONS[topics.mode][reason]})"
+    rules = {"agreed": "the latest", "majority": "most annotators"}
+    rule = rules.get(reason, f"a tie: {IN_A_TIE[topics.mode]}")
+    return f"{_shown(names, topics)} counts ({rule})"
 
 
 def _shown(names: Iterable[str], topics: Topics) -> str:

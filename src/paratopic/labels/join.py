@@ -165,7 +165,6 @@ def _most_alike(words: str, frame: pd.DataFrame) -> pd.Series | None:
     """The paragraph whose beginning is most like the first words of a label; None without words."""
     if not words:
         return None
-    likeness = [
-        difflib.SequenceMatcher(None, words, text[: len(words)]).ratio() for text in frame["text"]
-    ]
-    return frame.iloc[max(range(len(likeness)), key=likeness.__getitem__)]
+    beginnings = [text[: len(words)] for text in frame["text"]]
+    (nearest,) = difflib.get_close_matches(words, beginnings, n=1, cutoff=0)
+    return frame.iloc[beginnings.index(nearest)]

@@ -14,7 +14,7 @@ import io
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -27,18 +27,20 @@ from filelock import BaseFileLock, FileLock
 from paratopic.project.cells import LineFeeds, find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
+from paratopic.project.sheets import read_csv
 from paratopic.project.topics import split_cell
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.
 OPTIONAL = ("annotator", "when", "note")
+_OWN = (*COLUMNS, *OPTIONAL)
 # In place of the topics: nobody has decided yet, or an answer is taken back.
 UNDECIDED = "?"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 # Content of a new file.
-_HEADER = f"{','.join((*COLUMNS, *OPTIONAL))}\n".encode()
+_HEADER = f"{','.join(_OWN)}\n".encode()
 # Unicode categories of control characters, and of halves of characters that JSON can carry.
 _UNWRITABLE = ("Cc", "Cs")
 
@@ -208,7 +210,7 @@ def append(path: Path, label: Label) -> Label:
         text = _decode(data, path)
         columns, lines = _parse(text, path)
         label = replace(tidy(label), when=_next_time(label.annotator, lines))
-        missing = [name for name in (*COLUMNS, *OPTIONAL) if name not in columns]
+        missing = [name for name in _OWN if name not in columns]
         separator = _separator(text)
         line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, separator).encode()
         ready = _appendable(text, missing).encode()
@@ -249,7 +251,7 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     UserError
         A cell is too long to be read again. The file is left as it was.
     """
-    wanted = [*columns, *(name for name in (*COLUMNS, *OPTIONAL) if name not in columns)]
+    wanted = [*columns, *(name for name in _OWN if name not in columns)]
     separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
     header = io.StringIO()
     csv.writer(LineFeeds(header), delimiter=separator).writerow(wanted)
@@ -272,63 +274,16 @@ def _separator(text: str) -> str:
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
     """Names of the columns, and the lines."""
-    # Strict: otherwise a quote that is never closed would silently hide all lines after it.
-    file = io.StringIO(text, newline="")
-    reader = csv.DictReader(file, delimiter=_separator(text), strict=True)
-    rows = list(numbered_rows(reader, path))
-    columns = list(reader.fieldnames or ())
-    for column in COLUMNS[:2]:
-        if column not in columns:
-            raise UserError(
-                f'{path}, line 1: there is no column "{column}"; the columns are '
-                f"{','.join(COLUMNS)}, separated by commas, semicolons or tabs"
-            )
-    return columns, [_label(where, row, columns) for where, row in rows]
+    columns, rows = read_csv(text, path, COLUMNS[:2])
+    return columns, [_label(where, row) for where, row in rows]
 
 
-def numbered_rows(
-    reader: csv.DictReader[str], path: Path, unit: str = "line"
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a strict reader, each with its file and line.
-
-    Parameters
-    ----------
-    reader
-        Reader of the file.
-    path
-        The file, for messages.
-    unit
-        What a row is called in messages, "line" by default.
-
-    Raises
-    ------
-    UserError
-        A row cannot be read.
-    """
-    end = 0
-    try:
-        if reader.fieldnames:  # the header, which is read by this
-            end = reader.line_num
-        for row in reader:
-            end = reader.line_num
-            yield f"{path}, line {end}", row
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {end + 1}: this {unit} cannot be read ({error}); quotes stand around a "
-            'whole cell, and a quote inside it is written ""'
-        ) from None
-
-
-def _label(where: str, row: dict[str, str], columns: Sequence[str]) -> Label:
-    paragraph, cell = (row["paragraph"] or "").strip(), row["topics"]
-    if cell is None or not paragraph:
-        raise UserError(f"{where}: a line needs a paragraph id and a topics cell")
-    if None in row:
-        raise UserError(f"{where}: more cells than columns; quote a cell that has the separator")
-    cells = {name: (row.get(name) or "").strip() for name in (*COLUMNS[2:], *OPTIONAL)}
-    own = (*COLUMNS, *OPTIONAL)
-    more = tuple((name, row[name]) for name in columns if name not in own and row[name])
-    label = Label(where, paragraph, cell.strip(), **cells, more=more)
+def _label(where: str, row: dict[str, str]) -> Label:
+    own = {name: row.get(name, "").strip() for name in _OWN}
+    if not own["paragraph"]:
+        raise UserError(f"{where}: a line needs the id of a paragraph")
+    more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
+    label = Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more)
     parse_when(label.when, where)
     return label
 

@@ -33,8 +33,6 @@ class Kind:
         Its colour in pictures, and on a dark page.
     curve, no_curve
         What the curve of its training shows, and why there may be none: sentences for the report.
-    has_encoder
-        Whether the model's folder opens as an encoder of sentence-transformers. Default: no.
     packages
         Packages, beside those of every kind, whose versions the model card lists.
     learns_from_unlabelled
@@ -53,7 +51,6 @@ class Kind:
     night_colour: str
     curve: str
     no_curve: str
-    has_encoder: bool = False
     packages: tuple[str, ...] = ()
     learns_from_unlabelled: bool = False
     is_parallel: bool = False
@@ -88,7 +85,6 @@ KINDS = {
             no_curve="The encoder is used as it is, and only the head learns from labels and "
             "definitions: either transformer.epochs is 0, or there are no definitions and labels "
             "are too few, because tuning takes two paragraphs of one topic and one of another.",
-            has_encoder=True,
             packages=("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime"),
             learns_from_unlabelled=True,
             is_parallel=True,

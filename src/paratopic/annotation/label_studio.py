@@ -1,0 +1,212 @@
+"""What Label Studio reads and writes: its labelling configuration, tasks, and exports as JSON.
+
+Which paragraph and which topics an answer means is not checked here (`formats` does that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from paratopic.annotation.context import Explain, Suggestion
+from paratopic.project.errors import UserError
+from paratopic.project.topics import ModeName, Topics
+
+# Choice "none of the topics", because choosing nothing means undecided.
+NONE = "(none of the topics)"
+# Control for the topic that counts, and that shows the model's suggestion, in each mode.
+CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
+# Text field for notes.
+NOTE = "note"
+# Style of what stands beside the paragraph to label.
+_BESIDE = "margin: 12px 0; opacity: 0.6; zoom: 0.9"
+# Number of choices that can be made by a digit key.
+_DIGIT_KEYS = 9
+
+
+class Value(BaseModel):
+    """What was chosen or written in a control; those of other kinds have neither."""
+
+    choices: list[str] = []
+    text: list[str] | str = []
+
+
+class Result(BaseModel):
+    """What an annotator did in one control, which `from_name` names."""
+
+    from_name: str = ""
+    value: Value = Value()
+
+
+class Annotation(BaseModel):
+    """One annotator's answer to a task."""
+
+    result: list[Result] = []
+    was_cancelled: bool = False
+    # A number, an e-mail address, or an object that has either.
+    completed_by: Any = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The chosen topics, the dominant one first."""
+        dominant_first = sorted(self.result, key=lambda item: item.from_name != CONTROL["single"])
+        return tuple(name for item in dominant_first for name in item.value.choices)
+
+    @property
+    def note(self) -> str:
+        """The annotator's comment."""
+        texts = [item.value.text for item in self.result if item.from_name == NOTE]
+        return " ".join(text if isinstance(text, str) else " ".join(text) for text in texts)
+
+    @property
+    def annotator(self) -> str:
+        """Name of the annotator: 1 → "label-studio-1", {"email": "bo@b.org"} → "bo@b.org"."""
+        who = self.completed_by
+        if isinstance(who, dict):
+            who = who.get("email") or who.get("id")
+        if who is None:
+            return ""
+        return who if isinstance(who, str) else f"label-studio-{who}"
+
+
+class Task(BaseModel):
+    """A text to label, with the data that it was imported with."""
+
+    id: int | str = ""
+    data: dict[str, Any]
+
+
+class Exported(Task):
+    """A task with its annotations."""
+
+    annotations: list[Annotation]
+
+
+# A task and one of its annotations; None for a task without any.
+TaskAnswer = tuple[Task, Annotation | None]
+
+_EXPORT = TypeAdapter(list[Exported])
+
+
+def read_export(path: Path) -> Iterator[TaskAnswer]:
+    """Read the annotations in an export.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or is no export as JSON.
+    """
+    try:
+        tasks = _EXPORT.validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(map(str, problem["loc"])) or "the file"
+        raise UserError(
+            f"{path} is not a JSON export of Label Studio ({place}: {problem['msg']}): export as "
+            "JSON, not as JSON-MIN or CSV"
+        ) from None
+    for task in tasks:
+        yield from ((task, annotation) for annotation in task.annotations)
+        if not task.annotations:
+            yield task, None
+
+
+def configuration(topics: Topics) -> str:
+    """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Header", value="$heading")
+    for name in ("before", "text", "after", "why"):
+        place = view if name == "text" else ElementTree.SubElement(view, "View", style=_BESIDE)
+        ElementTree.SubElement(place, "Text", name=name, value=f"${name}")
+    if topics.mode == "single":
+        _add_choices(view, "Dominant topic", topics, CONTROL["single"], "single", required=True)
+        _add_choices(view, "Other topics that apply", topics, "others", "multiple")
+    else:
+        _add_choices(view, "Topics that apply", topics, CONTROL["multi"], "multiple", required=True)
+    ElementTree.SubElement(view, "TextArea", name=NOTE, toName="text", placeholder="Note")
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def prediction(scores: Mapping[str, float], mode: ModeName, model: str) -> dict[str, Any]:
+    """The most probable topic, as a prediction of a task.
+
+    Parameters
+    ----------
+    scores
+        Probability of each topic.
+    mode
+        Mode of the codebook, which says what control of the labelling configuration shows it.
+    model
+        Name or version of the model.
+    """
+    topic = max(scores, key=scores.__getitem__)
+    choice = {
+        "from_name": CONTROL[mode],
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": [topic]},
+    }
+    return {"model_version": model, "score": round(scores[topic], 4), "result": [choice]}
+
+
+def task_of(
+    suggestion: Suggestion, mode: ModeName, model: str, explain: Explain | None
+) -> dict[str, Any]:
+    """A task to import; see `formats.write_tasks`."""
+    data = {
+        "paragraph": suggestion.id,
+        "article": suggestion.article,
+        "heading": suggestion.heading,
+        "before": "\n\n".join(suggestion.before),
+        "text": suggestion.text,
+        "after": "\n\n".join(suggestion.after),
+        "reason": suggestion.reason,
+        "why": _why(suggestion, explain) if explain and suggestion.scores else "",
+    }
+    if not suggestion.scores:
+        return {"data": data}
+    return {"data": data, "predictions": [prediction(suggestion.scores, mode, model)]}
+
+
+def _why(suggestion: Suggestion, explain: Explain) -> str:
+    """The sentence that speaks most for the suggested topic; "" if none speaks for it."""
+    try:
+        explanation = explain(suggestion.text)
+    except UserError:  # not every encoder can say why
+        return ""
+    topic = explanation.topic
+    shares = {sentence.text: sentence.shares.get(topic, 0.0) for sentence in explanation.sentences}
+    strongest = max(shares, key=shares.__getitem__, default="")
+    return f"Speaks most for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""
+
+
+def _add_choices(
+    view: ElementTree.Element,
+    title: str,
+    topics: Topics,
+    name: str,
+    choice: str,
+    required: bool = False,
+) -> None:
+    """Add a list of topics; where an answer is needed, it ends with `NONE`, and has digit keys."""
+    ElementTree.SubElement(view, "Header", value=title, size="5")
+    choices = ElementTree.SubElement(view, "Choices", name=name, toName="text", choice=choice)
+    options: Sequence[tuple[str, str]] = [(t.name, t.definition) for t in topics.topics]
+    if required:
+        choices.set("required", "true")
+        options = [*options, (NONE, "")]
+    for number, (option, definition) in enumerate(options, start=1):
+        element = ElementTree.SubElement(choices, "Choice", value=option)
+        if definition:
+            element.set("hint", definition)
+        if required and number <= _DIGIT_KEYS:
+            element.set("hotkey", str(number))
