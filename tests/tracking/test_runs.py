@@ -17,7 +17,7 @@ from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs
-from paratopic.tracking.runs import COMPARED, DATA, PART, STATE, Record, open_store, write_runs
+from paratopic.tracking.runs import COMPARED, DATA, PART, STATE, Record, write_runs
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
@@ -128,72 +128,12 @@ def test_processes_that_write_at_the_same_time_wait_for_each_other(
     assert len(runs_in(uri, "together")) == 1
 
 
-def test_an_interrupted_creation_of_a_store_leaves_no_file_of_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "mlflow.db"
-
-    class Client:
-        """Makes one table, if it is not interrupted by then."""
-
-        interrupted = True
-
-        def __init__(self, tracking_uri: str) -> None:
-            self.path = tracking_uri.removeprefix("sqlite:///")
-
-        def search_experiments(self, max_results: int) -> None:
-            with sqlite3.connect(self.path) as database:
-                database.execute("CREATE TABLE one (x)")
-            assert not path.exists()
-            if self.interrupted:
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(mlflow, "MlflowClient", Client)
-    for name in (".mlflow.db.123", ".mlflow.db.123-journal", "mlflow.db-journal"):
-        (tmp_path / name).touch()  # of a process that was killed
-    with pytest.raises(KeyboardInterrupt):
-        open_store(f"sqlite:///{path}")
-    assert {file.name for file in tmp_path.iterdir()} <= {".mlflow.db.lock"}
-    Client.interrupted = False
-    for _ in range(2):
-        open_store(f"sqlite:///{path}")
-    with sqlite3.connect(path) as database:
-        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("one",)]
-
-
 def test_a_half_made_database_is_reported_with_what_to_do(tmp_path: Path, baseline: Record) -> None:
     path = tmp_path / "mlflow.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE latest_metrics (x)")
     with pytest.raises(UserError, match=r"(?s)mlflow.db cannot.*already exists.*move that file"):
         write_runs(f"sqlite:///{path}", "half", [baseline], tmp_path / "runs")
-
-
-def test_a_store_of_the_version_before_holds_each_state_once(
-    uri: str, baseline: Record, transformer: Record, tmp_path: Path
-) -> None:
-    """It wrote a run for the comparison, and below it one for each model."""
-    client = MlflowClient(uri)
-    experiment = client.create_experiment("before", (tmp_path / "runs").as_uri())
-
-    def old(name: str, figures: dict[str, float], parent: str | None) -> str:
-        tags = {STATE: f"whole {name}", PART: name.split()[0], DATA: "d1g35t"}
-        tags |= {"mlflow.parentRunId": parent} if parent else {}
-        run = client.create_run(experiment, tags=tags, run_name=name)
-        client.log_batch(run.info.run_id, [Metric(k, v, 0, 0) for k, v in figures.items()])
-        client.set_terminated(run.info.run_id)
-        return str(run.info.run_id)
-
-    same = old("comparison s1", {}, None)
-    old("baseline s1", {"macro_f1": 0.6875, "macro_f1.low": 0.5, "n": 21.0}, same)
-    old("transformer s1", {"macro_f1": 0.8125}, same)
-    trial = old("comparison s2", {}, None)
-    old("baseline s2", {"macro_f1": 0.125}, trial)
-    old("transformer s2", {"macro_f1": 0.8125}, trial)
-    assert write_runs(uri, "before", [baseline, transformer], tmp_path / "runs") == 2
-    now = {"baseline · abc", "transformer · abc"}
-    assert set(runs_in(uri, "before")) == now | {"comparison s2", "baseline s2"}
-    assert "mlflow.note.content" in client.get_experiment(experiment).tags
 
 
 def test_an_unreachable_server_is_reported(baseline: Record, tmp_path: Path) -> None:

@@ -52,10 +52,10 @@ def main() -> None:
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    from paratopic.tracking.runs import open_store
+    from mlflow import MlflowClient
 
     try:
-        experiment = open_store(uri).get_experiment_by_name(name)
+        experiment = MlflowClient(uri).get_experiment_by_name(name)
     except store_errors() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
