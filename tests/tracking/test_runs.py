@@ -10,14 +10,14 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 
 from paratopic import load, predict
 from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs
-from paratopic.tracking.runs import COMPARED, DATA, PART, STATE, Record, write_runs
+from paratopic.tracking.runs import COMPARED, Record, write_runs
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
