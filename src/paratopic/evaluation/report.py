@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import answer_estimates, estimates
+from paratopic.evaluation.intervals import Estimate, Metric, answer_estimates, estimates
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
@@ -124,11 +125,9 @@ EFFECTS: Mapping[
 
 
 def build_report(
-    rows: pd.DataFrame,
-    folds: pd.DataFrame,
+    data: Labelled,
     out_of_fold: OutOfFold,
     split: Mapping[str, Any],
-    topics: Topics,
     settings: Evaluate,
     seed: int,
 ) -> Report:
@@ -136,21 +135,18 @@ def build_report(
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     out_of_fold
         What stage score made of the model.
     split
         Content of reports/split.json.
-    topics
-        The codebook.
     settings
         Confidence of the intervals and number of draws.
     seed
         Seed of the random draws.
     """
+    rows, topics = data.rows, data.topics
     about = {
         "mode": topics.mode,
         "split_unit": split["split_unit"],
@@ -159,10 +155,17 @@ def build_report(
     if out_of_fold.scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return Report({"n": 0} | about, tables)
-    kept, outcome = outcomes(rows, folds, out_of_fold.scores, topics)
-    answered = answer_outcomes(rows, folds, out_of_fold.scores, topics)
+    outcome, answered = (
+        outcomes(data, out_of_fold.scores),
+        answer_outcomes(data, out_of_fold.scores),
+    )
     table = answer_table(rows, out_of_fold.scores, topics)
-    measured = measure(kept, outcome, answered, topics.names, settings, seed)
+    measured = {
+        "n": len(answered.true),
+        "n_topical": int(topical(outcome.true).sum()),
+        "labels": sources(rows),
+        **_figures(outcome, measure(outcome, answered, settings, seed), topics.names),
+    }
     measured |= EFFECTS[topics.mode](table, topics.names, out_of_fold)
     measured["confidence"] = settings.confidence
     tables = _tables(rows, outcome, table, out_of_fold, topics)
@@ -170,34 +173,31 @@ def build_report(
 
 
 def measure(
-    rows: pd.DataFrame,
-    outcome: Outcomes,
-    answered: Outcomes,
-    names: tuple[str, ...],
-    settings: Evaluate,
-    seed: int,
-) -> dict[str, Any]:
-    """Every metric with its interval, overall and for each topic, as in metrics.json.
-
-    `n` counts the paragraphs that are answered, `n_topical` those among them that have a topic.
-    """
+    outcome: Outcomes, answered: Outcomes, settings: Evaluate, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric of a model's topics and of its answers, with its interval."""
     confidence, n_draws = settings.confidence, settings.n_draws
-    measured = answer_estimates(answered, confidence, n_draws, seed)
-    measured |= estimates(outcome, confidence, n_draws, seed)
-    support = outcome.true.sum(axis=0)
-    topics = {
-        name: {"support": int(support[number])}
-        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
-        for number, name in enumerate(names)
-    }
+    return answer_estimates(answered, confidence, n_draws, seed) | estimates(
+        outcome, confidence, n_draws, seed
+    )
+
+
+def _figures(
+    outcome: Outcomes, measured: Mapping[Metric, Estimate], names: Sequence[str]
+) -> dict[str, Any]:
+    """The metrics as in metrics.json, overall and for each topic."""
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
-    counts = {"n": len(answered.true), "n_topical": int(topical(outcome.true).sum())}
-    return counts | {"labels": sources(rows), **overall, "topics": topics}
+    topics = {
+        name: {"support": int(support)}
+        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
+        for number, (name, support) in enumerate(zip(names, outcome.true.sum(axis=0), strict=True))
+    }
+    return {**overall, "topics": topics}
 
 
 def sources(rows: pd.DataFrame) -> str:
-    """Where the labels of rows come from: "hand", or "heading"."""
-    return ", ".join(sorted(set(rows["label_source"])))
+    """Where the labels of the rows that are evaluated come from: "hand", or "heading"."""
+    return ", ".join(sorted(set(rows["label_source"][evaluated(rows)])))
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
