@@ -23,6 +23,7 @@ from tables import RESULTS, Table, machine, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
 from paratopic.inference.modes import mode_of
@@ -31,7 +32,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import Labelled, cross_validate, fit_all
+from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.transformer import fit as transformer
 
 Integers = npt.NDArray[np.int64]
@@ -113,11 +114,11 @@ def run(
     started = time.perf_counter()
     split = params.split
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
-    fit = learner(Topics("single", names))
-    data = Labelled(labelled, names, folds)
+    topics = Topics("single", names)
+    fit, data = learner(topics), Labelled(labelled, topics, folds)
     scores, _ = cross_validate(data, fit, seed)
     model = fit_all(data, fit, seed)
-    _, found = calibrated(labelled, folds, scores, Topics("single", names), params)
+    _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))

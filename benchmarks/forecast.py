@@ -36,6 +36,7 @@ from tables import RESULTS, machine, read
 from paratopic.baseline import fit as baseline
 from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.intervals import Estimate
@@ -43,7 +44,7 @@ from paratopic.evaluation.outcomes import outcomes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import Labelled, cross_validate
+from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import fit as transformer
 
@@ -70,13 +71,11 @@ def forecast_of(
 ) -> tuple[Estimate, np.ndarray[Any, np.dtype[np.bool_]]]:
     """The forecast for `size` labels, and which topics it is about."""
     folds = make_folds(now, params.split.n_folds, 1, None, seed).table
-    curve = []
+    data, curve = Labelled(now, topics, folds), []
     for share in (*SHARES, 1.0):
-        raw, _ = cross_validate(
-            Labelled(now, topics.names, folds), learner(topics), seed, share=share
-        )
-        scores, _ = calibrated(now, folds, raw, topics, params)
-        measured = outcomes(now, folds, scores, topics)[1]
+        raw, _ = cross_validate(data, learner(topics), seed, share=share)
+        scores, _ = calibrated(data, raw, params)
+        measured = outcomes(data, scores)
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))
     (estimate,) = forecast(curve, curve[-1].outcomes, [size], CONFIDENCE, BOOTSTRAP, seed)
     return estimate, curve[-1].outcomes.present

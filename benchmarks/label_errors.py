@@ -27,12 +27,13 @@ from tables import RESULTS, machine
 from paratopic.annotation.review import rank_doubtful
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import Labelled, cross_validate
+from paratopic.training.crossval import cross_validate
 from paratopic.transformer import fit as transformer
 
 MODELS = ("baseline", "frozen", "transformer")
@@ -64,9 +65,9 @@ def scored(
     rows: pd.DataFrame, folds: pd.DataFrame, learner: Learner, topics: Topics, params: Params
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as stage score has them."""
-    fit = learner(topics)
-    scores, _ = cross_validate(Labelled(rows, topics.names, folds), fit, params.seed)
-    return calibrated(rows, folds, scores, topics, params)[0]
+    fit, data = learner(topics), Labelled(rows, topics, folds)
+    scores, _ = cross_validate(data, fit, params.seed)
+    return calibrated(data, scores, params)[0]
 
 
 def reviewed(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> Array:

@@ -38,13 +38,14 @@ from tables import RESULTS, machine
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import Labelled, cross_validate, fit_all
+from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Examples, Fitted
 from paratopic.transformer import fit as transformer
 
@@ -122,12 +123,12 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
         model: Fitted = room.fit(examples, task.topics, section, seed, advance)
         return model
 
-    started, names, split = time.perf_counter(), task.topics.names, params.split
+    started, split = time.perf_counter(), params.split
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
-    data = Labelled(task.train, names, folds)
+    data = Labelled(task.train, task.topics, folds)
     scores, _ = cross_validate(data, fit, task.seed)
     model = fit_all(data, fit, task.seed)
-    _, found = calibrated(task.train, folds, scores, task.topics, params)
+    _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started
     told = apply_calibration(model.predict_proba(list(task.test["text"])), found, mode_of("multi"))
     return Answer(told >= found.thresholds, told, seconds)

@@ -21,6 +21,7 @@ from simulation import calibrated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import topical
@@ -28,7 +29,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import Labelled, cross_validate, fit_all
+from paratopic.training.crossval import cross_validate, fit_all
 from paratopic.training.examples import Fit
 
 SIZES = (25, 60, 150, 500)
@@ -58,10 +59,10 @@ def trial(
         folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     except TooFewLabels:
         return None
-    data = Labelled(labelled, topics.names, folds)
+    data = Labelled(labelled, topics, folds)
     scores, _ = cross_validate(data, fit, seed)
     model = fit_all(data, fit, seed)
-    _, calibration = calibrated(labelled, folds, scores, topics, params)
+    _, calibration = calibrated(data, scores, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
     true = targets_of(rest, topics.names)
     predicted = MODE.predicted(answers, ())

@@ -21,6 +21,7 @@ from tables import Table, read
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -100,11 +101,11 @@ def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
 
 
 def calibrated(
-    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics, params: Params
+    data: Labelled, scores: pd.DataFrame, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
     promise = Promise(params.calibrate.precision, params.evaluate.confidence)
-    return calibrate_rows(rows, folds, scores, topics, promise)
+    return calibrate_rows(data, scores, promise)
 
 
 def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:

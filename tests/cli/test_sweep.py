@@ -71,12 +71,12 @@ def test_the_best_is_corrected_for_the_choice(
 
 def test_experiments_on_other_folds_or_labels_are_refused(tmp_path: Path) -> None:
     few, many = (experiment(tmp_path, name, "[1.0]", 12) for name in ("few", "many"))
-    folds = many.folds.assign(fold=many.folds["fold"].to_numpy()[::-1])
-    rows = many.rows.assign(topic=many.rows["topic"].map(lambda _: (NAMES[0],)))
+    folds = many.data.folds.assign(fold=many.data.folds["fold"].to_numpy()[::-1])
+    rows = many.data.rows.assign(topic=many.data.rows["topic"].map(lambda _: (NAMES[0],)))
     topics = replace(many.params.topics, mode="multi")
     for other in (
-        replace(many, folds=folds),
-        replace(many, rows=rows),
+        replace(many, data=replace(many.data, folds=folds)),
+        replace(many, data=replace(many.data, rows=rows)),
         replace(many, params=replace(many.params, topics=topics)),
     ):
         with pytest.raises(UserError, match="few and many have different labels, topics or folds"):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.folder import CARD, card_mark, is_card_of
-from paratopic.inference.prediction import Prediction
+from paratopic.inference.folder import CARD, is_card_of
+from paratopic.inference.model import Model
 from paratopic.inference.promise import NEVER
-from paratopic.project.kinds import KINDS
+from paratopic.inference.scores import Integers, Scores
 from paratopic.project.metrics import metrics_in
 from paratopic.project.topics import Topics
 
@@ -27,18 +29,29 @@ PARITY = {
     "full_same": 0.992,
 }
 
-ANSWER = Prediction("trade", 2 / 3, {"trade": 2 / 3}, 1, ("trade",), True)
+
+class Answers:
+    """In place of a model's classifier."""
+
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
+        return np.array([[2 / 3, 0.1, 0.1]] * len(texts)), np.ones(len(texts), dtype=np.int64)
 
 
-def shipped(kind: str = "baseline", **about: Any) -> Shipped:
-    """A model that ships."""
-    known: dict[str, Any] = {"calibration": Calibration(), "answer": ANSWER, "mark": {}}
-    return Shipped(KINDS[kind], **known | about)
+@pytest.fixture
+def shipped(topics: Topics, tmp_path: Path) -> Callable[..., Shipped]:
+    """Make a model that ships: of a kind, with thresholds, and what is known about it."""
+    (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
+    definitions = {topic.name: topic.definition for topic in topics.topics}
 
+    def make(kind: str = "baseline", threshold: float = 0.0, **about: Any) -> Shipped:
+        calibration = Calibration(thresholds=(threshold,))
+        model = Model(kind, tmp_path, "single", definitions, calibration, cast(Any, Answers()))
+        final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "notes": []}
+        if kind == "transformer":
+            final |= {"n_unlabelled": 7, "parity": PARITY}
+        return Shipped(model, final, **about)
 
-def tuned(encoder: str, **about: Any) -> Shipped:
-    """A transformer that ships."""
-    return shipped("transformer", encoder=encoder, n_unlabelled=7, parity=PARITY, **about)
+    return make
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -65,12 +78,14 @@ def report(topics: Topics) -> dict[str, Any]:
 
 
 def test_a_hub_reads_it(
-    rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
+    shipped: Callable[..., Shipped],
+    rows: pd.DataFrame,
+    topics: Topics,
+    report: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
-    (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
-    about = {"license": "apache-2.0", "language": "en", "mark": card_mark(tmp_path)}
-    model = tuned("a/b", calibration=Calibration(thresholds=(0.7,)), **about)
-    written = render_card(model, topics, rows, report)
+    about = {"encoder": "a/b", "license": "apache-2.0", "language": "en"}
+    written = render_card(shipped("transformer", 0.7, **about), topics, rows, report)
     assert is_card_of(written, tmp_path)
     (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
     assert not is_card_of(written, tmp_path)
@@ -96,7 +111,7 @@ def test_a_hub_reads_it(
         "- second note",
         "within 0.04 of those in full precision",
         "answer = model.predict('About trade.')",
-        "# ('trade',) 0.67 True",
+        "# ('trade',) 0.67 False",
         f"Made with paratopic {version('paratopic')}, numpy ",
         ", torch ",
     ):
@@ -104,14 +119,13 @@ def test_a_hub_reads_it(
 
 
 def test_where_labels_are_too_few_nothing_is_promised(
-    rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
 ) -> None:
     report["coverage"] = estimate(0.0)
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure}
-    calibration = Calibration(thresholds=(NEVER,))
-    written = render_card(shipped(calibration=calibration), topics, rows, report)
+    written = render_card(shipped(threshold=NEVER), topics, rows, report)
     assert (
         "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
         "promise that 90% of any predictions are right: none is called sure."
@@ -120,14 +134,21 @@ def test_where_labels_are_too_few_nothing_is_promised(
 
 
 def test_a_folder_on_this_machine_is_not_mentioned(
-    rows: pd.DataFrame, topics: Topics, report: dict[str, Any], tmp_path: Path
+    shipped: Callable[..., Shipped],
+    rows: pd.DataFrame,
+    topics: Topics,
+    report: dict[str, Any],
+    tmp_path: Path,
 ) -> None:
-    written = render_card(tuned(str(tmp_path)), topics, rows, report)
+    model = shipped("transformer", encoder=str(tmp_path))
+    written = render_card(model, topics, rows, report)
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
 
-def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics) -> None:
+def test_what_was_not_measured_is_not_claimed(
+    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics
+) -> None:
     unmeasured = {"mode": "single", "n": 0, "notes": "no labelled paragraph at all"}
     written = render_card(shipped(), topics, rows[:0], unmeasured)
     assert "Nothing was measured: no labelled paragraph at all." in written
@@ -137,11 +158,10 @@ def test_what_was_not_measured_is_not_claimed(rows: pd.DataFrame, topics: Topics
 
 
 def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
-    rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
 ) -> None:
     report["topics"]["trade"]["support"] = 0
     bare = Topics("single", topics.names)
-    model = shipped(calibration=Calibration((), (), (0.7,)))
-    written = render_card(model, bare, rows, report)
+    written = render_card(shipped(threshold=0.7), bare, rows, report)
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.comparison import (
     Comparison,
     Pair,
@@ -55,7 +56,7 @@ def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     rows = pd.DataFrame({"id": list("abcd"), "topic": [("trade",), ("trade",), ("security",), ()]})
     folds = pd.DataFrame({"id": list("abcd"), "repeat": 0, "fold": [0, 1, 1, 1]})
     folds = folds.assign(group=range(4), duplicates=range(4))
-    scores = majority_scores(rows, Topics(mode, TOPICS.names), folds)
+    scores = majority_scores(Labelled(rows, Topics(mode, TOPICS.names), folds))
     first = scores[scores["id"] == "a"].iloc[0]
     assert first[["trade", "security"]].tolist() == pytest.approx([1 / 3, 1 / 3])
     others = scores[scores["id"] != "a"]
@@ -124,16 +125,17 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     good, bad = scores_of(rows, [True] * n), scores_of(rows, [True] * 6 + [False] * 6)
     out_of_fold = {"baseline": good, "transformer": bad}
     by_definitions = {"baseline": bad, "transformer": good}
-    arguments = TOPICS, Evaluate(0.95, 100), Compare(0.02, 200)
+    data = Labelled(rows, TOPICS, folds)
+    arguments = Evaluate(0.95, 100), Compare(0.02, 200)
 
-    held_out = compare(rows, folds, out_of_fold, {}, *arguments, None, 1)
+    held_out = compare(data, out_of_fold, {}, *arguments, None, 1)
     assert held_out.champion == "baseline"
     assert held_out.leads == held_out.differences
     assert held_out.reason.startswith(
         "out-of-fold, its answers' macro-F1 is 0.500 higher than that of the tr"
     )
 
-    informed = compare(rows, folds, out_of_fold, by_definitions, *arguments, "baseline", 1)
+    informed = compare(data, out_of_fold, by_definitions, *arguments, "baseline", 1)
     assert informed.champion == "transformer"
     # What is reported of the models is out-of-fold as before.
     assert informed.models == held_out.models
@@ -147,13 +149,11 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
         "knowing the definitions alone, its answers' macro-F1 is 0.500 higher than"
     )
 
-    alike = compare(rows, folds, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)
+    alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)
     assert alike.champion == "baseline"
-    kept = compare(
-        rows, folds, {"baseline": good, "transformer": good}, {}, *arguments, "transformer", 1
-    )
+    kept = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, "transformer", 1)
     assert kept.champion == "transformer"
-    lone = compare(rows, folds, {"baseline": good}, {}, *arguments, "transformer", 1)
+    lone = compare(data, {"baseline": good}, {}, *arguments, "transformer", 1)
     assert (lone.champion, lone.reason) == ("baseline", "there is no other model")
 
 

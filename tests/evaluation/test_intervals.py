@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     LEAST_FOR_ECE,
@@ -205,7 +206,7 @@ def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
     topics = Topics("single", ("x", "y"))
     table = pd.DataFrame(scores, columns=["x", "y"]).assign(id=ids, repeat=0)
     table = table.assign(**dict.fromkeys(topics.thresholds, 0.0))
-    return answer_outcomes(rows, folds, table, topics)
+    return answer_outcomes(Labelled(rows, topics, folds), table)
 
 
 def test_answers_include_none_by_hand() -> None:
@@ -238,8 +239,8 @@ def test_only_hand_labels_count_where_there_are_any() -> None:
     scores = pd.DataFrame({"id": ["a", "b", "c"], "repeat": 0, "x": [1.0, 0, 0], "y": [0.0, 1, 1]})
     topics = Topics("single", ("x", "y"))
     scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.5))
-    kept, outcome = outcomes(rows, folds, scores, topics)
-    assert list(kept["id"]) == ["a"]
+    outcome = outcomes(Labelled(rows, topics, folds), scores)
+    assert outcome.true.tolist() == [[True, False]]
     assert outcome.scores.shape == (1, 1, 2)
-    kept, _ = outcomes(rows[1:2], folds, scores, topics)
-    assert list(kept["id"]) == ["b"]
+    outcome = outcomes(Labelled(rows[1:2], topics, folds), scores)
+    assert outcome.true.tolist() == [[False, True]]

@@ -10,6 +10,8 @@ from sklearn import metrics as sk
 
 from paratopic.evaluation import metrics
 from paratopic.inference.scores import (
+    Array,
+    Targets,
     binary_log_losses,
     classes,
     log_losses,
@@ -18,18 +20,24 @@ from paratopic.inference.scores import (
 )
 
 
+def counts(true: Targets, predicted: Targets) -> tuple[Array, Array, Array]:
+    """Hits, predictions and true examples of each topic."""
+    hit, named, has = ((true & predicted).sum(0), predicted.sum(0), true.sum(0))
+    return hit.astype(float), named.astype(float), has.astype(float)
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(2, 5))
 def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     true, predicted = rng.integers(0, k, n), rng.integers(0, k, n)
-    counts = hit, n_predicted, n_true = metrics.counts(one_hot(true, k), one_hot(predicted, k))
+    of_topics = hit, n_predicted, n_true = counts(one_hot(true, k), one_hot(predicted, k))
     labels = list(range(k))
     expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     assert metrics.precision(hit, n_predicted) == pytest.approx(expected[0])
     assert metrics.recall(hit, n_true) == pytest.approx(expected[1])
-    assert metrics.f1(*counts) == pytest.approx(expected[2])
+    assert metrics.f1(*of_topics) == pytest.approx(expected[2])
     assert n_true.tolist() == expected[3].tolist()
-    assert metrics.macro_f1(*counts, n_true > 0) == pytest.approx(
+    assert metrics.macro_f1(*of_topics, n_true > 0) == pytest.approx(
         sk.f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
     )
     scores = rng.dirichlet(np.ones(k), n)
@@ -41,14 +49,14 @@ def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
 def test_macro_f1_by_hand() -> None:
     # Topic 0: 2 of 3 hit, one false alarm: F1 = 4/6. Topic 1: 1 of 2 hit, one false alarm: 2/4.
     true, predicted = (one_hot(np.array(row), 2) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0]))
-    counts = metrics.counts(true, predicted)
-    assert metrics.f1(*counts) == pytest.approx([2 / 3, 1 / 2])
-    assert metrics.macro_f1(*counts, np.array([True, True])) == pytest.approx(7 / 12)
+    of_topics = counts(true, predicted)
+    assert metrics.f1(*of_topics) == pytest.approx([2 / 3, 1 / 2])
+    assert metrics.macro_f1(*of_topics, np.array([True, True])) == pytest.approx(7 / 12)
 
 
 def test_a_topic_without_examples_is_left_out_of_the_mean() -> None:
     true = one_hot(np.array([0, 1]), 3)
-    assert metrics.macro_f1(*metrics.counts(true, true), np.array([True, True, False])) == 1
+    assert metrics.macro_f1(*counts(true, true), np.array([True, True, False])) == 1
 
 
 def test_brier_by_hand() -> None:
@@ -73,7 +81,7 @@ def test_bins_at_the_edges() -> None:
 def test_of_several_topics_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     true, predicted = rng.random((2, n, k)) < 0.4
-    assert metrics.micro_f1(*metrics.counts(true, predicted)) == pytest.approx(
+    assert metrics.micro_f1(*counts(true, predicted)) == pytest.approx(
         sk.f1_score(true, predicted, average="micro", zero_division=0)
     )
     # Few distinct scores, so that there are many ties.

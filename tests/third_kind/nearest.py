@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -72,14 +72,11 @@ def fit(
 class NearestClassifier:
     """The saved model; its probabilities are not calibrated."""
 
+    FILES: ClassVar[tuple[str, ...]] = (FILE,)
+
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))
         self._slope = settings["slope"]
-
-    @classmethod
-    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
-        """The one file."""
-        return [FILE]
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Probabilities (n, k), and one window for each text."""

@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import softmax
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import NEVER, Promise, sure_threshold
@@ -144,7 +145,8 @@ def calibrate(
             "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
         }
     ).drop_duplicates("id")
-    return calibrate_rows(rows, rows[["id", "group"]], frame, topics, promise)
+    data = Labelled(rows, topics, rows[["id", "group"]])
+    return calibrate_rows(data, frame, promise)
 
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:

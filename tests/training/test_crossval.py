@@ -11,13 +11,13 @@ import pytest
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import Pool
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topics
 from paratopic.training import crossval
 from paratopic.training.crossval import (
-    Labelled,
     cross_validate,
     fit_all,
     is_first_process,
@@ -68,7 +68,7 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    scores, _ = cross_validate(Labelled(rows, topics.names, folds), fit, 1)
+    scores, _ = cross_validate(Labelled(rows, topics, folds), fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
     assert list(scores) == ["id", "repeat", "fold", *topics.names]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
@@ -83,7 +83,7 @@ def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    fit_all(Labelled(rows, topics.names, folds), fit, 1)
+    fit_all(Labelled(rows, topics, folds), fit, 1)
     (examples,) = fit.examples
     assert list(examples.texts) == list(rows["text"])
     group = folds.drop_duplicates("id").set_index("id")["group"]
@@ -97,7 +97,7 @@ def test_a_share_of_the_groups_of_each_training_part_is_learnt_from(
     groups: dict[float, list[set[int]]] = {}
     for share in (0.25, 0.5, 1.0):
         fit = Recorder()
-        cross_validate(Labelled(rows, topics.names, folds), fit, 1, share=share)
+        cross_validate(Labelled(rows, topics, folds), fit, 1, share=share)
         groups[share] = [set(examples.groups.tolist()) for examples in fit.examples]
     for quarter, half, every in zip(groups[0.25], groups[0.5], groups[1.0], strict=True):
         assert quarter < half < every
@@ -109,8 +109,8 @@ def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(
 ) -> None:
     fit = Recorder()
     for seed in (1, 1, 2):
-        cross_validate(Labelled(rows, topics.names, folds), fit, seed)
-        fit_all(Labelled(rows, topics.names, folds), fit, seed)
+        cross_validate(Labelled(rows, topics, folds), fit, seed)
+        fit_all(Labelled(rows, topics, folds), fit, seed)
     first, again, other = fit.seeds[:5], fit.seeds[5:10], fit.seeds[10:]
     assert first == again
     assert len({*first, *other}) == 10
@@ -120,7 +120,7 @@ def test_histories_are_joined_and_progress_counts_fits(
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     done: list[float] = []
-    _, history = cross_validate(Labelled(rows, topics.names, folds), Recorder(), 1, done.append)
+    _, history = cross_validate(Labelled(rows, topics, folds), Recorder(), 1, done.append)
     assert list(history) == ["repeat", "fold", "step", "loss"]
     assert history["step"].tolist() == [1, 2] * 4
     assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
@@ -137,10 +137,8 @@ def test_several_processes_give_the_same_bytes_as_one(
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     done: list[float] = []
-    one = cross_validate(Labelled(rows, topics.names, folds), fit_baseline, 1)
-    two = cross_validate(
-        Labelled(rows, topics.names, folds), fit_baseline, 1, done.append, processes=2
-    )
+    one = cross_validate(Labelled(rows, topics, folds), fit_baseline, 1)
+    two = cross_validate(Labelled(rows, topics, folds), fit_baseline, 1, done.append, processes=2)
     for here, there in zip(one, two, strict=True):
         pd.testing.assert_frame_equal(here, there, check_exact=True)
     assert done == [1, 2, 3, 4]
@@ -159,7 +157,7 @@ def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:
     nothing = no_folds(rows, "too few labels").table
-    scores, history = cross_validate(Labelled(rows, topics.names, nothing), Recorder(), 1)
+    scores, history = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
     assert n_fits(nothing) == 0
     assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.names]
     assert history.empty and list(history) == ["repeat", "fold"]
@@ -169,7 +167,7 @@ def test_definitions_alone_score_every_row_without_having_seen_any(
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    scores = score_by_definitions(Labelled(rows, topics.names, folds), fit, 7)
+    scores = score_by_definitions(Labelled(rows, topics, folds), fit, 7)
     (examples,) = fit.examples
     assert (examples.texts, examples.targets.shape) == ([], (0, 3))
     assert len(examples.groups) == len(examples.articles) == 0
@@ -193,7 +191,7 @@ def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
     both = [*rows["text"], *copies, "Nobody labelled this paragraph on the weather at sea."]
     pool = Pool(rows, pd.DataFrame({"article": "another", "text": both[len(rows) :]}))
     fit = Recorder()
-    data = Labelled(rows, topics.names, folds, pool)
+    data = Labelled(rows, topics, folds, pool)
     cross_validate(data, fit, 1)
     parts = iterate_folds(folds, list(rows["id"]))
     for examples, (_, _, _, held_out) in zip(fit.examples, parts, strict=True):

@@ -5,6 +5,7 @@ The curve is measured by `training` and extended by `evaluation`, which are impo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from rich.table import Table
 from paratopic.project import files, lock
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
-from paratopic.project.paths import COMPARISON, FOLDS, PARAGRAPHS, SCORES
+from paratopic.project.paths import COMPARISON, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -82,17 +83,17 @@ def _check_scored(champion: str) -> None:
 
 def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, int]:
     """The champion's learning curve, its outcomes with all labels, and the number of labels."""
-    from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+    from paratopic.corpus.table import read_parquet
     from paratopic.evaluation.forecast import CurvePoint
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
     from paratopic.training.calibration import calibrate_rows
-    from paratopic.training.crossval import Labelled, advance_from, cross_validate, n_fits
-    from paratopic.training.fitting import fitter, pool_for, processes_for
+    from paratopic.training.crossval import advance_from, cross_validate, n_fits
+    from paratopic.training.fitting import fitter, labelled_for, processes_for
 
-    topics, kind = params.topics, KINDS[champion]
-    frame = read_paragraphs(PARAGRAPHS)
-    rows, folds = labelled_rows(frame, topics), read_parquet(FOLDS)
+    kind = KINDS[champion]
+    data = labelled_for(kind, params)
+    n_labels = len(data.rows)
     known = read_parquet(SCORES / champion / "scores.parquet")
     _check_scored(champion)
     if known.empty:
@@ -100,27 +101,26 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
             "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "
             "and run `dvc repro`"
         )
-    measured = outcomes(rows, folds, known, topics)[1]
-    folds = folds[folds["repeat"] == 0]
+    measured = outcomes(data, known)
+    first = replace(data, folds=data.folds[data.folds["repeat"] == 0])
     fit = fitter(kind, params)
-    data = Labelled(rows, topics.names, folds, pool_for(kind, frame, rows, params))
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    processes = processes_for(kind, len(rows))
-    tables, total = [], n_fits(folds)
+    processes = processes_for(kind, n_labels)
+    tables, total = [], n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             scores, _ = cross_validate(
-                data,
+                first,
                 fit,
                 params.seed,
                 partial(advance_from, number * total, advance),
                 processes,
                 share,
             )
-            tables.append((share, calibrate_rows(rows, folds, scores, topics, promise)[0]))
+            tables.append((share, calibrate_rows(first, scores, promise)[0]))
     tables.append((1.0, known[known["repeat"] == 0]))
     points = []
     for share, table in tables:
-        of_share = outcomes(rows, folds, table, topics)[1]
-        points.append(CurvePoint(share * of_share.train_share * len(rows), of_share))
-    return points, measured, len(rows)
+        of_share = outcomes(first, table)
+        points.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
+    return points, measured, n_labels

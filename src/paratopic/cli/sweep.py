@@ -21,6 +21,7 @@ from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from paratopic.corpus.labelled import Labelled
     from paratopic.project.params import Params
 
 Names = Annotated[
@@ -39,18 +40,15 @@ class Experiment:
         Name of the experiment.
     params
         Its params.
-    rows
-        Its labelled paragraphs, from `corpus.table.labelled_rows`.
-    folds
-        Its folds, from `corpus.folds.make_folds`.
+    data
+        Its labelled paragraphs and their folds.
     scores
         Name of a model → its out-of-fold scores.
     """
 
     name: str
     params: Params
-    rows: pd.DataFrame
-    folds: pd.DataFrame
+    data: Labelled
     scores: dict[str, pd.DataFrame]
 
 
@@ -101,15 +99,15 @@ def _fetch(name: str, folder: Path) -> None:
 
 def read_experiment(name: str, root: Path) -> Experiment:
     """Read an experiment's files below a folder."""
-    from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+    from paratopic.corpus.labelled import read_labelled
+    from paratopic.corpus.table import read_parquet
     from paratopic.project.params import read_params
 
     params = read_params(root / PARAMS)
     return Experiment(
         name,
         params,
-        labelled_rows(read_paragraphs(root / PARAGRAPHS), params.topics),
-        read_parquet(root / FOLDS),
+        read_labelled(params.topics, root),
         {m: read_parquet(root / SCORES / m / "scores.parquet") for m in params.models},
     )
 
@@ -138,9 +136,7 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
     title = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]].title
     for model in models:
         distinct = _distinct(experiments, model)
-        candidates = [
-            answer_outcomes(e.rows, e.folds, e.scores[model], params.topics) for e in distinct
-        ]
+        candidates = [answer_outcomes(e.data, e.scores[model]) for e in distinct]
         chosen = select(candidates, params.evaluate.n_draws, params.seed)
         best = chosen.best
         console.print(
@@ -158,8 +154,8 @@ def _refuse_other_folds(one: Experiment, other: Experiment) -> None:
     measured = ["id", "topic", "label_source"]
     if (
         one.params.topics != other.params.topics
-        or not one.folds.equals(other.folds)
-        or not one.rows[measured].equals(other.rows[measured])
+        or not one.data.folds.equals(other.data.folds)
+        or not one.data.rows[measured].equals(other.data.rows[measured])
     ):
         raise UserError(
             f"{one.name} and {other.name} have different labels, topics or folds, so that their "

@@ -7,95 +7,26 @@ card has no date, since the same labels have to give the same bytes on another d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.prediction import Prediction
-from paratopic.project.kinds import Kind
+from paratopic.inference.folder import card_mark
+from paratopic.inference.model import Model
+from paratopic.project.kinds import KINDS, Kind
 from paratopic.project.metrics import metrics_in
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
 # Packages that a model of any kind was made with.
 PACKAGES = ("paratopic", "numpy", "scipy", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class ModeCard:
-    """Sentences of the card that depend on the mode.
-
-    Parameters
-    ----------
-    answers
-        What the model predicts, from the codebook and the thresholds.
-    effect
-        What the thresholds do, from metrics.json.
-    texts
-        What texts the model is for.
-    """
-
-    answers: Callable[[Topics, Calibration], str]
-    effect: Callable[[Mapping[str, Any]], str]
-    texts: str
-
-
-def _one_topic(topics: Topics, calibration: Calibration) -> str:
-    return (
-        f"Predicts one of {len(topics.names)} topics for a paragraph, or none if no topic is more "
-        "likely right than wrong. Probabilities are calibrated."
-    )
-
-
-def _any_topics(topics: Topics, calibration: Calibration) -> str:
-    thresholds = np.broadcast_to(calibration.thresholds, len(topics.names))
-    listed = [f"{name} {at:.2f}" for name, at in zip(topics.names, thresholds, strict=True)]
-    return (
-        f"Predicts any number of {len(topics.names)} topics for a paragraph: those that reach "
-        f"their thresholds ({', '.join(listed)}). Probabilities are calibrated."
-    )
-
-
-def _coverage(report: Mapping[str, Any]) -> str:
-    sure = report["abstention"]["sure"]
-    right = ""
-    if "precision" in report:
-        right = f", and {report['precision']['value']:.0%} of these predictions were right"
-    covered = report["coverage"]["value"]
-    sentence = f"A topic was predicted for {covered:.0%} of the paragraphs (coverage){right}."
-    if sure["threshold"] is None:
-        return (
-            f"{sentence} The labels are too few to promise that {sure['target']:.0%} of any "
-            "predictions are right: none is called sure."
-        )
-    return (
-        f"{sentence} Predictions with a probability of at least {sure['threshold']:.2f} are called "
-        f"sure ({sure['coverage']:.0%} of the paragraphs): of them at least {sure['target']:.0%} "
-        "are promised to be right."
-    )
-
-
-def _topics_per_paragraph(report: Mapping[str, Any]) -> str:
-    effect = report["naming"]
-    return (
-        f"The model predicted {effect['named_a_paragraph']:.2f} topics per paragraph; people chose "
-        f"{effect['topics_a_paragraph']:.2f}."
-    )
-
-
-SENTENCES: Mapping[ModeName, ModeCard] = {
-    "single": ModeCard(_one_topic, _coverage, "Paragraphs with one topic each."),
-    "multi": ModeCard(_any_topics, _topics_per_paragraph, "Paragraphs."),
-}
 
 
 def example_text(topics: Topics) -> str:
@@ -110,27 +41,17 @@ def example_text(topics: Topics) -> str:
 
 @dataclass(frozen=True)
 class Shipped:
-    """The model that ships, as its card tells of it.
+    """The model that ships, and what its folder does not say of it.
 
     Parameters
     ----------
-    kind
-        Kind of the model.
-    calibration
-        Calibration with the thresholds.
-    answer
-        What the model predicts for `example_text`.
-    mark
-        What says that the card is the model's: `inference.folder.card_mark`.
-    n_unlabelled
-        Number of paragraphs without a label that it learnt from.
+    model
+        The model.
+    final
+        Content of final.json, which stage train writes.
     encoder
         Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
         mention. None, the default, for a model without encoder.
-    parity
-        What `Fitted.save` returned; empty by default.
-    notes
-        What its training has to say of it; nothing by default.
     license
         License of the model. None, the default, where none is given.
     language
@@ -138,26 +59,21 @@ class Shipped:
         where it is not known.
     """
 
-    kind: Kind
-    calibration: Calibration
-    answer: Prediction
-    mark: Mapping[str, str]
-    n_unlabelled: int = 0
+    model: Model
+    final: Mapping[str, Any]
     encoder: str | None = None
-    parity: Mapping[str, float] = field(default_factory=dict)
-    notes: Sequence[str] = ()
     license: str | None = None
     language: str | None = None
 
 
 def render_card(
-    model: Shipped, topics: Topics, rows: pd.DataFrame, report: Mapping[str, Any]
+    shipped: Shipped, topics: Topics, rows: pd.DataFrame, report: Mapping[str, Any]
 ) -> str:
     """Write the card of a model.
 
     Parameters
     ----------
-    model
+    shipped
         The model.
     topics
         The codebook.
@@ -166,22 +82,22 @@ def render_card(
     report
         Content of metrics.json.
     """
-    mode = SENTENCES[topics.mode]
+    kind, example = KINDS[shipped.model.kind], example_text(topics)
     card = ModelCard.from_template(
-        _metadata(model, report),
+        _metadata(shipped, report),
         template_path=str(TEMPLATE),
-        model=model,
-        answers=mode.answers(topics, model.calibration),
-        texts=mode.texts,
-        topics=topics.topics,
-        described=bool(topics.descriptions),
+        kind=kind.name,
+        shipped=shipped,
+        final=shipped.final,
+        topics=topics,
+        thresholds=shipped.model.calibration.thresholds,
         **_training_data(rows, topics),
         report=report,
         figures=_figures(report) if report["n"] else {},
-        effect=mode.effect(report) if report["n"] else "",
-        example=repr(example_text(topics)),
-        versions=_versions(model.kind),
-        notes=[*filter(None, report["notes"].split(" · ")), *model.notes],
+        example=repr(example),
+        answer=shipped.model.predict(example),
+        versions=_versions(kind),
+        notes=[*filter(None, report["notes"].split(" · ")), *shipped.final["notes"]],
     )
     return f"{card}\n"
 
@@ -192,7 +108,7 @@ def _versions(kind: Kind) -> dict[str, str]:
     return {package: version(package).partition("+")[0] for package in packages}
 
 
-def _metadata(model: Shipped, report: Mapping[str, Any]) -> ModelCardData:
+def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
     """The head of the card, which a hub reads."""
     results = [
         EvalResult(
@@ -206,13 +122,14 @@ def _metadata(model: Shipped, report: Mapping[str, Any]) -> ModelCardData:
         for key, metric in metrics_in(report["mode"]).items()
         if metric.hub is not None and key in report
     ]
+    is_hub_id = shipped.encoder and not Path(shipped.encoder).is_dir()
     given: dict[str, Any] = {
-        "language": model.language,
-        "license": model.license,
-        "base_model": model.encoder if model.encoder and not Path(model.encoder).is_dir() else None,
+        "language": shipped.language,
+        "license": shipped.license,
+        "base_model": shipped.encoder if is_hub_id else None,
         "eval_results": results or None,
-        "model_name": model.kind.name if results else None,
-        **model.mark,
+        "model_name": shipped.model.kind if results else None,
+        **card_mark(shipped.model.folder),
     }
     return ModelCardData(
         library_name="paratopic",

@@ -13,20 +13,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import (
-    Difference,
-    Estimate,
-    answer_estimates,
-    difference,
-    estimates,
-)
+from paratopic.evaluation.intervals import Difference, Estimate, difference
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
-from paratopic.evaluation.report import sources
+from paratopic.evaluation.report import measure, sources
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Compare, Evaluate
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import ModeName
 
 DUMMY = "dummy"
 
@@ -74,11 +69,9 @@ class Comparison:
 
 
 def compare(
-    rows: pd.DataFrame,
-    folds: pd.DataFrame,
+    data: Labelled,
     scores: Mapping[str, pd.DataFrame],
     by_definitions: Mapping[str, pd.DataFrame],
-    topics: Topics,
     settings: Evaluate,
     choice: Compare,
     incumbent: str | None,
@@ -88,18 +81,14 @@ def compare(
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     scores
         Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
     by_definitions
         Name of a trained model → scores of all rows by the same model before it saw any label,
         which the champion is chosen by. Empty where out-of-fold scores are to decide: they speak
         of new articles only if whole articles were held out.
-    topics
-        The codebook.
     settings
         Confidence of the intervals and number of draws.
     choice
@@ -109,43 +98,31 @@ def compare(
     seed
         Seed of the random draws.
     """
-    of_models: dict[str, Outcomes] = {}
-    answered: dict[str, Outcomes] = {}
-    for name, table in {DUMMY: majority_scores(rows, topics, folds), **scores}.items():
-        kept, of_models[name] = outcomes(rows, folds, table, topics)
-        answered[name] = answer_outcomes(rows, folds, table, topics)
+    tables = {DUMMY: majority_scores(data), **scores}
+    answered = {name: answer_outcomes(data, table) for name, table in tables.items()}
     answered[DUMMY] = _most_common(answered[DUMMY])
-    models = {
-        name: _shown(_measured(of_models[name], answered[name], settings, seed), topics)
-        for name in of_models
-    }
+    mode = data.topics.mode
+    models = {}
+    for name, table in tables.items():
+        measured = measure(outcomes(data, table), answered[name], settings, seed)
+        models[name] = {key: measured[key] for key in metrics_in(mode) if key in measured}
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
     differences = _differences(answered, settings, choice, seed)
-    unlabelled = {
-        name: answer_outcomes(rows, folds, table, topics) for name, table in by_definitions.items()
-    }
+    unlabelled = {name: answer_outcomes(data, table) for name, table in by_definitions.items()}
     leads = _differences(unlabelled, settings, choice, seed) if unlabelled else differences
     champion = choose_champion(list(scores), leads, choice.min_lead, incumbent)
     reason = _reason(champion, list(scores), leads, choice.min_lead, bool(unlabelled))
     return Comparison(
-        topics.mode,
+        mode,
         champion,
         len(answered[DUMMY].true),
-        sources(kept),
+        sources(data.rows),
         models,
         differences,
         leads,
         reason,
     )
-
-
-def _measured(
-    outcome: Outcomes, answered: Outcomes, settings: Evaluate, seed: int
-) -> dict[Any, Estimate]:
-    """Every metric of a model's topics and of its answers."""
-    level, draws = settings.confidence, settings.n_draws
-    return estimates(outcome, level, draws, seed) | answer_estimates(answered, level, draws, seed)
 
 
 def _most_common(answered: Outcomes) -> Outcomes:
@@ -175,17 +152,18 @@ def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
     return Comparison(mode, champion, 0, "", {}, {}, {}, reason)
 
 
-def majority_scores(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> pd.DataFrame:
+def majority_scores(data: Labelled) -> pd.DataFrame:
     """Out-of-fold scores of the dummy: the topics' shares in each training part.
 
     The most common topic is the most probable one, which is predicted in mode single. In mode multi
     the thresholds of 0 predict all topics, which of all constant predictions has the highest
     macro-F1.
     """
+    rows, topics = data.rows, data.topics
     targets, ids = targets_of(rows, topics.names), rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
     parts = []
-    for repeat, fold, train, test in iterate_folds(folds, list(ids)):
+    for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):
         shares = dict(zip(topics.names, targets[train].mean(axis=0), strict=True))
         held_out = {"id": ids[test], "repeat": repeat, "fold": fold}
         parts.append(pd.DataFrame(held_out | shares | thresholds))
@@ -308,8 +286,3 @@ def _differences_as_json(
         f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
         for pair, d in differences.items()
     }
-
-
-def _shown(measured: Mapping[Any, Estimate], topics: Topics) -> dict[str, Estimate]:
-    """The metrics over all topics, in their order."""
-    return {metric: measured[metric] for metric in metrics_in(topics.mode) if metric in measured}

@@ -16,27 +16,6 @@ from paratopic.inference.scores import Array, Integers, Targets
 N_BINS = 10
 
 
-def counts(true: Targets, predicted: Targets) -> tuple[Array, Array, Array]:
-    """Count hits, predictions and true examples of each topic.
-
-    >>> hit, predicted, true = counts(np.array([[True, False]]), np.array([[True, True]]))
-    >>> hit.tolist(), predicted.tolist(), true.tolist()
-    ([1.0, 0.0], [1.0, 1.0], [1.0, 0.0])
-
-    Parameters
-    ----------
-    true, predicted
-        (n, k) whether each text has each topic, and whether it is predicted.
-
-    Returns
-    -------
-    hit, predicted, true
-        (k,) counts.
-    """
-    hit: Array = (true & predicted).sum(axis=0).astype(np.float64)
-    return hit, predicted.sum(axis=0).astype(np.float64), true.sum(axis=0).astype(np.float64)
-
-
 def precision(hit: Array, predicted: Array) -> Array:
     """Precision of each topic, (..., k); 0 for a topic that is never predicted."""
     return ratio(hit, predicted)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
-from paratopic.project.topics import Topics
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
     return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.answers(scores))
 
 
-def outcomes(
-    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics
-) -> tuple[pd.DataFrame, Outcomes]:
+def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
 
     Rows with hand labels are evaluated; those with headings' labels only where there is no hand
@@ -85,61 +83,48 @@ def outcomes(
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     scores
         Columns id, repeat, and a score and a threshold for each topic, as
         `training.calibration.calibrate_rows` gives them.
-    topics
-        The codebook.
-
-    Returns
-    -------
-    rows
-        The rows that are evaluated, in their order.
-    outcomes
-        Their outcomes.
     """
-    mode = mode_of(topics.mode)
-    rows = _scored(rows, scores)
-    rows = rows[mode.informative(targets_of(rows, topics.names))].reset_index(drop=True)
+    topics, mode = data.topics, mode_of(data.topics.mode)
+    rows = _scored(data.rows, scores)
+    rows = rows[mode.informative(targets_of(rows, topics.names))]
     repeats = _repeats(rows, scores)
     probabilities = mode.conditional(_stack(repeats, list(topics.names)))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
-    groups = _groups(rows, folds)
-    return rows, Outcomes(mode, true, groups, probabilities, predicted, _train_share(folds))
+    groups, share = _groups(rows, data.folds), _train_share(data.folds)
+    return Outcomes(mode, true, groups, probabilities, predicted, share)
 
 
-def answer_outcomes(
-    rows: pd.DataFrame, folds: pd.DataFrame, scores: pd.DataFrame, topics: Topics
-) -> Outcomes:
+def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to see how good a model's answers are.
 
     An answer is what `predict` gives. In mode single it may be none of the topics, which is the
     last of the k + 1 classes, and rows with none of the topics are there too. In mode multi these
     are the outcomes that the function `outcomes` gives. Parameters as there.
     """
-    mode = mode_of(topics.mode)
-    rows = _scored(rows, scores)
+    topics, mode = data.topics, mode_of(data.topics.mode)
+    rows = _scored(data.rows, scores)
     repeats = _repeats(rows, scores)
     probabilities = _stack(repeats, list(topics.names))
     predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
     return Outcomes(
         mode,
         mode.outcomes(targets_of(rows, topics.names)),
-        _groups(rows, folds),
+        _groups(rows, data.folds),
         np.stack([mode.complete(repeat) for repeat in probabilities]),
         np.stack([mode.outcomes(repeat) for repeat in predicted]),
-        _train_share(folds),
+        _train_share(data.folds),
     )
 
 
 def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The rows that have scores and are evaluated."""
-    return rows[rows["id"].isin(scores["id"]) & evaluated(rows)].reset_index(drop=True)
+    return rows[rows["id"].isin(scores["id"]) & evaluated(rows)]
 
 
 def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:

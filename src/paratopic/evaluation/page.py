@@ -11,7 +11,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,51 +27,18 @@ from paratopic.evaluation.figures import (
     risk_coverage_chart,
     training_chart,
 )
-from paratopic.evaluation.report import EFFECTS, NONE
+from paratopic.evaluation.report import NONE, confusion_pairs
 from paratopic.inference.modes import HALF, mode_of
-from paratopic.inference.scores import Array, Targets
+from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.topics import ModeName, Topics, split_cell
+from paratopic.project.topics import Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
 N_SHOWN = 12
 # Number of characters that are shown of a paragraph, and of topics that are probable in it.
 EXCERPT, N_PROBABLE = 900, 6
-
-
-@dataclass(frozen=True)
-class ModePage:
-    """What the page in one mode has and that in another lacks.
-
-    Parameters
-    ----------
-    number
-        How many topics a paragraph has.
-    dummy
-        What the dummy answers.
-    confidence
-        What reliability is the accuracy of.
-    """
-
-    number: str
-    dummy: str
-    confidence: str
-
-
-WORDS: Mapping[ModeName, ModePage] = {
-    "single": ModePage(
-        "one topic or none",
-        "the most common answer",
-        "the most probable topic of a paragraph that has one",
-    ),
-    "multi": ModePage(
-        "any number of topics",
-        "every topic",
-        "a topic of a paragraph",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -161,7 +127,6 @@ def render_page(
     -------
     HTML that asks no network for anything. Texts of users are escaped.
     """
-    mode = WORDS[topics.mode]
     models = sorted(models, key=lambda model: model.name != comparison["champion"])
     champion = models[0]
     measured = bool(comparison["n"])
@@ -173,15 +138,12 @@ def render_page(
     wrong = worst(models, topics) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         topics=topics,
-        mode=mode,
         prepared=prepared,
         split=split,
         comparison=comparison,
         notes=[*split["messages"], *prepared["messages"], *_notes(models)],
         models=models,
         champion=champion,
-        about={kind.name: kind.title for kind in KINDS.values()}
-        | {"dummy": f"always {mode.dummy}"},
         metrics=[m for key, m in metrics_in(topics.mode).items() if _is_measured(key, comparison)],
         compared=metrics_in(topics.mode)[HEADLINE[topics.mode]],
         confusions={m.name: confusion(m, topics) for m in models} if measured else {},
@@ -192,7 +154,6 @@ def render_page(
         risk=risk_coverage_chart({m.name: (m.risk_coverage, m.metrics) for m in models[::-1]})
         if measured
         else None,
-        counted=EFFECTS[topics.mode].counted,
         risks=_risks(models) if measured else {},
         better_than_dummy=_better_than_dummy(comparison),
         kinds=KINDS,
@@ -226,17 +187,14 @@ def _targets(cells: pd.Series, topics: Topics) -> Targets:
 def confusion(model: ModelReport, topics: Topics) -> dict[str, dict[str, int]]:
     """Number of paragraphs: topic of the label → topic of the answer → count; NONE is a topic too.
 
-    Where there are several topics, each one that was missed is paired with each wrong one, or with
-    NONE, as in `report.confusion_pairs`.
+    Where there are several topics, they are paired as in `report.confusion_pairs`.
     """
-    counts: Counter[tuple[str, str]] = Counter()
-    cells = (topics.write(targets(model, topics)) for targets in (labels, answers))
-    for label, answer in zip(*cells, strict=True):
-        true, given = (set(split_cell(_named(cell))) for cell in (label, answer))
-        counts.update((name, name) for name in true & given)
-        if true != given:
-            counts.update(product(true - given or {NONE}, given - true or {NONE}))
+    true, given = (
+        np.column_stack([targets, ~topical(targets)])
+        for targets in (labels(model, topics), answers(model, topics))
+    )
     classes = (*topics.names, NONE)
+    counts = Counter(confusion_pairs(true, given, classes))
     return {label: {answer: counts[label, answer] for answer in classes} for label in classes}
 
 

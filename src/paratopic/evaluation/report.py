@@ -5,22 +5,23 @@ No file is written here, and nothing is drawn: `figures` does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import answer_estimates, estimates
+from paratopic.evaluation.intervals import Estimate, Metric, answer_estimates, estimates
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
-from paratopic.inference.scores import topical
+from paratopic.inference.scores import Targets, topical
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import ModeName, Topics, join_cell
 
@@ -76,28 +77,9 @@ class Report:
     tables: dict[str, pd.DataFrame]
 
 
-@dataclass(frozen=True)
-class ModeReport:
-    """What the report in one mode has and that in another lacks.
-
-    Parameters
-    ----------
-    key
-        Key of `effect` in metrics.json.
-    effect
-        Computes what the thresholds do, from `answer_table`, topic names and what stage score made.
-    counted
-        What coverage is a share of, for people.
-    """
-
-    key: str
-    effect: Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, Any]]
-    counted: str
-
-
 def abstention(
     answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
-) -> dict[str, Any]:
+) -> dict[str, dict[str, Any]]:
     """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
 
     `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
@@ -110,7 +92,7 @@ def abstention(
     auroc = None
     if answers["topical"].nunique() == 2:
         auroc = float(roc_auc_score(answers["topical"], answers["p_topical"]))
-    return {
+    effect = {
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
@@ -120,29 +102,32 @@ def abstention(
             "groups_needed": out_of_fold.promise.least_groups,
         },
     }
+    return {"abstention": effect}
 
 
-def naming(answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold) -> dict[str, Any]:
+def naming(
+    answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+) -> dict[str, dict[str, Any]]:
     """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
-    return {
+    effect = {
         "thresholds": dict(zip(names, out_of_fold.thresholds, strict=True)),
         "topics_a_paragraph": float(answers["right"].mean() * len(names)),
         "named_a_paragraph": float(answers["predicted"].mean() * len(names)),
     }
+    return {"naming": effect}
 
 
-EFFECTS: Mapping[ModeName, ModeReport] = {
-    "single": ModeReport("abstention", abstention, "paragraphs that get a topic"),
-    "multi": ModeReport("naming", naming, "topics that are predicted"),
-}
+# What the thresholds do: from `answer_table`, topic names and what stage score made to a part of
+# metrics.json.
+EFFECTS: Mapping[
+    ModeName, Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, dict[str, Any]]]
+] = {"single": abstention, "multi": naming}
 
 
 def build_report(
-    rows: pd.DataFrame,
-    folds: pd.DataFrame,
+    data: Labelled,
     out_of_fold: OutOfFold,
     split: Mapping[str, Any],
-    topics: Topics,
     settings: Evaluate,
     seed: int,
 ) -> Report:
@@ -150,21 +135,18 @@ def build_report(
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     out_of_fold
         What stage score made of the model.
     split
         Content of reports/split.json.
-    topics
-        The codebook.
     settings
         Confidence of the intervals and number of draws.
     seed
         Seed of the random draws.
     """
+    rows, topics = data.rows, data.topics
     about = {
         "mode": topics.mode,
         "split_unit": split["split_unit"],
@@ -173,45 +155,49 @@ def build_report(
     if out_of_fold.scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return Report({"n": 0} | about, tables)
-    kept, outcome = outcomes(rows, folds, out_of_fold.scores, topics)
-    answered = answer_outcomes(rows, folds, out_of_fold.scores, topics)
-    table, own = answer_table(rows, out_of_fold.scores, topics), EFFECTS[topics.mode]
-    effect = own.effect(table, topics.names, out_of_fold)
-    measured = measure(kept, outcome, answered, topics.names, settings, seed)
-    measured |= {own.key: effect, "confidence": settings.confidence}
+    outcome, answered = (
+        outcomes(data, out_of_fold.scores),
+        answer_outcomes(data, out_of_fold.scores),
+    )
+    table = answer_table(rows, out_of_fold.scores, topics)
+    measured = {
+        "n": len(answered.true),
+        "n_topical": int(topical(outcome.true).sum()),
+        "labels": sources(rows),
+        **_figures(outcome, measure(outcome, answered, settings, seed), topics.names),
+    }
+    measured |= EFFECTS[topics.mode](table, topics.names, out_of_fold)
+    measured["confidence"] = settings.confidence
     tables = _tables(rows, outcome, table, out_of_fold, topics)
     return Report(measured | about, tables)
 
 
 def measure(
-    rows: pd.DataFrame,
-    outcome: Outcomes,
-    answered: Outcomes,
-    names: tuple[str, ...],
-    settings: Evaluate,
-    seed: int,
-) -> dict[str, Any]:
-    """Every metric with its interval, overall and for each topic, as in metrics.json.
-
-    `n` counts the paragraphs that are answered, `n_topical` those among them that have a topic.
-    """
+    outcome: Outcomes, answered: Outcomes, settings: Evaluate, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric of a model's topics and of its answers, with its interval."""
     confidence, n_draws = settings.confidence, settings.n_draws
-    measured = answer_estimates(answered, confidence, n_draws, seed)
-    measured |= estimates(outcome, confidence, n_draws, seed)
-    support = outcome.true.sum(axis=0)
-    topics = {
-        name: {"support": int(support[number])}
-        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
-        for number, name in enumerate(names)
-    }
+    return answer_estimates(answered, confidence, n_draws, seed) | estimates(
+        outcome, confidence, n_draws, seed
+    )
+
+
+def _figures(
+    outcome: Outcomes, measured: Mapping[Metric, Estimate], names: Sequence[str]
+) -> dict[str, Any]:
+    """The metrics as in metrics.json, overall and for each topic."""
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
-    counts = {"n": len(answered.true), "n_topical": int(topical(outcome.true).sum())}
-    return counts | {"labels": sources(rows), **overall, "topics": topics}
+    topics = {
+        name: {"support": int(support)}
+        | {metric: asdict(measured[metric, number]) for metric in ("precision", "recall", "f1")}
+        for number, (name, support) in enumerate(zip(names, outcome.true.sum(axis=0), strict=True))
+    }
+    return {**overall, "topics": topics}
 
 
 def sources(rows: pd.DataFrame) -> str:
-    """Where the labels of rows come from: "hand", or "heading"."""
-    return ", ".join(sorted(set(rows["label_source"])))
+    """Where the labels of the rows that are evaluated come from: "hand", or "heading"."""
+    return ", ".join(sorted(set(rows["label_source"][evaluated(rows)])))
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -249,25 +235,24 @@ def risk_coverage_table(answers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"coverage": coverage, "risk": risk})
 
 
-def confusion_pairs(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Columns actual and predicted, all repeats: which topics were predicted for which.
+def confusion_pairs(
+    true: Targets, predicted: Targets, names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a true and a predicted topic, from n texts' topics (n, k).
 
     A topic that is predicted right is paired with itself. Each topic that was missed is paired with
     each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
     https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
     technology, give (trade, trade) and (security, technology).
     """
-    pairs: list[tuple[str, str]] = []
-    for repeat in outcome.predicted:
-        for true, predicted in zip(outcome.true, repeat, strict=True):
-            hit, missed, wrong = (
-                [name for name, has in zip(names, row, strict=True) if has]
-                for row in (true & predicted, true & ~predicted, predicted & ~true)
-            )
-            pairs += [(name, name) for name in hit]
-            if missed or wrong:
-                pairs += product(missed or [NONE], wrong or [NONE])
-    return pd.DataFrame(pairs, columns=["actual", "predicted"])
+    for has, given in zip(true, predicted, strict=True):
+        hit, missed, wrong = (
+            [name for name, chosen in zip(names, row, strict=True) if chosen]
+            for row in (has & given, has & ~given, given & ~has)
+        )
+        yield from zip(hit, hit, strict=True)
+        if missed or wrong:
+            yield from product(missed or [NONE], wrong or [NONE])
 
 
 def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
@@ -332,8 +317,11 @@ def _tables(
     topics: Topics,
 ) -> dict[str, pd.DataFrame]:
     """Name of each CSV file → its rows; the names are those of `EMPTY`."""
+    pairs = chain.from_iterable(
+        confusion_pairs(outcome.true, repeat, topics.names) for repeat in outcome.predicted
+    )
     return {
-        "confusion": confusion_pairs(outcome, topics.names),
+        "confusion": pd.DataFrame(pairs, columns=["actual", "predicted"]),
         "precision_recall": precision_recall_table(outcome, topics.names),
         "reliability": reliability_table(outcome),
         "risk_coverage": risk_coverage_table(answers),

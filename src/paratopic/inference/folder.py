@@ -40,11 +40,6 @@ It has no figures here: `paratopic pack` makes a copy with the model card, which
 """
 FORMAT = 7
 
-# Largest files: of JSON, which takes many times as much memory, and of weights. The tokenizers of
-# the largest vocabularies have 35 MB, and an ONNX model has 2 GiB at most.
-MOST_JSON_BYTES = 100_000_000
-MOST_BYTES = 2**31
-
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
 
@@ -124,15 +119,14 @@ def read_manifest(folder: Path) -> Manifest:
     ------
     UserError
         The folder does not exist or is not a paratopic model; a file that prediction reads is not
-        listed by a plain name, missing, too large or damaged; or a setting is out of bounds. The
-        message names the file.
+        listed by a plain name, missing or damaged; or a number is out of bounds. The message names
+        the file.
     """
     if not folder.is_dir():
         raise UserError(f"no model: the folder {folder} does not exist")
     path = folder / MANIFEST
-    if not path.exists():
+    if not path.is_file():
         raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}")
-    _check_file(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         version, kind = values["format"], values["kind"]
@@ -142,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
                 f"(it reads format {FORMAT}, kinds {', '.join(KINDS)}); train the model again"
             )
         manifest = _parse(values)
-        files = _checksums(values["files"], classifier_of(kind).pieces(manifest.settings))
+        files = _checksums(values["files"], classifier_of(kind).FILES)
     except (
         ValueError,
         KeyError,
@@ -156,7 +150,10 @@ def read_manifest(folder: Path) -> Manifest:
             "model again"
         ) from None
     for name, checksum in files.items():
-        _check_file(folder / name)
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder} lacks {name}; copy the whole folder, or train the model again"
+            )
         if _digest(folder / name) != checksum:
             raise UserError(
                 f"{folder / name} is damaged (its checksum differs); train the model again"
@@ -209,26 +206,15 @@ def classifier_of(kind: str) -> Any:
     return named_object(KINDS[kind].classifier)
 
 
-def _checksums(files: Mapping[str, str], pieces: Iterable[str]) -> dict[str, str]:
-    """The checksum of each listed file; the pieces of the model have to be among them."""
+def _checksums(files: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:
+    """The checksum of each listed file; those that prediction reads have to be among them."""
     for name in files:
         if not PLAIN_NAME.fullmatch(name):
             raise ValueError(f"files: {name!r} is not the plain name of a file in the folder")
-    for name in pieces:
+    for name in needed:
         if name not in files:
             raise ValueError(f"files: {name!r}, which prediction reads, is not listed")
     return dict(files)
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is missing, too large, or no file: a pipe, say, which would be waited for."""
-    if not path.is_file():
-        raise UserError(
-            f"{path.parent} lacks {path.name}; copy the whole folder, or train the model again"
-        )
-    limit = MOST_JSON_BYTES if path.suffix == ".json" else MOST_BYTES
-    if path.stat().st_size > limit:
-        raise UserError(f"{path} has more than {limit:,} bytes, which is no part of a model")
 
 
 def _digest(path: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, overload
+from typing import ClassVar, NoReturn, Protocol, overload
 
 import numpy as np
 
@@ -25,19 +25,16 @@ from paratopic.project.topics import ModeName
 class Classifier(Protocol):
     """How a kind of model scores texts, with the files of its folder.
 
-    It is made from the folder, the mode of the topics, and the settings in the manifest.
+    It is made from the folder, the mode of the topics, and the settings in the manifest, which may
+    come from anybody.
+
+    Attributes
+    ----------
+    FILES
+        Names of the files that it reads.
     """
 
-    @classmethod
-    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
-        """Names of the files that it reads, for settings that may come from anybody.
-
-        Raises
-        ------
-        ValueError, KeyError, TypeError
-            A setting is missing or out of bounds.
-        """
-        ...
+    FILES: ClassVar[tuple[str, ...]]
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts, none of which is blank.
@@ -53,13 +50,7 @@ class Classifier(Protocol):
         ...
 
     def embed(self, texts: Sequence[str]) -> Features:
-        """Features that the head reads of n texts, (n, d), each row of unit length.
-
-        Raises
-        ------
-        UserError
-            The model was trained before models gave their embeddings.
-        """
+        """Features that the head reads of n texts, (n, d), each row of unit length."""
         ...
 
     def contributions(self, text: str) -> Contributions:

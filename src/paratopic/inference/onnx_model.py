@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 OVERLAP = 32
 # Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
-# Most tokens that a tokenizer may put around a text; encoders have two or three.
-MOST_SPECIAL = 16
 # Largest mean difference of the probes' probabilities. Where a number is rounded up by one
 # processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
 PROBE_GAP = 0.003
@@ -61,24 +59,20 @@ class EncoderClassifier:
     """
 
     MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
-    FILES = MODEL, TOKENIZER
+    FILES: ClassVar[tuple[str, ...]] = (MODEL, TOKENIZER)
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer
 
+        max_tokens = settings["max_tokens"]
+        if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
+            raise ValueError(f"settings: max_tokens is {max_tokens}")
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
-        self._tokenizer = windowing(tokenizer, settings["max_tokens"])
+        self._tokenizer = windowing(tokenizer, max_tokens)
         self._model = OnnxModel(folder / self.MODEL)
         if not self._is_as_expected(**settings.get("probe", {})):
             self._model = OnnxModel(folder / self.MODEL, floats=True)
         self._mode = mode
-
-    @classmethod
-    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
-        max_tokens = settings["max_tokens"]
-        if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
-            raise ValueError(f"settings: max_tokens is {max_tokens}")
-        return cls.FILES
 
     def _is_as_expected(
         self, windows: Sequence[Sequence[int]] = (), probabilities: Sequence[Sequence[float]] = ()
@@ -134,15 +128,7 @@ class EncoderClassifier:
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
-    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`.
-
-    Raises
-    ------
-    ValueError
-        It puts so many tokens around a text that windows could not move on.
-    """
-    if (special := tokenizer.num_special_tokens_to_add(False)) > MOST_SPECIAL:
-        raise ValueError(f"the tokenizer puts {special} tokens around a text")
+    """Set a tokenizer to cut long texts into overlapping windows of at most `max_tokens`."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens, stride=min(OVERLAP, max_tokens // 4))
     return tokenizer

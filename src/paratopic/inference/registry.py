@@ -54,8 +54,8 @@ def store_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _asking(store: str) -> Iterator[None]:
-    """Make a store the one that MLflow asks.
+def asking(store: str) -> Iterator[None]:
+    """Make a store the one that MLflow asks, for runs and for registered models.
 
     What `download_artifacts` is told of stores it forgets where a model is registered: it would ask
     that of the current directory, and make it where there is none.
@@ -110,7 +110,7 @@ def fetch(uri: str, root: Path) -> Path:
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:
-        with _asking(store):
+        with asking(store):
             path = Path(download_artifacts(uri, dst_path=target))
     except store_errors() as error:
         reason = str(error).strip().splitlines()[0]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -72,11 +72,16 @@ class BaselineClassifier:
         ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer.
     """
 
-    FILES = ("vocabulary.json", "weights.safetensors")
+    FILES: ClassVar[tuple[str, ...]] = ("vocabulary.json", "weights.safetensors")
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
 
+        for name, keywords in settings["features"].items():
+            low, high = keywords["ngram_range"]
+            sizes = range(low, high + 1)
+            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
+                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
         terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
         weights = load_file(folder / self.FILES[1])
         self._union = TfIdfUnion(
@@ -99,15 +104,6 @@ class BaselineClassifier:
             raise ValueError(f"weights of {coef.shape} do not fit {d} terms")
         if not all(np.isfinite(weights).all() for weights in (coef, slope, descriptions)):
             raise ValueError("weights are not finite")
-
-    @classmethod
-    def pieces(cls, settings: Mapping[str, Any]) -> Sequence[str]:
-        for name, keywords in settings["features"].items():
-            low, high = keywords["ngram_range"]
-            sizes = range(low, high + 1)
-            if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
-                raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
-        return cls.FILES
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
         """Score n texts: calibrated probabilities (n, k), and one window for each text."""

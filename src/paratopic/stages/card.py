@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
-from paratopic.evaluation.card import Shipped, example_text, render_card
-from paratopic.inference.folder import card_mark
+from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import errors, files
-from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS, PARAGRAPHS
 
@@ -18,19 +16,12 @@ def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params = read_params()
-    model = load(MODELS / name)
-    final = files.read_json(MODEL_REPORTS / name / FINAL, "stage train")
     shipped = Shipped(
-        KINDS[name],
-        model.calibration,
-        model.predict(example_text(params.topics)),
-        card_mark(MODELS / name),
-        n_unlabelled=final["n_unlabelled"],
-        encoder=getattr(params.section(name), "encoder", None),
-        parity=final["parity"],
-        notes=final["notes"],
-        license=params.license,
-        language=params.language,
+        load(MODELS / name),
+        files.read_json(MODEL_REPORTS / name / FINAL, "stage train"),
+        getattr(params.section(name), "encoder", None),
+        params.license,
+        params.language,
     )
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
     report = files.read_json(MODEL_REPORTS / name / "metrics.json", "stage evaluate")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import draw_comparison
 from paratopic.project import errors, files
@@ -18,8 +19,6 @@ from paratopic.project.paths import (
     BY_DEFINITIONS,
     CHAMPION,
     COMPARISON,
-    FOLDS,
-    PARAGRAPHS,
     PICTURE,
     PREPARED,
     SCORES,
@@ -35,11 +34,9 @@ def main() -> None:
     models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
-            labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
-            read_parquet(FOLDS),
+            read_labelled(params.topics),
             {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models),
-            params.topics,
             params.evaluate,
             params.compare,
             _incumbent(),

@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, MODEL_REPORTS, PARAGRAPHS, SCORES, SPLIT
+from paratopic.project.paths import MODEL_REPORTS, SCORES, SPLIT
 
 
 def main() -> None:
@@ -25,11 +26,9 @@ def main() -> None:
     params = read_params()
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     report = build_report(
-        labelled_rows(read_paragraphs(PARAGRAPHS), params.topics),
-        read_parquet(FOLDS),
+        read_labelled(params.topics),
         read_out_of_fold(SCORES / name, promise),
         files.read_json(SPLIT, "stage split"),
-        params.topics,
         params.evaluate,
         params.seed,
     )

@@ -6,29 +6,20 @@ import sys
 import time
 from dataclasses import asdict
 
-from paratopic.corpus.table import (
-    labelled_rows,
-    read_paragraphs,
-    read_parquet,
-)
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import BY_DEFINITIONS, FOLDS, PARAGRAPHS, SCORES, SPLIT
+from paratopic.project.paths import BY_DEFINITIONS, SCORES, SPLIT
 from paratopic.project.progress import bar
-from paratopic.training.calibration import (
-    calibrate_rows,
-    with_expected_thresholds,
-)
+from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
 from paratopic.training.crossval import (
-    Labelled,
     cross_validate,
     is_first_process,
     n_fits,
     score_by_definitions,
 )
-from paratopic.training.fitting import fitter, pool_for, processes_for
+from paratopic.training.fitting import fitter, labelled_for, processes_for
 
 
 def main() -> None:
@@ -36,13 +27,9 @@ def main() -> None:
     name = sys.argv[1]
     params, kind = read_params(), KINDS[name]
     topics = params.topics
-    fit = fitter(kind, params)
-    frame = read_paragraphs(PARAGRAPHS)
-    rows = labelled_rows(frame, topics)
-    folds = read_parquet(FOLDS)
-    data = Labelled(rows, topics.names, folds, pool_for(kind, frame, rows, params))
-    started, total = time.monotonic(), n_fits(folds)
-    processes = processes_for(kind, len(rows))
+    fit, data = fitter(kind, params), labelled_for(kind, params)
+    started, total = time.monotonic(), n_fits(data.folds)
+    processes = processes_for(kind, len(data.rows))
     with bar(f"{name}: fit", total) as advance:
         raw, history = cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
@@ -53,7 +40,7 @@ def main() -> None:
     if not is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    scores, calibration = calibrate_rows(rows, folds, raw, topics, promise)
+    scores, calibration = calibrate_rows(data, raw, promise)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         if by_definitions is not None:

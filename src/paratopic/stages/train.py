@@ -5,29 +5,24 @@ from __future__ import annotations
 import sys
 import time
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import FINAL, FOLDS, MODEL_REPORTS, MODELS, PARAGRAPHS, SCORES
+from paratopic.project.paths import FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.progress import bar
-from paratopic.training.crossval import Labelled, fit_all, is_first_process
-from paratopic.training.fitting import fitter, pool_for
+from paratopic.training.crossval import fit_all, is_first_process
+from paratopic.training.fitting import fitter, labelled_for
 
 
 def main() -> None:
     """Run the stage in the current directory for the model that the command line names."""
     name = sys.argv[1]
     params, kind = read_params(), KINDS[name]
-    frame = read_paragraphs(PARAGRAPHS)
-    rows = labelled_rows(frame, params.topics)
-    pool = pool_for(kind, frame, rows, params)
-    data = Labelled(rows, params.topics.names, read_parquet(FOLDS), pool)
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
-    fit = fitter(kind, params)
+    fit, data = fitter(kind, params), labelled_for(kind, params)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fit, params.seed, advance)
@@ -36,10 +31,11 @@ def main() -> None:
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration)
     # Without labels nothing says what the others are about.
-    n_unlabelled = len(pool.texts) if pool is not None and len(rows) else 0
+    n_labelled, pool = len(data.rows), data.pool
+    n_unlabelled = len(pool.texts) if pool is not None and n_labelled else 0
     size = sum(path.stat().st_size for path in (MODELS / name).rglob("*") if path.is_file())
     final = {
-        "n_labelled": len(rows),
+        "n_labelled": n_labelled,
         "n_unlabelled": n_unlabelled,
         "size": size,
         "parity": parity,
@@ -51,7 +47,7 @@ def main() -> None:
     for note in model.notes:
         print(f"note: {note}")
     print(
-        f"{name}: trained on {len(rows)} labelled paragraphs and {n_unlabelled} without a label "
+        f"{name}: trained on {n_labelled} labelled paragraphs and {n_unlabelled} without a label "
         f"in {seconds:.0f} s, saved in {MODELS / name}"
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paratopic.inference.registry import asking
 from paratopic.tracking import pyfunc
 from paratopic.tracking.view import DESCRIPTION, main_metrics
 
@@ -119,7 +119,7 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
     main = main_metrics(run.data.tags["mode"])
     figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
     about = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
-    with _own_store(client):
+    with asking(client.tracking_uri):  # MLflow looks up the model of a version there
         created = client.create_model_version(
             name,
             f"models:/{model_id}",
@@ -138,16 +138,3 @@ def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
 def _body(card: str) -> str:
     """A card without its head, which is for machines."""
     return card.split("\n---\n", 1)[-1].strip()
-
-
-@contextmanager
-def _own_store(client: MlflowClient) -> Iterator[None]:
-    """Make a client's store that of the process: MLflow looks up the model of a version there."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    mlflow.set_tracking_uri(client.tracking_uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)

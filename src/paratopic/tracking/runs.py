@@ -149,7 +149,6 @@ def write_runs(
         The store cannot be reached or written to.
     """
     set_defaults()
-
     try:
         with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
             client = open_store(uri)

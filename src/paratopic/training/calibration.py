@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 
-from paratopic.corpus.folds import groups_of
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
@@ -75,7 +75,7 @@ class KnownScores(NamedTuple):
 
 
 def calibrate_rows(
-    rows: pd.DataFrame, folds: pd.DataFrame, table: pd.DataFrame, topics: Topics, promise: Promise
+    data: Labelled, table: pd.DataFrame, promise: Promise
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate each fold's scores by the other folds, and fit the final model's calibration.
 
@@ -84,15 +84,11 @@ def calibrate_rows(
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs from `corpus.table.labelled_rows`.
-    folds
-        Table of `corpus.folds.make_folds`.
+    data
+        Labelled paragraphs and their folds.
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
-    topics
-        The codebook.
     promise
         What is promised of sure predictions.
 
@@ -104,10 +100,11 @@ def calibrate_rows(
     calibration
         Calibration fitted to all evaluated rows, for the final model.
     """
+    rows, topics = data.rows, data.topics
     names, mode = list(topics.names), mode_of(topics.mode)
     place = pd.Index(rows["id"]).get_indexer(table["id"])
     counted = evaluated(rows).to_numpy()[place]
-    groups = groups_of(folds, list(table["id"]))
+    groups = data.groups[place]
     articles = pd.factorize(rows["article"])[0][place]
     raw = table[names].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())

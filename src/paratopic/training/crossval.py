@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from paratopic.corpus.folds import groups_of, iterate_folds
-from paratopic.corpus.pool import Pool
+from paratopic.corpus.folds import iterate_folds
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
@@ -43,44 +42,17 @@ def n_fits(folds: pd.DataFrame) -> int:
     return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates())
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Labelled paragraphs, and how they are dealt to folds.
-
-    Parameters
-    ----------
-    rows
-        The paragraphs, from `corpus.table.labelled_rows`.
-    names
-        Topic names in class order.
-    folds
-        Table of `corpus.folds.make_folds`.
-    pool
-        Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
-        by default.
-    """
-
-    rows: pd.DataFrame
-    names: Sequence[str]
-    folds: pd.DataFrame
-    pool: Pool | None = None
-
-    @cached_property
-    def groups(self) -> Integers:
-        """Numbers of the groups of the rows, (n,)."""
-        return groups_of(self.folds, list(self.rows["id"]))
-
-    def examples(self, part: Integers | slice, unlabelled: Sequence[str]) -> Examples:
-        """A part of the rows, and texts without a label, as training examples."""
-        rows = self.rows.iloc[part]
-        return Examples(
-            list(rows["text"]),
-            targets_of(rows, self.names),
-            self.groups[part],
-            pd.factorize(rows["article"])[0].astype(np.int64),
-            trust=rows["trust"].to_numpy(dtype=np.float64),
-            unlabelled=unlabelled,
-        )
+def examples_of(data: Labelled, part: Integers | slice, unlabelled: Sequence[str]) -> Examples:
+    """Make a part of the rows, and texts without a label, training examples."""
+    rows = data.rows.iloc[part]
+    return Examples(
+        list(rows["text"]),
+        targets_of(rows, data.names),
+        data.groups[part],
+        pd.factorize(rows["article"])[0].astype(np.int64),
+        trust=rows["trust"].to_numpy(dtype=np.float64),
+        unlabelled=unlabelled,
+    )
 
 
 def cross_validate(
@@ -126,7 +98,7 @@ def cross_validate(
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            data.examples(train, pool.beside(train, test) if pool else ()),
+            examples_of(data, train, pool.beside(train, test) if pool else ()),
             list(rows["text"].iloc[test]),
             _seed(seed, done),
             partial(advance_from, done, advance) if processes == 1 else silent,
@@ -151,7 +123,7 @@ def cross_validate(
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    examples = data.examples(slice(None), data.pool.texts if data.pool else ())
+    examples = examples_of(data, slice(None), data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
@@ -165,7 +137,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    model = fit(data.examples(slice(0), ()), seed, silent)
+    model = fit(examples_of(data, slice(0), ()), seed, silent)
     probabilities = model.predict_proba(list(data.rows["text"]))
     scores = pd.DataFrame(probabilities, columns=list(data.names))
     return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)

@@ -5,11 +5,12 @@ Only the modules of that kind are imported, so that the baseline needs no torch.
 
 from __future__ import annotations
 
-import pandas as pd
-
-from paratopic.corpus.pool import Pool, draw_pool
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.pool import draw_pool
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
+from paratopic.project.paths import FOLDS, PARAGRAPHS
 from paratopic.training.crossval import n_processes
 from paratopic.training.examples import Advance, Examples, Fit, Fitted
 
@@ -33,23 +34,23 @@ def fitter(kind: Kind, params: Params) -> Fit:
     return fit
 
 
-def pool_for(kind: Kind, frame: pd.DataFrame, rows: pd.DataFrame, params: Params) -> Pool | None:
-    """Draw the paragraphs without a label from which a model learns; None if it does not.
+def labelled_for(kind: Kind, params: Params) -> Labelled:
+    """Read the labelled paragraphs of the project in the current directory, and their folds.
+
+    If the kind of model learns from them, paragraphs without a label are drawn too.
 
     Parameters
     ----------
     kind
         Kind of the model.
-    frame
-        Paragraph table.
-    rows
-        Its labelled rows.
     params
         All of params.yaml.
     """
-    if not kind.learns_from_unlabelled:
-        return None
-    return draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
+    frame = read_paragraphs(PARAGRAPHS)
+    rows, pool = labelled_rows(frame, params.topics), None
+    if kind.learns_from_unlabelled:
+        pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
+    return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
