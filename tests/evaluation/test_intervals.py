@@ -19,7 +19,8 @@ from paratopic.evaluation.intervals import (
     estimates,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, of_one_topic, outcomes
-from paratopic.project.topics import Topics, split_cell
+from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.topics import ModeName, Topics, split_cell
 
 
 def made(
@@ -244,3 +245,19 @@ def test_only_hand_labels_count_where_there_are_any() -> None:
     assert outcome.scores.shape == (1, 1, 2)
     outcome = outcomes(Labelled(rows[1:2], topics, folds), scores)
     assert outcome.true.tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) -> None:
+    half = LEAST_FOR_ECE // 2
+    topics = Topics(mode, ("x", "y"))
+    ids = [str(number) for number in range(2 * half)]
+    rows = pd.DataFrame({"id": ids, "topic": [("x",), ("y",)] * half, "label_source": "hand"})
+    folds = pd.DataFrame({"id": ids, "group": range(2 * half), "repeat": 0, "fold": 0})
+    table = pd.DataFrame([[0.7, 0.2], [0.2, 0.7]] * half, columns=["x", "y"])
+    table = table.assign(id=ids, repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
+    data = Labelled(rows, topics, folds)
+    measured = estimates(outcomes(data, table), 0.95, 100, 1)
+    measured |= answer_estimates(answer_outcomes(data, table), 0.95, 100, 1)
+    assert {key for key in measured if isinstance(key, str)} == metrics_in(mode).keys()
+    assert HEADLINE[mode] in measured

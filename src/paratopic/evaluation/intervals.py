@@ -202,7 +202,7 @@ class _Pair:
         return total / len(self.repeats)
 
 
-class Share(NamedTuple):
+class Proportion(NamedTuple):
     """A figure from 0 to 1.
 
     Attributes
@@ -240,22 +240,22 @@ def size_of_mean(outcomes: Outcomes) -> float:
 
 
 # Key of a metric (see `project.metrics`) → how it is computed, of the topics and of the answers.
-OF_TOPICS: Mapping[str, Share] = {
-    "macro_f1": Share(Tally.macro_f1, size_of_mean),
-    "micro_f1": Share(Tally.micro_f1, n_rows),
-    "map": Share(Tally.mean_average_precision, size_of_mean),
-    "accuracy": Share(Tally.accuracy, n_rows),
-    "subset_accuracy": Share(Tally.accuracy, n_rows),
+OF_TOPICS: Mapping[str, Proportion] = {
+    "macro_f1": Proportion(Tally.macro_f1, size_of_mean),
+    "micro_f1": Proportion(Tally.micro_f1, n_rows),
+    "map": Proportion(Tally.mean_average_precision, size_of_mean),
+    "accuracy": Proportion(Tally.accuracy, n_rows),
+    "subset_accuracy": Proportion(Tally.accuracy, n_rows),
 }
-OF_ANSWERS: Mapping[str, Share] = {
-    "answer_macro_f1": Share(Tally.macro_f1, size_of_mean),
-    "answer_accuracy": Share(Tally.accuracy, n_rows),
-    "coverage": Share(Tally.coverage, n_rows, is_quality=False),
-    "precision": Share(Tally.precision, n_predicted),
+OF_ANSWERS: Mapping[str, Proportion] = {
+    "answer_macro_f1": Proportion(Tally.macro_f1, size_of_mean),
+    "answer_accuracy": Proportion(Tally.accuracy, n_rows),
+    "coverage": Proportion(Tally.coverage, n_rows, is_quality=False),
+    "precision": Proportion(Tally.precision, n_predicted),
 }
 
 
-def shares_of(outcomes: Outcomes) -> dict[Metric, Share]:
+def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
     shares = _in_mode(OF_TOPICS, outcomes)
     support = np.maximum(outcomes.true.sum(axis=0), 1)
@@ -266,16 +266,16 @@ def shares_of(outcomes: Outcomes) -> dict[Metric, Share]:
             ("recall", _recall, support),
             ("f1", _f1, support),
         ):
-            shares[name, topic] = Share(partial(figure, topic), partial(_known, sizes[topic]))
+            shares[name, topic] = Proportion(partial(figure, topic), partial(_known, sizes[topic]))
     return shares
 
 
-def shares_of_answers(answers: Outcomes) -> dict[Metric, Share]:
+def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the answers, where they are not those of the topics."""
     return _in_mode(OF_ANSWERS, answers)
 
 
-def _in_mode(shares: Mapping[str, Share], outcomes: Outcomes) -> dict[Metric, Share]:
+def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
     """The metrics that the outcomes' mode has, and that rest on something."""
     keys = metrics_in(outcomes.mode.name)
     return {key: share for key, share in shares.items() if key in keys and share.size(outcomes)}
@@ -350,7 +350,7 @@ def answer_estimates(
 
 def share_estimates(
     outcomes: Outcomes,
-    shares: Mapping[Metric, Share],
+    shares: Mapping[Metric, Proportion],
     confidence: float,
     n_draws: int,
     seed: int,
