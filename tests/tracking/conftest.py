@@ -52,7 +52,7 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         state="s1",
         name="baseline · abc",
         params={"seed": "1", "baseline.strengths": "[1.0]"},
-        metrics={"macro_f1": 0.6875, "macro_f1_low": 0.5, "f1_Sci_Tech": 0.25},
+        metrics={"answer_macro_f1": 0.6875, "answer_macro_f1_low": 0.5, "f1_Sci_Tech": 0.25},
         tags={"model": "baseline", "mode": "single", "n": "21", "mlflow.source.name": "dvc.yaml"},
         comparison=RunComparison("c1", "baseline", "The champion is the baseline.", (summary,)),
         model=model,
@@ -66,6 +66,6 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         part="transformer",
         name="transformer · abc",
         params={"seed": "1", "transformer.epochs": "3"},
-        metrics={"macro_f1": 0.8125, "macro_f1_low": 0.5},
+        metrics={"answer_macro_f1": 0.8125, "answer_macro_f1_low": 0.5},
         tags={**baseline.tags, "model": "transformer"},
     )

@@ -203,7 +203,7 @@ def test_a_champion_is_a_registered_version_with_its_figures_and_card(
     # The earlier state of the pipeline has been checked out again.
     assert champion(baseline) == ("1", "baseline")
     first, second = sorted(client.search_model_versions("name = 'r'"), key=lambda x: x.version)
-    assert first.tags["macro_f1"] == "0.688" and first.tags["n"] == "21"
+    assert first.tags["answer_macro_f1"] == "0.688" and first.tags["n"] == "21"
     assert client.get_registered_model("r").description
     run = runs_in(uri, "r")["transformer · abc"]
     model = client.get_logged_model(run.outputs.model_outputs[0].model_id)

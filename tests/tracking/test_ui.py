@@ -76,10 +76,11 @@ def test_two_clicks_compare_the_models(address: str, browser: webdriver.Chrome) 
 
     browser.get(address)
     # The list shows the figures before any click.
-    wait_for("baseline · abc", "transformer · abc", "macro_f1", "macro_f1_low", "0.6875", "0.8125")
+    names = ("answer_macro_f1", "answer_macro_f1_low")
+    wait_for("baseline · abc", "transformer · abc", *names, "0.6875", "0.8125")
     click('.ag-header input[aria-label="Select all runs"]')
     click('[data-testid="runs-compare-button"]')
-    wait_for("Comparing 2 Runs", "macro_f1", "0.68750", "0.81250")
+    wait_for("Comparing 2 Runs", "answer_macro_f1", "0.68750", "0.81250")
 
 
 def test_a_server_takes_runs_and_gives_models(
