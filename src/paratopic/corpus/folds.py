@@ -17,7 +17,6 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.table import targets_of
@@ -156,6 +155,9 @@ def deal(
     -------
     (n,) number of the fold in which each row is held out.
     """
+    # Late, because it is slow to load: most stages only look folds up.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     # Renaming a topic must not change its paragraphs' folds: topics are put in an order that their
     # paragraphs give, or numbered in order of appearance.
     if (targets.sum(axis=1) > 1).any():

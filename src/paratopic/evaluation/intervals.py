@@ -20,8 +20,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import beta, norm
-from scipy.stats import t as student
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from paratopic.evaluation import metrics
 from paratopic.evaluation.outcomes import Outcomes
@@ -392,7 +391,7 @@ def few_groups(outcomes: Outcomes, confidence: float) -> float:
     It is the quantile of Student's t distribution over that of the normal one.
     """
     quantile, n_groups = (1 + confidence) / 2, int(outcomes.groups.max()) + 1
-    return float(student.ppf(quantile, max(n_groups - 1, 1)) / norm.ppf(quantile))
+    return float(stdtrit(max(n_groups - 1, 1), quantile) / ndtri(quantile))
 
 
 def _equivalent_size(value: float, seen: float, rows: float) -> float:
@@ -405,10 +404,10 @@ def _equivalent_size(value: float, seen: float, rows: float) -> float:
 
 def interval(value: float, size: float, confidence: float) -> tuple[float, float]:
     """Interval of a share of so many independent paragraphs; it holds the share itself."""
-    posterior = beta(value * size + 0.5, (1 - value) * size + 0.5)
+    hits, misses = value * size + 0.5, (1 - value) * size + 0.5
     low, high = (
-        float(posterior.ppf((1 - confidence) / 2)),
-        float(posterior.ppf((1 + confidence) / 2)),
+        float(betaincinv(hits, misses, quantile))
+        for quantile in ((1 - confidence) / 2, (1 + confidence) / 2)
     )
     return min(value, low), max(value, high)
 
@@ -422,7 +421,7 @@ def _loss_estimates(
     """
     mode, true, scores = outcomes.mode, outcomes.true, outcomes.scores
     mistaken = [mode.likeliest_mistake(true, repeat) for repeat in scores]
-    quantile = float(norm.ppf((1 + confidence) / 2)) * few_groups(outcomes, confidence)
+    quantile = float(ndtri((1 + confidence) / 2)) * few_groups(outcomes, confidence)
     measured: dict[Metric, Estimate] = {}
     functions: Mapping[Metric, Callable[[Targets, Scores], Array]] = {
         "brier": squared_distances,
@@ -476,7 +475,7 @@ def difference(
     # Rounding must not make equal differences unequal.
     p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
     half = float(np.quantile(np.abs(chances), confidence))
-    beyond = float(norm.cdf((value - min_lead) / chances.std()))
+    beyond = float(ndtr((value - min_lead) / chances.std()))
     return Difference(value, max(-1.0, value - half), min(1.0, value + half), p, beyond)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
@@ -86,6 +85,8 @@ def abstention(
     one than a paragraph with none; None if there is no such pair. Sure predictions are those of the
     threshold that ships, which is None where the labels are too few for a promise.
     """
+    from sklearn.metrics import roc_auc_score
+
     predicted = answers[answers["predicted"]]
     threshold = out_of_fold.thresholds[0]
     sure = predicted[predicted["confidence"] >= threshold]
@@ -202,6 +203,8 @@ def sources(rows: pd.DataFrame) -> str:
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
     """Precision-recall curve of each topic against the others, from mean scores over repeats."""
+    from sklearn.metrics import precision_recall_curve
+
     scores = outcome.scores.mean(axis=0)
     parts = []
     for number, name in enumerate(names):

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from paratopic.inference.scores import Array, Integers, Targets
 
@@ -73,6 +73,6 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
         number = np.unique(groups[sure], return_inverse=True)[1]
         size = np.bincount(number)
         hits = float((np.bincount(number, weights=right[sure]) / size).sum())
-        if hits and beta.ppf(promise.risk, hits, len(size) - hits + 1) >= promise.precision:
+        if hits and betaincinv(hits, len(size) - hits + 1, promise.risk) >= promise.precision:
             return threshold
     return NEVER
