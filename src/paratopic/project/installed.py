@@ -28,6 +28,8 @@ BY_KIND = {
     "inference.folder": ("classifier",),
     "training.fitting": ("settings", "fit"),
 }
+# The entries are words for people, too: a fit depends on its own entry, and on that in part.
+ENTRIES = "project.kinds"
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
@@ -45,12 +47,18 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
     arrows = imports(package)
     digests: dict[str, Any] = {}
     for stage in sorted(name for name in arrows if name.startswith("stages.")):
-        fits = "training.fitting" in closure([stage], arrows)
-        of_kinds = {
-            kind: digest(code_of_stage(stage, (kind,) if fits else tuple(KINDS), arrows), package)
-            for kind in (KINDS if fits else ("",))
-        }
-        digests[stage.partition(".")[2]] = of_kinds if fits else of_kinds[""]
+        name = stage.partition(".")[2]
+        if "training.fitting" in closure([stage], arrows):
+            digests[name] = {
+                kind.name: digest(
+                    code_of_stage(stage, [kind.name], arrows) - {ENTRIES},
+                    package,
+                    repr((kind.fit, kind.settings, kind.learns_from_unlabelled)),
+                )
+                for kind in KINDS.values()
+            }
+        else:
+            digests[name] = digest(code_of_stage(stage, KINDS, arrows), package)
     return digests
 
 
@@ -107,7 +115,7 @@ def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
     return reached
 
 
-def digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
+def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
     """Digest of the code of modules, and of the templates that they read; 12 hexadecimal digits.
 
     Parameters
@@ -116,8 +124,10 @@ def digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
         Dotted names below the package.
     package
         Folder of the package; by default the installed one.
+    more
+        What else the stage depends on; nothing by default.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256(more.encode())
     for module in sorted(modules):
         total.update(f"{module}\0{_digest(_path(module, package))}\0".encode())
     return total.hexdigest()[:12]
