@@ -170,11 +170,6 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def is_better(difference: Difference, alpha: float) -> bool:
-    """Whether the first model has a higher macro-F1, significantly so."""
-    return difference.p <= alpha and difference.value > 0
-
-
 def choose_champion(
     models: Sequence[str],
     leads: Mapping[Pair, Difference],
