@@ -29,6 +29,7 @@ from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import classes, one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
+from paratopic.project.passages import plain
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
@@ -134,7 +135,7 @@ def setfit(task: Task) -> Answer:
 
     Where there are definitions, they are examples too, as many as SetFit's documentation takes.
     """
-    texts, labels = list(task.examples.texts), classes(task.examples.targets).tolist()
+    texts, labels = plain(task.examples.texts), classes(task.examples.targets).tolist()
     if task.topics.descriptions:
         from setfit import get_templated_dataset
 

@@ -66,7 +66,7 @@ def scored(
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as stage score has them."""
     fit, data = learner(topics), Labelled(rows, topics, folds)
-    scores, _ = cross_validate(data, fit, params.seed)
+    scores, _, _ = cross_validate(data, fit, params.seed)
     return calibrated(data, scores, params)[0]
 
 

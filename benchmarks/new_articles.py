@@ -42,7 +42,7 @@ def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     labels = targets_of(rows, params.topics.names)
-    examples = Examples(list(rows["text"]), labels, np.arange(len(rows)), articles)
+    examples = Examples(list(rows["passage"]), labels, np.arange(len(rows)), articles)
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics
 

@@ -24,10 +24,12 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array, Features, Integers, Scores
 from paratopic.project.params import Params
+from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
@@ -222,10 +224,11 @@ class Frozen:
     coef: Array
     intercept: Array
     notes: tuple[str, ...] = ()
+    context: ContextWeights = ContextWeights()
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Probabilities, (n texts, k topics)."""
-        features = np.array([self.known[text] for text in texts])
+        features = np.array([self.known[text] for text in plain(texts)])
         return self.mode.scores(features @ self.coef.T + self.intercept)
 
     def save(self, folder: Path, calibration: object) -> dict[str, float]:
@@ -238,7 +241,7 @@ def frozen(known: Embeddings) -> Learner:
 
     def learner(topics: Topics) -> Fit:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-            features = np.array([known[text] for text in examples.texts])
+            features = np.array([known[text] for text in plain(examples.texts)])
             mode = mode_of(topics.mode)
             prior = np.zeros((len(topics.names), features.shape[1]))
             weights = evidence(examples, topics)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +19,7 @@ from paratopic.project.files import aside
 from paratopic.project.topics import Topic, Topics
 from tests import pages
 from tests.programs import ROOT, sh
-from tests.samples import FILLER, PARAMS, WORDS, examples, paragraph
+from tests.samples import FILLER, PARAMS, READING, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
 # What programs import that the tests start.
@@ -101,6 +103,19 @@ def baseline_folder(
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)
     model.save(folder, Calibration())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reading_folder(baseline_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same baseline, which reads what stands around texts."""
+    from paratopic.inference.folder import MANIFEST
+
+    folder = tmp_path_factory.mktemp("reading") / "baseline"
+    shutil.copytree(baseline_folder, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["settings"]["context"] = asdict(READING)
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
 

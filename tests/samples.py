@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from paratopic.annotation.context import Suggestion
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.table import SCHEMA, targets_of
+from paratopic.inference.context import ContextWeights
 from paratopic.project.params import read_params
+from paratopic.project.passages import Passage, article_passages
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Article
 from paratopic.reading.plain import plain_segments
@@ -28,6 +31,8 @@ WORDS = {
     "technology": "chip software app data platform algorithm network code".split(),
     "security": "army border missile alliance navy conflict troops island".split(),
 }
+# How much is read by models that are made to read something.
+READING = ContextWeights(neighbours=0.6, heading=0.3, title=0.2)
 # Only a tariff's words: every model predicts its topic.
 TARIFF = "Tariff duty export import market goods quota customs."
 FILLER = "the talks on of and in officials said that both sides will a new".split()
@@ -54,6 +59,26 @@ def paragraph(topic: str, rng: random.Random, length: int = 14) -> str:
     """A made-up sentence that is about a topic."""
     words = [rng.choice(WORDS[topic] if rng.random() < 0.4 else FILLER) for _ in range(length)]
     return " ".join(words).capitalize() + "."
+
+
+def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
+    """A paragraph table; columns that are not given are those of one article without a label."""
+    n = len(columns["text"])
+    empty = [""] * n
+    usual: dict[str, Sequence[object] | pd.Series] = {
+        "id": [f"{number:03}" for number in range(n)],
+        "article": ["a"] * n,
+        "title": empty,
+        "heading": empty,
+        "position": range(n),
+        "ordered": [False] * n,
+        "before": empty,
+        "after": empty,
+        "topics": [None] * n,
+        "label_source": ["none"] * n,
+        "trust": [1.0] * n,
+    }
+    return pd.DataFrame(usual | columns, columns=SCHEMA.names)
 
 
 def plain_article(name: str, text: str) -> Article:
@@ -83,6 +108,25 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
         train_tokens=16,
     )
     return transformer.fit(examples, topics, section, 1)
+
+
+def in_articles(rows: pd.DataFrame) -> list[Passage]:
+    """The texts of rows with those around them in their article; its name is the title."""
+    made = pd.Series(index=rows.index, dtype=object)
+    for name, part in rows.groupby("article"):
+        headings = [f"On {text.split()[0]}" for text in part["text"]]
+        made[part.index] = article_passages(list(part["text"]), headings, str(name))
+    return list(made)
+
+
+def fit_reading(
+    kind: str, examples: Examples, topics: Topics, encoder: Path, weights: ContextWeights
+) -> Fitted:
+    """Fit a model that reads as much around texts as the weights say."""
+    with pytest.MonkeyPatch.context() as patch:
+        for each in KINDS:
+            patch.setattr(f"paratopic.{each}.fit.choose_context", lambda *_: weights)
+        return fit(kind, examples, topics, encoder)
 
 
 def suggestions(topics: Topics, count: int = 3) -> list[Suggestion]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from paratopic.inference.model import Model
     from paratopic.inference.prediction import Prediction
     from paratopic.project.errors import UserError
+    from paratopic.project.passages import Passage
 
-__all__ = ["Explanation", "Model", "Prediction", "Share", "UserError", "load", "predict"]
+__all__ = ["Explanation", "Model", "Passage", "Prediction", "Share", "UserError", "load", "predict"]
 __version__ = "0.1.0"
 
 _MODULES = {
@@ -23,6 +24,7 @@ _MODULES = {
     "load": "inference.loading",
     "predict": "inference.loading",
     "Model": "inference.model",
+    "Passage": "project.passages",
     "Prediction": "inference.prediction",
     "UserError": "project.errors",
 }

@@ -21,14 +21,24 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from paratopic.annotation import backend, web
+from paratopic.annotation.formats import write_tasks
 from paratopic.annotation.label_studio import configuration
+from paratopic.annotation.suggestion import suggest
 from paratopic.cli.labels import make_backend
 from paratopic.inference.folder import MANIFEST, digest_of
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.inference.prediction import Prediction
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.params import read_params
+from paratopic.project.passages import Passage, Text
 from paratopic.project.paths import CHAMPION, MODELS
+from paratopic.project.topics import Topics
+from paratopic.reading.article import paragraphs_of
+from paratopic.reading.sources import frame_of
 from tests.annotation.small_project import FRAME, make_project
 from tests.programs import run_cli
+from tests.samples import plain_article
 
 PORT = 9090
 HERE = f"http://127.0.0.1:{PORT}"
@@ -110,6 +120,57 @@ def test_each_task_has_a_result_and_without_a_text_it_is_empty(client: TestClien
     tasks = [task(FIRST), task(SECOND, text=" "), {"data": {}}, {"data": {"text": 7}}, task(SECOND)]
     assert [len(each) for each in predictions(client, *tasks)] == [1, 0, 0, 0, 1]
     assert predictions(client) == []
+
+
+@pytest.mark.parametrize(
+    ("around", "passage"),
+    [
+        (
+            {
+                "before": "One.\n\nTwo.",
+                "after": "Three.",
+                "heading": "Talks / Trade",
+                "title": "Talks",
+            },
+            Passage("Text.", ("One.", "Two."), ("Three.",), "Trade", "Talks"),
+        ),
+        ({"before": "", "after": "", "heading": "Trade"}, Passage("Text.", ("",), ("",), "Trade")),
+        (
+            {"before": 7, "after": None, "heading": ["x"], "title": {}},
+            Passage("Text.", ("",), ("",)),
+        ),
+    ],
+)
+def test_the_model_reads_what_a_task_has_around_its_text(
+    around: dict[str, Any], passage: Passage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Text] = []
+    predict = Model.predict
+
+    def record(model: Model, texts: list[Text]) -> list[Prediction]:
+        asked.extend(texts)
+        return predict(model, texts)
+
+    monkeypatch.setattr(Model, "predict", record)
+    (given,) = predictions(client_of(), task("new", text="Text.", **around))
+    assert asked == [passage] and len(given) == 1
+
+
+def test_a_task_is_predicted_as_its_suggestion_is(
+    tmp_path: Path, reading_folder: Path, topics: Topics
+) -> None:
+    model = load(reading_folder)
+    article = plain_article(
+        "talks", "The Navy\n\nCustoms\n\nA tariff.\n\nIt rained.\n\nChips\n\nThe app."
+    )
+    frame = frame_of(paragraphs_of(article))
+    found = suggest(frame, set(), model, 9, 0)
+    path, _ = write_tasks(tmp_path / "tasks.json", found, topics, "baseline")
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    shutil.copytree(reading_folder, MODELS / "baseline", dirs_exist_ok=True)
+    scores = [given["score"] for (given,) in predictions(client_of(), *tasks)]
+    assert scores == [item["predictions"][0]["score"] for item in tasks]
+    assert scores != [round(model.predict(item.text).confidence, 4) for item in found]
 
 
 def test_what_the_model_thinks_is_hidden_of_a_paragraph_with_an_answer(client: TestClient) -> None:

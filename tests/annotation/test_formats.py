@@ -22,6 +22,7 @@ from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
 from paratopic.project.workbook import read_workbook, write_workbook
 from paratopic.reading.article import paragraphs_of
@@ -287,7 +288,7 @@ def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_s
 ) -> None:
     text = "It rained on the talks. The tariff on goods and the quota rose."
     shown = with_predictions(
-        [replace(suggestions[0], text=text)], load(baseline_folder).predict([text])
+        [replace(suggestions[0], text=text, passage=text)], load(baseline_folder).predict([text])
     )
 
     def why(items: list[Suggestion], *explain: Explain) -> str:
@@ -298,12 +299,29 @@ def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_s
         written: str = json.loads(path.read_text(encoding="utf-8"))[0]["data"]["why"]
         return written
 
-    def cannot(_: str) -> Explanation:
+    def cannot(_: Text) -> Explanation:
         raise UserError("this model cannot say why")
 
     explain = load(baseline_folder).explain
     assert why(shown, explain) == ("Speaks most for trade: The tariff on goods and the quota rose.")
     assert why(blind(shown), explain) == why(shown) == why(shown, cannot) == ""
+
+
+def test_label_studio_tasks_carry_the_title_and_are_explained_in_context(
+    tmp_path: Path, suggestions: list[Suggestion], topics: Topics, baseline_folder: Path
+) -> None:
+    asked: list[Text] = []
+
+    def explain(text: Text) -> Explanation:
+        asked.append(text)
+        return load(baseline_folder).explain(text)
+
+    passage = Passage(suggestions[0].text, "Before.", "After.", "Trade", "Talks open")
+    items = [replace(suggestions[0], passage=passage), suggestions[1]]
+    tasks, _ = formats.write_tasks(tmp_path / "a.json", items, topics, "baseline", explain)
+    written = json.loads(tasks.read_text(encoding="utf-8"))
+    assert [task["data"]["title"] for task in written] == ["Talks open", ""]
+    assert asked == [passage, suggestions[1].text]
 
 
 def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:

@@ -27,10 +27,12 @@ from starlette.testclient import TestClient
 
 from paratopic.annotation import page, web
 from paratopic.annotation.context import Suggestion, blind, with_predictions
+from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.labels.answers import read_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import ModeName, Topic, Topics
 from tests.programs import BROWSER, DRIVER
 from tests.samples import suggestions
@@ -401,7 +403,9 @@ TWO_SENTENCES = "It rained 🌧 on the talks. The tariff on goods and the quota 
 def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session:
     """A session with a model that explains, whose second paragraph is shown without suggestions."""
     model = load(baseline_folder)
-    items = [replace(item, text=TWO_SENTENCES) for item in suggestions(topics)]
+    items = [
+        replace(item, text=TWO_SENTENCES, passage=TWO_SENTENCES) for item in suggestions(topics)
+    ]
     items = with_predictions(items, model.predict([item.text for item in items]))
     items[1:2] = blind(items[1:2])
     return page.Session(path, "ann", items, topics, model.explain)
@@ -422,6 +426,23 @@ def test_why_is_answered_where_the_suggestion_is_shown(
         assert response.status_code == 409 and message in response.text
     with pytest.raises(UserError, match="hidden"):
         session.why("news:0")  # nothing explains
+
+
+def test_why_is_asked_of_what_stands_around_the_paragraph_too(
+    path: Path, topics: Topics, baseline_folder: Path
+) -> None:
+    asked: list[Text] = []
+
+    def explain(text: Text) -> Explanation:
+        asked.append(text)
+        return load(baseline_folder).explain(text)
+
+    passage = Passage("A tariff.", "It rained.", heading="Customs")
+    items = [replace(item, passage=passage) for item in suggestions(topics)]
+    session = page.Session(path, "ann", items, topics, explain)
+    session.why("news:0")
+    assert asked == [passage]
+    assert "passage" not in session.state()["items"][0]  # which the page does not show
 
 
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(

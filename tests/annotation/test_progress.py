@@ -11,6 +11,7 @@ from paratopic.annotation.progress import count_labels, missing
 from paratopic.corpus.table import NO_TOPIC
 from paratopic.project.topics import Topic, Topics
 from tests.programs import ROOT, run_cli
+from tests.samples import paragraph_table
 
 TOPICS = Topics("single", ("trade", "security"))
 SPLIT = {"split_unit": "paragraph", "groups": 25}
@@ -20,8 +21,9 @@ MANY = {"abstention": {"sure": {"threshold": 0.8, "target": 0.9, "groups_needed"
 
 def table(*rows: tuple[str, str, list[str] | None]) -> pd.DataFrame:
     """Paragraphs by article, label_source and topics."""
-    frame = pd.DataFrame(rows, columns=["article", "label_source", "topics"])
-    return frame.assign(id=[f"p{number:02}" for number in range(len(frame))])
+    articles, sources, topics = zip(*rows, strict=True)
+    texts = [f"Text {number}." for number in range(len(rows))]
+    return paragraph_table(article=articles, label_source=sources, topics=topics, text=texts)
 
 
 def test_labels_are_counted_by_topic_source_and_article() -> None:

@@ -20,12 +20,12 @@ from paratopic.annotation.review import (
     read_scores,
 )
 from paratopic.cli import app
-from paratopic.corpus.table import SCHEMA, read_paragraphs, write_paragraphs
+from paratopic.corpus.table import read_paragraphs, write_paragraphs
 from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT
-from tests.samples import WORDS
+from tests.samples import WORDS, paragraph_table
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -166,8 +166,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     params = read_params()
     n = len(params.topics.names)
     rows = frame([["trade"], ["security"], ["trade", "technology"]])
-    made = rows.assign(article="a", heading="", position=0, label_source="hand", trust=1.0)
-    write_paragraphs(made[SCHEMA.names], PARAGRAPHS)
+    made = paragraph_table(**{str(name): rows[name] for name in rows}, label_source=["hand"] * 3)
+    write_paragraphs(made, PARAGRAPHS)
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
     table = pd.DataFrame(likely, columns=list(params.topics.names))

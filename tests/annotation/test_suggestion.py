@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation import suggestion
-from paratopic.annotation.context import blind, in_context, with_predictions
+from paratopic.annotation.context import Suggestion, blind, in_context, with_predictions
 from paratopic.annotation.suggestion import CANDIDATES, choose
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array
+from paratopic.project.passages import Passage
+from tests.samples import paragraph_table
 
 SINGLE = mode_of("single")
 
@@ -66,9 +68,9 @@ def test_choosing_more_rows_than_there_are_or_among_equal_rows() -> None:
 
 @pytest.fixture
 def frame(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(
-        position=range(len(rows)),
-        topics=None,
+    return paragraph_table(
+        **{name: rows[name] for name in ("id", "article", "text")},
+        ordered=[True] * len(rows),
         label_source=["hand" if n % 2 else "none" for n in range(len(rows))],
     )
 
@@ -87,6 +89,39 @@ def test_labelled_paragraphs_are_not_suggested(frame: pd.DataFrame, model: Model
     assert [item.topics for item in suggestions] == [answer.topics for answer in predictions]
     assert [item.scores for item in suggestions] == [answer.scores for answer in predictions]
     assert suggestion.suggest(frame, set(frame["id"]), model, 5, 0) == []
+
+
+def test_the_model_reads_what_stands_around_a_paragraph(reading_folder: Path) -> None:
+    """Of labelled and unlabelled neighbours, of neighbours that are no rows, and of headings."""
+    frame = paragraph_table(
+        id=["c", "b", "a", "z"],
+        article=["one", "one", "one", "two"],
+        text=["The army left.", "It rained.", "A tariff.", "The talks went on."],
+        position=[2, 1, 0, 0],
+        ordered=[True, True, True, False],
+        title=["The Navy"] * 4,
+        heading=["The Navy / Customs", "The Navy / Customs", "The Navy", ""],
+        before=["", "", "", "A missile."],
+        label_source=["none", "none", "hand", "none"],
+    )
+    passages = {
+        "b": Passage("It rained.", "A tariff.", "The army left.", "Customs", "The Navy"),
+        "c": Passage("The army left.", ("A tariff.", "It rained."), (), "Customs", "The Navy"),
+        "z": Passage("The talks went on.", "A missile.", title="The Navy"),
+    }
+    model = load(reading_folder)
+    found = suggestion.suggest(frame, set(), model, 5, 0)
+    assert {item.id: item.passage for item in found} == passages
+    for item in found:
+        assert item.scores == pytest.approx(model.predict(item.passage).scores)
+    # Another table of the same rows has them in another order, and with other row names.
+    turned = frame.iloc[::-1].set_axis([7, 3, 5, 1])
+    again = suggestion.suggest(turned, {"z"}, model, 5, 0)
+    assert {item.id: item.passage for item in again} == {id_: passages[id_] for id_ in "bc"}
+
+
+def test_a_suggestion_that_is_made_of_a_text_is_read_alone() -> None:
+    assert Suggestion("a", "one", "On it", "A tariff.", ("B",), ("C",)).passage == "A tariff."
 
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:

@@ -16,9 +16,11 @@ import pytest
 
 from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.folder import MANIFEST
+from paratopic.inference.loading import load
 from paratopic.inference.promise import NEVER
 from tests.documents import PAGE
 from tests.programs import run_cli
+from tests.samples import paragraph_table
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
 
@@ -84,6 +86,57 @@ def test_why_shows_what_each_sentence_adds(
     assert "--why" in "".join(capsys.readouterr())
 
 
+def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    reading_folder: Path,
+    article: Path,
+) -> None:
+    article.write_text("Customs\n\nArmy\n\nA tariff.\n\nOfficials said so.\n\nThe navy.\n")
+    loaded = load(reading_folder)
+    texts = ["A tariff.", "Officials said so.", "The navy."]
+    expected = loaded.predict_article(texts, ["Army"] * 3, "Customs")
+    words = ["predict", "--model", str(reading_folder), str(article)]
+    assert run_cli(monkeypatch, *words, "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["scores"] for line in lines] == [answer.scores for answer in expected]
+    assert [(line["title"], line["heading"]) for line in lines] == [
+        ("Customs", "Customs / Army")
+    ] * 3
+    assert "why" not in lines[0]
+    assert run_cli(monkeypatch, *words, "--json", "--why") == 0
+    explained = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line, answer in zip(explained, expected, strict=True):
+        assert line["scores"] == pytest.approx(answer.scores)
+    whys = [line["why"] for line in explained]
+    parts = [{"title", "heading", "after"}, {"title", "heading", "before", "after"}]
+    assert [set(why["context"]) for why in whys[:2]] == parts
+    for why in whys:
+        for topic, logit in why["logits"].items():
+            shares = [sentence["shares"][topic] for sentence in why["sentences"]]
+            shares += [share[topic] for share in why["context"].values()]
+            assert why["base"][topic] + sum(shares) == pytest.approx(logit)
+    monkeypatch.setenv("COLUMNS", "120")
+    assert run_cli(monkeypatch, *words, "--why") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("around it: ") == 3
+    shown = {part: share for part, share in whys[1]["context"].items()}
+    topic = max(expected[1].scores, key=expected[1].scores.__getitem__)
+    around = ", ".join(f"{part} {share[topic]:+.2f}" for part, share in shown.items())
+    assert f"around it: {around}" in printed
+
+
+def test_of_a_model_that_reads_texts_alone_nothing_around_them_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, article: Path
+) -> None:
+    words = ["predict", "--why", "--model", str(model), str(article)]
+    assert run_cli(monkeypatch, *words) == 0
+    assert "around it" not in capsys.readouterr().out
+    assert run_cli(monkeypatch, *words, "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["why"]["context"] for line in lines] == [{}, {}]
+
+
 def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -106,7 +159,8 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
 
     assert nearest() == []  # outside a project
     paragraphs = tmp_path / "data/paragraphs.parquet"
-    labelled = rows.drop(columns="topic").assign(position=0, topics=rows["topic"])
+    given = {name: rows[name] for name in ("id", "article", "text", "label_source")}
+    labelled = paragraph_table(**given, topics=rows["topic"])
     unlabelled = labelled.assign(label_source="none", topics=None)
     write_paragraphs(unlabelled, paragraphs)
     assert nearest() == []

@@ -15,6 +15,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
 from tests.programs import ROOT, run_cli
 from tests.samples import PARAMS as SETTINGS
+from tests.samples import paragraph_table
 
 N, NAMES = 24, SETTINGS.topics.names
 
@@ -29,12 +30,9 @@ def experiment(folder: Path, name: str, strengths: str, right: int) -> Experimen
     params = params.replace("models: [baseline, transformer]", "models: [baseline]")
     (root / PARAMS).write_text(params, encoding="utf-8")
     ids, true = [f"p{n:02}" for n in range(N)], np.arange(N) % len(NAMES)
-    about = {"id": ids, "article": ids, "heading": "", "position": 0, "text": ids}
     topics = [[NAMES[number]] for number in true]
-    write_paragraphs(
-        pd.DataFrame(about | {"topics": topics, "label_source": "hand", "trust": 1.0}),
-        root / PARAGRAPHS,
-    )
+    table = paragraph_table(id=ids, article=ids, text=ids, topics=topics, label_source=["hand"] * N)
+    write_paragraphs(table, root / PARAGRAPHS)
     folds = pd.DataFrame({"id": ids, "group": range(N), "duplicates": range(N)})
     folds.assign(repeat=0, fold=np.arange(N) % 4).to_parquet(root / FOLDS)
     answers = np.where(np.arange(N) < right, true, (true + 1) % len(NAMES))

@@ -12,6 +12,7 @@ from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds
 from paratopic.corpus.pool import draw_pool
 from paratopic.corpus.table import labelled_rows
 from paratopic.project.topics import Topics
+from tests.samples import paragraph_table
 
 TOPICS = Topics("single", ("trade", "security"))
 TARIFF = (
@@ -22,13 +23,13 @@ COPY = "the tariff on steel rises to a quarter of its price in the month of May,
 
 def frame(*lines: tuple[str, str, str | None]) -> pd.DataFrame:
     """A paragraph table of articles, texts and topics ("" for none, None for no label)."""
-    rows = []
-    for number, (article, text, topic) in enumerate(lines):
-        topics = None if topic is None else [topic] if topic else []
-        source = "none" if topic is None else "hand"
-        rows.append([f"{number:03}", article, "", number, text, topics, source])
-    columns = ["id", "article", "heading", "position", "text", "topics", "label_source"]
-    return pd.DataFrame(rows, columns=columns)
+    articles, texts, named = zip(*lines, strict=True)
+    return paragraph_table(
+        article=articles,
+        text=texts,
+        topics=[None if topic is None else [topic] if topic else [] for topic in named],
+        label_source=["none" if topic is None else "hand" for topic in named],
+    )
 
 
 def positions(*numbers: int) -> np.ndarray:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from paratopic.corpus.table import (
-    SCHEMA,
     evaluated,
     labelled_rows,
+    passages,
     read_paragraphs,
     targets_of,
     write_paragraphs,
 )
+from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topics
+from tests.samples import paragraph_table
 
 NAMES = ("trade", "security")
 
@@ -23,13 +26,12 @@ NAMES = ("trade", "security")
 @pytest.fixture
 def frame() -> pd.DataFrame:
     """Four paragraphs, last id first: two topics, none of the topics, a weak and no label."""
-    rows = [
-        (f"a:{4 - n}", "a", "", n, f"Text {n}.", topics, source, 1.0)
-        for n, (topics, source) in enumerate(
-            [(["trade", "security"], "hand"), ([], "hand"), (["trade"], "heading"), (None, "none")]
-        )
-    ]
-    return pd.DataFrame(rows, columns=SCHEMA.names)
+    return paragraph_table(
+        id=["a:4", "a:3", "a:2", "a:1"],
+        text=[f"Text {n}." for n in range(4)],
+        topics=[["trade", "security"], [], ["trade"], None],
+        label_source=["hand", "hand", "heading", "none"],
+    )
 
 
 def test_parquet_keeps_none_of_the_topics_and_no_label_apart(
@@ -51,6 +53,7 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     rows = labelled_rows(frame, Topics(mode, NAMES))
     assert rows["id"].tolist() == ["a:2", "a:3", "a:4"]
     assert rows["topic"].tolist() == [("trade",), (), counted]
+    assert rows["passage"].tolist() == [Passage(text) for text in rows["text"]]
 
 
 def test_hand_labels_are_evaluated_and_weak_ones_where_there_are_none(
@@ -64,3 +67,103 @@ def test_hand_labels_are_evaluated_and_weak_ones_where_there_are_none(
 def test_no_labelled_row_has_no_topic(frame: pd.DataFrame) -> None:
     rows = labelled_rows(frame[:0], Topics("multi", NAMES))
     assert targets_of(rows, NAMES).shape == (0, 2)
+
+
+def read(frame: pd.DataFrame) -> list[Passage]:
+    """All texts of a table with what stands around them."""
+    return passages(frame, np.arange(len(frame)))
+
+
+def test_neighbours_are_those_of_the_next_positions_in_the_article() -> None:
+    numbers = [3, 0, 4, 1, 2]
+    frame = paragraph_table(
+        text=[*(f"Text {n}." for n in numbers), "Another."],
+        article=[*"aaaaa", "b"],
+        position=[*(10 * n for n in numbers), 35],
+        ordered=[True] * 6,
+    )
+    texts = [f"Text {n}." for n in range(5)]
+    expected = {
+        "Text 0.": Passage("Text 0.", (), texts[1:4]),
+        "Text 1.": Passage("Text 1.", texts[:1], texts[2:5]),
+        "Text 2.": Passage("Text 2.", texts[:2], texts[3:5]),
+        "Text 3.": Passage("Text 3.", texts[:3], texts[4:]),
+        "Text 4.": Passage("Text 4.", texts[1:4], ()),
+        "Another.": Passage("Another."),
+    }
+    assert read(frame) == [expected[text] for text in frame["text"]]
+    # Of some rows, in the order that is asked for.
+    assert passages(frame, np.array([4, 1])) == [expected["Text 2."], expected["Text 0."]]
+
+
+def test_rows_that_are_not_ordered_have_no_neighbours_and_are_none() -> None:
+    frame = paragraph_table(text=["A.", "B.", "C.", "D."], ordered=[True, False, True, True])
+    assert read(frame) == [
+        Passage("A.", (), ["C.", "D."]),
+        Passage("B."),
+        Passage("C.", "A.", "D."),
+        Passage("D.", ["A.", "C."]),
+    ]
+
+
+def test_given_neighbours_are_read_and_lead_to_those_farther_away() -> None:
+    """Rows that give each other's text are next to each other, wherever they stand."""
+    frame = paragraph_table(
+        text=["C.", "A.", "B.", "E.", "Alone."],
+        before=["B.", "Not in the table.", "A.", "D.", ""],
+        after=["D.", "B.", "C.", "", ""],
+    )
+    assert read(frame) == [
+        # D is no row, so what stands behind it is not known.
+        Passage("C.", ("Not in the table.", "A.", "B."), ("D.",)),
+        Passage("A.", ("Not in the table.",), ("B.", "C.", "D.")),
+        Passage("B.", ("Not in the table.", "A."), ("C.", "D.")),
+        Passage("E.", ("D.",)),
+        Passage("Alone."),
+    ]
+
+
+def test_a_given_neighbour_of_another_article_or_of_one_side_only_leads_nowhere() -> None:
+    frame = paragraph_table(
+        text=["A.", "B.", "C.", "D."],
+        article=["a", "b", "c", "c"],
+        before=["", "A.", "Z.", "Y."],
+        after=["B.", "C.", "D.", ""],
+    )
+    # B is in another article than A. D does not say that it stands behind C.
+    assert read(frame) == [
+        Passage("A.", (), "B."),
+        Passage("B.", "A.", "C."),
+        Passage("C.", "Z.", "D."),
+        Passage("D.", "Y."),
+    ]
+
+
+def test_rows_that_give_each_other_in_a_circle_are_read_as_far_as_is_read_at_most() -> None:
+    frame = paragraph_table(text=["A.", "B."], before=["B.", "A."], after=["B.", "A."])
+    assert read(frame) == [
+        Passage("A.", ("B.", "A.", "B."), ("B.", "A.", "B.")),
+        Passage("B.", ("A.", "B.", "A."), ("A.", "B.", "A.")),
+    ]
+
+
+def test_the_heading_of_a_section_is_read_without_the_title() -> None:
+    frame = paragraph_table(
+        text=["A.", "B.", "C."],
+        title=["Talks open", "Talks open", ""],
+        heading=["Talks open / Trade", "Talks open", "Talks open / Trade"],
+    )
+    assert read(frame) == [
+        Passage("A.", heading="Trade", title="Talks open"),
+        Passage("B.", title="Talks open"),
+        Passage("C.", heading="Talks open / Trade"),
+    ]
+
+
+def test_unlabelled_rows_are_neighbours_of_labelled_ones(frame: pd.DataFrame) -> None:
+    rows = labelled_rows(frame.assign(ordered=True), Topics("single", NAMES))
+    assert rows["passage"].tolist() == [
+        Passage("Text 2.", ("Text 0.", "Text 1."), "Text 3."),
+        Passage("Text 1.", "Text 0.", ("Text 2.", "Text 3.")),
+        Passage("Text 0.", (), ("Text 1.", "Text 2.", "Text 3.")),
+    ]

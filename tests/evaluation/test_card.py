@@ -14,11 +14,14 @@ from huggingface_hub import ModelCard
 
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, is_card_of
 from paratopic.inference.model import Model
+from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER
-from paratopic.inference.scores import Integers, Scores
+from paratopic.inference.scores import Array, Integers
 from paratopic.project.metrics import metrics_in
+from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
 
 PARITY = {
@@ -33,8 +36,12 @@ PARITY = {
 class Answers:
     """In place of a model's classifier."""
 
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
-        return np.array([[2 / 3, 0.1, 0.1]] * len(texts)), np.ones(len(texts), dtype=np.int64)
+    weights = ContextWeights()
+
+    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+        mode = mode_of("single")
+        logits = mode.logits(mode.complete(np.array([[2 / 3, 0.1, 0.1]] * len(texts))))
+        return logits, np.ones(len(texts), dtype=np.int64)
 
 
 @pytest.fixture
@@ -46,7 +53,8 @@ def shipped(topics: Topics, tmp_path: Path) -> Callable[..., Shipped]:
     def make(kind: str = "baseline", threshold: float = 0.0, **about: Any) -> Shipped:
         calibration = Calibration(thresholds=(threshold,))
         model = Model(kind, tmp_path, "single", definitions, calibration, cast(Any, Answers()))
-        final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "notes": []}
+        context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
+        final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
         if kind == "transformer":
             final |= {"n_unlabelled": 7, "parity": PARITY}
         return Shipped(model, final, **about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from paratopic.inference.calibration import Calibration
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
-from tests.samples import KINDS, examples, fit
+from tests.samples import KINDS, READING, examples, fit, fit_reading, in_articles
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -23,5 +24,21 @@ def trained(
 ) -> tuple[Fitted, Path]:
     model = fit(request.param, examples(rows, topics.names), topics, tiny_encoder)
     folder = tmp_path_factory.mktemp("models") / request.param
+    model.save(folder, Calibration())
+    return model, folder
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def reading(
+    request: pytest.FixtureRequest,
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Fitted, Path]:
+    """A model that reads what stands around texts."""
+    data = replace(examples(rows, topics.names), texts=in_articles(rows))
+    model = fit_reading(request.param, data, topics, tiny_encoder, READING)
+    folder = tmp_path_factory.mktemp("reading") / request.param
     model.save(folder, Calibration())
     return model, folder

@@ -16,9 +16,10 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.explanation import ANY_TOPIC, sentences
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
+from paratopic.project.passages import REACH, Passage, Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
-from tests.samples import KINDS, WORDS, examples, fit
+from tests.samples import KINDS, READING, WORDS, examples, fit, fit_reading
 
 TEXT = (
     "Officials said that the tariff on export goods would rise. The navy left the port.\nIt rained."
@@ -26,7 +27,7 @@ TEXT = (
 LONG = f"{TEXT} " * 40
 
 
-def logits_of(model: Model, text: str) -> dict[str, float]:
+def logits_of(model: Model, text: Text) -> dict[str, float]:
     """Relative logits by another way: from the probabilities, with those that are not known out."""
     mode = mode_of(model.mode)
     logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
@@ -38,16 +39,29 @@ def logits_of(model: Model, text: str) -> dict[str, float]:
     return known
 
 
-def check(model: Model, text: str) -> Explanation:
+def check(model: Model, text: Text) -> Explanation:
     """Explain a text, and check that everything adds up."""
-    why = model.explain(text)
+    why, (own,) = model.explain(text), plain([text])
     assert why.prediction == model.predict(text)
     assert why.logits == pytest.approx(logits_of(model, text), abs=2e-4)
     for parts in (why.sentences, why.tokens):
         for name, logit in why.logits.items():
-            assert why.base[name] + sum(p.shares[name] for p in parts) == pytest.approx(logit)
-        assert all(text[part.start : part.end] == part.text for part in parts)
+            total = why.base[name] + sum(part.shares[name] for part in parts)
+            total += sum(shares[name] for shares in why.context.values())
+            assert total == pytest.approx(logit)
+        assert all(own[part.start : part.end] == part.text for part in parts)
     return why
+
+
+def present(passage: Passage) -> set[str]:
+    """The parts of what stands around a text that are not blank, as far as they are read."""
+    near = {
+        "title": [passage.title],
+        "heading": [passage.heading],
+        "before": passage.before[-REACH:],
+        "after": passage.after[:REACH],
+    }
+    return {part for part, texts in near.items() if any(text.strip() for text in texts)}
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
@@ -70,7 +84,39 @@ def test_parts_of_any_text_add_up(trained: tuple[Fitted, Path], text: str) -> No
     if text.strip():
         check(model, text)
     else:
-        assert model.explain(text) == Explanation(model.predict(text), {}, {}, [], [])
+        assert model.explain(text) == Explanation(model.predict(text), {}, {}, [], [], {})
+
+
+KNOWN = st.lists(st.sampled_from([*WORDS["trade"], *WORDS["security"]]), max_size=4).map(" ".join)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(
+    st.builds(
+        Passage,
+        st.lists(st.sampled_from(["Navy.", "Tariff", "ß☃"]), min_size=1, max_size=40).map(" ".join),
+        st.lists(KNOWN, max_size=4),
+        st.lists(KNOWN, max_size=4),
+        KNOWN,
+        KNOWN,
+    )
+)
+def test_parts_of_any_passage_add_up(reading: tuple[Fitted, Path], passage: Passage) -> None:
+    assert set(check(load(reading[1]), passage).context) == present(passage)
+
+
+def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, Path]) -> None:
+    model = load(reading[1])
+    passage = Passage(TEXT, "Missile, army and navy.", (), "Tariff, quota, customs duty.")
+    why = check(model, passage)
+    assert list(why.context) == ["heading", "before"]
+    for_trade = {part: shares["trade"] - shares["security"] for part, shares in why.context.items()}
+    assert for_trade["heading"] > 0 and for_trade["heading"] > 0.3 / 0.6 * for_trade["before"]
+    if model.kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
+        assert for_trade["before"] < 0
+    assert [part.text for part in why.sentences] == [
+        part.text for part in model.explain(TEXT).sentences
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,10 +124,17 @@ def test_parts_add_up_in_mode_multi_with_a_calibration(
     kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     topics = replace(topics, mode="multi")
-    model = fit(kind, examples(rows, topics.names), topics, tiny_encoder)
-    model.save(tmp_path / kind, Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5)))
+    model = fit_reading(kind, examples(rows, topics.names), topics, tiny_encoder, READING)
+    alone = Calibration((3.0,), (0.5,), (0.2,))
+    model.save(
+        tmp_path / kind,
+        Calibration((1.0, 2.0, 0.5), (0.0, 1.0, -1.0), (0.3, 0.5, 0.5), alone=alone),
+    )
+    loaded = load(tmp_path / kind)
     for text in (TEXT, LONG):
-        assert set(check(load(tmp_path / kind), text).logits) == set(WORDS)
+        assert set(check(loaded, text).logits) == set(WORDS)
+        why = check(loaded, Passage(text, "The navy left.", ("", "Tariffs."), "Trade", " "))
+        assert set(why.context) == {"before", "after", "heading"}
 
 
 def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
@@ -112,7 +165,7 @@ def test_an_encoder_that_takes_the_first_token_cannot_say_why(
 
 
 def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
-    with pytest.raises(TypeError, match="must be a str, not list"):
+    with pytest.raises(TypeError, match="must be a str or a Passage, not list"):
         load(trained[1]).explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_a_packed_model_has_only_what_prediction_reads_and_answers_the_same(
     (folder / CARD).write_text("# A card")
     out = tmp_path / "out" / "packed"
     assert run_cli(monkeypatch, "pack", "--model", str(folder), str(out)) == 0
-    assert f"{out}: 4 files of {folder}, 0." in capsys.readouterr().out
+    assert f"{out}: 5 files of {folder}, 0." in capsys.readouterr().out
     names = {path.name for path in out.iterdir()}
     assert names == {*prediction_files(folder), CARD}
     texts = [TARIFF, "tariff " * 300, "", "☃ unheard-of"]
@@ -173,19 +173,39 @@ def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
     return change
 
 
+def alone(**changes: list[Any]) -> dict[str, Any]:
+    """A calibration of texts alone, as a manifest has it."""
+    return asdict(Calibration()) | changes
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (setting("files", to={}), "which prediction reads, is not listed"),
-        (setting("files", to=["weights.safetensors"]), "damaged, or not the manifest"),
+        (setting("files", to=["head.safetensors"]), "damaged, or not the manifest"),
         (setting("files", "../secret.txt", to="0"), r"'../secret.txt' is not the plain name"),
         (setting("files", "/etc/passwd", to="0"), r"'/etc/passwd' is not the plain name"),
         (setting("kind", to=["baseline"]), "damaged, or not the manifest"),
         (setting("settings", to=None), "cannot be loaded as a"),
         (setting("topics", "codebook", to=[]), "at least two topics"),
         (setting("topics", "mode", to="other"), "topics.mode is 'other'"),
-        (setting("calibration", "thresholds", to=[]), "0 thresholds"),
+        (setting("calibration", "thresholds", to=[]), "0 numbers as thresholds"),
         (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
+        (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
+        (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
+        (setting("calibration", "alone", to=alone(thresholds=[])), "0 numbers as thresholds"),
+        (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
+        (setting("calibration", "alone", to=alone(certainty=[-0.1])), "a share is not"),
+        (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
+        (setting("calibration", "alone", to=alone(other=[1.0])), "damaged, or not the manifest"),
+        (setting("calibration", "alone", to="x"), "damaged, or not the manifest"),
+        (setting("settings", "context", "neighbours", to=1.5), "weight of neighbours is 1.5"),
+        (setting("settings", "context", "heading", to=-0.1), "weight of heading is -0.1"),
+        (setting("settings", "context", "title", to=float("nan")), "weight of title is nan"),
+        (setting("settings", "context", "title", to=True), "weight of title is True"),
+        (setting("settings", "context", "title", to="x"), "cannot be loaded as a"),
+        (setting("settings", "context", "other", to=0.5), "cannot be loaded as a"),
+        (setting("settings", "context", to=None), "cannot be loaded as a"),
     ],
 )
 def test_a_manifest_that_leads_out_of_its_folder_or_makes_no_sense_is_refused(
@@ -228,7 +248,7 @@ def test_a_transformers_settings_and_files_are_checked(
 
 
 def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> None:
-    for name, message in ((MANIFEST_NAME, "has no"), ("weights.safetensors", "lacks")):
+    for name, message in ((MANIFEST_NAME, "has no"), ("head.safetensors", "lacks")):
         folder = tmp_path / name
         shutil.copytree(baseline_folder, folder)
         (folder / name).unlink()

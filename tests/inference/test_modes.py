@@ -107,8 +107,13 @@ def test_in_mode_single_a_topic_is_predicted_where_it_is_more_likely_right_than_
 
 def test_an_answer_is_right_as_often_as_its_topics_say() -> None:
     scores = np.array([[0.7, 0.1], [0.2, 0.2], [0.0, 0.0]])
-    np.testing.assert_allclose(SINGLE.certainty(scores, (0.0,)), [0.7, 0.6, 1.0])
-    np.testing.assert_allclose(MULTI.certainty(scores, (0.6, 0.2)), [0.63, 0.16, 1.0])
+    single, multi = SINGLE.predicted(scores, (0.0,)), MULTI.predicted(scores, (0.6, 0.2))
+    np.testing.assert_allclose(SINGLE.certainty(scores, single), [0.7, 0.6, 1.0])
+    np.testing.assert_allclose(MULTI.certainty(scores, multi), [0.63, 0.16, 1.0])
+    # Each row has thresholds of its own.
+    of_rows = MULTI.predicted(scores, np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.1]]))
+    np.testing.assert_array_equal(of_rows, [[True, False], [True, False], [True, False]])
+    np.testing.assert_allclose(MULTI.certainty(scores, of_rows), [0.63, 0.16, 0.0])
 
 
 def test_predictions_are_sure_from_the_threshold_on_and_never_in_mode_multi() -> None:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage
 from paratopic.reading.article import (
     Article,
     Paragraph,
     Segment,
     Skipped,
+    article_passages,
     merge_skipped,
     paragraph_id,
     paragraphs_of,
@@ -64,6 +66,39 @@ def test_paragraphs_have_their_heading_and_position() -> None:
     assert paragraphs[0] == Paragraph(
         paragraph_id("harbour", "Opening words."), "harbour", "", 0, "Opening words."
     )
+
+
+def test_the_title_is_the_first_heading_above_all_paragraphs() -> None:
+    text = "# Talks Open\n\n## Trade\n\nOne.\n\nTwo.\n\n## Chips\n\nThree."
+    paragraphs = paragraphs_of(plain_article("harbour", text))
+    assert [(p.title, p.heading) for p in paragraphs] == [
+        ("Talks Open", "Talks Open / Trade"),
+        ("Talks Open", "Talks Open / Trade"),
+        ("Talks Open", "Chips"),
+    ]
+    assert article_passages(paragraphs) == [
+        Passage("One.", (), ("Two.", "Three."), "Trade", "Talks Open"),
+        Passage("Two.", ("One.",), ("Three.",), "Trade", "Talks Open"),
+        Passage("Three.", ("One.", "Two."), (), "Chips", "Talks Open"),
+    ]
+
+
+def test_without_a_heading_above_all_paragraphs_there_is_no_title() -> None:
+    paragraphs = paragraphs_of(plain_article("harbour", "Opening words.\n\n# Trade\n\nOne."))
+    assert [(p.title, p.heading) for p in paragraphs] == [("", ""), ("", "Trade")]
+    assert [p.heading for p in article_passages(paragraphs)] == ["", "Trade"]
+    assert article_passages([]) == []
+
+
+def test_a_title_alone_is_no_section_heading() -> None:
+    paragraphs = paragraphs_of(plain_article("harbour", "# Talks Open\n\nOne.\n\nTwo."))
+    assert [(p.heading, p.title) for p in article_passages(paragraphs)] == [("", "Talks Open")] * 2
+
+
+def test_of_a_long_article_three_paragraphs_on_each_side_are_around_one() -> None:
+    texts = [f"Paragraph {number}." for number in range(9)]
+    passage = article_passages(paragraphs_of(plain_article("a", "\n\n".join(texts))))[4]
+    assert (passage.before, passage.after) == (tuple(texts[1:4]), tuple(texts[5:8]))
 
 
 def test_ids_are_ten_hex_digits_of_the_normalised_text() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.corpus.table import passages
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import write_workbook
 from paratopic.reading.tables import read_labelled_table
@@ -149,3 +152,159 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path, topics: Topics) -> No
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"a\.parquet: cannot be read as parquet: "):
             read_labelled_table(path, topics, [])
+
+
+def read(path: Path, topics: Topics, **columns: list[object]) -> pd.DataFrame:
+    """Read an unlabelled table of these columns."""
+    rows = pd.DataFrame(columns).assign(label="")
+    path = path / "set.jsonl"
+    rows.to_json(path, orient="records", lines=True)
+    return read_labelled_table(path, topics, [])
+
+
+def read_passages(frame: pd.DataFrame) -> list[Passage]:
+    return passages(frame, np.arange(len(frame)))
+
+
+def test_a_position_in_a_group_tells_the_neighbours(tmp_path: Path, topics: Topics) -> None:
+    frame = read(
+        tmp_path,
+        topics,
+        text=["B", "Other", "A", "C", "Alone", "Alone too"],
+        group=[1, 2, 1, 1, "", None],
+        position=[0, 0, -5, 10, 0, 0],
+    )
+    assert frame["ordered"].all()
+    assert frame["position"].tolist() == [0, 0, -5, 10, 0, 0]
+    assert read_passages(frame) == [
+        Passage("B", ["A"], ["C"]),
+        Passage("Other"),
+        Passage("A", [], ["B", "C"]),
+        Passage("C", ["A", "B"]),
+        Passage("Alone"),
+        Passage("Alone too"),
+    ]
+
+
+def test_rows_of_a_group_without_positions_are_not_neighbours(
+    tmp_path: Path, topics: Topics
+) -> None:
+    frame = read(tmp_path, topics, text=["A", "B"], group=[1, 1])
+    assert frame["article"].tolist() == ["set/1", "set/1"] and not frame["ordered"].any()
+    assert read_passages(frame) == [Passage("A"), Passage("B")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label,position\na,,1\n", "set.csv: the column position needs a column group"),
+        ("text,label,group,position\na,,g,1\nb,,g,x\n", "row 2: the position is 'x', not a whole"),
+        ("text,label,group,position\na,,g,1.5\n", "row 1: the position is '1.5', not a whole"),
+        ("text,label,group,position\na,,g,\n", "row 1: the position is '', not a whole number"),
+        (f"text,label,group,position\na,,g,{'9' * 30}\n", "row 1: the position is '999"),
+        (
+            "text,label,group,position\na,,g,1\nb,,h,1\nc,,g,01\n",
+            "row 3: row 1 of its group has the position 01 too",
+        ),
+    ],
+)
+def test_positions_that_give_no_order_are_refused(
+    tmp_path: Path, topics: Topics, content: str, message: str
+) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=message) as error:
+        read_labelled_table(path, topics, [])
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_rows_that_name_each_other_as_neighbours_are_one_article(
+    tmp_path: Path, topics: Topics
+) -> None:
+    """So that what a row reads is not held out from it; neighbours that are no rows are kept."""
+    frame = read(
+        tmp_path,
+        topics,
+        text=["One. ", "Two.", "Far.", "Three."],
+        text_preceding=["Zero.", "One. ", "", "Two."],
+        text_following=["Two.", "Three.", "Away.", None],
+    )
+    one, two, far, three = frame["article"]
+    assert one == two == three != far == frame["id"][2]
+    assert read_passages(frame) == [
+        Passage("One. ", ["Zero."], ["Two.", "Three."]),
+        Passage("Two.", ["Zero.", "One. "], ["Three."]),
+        Passage("Far.", [], ["Away."]),
+        Passage("Three.", ["Zero.", "One. ", "Two."]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after", "connected"),
+    [
+        # One side alone is told.
+        (["A", "B", "C"], ["", "A", ""], ["", "", ""], True),
+        (["A", "B", "C"], ["", "", ""], ["B", "", ""], True),
+        # A text that is no row stands between two.
+        (["A", "B", "C"], ["", "X", ""], ["X", "", ""], True),
+        # Nothing common.
+        (["A", "B", "C"], ["X", "Y", ""], ["Z", "", ""], False),
+        # A text that recurs says nothing, unless each of two rows has the other beside it.
+        (["A", "B", "C"], ["", "X", "X"], ["X", "", ""], False),
+        (["A", "B", "C"], ["", "X", ""], ["X", "", "X"], False),
+        (["A", "B", "A"], ["", "A", ""], ["", "", ""], False),
+        (["A", "B", "A"], ["", "A", ""], ["B", "", ""], True),
+        (["A", "B", "C"], ["", "A", "A"], ["", "", ""], False),
+        # What stands on the same side of two rows does not stand between them.
+        (["A", "B", "C"], ["X", "X", ""], ["", "", ""], False),
+    ],
+)
+def test_which_neighbours_connect_rows(
+    tmp_path: Path,
+    topics: Topics,
+    text: list[object],
+    before: list[object],
+    after: list[object],
+    connected: bool,
+) -> None:
+    frame = read(tmp_path, topics, text=text, text_preceding=before, text_following=after)
+    first, second, third = frame["article"]
+    assert (first == second) == connected and third not in (first, second)
+
+
+def test_a_short_answer_that_recurs_connects_no_speeches(tmp_path: Path, topics: Topics) -> None:
+    n = 20
+    frame = read(
+        tmp_path,
+        topics,
+        text=[*(f"Speech {number}." for number in range(n)), "(Applause.)"],
+        text_preceding=["(Applause.)"] * (n + 1),
+        text_following=["Thank you."] * (n + 1),
+    )
+    assert frame["article"].nunique() == n + 1
+    passage = read_passages(frame)[0]
+    assert (passage.before, passage.after) == (("(Applause.)",), ("Thank you.",))
+
+
+def test_groups_count_more_than_neighbours(tmp_path: Path, topics: Topics) -> None:
+    frame = read(tmp_path, topics, text=["A", "B"], group=["x", ""], text_following=["B", ""])
+    assert frame["article"].tolist() == ["set/x", frame["id"][1]]
+
+
+def test_headings_and_titles_are_kept(tmp_path: Path, topics: Topics) -> None:
+    frame = read(
+        tmp_path,
+        topics,
+        text=["A", "B", "C"],
+        heading=["Talks / Trade", None, 2024],
+        title=["Talks", "Talks", ""],
+    )
+    assert frame["heading"].tolist() == ["Talks / Trade", "", "2024"]
+    assert frame["title"].tolist() == ["Talks", "Talks", ""]
+    assert [(p.heading, p.title) for p in read_passages(frame)] == [
+        ("Trade", "Talks"),
+        ("", "Talks"),
+        ("2024", ""),
+    ]
+    plain = read(tmp_path, topics, text=["A"])
+    assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]

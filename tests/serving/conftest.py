@@ -15,6 +15,11 @@ def model(baseline_folder: Path) -> Model:
     return load(baseline_folder)
 
 
+@pytest.fixture(scope="module")
+def reading(reading_folder: Path) -> Model:
+    return load(reading_folder)
+
+
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)

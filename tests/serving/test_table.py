@@ -70,7 +70,8 @@ def test_all_rows_of_all_inputs_are_in_one_table(
     model: Model, inputs: list[Path], tmp_path: Path, suffix: str
 ) -> None:
     header, *rows = write(model, inputs, tmp_path / f"answers{suffix}")
-    own = ["source", "id", "article", "heading", "position", "text", "n", "tags", "when"]
+    own = ["source", "id", "article", "heading", "position", "text", "title"]
+    own += ["n", "tags", "when"]
     assert header == own + ADDED
     assert [row[0] for row in rows] == [str(inputs[i]) for i in (0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3)]
     cells = [dict(zip(header, row, strict=True)) for row in rows]

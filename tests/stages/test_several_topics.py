@@ -23,7 +23,7 @@ from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
-from paratopic.inference.scores import Scores, Targets
+from paratopic.inference.scores import Scores, Targets, sigmoid
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topic, Topics, join_cell
@@ -100,8 +100,10 @@ def test_any_part_of_a_long_text_gives_it_a_topic(trained: tuple[Fitted, Path]) 
     reader = model._classifier
     assert isinstance(reader, EncoderClassifier)
     windows, _ = read_windows(reader._tokenizer, [told])
-    each = reader._model.run(windows)
-    assert len(each) > 50
+    logits = reader._head.logits(reader._model.run(windows))
+    assert len(logits) > 50
+    calibration = model.calibration
+    each = sigmoid(logits * calibration.scale + calibration.shift)
     np.testing.assert_allclose(model.predict_proba([told])[0], each.max(axis=0), atol=1e-6)
 
 

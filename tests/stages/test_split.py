@@ -12,20 +12,18 @@ from paratopic.project.params import Split
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import split as stage
 from paratopic.stages.split import split
+from tests.samples import paragraph_table
 
 TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz"))
 
 
 def table_of(topics: str, hand: str) -> pd.DataFrame:
     """Paragraphs of an article each: "xy", "x" → topics x and y; x's labels are by hand."""
-    return pd.DataFrame(
-        {
-            "id": [f"p{number:02}" for number in range(len(topics))],
-            "article": [f"a{number}" for number in range(len(topics))],
-            "text": [f"word{number} is {number} of its own" for number in range(len(topics))],
-            "topics": [[topic] for topic in topics],
-            "label_source": ["hand" if topic in hand else "heading" for topic in topics],
-        }
+    return paragraph_table(
+        article=[f"a{number}" for number in range(len(topics))],
+        text=[f"word{number} is {number} of its own" for number in range(len(topics))],
+        topics=[[topic] for topic in topics],
+        label_source=["hand" if topic in hand else "heading" for topic in topics],
     )
 
 

@@ -40,23 +40,42 @@ def fewer_topics(weights: Weights) -> None:
 
 
 def fewer_terms(weights: Weights) -> None:
-    weights["idf.words"] = weights["idf.words"][1:].copy()
+    weights["words"] = weights["words"][1:].copy()
 
 
 def no_intercepts(weights: Weights) -> None:
     weights["intercept"] = np.full_like(weights["intercept"], np.nan)
 
 
-@pytest.mark.parametrize("spoil", [not_a_number, fewer_topics, fewer_terms, no_intercepts])
+def fewer_dimensions(weights: Weights) -> None:
+    for name in ("coef", "descriptions"):
+        weights[name] = np.ascontiguousarray(weights[name][:, 1:])
+
+
+def other_descriptions(weights: Weights) -> None:
+    weights["descriptions"] = np.ascontiguousarray(weights["descriptions"][:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("head.safetensors", not_a_number),
+        ("head.safetensors", fewer_topics),
+        ("head.safetensors", fewer_dimensions),
+        ("head.safetensors", other_descriptions),
+        ("head.safetensors", no_intercepts),
+        ("idf.safetensors", fewer_terms),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused(
-    baseline_folder: Path, tmp_path: Path, spoil: Callable[[Weights], None]
+    baseline_folder: Path, tmp_path: Path, name: str, spoil: Callable[[Weights], None]
 ) -> None:
     def change(path: Path) -> None:
         weights: Weights = load_file(path)
         spoil(weights)
         save_file(weights, path)
 
-    folder = repacked(baseline_folder, tmp_path / "model", "weights.safetensors", change)
+    folder = repacked(baseline_folder, tmp_path / "model", name, change)
     with pytest.raises(UserError, match=r"cannot be loaded as a baseline"):
         load(folder)
 

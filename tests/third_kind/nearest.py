@@ -13,11 +13,13 @@ from pydantic.dataclasses import dataclass
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, softmax
 from paratopic.project.files import aside
 from paratopic.project.params import SECTION, Positive
+from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, silent
 
@@ -43,13 +45,14 @@ class Nearest:
 
     history = pd.DataFrame(columns=["step", "loss"], dtype=np.float64)
     notes: tuple[str, ...] = ("labels teach it nothing",)
+    context = ContextWeights()
 
     def __init__(self, topics: Topics, slope: float) -> None:
         self.classes_, self._topics, self._slope = topics.names, topics, slope
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Probabilities (n, k)."""
-        return score(texts, self._topics.descriptions, self._slope)
+        return score(plain(texts), self._topics.descriptions, self._slope)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the folder."""
@@ -70,14 +73,17 @@ def fit(
 
 
 class NearestClassifier:
-    """The saved model; its probabilities are not calibrated."""
+    """The saved model, which reads nothing around a text."""
 
     FILES: ClassVar[tuple[str, ...]] = (FILE,)
+    weights = ContextWeights()
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        self._slope = settings["slope"]
+        self._slope, self._mode = settings["slope"], mode
 
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
-        """Probabilities (n, k), and one window for each text."""
-        return score(texts, self._definitions, self._slope), np.ones(len(texts), dtype=np.int64)
+    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+        """Logits (n, `n_logits`), and one window for each text."""
+        scores = score(plain(texts), self._definitions, self._slope)
+        windows = np.ones(len(texts), dtype=np.int64)
+        return self._mode.logits(self._mode.complete(scores)), windows

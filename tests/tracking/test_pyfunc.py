@@ -17,6 +17,7 @@ from mlflow.types import DataType
 
 from paratopic import load
 from paratopic.inference.model import Model
+from paratopic.project.passages import Passage
 from paratopic.tracking import pyfunc
 from tests.tracking.saving import save
 
@@ -69,6 +70,66 @@ def test_every_form_of_input_gives_one_row_per_text(
     assert table["sure"].dtype == bool
     for name in model.classes_:
         assert table[f"score_{name}"].tolist() == [answer.scores[name] for answer in answers]
+
+
+AROUND: dict[str, list[str | None]] = {
+    "text_preceding": ["The navy.", "", None],
+    "text_following": ["", "", "A chip."],
+    "heading": ["Talks / Duty", "", ""],
+    "title": ["Talks", "", ""],
+}
+PASSAGES = [
+    Passage(TEXTS[0], "The navy.", heading="Duty", title="Talks"),
+    Passage(TEXTS[1]),
+    Passage(TEXTS[2], after="A chip."),
+]
+
+
+@pytest.fixture(scope="module")
+def reading(reading_folder: Path) -> Model:
+    return load(reading_folder)
+
+
+@pytest.fixture(scope="module")
+def in_context(
+    reading: Model, tmp_path_factory: pytest.TempPathFactory
+) -> mlflow.pyfunc.PyFuncModel:
+    place = tmp_path_factory.mktemp("reading") / "model"
+    save(reading, place)
+    return mlflow.pyfunc.load_model(str(place))
+
+
+@pytest.mark.parametrize("given", [TEXTS, np.array(TEXTS), pd.DataFrame({"text": TEXTS, "id": 1})])
+@pytest.mark.parametrize("names", [list(AROUND), ["text_following"], ["heading", "title"], []])
+def test_what_stands_around_texts_comes_as_parameters(
+    reading: Model, in_context: mlflow.pyfunc.PyFuncModel, given: Any, names: list[str]
+) -> None:
+    nothing = {name: [""] * len(TEXTS) for name in AROUND}
+    told = nothing | {name: AROUND[name] for name in names}
+    rows = zip(TEXTS, *(told[name] for name in AROUND), strict=True)
+    passages = [
+        Passage(
+            text, before or (), after or (), (heading or "").removeprefix("Talks / "), title or ""
+        )
+        for text, before, after, heading, title in rows
+    ]
+    assert names != list(AROUND) or passages == PASSAGES
+    expected = [answer.confidence for answer in reading.predict(passages)]
+    table = in_context.predict(given, params={name: AROUND[name] for name in names})
+    assert table["confidence"].tolist() == expected
+    alone = [answer.confidence for answer in reading.predict(TEXTS)]
+    assert (expected == alone) == (not names)
+
+
+def test_parameters_that_fit_no_texts_are_refused(in_context: mlflow.pyfunc.PyFuncModel) -> None:
+    with pytest.raises(MlflowException, match="heading has 2 items for 3 texts"):
+        in_context.predict(TEXTS, params={"heading": ["a", "b"]})
+    with pytest.raises(MlflowException, match="Invalid parameters found"):
+        in_context.predict(TEXTS, params={"heading": [1, 2, 3]})
+    with pytest.raises(MlflowException, match="text is NoneType, not str"):
+        in_context.predict(
+            pd.DataFrame({"text": ["a", None]}, dtype=object), params={"title": ["", ""]}
+        )
 
 
 # What MLflow's spark_udf does in a Spark worker with each batch of rows.

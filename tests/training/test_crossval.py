@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -13,10 +16,13 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import Pool
+from paratopic.corpus.table import labelled_rows
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
+from paratopic.project.passages import REACH, Passage, Text, as_passage, plain
 from paratopic.project.topics import Topics
-from paratopic.training import crossval
+from paratopic.training import context, crossval
 from paratopic.training.crossval import (
     cross_validate,
     fit_all,
@@ -26,7 +32,7 @@ from paratopic.training.crossval import (
     score_by_definitions,
 )
 from paratopic.training.examples import Advance, Examples, Fitted
-from tests.samples import PARAMS, WORDS
+from tests.samples import PARAMS, WORDS, in_articles, paragraph_table
 
 
 class Recorder:
@@ -47,13 +53,17 @@ class Recorder:
 class RecordedModel:
     classes_ = ("trade", "technology", "security")
     notes = ()
+    context = ContextWeights(neighbours=0.5)
 
     def __init__(self, number: int) -> None:
         self.history = pd.DataFrame({"step": [1, 2], "loss": [0.5, number]})
         self._number = number
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
-        return np.array([[len(text), self._number, 0] for text in texts], dtype=np.float64)
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
+        read = [as_passage(text) for text in texts]
+        return np.array(
+            [[len(each.text), self._number, len(each.before)] for each in read], dtype=np.float64
+        )
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         return {}
@@ -68,7 +78,7 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    scores, _ = cross_validate(Labelled(rows, topics, folds), fit, 1)
+    scores, _, _ = cross_validate(Labelled(rows, topics, folds), fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
     assert list(scores) == ["id", "repeat", "fold", *topics.names]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
@@ -76,7 +86,7 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
     assert (merged["fold"] == merged["fold dealt"]).all()
     assert (merged["trade"] == merged["text"].str.len()).all()
     for text, number in zip(merged["text"], merged["technology"], strict=True):
-        assert text not in fit.examples[int(number) - 1].texts
+        assert text not in plain(fit.examples[int(number) - 1].texts)
 
 
 def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
@@ -85,7 +95,7 @@ def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
     fit = Recorder()
     fit_all(Labelled(rows, topics, folds), fit, 1)
     (examples,) = fit.examples
-    assert list(examples.texts) == list(rows["text"])
+    assert list(examples.texts) == [Passage(text) for text in rows["text"]]
     group = folds.drop_duplicates("id").set_index("id")["group"]
     assert examples.groups.tolist() == group[rows["id"]].tolist()
     assert len(set(zip(examples.articles, rows["article"], strict=True))) == 6
@@ -120,7 +130,7 @@ def test_histories_are_joined_and_progress_counts_fits(
     rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     done: list[float] = []
-    _, history = cross_validate(Labelled(rows, topics, folds), Recorder(), 1, done.append)
+    _, history, _ = cross_validate(Labelled(rows, topics, folds), Recorder(), 1, done.append)
     assert list(history) == ["repeat", "fold", "step", "loss"]
     assert history["step"].tolist() == [1, 2] * 4
     assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
@@ -157,7 +167,7 @@ def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:
     nothing = no_folds(rows, "too few labels").table
-    scores, history = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
+    scores, history, _ = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
     assert n_fits(nothing) == 0
     assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.names]
     assert history.empty and list(history) == ["repeat", "fold"]
@@ -169,7 +179,7 @@ def test_definitions_alone_score_every_row_without_having_seen_any(
     fit = Recorder()
     scores = score_by_definitions(Labelled(rows, topics, folds), fit, 7)
     (examples,) = fit.examples
-    assert (examples.texts, examples.targets.shape) == ([], (0, 3))
+    assert (len(examples.texts), examples.targets.shape) == (0, (0, 3))
     assert len(examples.groups) == len(examples.articles) == 0
     assert fit.seeds == [7]
     assert list(scores) == ["id", "repeat", *topics.names]
@@ -200,3 +210,72 @@ def test_each_fit_gets_the_pool_without_what_its_fold_holds_out(
         assert both[-1] in examples.unlabelled
     fit_all(data, fit, 1)
     assert fit.examples[-1].unlabelled == pool.texts
+
+
+def test_what_is_held_out_is_scored_in_context_and_alone(
+    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+) -> None:
+    in_context = rows.assign(passage=pd.Series(in_articles(rows), rows.index, dtype=object))
+    data = Labelled(in_context, topics, folds)
+    fit = Recorder()
+    scores, _, alone = cross_validate(data, fit, 1)
+    befores = {
+        row: len(passage.before) for row, passage in zip(rows["id"], data.passages, strict=True)
+    }
+    assert scores["security"].tolist() == [befores[row] for row in scores["id"]]
+    assert scores["security"].max() == REACH
+    # Articles are held out whole, so that each fit learns from all that stands around its texts.
+    assert {each for part in fit.examples for each in part.texts} == set(data.passages)
+    pd.testing.assert_frame_equal(alone, scores.assign(security=0.0), check_exact=True)
+    # A table of texts alone is scored once.
+    texts, _, same = cross_validate(Labelled(rows, topics, folds), Recorder(), 1)
+    pd.testing.assert_frame_equal(texts, same, check_exact=True)
+
+
+class Unmasked(Labelled):
+    """As if what stands around texts told nothing of what is held out."""
+
+    def apart(
+        self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
+    ) -> tuple[list[Passage], list[Passage]]:
+        learnt_from, scored = ([self.passages[row] for row in part] for part in (train, held_out))
+        return learnt_from, scored
+
+
+@pytest.mark.parametrize("n_articles", [1, 2])
+def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
+    n_articles: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random words tell nothing of labels, which come in runs: a third of the answers is right.
+
+    A model that reads across the split knows the words around each label, and seems to be far
+    better.
+    """
+    rng, n, names = random.Random(0), 120, tuple(WORDS)
+    words = ["".join(rng.choices(string.ascii_lowercase, k=6)) for _ in range(8 * n)]
+    frame = paragraph_table(
+        text=[" ".join(words[start : start + 8]) for start in range(0, 8 * n, 8)],
+        article=[str(number * n_articles // n) for number in range(n)],
+        ordered=[True] * n,
+        topics=[[names[number // 5 % 3]] for number in range(n)],
+        label_source=["hand"] * n,
+    )
+    # Texts of random words are no more like their neighbours than like others.
+    monkeypatch.setattr(context, "_are_coherent", lambda *given: True)
+    topics = Topics("single", names)
+    rows = labelled_rows(frame, topics)
+    dealt = make_folds(rows, 4, 1, None, 0)
+    assert dealt.split_unit == "paragraph"
+
+    def share_right(data: Labelled) -> float:
+        scores = cross_validate(data, fit_baseline, 1).scores.set_index("id")
+        answers = scores.loc[list(rows["id"]), list(names)].idxmax(axis=1)
+        return float(
+            np.mean(
+                [(answer,) == label for answer, label in zip(answers, rows["topic"], strict=True)]
+            )
+        )
+
+    assert fit_all(Labelled(rows, topics, dealt.table), fit_baseline, 1).context.neighbours > 0.5
+    assert share_right(Unmasked(rows, topics, dealt.table)) > 0.8
+    assert share_right(Labelled(rows, topics, dealt.table)) < 0.4

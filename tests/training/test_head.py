@@ -11,9 +11,9 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
-from paratopic.inference.tfidf_model import LinearHead
 from paratopic.training.examples import Evidence
 from paratopic.training.head import (
     PRIOR_SCALE,

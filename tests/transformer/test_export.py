@@ -1,18 +1,58 @@
-"""The exported network computes what the modes define."""
+"""The exported network gives the encoder's embeddings, and what each token adds to them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 
-from paratopic.inference.modes import mode_of
-from paratopic.project.topics import ModeName
-from paratopic.transformer.export import _PROBABILITIES
+from paratopic.inference.onnx_model import EMBEDDINGS, TOKEN_PARTS, OnnxModel
+from paratopic.project.errors import UserError
+from paratopic.transformer.export import EmbeddingNetwork, export
+from tests.samples import TARIFF
+
+TEXTS = [TARIFF, "The army said.", "Chip, data and software of a new network."]
 
 
-@pytest.mark.parametrize("name", ["single", "multi"])
-def test_probabilities_of_tensors_equal_those_of_arrays(name: ModeName) -> None:
-    logits = np.random.default_rng(0).normal(scale=5, size=(20, 4))
-    probabilities = _PROBABILITIES[name](torch.from_numpy(logits)).numpy()
-    np.testing.assert_allclose(probabilities, mode_of(name).probabilities(logits), rtol=1e-12)
+def windows_of(encoder: SentenceTransformer) -> list[list[int]]:
+    ids: list[list[int]] = encoder.tokenizer(TEXTS)["input_ids"]
+    return ids
+
+
+def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+    network = EmbeddingNetwork(encoder)
+    assert network.outputs == [EMBEDDINGS, TOKEN_PARTS]
+    export(network, tmp_path / "model.onnx")
+    model, windows = OnnxModel(tmp_path / "model.onnx"), windows_of(encoder)
+    embeddings = model.run(windows)
+    expected = encoder.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-6)
+    for window, embedding in zip(windows, embeddings, strict=True):
+        parts = model.token_parts(window)
+        assert parts.shape == (len(window), 32)
+        np.testing.assert_allclose(parts.sum(axis=0), embedding, atol=1e-6)
+    with torch.no_grad():
+        here, _ = network(torch.tensor([windows[0]]))
+    np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
+
+
+def test_an_encoder_that_takes_the_first_token_has_no_parts(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+    first = SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu")
+    network = EmbeddingNetwork(first)
+    assert network.outputs == [EMBEDDINGS]
+    export(network, tmp_path / "model.onnx")
+    model, windows = OnnxModel(tmp_path / "model.onnx"), windows_of(encoder)
+    expected = first.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(model.run(windows), expected, atol=1e-6)
+    with pytest.raises(UserError, match="cannot say why"):
+        model.token_parts(windows[0])

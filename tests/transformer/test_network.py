@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
-from paratopic.inference.tfidf_model import LinearHead
+from paratopic.inference.head import LinearHead
 from paratopic.transformer.network import Network, chunks
 
 

@@ -22,12 +22,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from paratopic.annotation.label_studio import Annotation, Task, prediction
+from paratopic.annotation.label_studio import BETWEEN, Annotation, Task, prediction
 from paratopic.annotation.web import Guard, answered
 from paratopic.inference.folder import MANIFEST, digest_of
 from paratopic.inference.loading import current_folder, load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage, Text, section_heading
 from paratopic.project.topics import ModeName
 
 # Events that carry annotations; the second one's were made of predictions, many at a time.
@@ -160,7 +161,9 @@ class Backend:
             labels.csv cannot be read.
         """
         tasks, judged = ToPredict.model_validate_json(body).tasks, self._judged()
-        texts = ["" if self._blind else _text_to_predict(task, judged) for task in tasks]
+        texts = [_text_to_predict(task, judged) for task in tasks]
+        if self._blind:
+            texts = [""] * len(texts)
         model, version = self._model.get()
         results = [
             [prediction(answer.scores, self._mode, version)] if answer.windows else []
@@ -245,9 +248,16 @@ def _note(message: str) -> None:
     print(f"note: {message}", file=sys.stderr, flush=True)
 
 
-def _text_to_predict(task: Task, judged: set[str]) -> str:
-    """Text of a task; "", of which nothing is predicted, if its paragraph is among the judged."""
+def _text_to_predict(task: Task, judged: set[str]) -> Text:
+    """Text of a task with what the task has around it.
+
+    It is "", of which nothing is predicted, if its paragraph is among the judged.
+    """
     text = task.data.get("text")
     if not isinstance(text, str) or str(task.data.get("paragraph")) in judged:
         return ""
-    return text
+    around = (task.data.get(name) for name in ("before", "after", "heading", "title"))
+    before, after, heading, title = (part if isinstance(part, str) else "" for part in around)
+    return Passage(
+        text, before.split(BETWEEN), after.split(BETWEEN), section_heading(heading, title), title
+    )

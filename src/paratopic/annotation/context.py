@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
+from paratopic.corpus.table import passages
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.prediction import Prediction
+from paratopic.project.passages import Text
 
 # Number of neighbouring paragraphs that are shown on each side.
 CONTEXT = 2
 
 # Function from a text to why the model answers as it does.
-Explain = Callable[[str], Explanation]
+Explain = Callable[[Text], Explanation]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Suggestion:
         Why the paragraph should be labelled; "" if only because the model is unsure.
     topics, sure
         As in the model's `Prediction`.
+    passage
+        What a model reads: the text with what stands around it; the text alone by default.
     """
 
     id: str
@@ -49,6 +54,10 @@ class Suggestion:
     reason: str = ""
     topics: tuple[str, ...] = ()
     sure: bool = False
+    passage: Text = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "passage", self.passage or self.text)
 
     @property
     def topic(self) -> str:
@@ -79,7 +88,8 @@ def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
     row_of = {id_: row for row, id_ in enumerate(ordered["id"])}
     texts, articles = list(ordered["text"]), list(ordered["article"])
     suggestions = []
-    for id_ in ids:
+    rows = np.array([row_of[id_] for id_ in ids], dtype=np.int64)
+    for id_, passage in zip(ids, passages(ordered, rows), strict=True):
         row = row_of[id_]
         window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
         neighbours = [n for n in window if articles[n] == articles[row]]
@@ -91,6 +101,7 @@ def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
                 text=texts[row],
                 before=tuple(texts[n] for n in neighbours if n < row),
                 after=tuple(texts[n] for n in neighbours if n > row),
+                passage=passage,
             )
         )
     return suggestions

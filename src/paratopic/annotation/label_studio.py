@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.project.errors import UserError
+from paratopic.project.passages import as_passage
 from paratopic.project.topics import ModeName, Topics
 
 # Choice "none of the topics", because choosing nothing means undecided.
@@ -22,6 +23,8 @@ NONE = "(none of the topics)"
 CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
 # Text field for notes.
 NOTE = "note"
+# What is between neighbouring paragraphs in a task.
+BETWEEN = "\n\n"
 # Style of what stands beside the paragraph to label.
 _BESIDE = "margin: 12px 0; opacity: 0.6; zoom: 0.9"
 # Number of choices that can be made by a digit key.
@@ -165,10 +168,11 @@ def task_of(
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
+        "title": as_passage(suggestion.passage).title,
         "heading": suggestion.heading,
-        "before": "\n\n".join(suggestion.before),
+        "before": BETWEEN.join(suggestion.before),
         "text": suggestion.text,
-        "after": "\n\n".join(suggestion.after),
+        "after": BETWEEN.join(suggestion.after),
         "reason": suggestion.reason,
         "why": _why(suggestion, explain) if explain and suggestion.scores else "",
     }
@@ -180,7 +184,7 @@ def task_of(
 def _why(suggestion: Suggestion, explain: Explain) -> str:
     """The sentence that speaks most for the suggested topic; "" if none speaks for it."""
     try:
-        explanation = explain(suggestion.text)
+        explanation = explain(suggestion.passage)
     except UserError:  # not every encoder can say why
         return ""
     topic = explanation.topic

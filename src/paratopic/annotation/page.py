@@ -76,6 +76,8 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Everything that the page shows."""
         items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
+        for item in items:
+            del item["passage"]  # which the model alone reads
         return {
             "annotator": self._annotator,
             "mode": self._topics.mode,
@@ -105,7 +107,7 @@ class Session:
         item = self._item(paragraph)
         if self._explain is None or not item.scores:
             raise UserError(f"what the model thinks of {paragraph} is hidden")
-        explanation = self._explain(item.text)
+        explanation = self._explain(item.passage)
         topic = explanation.topic
         sentences = [
             {"text": s.text, "share": s.shares.get(topic, 0.0)} for s in explanation.sentences

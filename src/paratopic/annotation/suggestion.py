@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
+from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores
@@ -57,7 +58,7 @@ def suggest(
     rows = unlabelled.drop_duplicates("text").sort_values("id")
     if rows.empty:
         return []
-    texts = list(rows["text"])
+    texts = passages(frame, frame.index.get_indexer(rows.index))
     predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,18 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
-from paratopic.inference.tfidf_model import BaselineClassifier, LinearHead
+from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
 from paratopic.project.files import aside
+from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
+from paratopic.training.context import choose_context
 from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
 from paratopic.training.head import (
     Linear,
@@ -61,9 +66,12 @@ class FittedBaseline:
     ----------
     history
         One row for each candidate strength: C and its mean log_loss on the inner folds.
+    context
+        How much it reads of what stands around a text.
     """
 
     history: pd.DataFrame
+    context: ContextWeights
     notes = ()
 
     _topics: Topics
@@ -76,9 +84,9 @@ class FittedBaseline:
         """Topic names in codebook order, including topics without an example."""
         return self._topics.names
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        logits = self._head.logits(self._union.transform(texts))
+        logits = self._head.logits(transform_passages(self._union, texts, self.context))
         return mode_of(self._topics.mode).scores(logits)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -88,24 +96,15 @@ class FittedBaseline:
         -------
         An empty dict: the saved model's answers are this one's.
         """
-        terms = {}
-        scale = np.array(calibration.scale)
-        intercept = self._head.intercept * scale + calibration.shift
-        weights = {
-            "coef": self._head.coef * scale[:, None],
-            "slope": self._head.slope * scale,
-            "intercept": intercept,
-            "descriptions": self._head.descriptions,
-        }
-        for name, feature in self._union.features.items():
-            terms[name] = feature.terms
-            weights[f"idf.{name}"] = feature.idf
-        files = vocabulary, tensors = BaselineClassifier.FILES
+        features = self._union.features
+        terms = {name: feature.terms for name, feature in features.items()}
+        vocabulary, idf, head = files = BaselineClassifier.FILES
         with aside(folder) as draft:
             draft.mkdir()
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
-            save_file(weights, draft / tensors)
-            settings = {"features": self._keywords}
+            save_file({name: feature.idf for name, feature in features.items()}, draft / idf)
+            self._head.save(draft / head)
+            settings = {"features": self._keywords, "context": asdict(self.context)}
             write_manifest(draft, "baseline", self._topics, calibration, settings, files)
         return {}
 
@@ -130,28 +129,45 @@ def fit(
     """
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
     keywords = _keywords(params, len(examples.texts))
-    union, every = TfIdfUnion.fit([*descriptions, *examples.texts], keywords)
+    union, every = TfIdfUnion.fit([*descriptions, *plain(examples.texts)], keywords)
     described = every[: len(descriptions)].toarray()
-    matrix = with_nearest(every[len(descriptions) :], described, NEAREST)
     prior = prior_of(described, len(topics.names))
     weights = evidence(examples, topics)
 
-    def heads(rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
+    @cache
+    def features(read: ContextWeights) -> Features:
+        return with_nearest(transform_passages(union, examples.texts, read), described, NEAREST)
+
+    def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         chosen = Evidence(weights.which[rows], weights.any[rows])
         learnt = lessons(matrix[rows], examples.targets[rows], chosen, mode)
         # Whether texts have any topic is ranked best by the weakest penalty.
         return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
 
-    def scores(train: Integers, test: Integers, strengths: Iterable[float]) -> Iterator[Scores]:
-        for coef, intercept in heads(train, strengths):
+    def scores_of(
+        read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
+    ) -> Iterator[Scores]:
+        matrix = features(read)
+        for coef, intercept in heads(matrix, train, strengths):
             yield mode.scores(matrix[test] @ coef.T + intercept)
 
+    usual = [sorted(params.strengths)[len(params.strengths) // 2]]
+    with threadpool_limits(1):
+        context = choose_context(
+            examples,
+            mode,
+            seed,
+            lambda read, train, test: next(scores_of(read, train, test, usual)),
+            union.transform,
+        )
+    scores = partial(scores_of, context)
     strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
     with threadpool_limits(1):
-        coef, intercept = next(heads(np.arange(len(examples.texts)), [strength]))
+        rows = np.arange(len(examples.texts))
+        coef, intercept = next(heads(features(context), rows, [strength]))
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
-    return FittedBaseline(history, topics, keywords, union, head)
+    return FittedBaseline(history, context, topics, keywords, union, head)
 
 
 def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:

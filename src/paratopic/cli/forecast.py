@@ -109,7 +109,7 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     tables, total = [], n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
-            scores, _ = cross_validate(
+            scores, _, _ = cross_validate(
                 first,
                 fit,
                 params.seed,

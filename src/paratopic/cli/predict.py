@@ -32,7 +32,13 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.project.progress import stderr
-from paratopic.reading.article import Article, Paragraph, paragraphs_of, skipped_of
+from paratopic.reading.article import (
+    Article,
+    Paragraph,
+    article_passages,
+    paragraphs_of,
+    skipped_of,
+)
 from paratopic.reading.files import (
     SUFFIXES,
     find_files,
@@ -178,12 +184,12 @@ class _Row(NamedTuple):
 def _rows(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
 ) -> list[_Row]:
-    texts = [paragraph.text for paragraph in paragraphs]
+    texts = article_passages(paragraphs)
     if not why:
         return list(map(_Row, paragraphs, model.predict(texts)))
     reasons = [model.explain(text) for text in texts]
     answers = [reason.prediction for reason in reasons]
-    alike = [labelled.nearest(text) if labelled else [] for text in texts]
+    alike = [labelled.nearest(text.text) if labelled else [] for text in texts]
     return list(map(_Row, paragraphs, answers, reasons, alike))
 
 
@@ -214,7 +220,9 @@ def _print_json(rows: Sequence[_Row]) -> None:
         line = asdict(row.paragraph) | asdict(row.answer)
         if row.reason is not None:
             parts = asdict(row.reason)
-            why = {name: parts[name] for name in ("logits", "base", "sentences", "tokens")}
+            why = {
+                name: parts[name] for name in ("logits", "base", "sentences", "tokens", "context")
+            }
             line["why"] = why | {"nearest": list(map(asdict, row.nearest))}
         print(json.dumps(line, ensure_ascii=False))
 
@@ -237,13 +245,18 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     """The sentences, each after what it adds to the logit of the most probable topic.
 
-    Below them are the labelled paragraphs that are most like the text.
+    Below them are what is read around the text adds, and the labelled paragraphs that are most like
+    it.
     """
     shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)
     ]
+    around = {part: shares.get(reason.topic, 0.0) for part, shares in reason.context.items()}
+    if around:
+        parts = ", ".join(f"{part} {share:+.2f}" for part, share in around.items())
+        lines.append(Text(f"around it: {parts}", "italic"))
     for neighbour in nearest:
         topics = "; ".join(neighbour.topics) or "–"
         words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.pool import Pool
 from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.project.passages import Passage, as_passage
 from paratopic.project.paths import FOLDS, PARAGRAPHS
 from paratopic.project.topics import Topics
 
@@ -25,7 +27,8 @@ class Labelled:
     Parameters
     ----------
     rows
-        The paragraphs, from `corpus.table.labelled_rows`.
+        The paragraphs, from `corpus.table.labelled_rows`. Without a column `passage`, texts are
+        read alone.
     topics
         The codebook.
     folds
@@ -49,6 +52,54 @@ class Labelled:
     def groups(self) -> npt.NDArray[np.int64]:
         """Numbers of the groups of the rows, (n,)."""
         return groups_of(self.folds, list(self.rows["id"]))
+
+    @cached_property
+    def passages(self) -> list[Passage]:
+        """The texts of the rows with what stands around them."""
+        column = self.rows.get("passage", self.rows["text"])
+        return [as_passage(text) for text in column]
+
+    def apart(
+        self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
+    ) -> tuple[list[Passage], list[Passage]]:
+        """Texts to learn from and texts that are held out, neither of which reads the other.
+
+        Where articles are held out whole, that is so by itself. Where an article has paragraphs of
+        both, what stands around these would tell of them. Then its held-out paragraphs are read
+        alone, and near-duplicates of them are left out around the others.
+
+        Parameters
+        ----------
+        train, held_out
+            Positions of rows.
+        """
+        articles, passages = self.rows["article"].to_numpy(), self.passages
+        divided = np.intersect1d(articles[train], articles[held_out])
+        if not len(divided):
+            return [passages[row] for row in train], [passages[row] for row in held_out]
+        hidden = {self._duplicates[passages[row].text] for row in held_out}
+
+        def without_hidden(near: Sequence[str]) -> tuple[str, ...]:
+            # A text in place of a hidden one would be read as if it stood nearer.
+            return tuple("" if self._duplicates[text] in hidden else text for text in near)
+
+        to_learn, to_score = ([passages[row] for row in rows] for rows in (train, held_out))
+        for number, passage in enumerate(to_learn):
+            before, after = without_hidden(passage.before), without_hidden(passage.after)
+            to_learn[number] = replace(passage, before=before, after=after)
+        for number in np.flatnonzero(np.isin(articles[held_out], divided)).tolist():
+            to_score[number] = Passage(to_score[number].text)
+        return to_learn, to_score
+
+    @cached_property
+    def _duplicates(self) -> dict[str, int]:
+        """Text of a row or of a neighbour → number that its near-duplicates share."""
+        texts = dict.fromkeys(
+            text
+            for passage in self.passages
+            for text in (passage.text, *passage.before, *passage.after)
+        )
+        return dict(zip(texts, near_duplicates(list(texts)).tolist(), strict=True))
 
 
 def read_labelled(topics: Topics, root: Path = Path()) -> Labelled:

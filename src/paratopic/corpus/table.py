@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
+from paratopic.project.passages import Passage, table_passages
 from paratopic.project.topics import Topics
 
 # Where topics are named, the name of none of them.
@@ -26,9 +27,15 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("article", pa.string()),
+        ("title", pa.string()),
         ("heading", pa.string()),
         ("position", pa.int64()),
+        # Whether the rows before and after it in its article stand next to it.
+        ("ordered", pa.bool_()),
         ("text", pa.string()),
+        # Neighbours that a table gives, which are no rows of it; "" for none.
+        ("before", pa.string()),
+        ("after", pa.string()),
         ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
         ("label_source", pa.string()),  # hand, heading or none
         ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by a heading less
@@ -37,7 +44,7 @@ SCHEMA = pa.schema(
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Select the rows with a label, and add a column `topic` with the topics that count.
+    """Select the rows with a label, and add columns with what is learnt from.
 
     Parameters
     ----------
@@ -48,11 +55,42 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Returns
     -------
-    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
+    The rows sorted by id, with two more columns. A cell of `topic` is a tuple of the names of the
+    topics that count, () for none. A cell of `passage` is the text with what stands around it.
     """
-    rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
+    labelled = frame["label_source"].to_numpy() != "none"
+    rows: pd.DataFrame = frame[labelled]
     counted = [topics.counted(names) for names in rows["topics"]]
-    return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
+    rows = rows.assign(
+        topic=pd.Series(counted, rows.index, dtype=object),
+        passage=pd.Series(passages(frame, np.flatnonzero(labelled)), rows.index, dtype=object),
+    )
+    return rows.sort_values("id", ignore_index=True)
+
+
+def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
+    """Texts of the paragraph table with what stands around them.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    rows
+        Numbers of n rows of it, from 0.
+    """
+    of_rows = zip(frame["position"].tolist(), frame["ordered"].tolist(), strict=True)
+    return table_passages(
+        frame["text"].tolist(),
+        frame["article"].tolist(),
+        [place if is_ordered else None for place, is_ordered in of_rows],
+        {
+            "text_preceding": frame["before"].tolist(),
+            "text_following": frame["after"].tolist(),
+            "heading": frame["heading"].tolist(),
+            "title": frame["title"].tolist(),
+        },
+        rows.tolist(),
+    )
 
 
 def targets_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:

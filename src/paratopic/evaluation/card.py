@@ -18,6 +18,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.project.kinds import KINDS, Kind
@@ -93,6 +94,8 @@ def render_card(
         thresholds=shipped.model.calibration.thresholds,
         **_training_data(rows, topics),
         report=report,
+        reads=reads(shipped.final["context"]),
+        gained=gained(shipped.final["context"], report),
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
         answer=shipped.model.predict(example),

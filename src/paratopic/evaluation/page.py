@@ -28,6 +28,7 @@ from paratopic.evaluation.figures import (
     training_chart,
 )
 from paratopic.evaluation.report import NONE, confusion_pairs
+from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.kinds import KINDS
@@ -148,6 +149,8 @@ def render_page(
         compared=metrics_in(topics.mode)[HEADLINE[topics.mode]],
         confusions={m.name: confusion(m, topics) for m in models} if measured else {},
         colours=COLOURS,
+        reads=reads,
+        gained=gained,
         reliabilities={
             m.name: reliability_chart(m.name, m.reliability, m.metrics) for m in models if measured
         },

@@ -16,7 +16,13 @@ import pandas as pd
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import Estimate, Metric, answer_estimates, estimates
+from paratopic.evaluation.intervals import (
+    Estimate,
+    Metric,
+    answer_estimates,
+    difference,
+    estimates,
+)
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
@@ -52,12 +58,16 @@ class OutOfFold:
         The final model's thresholds.
     promise
         What is promised of sure predictions.
+    alone
+        As `scores`, of the same paragraphs without what stands around them; None, the default,
+        where nothing was read around them.
     """
 
     scores: pd.DataFrame
     history: pd.DataFrame
     thresholds: Sequence[float]
     promise: Promise
+    alone: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,10 @@ def build_report(
         **_figures(outcome, measure(outcome, answered, settings, seed), topics.names),
     }
     measured |= EFFECTS[topics.mode](table, topics.names, out_of_fold)
+    if out_of_fold.alone is not None:
+        alone = answer_outcomes(data, out_of_fold.alone)
+        gain = difference(answered, alone, settings.confidence, settings.n_draws, seed)
+        measured["context"] = {"gain": asdict(gain)}
     measured["confidence"] = settings.confidence
     tables = _tables(rows, outcome, table, out_of_fold, topics)
     return Report(measured | about, tables)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Calibration:
     certainty
         Mean probability that an out-of-fold answer is right (see `modes.Mode.certainty`), one
         number; empty, the default, where it is not known.
+    alone
+        Calibration of texts of which nothing is read but themselves; None, the default, where it is
+        this one.
     """
 
     scale: tuple[float, ...] = (1.0,)
@@ -35,12 +39,15 @@ class Calibration:
     thresholds: tuple[float, ...] = (0.0,)
     shares: tuple[float, ...] = ()
     certainty: tuple[float, ...] = ()
+    alone: Calibration | None = None
 
 
-def read_calibration(values: Mapping[str, Sequence[float]]) -> Calibration:
+def read_calibration(values: Mapping[str, Any]) -> Calibration:
     """Rebuild a calibration from `dataclasses.asdict` of it, also after a detour through JSON.
 
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    return Calibration(**{name: tuple(numbers) for name, numbers in values.items()})
+    numbers = {name: tuple(part) for name, part in values.items() if name != "alone"}
+    alone = values.get("alone")
+    return Calibration(**numbers, alone=None if alone is None else read_calibration(alone))

@@ -18,6 +18,7 @@ import numpy as np
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Integers
+from paratopic.project.passages import PARTS
 
 # Name of the logit of having a topic at all, which is the last one in mode single.
 ANY_TOPIC = "(any topic)"
@@ -30,7 +31,7 @@ _END = re.compile(
 
 
 class Contributions(NamedTuple):
-    """What the tokens of a text add to its logits.
+    """What the tokens of a text, and what is read around it, add to its logits.
 
     Attributes
     ----------
@@ -39,13 +40,21 @@ class Contributions(NamedTuple):
     shares
         (m, r) what each token adds to each logit.
     logits
-        (r,) logits of the text, as `modes.Mode` defines them. What the shares leave of them is
-        there without the text.
+        (r,) logits of the text, as `modes.Mode` defines them. What the shares and the context leave
+        of them is there without the text.
+    context
+        (p, r) what each part of what stands around the text (`context.PARTS`) adds to each logit.
     """
 
     spans: Integers
     shares: Array
     logits: Array
+    context: Array
+
+    def scaled(self, scale: Sequence[float], shift: Sequence[float]) -> Contributions:
+        """The same of logits that are multiplied by a scale, and to which a shift is added."""
+        logits = self.logits * scale + shift
+        return Contributions(self.spans, self.shares * scale, logits, self.context * scale)
 
 
 @dataclass(frozen=True)
@@ -81,13 +90,16 @@ class Explanation:
     prediction
         The prediction for the text.
     logits
-        Topic → its logit: its share in `base` and those in `sentences`, added up.
+        Topic → its logit: its share in `base` and those in `sentences` and `context`, added up.
     base
         Topic → what is there without the text, and what belongs to none of its words.
     sentences
         The sentences of the text, in its order.
     tokens
         Its words or pieces of words, in its order; they add up to the sentences.
+    context
+        Part of what stands around the text (``title``, ``heading``, ``before``, ``after``) → topic
+        → what it adds to the logit. Parts of which nothing is read are left out.
     """
 
     prediction: Prediction
@@ -95,6 +107,7 @@ class Explanation:
     base: dict[str, float]
     sentences: list[Share]
     tokens: list[Share]
+    context: dict[str, dict[str, float]]
 
     @property
     def topic(self) -> str:
@@ -125,9 +138,10 @@ def explain(
     contributions
         What its tokens add to the logits, of which those that are not finite are left out.
     """
-    spans, shares, logits = contributions
+    spans, shares, logits, context = contributions
     known = np.isfinite(logits)
     shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
+    context = mode.centred(context, known)[:, known]
     topics = [
         name for name, is_known in zip((*classes, ANY_TOPIC), known, strict=False) if is_known
     ]
@@ -143,13 +157,18 @@ def explain(
         share(start, end, shares[sentence == number].sum(axis=0))
         for number, (start, end) in enumerate(borders)
     ]
-    base = logits - shares.sum(axis=0)
+    base = logits - shares.sum(axis=0) - context.sum(axis=0)
     return Explanation(
         prediction,
         dict(zip(topics, logits.tolist(), strict=True)),
         dict(zip(topics, base.tolist(), strict=True)),
         parts,
         [share(start, end, row) for (start, end), row in zip(spans.tolist(), shares, strict=True)],
+        {
+            part: dict(zip(topics, row.tolist(), strict=True))
+            for part, row in zip(PARTS, context, strict=True)
+            if row.any()
+        },
     )
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
@@ -38,7 +38,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
 """
-FORMAT = 7
+FORMAT = 8
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
@@ -187,18 +187,29 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"topics.mode is {mode!r}")
     topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
     calibration = read_calibration(values["calibration"])
-    if not all(map(math.isfinite, chain.from_iterable(asdict(calibration).values()))):
-        raise ValueError("calibration: not all numbers are finite")
-    if len(calibration.thresholds) not in (1, len(topics.names)):
-        raise ValueError(f"calibration has {len(calibration.thresholds)} thresholds")
-    if len(calibration.shares) not in (0, mode_of(mode).n_logits(len(topics.names))):
-        raise ValueError(f"calibration has {len(calibration.shares)} shares")
-    if len(calibration.certainty) > 1:
-        raise ValueError(f"calibration has {len(calibration.certainty)} certainties")
-    if not all(0 <= share <= 1 for share in (*calibration.shares, *calibration.certainty)):
-        raise ValueError("calibration: a share is not between 0 and 1")
+    for part in filter(None, (calibration, calibration.alone)):
+        _check_calibration(part, mode, len(topics.names))
     definitions = {topic.name: topic.definition for topic in topics.topics}
     return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
+
+
+def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None:
+    """Raise a ValueError unless the numbers fit a model of k topics."""
+    n_logits = mode_of(mode).n_logits(k)
+    numbers = asdict(replace(calibration, alone=None)) | {"alone": ()}
+    if not all(map(math.isfinite, chain.from_iterable(numbers.values()))):
+        raise ValueError("calibration: not all numbers are finite")
+    for name, sizes in (
+        ("scale", (1, n_logits)),
+        ("shift", (1, n_logits)),
+        ("thresholds", (1, k)),
+        ("shares", (0, n_logits)),
+        ("certainty", (0, 1)),
+    ):
+        if len(numbers[name]) not in sizes:
+            raise ValueError(f"calibration has {len(numbers[name])} numbers as {name}")
+    if not all(0 <= share <= 1 for share in (*calibration.shares, *calibration.certainty)):
+        raise ValueError("calibration: a share is not between 0 and 1")
 
 
 def classifier_of(kind: str) -> Any:

@@ -23,6 +23,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Text
 from paratopic.project.paths import CHAMPION, root_with
 
 log = logging.getLogger(__name__)
@@ -55,14 +56,14 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
 
 
 @overload  # a str is an iterable of str too: the first that fits is meant
-def predict(texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
+def predict(texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]
 
 
 @overload
-def predict(texts: Iterable[str]) -> list[Prediction]: ...
+def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 
 
-def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
+def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
     A model from MLflow is fetched once a process.
@@ -70,14 +71,15 @@ def predict(texts: str | Iterable[str]) -> Prediction | list[Prediction]:
     Parameters
     ----------
     texts
-        A str gives one `Prediction`; any other iterable gives a list of them in the same order.
+        A str or `Passage` gives one `Prediction`; any other iterable of them gives a list in the
+        same order.
 
     Raises
     ------
     UserError
         There is no default model, or it is damaged.
     TypeError
-        An item is not a str.
+        An item is not a text.
     """
     folder = current_folder()
     manifest = folder / MANIFEST
@@ -148,7 +150,7 @@ def _load(folder: Path) -> Model:
     mode = manifest.mode
     try:
         classifier = classifier_of(manifest.kind)(folder, mode_of(mode), manifest.settings)
-        _check_answer(classifier, len(manifest.definitions))
+        _check_answer(classifier, mode_of(mode).n_logits(len(manifest.definitions)))
     except (ImportError, KeyboardInterrupt, SystemExit):
         raise
     # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
@@ -160,8 +162,8 @@ def _load(folder: Path) -> Model:
     return Model(manifest.kind, folder, mode, definitions, calibration, classifier)
 
 
-def _check_answer(classifier: Classifier, k: int) -> None:
+def _check_answer(classifier: Classifier, n_logits: int) -> None:
     """Refuse a model whose pieces do not fit together, or whose weights are no numbers."""
-    scores, _ = classifier.score([PROBE])
-    if scores.shape != (1, k) or not np.isfinite(scores).all():
-        raise ValueError(f"it gives {scores.tolist()} as the probabilities of {k} topics")
+    logits, _ = classifier.logits([PROBE])
+    if logits.shape != (1, n_logits) or np.isnan(logits).any():
+        raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")

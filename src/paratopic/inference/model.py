@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, NoReturn, Protocol, overload
+from typing import ClassVar, NamedTuple, NoReturn, Protocol, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
-from paratopic.inference.scores import Features, Integers, Scores
+from paratopic.inference.scores import Array, Features, Integers, Scores
+from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
 from paratopic.project.topics import ModeName
 
 
@@ -32,29 +35,31 @@ class Classifier(Protocol):
     ----------
     FILES
         Names of the files that it reads.
+    weights
+        How much it reads of what stands around a text.
     """
 
     FILES: ClassVar[tuple[str, ...]]
+    weights: ContextWeights
 
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
-        """Score n texts, none of which is blank.
+    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+        """Compute logits of n texts, none of which is blank.
 
         Returns
         -------
-        scores
-            (n, k) calibrated probabilities. In mode single a row sums to the probability that the
-            text has one of the topics.
+        logits
+            (n, `Mode.n_logits`) logits before calibration.
         windows
             (n,) number of windows that each text was read in.
         """
         ...
 
     def embed(self, texts: Sequence[str]) -> Features:
-        """Features that the head reads of n texts, (n, d), each row of unit length."""
+        """Features of n texts alone, (n, d), each row of unit length."""
         ...
 
-    def contributions(self, text: str) -> Contributions:
-        """What each token of a text that is not blank adds to its logits.
+    def contributions(self, passage: Passage) -> Contributions:
+        """What each token of a text that is not blank, and what is around it, adds to its logits.
 
         Raises
         ------
@@ -104,14 +109,19 @@ class Model:
             f"load({str(self.folder)!r})"
         )
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    @property
+    def context(self) -> ContextWeights:
+        """How much the model reads of what stands around a text."""
+        return self._classifier.weights
+
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute the probabilities of the topics.
 
         Parameters
         ----------
         texts
-            n texts of any length; long ones are read to the end. A blank text (empty or white
-            space only) has all probabilities 0.
+            n texts of any length, each a str or a `Passage`; long ones are read to the end. A blank
+            text (empty or white space only) has all probabilities 0.
 
         Returns
         -------
@@ -122,36 +132,42 @@ class Model:
         Raises
         ------
         TypeError
-            `texts` is a single str, a DataFrame or a dict, or an item is not a str.
+            `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, (str, Passage)):
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
-        return self._score(_listed(texts))[0]
+        return self._score(_listed(texts)).scores
 
     @overload  # a str is an iterable of str too: the first that fits is meant
-    def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, texts: Iterable[str]) -> list[Prediction]: ...
-    def predict(self, texts: str | Iterable[str]) -> Prediction | list[Prediction]:
+    def predict(self, texts: Iterable[Text]) -> list[Prediction]: ...
+    def predict(self, texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
         """Predict the topics of one text, or of each text of an iterable.
 
         Parameters
         ----------
         texts
-            A str gives one `Prediction`; any other iterable gives a list of them in the same order.
-            Half of a pair of surrogates, which is no character, is read as "?".
+            A str or `Passage` gives one `Prediction`; any other iterable of them gives a list in
+            the same order. A str is read alone, a `Passage` with what stands around it. Half of a
+            pair of surrogates, which is no character, is read as "?".
 
         Raises
         ------
         TypeError
-            `texts` is a DataFrame or a dict, or an item is not a str.
+            `texts` is a DataFrame or a dict, or an item is not a text.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
-        scores, windows = self._score(_listed(texts))
-        classes = self.classes_
-        sure_from = mode_of(self.mode).sure_from(self.calibration.thresholds)
-        rows = zip(scores.tolist(), windows.tolist(), self._topics(scores, windows), strict=True)
+        answers = self._score(_listed(texts))
+        classes, mode = self.classes_, mode_of(self.mode)
+        rows = zip(
+            answers.scores.tolist(),
+            answers.windows.tolist(),
+            self._topics(answers),
+            (mode.sure_from(thresholds) for thresholds in answers.thresholds.tolist()),
+            strict=True,
+        )
         return [
             Prediction(
                 topic=topics[0] if topics else None,
@@ -161,45 +177,73 @@ class Model:
                 topics=topics,
                 sure=bool(topics) and max(row) >= sure_from,
             )
-            for row, n_windows, topics in rows
+            for row, n_windows, topics, sure_from in rows
         ]
 
-    def explain(self, text: str) -> Explanation:
-        """Predict the topics of a text, and take the logits apart by sentence and by token.
-
-        What the parts add is exact, not an estimate: the logits are sums over the text's tokens.
-        But each token's embedding depends on the tokens around it, so without a sentence the others
-        add a little more or less.
+    def predict_article(
+        self, paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
+    ) -> list[Prediction]:
+        """Predict the topics of the paragraphs of one article, each read with those around it.
 
         Parameters
         ----------
-        text
-            One text of any length. A blank one has no parts.
+        paragraphs
+            n paragraphs in their order.
+        headings
+            The heading that each of them stands under, ``""`` for none; none by default.
+        title
+            The title of the article; none by default.
 
         Raises
         ------
         TypeError
-            `text` is not a str.
+            `paragraphs` is a single str, or an item is not a str.
+        ValueError
+            There are not as many headings as paragraphs.
+        """
+        if isinstance(paragraphs, (str, Passage)):
+            raise TypeError("paragraphs must be a list of str, those of one article")
+        return self.predict(article_passages(plain(_listed(paragraphs)), headings, title))
+
+    def explain(self, text: Text) -> Explanation:
+        """Predict the topics of a text, and take the logits apart by sentence and by token.
+
+        What the parts add is exact, not an estimate: the logits are sums over the text's tokens and
+        over what is read around it. But each token's embedding depends on the tokens around it, so
+        without a sentence the others add a little more or less.
+
+        Parameters
+        ----------
+        text
+            One text of any length, as a str or a `Passage`. A blank one has no parts.
+
+        Raises
+        ------
+        TypeError
+            `text` is neither a str nor a `Passage`.
         UserError
             The model's encoder makes something else of a text than the mean of its tokens.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a str, not {type(text).__name__}")
-        prediction = self.predict(text)
-        if not text.strip():
-            return Explanation(prediction, {}, {}, [], [])
-        contributions = self._classifier.contributions(_without_surrogates(text))
-        return explain(text, prediction, self.classes_, mode_of(self.mode), contributions)
+        if not isinstance(text, (str, Passage)):
+            raise TypeError(f"text must be a str or a Passage, not {type(text).__name__}")
+        prediction, passage = self.predict(text), _encodable(text)
+        if not passage.text.strip():
+            return Explanation(prediction, {}, {}, [], [], {})
+        contributions = self._classifier.contributions(passage)
+        calibration = self._calibration_of(self.context.reads(passage))
+        calibrated = contributions.scaled(calibration.scale, calibration.shift)
+        original = text.text if isinstance(text, Passage) else text
+        return explain(original, prediction, self.classes_, mode_of(self.mode), calibrated)
 
-    def embed(self, texts: Sequence[str]) -> Features:
-        """Compute what the model's head reads of texts: embeddings, or TF-IDF for the baseline.
+    def embed(self, texts: Sequence[Text]) -> Features:
+        """Compute what the model's head reads of texts alone: embeddings, or TF-IDF.
 
         The products of the rows with each other are how similar the model finds the texts.
 
         Parameters
         ----------
         texts
-            n texts, at least one, of any length.
+            n texts, at least one, of any length. What stands around them is left out.
 
         Returns
         -------
@@ -209,26 +253,42 @@ class Model:
         Raises
         ------
         TypeError
-            `texts` is a single str, a DataFrame or a dict, or an item is not a str.
+            `texts` is a single str, a DataFrame or a dict, or an item is not a text.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, (str, Passage)):
             raise TypeError("texts must be a list of str; for one text write embed([text])")
-        return self._classifier.embed([_without_surrogates(text) for text in _listed(texts)])
+        return self._classifier.embed([_without_surrogates(text) for text in plain(_listed(texts))])
 
-    def _score(self, texts: list[str]) -> tuple[Scores, Integers]:
-        """Scores (n, k) and numbers of windows (n,), blank texts among them: those have zeros."""
-        filled = [number for number, text in enumerate(texts) if text.strip()]
+    def _score(self, texts: list[Text]) -> _Scored:
+        """Scores of texts, blank ones among them."""
+        filled = [number for number, text in enumerate(plain(texts)) if text.strip()]
+        passages = [_encodable(texts[number]) for number in filled]
+        in_context = np.zeros(len(texts), dtype=bool)
+        in_context[filled] = [self.context.reads(passage) for passage in passages]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         if filled:
-            scores[filled], windows[filled] = self._classifier.score(
-                [_without_surrogates(texts[n]) for n in filled]
-            )
-        return scores, windows
+            logits, windows[filled] = self._classifier.logits(passages)
+            for is_read in (True, False):
+                rows = in_context[filled] == is_read
+                calibration = self._calibration_of(is_read)
+                logits[rows] = logits[rows] * calibration.scale + calibration.shift
+            scores[filled] = mode_of(self.mode).scores(logits)
+        return _Scored(scores, windows, self._thresholds(in_context))
 
-    def _topics(self, scores: Scores, windows: Integers) -> list[tuple[str, ...]]:
-        """Topics predicted for each row of scores, the most probable first."""
-        predicted = mode_of(self.mode).predicted(scores, self.calibration.thresholds)
+    def _calibration_of(self, in_context: bool) -> Calibration:
+        """Calibration of texts with something read around them, or of texts alone."""
+        return self.calibration if in_context else self.calibration.alone or self.calibration
+
+    def _thresholds(self, in_context: npt.NDArray[np.bool_]) -> Array:
+        """Thresholds of each text, (n, k) or (n, 1)."""
+        alone, read = (self._calibration_of(is_read).thresholds for is_read in (False, True))
+        return np.where(in_context[:, None], read, alone)
+
+    def _topics(self, answers: _Scored) -> list[tuple[str, ...]]:
+        """Topics predicted for each text, the most probable first."""
+        scores, windows, thresholds = answers
+        predicted = mode_of(self.mode).predicted(scores, thresholds)
         predicted &= windows[:, None] > 0
         order = np.argsort(-scores, axis=1, kind="stable")
         ranked = np.take_along_axis(predicted, order, axis=1)
@@ -238,8 +298,19 @@ class Model:
         return [tuple(names[start:end]) for start, end in pairwise([0, *ends])]
 
 
-def _listed(texts: object) -> list[str]:
-    """The texts as a list; a TypeError says what to do about anything but an iterable of str."""
+class _Scored(NamedTuple):
+    """Scores (n, k), numbers of windows (n,) and thresholds (n, k) or (n, 1) of n texts.
+
+    Those of blank texts are 0.
+    """
+
+    scores: Scores
+    windows: Integers
+    thresholds: Array
+
+
+def _listed(texts: object) -> list[Text]:
+    """The texts as a list; a TypeError says what to do about anything but an iterable of texts."""
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise TypeError(
             f"texts is a {type(texts).__name__}, which is iterated by names; give the texts alone, "
@@ -249,7 +320,7 @@ def _listed(texts: object) -> list[str]:
         raise TypeError(f"texts must be a str or an iterable of str, not {type(texts).__name__}")
     listed = list(texts)
     for number, text in enumerate(listed):
-        if not isinstance(text, str):
+        if not isinstance(text, (str, Passage)):
             kind = type(text).__name__
             raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
     return listed
@@ -267,6 +338,18 @@ _REMEDIES = {
 def _without_surrogates(text: str) -> str:
     """A text that can be encoded: "cut off \\ud83d" → "cut off ?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _encodable(text: Text) -> Passage:
+    """A text as a passage of which each part can be encoded."""
+    passage = as_passage(text)
+    return Passage(
+        _without_surrogates(passage.text),
+        tuple(map(_without_surrogates, passage.before)),
+        tuple(map(_without_surrogates, passage.after)),
+        _without_surrogates(passage.heading),
+        _without_surrogates(passage.title),
+    )
 
 
 def topic_cell(model: Model, answer: Prediction) -> str | None:

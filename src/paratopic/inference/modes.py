@@ -163,11 +163,9 @@ class Single:
         """Which topics are predicted, (..., k), where a model may not withhold its answer."""
         return self.answers(scores)
 
-    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
-        """Probability that each answer is right, (n,), from scores (n, k)."""
-        complete = self.complete(scores)
-        predicted = self.outcomes(self.predicted(scores, thresholds))
-        return np.asarray((complete * predicted).sum(axis=1))
+    def certainty(self, scores: Scores, predicted: Targets) -> Array:
+        """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
+        return np.asarray((self.complete(scores) * self.outcomes(predicted)).sum(axis=1))
 
     def sure_from(self, thresholds: Sequence[float]) -> float:
         """Lowest probability of a prediction that is sure."""
@@ -257,9 +255,8 @@ class Multi:
     def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
         return self.predicted(scores, thresholds)
 
-    def certainty(self, scores: Scores, thresholds: Array | Sequence[float]) -> Array:
+    def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """That all topics of an answer are right, as if they were independent."""
-        predicted = self.predicted(scores, thresholds)
         return np.asarray(np.where(predicted, scores, 1 - scores).prod(axis=1))
 
     def sure_from(self, thresholds: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Prediction with a saved transformer: token windows through an ONNX model, without torch.
+"""Prediction with a saved transformer, an ONNX model and a linear head, without torch.
 
 Tuning the encoder and writing the ONNX model is for the room `transformer`.
 """
@@ -8,18 +8,27 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from paratopic.inference.context import (
+    ContextWeights,
+    Surroundings,
+    around,
+    read_weights,
+    surroundings,
+)
 from paratopic.inference.explanation import Contributions
+from paratopic.inference.head import LinearHead, read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Integers
 from paratopic.project.errors import UserError
+from paratopic.project.passages import PARTS, Passage, Text
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,14 +41,14 @@ BATCH_TOKENS = 256
 # Largest mean difference of the probes' probabilities. Where a number is rounded up by one
 # processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
 PROBE_GAP = 0.003
-# Names of the ONNX model's outputs: probabilities (n, n logits), embeddings (n, d) of unit length,
-# and what each token adds to the logits (n, length, n logits), where the encoder lets that be said.
-# PyTorch's operators name the values between, so that an output must not be called as one of them.
-PROBABILITIES, EMBEDDINGS, SHARES = "probabilities", "embeddings", "shares"
+# Names of the ONNX model's outputs: embeddings (n, d) of unit length, and what each token adds to
+# them, (n, length, d), where the encoder lets that be said. PyTorch's operators name the values
+# between, so that an output must not be called as one of them.
+EMBEDDINGS, TOKEN_PARTS = "embeddings", "token_parts"
 
 
 class EncoderClassifier:
-    """A fine-tuned encoder with its head, as one ONNX model from token ids to probabilities.
+    """A fine-tuned encoder as an ONNX model from token ids to embeddings, and a linear head.
 
     A text always gets the same answer, but for the last digits, whatever else is in the batch and
     however many processors there are: nothing is padded, and the 8-bit ONNX model has the same
@@ -48,18 +57,18 @@ class EncoderClassifier:
     Parameters
     ----------
     folder
-        Folder with the ONNX model and tokenizer.json.
+        Folder with the ONNX model, head.safetensors and tokenizer.json.
     mode
         Mode of the topics.
     settings
-        ``max_tokens`` is the length of a window. For an 8-bit model, ``probe`` has ``windows``,
-        lists of token ids, and ``probabilities``, what the model makes of them. A processor on
-        which it makes something else, as those without 8-bit instructions may, computes the same
-        numbers as floats.
+        ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`. For an 8-bit
+        model, ``probe`` has ``windows``, lists of token ids, and ``probabilities``, what the model
+        and the head make of them. A processor on which they make something else, as those without
+        8-bit instructions may, computes the same numbers as floats.
     """
 
-    MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
-    FILES: ClassVar[tuple[str, ...]] = (MODEL, TOKENIZER)
+    MODEL, TOKENIZER, HEAD = "model.onnx", "tokenizer.json", "head.safetensors"
+    FILES: ClassVar[tuple[str, ...]] = (MODEL, TOKENIZER, HEAD)
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer
@@ -67,64 +76,146 @@ class EncoderClassifier:
         max_tokens = settings["max_tokens"]
         if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
             raise ValueError(f"settings: max_tokens is {max_tokens}")
+        self.weights = read_weights(settings["context"])
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
         self._tokenizer = windowing(tokenizer, max_tokens)
+        self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
         if not self._is_as_expected(**settings.get("probe", {})):
             self._model = OnnxModel(folder / self.MODEL, floats=True)
-        self._mode = mode
 
     def _is_as_expected(
         self, windows: Sequence[Sequence[int]] = (), probabilities: Sequence[Sequence[float]] = ()
     ) -> bool:
-        """Whether the ONNX model makes what it should of windows."""
-        answers = [self._model.run([window])[0] for window in windows]
-        return not answers or bool(np.abs(np.array(answers) - probabilities).mean() <= PROBE_GAP)
+        """Whether the model and the head make what they should of windows."""
+        if not windows:
+            return True
+        embeddings = np.array([self._model.run([window])[0] for window in windows])
+        answers = self._mode.probabilities(self._head.logits(embeddings))
+        return bool(np.abs(answers - probabilities).mean() <= PROBE_GAP)
 
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
-        """Score n texts: calibrated probabilities (n, k), and numbers of windows (n,)."""
-        windows, owner = read_windows(self._tokenizer, texts)
-        probabilities = self._model.run(windows)
-        lengths = [len(window) for window in windows]
-        logits = self._mode.logits(probabilities)
-        combined = self._mode.combine_windows(logits, lengths, owner, len(texts))
-        return self._mode.scores(combined), np.bincount(owner, minlength=len(texts))
+    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+        """Logits (n, `n_logits`) of n texts, and numbers of windows (n,)."""
+        windows = read_passages(self._tokenizer, texts, self.weights, self._model.run)
+        logits = text_logits(self._head, windows, self._mode, len(texts))
+        return logits, np.bincount(windows.owner, minlength=len(texts))
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""
         windows, owner = read_windows(self._tokenizer, texts)
-        embeddings = self._model.run(windows, EMBEDDINGS)
-        total = np.zeros((len(texts), embeddings.shape[1]))
-        np.add.at(total, owner, embeddings * [[len(window)] for window in windows])
-        lengths: Array = np.linalg.norm(total, axis=1, keepdims=True)
-        return total / lengths
+        return mean_embeddings(self._model.run(windows), windows, owner, len(texts))
 
-    def contributions(self, text: str) -> Contributions:
-        """What each token of a text that is not blank adds to its logits.
+    def contributions(self, passage: Passage) -> Contributions:
+        """What each token of a text, and each part of what is around it, adds to its logits.
 
         Raises
         ------
         UserError
             The embedding of a text is not the mean of its tokens' embeddings.
         """
-        encoding = self._tokenizer.encode(text)
+        encoding = self._tokenizer.encode(passage.text)
         windows = [encoding, *encoding.overflowing]
         lengths = [len(window.ids) for window in windows]
-        answers = [self._model.explain(window.ids) for window in windows]
-        logits = self._mode.logits(np.array([probabilities for probabilities, _ in answers]))
+        tokens = [self._model.token_parts(window.ids) for window in windows]
+        by_part = self._around(surroundings([passage], self.weights))
+        sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        coefs = [self._head.effective(row) for row in sums / norms]
+        logits = self._head.logits(sums / norms)
         weights = self._mode.window_weights(logits, lengths)
         adding: dict[tuple[int, int], Array] = {}
-        for window, (_, shares), weight in zip(windows, answers, weights, strict=True):
+        of_parts = np.zeros((len(PARTS), logits.shape[1]))
+        for window, parts, coef, weight, norm in zip(
+            windows, tokens, coefs, weights, norms, strict=True
+        ):
+            of_parts += by_part @ coef.T / norm * weight
+            shares = parts @ coef.T / norm * weight
             for span, special, share in zip(
-                window.offsets, window.special_tokens_mask, shares * weight, strict=True
+                window.offsets, window.special_tokens_mask, shares, strict=True
             ):
                 if not special:  # what a token in front of every text adds is part of no word
                     adding[span] = adding.get(span, 0.0) + share
         spans = np.array(sorted(adding), dtype=np.int64).reshape(-1, 2)
-        parts = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
+        shares = np.array([adding[span] for span in sorted(adding)]).reshape(-1, logits.shape[1])
         owner = np.zeros(len(windows), dtype=np.int64)
         combined = self._mode.combine_windows(logits, lengths, owner, 1)
-        return Contributions(spans, parts, combined[0])
+        return Contributions(spans, shares, combined[0], of_parts)
+
+    def _around(self, read: Surroundings) -> Array:
+        """What each part adds to the sum of embeddings of one passage, (len(PARTS), d)."""
+        by_part = read._replace(own=np.arange(len(PARTS)), row=read.part)
+        return around(by_part, self.embed(read.texts))
+
+
+class ReadWindows(NamedTuple):
+    """What a head reads of n texts.
+
+    Attributes
+    ----------
+    features
+        (n windows, d) rows of unit length: the embedding of a window, and of what is around its
+        text.
+    owner
+        (n windows,) number of the text that each window belongs to.
+    lengths
+        Number of tokens of each window.
+    """
+
+    features: Array
+    owner: Integers
+    lengths: list[int]
+
+
+def read_passages(
+    tokenizer: Tokenizer,
+    texts: Sequence[Text],
+    weights: ContextWeights,
+    embed: Callable[[list[list[int]]], Array],
+) -> ReadWindows:
+    """Embed texts with what is around them. Each distinct text is embedded once.
+
+    Parameters
+    ----------
+    tokenizer
+        Tokenizer that cuts texts into windows.
+    texts
+        n texts.
+    weights
+        How much is read of what stands around them.
+    embed
+        Function from windows of token ids to embeddings of unit length, (n windows, d).
+    """
+    read = surroundings(texts, weights)
+    windows, text = read_windows(tokenizer, read.texts)
+    embeddings = embed(windows)
+    n_windows = np.bincount(text, minlength=len(read.texts))[read.own]
+    owner = np.repeat(np.arange(len(texts)), n_windows)
+    # Windows lie in the order of their texts: those of a text begin at its first.
+    begins = np.searchsorted(text, read.own) - (np.cumsum(n_windows) - n_windows)
+    rows = np.repeat(begins, n_windows) + np.arange(len(owner))
+    features = embeddings[rows]
+    if len(read.row):
+        with_context = np.isin(owner, read.row)
+        means = mean_embeddings(embeddings, windows, text, len(read.texts))
+        sums = features[with_context] + around(read, means)[owner[with_context]]
+        features[with_context] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return ReadWindows(features, owner, [len(windows[row]) for row in rows.tolist()])
+
+
+def text_logits(head: LinearHead, windows: ReadWindows, mode: Mode, n_texts: int) -> Array:
+    """Logits of n texts, (n, `n_logits`), from those of their windows."""
+    logits = head.logits(windows.features)
+    return mode.combine_windows(logits, windows.lengths, windows.owner, n_texts)
+
+
+def mean_embeddings(
+    embeddings: Array, windows: Sequence[Sequence[int]], owner: Integers, n_texts: int
+) -> Array:
+    """Embeddings of texts, (n texts, d), as means of their windows' by the windows' lengths."""
+    total = np.zeros((n_texts, embeddings.shape[1]))
+    np.add.at(total, owner, embeddings * np.array([[len(window)] for window in windows]))
+    lengths: Array = np.linalg.norm(total, axis=1, keepdims=True)
+    return total / lengths
 
 
 def windowing(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
@@ -155,7 +246,7 @@ def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[
 
 
 class OnnxModel:
-    """An ONNX model from token ids to a row of numbers for each window: probabilities, say.
+    """An ONNX model from token ids to embeddings of windows.
 
     A window alone is computed by all processors together. Of several, each processor computes some,
     which is faster. It is opened for one window at first, and for several when it has to, from the
@@ -177,24 +268,21 @@ class OnnxModel:
         self._open(n_processors())
         _opened.add(self)
 
-    def run(self, windows: Sequence[Sequence[int]], output: str | None = None) -> Array:
-        """Compute an output of windows that is a row for each: probabilities, or embeddings.
+    def run(self, windows: Sequence[Sequence[int]]) -> Array:
+        """Embed windows, (n windows, d).
 
         Parameters
         ----------
         windows
             Token ids of each window. Windows of one length are computed together, without padding.
-        output
-            Name of the output; the first one by default.
         """
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)
         session = self._open(n_processors() if len(chunks) == 1 else 1)
-        name = output or session.get_outputs()[0].name
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
             ids = np.array([windows[row] for row in rows], dtype=np.int64)
             answers: npt.NDArray[np.float32]
-            (answers,) = session.run([name], {"input_ids": ids})
+            (answers,) = session.run([EMBEDDINGS], {"input_ids": ids})
             return answers
 
         parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
@@ -202,12 +290,8 @@ class OnnxModel:
         answers[np.concatenate(chunks)] = np.concatenate(parts)
         return answers
 
-    def explain(self, window: Sequence[int]) -> tuple[Scores, Array]:
-        """Compute a window's probabilities, and what each of its tokens adds to its logits.
-
-        Returns
-        -------
-        (n logits,) probabilities, and (length, n logits) shares in the logits.
+    def token_parts(self, window: Sequence[int]) -> Array:
+        """Compute what each token of a window adds to its embedding, (length, d).
 
         Raises
         ------
@@ -215,15 +299,14 @@ class OnnxModel:
             The model has no such output.
         """
         session = self._open(n_processors())
-        if SHARES not in [output.name for output in session.get_outputs()]:
+        if TOKEN_PARTS not in [output.name for output in session.get_outputs()]:
             raise UserError(
                 "this model cannot say why: its encoder makes something else of a text than the "
                 "mean of its tokens"
             )
         ids = np.array([window], dtype=np.int64)
-        answers = session.run([PROBABILITIES, SHARES], {"input_ids": ids})
-        probabilities, shares = (answer[0].astype(np.float64) for answer in answers)
-        return probabilities, shares
+        (parts,) = session.run([TOKEN_PARTS], {"input_ids": ids})
+        return np.asarray(parts[0], dtype=np.float64)
 
     def _open(self, threads: int) -> InferenceSession:
         session = self._sessions.get(threads)

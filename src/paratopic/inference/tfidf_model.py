@@ -10,14 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from paratopic.inference.context import ContextWeights, Surroundings, read_weights, surroundings
 from paratopic.inference.explanation import Contributions
+from paratopic.inference.head import read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Integers
 from paratopic.inference.tfidf import TfIdf, TfIdfUnion, clean
+from paratopic.project.passages import PARTS, Passage, Text
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -27,52 +30,22 @@ if TYPE_CHECKING:
 MOST_NGRAM = 20
 
 
-class LinearHead(NamedTuple):
-    """Logits of features, which see how similar a text is to the nearest description.
-
-    Attributes
-    ----------
-    coef, slope, intercept
-        (r, d), (r,) and (r,) coefficients, of the features and of that similarity, and intercepts.
-    descriptions
-        (k, d) features of the topics' descriptions; (0, d) for none.
-    """
-
-    coef: Array
-    slope: Array
-    intercept: Array
-    descriptions: Array
-
-    def effective(self, features: sparse.csr_matrix) -> Array:
-        """Coefficients (r, d) that alone give the logits of a text's features (1, d)."""
-        if not len(self.descriptions):
-            return self.coef
-        nearest = self.descriptions[int((features @ self.descriptions.T).argmax())]
-        return np.asarray(self.coef + self.slope[:, None] * nearest)
-
-    def logits(self, features: sparse.csr_matrix) -> Array:
-        """Logits (n, r) of features (n, d)."""
-        logits: Array = features @ self.coef.T + self.intercept
-        if len(self.descriptions):
-            similarity = features @ self.descriptions.T
-            logits += similarity.max(axis=1, keepdims=True) * self.slope
-        return logits
-
-
 class BaselineClassifier:
     """TF-IDF and logistic regression, rebuilt from a vocabulary and weights.
 
     Parameters
     ----------
     folder
-        Folder with vocabulary.json and weights.safetensors.
+        Folder with vocabulary.json, idf.safetensors and head.safetensors.
     mode
         Mode of the topics.
     settings
-        ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer.
+        ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer;
+        ``context`` has the `ContextWeights`.
     """
 
-    FILES: ClassVar[tuple[str, ...]] = ("vocabulary.json", "weights.safetensors")
+    VOCABULARY, IDF, HEAD = "vocabulary.json", "idf.safetensors", "head.safetensors"
+    FILES: ClassVar[tuple[str, ...]] = (VOCABULARY, IDF, HEAD)
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         from safetensors.numpy import load_file
@@ -82,62 +55,103 @@ class BaselineClassifier:
             sizes = range(low, high + 1)
             if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
                 raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
-        terms = json.loads((folder / self.FILES[0]).read_text(encoding="utf-8"))
-        weights = load_file(folder / self.FILES[1])
+        self.weights = read_weights(settings["context"])
+        terms = json.loads((folder / self.VOCABULARY).read_text(encoding="utf-8"))
+        idf = load_file(folder / self.IDF)
         self._union = TfIdfUnion(
             {
-                name: TfIdf(terms[name], weights[f"idf.{name}"], keywords)
+                name: TfIdf(terms[name], idf[name], keywords)
                 for name, keywords in settings["features"].items()
             }
         )
-        self._head = LinearHead(
-            weights["coef"], weights["slope"], weights["intercept"], weights["descriptions"]
-        )
-        self._mode = mode
-        coef, slope, intercept, descriptions = self._head
+        self._head, self._mode = read_head(folder / self.HEAD), mode
         features = self._union.features.values()
-        r, d = len(coef), sum(len(feature.terms) for feature in features)
-        shapes = (coef.shape, slope.shape, intercept.shape, descriptions.shape[1:])
-        if shapes != ((r, d), (r,), (r,), (d,)) or any(
+        d = sum(len(feature.terms) for feature in features)
+        if self._head.coef.shape[1] != d or any(
             len(feature.idf) != len(feature.terms) for feature in features
         ):
-            raise ValueError(f"weights of {coef.shape} do not fit {d} terms")
-        if not all(np.isfinite(weights).all() for weights in (coef, slope, descriptions)):
-            raise ValueError("weights are not finite")
+            raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Integers]:
-        """Score n texts: calibrated probabilities (n, k), and one window for each text."""
-        logits = self._head.logits(self._union.transform(texts))
-        return self._mode.scores(logits), np.ones(len(texts), dtype=np.int64)
+    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+        """Logits (n, `n_logits`) of n texts, and one window for each text."""
+        features = transform_passages(self._union, texts, self.weights)
+        return self._head.logits(features), np.ones(len(texts), dtype=np.int64)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""
         from scipy import sparse
 
         features = self._union.transform(texts)
-        lengths = np.sqrt(features.multiply(features).sum(axis=1))
-        return sparse.csr_matrix(features.multiply(1 / np.maximum(lengths, 1e-9)))
+        return sparse.csr_matrix(features.multiply(1 / np.maximum(_lengths(features), 1e-9)))
 
-    def contributions(self, text: str) -> Contributions:
-        """What each word of a text that is not blank adds to its logits.
+    def contributions(self, passage: Passage) -> Contributions:
+        """What each word of a text, and each part of what is around it, adds to its logits.
 
         A term that is there several times adds as much each time, and one of several words adds as
         much in each of them.
         """
+        from scipy import sparse
+
+        text = passage.text
         spans = np.array([match.span() for match in re.finditer(r"\S+", text)], dtype=np.int64)
         # Few characters become several words when they are cleaned.
         cleaned = [clean(text[start:end]).split() for start, end in spans]
         token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
         words = list(chain.from_iterable(cleaned))
-        features = self._union.transform([text])
-        coef = self._head.effective(features)
+        read = surroundings([passage], self.weights)
+        each = self._union.transform(read.texts)
+        own, parts = each[read.own], _read_into(read, read.part, len(PARTS)) @ each
+        total = own + sparse.csr_matrix(parts.sum(axis=0))
+        scale = _scale(own, total)
+        coef = self._head.effective(total.multiply(scale)) * scale
         shares = np.zeros((len(spans), len(coef)))
         first = 0
         for feature in self._union.features.values():
-            of_feature = features[:, first : first + len(feature.terms)].toarray()[0]
+            of_feature = own[:, first : first + len(feature.terms)].toarray()[0]
             word, column, part = feature.occurrences(words)
             count = np.bincount(column, part, minlength=len(of_feature))
             each = (part * of_feature[column] / count[column])[:, None] * coef.T[first + column]
             np.add.at(shares, token[word], each)
             first += len(of_feature)
-        return Contributions(spans, shares, self._head.logits(features)[0])
+        logits = self._head.logits(total.multiply(scale))[0]
+        return Contributions(spans, shares, logits, np.asarray(parts @ coef.T))
+
+
+def transform_passages(
+    union: TfIdfUnion, texts: Sequence[Text], weights: ContextWeights
+) -> sparse.csr_matrix:
+    """Features of n texts, (n, d): sums of their own and of those around them.
+
+    A sum is as long as the features of the text itself, unless these are all 0.
+    """
+    from scipy import sparse
+
+    read = surroundings(texts, weights)
+    each = union.transform(read.texts)
+    own = each[read.own]
+    if not len(read.row):
+        return own
+    total = own + _read_into(read, read.row, len(texts)) @ each
+    return sparse.csr_matrix(total.multiply(_scale(own, total)))
+
+
+def _read_into(read: Surroundings, row: Integers, n_rows: int) -> sparse.csr_matrix:
+    """Weights (n rows, m) with which each of m texts is read into rows."""
+    from scipy import sparse
+
+    shape = (n_rows, len(read.texts))
+    return sparse.csr_matrix((read.weight, (row, read.column)), shape)
+
+
+def _scale(own: sparse.csr_matrix, total: sparse.csr_matrix) -> Array:
+    """Factors (n, 1) that make rows of `total` as long as those of `own` that are not all 0."""
+    wanted, lengths = _lengths(own), _lengths(total)
+    known = (wanted > 0) & (lengths > 0)
+    scale: Array = np.where(known, wanted / np.where(known, lengths, 1.0), 1.0)
+    return scale
+
+
+def _lengths(features: sparse.csr_matrix) -> Array:
+    """Length of each row, (n, 1)."""
+    squares = np.asarray(features.multiply(features).sum(axis=1))
+    return np.asarray(np.sqrt(squares).reshape(-1, 1))

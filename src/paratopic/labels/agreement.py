@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from paratopic.labels.join import section_headings
 from paratopic.labels.log import Label
+from paratopic.project.passages import section_heading
 from paratopic.project.topics import ModeName, Topics
 
 # The topics that an annotator gives a paragraph.
@@ -132,7 +132,8 @@ def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]
     heading's topic is the dominant one, and ``kappa``, Cohen's kappa; None where there is only one
     topic.
     """
-    sections = pd.Series(section_headings(frame), index=frame.index, dtype=object)
+    of_rows = map(section_heading, frame["heading"], frame["title"])
+    sections = pd.Series(list(of_rows), index=frame.index, dtype=object)
     hand = frame[frame["label_source"] == "hand"]
     dominant = [names[0] if len(names) else "" for names in hand["topics"]]
     weak = [topics.of_heading(heading) for heading in sections[hand.index]]

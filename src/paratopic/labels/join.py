@@ -14,7 +14,8 @@ import pandas as pd
 from paratopic.labels.answers import IN_A_TIE, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
-from paratopic.project.topics import HEADING_SEPARATOR, Topics
+from paratopic.project.passages import section_heading
+from paratopic.project.topics import Topics
 
 
 def join_labels(
@@ -45,30 +46,6 @@ def join_labels(
     names, disputed = _resolve_all(joined, topics)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
     return _with_labels(frame, names, topics), _messages(absent, disputed, topics)
-
-
-def section_headings(frame: pd.DataFrame) -> list[str]:
-    """The headings of the paragraphs without the titles of their articles.
-
-    A title is the heading above an article's first paragraph. It tells what the article is about,
-    not what each of its paragraphs is about.
-
-    >>> headings = ["Talks open / Trade", "Trade", "Venue"]
-    >>> frame = pd.DataFrame({"article": "a", "position": [0, 1, 2], "heading": headings})
-    >>> section_headings(frame)
-    ['Trade', 'Trade', 'Venue']
-
-    Parameters
-    ----------
-    frame
-        Paragraph table, with the paragraphs of an article in order.
-    """
-    above_first = frame["heading"].eq(frame.groupby("article")["heading"].transform("first"))
-    titled = above_first.groupby(frame["article"]).cummin()
-    return [
-        heading.partition(HEADING_SEPARATOR)[2] if title else heading
-        for heading, title in zip(frame["heading"], titled, strict=True)
-    ]
 
 
 def _resolve_all(
@@ -124,13 +101,12 @@ def _with_labels(
     """
     by_hand = set(frame["article"][frame["id"].isin(list(names))])
     labels, sources = list(frame["topics"]), list(frame["label_source"])
-    for row, (paragraph, article, heading) in enumerate(
-        zip(frame["id"], frame["article"], section_headings(frame), strict=True)
-    ):
+    columns = frame[["id", "article", "heading", "title"]].itertuples(index=False)
+    for row, (paragraph, article, heading, title) in enumerate(columns):
         if paragraph in names:
             labels[row], sources[row] = list(names[paragraph]), "hand"
         elif sources[row] == "none" and article not in by_hand:
-            weak = topics.of_heading(heading)
+            weak = topics.of_heading(section_heading(heading, title))
             if weak is not None:
                 labels[row], sources[row] = [weak], "heading"
     column = pd.Series(labels, index=frame.index, dtype=object)

@@ -13,6 +13,7 @@ FOLDS = DATA / "folds.parquet"
 SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
+ALONE = "alone.parquet"
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"

@@ -10,13 +10,15 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Literal
 
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage, section_heading
+from paratopic.project.passages import article_passages as passages_of
 from paratopic.project.topics import HEADING_SEPARATOR
 
 # The mark that begins a Markdown heading: "## ".
@@ -69,6 +71,9 @@ class Paragraph:
         Its number among the paragraphs of its article, from 0.
     text
         Its text on one line.
+    title
+        The title of its article: the heading, or the first of the headings, that stands above all
+        paragraphs; "" for none.
     """
 
     id: str
@@ -76,6 +81,7 @@ class Paragraph:
     heading: str
     position: int
     text: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,10 +142,18 @@ def paragraphs_of(article: Article) -> list[Paragraph]:
             f"{article.name}: holds {content}. Give an article with at least one paragraph."
         )
     ids = number_repeats(paragraph_id(article.name, text) for _, text in bodies)
+    title = bodies[0][0].partition(HEADING_SEPARATOR)[0]
     return [
-        Paragraph(id_, article.name, heading, position, text)
+        Paragraph(id_, article.name, heading, position, text, title)
         for position, (id_, (heading, text)) in enumerate(zip(ids, bodies, strict=True))
     ]
+
+
+def article_passages(paragraphs: Sequence[Paragraph]) -> list[Passage]:
+    """The paragraphs of one article, each with what stands around it."""
+    headings = [section_heading(each.heading, each.title) for each in paragraphs]
+    texts = [each.text for each in paragraphs]
+    return passages_of(texts, headings, paragraphs[0].title if paragraphs else "")
 
 
 def skipped_of(article: Article) -> list[Skipped]:

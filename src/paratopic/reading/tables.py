@@ -6,18 +6,23 @@ A table is read as it is: its texts are neither cut into paragraphs nor searched
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.cells import find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode, without_controls
+from paratopic.project.passages import BESIDE
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import number_repeats, paragraph_id
@@ -25,13 +30,17 @@ from paratopic.reading.article import number_repeats, paragraph_id
 # Name of a column → its values.
 Columns = dict[str, list[object]]
 
-REQUIRED, OPTIONAL = ("text", "label"), ("group",)
+REQUIRED = "text", "label"
+# Columns that tell what stands around a text, beside the group that it is in: its place in the
+# group, or its neighbours themselves.
+OPTIONAL = ("group", "position", *BESIDE)
 
 
 def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> pd.DataFrame:
-    """Read a labelled table: columns text, label and, optionally, group.
+    """Read a labelled table: columns text, label and those of `OPTIONAL` that it has.
 
-    Rows of the same group become one article. Without that column each row is an article.
+    Rows of the same group become one article. Without that column each row is an article, unless
+    its neighbours say which rows stand next to each other.
 
     Parameters
     ----------
@@ -47,34 +56,101 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
     Raises
     ------
     UserError
-        The file cannot be read, a column is missing, a text is empty or a label is unknown.
+        The file cannot be read, a column is missing, a text is empty, a label is unknown, or a
+        position is no number or is there twice in a group.
     """
     columns = _read_columns(path)
     texts: list[str] = []
     answers: list[list[str] | None] = []
-    groups: list[str] = []
-    no_groups = [None] * len(columns["text"])
-    rows = zip(columns["text"], columns["label"], columns.get("group", no_groups), strict=True)
-    for number, (text, label, group) in enumerate(rows, start=1):
+    for number, (text, label) in enumerate(
+        zip(columns["text"], columns["label"], strict=True), start=1
+    ):
         where = f"{path}, row {number}"
         texts.append(_text(text, where))
         answers.append(_answer(_cell(label, where), topics, no_topic, where))
-        groups.append(_cell(group, where))
+    beside = {
+        name: [
+            _beside(name, value, f"{path}, row {number}")
+            for number, value in enumerate(columns[name], start=1)
+        ]
+        for name in OPTIONAL
+        if name in columns
+    }
+    none = [""] * len(texts)
+    before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
+    groups = beside.get("group") or _runs(texts, before, after)
     articles = [
         f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
     ]
     table = {
         "id": ids,
         "article": articles,
-        "heading": "",
-        "position": range(len(ids)),
+        "title": beside.get("title", none),
+        "heading": beside.get("heading", none),
+        "position": _positions(path, articles, beside),
+        "ordered": "position" in beside,
         "text": texts,
+        "before": before,
+        "after": after,
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
         "trust": 1.0,
     }
     return pd.DataFrame(table, columns=SCHEMA.names)
+
+
+def _positions(
+    path: Path, articles: Sequence[str], beside: Mapping[str, Sequence[str]]
+) -> Sequence[int]:
+    """Position of each row in its group, or its number in the table if there is no such column."""
+    if "position" not in beside:
+        return range(len(articles))
+    if "group" not in beside:
+        raise UserError(f"{path}: the column position needs a column group, in which it counts")
+    positions: dict[tuple[str, int], int] = {}
+    for number, (article, cell) in enumerate(
+        zip(articles, beside["position"], strict=True), start=1
+    ):
+        where = f"{path}, row {number}"
+        if not re.fullmatch(r"-?\d{1,18}", cell):
+            raise UserError(f"{where}: the position is {cell!r}, not a whole number")
+        first = positions.setdefault((article, int(cell)), number)
+        if first != number:
+            raise UserError(f"{where}: row {first} of its group has the position {cell} too")
+    return [position for _, position in positions]
+
+
+def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Number of the run of each row: rows that stand next to each other, or next to a common text.
+
+    What a row reads is then never held out from another one of its run. A row without such
+    neighbours has "". A text that recurs, in rows or on one side of them, connects none, unless of
+    two rows each has the other beside it.
+    """
+    own, previous, following = map(_once, (texts, before, after))
+    edges = [
+        (row, other[text])
+        for one, other in ((previous, own), (following, own), (previous, following))
+        for text, row in one.items()
+        if text in other
+    ]
+    row_of = {pair: row for row, pair in enumerate(zip(texts, before, strict=True))}
+    for row, (text, next_text) in enumerate(zip(texts, after, strict=True)):
+        if next_text and (next_text, text) in row_of:  # each is next to the other
+            edges.append((row, row_of[next_text, text]))
+    if not edges:
+        return [""] * len(texts)
+    row, column = np.array(edges, dtype=np.int64).T
+    runs = components(row, column, len(texts))
+    sizes = np.bincount(runs)
+    return [f"run-{run}" if sizes[run] > 1 else "" for run in runs.tolist()]
+
+
+def _once(texts: Sequence[str]) -> dict[str, int]:
+    """The texts that are there once, with their places."""
+    counts = Counter(texts)
+    return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
 
 
 def _answer(cell: str, topics: Topics, no_topic: Sequence[str], where: str) -> list[str] | None:
@@ -92,6 +168,14 @@ def _text(value: object, where: str) -> str:
     if not text.strip():
         raise UserError(f"{where}: the text is empty; remove the row")
     return _whole(text, where)
+
+
+def _beside(name: str, value: object, where: str) -> str:
+    """A cell that tells what stands around a text; a neighbour is kept as texts are."""
+    cell = _cell(value, where)
+    if cell and isinstance(value, str) and name.startswith("text_"):
+        cell = value
+    return without_controls(cell)
 
 
 def _cell(value: object, where: str) -> str:
@@ -123,7 +207,7 @@ def _read_columns(path: Path) -> Columns:
         if column not in columns:
             raise UserError(
                 f'{path}: there is no column "{column}"; a labelled table has text, label and, '
-                f"optionally, group (this one has {', '.join(columns)})"
+                f"optionally, {', '.join(OPTIONAL)} (this one has {', '.join(columns)})"
             )
     return columns
 
@@ -183,7 +267,7 @@ def _read_parquet(path: Path) -> Columns:
     try:
         file = pq.ParquetFile(BytesIO(_read_bytes(path)))
         schema = file.schema_arrow
-        read = file.read([name for name in schema.names if name in (*REQUIRED, "group")])
+        read = file.read([name for name in schema.names if name in (*REQUIRED, *OPTIONAL)])
         columns: Columns = dict.fromkeys(schema.names, [])  # of the others, the names alone
         columns |= read.to_pydict()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:

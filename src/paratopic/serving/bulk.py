@@ -24,14 +24,18 @@ from typing import Any
 
 import numpy as np
 
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
+from paratopic.project.passages import Text
+from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.serving import shards
+from paratopic.serving.context import with_context
 from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
 
 log = logging.getLogger(__name__)
@@ -86,15 +90,17 @@ class Done:
         errors = columns["error"]
         n_errors = sum(error is not None for error in errors)
         done = replace(self, rows=self.rows + len(errors), errors=self.errors + n_errors)
-        mode, thresholds = mode_of(model.mode), model.calibration.thresholds
+        mode, topics = mode_of(model.mode), columns[_topics(model)]
         known = [row for row, windows in enumerate(columns["windows"]) if windows]
         if not known:
             return done
         each = [[columns[f"score_{topic}"][row] for topic in model.classes_] for row in known]
         scores = np.array(each, dtype=np.float64)
-        outcomes = mode.outcomes(mode.predicted(scores, thresholds)).sum(axis=0)
+        answers = [split_cell(topics[row] or "") for row in known]
+        predicted = np.array([[name in answer for name in model.classes_] for answer in answers])
+        outcomes = mode.outcomes(predicted).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
-        certainty = self.certainty + float(mode.certainty(scores, thresholds).sum())
+        certainty = self.certainty + float(mode.certainty(scores, predicted).sum())
         return replace(
             done,
             texts=self.texts + len(known),
@@ -117,12 +123,15 @@ class Work:
         Names of the columns that are added to a row.
     done
         Where the work begins.
+    in_context
+        Whether the model reads what stands around a text.
     """
 
     inputs: Sequence[Path]
     column: str
     added: Sequence[str]
     done: Done
+    in_context: bool = False
 
     def chunks(self) -> Iterator[tuple[int, int, Chunk[Any]]]:
         """Number of the input, number of its shard, and the shard's rows."""
@@ -132,10 +141,12 @@ class Work:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, self.added)
             for shard, chunk in islice(enumerate(chunks), first, None):
+                if self.in_context:
+                    chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
             first = 0
 
-    def texts(self) -> Iterator[list[str]]:
+    def texts(self) -> Iterator[list[Text]]:
         """The texts of each step."""
         for _, _, chunk in self.chunks():
             yield from (texts for _, texts in _steps(chunk))
@@ -143,7 +154,7 @@ class Work:
 
 # The texts of a step → the columns that are added to their rows, except that of the errors. Called
 # with one step after the other, in their order.
-Predict = Callable[[Sequence[str]], Columns]
+Predict = Callable[[Sequence[Text]], Columns]
 
 # Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
 # to predict all texts of the work.
@@ -182,6 +193,11 @@ class Job:
         scores = [f"score_{topic}" for topic in self.model.classes_]
         return [_topics(self.model), "confidence", "sure", "windows", *scores, "error"]
 
+    def work(self, added: Sequence[str], done: Done) -> Work:
+        """The work that is left, from `done` on."""
+        in_context = self.model.context != ContextWeights()
+        return Work(self.inputs, self.column, added, done, in_context)
+
     def check(self, added: Sequence[str]) -> None:
         """Refuse tables without the column of texts, with one of those added, and damaged ones."""
         for path in self.inputs:
@@ -192,7 +208,7 @@ class Job:
 Advance = Callable[[int, float], None]
 
 
-def predict_columns(model: Model, texts: Sequence[str]) -> Columns:
+def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     """The columns that are added to the rows of these texts, except that of the errors."""
     answers = model.predict(texts)
     columns: Columns = {
@@ -246,7 +262,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     if not resume:  # before anything is written: inputs that are mended later are other inputs
         job.check(job.added)
     done = _begin(job, out, resume)
-    work = Work(job.inputs, job.column, job.added, done)
+    work = job.work(job.added, done)
     sizes = [path.stat().st_size for path in job.inputs]
     share = share_done(sizes, done.input)
     advance(done.rows, share)
@@ -369,12 +385,12 @@ def predict_chunk(
     return columns
 
 
-def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[str]]]:
+def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[Text]]]:
     """Numbers and texts of rows that are predicted together; rows with an error are left out."""
     good = [row for row, error in enumerate(chunk.errors) if error is None]
     for start in range(0, len(good), STEP):
         rows = good[start : start + STEP]
-        yield rows, [str(chunk.texts[row]) for row in rows]
+        yield rows, [chunk.texts[row] or "" for row in rows]
 
 
 def _write_shard(

@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from paratopic.inference.folder import prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage, Text, as_passage
 from paratopic.serving import bulk
 from paratopic.serving.bulk import Predict, Work
 from paratopic.serving.shards import Columns
@@ -104,10 +106,10 @@ def engine(model: Model, work: Work) -> Predict:
             .iter_rows()
         )
 
-    def predict(texts: Sequence[str]) -> Columns:
+    def predict(texts: Sequence[Text]) -> Columns:
         row = next(rows, None)
         # `_read` has to have met the same texts as the caller, who reads the files as well.
-        if row is None or row["texts"] != _digest(json.dumps(texts)):
+        if row is None or row["texts"] != _digest(_packed(texts)):
             raise UserError("the inputs changed while they were read; start again with a new --out")
         columns: Columns = json.loads(row["columns"])
         return columns
@@ -140,11 +142,12 @@ def _read(work: Work, _: Row) -> Iterator[Row]:
     """
     with suppress(UserError, OSError):
         for texts in work.texts():
-            yield {"texts": json.dumps(texts)}
+            yield {"texts": _packed(texts)}
 
 
 def _predict(model_files: ObjectRef[ModelFiles], row: Row) -> Row:
-    columns = bulk.predict_columns(_model(model_files), json.loads(row["texts"]))
+    texts = [Passage(*text) for text in json.loads(row["texts"])]
+    columns = bulk.predict_columns(_model(model_files), texts)
     return {"texts": _digest(row["texts"]), "columns": json.dumps(columns)}
 
 
@@ -162,6 +165,10 @@ def _model(model_files: ObjectRef[ModelFiles]) -> Model:
 def _model_files(folder: Path) -> ModelFiles:
     """The files of a model's folder that prediction reads."""
     return {name: np.fromfile(folder / name, np.uint8) for name in prediction_files(folder)}
+
+
+def _packed(texts: Sequence[Text]) -> str:
+    return json.dumps([astuple(as_passage(text)) for text in texts])
 
 
 def _digest(texts: str) -> str:

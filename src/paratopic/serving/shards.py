@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from paratopic.project.cells import LineFeeds, find_separator, inert
 from paratopic.project.errors import UserError
+from paratopic.project.passages import Text
 from paratopic.project.workbook import read_workbook
-from paratopic.reading.article import Skipped, paragraphs_of, skipped_of
+from paratopic.reading.article import Skipped, article_passages, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, read_file
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Chunk(Generic[Rows]):
     rows
         The rows in the form that `BulkFormat.write` of the same format takes.
     texts
-        The text of each row; None for a row without one.
+        The text of each row, with what stands around it; None for a row without one.
     errors
         What is wrong with each row; None for a row that can be answered.
     share
@@ -58,7 +59,7 @@ class Chunk(Generic[Rows]):
     """
 
     rows: Rows
-    texts: Sequence[str | None]
+    texts: Sequence[Text | None]
     errors: Sequence[str | None]
     share: float
     skipped: Sequence[Skipped] = ()
@@ -285,9 +286,9 @@ class Articles(JsonLines):
             yield Chunk([row], [None], [str(error)], 1.0)
             return
         skipped = skipped_of(article)
-        for batch in _batches(paragraphs):
-            rows = [json.dumps(asdict(paragraph), ensure_ascii=False) for paragraph in batch]
-            texts = [paragraph.text for paragraph in batch]
+        for batch in _batches(list(zip(paragraphs, article_passages(paragraphs), strict=True))):
+            rows = [json.dumps(asdict(paragraph), ensure_ascii=False) for paragraph, _ in batch]
+            texts = [passage for _, passage in batch]
             yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
             skipped = []
 

@@ -59,7 +59,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         raise UserError(f"--out {out} is one of the inputs; name another file")
     taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
     job.check(taken)
-    work = Work(job.inputs, job.column, taken, Done())
+    work = job.work(taken, Done())
     chunks = list(_read(work, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
     predict, done = job.engine(job.model, work), Done()

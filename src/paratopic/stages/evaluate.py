@@ -17,7 +17,7 @@ from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import MODEL_REPORTS, SCORES, SPLIT
+from paratopic.project.paths import ALONE, MODEL_REPORTS, SCORES, SPLIT
 
 
 def main() -> None:
@@ -73,11 +73,13 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
 def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:
     """Read what stage score wrote to a folder for a promise."""
     calibration = read_calibration(files.read_json(folder / "calibration.json", "stage score"))
+    alone = folder / ALONE
     return OutOfFold(
         scores=read_parquet(folder / "scores.parquet"),
         history=pd.read_csv(folder / "history.csv"),
         thresholds=calibration.thresholds,
         promise=promise,
+        alone=read_parquet(alone) if alone.exists() else None,
     )
 
 

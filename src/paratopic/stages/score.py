@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import BY_DEFINITIONS, SCORES, SPLIT
+from paratopic.project.paths import ALONE, BY_DEFINITIONS, SCORES, SPLIT
 from paratopic.project.progress import bar
 from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
 from paratopic.training.crossval import (
@@ -31,7 +31,7 @@ def main() -> None:
     started, total = time.monotonic(), n_fits(data.folds)
     processes = processes_for(kind, len(data.rows))
     with bar(f"{name}: fit", total) as advance:
-        raw, history = cross_validate(data, fit, params.seed, advance, processes)
+        measured = cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
     by_definitions = None
@@ -40,14 +40,20 @@ def main() -> None:
     if not is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    scores, calibration = calibrate_rows(data, raw, promise)
+    scores, calibration = calibrate_rows(data, measured.scores, promise)
+    reads_context = not measured.alone.equals(measured.scores)
+    if reads_context:
+        alone, of_alone = calibrate_rows(data, measured.alone, promise)
+        calibration = replace(calibration, alone=of_alone)
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         if by_definitions is not None:
             by_definitions = with_expected_thresholds(by_definitions, topics)
             by_definitions.to_parquet(draft / BY_DEFINITIONS, index=False)
         scores.to_parquet(draft / "scores.parquet", index=False)
-        files.write_csv(draft / "history.csv", history)
+        if reads_context:
+            alone.to_parquet(draft / ALONE, index=False)
+        files.write_csv(draft / "history.csv", measured.history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     seconds = time.monotonic() - started
     print(f"{name}: {total} fits in {seconds:.0f} s, scores in {SCORES / name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import errors, files
@@ -39,6 +40,7 @@ def main() -> None:
         "n_unlabelled": n_unlabelled,
         "size": size,
         "parity": parity,
+        "context": asdict(model.context),
         "notes": list(model.notes),
     }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)

@@ -6,6 +6,7 @@ predictions come from `inference`; only their form is decided here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from paratopic.inference.folder import CARD
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
+from paratopic.project.passages import BESIDE, Passage, Text, section_heading
 
 if TYPE_CHECKING:
     import mlflow.models
@@ -42,7 +44,8 @@ class ServedModel:
             A DataFrame with a column ``text``, or with a single column that has no name; a Series
             without a name or named ``text``; a list or an array of str.
         params
-            Not used; MLflow's interface has it.
+            What stands around the texts: `BESIDE` → a list of as many str, "" or None for nothing.
+            MLflow passes on no column beside that of the texts.
 
         Returns
         -------
@@ -52,12 +55,13 @@ class ServedModel:
         Raises
         ------
         MlflowException
-            A text is missing or not a str; the server then answers 400.
+            A text is missing or not a str, or there are not as many of what stands around them; the
+            server then answers 400.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            texts = _texts(model_input)
+            texts = _with_context(_texts(model_input), params or {})
             answers = self._model.predict(texts)
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
@@ -108,9 +112,9 @@ def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | N
 
 
 def signature(model: Model) -> mlflow.models.ModelSignature:
-    """Types of the input and of the output's columns."""
+    """Types of the input, of the output's columns, and of what stands around the texts."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     topics, confidence, sure, *scores = columns(model)
     output = [
@@ -119,8 +123,26 @@ def signature(model: Model) -> mlflow.models.ModelSignature:
         ColSpec(DataType.boolean, sure),
         *(ColSpec(DataType.double, name) for name in scores),
     ]
-    # The column of texts has no name here, so that lists and arrays are accepted too.
-    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(output))
+    # The column of texts has no name here, so that lists and arrays are accepted too. Beside such a
+    # column no other can be optional: what stands around the texts comes as parameters.
+    around = ParamSchema([ParamSpec(name, DataType.string, [], (-1,)) for name in BESIDE])
+    return ModelSignature(Schema([ColSpec(DataType.string)]), Schema(output), around)
+
+
+def _with_context(texts: list[str], params: Mapping[str, Sequence[str | None]]) -> list[Text]:
+    """The texts with what the parameters say of them; the texts alone if these say nothing."""
+    given = {name: list(params[name]) for name in BESIDE if params.get(name)}
+    for name, values in given.items():
+        if len(values) != len(texts):
+            raise ValueError(f"{name} has {len(values)} items for {len(texts)} texts")
+    if not given:
+        return list(texts)
+    nothing = [""] * len(texts)
+    parts = ([part or "" for part in given.get(name, nothing)] for name in BESIDE)
+    return [
+        Passage(text, before, after, section_heading(heading, title), title)
+        for text, before, after, heading, title in zip(texts, *parts, strict=True)
+    ]
 
 
 def _texts(model_input: Any) -> list[str]:

@@ -1,7 +1,7 @@
 """Fit and apply calibrations: honest probabilities, and thresholds for predicting a topic.
 
 Calibrations are fitted to out-of-fold scores, never to texts. Metrics are for `evaluation`. A saved
-model has the scale and shift in its weights already, so prediction does not apply them again.
+model has its calibration in the manifest, and `inference.model` applies it.
 """
 
 from __future__ import annotations
@@ -259,7 +259,8 @@ def _with_frequencies(calibration: Calibration, final: KnownScores, mode: Mode) 
     if not len(final.scores):
         return calibration
     shares = mode.outcomes(final.targets).mean(axis=0)
-    certainty = mode.certainty(final.scores, calibration.thresholds).mean()
+    predicted = mode.predicted(final.scores, calibration.thresholds)
+    certainty = mode.certainty(final.scores, predicted).mean()
     return replace(calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.inference.scores import Integers, Scores
+from paratopic.project.passages import Text, as_passage, plain
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
 
 # With fewer rows, to start processes takes longer than they save.
@@ -42,11 +44,46 @@ def n_fits(folds: pd.DataFrame) -> int:
     return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates())
 
 
-def examples_of(data: Labelled, part: Integers | slice, unlabelled: Sequence[str]) -> Examples:
-    """Make a part of the rows, and texts without a label, training examples."""
+class OutOfFold(NamedTuple):
+    """Out-of-fold scores, and what became of the fits that gave them.
+
+    Attributes
+    ----------
+    scores
+        Columns id, repeat, fold and one of scores for each topic; no rows if nothing is held out.
+    history
+        Histories of all fits: columns repeat, fold and those of `Fitted.history`.
+    alone
+        As `scores`, of the same paragraphs without what stands around them.
+    """
+
+    scores: pd.DataFrame
+    history: pd.DataFrame
+    alone: pd.DataFrame
+
+
+def examples_of(
+    data: Labelled,
+    part: Integers | slice,
+    texts: Sequence[Text],
+    unlabelled: Sequence[str],
+) -> Examples:
+    """Make a part of the rows, and texts without a label, training examples.
+
+    Parameters
+    ----------
+    data
+        Labelled paragraphs.
+    part
+        The rows.
+    texts
+        The texts of the rows, with what may be read around them.
+    unlabelled
+        Texts without a label.
+    """
     rows = data.rows.iloc[part]
     return Examples(
-        list(rows["text"]),
+        texts,
         targets_of(rows, data.names),
         data.groups[part],
         pd.factorize(rows["article"])[0].astype(np.int64),
@@ -62,8 +99,10 @@ def cross_validate(
     advance: Advance = silent,
     processes: int = 1,
     share: float = 1.0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> OutOfFold:
     """Score each held-out paragraph with a model that was fitted without its fold.
+
+    Neither reads anything of the other: see `Labelled.apart`.
 
     Parameters
     ----------
@@ -81,13 +120,6 @@ def cross_validate(
     share
         Share of the groups of each training part that is learnt from; 1, the default, is all of
         them. A smaller share is part of a larger one.
-
-    Returns
-    -------
-    scores
-        Columns id, repeat, fold and one of scores for each topic; no rows if nothing is held out.
-    history
-        Histories of all fits: columns repeat, fold and those of `Fitted.history`.
     """
     rows, pool = data.rows, data.pool
     parts = [
@@ -95,50 +127,53 @@ def cross_validate(
         for repeat, fold, train, test in iterate_folds(data.folds, list(rows["id"]))
     ]
     processes = max(1, min(processes, len(parts)))
+    texts = [data.apart(train, test) for _, _, train, test in parts]
     fits = Parallel(processes, return_as="generator")(
         delayed(_score)(
             fit,
-            examples_of(data, train, pool.beside(train, test) if pool else ()),
-            list(rows["text"].iloc[test]),
+            examples_of(data, train, learnt_from, pool.beside(train, test) if pool else ()),
+            held_out,
             _seed(seed, done),
             partial(advance_from, done, advance) if processes == 1 else silent,
         )
-        for done, (_, _, train, test) in enumerate(parts)
+        for done, ((_, _, train, test), (learnt_from, held_out)) in enumerate(
+            zip(parts, texts, strict=True)
+        )
     )
-    scores, history = [], []
-    for done, ((repeat, fold, _, test), (probabilities, course)) in enumerate(
-        zip(parts, fits, strict=True), 1
-    ):
+    scores, history, alone = [], [], []
+    for done, ((repeat, fold, _, test), fitted) in enumerate(zip(parts, fits, strict=True), 1):
         if processes > 1:
             advance(done)
         where = {"repeat": repeat, "fold": fold}
         ids = pd.DataFrame({"id": rows["id"].to_numpy()[test]} | where)
-        scores.append(ids.join(pd.DataFrame(probabilities, columns=list(data.names))))
-        history.append(pd.DataFrame(where, index=course.index).join(course))
+        scores.append(ids.join(pd.DataFrame(fitted.scores, columns=list(data.names))))
+        alone.append(ids.join(pd.DataFrame(fitted.alone, columns=list(data.names))))
+        history.append(pd.DataFrame(where, index=fitted.history.index).join(fitted.history))
     if not scores:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.names])
-        return empty, empty[["repeat", "fold"]]
-    return pd.concat(scores, ignore_index=True), pd.concat(history, ignore_index=True)
+        return OutOfFold(empty, empty[["repeat", "fold"]], empty)
+    return OutOfFold(*(pd.concat(each, ignore_index=True) for each in (scores, history, alone)))
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:
     """Fit the final model to all labelled paragraphs; parameters as in `cross_validate`."""
-    examples = examples_of(data, slice(None), data.pool.texts if data.pool else ())
+    examples = examples_of(data, slice(None), data.passages, data.pool.texts if data.pool else ())
     return fit(examples, _seed(seed, n_fits(data.folds)), advance)
 
 
 def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """Score every labelled paragraph with a model that knows the topics' definitions alone.
 
-    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles.
-    Parameters as in `cross_validate`.
+    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles. They
+    are read alone, as paragraphs are that are held out beside others of their article: headings
+    could have been in the mind of whoever wrote the definitions. Parameters as in `cross_validate`.
 
     Returns
     -------
     Columns id, repeat (0) and one of scores for each topic.
     """
-    model = fit(examples_of(data, slice(0), ()), seed, silent)
-    probabilities = model.predict_proba(list(data.rows["text"]))
+    model = fit(examples_of(data, slice(0), (), ()), seed, silent)
+    probabilities = model.predict_proba(plain(data.passages))
     scores = pd.DataFrame(probabilities, columns=list(data.names))
     return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
 
@@ -152,12 +187,22 @@ def _part(train: Integers, group: Integers, share: float, seed: tuple[int, ...])
     return train[np.isin(group[train], kept)]
 
 
+class _FoldScores(NamedTuple):
+    """Scores (n, k) of held-out texts in context and alone, and the history of the fit."""
+
+    scores: Scores
+    alone: Scores
+    history: pd.DataFrame
+
+
 def _score(
-    fit: Fit, examples: Examples, held_out: Sequence[str], seed: int, advance: Advance
-) -> tuple[Scores, pd.DataFrame]:
-    """Probabilities of texts that are held out, and the history of the fit that gives them."""
+    fit: Fit, examples: Examples, held_out: Sequence[Text], seed: int, advance: Advance
+) -> _FoldScores:
     model = fit(examples, seed, advance)
-    return model.predict_proba(held_out), model.history
+    scores = alone = model.predict_proba(held_out)
+    if any(model.context.reads(as_passage(text)) for text in held_out):
+        alone = model.predict_proba(plain(held_out))
+    return _FoldScores(scores, alone, model.history)
 
 
 def _seed(seed: int, number: int) -> int:

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets, topical
+from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
@@ -37,7 +39,7 @@ class Examples:
     Parameters
     ----------
     texts
-        n texts.
+        n texts, alone or with what stands around them.
     targets
         (n, k) whether each text has each topic.
     groups
@@ -50,7 +52,7 @@ class Examples:
         Texts that nobody labelled; none by default.
     """
 
-    texts: Sequence[str]
+    texts: Sequence[Text]
     targets: Targets
     groups: Integers
     articles: Integers
@@ -59,15 +61,17 @@ class Examples:
 
     def topical(self) -> Examples:
         """Select the examples that have a topic."""
-        kept = topical(self.targets)
-        texts = [text for text, keep in zip(self.texts, kept, strict=True) if keep]
+        return self.of(np.flatnonzero(topical(self.targets)))
+
+    def of(self, rows: Integers) -> Examples:
+        """Select examples by their numbers."""
         return replace(
             self,
-            texts=texts,
-            targets=self.targets[kept],
-            groups=self.groups[kept],
-            articles=self.articles[kept],
-            trust=None if self.trust is None else self.trust[kept],
+            texts=[self.texts[row] for row in rows.tolist()],
+            targets=self.targets[rows],
+            groups=self.groups[rows],
+            articles=self.articles[rows],
+            trust=None if self.trust is None else self.trust[rows],
         )
 
 
@@ -78,9 +82,12 @@ class Fitted(Protocol):
     ----------
     history
         Course of the fit: two columns of numbers, such as step and loss.
+    context
+        How much it reads of what stands around a text.
     """
 
     history: pd.DataFrame
+    context: ContextWeights
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -92,7 +99,7 @@ class Fitted(Protocol):
         """Topic names in codebook order."""
         ...
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         ...
 

@@ -34,10 +34,13 @@ class Embedder:
     ----------
     network
         Network whose encoder is used.
+    remembers
+        Whether it keeps what it embedded, for texts that are embedded again; no by default.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, remembers: bool = False) -> None:
         self.network = network
+        self._known: dict[tuple[int, ...], Array] | None = {} if remembers else None
         self._exported: OnnxModel | None = None
         on_cpu = network.head.weight.device.type == "cpu" and processes() == (0, 1)
         self._may_export = on_cpu and is_quantised(network.encoder)
@@ -73,6 +76,15 @@ class Embedder:
         """Embed windows of token ids, (n windows, d)."""
         if not windows:
             return np.zeros((0, self.network.head.in_features))
+        if self._known is None:
+            return self._embed(windows)
+        keys = [tuple(window) for window in windows]
+        new = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if new:
+            self._known |= zip(new, self._embed(new), strict=True)
+        return np.array([self._known[key] for key in keys])
+
+    def _embed(self, windows: Sequence[Sequence[int]]) -> Array:
         if not self._may_export or len(windows) < MANY:
             return self._by_torch(windows)
         if self._exported is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,23 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
+from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
+    read_passages,
     read_windows,
+    text_logits,
     windowing,
 )
-from paratopic.inference.scores import Array, Scores
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.files import aside
+from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
+from paratopic.training.context import choose_context
 from paratopic.training.examples import (
     Advance,
     Evidence,
@@ -51,7 +57,7 @@ from paratopic.training.head import (
 from paratopic.training.unlabelled import n_rounds, smooth_answers
 from paratopic.transformer.embedding import Embedder
 from paratopic.transformer.encoder import BUNDLED, check_lengths, load_encoder, pick_device
-from paratopic.transformer.export import CalibratedNetwork, export
+from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import (
     PREDICT_BATCH,
     Network,
@@ -80,8 +86,6 @@ RANGE_TEXTS, RANDOM_WINDOWS, RANDOM_WORDS = 16, 8, 24
 # largest mean difference in 8 bits, where some numbers are rounded up here and down there: about
 # .001.
 FULL_GAP, INT8_GAP = 1e-4, 0.02
-# A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
-CERTAIN = 1e4
 
 
 @dataclass
@@ -92,16 +96,20 @@ class FittedTransformer:
     ----------
     history
         One row for each step of the tuning: step and loss.
+    context
+        How much it reads of what stands around a text.
     notes
         What was not measured for its encoder.
     """
 
     history: pd.DataFrame
+    context: ContextWeights
     notes: tuple[str, ...]
 
     _topics: Topics
     _embedder: Embedder
     _tokenizer: Tokenizer
+    _head: LinearHead
     # The encoder in full precision, and what its 8-bit copy was chosen by: windows, and how
     # similar the embeddings of both are.
     _tuned: SentenceTransformer
@@ -117,16 +125,11 @@ class FittedTransformer:
     def _network(self) -> Network:
         return self._embedder.network
 
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
+    def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        windows, owner = read_windows(self._tokenizer, texts)
-        embeddings = torch.from_numpy(self._embedder.windows(windows))
-        with torch.inference_mode():
-            logits = self._network.logits(embeddings.to(self._network.head.weight))
-        lengths = [len(window) for window in windows]
+        read = read_passages(self._tokenizer, texts, self.context, self._embedder.windows)
         mode = mode_of(self._topics.mode)
-        values = logits.cpu().double().numpy()
-        return mode.scores(mode.combine_windows(values, lengths, owner, len(texts)))
+        return mode.scores(text_logits(self._head, read, mode, len(texts)))
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
         """Write the model's folder: the encoder for sentence-transformers, and an ONNX model.
@@ -151,31 +154,39 @@ class FittedTransformer:
         """
         truncation = self._tokenizer.truncation
         assert truncation is not None
-        settings: dict[str, Any] = {"max_tokens": truncation["max_length"]}
+        settings: dict[str, Any] = {
+            "max_tokens": truncation["max_length"],
+            "context": asdict(self.context),
+        }
         int8_used = self._network.encoder is not self._tuned
-        network = self._probabilities(self._network, calibration)
-        full = self._probabilities(self._network.with_encoder(self._tuned), calibration)
+
+        def probabilities(embeddings: Array) -> Scores:
+            logits = self._head.logits(embeddings) * calibration.scale + calibration.shift
+            return mode_of(self._topics.mode).probabilities(logits)
+
+        network = probabilities(self._embed(self._network.encoder))
+        full = probabilities(self._embed(self._tuned))
         with aside(folder) as draft:
             self._tuned.save(str(draft), create_model_card=False)
             tokenizer, model = draft / EncoderClassifier.TOKENIZER, draft / EncoderClassifier.MODEL
             tokenizer.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+            self._head.save(draft / EncoderClassifier.HEAD)
             # Weights come readable by their owner alone; whoever reads the folder may have them.
             for weights in draft.rglob("*.safetensors"):
                 weights.chmod(tokenizer.stat().st_mode)
-            scale, shift = torch.tensor(calibration.scale), torch.tensor(calibration.shift)
-            exported = copy.deepcopy(self._network).to("cpu").eval()
-            export(CalibratedNetwork(exported, scale, shift, self._topics.mode), model)
+            export(EmbeddingNetwork(copy.deepcopy(self._network.encoder).to("cpu").eval()), model)
             # The same numbers as floats: this processor may have no 8-bit products.
-            answers = OnnxModel(model, floats=True).run(self._windows)
-            gaps = np.abs(answers - network)
+            embeddings = OnnxModel(model, floats=True).run(self._windows)
+            gaps = np.abs(probabilities(embeddings) - network)
             gap = float(gaps.mean() if int8_used else gaps.max())
             if not gap <= (INT8_GAP if int8_used else FULL_GAP):
                 raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
             if int8_used:
                 # Of random words, because a model may be given to those who may not see its texts.
+                logits = self._head.logits(embeddings[-RANDOM_WINDOWS:])
                 settings["probe"] = {
                     "windows": self._windows[-RANDOM_WINDOWS:],
-                    "probabilities": answers[-RANDOM_WINDOWS:].tolist(),
+                    "probabilities": mode_of(self._topics.mode).probabilities(logits).tolist(),
                 }
             files = EncoderClassifier.FILES
             write_manifest(draft, "transformer", self._topics, calibration, settings, files)
@@ -187,15 +198,12 @@ class FittedTransformer:
             "full_same": float((network.argmax(axis=1) == full.argmax(axis=1)).mean()),
         }
 
-    def _probabilities(self, network: Network, calibration: Calibration) -> Scores:
-        """Calibrated probabilities of the windows that a network was chosen by, (n, n logits)."""
-        device = network.head.weight.device
-        scale = torch.tensor(calibration.scale, device=device)
-        shift = torch.tensor(calibration.shift, device=device)
+    def _embed(self, encoder: SentenceTransformer) -> Array:
+        """Embeddings of the windows that an encoder was chosen by, (n windows, d)."""
+        network = self._network.with_encoder(encoder)
         with torch.inference_mode():  # by this process alone: the others write nothing
             embeddings = embed_windows(network, self._windows, PREDICT_BATCH, together=False)
-            logits = network.logits(embeddings) * scale + shift
-        return mode_of(self._topics.mode).probabilities(logits.cpu().double().numpy())
+        return np.asarray(embeddings.cpu().double().numpy())
 
 
 def fit(
@@ -231,22 +239,48 @@ def fit(
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
     nearest, notes = _nearest(params.encoder, topics)
-    head = _HeadFit(examples, topics, nearest, short)
+    head_fit = _HeadFit(examples, topics, nearest, short)
     whole = np.ones(len(topics.names))
+    untuned = Embedder(network, remembers=True)
+    context = _choose_context(head_fit, untuned, seed)
     if trains_head(topics.mode):
-        head.fit(Embedder(network), short, whole)
+        network.use(head_fit.fit(untuned, short, whole, context))
     labelled = examples.topical()
-    history = tune(network, short, labelled, topics, params, seed, advance)
+    in_context = context.neighbours > 0
+    history = tune(network, short, labelled, topics, params, seed, advance, in_context)
     tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
     embedder = Embedder(network)
     # A tuned encoder puts texts close to the description of the topic that it takes them for.
-    head.fit(embedder, tokenizer, beside_labels(labelled) if len(history) else whole)
+    beside = beside_labels(labelled) if len(history) else whole
+    head = head_fit.fit(embedder, tokenizer, beside, context)
     advance(1.0)
     return FittedTransformer(
-        history, notes, topics, embedder, tokenizer, tuned, windows, similarity
+        history, context, notes, topics, embedder, tokenizer, head, tuned, windows, similarity
     )
+
+
+def _choose_context(head_fit: _HeadFit, embedder: Embedder, seed: int) -> ContextWeights:
+    """Choose how much is read around texts with the encoder as it is before it is tuned.
+
+    A tuned one takes the texts that it was tuned on for clearer than others are.
+    """
+    examples, tokenizer = head_fit.examples, head_fit.short
+    mode = mode_of(head_fit.topics.mode)
+    whole = np.ones(len(head_fit.topics.names))
+
+    def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
+        part = replace(examples.of(train), unlabelled=())
+        head = replace(head_fit, examples=part).fit(embedder, tokenizer, whole, read)
+        texts = examples.of(test).texts
+        windows = read_passages(tokenizer, texts, read, embedder.windows)
+        return mode.scores(text_logits(head, windows, mode, len(texts)))
+
+    def embed(texts: Sequence[str]) -> Array:
+        return embedder.texts(tokenizer, texts, first=True)[0]
+
+    return choose_context(examples, mode, seed, score, embed)
 
 
 def _nearest(encoder: str, topics: Topics) -> tuple[Nearest, tuple[str, ...]]:
@@ -278,7 +312,7 @@ def _windows(
     tokenizer: Tokenizer, examples: Examples, topics: Topics, seed: int
 ) -> list[list[int]]:
     """Windows to choose the 8-bit encoder by: of texts, descriptions and, last, random words."""
-    texts = [*examples.texts, *examples.unlabelled]
+    texts = [*plain(examples.texts), *examples.unlabelled]
     evenly = np.linspace(0, len(texts) - 1, min(len(texts), RANGE_TEXTS)).astype(int)
     chosen = [texts[number] for number in evenly]
     pieces = {token.strip("#▁Ġ") for token in tokenizer.get_vocab()}
@@ -334,17 +368,19 @@ class _HeadFit:
     nearest: Nearest
     short: Tokenizer
 
-    def fit(self, embedder: Embedder, tokenizer: Tokenizer, beside: Array) -> None:
-        """Give the embedder's network the head that fits its embeddings of the examples.
+    def fit(
+        self, embedder: Embedder, tokenizer: Tokenizer, beside: Array, context: ContextWeights
+    ) -> LinearHead:
+        """Fit the head to embeddings of the examples with what is read around them.
 
         The coefficients that each topic's description gives are multiplied by `beside`, (k,).
         """
-        topics, network = self.topics, embedder.network
+        topics = self.topics
         mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
         weights = evidence(self.examples, topics)
         descriptions = _describe(embedder, tokenizer, topics)
         prior = beside[:, None] * prior_of(descriptions, len(topics.names))
-        learnt = self._lessons(embedder, tokenizer, descriptions, weights)
+        learnt = self._lessons(embedder, tokenizer, descriptions, weights, context)
         head = fit_head(learnt, mode, strength, prior)
         if self.examples.unlabelled:
             unlabelled, _ = embedder.texts(self.short, self.examples.unlabelled, first=True)
@@ -356,21 +392,22 @@ class _HeadFit:
                 head = fit_head(
                     with_answers(learnt, features, answers, mode), mode, strength, prior
                 )
-        coef, slope, intercept = without_nearest(*head, self.nearest)
-        with torch.no_grad():
-            network.head.weight.copy_(torch.from_numpy(coef))
-            network.head.bias.copy_(torch.from_numpy(np.clip(intercept, -CERTAIN, CERTAIN)))
-            network.slope = torch.from_numpy(slope).to(network.head.bias)
-            network.descriptions = torch.from_numpy(descriptions).to(network.head.weight)
+        return LinearHead(*without_nearest(*head, self.nearest), descriptions)
 
     def _lessons(
-        self, embedder: Embedder, tokenizer: Tokenizer, descriptions: Array, weights: Evidence
+        self,
+        embedder: Embedder,
+        tokenizer: Tokenizer,
+        descriptions: Array,
+        weights: Evidence,
+        context: ContextWeights,
     ) -> Lessons:
         """Lessons from the examples' windows; those of a text share its weight."""
-        embeddings, owner = embedder.texts(tokenizer, self.examples.texts)
+        read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
+        owner = read.owner
         share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
         windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
-        features = with_nearest(embeddings, descriptions, self.nearest)
+        features = with_nearest(read.features, descriptions, self.nearest)
         return lessons(features, self.examples.targets[owner], windows, mode_of(self.topics.mode))
 
 

@@ -16,11 +16,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, distributed, nn
 
+from paratopic.inference.head import LinearHead
 from paratopic.inference.scores import Integers
 from paratopic.transformer.encoder import autocast
 
 # Number of windows that are encoded together without gradients.
 PREDICT_BATCH = 32
+# A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
+CERTAIN = 1e4
 
 
 class Network(nn.Module):
@@ -38,6 +41,14 @@ class Network(nn.Module):
         # What the similarity to the nearest description adds to each logit.
         self.register_buffer("slope", torch.zeros_like(head.bias))
         self.register_buffer("descriptions", torch.zeros_like(head.weight[:0]))
+
+    def use(self, head: LinearHead) -> None:
+        """Take over the weights of a head."""
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(head.coef))
+            self.head.bias.copy_(torch.from_numpy(np.clip(head.intercept, -CERTAIN, CERTAIN)))
+            self.slope = torch.from_numpy(head.slope).to(self.head.bias)
+            self.descriptions = torch.from_numpy(head.descriptions).to(self.head.weight)
 
     def with_encoder(self, encoder: SentenceTransformer) -> Network:
         """This network with another encoder, before the same head."""

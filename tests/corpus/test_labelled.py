@@ -1,0 +1,125 @@
+"""What is learnt from and what is held out do not read each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import labelled_rows
+from paratopic.project.passages import Passage
+from paratopic.project.topics import Topics
+from tests.samples import paragraph_table
+
+TOPICS = Topics("single", ("trade", "security"))
+LETTERS = "abcdefgh"
+
+
+def text_of(letter: str) -> str:
+    """A text that shares no word with that of another letter."""
+    return " ".join(letter * length for length in range(2, 12)) + "."
+
+
+def near(letter: str) -> str:
+    """A near-duplicate of `text_of`."""
+    return text_of(letter).capitalize().replace(".", " indeed.")
+
+
+def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
+    """Paragraphs in their order, with labels but for the numbers that are `unlabelled`."""
+    has = [str(number) not in unlabelled for number in range(len(texts))]
+    frame = paragraph_table(
+        text=texts,
+        article=list(articles) or ["a"] * len(texts),
+        heading=["Heading"] * len(texts),
+        title=["Title"] * len(texts),
+        ordered=[True] * len(texts),
+        topics=[["trade"] if each else None for each in has],
+        label_source=["hand" if each else "none" for each in has],
+    )
+    rows = labelled_rows(frame, TOPICS)
+    return Labelled(rows, TOPICS, no_folds(rows, "").table)
+
+
+def positions(*numbers: int) -> np.ndarray:
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_of_an_article_that_is_divided_neither_part_reads_the_other() -> None:
+    texts = [text_of(letter) for letter in "abcdef"]
+    data = labelled(*texts)
+    to_learn, to_score = data.apart(positions(0, 1, 3, 5), positions(2, 4))
+    about = {"heading": "Heading", "title": "Title"}
+    # What is left out leaves a gap: what stands behind it is as far away as it was.
+    assert to_learn == [
+        Passage(texts[0], (), (texts[1], "", texts[3]), **about),
+        Passage(texts[1], texts[0], ("", texts[3], ""), **about),
+        Passage(texts[3], (texts[0], texts[1], ""), ("", texts[5]), **about),
+        Passage(texts[5], ("", texts[3], ""), (), **about),
+    ]
+    assert to_score == [Passage(texts[2]), Passage(texts[4])]
+    # Nothing is changed for good.
+    assert data.passages[0] == Passage(texts[0], (), texts[1:4], **about)
+
+
+def test_near_duplicates_of_what_is_held_out_are_not_read_and_other_texts_are() -> None:
+    texts = [text_of("a"), near("c"), text_of("b"), text_of("c"), text_of("d")]
+    data = labelled(*texts, unlabelled="124")
+    to_learn, to_score = data.apart(positions(0), positions(1))
+    assert to_learn[0].after == ("", text_of("b"), "")
+    assert to_score == [Passage(text_of("c"))]
+
+
+def test_articles_that_are_not_divided_keep_all() -> None:
+    texts = [text_of(letter) for letter in LETTERS]
+    data = labelled(*texts, articles="aaaabbcc")
+    whole = data.passages
+    # Held out whole.
+    to_learn, to_score = data.apart(positions(0, 1, 2, 3), positions(4, 5))
+    assert (to_learn, to_score) == (whole[:4], whole[4:6])
+    # One article is divided: c is held out whole, and b is only learnt from.
+    to_learn, to_score = data.apart(positions(0, 1, 4, 5), positions(2, 3, 6, 7))
+    assert to_learn[2:] == whole[4:6]
+    assert to_score == [Passage(texts[2]), Passage(texts[3]), *whole[6:]]
+    assert to_learn[1] == replace(whole[1], after=("", ""))
+
+
+def test_texts_without_a_passage_are_read_alone() -> None:
+    rows = pd.DataFrame({"id": ["1", "2"], "article": "a", "text": ["A.", "B."]})
+    data = Labelled(rows, TOPICS, no_folds(rows, "").table)
+    assert data.passages == [Passage("A."), Passage("B.")]
+    assert data.apart(positions(0), positions(1)) == ([Passage("A.")], [Passage("B.")])
+
+
+@pytest.mark.parametrize("n_articles", [1, 2, 6])
+@given(order=st.permutations(range(24)), seed=st.integers(0, 9))
+def test_in_no_fold_is_a_text_that_is_held_out_read_with_one_that_is_learnt_from(
+    n_articles: int, order: list[int], seed: int
+) -> None:
+    """Of 24 paragraphs, each has a near-duplicate, in the same article or in another one."""
+    letters = [LETTERS[number % 8] * (1 + number // 16) for number in order]
+    texts = [
+        (text_of if number % 16 < 8 else near)(x) for number, x in zip(order, letters, strict=True)
+    ]
+    data = labelled(*texts, articles="".join(str(n * n_articles // 24) for n in range(24)))
+    topics = [(TOPICS.names[number % 2],) for number in order]
+    rows = data.rows.assign(topic=pd.Series(topics, dtype=object))
+    data = Labelled(rows, TOPICS, make_folds(rows, 3, 1, None, seed).table)
+    articles = rows["article"].to_numpy()
+    for _, _, train, held_out in iterate_folds(data.folds, list(rows["id"])):
+        to_learn, to_score = data.apart(train, held_out)
+        hidden = {text.lower() for text in rows["text"].iloc[held_out]}
+        hidden |= {text.replace(".", " indeed.") for text in hidden}
+        hidden |= {text.replace(" indeed.", ".") for text in hidden}
+        divided = set(articles[train]) & set(articles[held_out])
+        for row, passage in zip(train, to_learn, strict=True):
+            if articles[row] in divided:
+                assert not hidden & {text.lower() for text in (*passage.before, *passage.after)}
+        for row, passage in zip(held_out, to_score, strict=True):
+            assert articles[row] not in divided or passage == Passage(rows["text"].iloc[row])

@@ -1,0 +1,338 @@
+"""What stands around a text is read by its weight, and what is missing weighs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import CLEAR, ContextWeights, around, read_weights, surroundings
+from paratopic.inference.head import LinearHead, read_head
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.inference.modes import mode_of
+from paratopic.inference.onnx_model import EncoderClassifier, read_windows
+from paratopic.inference.scores import Array
+from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
+from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages
+from paratopic.project.topics import Topics
+from paratopic.training.calibration import apply_calibration
+from paratopic.training.examples import Fitted
+from tests.samples import KINDS, READING, TARIFF, examples, fit_reading, in_articles
+
+LONG = "Officials said that the tariff on export goods would rise. " * 10
+AROUND = Passage(
+    "Officials said that the tariff would rise.",
+    before=("The navy left the island.", "Chip and software, and data."),
+    after=("Missile and troops on the border. " * 5,),
+    heading="Customs duty",
+    title="A new network",
+)
+# The weights of `READING`, where a neighbour that is k away weighs .6 to the power of k.
+BY_HAND = [
+    (0.6, AROUND.before[1]),
+    (0.36, AROUND.before[0]),
+    (0.6, AROUND.after[0]),
+    (0.3, AROUND.heading),
+    (0.2, AROUND.title),
+]
+NOTHING = [
+    Passage(TARIFF),
+    Passage(TARIFF, ("", " \n"), "\t", " ", ""),
+    Passage(TARIFF, ("The navy.", "", "", "")),
+]
+only_transformer = pytest.mark.parametrize("reading", ["transformer"], indirect=True)
+only_baseline = pytest.mark.parametrize("reading", ["baseline"], indirect=True)
+
+
+def classifier_of(model: Model) -> EncoderClassifier | BaselineClassifier:
+    """What answers in a model, and its head."""
+    assert isinstance(model._classifier, (EncoderClassifier, BaselineClassifier))
+    return model._classifier
+
+
+def head_of(model: Model) -> LinearHead:
+    """The head in a model's folder."""
+    return read_head(model.folder / EncoderClassifier.HEAD)
+
+
+def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitted, Path]) -> None:
+    texts = [TARIFF, LONG, "\u2603 unheard-of", "The navy."]
+    passages = [Passage(text) for text in texts]
+    model = load(reading[1])
+    assert model.context == reading[0].context == READING
+    for able in (*reading[:1], model):
+        np.testing.assert_array_equal(able.predict_proba(passages), able.predict_proba(texts))
+    assert model.predict(passages) == model.predict(texts)
+    assert model.explain(passages[1]) == model.explain(texts[1])
+
+
+def test_an_answer_does_not_depend_on_what_stands_around_other_texts(
+    reading: tuple[Fitted, Path],
+) -> None:
+    model = load(reading[1])
+    texts: list[Text] = [TARIFF, LONG, AROUND, replace(AROUND, text=LONG), "The navy.", *NOTHING]
+    together = model.predict_proba(texts)
+    alone = np.concatenate([model.predict_proba([text]) for text in texts])
+    # Windows that are computed together, and sums in another order, differ in the last digits.
+    atol = 1e-6 if model.kind == "transformer" else 1e-15
+    if model.kind == "baseline":
+        np.testing.assert_array_equal(together[[0, 1, 4, 5, 6, 7]], alone[[0, 1, 4, 5, 6, 7]])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=atol)
+    np.testing.assert_allclose(model.predict_proba(texts[::-1])[::-1], alone, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("passage", NOTHING)
+def test_what_is_missing_weighs_nothing(reading: tuple[Fitted, Path], passage: Passage) -> None:
+    model = load(reading[1])
+    np.testing.assert_array_equal(model.predict_proba([passage]), model.predict_proba([TARIFF]))
+    assert not model.context.reads(passage)
+    assert model.explain(passage) == model.explain(TARIFF)
+
+
+def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path]) -> None:
+    model = load(trained[1])
+    assert model.context == ContextWeights()
+    assert not model.context.reads(AROUND)
+    for able in (*trained[:1], model):
+        np.testing.assert_array_equal(
+            able.predict_proba([AROUND, LONG]), able.predict_proba([AROUND.text, LONG])
+        )
+    assert model.explain(AROUND) == model.explain(AROUND.text)
+
+
+def test_each_part_moves_the_answer_and_those_too_far_away_do_not(
+    reading: tuple[Fitted, Path],
+) -> None:
+    model = load(reading[1])
+    far = replace(
+        AROUND, before=("Tariff.", "Quota.", *AROUND.before), after=tuple(AROUND.after) * 4
+    )
+    (at_reach, beyond), (whole, alone) = (
+        model.predict_proba(
+            [
+                replace(far, before=far.before[-REACH:], after=far.after[:REACH]),
+                far,
+            ]
+        ),
+        model.predict_proba([AROUND, AROUND.text]),
+    )
+    np.testing.assert_array_equal(at_reach, beyond)
+    without = model.predict_proba([replace(AROUND, **{part: ""}) for part in PARTS])
+    for scores in (alone, *without):
+        assert np.abs(scores - whole).max() > 1e-4
+
+
+@only_transformer
+def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
+    reading: tuple[Fitted, Path],
+) -> None:
+    model = load(reading[1])
+    classifier, head = classifier_of(model), head_of(model)
+    assert isinstance(classifier, EncoderClassifier)
+    of_context = np.sum([w * np.asarray(model.embed([text])) for w, text in BY_HAND], axis=0)
+    own = np.asarray(model.embed([AROUND.text]))
+    total = own + of_context
+    expected = head.logits(total / np.linalg.norm(total))
+    logits, windows = classifier.logits([AROUND])
+    assert windows.tolist() == [1]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    # Of a long text, what is around it is read with each window; its neighbours weigh less.
+    tokens, _ = read_windows(classifier._tokenizer, [LONG])
+    clear = [CLEAR / len(LONG)] * 3 + [1, 1]
+    of_context = sum(
+        c * w * np.asarray(model.embed([text])) for c, (w, text) in zip(clear, BY_HAND, strict=True)
+    )
+    total = classifier._model.run(tokens) + of_context
+    of_windows = head.logits(total / np.linalg.norm(total, axis=1, keepdims=True))
+    expected = np.average(of_windows, axis=0, weights=[len(window) for window in tokens])[None]
+    logits, windows = classifier.logits([replace(AROUND, text=LONG)])
+    assert windows.tolist() == [len(tokens)] and len(tokens) > 5
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+@only_baseline
+def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(
+    reading: tuple[Fitted, Path],
+) -> None:
+    model = load(reading[1])
+    classifier = classifier_of(model)
+    assert isinstance(classifier, BaselineClassifier)
+
+    def rows(*texts: str) -> Array:
+        return np.asarray(classifier._union.transform(texts).toarray())
+
+    of_context = sum(weight * rows(text) for weight, text in BY_HAND)
+    own = rows(AROUND.text)
+    total = own + of_context
+    expected = total / np.linalg.norm(total) * np.sqrt(2)
+    assert np.linalg.norm(own) == pytest.approx(np.sqrt(2))
+    features = transform_passages(classifier._union, [AROUND], READING).toarray()
+    np.testing.assert_allclose(features, expected, atol=1e-12)
+    np.testing.assert_allclose(classifier.logits([AROUND])[0], head_of(model).logits(expected))
+    # A text without a known word is what is around it.
+    unknown = replace(AROUND, text="\u2603")
+    features = transform_passages(classifier._union, [unknown], READING).toarray()
+    np.testing.assert_allclose(features, of_context, atol=1e-12)
+
+
+def test_a_blank_neighbour_keeps_those_behind_it_as_far_away_as_they_are() -> None:
+    passage = Passage("Text.", ("Far.", ""), ("", " ", "Farther.", "Too far."))
+    read = surroundings([passage], READING)
+    assert read.texts == ["Text.", "Far.", "Farther."]
+    np.testing.assert_allclose(read.weight, [0.6**2, 0.6**3])
+    assert [PARTS[part] for part in read.part] == ["before", "after"]
+
+
+def test_each_distinct_text_is_read_once() -> None:
+    passages = article_passages(["A.", "B.", "A."], title="T")
+    read = surroundings([*passages, "B.", "C."], ContextWeights(0.5, 0.3, 0.1))
+    assert read.texts == ["A.", "B.", "C.", "T"]
+    assert read.own.tolist() == [0, 1, 0, 1, 2]
+    table = np.zeros((5, 4))
+    np.add.at(table, (read.row, read.column), read.weight)
+    expected = np.zeros((5, 4))
+    expected[:3] = [[0.25, 0.5, 0, 0.1], [1, 0, 0, 0.1], [0.25, 0.5, 0, 0.1]]
+    np.testing.assert_allclose(table, expected)
+    np.testing.assert_allclose(around(read, np.eye(4)), expected)
+
+
+WORD = st.sampled_from(["", " ", "A.", "B."])
+PASSAGES = st.builds(
+    Passage, st.just("Text."), st.lists(WORD, max_size=5), st.lists(WORD, max_size=5), WORD, WORD
+)
+WEIGHTS = st.builds(ContextWeights, *[st.sampled_from([0.0, 0.5, 1.0])] * 3)
+
+
+@given(st.lists(PASSAGES, max_size=4), WEIGHTS)
+def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
+    passages: list[Passage], weights: ContextWeights
+) -> None:
+    read = surroundings(passages, weights)
+    assert (read.weight > 0).all()
+    assert all(text.strip() for text in read.texts)
+    reads = [weights.reads(passage) for passage in passages]
+    assert np.isin(np.arange(len(passages)), read.row).tolist() == reads
+
+
+def test_weights_are_from_0_to_1() -> None:
+    assert read_weights({"neighbours": 1, "heading": 0.0, "title": 0.5}).neighbours == 1
+    for wrong in (-0.1, 1.1, float("nan"), True, float("inf")):
+        with pytest.raises(ValueError, match="weight of heading"):
+            read_weights({"heading": wrong})
+
+
+def test_what_is_loaded_answers_passages_as_the_model_in_memory_does(
+    reading: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    model, folder = reading
+    loaded = load(folder)
+    passages: list[Text] = [*in_articles(rows), AROUND, replace(AROUND, text=LONG), LONG]
+    # Numbers between two of 8 bits may be rounded up here and down there.
+    tolerance = 0.01 if loaded.kind == "transformer" else 1e-15
+    np.testing.assert_allclose(
+        loaded.predict_proba(passages), model.predict_proba(passages), rtol=0, atol=tolerance
+    )
+
+
+def test_the_paragraphs_of_an_article_are_read_with_each_other(
+    reading: tuple[Fitted, Path], rows: pd.DataFrame
+) -> None:
+    model = load(reading[1])
+    texts = [*rows["text"][:5], " "]
+    headings = ["", "Trade", "Trade", "", "Navy", "Navy"]
+    answers = model.predict_article(texts, headings, "Talks")
+    passages = [
+        Passage(texts[n], texts[max(0, n - 3) : n], texts[n + 1 : n + 4], headings[n], "Talks")
+        for n in range(6)
+    ]
+    assert answers == model.predict(passages)
+    assert model.predict_article(texts) == model.predict(article_passages(texts))
+    assert answers[0] != model.predict(texts[0])
+    assert set(answers[5].scores.values()) == {0.0} and not answers[5].topics
+    with pytest.raises(ValueError, match="5 headings for 6 paragraphs"):
+        model.predict_article(texts, headings[:5])
+    with pytest.raises(TypeError, match="list of str"):
+        model.predict_article(TARIFF)
+
+
+def test_half_of_a_surrogate_pair_around_a_text_is_read_as_a_question_mark(
+    reading: tuple[Fitted, Path],
+) -> None:
+    model = load(reading[1])
+    cut_off, asked = (
+        Passage(TARIFF, f"Navy {end}", f"Army {end}", f"Chip {end}", f"Data {end}")
+        for end in ("\ud83d", "?")
+    )
+    assert model.predict([cut_off]) == model.predict([asked])
+    assert model.explain(cut_off).context == model.explain(asked).context
+
+
+def test_embeddings_leave_out_what_stands_around(reading: tuple[Fitted, Path]) -> None:
+    model = load(reading[1])
+    texts: list[Text] = [AROUND, LONG]
+    gap: Any = model.embed(texts) - model.embed([AROUND.text, LONG])
+    assert abs(gap).sum() == 0
+    for refused in (model.embed, model.predict_proba):
+        with pytest.raises(TypeError, match="list of str"):
+            refused(AROUND)  # type: ignore[arg-type]  # the mistake that is tested
+
+
+ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, 3.0), (0.0,))
+IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, -1.0), (2.0,), alone=ALONE)
+
+
+def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_own(
+    reading: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    fitted = reading[0]
+    passages: list[Text] = [TARIFF, AROUND, LONG, replace(AROUND, text=TARIFF), *NOTHING]
+    in_context = np.array([False, True, False, True, False, False, False])
+    raw, mode = fitted.predict_proba(passages), mode_of("single")
+    with_each = [apply_calibration(raw, each, mode) for each in (ALONE, IN_CONTEXT)]
+    fitted.save(tmp_path / "both", IN_CONTEXT)
+    model = load(tmp_path / "both")
+    assert model.calibration == IN_CONTEXT
+    atol = 0.02 if model.kind == "transformer" else 1e-12
+    assert np.abs(with_each[0] - with_each[1]).max(axis=1).min() > 2 * atol
+    np.testing.assert_allclose(
+        model.predict_proba(passages),
+        np.where(in_context[:, None], with_each[1], with_each[0]),
+        rtol=0,
+        atol=atol,
+    )
+    # Nothing is sure from 2 on, and every topic that is predicted is from 0 on.
+    answers = model.predict(passages)
+    expected = [
+        bool(answer.topics) and not read for answer, read in zip(answers, in_context, strict=True)
+    ]
+    assert [answer.sure for answer in answers] == expected and any(expected)
+    logits = [model.explain(passage).logits["(any topic)"] for passage in passages]
+    any_topic = model.predict_proba(passages).sum(axis=1)
+    np.testing.assert_allclose(logits, np.log(any_topic / (1 - any_topic)), atol=1e-3)
+    # Where one is given, it is that of all.
+    fitted.save(tmp_path / "one", replace(IN_CONTEXT, alone=None))
+    np.testing.assert_allclose(
+        load(tmp_path / "one").predict_proba(passages), with_each[1], rtol=0, atol=atol
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_mode_multi_the_thresholds_are_those_of_texts_alone_or_in_context(
+    kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    topics = replace(topics, mode="multi")
+    fitted = fit_reading(kind, examples(rows, topics.names), topics, tiny_encoder, READING)
+    alone = Calibration(thresholds=(0.0, 2.0, 0.0))
+    fitted.save(tmp_path / "model", Calibration(thresholds=(2.0,), alone=alone))
+    model = load(tmp_path / "model")
+    first, second, third = model.predict([TARIFF, AROUND, AROUND.text])
+    assert set(first.topics) == set(third.topics) == {"trade", "security"}
+    assert second.topics == ()

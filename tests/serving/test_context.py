@@ -1,0 +1,250 @@
+"""Bulk prediction reads what stands around a text, in articles and as columns of tables tell it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paratopic.corpus.table import passages
+from paratopic.inference.model import Model
+from paratopic.inference.prediction import Prediction
+from paratopic.project.passages import Passage, Text
+from paratopic.serving import bulk, cluster
+from paratopic.serving.context import with_context
+from paratopic.serving.shards import Chunk, Columns
+from tests.samples import paragraph_table
+from tests.serving.bulk_runs import predict, read_shards
+
+TEXTS = [
+    "A tariff on goods and a quota.",
+    "The talks went on.",
+    "The army left the border.",
+    "Officials said so.",
+    "The chip and the app.",
+]
+ARTICLE = "# The Navy\n\n## Customs\n\n" + "\n\n".join(TEXTS)
+
+
+def predicted(model: Model, path: Path, out: Path) -> list[float]:
+    """What a run writes of the rows of an input: the confidence of each."""
+    predict(model, [path], out)
+    rows: list[dict[str, Any]] = []
+    for name, content in read_shards(out).items():
+        match Path(name).suffix:
+            case ".csv":
+                rows += csv.DictReader(content.decode().splitlines())
+            case ".jsonl":
+                rows += map(json.loads, content.splitlines())
+            case ".parquet":
+                rows += pq.read_table(out / name).to_pylist()
+    return [float(row["confidence"]) for row in rows]
+
+
+def confidences(answers: Sequence[Prediction]) -> list[float]:
+    return [answer.confidence for answer in answers]
+
+
+def write(table: pd.DataFrame, path: Path) -> Path:
+    match path.suffix:
+        case ".csv":
+            table.to_csv(path, index=False)
+        case ".jsonl":
+            table.to_json(path, orient="records", lines=True)
+        case ".parquet":
+            table.to_parquet(path)
+    return path
+
+
+any_format = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_an_article_is_predicted_as_by_predict_article(reading: Model, tmp_path: Path) -> None:
+    """Its paragraphs fill two shards; those at the border are read with both neighbours."""
+    (tmp_path / "news.md").write_text(ARTICLE, encoding="utf-8")
+    expected = reading.predict_article(TEXTS, ["Customs"] * len(TEXTS), "The Navy")
+    assert predicted(reading, tmp_path / "news.md", tmp_path / "out") == confidences(expected)
+    assert confidences(expected) != confidences(reading.predict(TEXTS))
+
+
+@any_format
+def test_neighbours_heading_and_title_of_a_table_are_read(
+    reading: Model, tmp_path: Path, suffix: str
+) -> None:
+    table = pd.DataFrame(
+        {
+            "text": TEXTS,
+            "text_preceding": ["", "The tariff.", "", "The tariff.", ""],
+            "text_following": ["The navy.", "The navy.", "", "", ""],
+            "heading": ["", "", "The Navy / Chips", "Duty", ""],
+            "title": ["", "", "The Navy", "The missile", ""],
+        }
+    )
+    expected = reading.predict(
+        [
+            Passage(TEXTS[0], after="The navy."),
+            Passage(TEXTS[1], "The tariff.", "The navy."),
+            Passage(TEXTS[2], heading="Chips", title="The Navy"),
+            Passage(TEXTS[3], "The tariff.", heading="Duty", title="The missile"),
+            Passage(TEXTS[4]),
+        ]
+    )
+    path = write(table, tmp_path / f"in{suffix}")
+    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+    assert (expected[0] == reading.predict(TEXTS[0]), expected[4] == reading.predict(TEXTS[4])) == (
+        False,
+        True,
+    )
+
+
+@any_format
+def test_the_order_of_a_group_gives_the_neighbours(
+    reading: Model, tmp_path: Path, suffix: str
+) -> None:
+    order = [3, 0, 4, 2, 1]
+    table = pd.DataFrame({"text": [TEXTS[n] for n in order], "group": "a", "position": order})
+    other = pd.DataFrame({"text": TEXTS[:2], "group": ["b", "c"], "position": [0, 1]})
+    path = write(pd.concat([table, other]), tmp_path / f"in{suffix}")
+    whole = reading.predict_article(TEXTS)
+    expected = [*(whole[n] for n in order), *reading.predict(TEXTS[:2])]
+    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+
+
+def test_a_row_without_a_group_or_a_position_stands_alone(reading: Model, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": TEXTS[0], "group": None, "position": 1},
+        {"text": TEXTS[1], "group": "", "position": 2},
+        {"text": TEXTS[2], "group": None, "position": 3},
+        {"text": TEXTS[0], "group": "a", "position": None},
+        {"text": TEXTS[2], "group": "a", "position": 1},
+        {"text": TEXTS[4], "group": "a", "position": "second"},
+    ]
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    expected = reading.predict([str(row["text"]) for row in rows])
+    assert predicted(reading, path, tmp_path / "out") == confidences(expected)
+
+
+def test_a_row_with_an_error_is_no_neighbour(reading: Model, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    texts = [TEXTS[0], None, TEXTS[2]]
+    rows = [{"text": text, "group": 1, "position": n} for n, text in enumerate(texts)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (chunk,) = (chunk for _, _, chunk in work_of(reading, path).chunks())
+    assert chunk.texts == [Passage(TEXTS[0], (), TEXTS[2]), None, Passage(TEXTS[2], TEXTS[0])]
+
+
+@any_format
+def test_a_table_without_these_columns_is_predicted_as_texts_alone(
+    reading: Model, tmp_path: Path, suffix: str
+) -> None:
+    table = pd.DataFrame({"text": TEXTS, "group": 1, "before": "The navy.", "id": range(5)})
+    path = write(table, tmp_path / f"in{suffix}")
+    assert predicted(reading, path, tmp_path / "out") == confidences(reading.predict(TEXTS))
+
+
+def test_a_model_that_reads_nothing_around_texts_gets_them_alone(
+    model: Model, tmp_path: Path
+) -> None:
+    path = write(pd.DataFrame({"text": TEXTS, "heading": "Duty"}), tmp_path / "in.csv")
+    assert list(work_of(model, path).texts()) == [TEXTS]
+    assert predicted(model, path, tmp_path / "out") == confidences(model.predict(TEXTS))
+
+
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=1), inner),
+    max_leaves=3,
+) | st.sampled_from([10**400, -(10**400), float("nan"), "nan", "1e999", " "])
+NAMES = ["group", "position", "text_preceding", "text_following", "heading", "title"]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    texts=st.lists(st.none() | st.text(max_size=3) | st.integers(0, 9), min_size=1, max_size=5),
+    names=st.sets(st.sampled_from(NAMES)),
+    data=st.data(),
+)
+def test_odd_values_around_a_text_do_no_harm(
+    texts: list[Any], names: set[str], data: st.DataObject
+) -> None:
+    columns: Columns = {
+        name: data.draw(st.lists(ODD, min_size=len(texts), max_size=len(texts))) for name in names
+    }
+    chunk = Chunk(None, texts, [None] * len(texts), 1.0)
+    read = with_context(chunk, columns).texts
+    assert [text.text if isinstance(text, Passage) else text for text in read] == texts
+    for row, passage in enumerate(read):
+        if isinstance(passage, Passage):
+            given = [columns[name][row] for name in NAMES[2:] if name in columns]
+            told = [part for part in [*given, *texts] if isinstance(part, str)]
+            parts = (*passage.before, *passage.after, passage.heading, passage.title)
+            assert all(any(each.endswith(part) for each in told) for part in parts)
+
+
+@settings(
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(value=ODD)
+def test_odd_values_in_a_file_change_no_other_row(
+    reading: Model, tmp_path_factory: pytest.TempPathFactory, value: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("odd")
+    rows: list[dict[str, Any]] = [
+        {"text": TEXTS[0], "group": 1, "position": 1},
+        {"text": TEXTS[1], "group": 1, "position": 2},
+        {"text": TEXTS[2], "group": 2} | dict.fromkeys(["position", "heading", "title"], value),
+    ]
+    (folder / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    expected = confidences(reading.predict_article(TEXTS[:2]))
+    assert predicted(reading, folder / "in.jsonl", folder / "out")[:2] == expected
+
+
+def work_of(model: Model, path: Path) -> bulk.Work:
+    job = bulk.Job(model, [path], "text")
+    return job.work(job.added, bulk.Done())
+
+
+@pytest.mark.parametrize("name", ["news.md", "in.csv", "alone.csv"])
+def test_the_cluster_gets_what_stands_around_texts(
+    reading: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What is sent to it is told from what the process that writes the shards reads itself."""
+    (tmp_path / "news.md").write_text(ARTICLE, encoding="utf-8")
+    table = pd.DataFrame({"text": TEXTS, "group": "a", "position": range(5), "heading": "Duty é"})
+    write(table, tmp_path / "in.csv")
+    write(table[["text"]], tmp_path / "alone.csv")
+    work = work_of(reading, tmp_path / name)
+    monkeypatch.setattr(cluster, "_model", lambda files: reading)
+    steps: list[list[Text]] = list(work.texts())
+    sent: list[Any] = list(cluster._read(work, {}))
+    files: Any = None
+    for texts, row in zip(steps, sent, strict=True):
+        answer = cluster._predict(files, row)
+        assert answer["texts"] == cluster._digest(cluster._packed(texts))
+        assert json.loads(answer["columns"]) == bulk.predict_columns(reading, texts)
+
+
+def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:
+    texts = ["A.", "B.", "C.", "D."]
+    columns: Columns = {
+        "text_preceding": [None, "A.", "B.", "C."],
+        "text_following": ["B.", "C.", "D.", "Elsewhere."],
+    }
+    chunk = with_context(Chunk(texts, texts, [None] * 4, 1.0), columns)
+    assert chunk.texts[2] == Passage("C.", ["A.", "B."], ["D.", "Elsewhere."])
+    before = ["", *texts[:3]]
+    frame = paragraph_table(text=texts, before=before, after=columns["text_following"])
+    assert chunk.texts == passages(frame, np.arange(4))
