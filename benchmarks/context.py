@@ -1,0 +1,262 @@
+"""What is gained by reading what stands around a text.
+
+Draws labels at random from a labelled table whose rows have neighbours, fits the project's models
+with and without what stands around the rows, and answers rows of other documents. Both models of a
+draw learn from the same rows and answer the same rows. Nothing is tuned here.
+
+    python benchmarks/context.py --data TABLE.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from few_shot import train_setfit
+from sklearn.metrics import f1_score
+from tables import RESULTS, machine
+
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.table import passages
+from paratopic.inference.scores import one_hot
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.passages import Passage, plain
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.examples import Examples, Fitted
+from paratopic.transformer import fit as transformer
+
+VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
+# Share of the documents to learn from, and number of rows of the others to test on, at most.
+TO_LEARN, TESTS = 0.6, 1500
+# Characters of each neighbour in the strings that SetFit reads.
+NEAR_CHARACTERS = 200
+# What runs differ in. One that the file of results has is not repeated.
+KEY = ["data", "label", "split", "neighbours", "labels", "seed", "method"]
+
+
+def read_rows(path: Path, label: str, neighbours: str) -> pd.DataFrame:
+    """Columns text, label, group and passage of a table.
+
+    Parameters
+    ----------
+    path
+        A parquet file with text, group if there are documents, text_preceding and text_following if
+        texts have neighbours.
+    label
+        Name of the column with the classes.
+    neighbours
+        ``own``, or ``false``: rows of the table in random order, which stand in for documents of 50
+        rows each.
+    """
+    table = pd.read_parquet(path).reset_index(drop=True)
+    n = len(table)
+    if neighbours == "false":
+        table = table.sample(frac=1, random_state=0, ignore_index=True)
+        table["group"] = np.arange(n) // 50
+    blank = pd.Series("", index=table.index)
+    frame = pd.DataFrame(
+        {
+            "article": table["group"].astype(str) if "group" in table else np.arange(n).astype(str),
+            "title": "",
+            "heading": "",
+            "position": np.arange(n),
+            "ordered": neighbours == "false",
+            "text": table["text"],
+            "before": blank if neighbours == "false" else table.get("text_preceding", blank),
+            "after": blank if neighbours == "false" else table.get("text_following", blank),
+        }
+    )
+    return pd.DataFrame(
+        {
+            "text": table["text"],
+            "label": table[label].astype(str),
+            "group": frame["article"],
+            "passage": passages(frame, np.arange(n)),
+        }
+    )
+
+
+def draw(rows: pd.DataFrame, n: int, seed: int, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows with n labels at random, and rows to test on: of other documents, or any others."""
+    rng = np.random.default_rng([seed, n])
+    if split == "random":
+        order = rng.permutation(len(rows))
+        return rows.iloc[order[:n]], rows.iloc[order[n : n + TESTS]]
+    groups = rng.permutation(rows["group"].unique())
+    to_learn = rows["group"].isin(groups[: round(TO_LEARN * len(groups))])
+    known, rest = rows[to_learn], rows[~to_learn]
+    order = rng.permutation(rest["group"].unique())
+    sizes = rest["group"].value_counts()[order].cumsum()
+    whole = rest[rest["group"].isin(sizes.index[sizes <= TESTS])]
+    tests = whole if len(whole) else rest.iloc[rng.permutation(len(rest))[:TESTS]]
+    return known.iloc[rng.permutation(len(known))[:n]], tests
+
+
+def project(
+    kind: str, in_context: bool
+) -> Callable[[pd.DataFrame, pd.DataFrame, Params, int, float], dict[str, Any]]:
+    """One of the project's models, with what stands around the rows or without."""
+
+    def run(
+        train: pd.DataFrame, tests: pd.DataFrame, params: Params, seed: int, minutes: float
+    ) -> dict[str, Any]:
+        names = sorted(set(train["label"]))
+        number = {name: place for place, name in enumerate(names)}
+        topics = Topics("single", tuple(Topic(f"class_{place}", "") for place in number.values()))
+        groups = pd.factorize(train["group"])[0].astype(np.int64)
+        column = "passage" if in_context else "text"
+        targets = one_hot(train["label"].map(number).to_numpy(), len(names))
+        examples = Examples(list(train[column]), targets, groups, groups)
+        started = time.perf_counter()
+        section = params.section("baseline" if kind == "tfidf" else "transformer")
+        if kind == "frozen":
+            section = replace(section, epochs=0)
+        room = baseline if kind == "tfidf" else transformer
+        model: Fitted = room.fit(examples, topics, section, seed)
+        seconds = time.perf_counter() - started
+
+        def score(texts: list[Any]) -> float:
+            answers = np.array(names)[model.predict_proba(texts).argmax(axis=1)]
+            return round(float(f1_score(tests["label"], answers, average="macro")), 4)
+
+        line: dict[str, Any] = {
+            "macro_f1": score(list(tests[column])),
+            "seconds": round(seconds, 2),
+        }
+        if in_context:
+            line |= {"alone": score(plain(tests["passage"])), "reads": asdict(model.context)}
+        return line
+
+    return run
+
+
+def joined(passage: Passage) -> str:
+    """A text between the ends of its neighbours, as one string."""
+    before = passage.before[-1][-NEAR_CHARACTERS:] if passage.before else ""
+    after = passage.after[0][:NEAR_CHARACTERS] if passage.after else ""
+    return " ".join(filter(None, (before, passage.text, after)))
+
+
+def setfit(
+    in_context: bool,
+) -> Callable[[pd.DataFrame, pd.DataFrame, Params, int, float], dict[str, Any]]:
+    """SetFit with its defaults and the same encoder, on the texts or on joined strings."""
+
+    def run(
+        train: pd.DataFrame, tests: pd.DataFrame, params: Params, seed: int, minutes: float
+    ) -> dict[str, Any]:
+        names = sorted(set(train["label"]))
+        labels = train["label"].map(names.index).tolist()
+        to_learn, to_answer = (
+            list(map(joined, part["passage"])) if in_context else list(part["text"])
+            for part in (train, tests)
+        )
+        model, seconds, done = train_setfit(to_learn, labels, seed, minutes)
+        numbers = model.predict(to_answer, use_labels=False, show_progress_bar=False)
+        answers = np.array(names)[np.asarray(numbers, dtype=np.int64)]
+        f1 = f1_score(tests["label"], answers, average="macro")
+        return {
+            "macro_f1": round(float(f1), 4),
+            "seconds": round(seconds, 2),
+            "done": round(done, 3),
+        }
+
+    return run
+
+
+METHODS = {
+    **{kind: project(kind, False) for kind in ("tfidf", "frozen", "paratopic")},
+    **{f"{kind} in context": project(kind, True) for kind in ("tfidf", "frozen", "paratopic")},
+    "setfit": setfit(False),
+    "setfit joined": setfit(True),
+}
+
+
+def markdown(runs: pd.DataFrame) -> str:
+    """A line for each number of labels: means with standard errors, and the paired gain."""
+    methods = [name for name in METHODS if name in set(runs["method"])]
+    kinds = [kind for kind in methods if f"{kind} in context" in methods]
+    head = ["data", "labels", "draws", *methods, *(f"{kind}: gain, points" for kind in kinds)]
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for key, part in runs.groupby(KEY[:-2], sort=False):
+        data, label, split, near, labels = (str(value) for value in key)
+        wide = part.pivot(index="seed", columns="method", values="macro_f1")
+        seconds = part.groupby("method")["seconds"].mean()
+        cells = [
+            f"{_with_error(wide[name], 3)} ({seconds[name]:.0f} s)" if name in wide else ""
+            for name in methods
+        ]
+        cells += [
+            _with_error(100 * (wide[f"{kind} in context"] - wide[kind]), 1, "+")
+            if {kind, f"{kind} in context"} <= set(wide)
+            else ""
+            for kind in kinds
+        ]
+        about = f"{data}, {label}, by {split}" + (", false neighbours" if near == "false" else "")
+        out.append(f"| {about} | {labels} | {len(wide)} | " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def _with_error(values: pd.Series, digits: int, sign: str = "") -> str:
+    """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
+    known = values.dropna().to_numpy(dtype=np.float64)
+    n = len(known)
+    error = f" ± {known.std(ddof=1) / n**0.5:.{digits}f}" if n > 1 else ""
+    return f"{known.mean():{sign}.{digits}f}{error}"
+
+
+def main() -> None:
+    """Print a markdown table of the draws asked for; write every run as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
+    parser.add_argument("--label", default="label", help="column with the classes")
+    parser.add_argument("--split", choices=["document", "random"], default="document")
+    parser.add_argument("--neighbours", choices=["own", "false"], default="own")
+    parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1000, 3000])
+    parser.add_argument("--draws", type=int, default=8)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=["paratopic", "paratopic in context"]
+    )
+    parser.add_argument("--minutes", type=float, default=30, help="after which SetFit is cut off")
+    parser.add_argument("--results", type=Path, default=RESULTS / "context.json")
+    arguments = parser.parse_args()
+
+    kept: list[dict[str, Any]] = []
+    if arguments.results.exists():
+        kept = json.loads(arguments.results.read_text(encoding="utf-8"))["runs"]
+    have = {tuple(line[key] for key in KEY) for line in kept}
+    rows = read_rows(arguments.data, arguments.label, arguments.neighbours)
+    params = read_params()
+    about = arguments.data.stem, arguments.label, arguments.split, arguments.neighbours
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.draws)
+    for seed in seeds:
+        for labels in arguments.labels:
+            train, tests = draw(rows, labels, seed, arguments.split)
+            for method in arguments.methods:
+                key = (*about, labels, seed, method)
+                if key in have:
+                    continue
+                line = dict(zip(KEY, key, strict=True))
+                line |= METHODS[method](train, tests, params, seed, arguments.minutes)
+                print(*(f"{name}={value}" for name, value in line.items()), flush=True)
+                kept.append(line | machine(*VERSIONS))
+                write_json(arguments.results, {"runs": kept})
+    runs = pd.DataFrame(kept)
+    asked = runs["seed"].isin(seeds) & runs["labels"].isin(arguments.labels)
+    asked &= runs["method"].isin(arguments.methods)
+    for name, value in zip(KEY, about, strict=False):
+        asked &= runs[name] == value
+    print(markdown(runs[asked]))
+
+
+if __name__ == "__main__":
+    main()
