@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tables import RESULTS, Table, machine, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of
+from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of, with_passages
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
@@ -37,7 +37,8 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
+    frame = read_paragraphs(PARAGRAPHS)
+    rows = with_passages(labelled_rows(frame, params.topics), frame)
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)

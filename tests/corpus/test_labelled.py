@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.table import labelled_rows, with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table
@@ -43,7 +43,7 @@ def labelled(*texts: str, articles: str = "", unlabelled: str = "") -> Labelled:
         topics=[["trade"] if each else None for each in has],
         label_source=["hand" if each else "none" for each in has],
     )
-    rows = labelled_rows(frame, TOPICS)
+    rows = with_passages(labelled_rows(frame, TOPICS), frame)
     return Labelled(rows, TOPICS, no_folds(rows, "").table)
 
 

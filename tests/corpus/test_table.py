@@ -14,6 +14,7 @@ from paratopic.corpus.table import (
     passages,
     read_paragraphs,
     targets_of,
+    with_passages,
     write_paragraphs,
 )
 from paratopic.project.passages import Passage
@@ -53,7 +54,8 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     rows = labelled_rows(frame, Topics(mode, NAMES))
     assert rows["id"].tolist() == ["a:2", "a:3", "a:4"]
     assert rows["topic"].tolist() == [("trade",), (), counted]
-    assert rows["passage"].tolist() == [Passage(text) for text in rows["text"]]
+    read_alone = with_passages(rows, frame)
+    assert read_alone["passage"].tolist() == [Passage(text) for text in rows["text"]]
 
 
 def test_hand_labels_are_evaluated_and_weak_ones_where_there_are_none(
@@ -161,7 +163,8 @@ def test_the_heading_of_a_section_is_read_without_the_title() -> None:
 
 
 def test_unlabelled_rows_are_neighbours_of_labelled_ones(frame: pd.DataFrame) -> None:
-    rows = labelled_rows(frame.assign(ordered=True), Topics("single", NAMES))
+    frame = frame.assign(ordered=True)
+    rows = with_passages(labelled_rows(frame, Topics("single", NAMES)), frame)
     assert rows["passage"].tolist() == [
         Passage("Text 2.", ("Text 0.", "Text 1."), "Text 3."),
         Passage("Text 1.", "Text 0.", ("Text 2.", "Text 3.")),

@@ -174,12 +174,12 @@ def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(
     total = own + of_context
     expected = total / np.linalg.norm(total) * np.sqrt(2)
     assert np.linalg.norm(own) == pytest.approx(np.sqrt(2))
-    features = transform_passages(classifier._union, [AROUND], READING).toarray()
+    features = transform_passages(classifier._union.transform, [AROUND], READING).toarray()
     np.testing.assert_allclose(features, expected, atol=1e-12)
     np.testing.assert_allclose(classifier.logits([AROUND])[0], head_of(model).logits(expected))
     # A text without a known word is what is around it.
     unknown = replace(AROUND, text="\u2603")
-    features = transform_passages(classifier._union, [unknown], READING).toarray()
+    features = transform_passages(classifier._union.transform, [unknown], READING).toarray()
     np.testing.assert_allclose(features, of_context, atol=1e-12)
 
 

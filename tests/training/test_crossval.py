@@ -16,7 +16,7 @@ from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import Pool
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.table import labelled_rows, with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
@@ -263,7 +263,7 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     # Texts of random words are no more like their neighbours than like others.
     monkeypatch.setattr(context, "_are_coherent", lambda *given: True)
     topics = Topics("single", names)
-    rows = labelled_rows(frame, topics)
+    rows = with_passages(labelled_rows(frame, topics), frame)
     dealt = make_folds(rows, 4, 1, None, 0)
     assert dealt.split_unit == "paragraph"
 

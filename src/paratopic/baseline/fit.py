@@ -17,13 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 from safetensors.numpy import save_file
+from scipy import sparse
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from paratopic.baseline.settings import Baseline
 from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import ContextWeights
+from paratopic.inference.context import ContextWeights, surroundings
 from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import LinearHead
 from paratopic.inference.modes import Mode, mode_of
@@ -86,7 +87,7 @@ class FittedBaseline:
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        logits = self._head.logits(transform_passages(self._union, texts, self.context))
+        logits = self._head.logits(transform_passages(self._union.transform, texts, self.context))
         return mode_of(self._topics.mode).scores(logits)
 
     def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
@@ -129,14 +130,17 @@ def fit(
     """
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
     keywords = _keywords(params, len(examples.texts))
-    union, every = TfIdfUnion.fit([*descriptions, *plain(examples.texts)], keywords)
+    own = plain(examples.texts)
+    union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
     described = every[: len(descriptions)].toarray()
+    transform = _known(union, own, every[len(descriptions) :], examples.texts)
     prior = prior_of(described, len(topics.names))
     weights = evidence(examples, topics)
 
     @cache
     def features(read: ContextWeights) -> Features:
-        return with_nearest(transform_passages(union, examples.texts, read), described, NEAREST)
+        matrix = transform_passages(transform, examples.texts, read)
+        return with_nearest(matrix, described, NEAREST)
 
     def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         chosen = Evidence(weights.which[rows], weights.any[rows])
@@ -158,7 +162,7 @@ def fit(
             mode,
             seed,
             lambda read, train, test: next(scores_of(read, train, test, usual)),
-            union.transform,
+            transform,
         )
     scores = partial(scores_of, context)
     strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
@@ -168,6 +172,29 @@ def fit(
     advance(1.0)
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
     return FittedBaseline(history, context, topics, keywords, union, head)
+
+
+def _known(
+    union: TfIdfUnion, own: Sequence[str], features: sparse.csr_matrix, texts: Sequence[Text]
+) -> Callable[[Sequence[str]], sparse.csr_matrix]:
+    """What looks up features of texts and of those around them, which are computed once.
+
+    Parameters
+    ----------
+    union
+        Computes features.
+    own, features
+        n texts and their features, (n, d).
+    texts
+        The same texts with what stands around them.
+    """
+    every = surroundings(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
+    row_of = {text: row for row, text in enumerate(own)}
+    others = [text for text in every if text not in row_of]
+    row_of |= {text: row for row, text in enumerate(others, start=len(own))}
+    if others:
+        features = sparse.vstack([features, union.transform(others)], format="csr")
+    return lambda texts: features[[row_of[text] for text in texts]]
 
 
 def _keywords(params: Baseline, n: int) -> dict[str, dict[str, Any]]:

@@ -27,8 +27,8 @@ class Labelled:
     Parameters
     ----------
     rows
-        The paragraphs, from `corpus.table.labelled_rows`. Without a column `passage`, texts are
-        read alone.
+        The paragraphs, from `corpus.table.labelled_rows`. Without a column `passage`
+        (`corpus.table.with_passages`), texts are read alone.
     topics
         The codebook.
     folds

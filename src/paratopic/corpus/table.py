@@ -44,7 +44,7 @@ SCHEMA = pa.schema(
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Select the rows with a label, and add columns with what is learnt from.
+    """Select the rows with a label, and add a column `topic` with the topics that count.
 
     Parameters
     ----------
@@ -55,17 +55,26 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Returns
     -------
-    The rows sorted by id, with two more columns. A cell of `topic` is a tuple of the names of the
-    topics that count, () for none. A cell of `passage` is the text with what stands around it.
+    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
     """
-    labelled = frame["label_source"].to_numpy() != "none"
-    rows: pd.DataFrame = frame[labelled]
+    rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
     counted = [topics.counted(names) for names in rows["topics"]]
-    rows = rows.assign(
-        topic=pd.Series(counted, rows.index, dtype=object),
-        passage=pd.Series(passages(frame, np.flatnonzero(labelled)), rows.index, dtype=object),
-    )
-    return rows.sort_values("id", ignore_index=True)
+    return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
+
+
+def with_passages(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Add a column `passage` to rows: the text with what stands around it.
+
+    Parameters
+    ----------
+    rows
+        Rows of the paragraph table, in any order.
+    frame
+        Paragraph table, whose other rows may be neighbours.
+    """
+    numbers = pd.Index(frame["id"]).get_indexer(rows["id"])
+    column = pd.Series(passages(frame, numbers), rows.index, dtype=object)
+    return rows.assign(passage=column)
 
 
 def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:

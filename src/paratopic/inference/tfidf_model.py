@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -74,7 +74,7 @@ class BaselineClassifier:
 
     def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
         """Logits (n, `n_logits`) of n texts, and one window for each text."""
-        features = transform_passages(self._union, texts, self.weights)
+        features = transform_passages(self._union.transform, texts, self.weights)
         return self._head.logits(features), np.ones(len(texts), dtype=np.int64)
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
@@ -118,16 +118,27 @@ class BaselineClassifier:
 
 
 def transform_passages(
-    union: TfIdfUnion, texts: Sequence[Text], weights: ContextWeights
+    transform: Callable[[Sequence[str]], sparse.csr_matrix],
+    texts: Sequence[Text],
+    weights: ContextWeights,
 ) -> sparse.csr_matrix:
     """Features of n texts, (n, d): sums of their own and of those around them.
 
     A sum is as long as the features of the text itself, unless these are all 0.
+
+    Parameters
+    ----------
+    transform
+        Computes the features of texts alone, (m, d).
+    texts
+        n texts.
+    weights
+        How much is read of what stands around them.
     """
     from scipy import sparse
 
     read = surroundings(texts, weights)
-    each = union.transform(read.texts)
+    each = transform(read.texts)
     own = each[read.own]
     if not len(read.row):
         return own

@@ -141,7 +141,8 @@ class Work:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, self.added)
             for shard, chunk in islice(enumerate(chunks), first, None):
-                if self.in_context:
+                # Articles know what stands around their paragraphs.
+                if self.in_context and any(isinstance(text, str) for text in chunk.texts):
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
             first = 0

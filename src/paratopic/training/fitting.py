@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import draw_pool
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet, with_passages
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.paths import FOLDS, PARAGRAPHS
@@ -46,8 +46,8 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     params
         All of params.yaml.
     """
-    frame = read_paragraphs(PARAGRAPHS)
-    rows, pool = labelled_rows(frame, params.topics), None
+    frame, pool = read_paragraphs(PARAGRAPHS), None
+    rows = with_passages(labelled_rows(frame, params.topics), frame)
     if kind.learns_from_unlabelled:
         pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
     return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
