@@ -116,7 +116,7 @@ def run(
     folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
     topics = Topics("single", names)
     fit, data = learner(topics), Labelled(labelled, topics, folds)
-    scores, _, _ = cross_validate(data, fit, seed)
+    scores = cross_validate(data, fit, seed).scores
     model = fit_all(data, fit, seed)
     _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started

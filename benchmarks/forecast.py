@@ -73,7 +73,7 @@ def forecast_of(
     folds = make_folds(now, params.split.n_folds, 1, None, seed).table
     data, curve = Labelled(now, topics, folds), []
     for share in (*SHARES, 1.0):
-        raw, _, _ = cross_validate(data, learner(topics), seed, share=share)
+        raw = cross_validate(data, learner(topics), seed, share=share).scores
         scores, _ = calibrated(data, raw, params)
         measured = outcomes(data, scores)
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))

@@ -66,7 +66,7 @@ def scored(
 ) -> pd.DataFrame:
     """Calibrated out-of-fold scores, as stage score has them."""
     fit, data = learner(topics), Labelled(rows, topics, folds)
-    scores, _, _ = cross_validate(data, fit, params.seed)
+    scores = cross_validate(data, fit, params.seed).scores
     return calibrated(data, scores, params)[0]
 
 

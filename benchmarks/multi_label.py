@@ -126,7 +126,7 @@ def pipeline(task: Task, room: ModuleType, section: object, params: Params) -> A
     started, split = time.perf_counter(), params.split
     folds = make_folds(task.train, split.n_folds, 1, None, task.seed).table
     data = Labelled(task.train, task.topics, folds)
-    scores, _, _ = cross_validate(data, fit, task.seed)
+    scores = cross_validate(data, fit, task.seed).scores
     model = fit_all(data, fit, task.seed)
     _, found = calibrated(data, scores, params)
     seconds = time.perf_counter() - started

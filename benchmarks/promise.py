@@ -60,7 +60,7 @@ def trial(
     except TooFewLabels:
         return None
     data = Labelled(labelled, topics, folds)
-    scores, _, _ = cross_validate(data, fit, seed)
+    scores = cross_validate(data, fit, seed).scores
     model = fit_all(data, fit, seed)
     _, calibration = calibrated(data, scores, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)

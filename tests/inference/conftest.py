@@ -23,9 +23,7 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Fitted, Path]:
     model = fit(request.param, examples(rows, topics.names), topics, tiny_encoder)
-    folder = tmp_path_factory.mktemp("models") / request.param
-    model.save(folder, Calibration())
-    return model, folder
+    return saved(model, tmp_path_factory.mktemp("models") / request.param)
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -39,6 +37,10 @@ def reading(
     """A model that reads what stands around texts."""
     data = replace(examples(rows, topics.names), texts=in_articles(rows))
     model = fit_reading(request.param, data, topics, tiny_encoder, READING)
-    folder = tmp_path_factory.mktemp("reading") / request.param
+    return saved(model, tmp_path_factory.mktemp("reading") / request.param)
+
+
+def saved(model: Fitted, folder: Path) -> tuple[Fitted, Path]:
+    """The model and the folder that it is saved in, without a calibration."""
     model.save(folder, Calibration())
     return model, folder

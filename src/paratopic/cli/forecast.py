@@ -109,14 +109,14 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     tables, total = [], n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
-            scores, _, _ = cross_validate(
+            scores = cross_validate(
                 first,
                 fit,
                 params.seed,
                 partial(advance_from, number * total, advance),
                 processes,
                 share,
-            )
+            ).scores
             tables.append((share, calibrate_rows(first, scores, promise)[0]))
     tables.append((1.0, known[known["repeat"] == 0]))
     points = []

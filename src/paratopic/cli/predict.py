@@ -245,8 +245,8 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     """The sentences, each after what it adds to the logit of the most probable topic.
 
-    Below them are what is read around the text adds, and the labelled paragraphs that are most like
-    it.
+    Below them is what the text's surroundings add, and then the labelled paragraphs that are most
+    like the text.
     """
     shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [

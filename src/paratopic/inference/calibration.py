@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from paratopic.inference.scores import Array
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -40,6 +42,10 @@ class Calibration:
     shares: tuple[float, ...] = ()
     certainty: tuple[float, ...] = ()
     alone: Calibration | None = None
+
+    def apply(self, logits: Array) -> Array:
+        """Calibrated logits (..., r) of logits (..., r)."""
+        return logits * self.scale + self.shift
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:

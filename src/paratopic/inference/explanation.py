@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Integers
@@ -51,9 +52,10 @@ class Contributions(NamedTuple):
     logits: Array
     context: Array
 
-    def scaled(self, scale: Sequence[float], shift: Sequence[float]) -> Contributions:
-        """The same of logits that are multiplied by a scale, and to which a shift is added."""
-        logits = self.logits * scale + shift
+    def calibrated(self, calibration: Calibration) -> Contributions:
+        """What is added to the calibrated logits."""
+        scale = calibration.scale
+        logits = calibration.apply(self.logits)
         return Contributions(self.spans, self.shares * scale, logits, self.context * scale)
 
 

@@ -230,8 +230,7 @@ class Model:
         if not passage.text.strip():
             return Explanation(prediction, {}, {}, [], [], {})
         contributions = self._classifier.contributions(passage)
-        calibration = self._calibration_of(self.context.reads(passage))
-        calibrated = contributions.scaled(calibration.scale, calibration.shift)
+        calibrated = contributions.calibrated(self._calibration_of(self.context.reads(passage)))
         original = text.text if isinstance(text, Passage) else text
         return explain(original, prediction, self.classes_, mode_of(self.mode), calibrated)
 
@@ -272,7 +271,7 @@ class Model:
             for is_read in (True, False):
                 rows = in_context[filled] == is_read
                 calibration = self._calibration_of(is_read)
-                logits[rows] = logits[rows] * calibration.scale + calibration.shift
+                logits[rows] = calibration.apply(logits[rows])
             scores[filled] = mode_of(self.mode).scores(logits)
         return _Scored(scores, windows, self._thresholds(in_context))
 

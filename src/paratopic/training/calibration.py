@@ -154,7 +154,7 @@ def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFram
 def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> Scores:
     """Scale and shift the logits of the topics' probabilities (n, k)."""
     logits = mode.logits(mode.complete(scores))
-    return mode.scores(logits * calibration.scale + calibration.shift)
+    return mode.scores(calibration.apply(logits))
 
 
 def temper(scores: Scores, temperature: float) -> Scores:

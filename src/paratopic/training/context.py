@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, deal
+from paratopic.corpus.folds import deal
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Features, Integers, Scores
@@ -29,11 +29,11 @@ OTHERS = (
     ContextWeights(heading=0.3),
     ContextWeights(neighbours=0.6, heading=0.3, title=0.3),
 )
-# Labelled articles that it takes to choose: with fewer, held-out ones say little of others.
+# Labelled articles that it takes to choose, and number of folds: with fewer, held-out ones say
+# little of others.
 LEAST_ARTICLES = 4
-# Most folds that the choice is made on, and standard errors by which other weights have to be
-# better than the prior ones.
-N_FOLDS, ERRORS = 4, 0.5
+# Standard errors by which other weights have to be better than the prior ones.
+ERRORS = 0.5
 # The choice is made on no more examples than this.
 MOST_TO_CHOOSE = 1000
 # Standard errors by which texts have to be more like their neighbours than like others', and number
@@ -83,9 +83,12 @@ def choose_context(
     if len(rows) > MOST_TO_CHOOSE:
         drawn = np.random.default_rng(seed).choice(len(rows), MOST_TO_CHOOSE, replace=False)
         rows = rows[np.sort(drawn)]
-    fold = _folds(examples, rows, seed)
-    if len(candidates) == 1 or not fold.any():
+    # At least one topic has to be in as many rows as there are folds.
+    n_articles = len(np.unique(examples.articles[rows]))
+    most = int(examples.targets[rows].sum(axis=0).max(initial=0))
+    if len(candidates) == 1 or min(n_articles, most) < LEAST_ARTICLES:
         return prior
+    fold = deal(examples.targets[rows], examples.articles[rows], LEAST_ARTICLES, seed)
     losses = np.array([_losses(examples, rows, fold, mode, score, each) for each in candidates])
     best = int(losses.mean(axis=1).argmin())
     worse = losses[0] - losses[best]
@@ -132,20 +135,6 @@ def _of_parts(weights: ContextWeights, examples: Examples, coherent: bool) -> Co
     )
 
 
-def _folds(examples: Examples, rows: Integers, seed: int) -> Integers:
-    """Number of the fold that each row is held out in; all 0 where there are too few.
-
-    At least one topic has to be in as many rows as there are folds.
-    """
-    articles = np.unique(examples.articles[rows], return_inverse=True)[1]
-    targets = examples.targets[rows]
-    n_articles, most = int(articles.max(initial=-1)) + 1, int(targets.sum(axis=0).max(initial=0))
-    n_folds = min(N_FOLDS, n_articles, most)
-    if n_folds < LEAST_ARTICLES:
-        return np.zeros(len(rows), dtype=np.int64)
-    return deal(targets, articles, n_folds, seed)
-
-
 def _losses(
     examples: Examples,
     rows: Integers,
@@ -157,7 +146,7 @@ def _losses(
     """Log loss of each row, after calibration, with a model that reads so much."""
     targets = examples.targets[rows]
     scores = np.zeros(targets.shape)
-    for held_out in np.unique(fold[fold != ALWAYS_TRAIN]):
+    for held_out in np.unique(fold):
         test = fold == held_out
         scores[test] = score(weights, rows[~test], rows[test])
     every = np.ones(len(rows))

@@ -44,7 +44,7 @@ def n_fits(folds: pd.DataFrame) -> int:
     return len(folds[folds["fold"] >= 0][["repeat", "fold"]].drop_duplicates())
 
 
-class OutOfFold(NamedTuple):
+class CrossValidated(NamedTuple):
     """Out-of-fold scores, and what became of the fits that gave them.
 
     Attributes
@@ -99,7 +99,7 @@ def cross_validate(
     advance: Advance = silent,
     processes: int = 1,
     share: float = 1.0,
-) -> OutOfFold:
+) -> CrossValidated:
     """Score each held-out paragraph with a model that was fitted without its fold.
 
     Neither reads anything of the other: see `Labelled.apart`.
@@ -151,8 +151,10 @@ def cross_validate(
         history.append(pd.DataFrame(where, index=fitted.history.index).join(fitted.history))
     if not scores:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.names])
-        return OutOfFold(empty, empty[["repeat", "fold"]], empty)
-    return OutOfFold(*(pd.concat(each, ignore_index=True) for each in (scores, history, alone)))
+        return CrossValidated(empty, empty[["repeat", "fold"]], empty)
+    return CrossValidated(
+        *(pd.concat(each, ignore_index=True) for each in (scores, history, alone))
+    )
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:

@@ -161,7 +161,7 @@ class FittedTransformer:
         int8_used = self._network.encoder is not self._tuned
 
         def probabilities(embeddings: Array) -> Scores:
-            logits = self._head.logits(embeddings) * calibration.scale + calibration.shift
+            logits = calibration.apply(self._head.logits(embeddings))
             return mode_of(self._topics.mode).probabilities(logits)
 
         network = probabilities(self._embed(self._network.encoder))

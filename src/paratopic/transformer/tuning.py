@@ -43,7 +43,7 @@ WEIGHT_DECAY = 0.01
 # of one article.
 OF_CLAUSES = 0.25
 # Where the head reads neighbours: share of the way at most, and what the number of steps is divided
-# by, but for few steps. On speeches whose texts were not reported, with 100 to 500 labels, three
+# by, but for few steps. On draws of speeches that are not reported, with 100 to 500 labels, three
 # times as many steps gave nothing, and the whole way cost 2 to 3 points of macro-F1.
 OF_TUNED_IN_CONTEXT = 0.5
 FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT = 3, 12
