@@ -2,7 +2,8 @@
 
 Draws labels at random from a labelled table whose rows have neighbours, fits the project's models
 with and without what stands around the rows, and answers rows of other documents. Both models of a
-draw learn from the same rows and answer the same rows. Nothing is tuned here.
+draw learn from the same rows and answer the same rows. Nothing is tuned here. With `--definitions`
+the models know the classes' definitions, and 0 labels are enough.
 
     python benchmarks/context.py --data TABLE.parquet
 """
@@ -13,13 +14,13 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from few_shot import train_setfit
+from few_shot import codebook, train_setfit
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine
 
@@ -39,7 +40,7 @@ TO_LEARN, TESTS = 0.6, 1500
 # Characters of each neighbour in the strings that SetFit reads.
 NEAR_CHARACTERS = 200
 # What runs differ in. One that the file of results has is not repeated.
-KEY = ["data", "label", "split", "neighbours", "labels", "seed", "method"]
+KEY = ["data", "label", "definitions", "split", "neighbours", "labels", "seed", "method"]
 
 
 def read_rows(path: Path, label: str, neighbours: str) -> pd.DataFrame:
@@ -100,27 +101,42 @@ def draw(rows: pd.DataFrame, n: int, seed: int, split: str) -> tuple[pd.DataFram
     return known.iloc[rng.permutation(len(known))[:n]], tests
 
 
-def project(
-    kind: str, in_context: bool
-) -> Callable[[pd.DataFrame, pd.DataFrame, Params, int, float], dict[str, Any]]:
+@dataclass(frozen=True)
+class Task:
+    """Rows to learn from and to answer, and the classes' definitions, if methods may know them."""
+
+    train: pd.DataFrame
+    tests: pd.DataFrame
+    definitions: dict[str, str]
+    params: Params
+    seed: int
+    minutes: float
+
+
+# Learns and answers: a line of the results.
+Method = Callable[[Task], dict[str, Any]]
+
+
+def project(kind: str, in_context: bool) -> Method:
     """One of the project's models, with what stands around the rows or without."""
 
-    def run(
-        train: pd.DataFrame, tests: pd.DataFrame, params: Params, seed: int, minutes: float
-    ) -> dict[str, Any]:
-        names = sorted(set(train["label"]))
+    def run(task: Task) -> dict[str, Any]:
+        train, tests = task.train, task.tests
+        names = sorted(task.definitions or set(train["label"]))
         number = {name: place for place, name in enumerate(names)}
-        topics = Topics("single", tuple(Topic(f"class_{place}", "") for place in number.values()))
+        described = (task.definitions.get(name, "") for name in names)
+        of_class = (Topic(f"class_{place}", text) for place, text in enumerate(described))
+        topics = Topics("single", tuple(of_class))
         groups = pd.factorize(train["group"])[0].astype(np.int64)
         column = "passage" if in_context else "text"
-        targets = one_hot(train["label"].map(number).to_numpy(), len(names))
+        targets = one_hot(train["label"].map(number).to_numpy(dtype=np.int64), len(names))
         examples = Examples(list(train[column]), targets, groups, groups)
         started = time.perf_counter()
-        section = params.section("baseline" if kind == "tfidf" else "transformer")
+        section = task.params.section("baseline" if kind == "tfidf" else "transformer")
         if kind == "frozen":
             section = replace(section, epochs=0)
         room = baseline if kind == "tfidf" else transformer
-        model: Fitted = room.fit(examples, topics, section, seed)
+        model: Fitted = room.fit(examples, topics, section, task.seed)
         seconds = time.perf_counter() - started
 
         def score(texts: list[Any]) -> float:
@@ -145,21 +161,18 @@ def joined(passage: Passage) -> str:
     return " ".join(filter(None, (before, passage.text, after)))
 
 
-def setfit(
-    in_context: bool,
-) -> Callable[[pd.DataFrame, pd.DataFrame, Params, int, float], dict[str, Any]]:
+def setfit(in_context: bool) -> Method:
     """SetFit with its defaults and the same encoder, on the texts or on joined strings."""
 
-    def run(
-        train: pd.DataFrame, tests: pd.DataFrame, params: Params, seed: int, minutes: float
-    ) -> dict[str, Any]:
+    def run(task: Task) -> dict[str, Any]:
+        train, tests = task.train, task.tests
         names = sorted(set(train["label"]))
         labels = train["label"].map(names.index).tolist()
         to_learn, to_answer = (
             list(map(joined, part["passage"])) if in_context else list(part["text"])
             for part in (train, tests)
         )
-        model, seconds, done = train_setfit(to_learn, labels, seed, minutes)
+        model, seconds, done = train_setfit(to_learn, labels, task.seed, task.minutes)
         numbers = model.predict(to_answer, use_labels=False, show_progress_bar=False)
         answers = np.array(names)[np.asarray(numbers, dtype=np.int64)]
         f1 = f1_score(tests["label"], answers, average="macro")
@@ -187,7 +200,7 @@ def markdown(runs: pd.DataFrame) -> str:
     head = ["data", "labels", "draws", *methods, *(f"{kind}: gain, points" for kind in kinds)]
     out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for key, part in runs.groupby(KEY[:-2], sort=False):
-        data, label, split, near, labels = (str(value) for value in key)
+        data, label, defined, split, near, labels = (str(value) for value in key)
         wide = part.pivot(index="seed", columns="method", values="macro_f1")
         seconds = part.groupby("method")["seconds"].mean()
         cells = [
@@ -201,6 +214,7 @@ def markdown(runs: pd.DataFrame) -> str:
             for kind in kinds
         ]
         about = f"{data}, {label}, by {split}" + (", false neighbours" if near == "false" else "")
+        about += ", definitions" if defined == "True" else ""
         out.append(f"| {about} | {labels} | {len(wide)} | " + " | ".join(cells) + " |")
     return "\n".join(out)
 
@@ -218,6 +232,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="a parquet file")
     parser.add_argument("--label", default="label", help="column with the classes")
+    parser.add_argument(
+        "--definitions", action="store_true", help="defined classes alone, whose definitions help"
+    )
     parser.add_argument("--split", choices=["document", "random"], default="document")
     parser.add_argument("--neighbours", choices=["own", "false"], default="own")
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 300, 1000, 3000])
@@ -236,7 +253,16 @@ def main() -> None:
     have = {tuple(line[key] for key in KEY) for line in kept}
     rows = read_rows(arguments.data, arguments.label, arguments.neighbours)
     params = read_params()
-    about = arguments.data.stem, arguments.label, arguments.split, arguments.neighbours
+    definitions = codebook(arguments.data.stem) if arguments.definitions else {}
+    if definitions:
+        rows = rows[rows["label"].isin(definitions)]
+    about = (
+        arguments.data.stem,
+        arguments.label,
+        arguments.definitions,
+        arguments.split,
+        arguments.neighbours,
+    )
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.draws)
     for seed in seeds:
         for labels in arguments.labels:
@@ -246,7 +272,8 @@ def main() -> None:
                 if key in have:
                     continue
                 line = dict(zip(KEY, key, strict=True))
-                line |= METHODS[method](train, tests, params, seed, arguments.minutes)
+                task = Task(train, tests, definitions, params, seed, arguments.minutes)
+                line |= METHODS[method](task)
                 print(*(f"{name}={value}" for name, value in line.items()), flush=True)
                 kept.append(line | machine(*VERSIONS))
                 write_json(arguments.results, {"runs": kept})

@@ -163,7 +163,7 @@ METHODS: dict[str, Callable[[Task], Answer]] = {
 def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Namespace) -> Any:
     """One line of the results."""
     names = table.labels
-    definitions = codebook(table) if options.definitions else {}
+    definitions = codebook(table.name, table.labels) if options.definitions else {}
     topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
     number = {name: n for n, name in enumerate(names)}
     new = names[seed % len(names)] if options.new_topic else None
@@ -196,12 +196,12 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
     }
 
 
-def codebook(table: Table) -> dict[str, str]:
-    """Definitions of the table's classes, from the documentation of where it is from."""
+def codebook(name: str, labels: Sequence[str] = ()) -> dict[str, str]:
+    """Definitions of a table's classes, from the documentation of where it is from."""
     books: dict[str, dict[str, str]] = json.loads(CODEBOOKS.read_text(encoding="utf-8"))
-    of_table = [book for stem, book in books.items() if table.name.startswith(stem)]
-    if not of_table or set(table.labels) - set(of_table[0]):
-        raise SystemExit(f"{CODEBOOKS}: no definitions of the classes of {table.name}")
+    of_table = [book for stem, book in books.items() if name.startswith(stem)]
+    if not of_table or set(labels) - set(of_table[0]):
+        raise SystemExit(f"{CODEBOOKS}: no definitions of the classes of {name}")
     return of_table[0]
 
 
