@@ -48,7 +48,7 @@ LEAST_ARTICLES = 100
 
 
 def population(table: Table) -> pd.DataFrame:
-    """The table as labelled paragraphs: id, article, text, label, topic and label_source.
+    """The table as labelled paragraphs: id, article, text, label, topic, label_source and trust.
 
     Where the table names no articles, each row is one, together with its near-duplicates.
     """
@@ -64,6 +64,7 @@ def population(table: Table) -> pd.DataFrame:
             "label": rows["label"],
             "topic": rows["label"].map(split_cell),
             "label_source": "hand",
+            "trust": 1.0,
         }
     )
 
@@ -106,7 +107,7 @@ def calibrated(
     data: Labelled, scores: pd.DataFrame, params: Params
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
-    promise = Promise(params.calibrate.precision, params.evaluate.confidence)
+    promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     return calibrate_rows(data, scores, promise)
 
 

@@ -1,0 +1,263 @@
+"""Whether shares of topics are right, and whether their intervals hold.
+
+Texts are drawn at random from a labelled table and labelled; or whole documents are. On a frozen
+encoder's embeddings the project's head is fitted, cross-validated and calibrated. Shares of all
+texts of the table, of its periods, their differences and the trend are then compared with the
+table's own labels.
+
+    python benchmarks/shares.py --data BILLS --none other --time introduced --draws 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from simulation import calibrated, embeddings, frozen, population, without
+from tables import RESULTS, machine, read
+
+from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.evaluation import shares
+from paratopic.evaluation.shares import Part, Sample, Share
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.calibration import apply_calibration
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.examples import Fit
+
+MOST_ROWS = 2500  # of a table
+N_PERIODS = 4
+CONFIDENCE = 0.95
+# A topic of no larger share is rare.
+RARE = 0.024
+MODE = mode_of("single")
+
+
+def outcomes(rows: pd.DataFrame, names: list[str]) -> Array:
+    """Which topic each row has, in the last column none of them, (n, k + 1)."""
+    label = rows["label"].to_numpy()
+    return np.column_stack([label == name for name in [*names, ""]]).astype(np.float64)
+
+
+def by_document(rows: pd.DataFrame, n_documents: int, seed: int) -> pd.DataFrame:
+    """The rows of documents that are drawn at random."""
+    rng = np.random.default_rng([seed, n_documents])
+    drawn = rng.permutation(rows["article"].unique())[:n_documents]
+    return rows[rows["article"].isin(drawn)]
+
+
+def sample(
+    rows: pd.DataFrame, labelled: pd.DataFrame, fit: Fit, topics: Topics, params: Params, seed: int
+) -> Sample:
+    """The table with predictions, of which some rows are labelled.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    labelled = labelled.sort_values("id", ignore_index=True)
+    split = params.split
+    folds = make_folds(labelled, split.n_folds, 1, None, seed).table
+    data = Labelled(labelled, topics, folds)
+    scores, calibration = calibrated(data, cross_validate(data, fit, seed).scores, params)
+    model, names = fit_all(data, fit, seed), list(topics.names)
+    answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
+    place = pd.Index(rows["id"]).get_indexer(scores["id"])
+    answers[place] = scores[names].to_numpy()
+    numbers = np.sort(place)
+    truth = outcomes(rows.iloc[numbers], names)
+    return Sample(MODE.complete(answers), numbers, truth, np.ones(len(numbers)))
+
+
+def counted(drawn: Sample) -> list[Share]:
+    """Shares of the predictions, with the interval of as many independent texts."""
+    answers = MODE.predicted(drawn.probabilities[:, :-1], ())
+    values = np.column_stack([answers, ~answers.any(axis=1)]).mean(axis=0)
+    return _as_sample(values, len(answers))
+
+
+def mean_probability(drawn: Sample) -> list[Share]:
+    """Mean probabilities, with the interval of as many independent texts."""
+    return _as_sample(drawn.probabilities.mean(axis=0), len(drawn.probabilities))
+
+
+def of_labels(drawn: Sample, masses: Array) -> Part:
+    """Shares of the labels alone, with the interval that corrected predictions get."""
+    blind = replace(drawn, probabilities=np.zeros_like(drawn.probabilities))
+    return shares.shares(blind, masses, CONFIDENCE)
+
+
+def _as_sample(values: Array, n: int) -> list[Share]:
+    ends = shares.wilson(values, np.full(len(values), float(n)), 1.96)
+    return [Share(*map(float, each)) for each in zip(values, *ends, strict=True)]
+
+
+def figures(
+    drawn: Sample, truth: Array, periods: Array
+) -> Iterator[tuple[str, str, list[Share], Array]]:
+    """Kind of share, method, the shares and their true values."""
+    everything = np.ones(len(truth))
+    true = truth.mean(axis=0)
+    yield "all", "counted answers", counted(drawn), true
+    yield "all", "mean probability", mean_probability(drawn), true
+    yield "all", "labels alone", list(of_labels(drawn, everything).shares), true
+    yield "all", "corrected", list(shares.shares(drawn, everything, CONFIDENCE).shares), true
+    masses = [(periods == period).astype(np.float64) for period in range(N_PERIODS)]
+    if any(not mass.any() for mass in masses):
+        return
+    parts = shares.shares_of_parts(drawn, masses, CONFIDENCE)
+    of_periods = [truth[mass > 0].mean(axis=0) for mass in masses]
+    for part, its_own in zip(parts, of_periods, strict=True):
+        yield "periods", "corrected", list(part.shares), its_own
+    halves = [masses[0] + masses[1], masses[2] + masses[3]]
+    early, late = (shares.shares(drawn, half, CONFIDENCE) for half in halves)
+    gaps = [shares.difference(a, b) for a, b in zip(late.shares, early.shares, strict=True)]
+    its_own = truth[halves[1] > 0].mean(axis=0) - truth[halves[0] > 0].mean(axis=0)
+    yield "differences", "corrected", gaps, its_own
+    slope = np.cov(periods, truth.T)[0, 1:] / periods.var(ddof=1)
+    trend = shares.trend(drawn, everything, periods, CONFIDENCE)
+    yield "trends", "corrected", list(trend.shares), slope
+
+
+def periods_of(values: pd.Series, seed: int) -> Array:
+    """Number of the quarter of the table that each row's time is in; chance decides without one."""
+    if values.isna().all():
+        return np.random.default_rng(seed).integers(0, N_PERIODS, len(values)).astype(np.float64)
+    rank = values.astype(str).rank(method="dense").to_numpy()
+    edges = np.quantile(rank, np.linspace(0, 1, N_PERIODS + 1)[1:-1])
+    return np.searchsorted(edges, rank, side="left").astype(np.float64)
+
+
+def lines_of_draw(
+    drawn: Sample, truth: Array, periods: Array, about: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A line for each figure of each outcome."""
+    overall = truth.mean(axis=0)
+    return [
+        about
+        | {"what": what, "method": method, "rare": bool(overall[outcome] <= RARE)}
+        | {"outcome": outcome, "error": share.value - value}
+        | {"low": share.low, "high": share.high, "true": float(value)}
+        for what, method, estimates, true in figures(drawn, truth, periods)
+        for outcome, (share, value) in enumerate(zip(estimates, true, strict=True))
+    ]
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Bias and error in points, width and coverage of the intervals: means over outcomes."""
+    known = runs["low"].notna()
+    held = (runs["low"] <= runs["true"]) & (runs["true"] <= runs["high"])
+    runs = runs.assign(
+        squared=runs["error"] ** 2,
+        width=100 * (runs["high"] - runs["low"]),
+        covered=held.where(known).astype(float),
+    )
+    key = ["table", "drawn", "n", "what", "method", "rare"]
+    of_outcome = runs.groupby([*key, "outcome"], sort=False).agg(
+        bias=("error", "mean"),
+        squared=("squared", "mean"),
+        width=("width", "mean"),
+        covered=("covered", "mean"),
+        intervals=("covered", "count"),
+        draws=("draw", "nunique"),
+    )
+    of_outcome["bias"] = 100 * of_outcome["bias"].abs()
+    of_outcome["rmse"] = 100 * of_outcome["squared"] ** 0.5
+    lines = of_outcome.groupby(key, sort=False)
+    means = lines[["bias", "rmse", "width", "covered", "draws"]].mean()
+    return means.assign(intervals=lines["intervals"].sum()).reset_index()
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """The summary as a table."""
+    head = "| table | n | share of | method | topics | off by | error | width | covered |"
+    out = [head, "|---" * 9 + "|"]
+    for line in lines.to_dict("records"):
+        rest = (
+            [f"{line['width']:.1f}", f"{line['covered']:.0%}"]
+            if line["intervals"]
+            else ["none", "–"]
+        )
+        cells = [
+            line["table"],
+            f"{line['n']} {line['drawn']}",
+            line["what"],
+            line["method"],
+            "rare" if line["rare"] else "common",
+            f"{line['bias']:.1f}",
+            f"{line['rmse']:.1f}",
+            *rest,
+        ]
+        out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
+    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--time", help="column whose order makes four periods; else chance")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
+    parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
+    parser.add_argument("--draws", type=int, default=200, help="of each size")
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    parser.add_argument("--results", type=Path, help="file to write")
+    arguments = parser.parse_args()
+    params, started = read_params(), time.perf_counter()
+    table = read(str(arguments.data))
+    times = pd.read_parquet(arguments.data).get(arguments.time)
+    rows = without(population(table), arguments.none)
+    rows["article"] = table.rows["group"]  # as it is: speeches have few documents
+    rows["time"] = None if times is None else times
+    if len(rows) > MOST_ROWS and not arguments.documents:
+        rows = rows.sample(MOST_ROWS, random_state=params.seed)
+    rows = rows.sort_values("id", ignore_index=True)
+    periods = periods_of(rows["time"], params.seed)
+    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+    fit_for = frozen(embeddings(list(rows["text"]), params, kept))
+    names = sorted(set(rows["label"]) - {""})
+    topics = Topics("single", tuple(names))
+    truth = outcomes(rows, names)
+    designs = [("texts", n) for n in arguments.sizes]
+    designs += [("documents", n) for n in arguments.documents]
+    parts: list[pd.DataFrame] = []
+    for drawn_as, n in designs:
+        for number in range(arguments.draws):
+            if drawn_as == "texts":
+                labelled = rows.sample(
+                    n, random_state=np.random.default_rng([params.seed, n, number])
+                )
+            else:
+                labelled = by_document(rows, n, number)
+            try:
+                drawn = sample(rows, labelled, fit_for(topics), topics, params, number)
+            except TooFewLabels:
+                continue
+            if drawn_as == "documents":
+                articles = pd.factorize(rows["article"].iloc[drawn.labelled])[0]
+                drawn = replace(drawn, articles=articles.astype(np.int64))
+            about = {"table": table.name, "drawn": drawn_as, "n": n, "draw": number}
+            parts.append(pd.DataFrame(lines_of_draw(drawn, truth, periods, about)))
+        print(f"{n} {drawn_as}: {time.perf_counter() - started:.0f} s", flush=True)
+    lines = summary(pd.concat(parts))
+    print(markdown(lines))
+    seconds = round(time.perf_counter() - started)
+    about = machine("scikit-learn", "numpy") | {"confidence": CONFIDENCE, "seconds": seconds}
+    results = arguments.results or RESULTS / f"shares_{table.name}.json"
+    write_json(results, about | {"results": lines.to_dict("records")})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,363 @@
+"""Shares of topics in a corpus: what models predict for all texts, corrected by labels of some.
+
+Counted predictions are no shares: a model misses rare topics and mistakes them for frequent ones.
+So the mean of the probabilities is corrected by how far the out-of-fold probabilities are from the
+labels, on labelled texts that were drawn at random (prediction-powered inference: Angelopoulos et
+al. 2023, Science 382, 669-674; with a factor on the predictions: Angelopoulos, Duchi & Zrnic 2023,
+arXiv:2311.01453; for such corpora: Egami et al. 2023, arXiv:2306.04746). A useless model then costs
+nothing, and a good one is worth further labels.
+
+Intervals are those of a binomial share (Wilson 1927) of as many independent labels as leave the
+same noise. Nothing is read or drawn here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import chdtrc, stdtrit
+
+from paratopic.inference.scores import Array, Integers
+
+# With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
+# were drawn, nothing has one.
+LEAST_LABELS, LEAST_ARTICLES = 20, 6
+# Squared errors that are added, because few labels may happen to have none: to both sides where the
+# noise of predictions is compared with that of labels, and to the noise of a trend.
+EXTRA, EXTRA_OF_TREND = 2.0, 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A corpus of N texts, of which n were drawn at random and labelled; K outcomes.
+
+    Parameters
+    ----------
+    probabilities
+        (N, K) calibrated probabilities of the outcomes; for labelled texts those of models that did
+        not learn from them.
+    labelled
+        (n,) numbers of the labelled texts.
+    truth
+        (n, K) whether each labelled text has each outcome.
+    weights
+        (n,) how many texts each labelled one stands for, in any unit.
+    articles
+        (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
+        None, the default, if each text was drawn by itself.
+    """
+
+    probabilities: Array
+    labelled: Integers
+    truth: Array
+    weights: Array
+    articles: Integers | None = None
+
+    @cached_property
+    def factor(self) -> float:
+        """How far predictions are trusted, from 0 to 1: what leaves the least noise in all shares.
+
+        It is one for all outcomes, so that shares of outcomes that exclude each other sum to 1.
+        """
+        known = self.probabilities[self.labelled]
+        weights = self.weights / self.weights.sum()
+        predicted = known - weights @ known
+        spread = float((weights @ predicted**2).sum())
+        shared = float((weights @ (predicted * (self.truth - weights @ self.truth))).sum())
+        return min(1.0, max(0.0, shared / spread)) if spread else 0.0
+
+    @cached_property
+    def residuals(self) -> Array:
+        """Labels minus predictions times `factor`, (n, K)."""
+        residuals: Array = self.truth - self.factor * self.probabilities[self.labelled]
+        return residuals
+
+    def size(self, masses: Array) -> int:
+        """Number of labelled texts in a part of the corpus; parameter as for `share`."""
+        return int(np.count_nonzero(self.weights * masses[self.labelled]))
+
+    def n_articles(self, masses: Array) -> int | None:
+        """Number of articles that were drawn in a part of the corpus, or None."""
+        if self.articles is None:
+            return None
+        return len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of a corpus, a difference of two, or a trend, with its interval.
+
+    Parameters
+    ----------
+    value
+        The share, 0 to 1; a difference, -1 to 1; or the change of a share for each unit of time.
+    low, high
+        Ends of the interval; None where labels are too few for one.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Shares of the outcomes in a part of a corpus.
+
+    Parameters
+    ----------
+    shares
+        For each of the K outcomes.
+    n_labels
+        Number of labelled texts of the part that the shares rest on.
+    n_articles
+        Number of articles that were drawn, or None if texts were.
+    borrowed
+        Whether the part has so few labels that its shares rest on those of other parts: on the
+        assumption that the model errs alike here and there.
+    """
+
+    shares: tuple[Share, ...]
+    n_labels: int
+    n_articles: int | None
+    borrowed: bool
+
+
+def shares(sample: Sample, masses: Array, confidence: float) -> Part:
+    """Shares of the outcomes in a corpus or a part of it, from its own labels.
+
+    Parameters
+    ----------
+    sample
+        The corpus and its labels.
+    masses
+        (N,) how much each text counts, 0 for those outside of the part: 1, its number of copies, or
+        its number of words.
+    confidence
+        Confidence of the intervals, such as 0.95.
+
+    Returns
+    -------
+    Without intervals if there are fewer than `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES`
+    articles that were drawn.
+    """
+    weights = sample.weights * masses[sample.labelled]
+    n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
+    everywhere = masses @ sample.probabilities / masses.sum()
+    if not n_labels:
+        blank = tuple(Share(float(value)) for value in everywhere)
+        return Part(blank, 0, n_articles, borrowed=True)
+    of_labels = weights / weights.sum()
+    values = sample.factor * everywhere + of_labels @ sample.residuals
+    values = np.clip(values, 0.0, 1.0)
+    few = n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
+    if few:
+        return Part(tuple(Share(float(value)) for value in values), n_labels, n_articles, False)
+    sizes = _sizes(sample, masses, weights, values)
+    units = n_labels if n_articles is None else n_articles
+    quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
+    ends = zip(values, *wilson(values, sizes, quantile), strict=True)
+    return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
+
+
+def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) -> list[Part]:
+    """Shares of the outcomes in parts of a corpus, such as months or outlets.
+
+    A part with fewer labels than `LEAST_LABELS` borrows from the others: its correction is drawn
+    to that of all labels, the more so the fewer it has and the less parts differ beyond chance
+    (DerSimonian & Laird 1986). It has no interval, because nothing tells how far it is from the
+    others.
+
+    Parameters
+    ----------
+    sample, confidence
+        As for `shares`.
+    masses
+        For each part, as for `shares`.
+    """
+    parts = [shares(sample, part, confidence) for part in masses]
+    overall = _correction(sample, np.sum(masses, axis=0))
+    spread = _spread_of_parts(sample, masses, overall)
+    for number, (part, mass) in enumerate(zip(parts, masses, strict=True)):
+        if part.n_labels >= LEAST_LABELS:
+            continue
+        mean = overall.mean
+        if part.n_labels:
+            own = _correction(sample, mass)
+            noise = overall.variance / own.size
+            trust = np.divide(spread, spread + noise, out=np.zeros_like(spread), where=spread > 0)
+            mean = trust * own.mean + (1 - trust) * overall.mean
+        everywhere = mass @ sample.probabilities / mass.sum()
+        values = np.clip(sample.factor * everywhere + mean, 0.0, 1.0)
+        borrowed = tuple(Share(float(value)) for value in values)
+        parts[number] = Part(borrowed, part.n_labels, part.n_articles, borrowed=True)
+    return parts
+
+
+def errors_differ(sample: Sample, masses: Sequence[Array]) -> float | None:
+    """Probability of corrections as different as those of the parts, if the model errs alike.
+
+    Parameters
+    ----------
+    sample, masses
+        As for `shares_of_parts`.
+
+    Returns
+    -------
+    p-value for the outcome where parts differ most, times the number of outcomes (Bonferroni), 1 at
+    most; None with labels in fewer than two parts.
+    """
+    own = [_correction(sample, mass) for mass in masses if sample.size(mass) > 1]
+    if len(own) < 2:
+        return None
+    overall = _correction(sample, np.sum(masses, axis=0))
+    known = overall.variance > 0
+    if not known.any():
+        return 1.0
+    gaps = np.array([part.size * (part.mean - overall.mean) ** 2 for part in own])
+    chances = chdtrc(len(own) - 1, gaps.sum(axis=0)[known] / overall.variance[known])
+    return min(1.0, float(chances.min() * known.sum()))
+
+
+def difference(one: Share, other: Share) -> Share:
+    """The share of one part minus that of another, whose texts are others.
+
+    The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
+    """
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Share(value)
+    low = value - np.hypot(one.value - one.low, other.high - other.value)
+    high = value + np.hypot(one.high - one.value, other.value - other.low)
+    return Share(value, float(low), float(high))
+
+
+def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Part:
+    """Change of each outcome's share for each unit of time: the slope of a line through the texts.
+
+    Parameters
+    ----------
+    sample, masses, confidence
+        As for `shares`.
+    times
+        (N,) times of the texts; those with mass 0 may have any.
+    """
+    weights = sample.weights * masses[sample.labelled]
+    n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
+    times = np.where(masses > 0, times, 0.0)
+    away = times - masses @ times / masses.sum()
+    spread = float(masses @ away**2) / masses.sum()
+    if not spread or not n_labels:
+        nothing = (Share(0.0),) * sample.truth.shape[1]
+        return Part(nothing, n_labels, n_articles, borrowed=not n_labels)
+    slopes = sample.factor * ((masses * away) @ sample.probabilities) / masses.sum() / spread
+    of_labels = weights / weights.sum()
+    centred = sample.residuals - of_labels @ sample.residuals
+    leverage = away[sample.labelled] / spread
+    leans = leverage[:, None] * centred
+    slopes = slopes + of_labels @ leans
+    few = n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
+    if few:
+        return Part(tuple(Share(float(value)) for value in slopes), n_labels, n_articles, False)
+    contributions = of_labels[:, None] * (leans - of_labels @ leans)
+    units = n_labels
+    if sample.articles is not None:
+        contributions, units = _by_article(contributions, sample.articles), n_articles or 0
+    extra = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum()
+    error = np.sqrt(units / (units - 2) * ((contributions**2).sum(axis=0) + extra))
+    reach = stdtrit(units - 2, (1 + confidence) / 2) * error
+    ends = zip(slopes, slopes - reach, slopes + reach, strict=True)
+    return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
+
+
+def wilson(values: Array, sizes: Array, quantile: float) -> tuple[Array, Array]:
+    """Ends of Wilson's interval of shares, (K,) each.
+
+    >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 1.96)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.0], [0.06])
+
+    Parameters
+    ----------
+    values
+        (K,) shares, 0 to 1.
+    sizes
+        (K,) numbers of independent labels that they rest on, above 0.
+    quantile
+        Number of standard errors on each side.
+    """
+    squared = quantile**2
+    middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
+    reach = np.sqrt(values * (1 - values) / sizes + squared / (4 * sizes**2))
+    reach = quantile * reach / (1 + squared / sizes)
+    low = np.minimum(np.maximum(middle - reach, 0.0), values)
+    return low, np.maximum(np.minimum(middle + reach, 1.0), values)
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """Mean and variance (K,) of the residuals in a part, and its number of equal labels."""
+
+    mean: Array
+    variance: Array
+    size: float
+
+
+def _correction(sample: Sample, masses: Array) -> _Correction:
+    weights = sample.weights * masses[sample.labelled]
+    of_labels = weights / weights.sum()
+    mean = of_labels @ sample.residuals
+    variance = of_labels @ (sample.residuals - mean) ** 2
+    return _Correction(mean, variance, _equal_labels(weights))
+
+
+def _spread_of_parts(sample: Sample, masses: Sequence[Array], overall: _Correction) -> Array:
+    """Variance of the parts' corrections beyond chance, (K,)."""
+    own = [_correction(sample, mass) for mass in masses if sample.size(mass)]
+    sizes = np.array([part.size for part in own])
+    if len(own) < 2:
+        return np.zeros_like(overall.mean)
+    means = np.array([part.mean for part in own])
+    gaps = sizes @ (means - sizes @ means / sizes.sum()) ** 2
+    beyond = gaps - (len(own) - 1) * overall.variance
+    spread: Array = np.maximum(0.0, beyond / (sizes.sum() - sizes @ sizes / sizes.sum()))
+    return spread
+
+
+def _equal_labels(weights: Array) -> float:
+    """Number of labels of equal weight that tell as much (Kish 1965)."""
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def _sizes(sample: Sample, masses: Array, weights: Array, values: Array) -> Array:
+    """Number of independent labels that each share rests on, (K,)."""
+    of_labels = weights / weights.sum()
+    residuals = sample.residuals - of_labels @ sample.residuals
+    labels = sample.truth - of_labels @ sample.truth
+    # In units of the mean label: the extra errors are worth as much with any weights.
+    squared = (of_labels * np.count_nonzero(weights)) ** 2
+    noise = squared @ residuals**2 + EXTRA
+    sizes: Array = _equal_labels(weights) * (squared @ labels**2 + EXTRA) / noise
+    if sample.articles is None:
+        # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
+        unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
+        return sizes / unknown
+    by_article = _by_article(of_labels[:, None] * residuals, sample.articles)
+    n_articles = sample.n_articles(masses) or 0
+    variance = n_articles / (n_articles - 1) * (by_article**2).sum(axis=0)
+    independent = np.divide(
+        values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
+    )
+    fewer: Array = np.maximum(np.minimum(sizes, independent), n_articles / 2)
+    return fewer
+
+
+def _by_article(contributions: Array, articles: Integers) -> Array:
+    """Sums of rows (n, K) over articles, (articles, K)."""
+    numbers = np.unique(articles, return_inverse=True)[1]
+    summed = np.zeros((numbers.max() + 1, contributions.shape[1]))
+    np.add.at(summed, numbers, contributions)
+    return summed
