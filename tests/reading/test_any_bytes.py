@@ -122,13 +122,15 @@ def check(suffix: str, data: bytes) -> str:
         path = Path(folder) / f"a{suffix}"
         path.write_bytes(data)
         try:
-            frame, skipped = read_sources([str(path)], [], TOPICS, ["other"])
+            frame, skipped, metadata, *_ = read_sources([str(path)], [], TOPICS, ["other"])
         except UserError as error:
             assert str(path) in str(error)
             return "refused"
     assert len(frame) > 0 and frame["id"].is_unique
     pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
     pd.DataFrame(skipped).to_csv(index=False).encode()
+    assert list(metadata["id"]) == list(frame["id"])
+    pa.Table.from_pandas(metadata, preserve_index=False)
     return "read"
 
 

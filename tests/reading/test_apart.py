@@ -134,9 +134,18 @@ def test_a_mistake_in_a_reader_keeps_its_traceback(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(html_room, "html_segments", lambda data, source: [][0])
     outcome, report = apart._reply(".html", b"<p>", "a.html", 60)
     assert outcome == "failed" and "IndexError" in report
-    monkeypatch.setattr(apart, "_ask", lambda *_: json.dumps([outcome, report]))
+    monkeypatch.setattr(apart, "_ask", lambda *_: (json.dumps([outcome, report]), "{}"))
     with pytest.raises(RuntimeError, match=r"(?s)^a\.html: Traceback .*IndexError"):
         read_apart(".html", b"<p>", "a.html")
+
+
+def test_an_article_is_read_whatever_becomes_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_room, "html_fields", lambda data: [][0])
+    assert apart._fields(".html", SAMPLES[".html"], 60) == {}
+    reply = json.dumps(["read", [["body", "Talks went on.", ""]]]).encode()
+    monkeypatch.setattr(apart, "_ask", lambda *_: (reply, b""))  # the child died of them
+    segments, fields = read_apart(".html", b"<p>", "a.html")
+    assert [segment.text for segment in segments] == ["Talks went on."] and fields == {}
 
 
 def run(code: str, folder: Path) -> str:

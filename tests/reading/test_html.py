@@ -9,7 +9,7 @@ import pytest
 from paratopic.project.errors import UserError
 from paratopic.reading.article import paragraphs_of, skipped_of
 from paratopic.reading.files import read_file
-from paratopic.reading.html import OUTSIDE, html_segments
+from paratopic.reading.html import OUTSIDE, html_fields, html_segments
 from tests.documents import PAGE, html, kept_segments, save
 from tests.samples import BODIES, DOCUMENT
 
@@ -146,3 +146,27 @@ def test_scripts_and_pictures_inside_a_page_may_be_long() -> None:
     page = html(f"{script}<p>{BODIES[0]}</p>{picture}<p>{BODIES[1]}</p>")
     segments = html_segments(page.encode(), "a.html")
     assert [segment.text for segment in segments if segment.kind == "body"] == BODIES[:2]
+
+
+BODY = "".join(f"<p>{body}</p>" for body in BODIES)
+NOTHING = {"date": None, "source": None, "author": None}
+
+
+def test_a_page_says_what_it_is_from() -> None:
+    head = (
+        '<meta property="article:published_time" content="1955-09-15T10:00:00Z">'
+        '<meta property="og:site_name" content="Harbour Press"><meta name="author" content="A Doe">'
+    )
+    of_page = {"date": "1955-09-15", "source": "Harbour Press", "author": "A Doe"}
+    assert html_fields(html(BODY, head).encode()) == of_page
+    assert html_fields(html(f"{BODY}<footer>© 2031 Harbour Press</footer>").encode()) == NOTHING
+
+
+@pytest.mark.parametrize("body", ["<time datetime=2031-09-15>Monday</time>", "<p>2031-09-15</p>"])
+def test_a_page_may_be_of_a_day_that_is_still_to_come(body: str) -> None:
+    assert html_fields(html(body + BODY).encode())["date"] == "2031-09-15"
+
+
+def test_no_day_is_made_up_where_a_page_has_a_month() -> None:
+    head = '<meta name="date" content="2025-09">'
+    assert html_fields(html(BODY, head).encode())["date"] == "2025-09"

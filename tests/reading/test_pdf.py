@@ -15,7 +15,7 @@ from pdfminer.fontmetrics import FONT_METRICS
 from paratopic.project.errors import UserError
 from paratopic.reading.article import skipped_of
 from paratopic.reading.files import read_file
-from paratopic.reading.pdf import Hyphens, pdf_segments
+from paratopic.reading.pdf import Hyphens, pdf_fields, pdf_segments
 from tests.documents import SAMPLES, Text, kept_segments, pdf, save
 from tests.samples import BODIES
 
@@ -216,3 +216,19 @@ def test_packed_pages_are_read_even_if_their_end_is_damaged(lost: int) -> None:
     stream = zlib.compress(b"BT /F 10 Tf 72 700 Td (Talks went on.) Tj ET " + b" " * 2_000_000)
     data = with_content(stream[: len(stream) - lost])
     assert pdf_segments(data, "a.pdf")[0].text == "Talks went on."
+
+
+@pytest.mark.parametrize(
+    ("info", "fields"),
+    [
+        (
+            "/Info << /CreationDate (D:20250915100430+02'00') /Author (Jane Doe) >>",
+            {"date": "2025-09-15", "author": "Jane Doe"},
+        ),
+        ("/Info << /CreationDate (D:202509) /Author /Jane >>", {"date": "2025-09", "author": None}),
+        ("/Info << /CreationDate (Monday) >>", {"date": None, "author": None}),
+        ("", {"date": None, "author": None}),
+    ],
+)
+def test_a_pdf_says_when_and_by_whom_it_was_made(info: str, fields: dict[str, str | None]) -> None:
+    assert pdf_fields(pdf([[(72, 700, 10, "F", "Talks went on.")]], info)) == fields

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> None:
-    frame, skipped = read_sources([str(folder)], [], topics, [])
+    frame, skipped, *_ = read_sources([str(folder)], [], topics, [])
     assert list(frame.columns) == SCHEMA.names
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
@@ -50,7 +50,7 @@ def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> N
 
 def test_a_table_is_read_where_it_is_named(folder: Path, topics: Topics) -> None:
     sources = [str(folder / "table.csv"), str(folder / "plain.txt")]
-    frame, skipped = read_sources(sources, [], topics, ["other"])
+    frame, skipped, *_ = read_sources(sources, [], topics, ["other"])
     assert [text.split(" ")[0] for text in frame["text"]] == ["The", "It", "No", "The"]
     assert list(frame["topics"]) == [["security"], [], None, None]
     assert list(frame["label_source"]) == ["hand", "hand", "none", "none"]
@@ -65,7 +65,7 @@ def test_the_projects_own_files_are_not_reported(
     own_files = [Path("table.csv"), Path("sub/../notes.odt")]
     (folder / "notes.odt").touch()
     (folder / "more.odt").touch()
-    _, skipped = read_sources([str(folder)], own_files, topics, [])
+    _, skipped, *_ = read_sources([str(folder)], own_files, topics, [])
     assert [part.article for part in skipped if not part.text] == [str(folder / "more.odt")]
 
 
@@ -87,11 +87,11 @@ def test_patterns_without_sources_are_refused(folder: Path, topics: Topics) -> N
 def test_files_that_cannot_be_read_are_skipped_with_their_reasons(
     folder: Path, topics: Topics
 ) -> None:
-    whole, skipped = read_sources([str(folder)], [], topics, [])
+    whole, skipped, *_ = read_sources([str(folder)], [], topics, [])
     broken = save(folder, "broken.pdf", SAMPLES[".pdf"][:40])
     empty = save(folder, "empty.txt", "")
     notice = save(folder, "notice: day 2.txt", "© 2031")
-    frame, more = read_sources([str(folder), str(empty)], [], topics, [])
+    frame, more, *_ = read_sources([str(folder), str(empty)], [], topics, [])
     assert frame.equals(whole)
     left_out = [part for part in more if part not in skipped]
     assert [(part.article, part.position, part.text) for part in left_out] == [
@@ -114,5 +114,44 @@ def test_sources_none_of_which_can_be_read_are_an_error(folder: Path, topics: To
 
 def test_names_that_are_not_utf8_are_written_with_escapes(folder: Path, topics: Topics) -> None:
     save(folder, "caf\udce9.txt", TEXT)
-    _, skipped = read_sources([str(folder)], [], topics, [])
+    _, skipped, *_ = read_sources([str(folder)], [], topics, [])
     assert Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8") in skipped
+
+
+def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topics: Topics) -> None:
+    save(folder, "plain-2025-09.txt", f"{TEXT}\n\nThe army crossed the border.\n")
+    save(folder, "metadata.csv", "article,source,date\nmarked,Post,\nplain,Post,2025\ngone,Post,\n")
+    save(folder, "empty.txt", "")
+    save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
+    sources = [str(folder), str(folder / "more.csv")]
+    frame, skipped, metadata, found, notes = read_sources(sources, [], topics, ["other"])
+    assert list(metadata) == ["id", "date", "author", "beat", "source"]
+    assert list(metadata["id"]) == list(frame["id"])
+    rows = zip(frame["article"], metadata.fillna("").to_numpy().tolist(), strict=True)
+    assert {(name.partition(":")[0], *row[1:]) for name, row in rows} == {
+        ("marked", "", "", "", "Post"),
+        ("more", "1 May", "", "7", ""),
+        ("more", "", "", "", ""),
+        ("page", "", "", "", ""),
+        ("plain", "2025", "", "", "Post"),
+        ("plain-2025-09", "2025-09", "", "", ""),
+        ("printed", "", "", "", ""),
+        ("word", "2013-12-23", "python-docx", "", ""),
+    }
+    assert found == {
+        ("date", "metadata.csv"): 1,
+        ("date", "file names"): 1,
+        ("date", "documents"): 1,
+        ("date", "tables"): 1,
+        ("author", "documents"): 1,
+        ("source", "metadata.csv"): 2,
+        ("beat", "tables"): 1,
+    }
+    assert notes == [f"{folder}/metadata.csv names articles that are not in its folder: gone"]
+    assert not [part for part in skipped if "metadata" in part.article]
+
+
+def test_a_bad_sheet_is_refused(folder: Path, topics: Topics) -> None:
+    save(folder / "sub", "metadata.csv", "article,date\nword,1 May\n")
+    with pytest.raises(UserError, match=r'sub/metadata\.csv, line 2: the date "1 May" cannot be'):
+        read_sources([str(folder)], [], topics, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix
             TABLE.to_json(path, orient="records", lines=True)
         case "parquet":
             TABLE.to_parquet(path)
-    frame = read_labelled_table(path, topics, ["other"])
+    frame, _ = read_labelled_table(path, topics, ["other"])
     assert frame["text"].tolist() == TABLE["text"].tolist()
     assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
     assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
@@ -52,7 +53,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix
 def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "set.csv"
     path.write_text("text,label\nTariffs,trade\nChips,\n", encoding="utf-8")
-    frame = read_labelled_table(path, topics, [])
+    frame, _ = read_labelled_table(path, topics, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
 
@@ -84,7 +85,7 @@ def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     codebook = Topics("single", ("1", "2", "NA", "007"))
     path = tmp_path / "set.csv"
     path.write_text("text,label,group\nNA,1,01\n007,,1.0\nnan,null,\nnull,007,NA\n")
-    frame = read_labelled_table(path, codebook, ["null"])
+    frame, _ = read_labelled_table(path, codebook, ["null"])
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
     assert frame["topics"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
@@ -105,7 +106,7 @@ def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     jsonl.write_text('{"text": "a", "label": 1}\n\n{"text": "b\u2028", "label": null}\n')
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
-        assert read_labelled_table(path, codebook, [])["topics"].tolist() == [["1"], None]
+        assert read_labelled_table(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
 
 
 def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
@@ -113,7 +114,7 @@ def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
     names = {"info": {"features": {"label": {"names": ["trade", "security"]}}}}
     table = pa.table({"text": ["a", "b", "c"], "label": [1, -1, 0]})
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
-    frame = read_labelled_table(path, topics, [])
+    frame, _ = read_labelled_table(path, topics, [])
     assert frame["topics"].tolist() == [["security"], None, ["trade"]]
 
 
@@ -141,7 +142,7 @@ def test_bad_lines_are_refused_with_their_number(
 def test_a_table_of_a_header_alone_has_no_rows(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text,label\n")
-    assert read_labelled_table(path, topics, []).empty
+    assert read_labelled_table(path, topics, [])[0].empty
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path, topics: Topics) -> None:
@@ -159,7 +160,7 @@ def read(path: Path, topics: Topics, **columns: list[object]) -> pd.DataFrame:
     rows = pd.DataFrame(columns).assign(label="")
     path = path / "set.jsonl"
     rows.to_json(path, orient="records", lines=True)
-    return read_labelled_table(path, topics, [])
+    return read_labelled_table(path, topics, [])[0]
 
 
 def read_passages(frame: pd.DataFrame) -> list[Passage]:
@@ -308,3 +309,76 @@ def test_headings_and_titles_are_kept(tmp_path: Path, topics: Topics) -> None:
     ]
     plain = read(tmp_path, topics, text=["A"])
     assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]
+
+
+FIELDS = pd.DataFrame(
+    {
+        "id": ["x", "y"],
+        "text": ["A", "B"],
+        "label": ["trade", None],
+        "date": ["2025-09-15T10:00:00", "03/04/2025"],
+        "trust": ["007", " two\nlines "],
+        "empty": ["", None],
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
+def test_all_other_columns_are_fields(tmp_path: Path, topics: Topics, suffix: str) -> None:
+    path = tmp_path / f"set.{suffix}"
+    match suffix:
+        case "csv":
+            FIELDS.to_csv(path, index=False)
+        case "xlsx":
+            FIELDS.to_excel(path, index=False)
+        case "jsonl":
+            FIELDS.to_json(path, orient="records", lines=True)
+        case "parquet":
+            FIELDS.to_parquet(path)
+    frame, fields = read_labelled_table(path, topics, [])
+    assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() != ["x", "y"]
+    assert fields.to_dict("list") == {
+        "date": ["2025-09-15", "03/04/2025"],
+        "trust": ["007", "two lines"],
+    }
+
+
+def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(
+    tmp_path: Path, topics: Topics
+) -> None:
+    path = tmp_path / "a.jsonl"
+    rows: list[dict[str, object]] = [
+        {"n": 1.5, "b": True, "list": [1], "\ud800": "\ud800", " n\t": "", "": "x", "nan": None},
+        {"n": None, "object": {"a": 1}, "only": "x" * 5000},
+    ]
+    labelled = [{"text": "A", "label": None} | row for row in rows]
+    path.write_text("\n".join(map(json.dumps, labelled)).replace("null", "NaN"))
+    _, fields = read_labelled_table(path, topics, [])
+    assert [[*row.dropna().items()] for _, row in fields.iterrows()] == [
+        [("n", "1.5"), ("b", "true"), ("\\ud800", "\\ud800")],
+        [("only", "x" * 300)],
+    ]
+
+
+def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path, topics: Topics) -> None:
+    path = tmp_path / "a.parquet"
+    day = datetime(2025, 9, 15, 22)
+    columns = {
+        "text": pa.array(["A", "B"]),
+        "label": pa.array(["", ""]),
+        "when": pa.array([day, None], pa.timestamp("ns", "Europe/Madrid")),
+        "made": pa.array([day.date(), None]),
+        "n": pa.array([1.0, float("nan")]),
+        "kind": pa.array(["x", None]).dictionary_encode(),
+        "zone": pa.array([0, 0], pa.timestamp("s", "Nowhere/None")),
+        "far": pa.array([2**50, None], pa.timestamp("s")),
+        "bytes": pa.array([b"x", b"y"]),
+        "list": pa.array([["x"], None]),
+        "struct": pa.array([{"a": 1}, None]),
+        "null": pa.array([None, None]),
+    }
+    pq.write_table(pa.table(columns), path)
+    _, fields = read_labelled_table(path, topics, [])
+    row = fields.drop(columns="far").to_dict("records")[0]
+    assert row == {"when": "2025-09-16", "made": "2025-09-15", "n": "1", "kind": "x"}
+    assert fields.loc[1].isna().all()

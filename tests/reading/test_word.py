@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -12,8 +13,8 @@ import pytest
 from paratopic.project.errors import UserError
 from paratopic.reading.article import skipped_of
 from paratopic.reading.files import read_file
-from paratopic.reading.word import word_segments
-from tests.documents import kept_segments, word_document
+from paratopic.reading.word import word_fields, word_segments
+from tests.documents import kept_segments, save, word_document
 from tests.samples import DOCUMENT
 
 
@@ -61,3 +62,22 @@ def test_pictures_are_not_unpacked() -> None:
     assert [segment.text for segment in word_segments(file.getvalue(), "a.docx")] == [
         "Talks went on."
     ]
+
+
+def test_a_document_says_when_and_by_whom_it_was_made() -> None:
+    data = word_document("Talks went on.")
+    # Those of python-docx.
+    assert word_fields(data) == {"date": "2013-12-23T23:15:00Z", "author": "python-docx"}
+
+
+def test_properties_that_refer_to_themselves_are_not_followed(tmp_path: Path) -> None:
+    bomb = "<!DOCTYPE a [<!ENTITY a 'xxxxxxxxxx'>" + "".join(
+        f"<!ENTITY {name} '{f'&{last};' * 10}'>" for last, name in pairwise("abcdefghi")
+    )
+    core = f"{bomb}]><p xmlns:c='http://purl.org/dc/elements/1.1/'><c:creator>&i;</c:creator></p>"
+    file = BytesIO()
+    with ZipFile(BytesIO(word_document("Talks."))) as old, ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, core if name == "docProps/core.xml" else old.read(name))
+    article = read_file(save(tmp_path, "a.docx", file.getvalue()))
+    assert [segment.text for segment in article.segments] == ["Talks."] and article.fields == {}

@@ -166,6 +166,29 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     assert rows[1]["heading"] == "Tariffs"
 
 
+def test_paragraphs_have_the_fields_of_their_article_as_columns(
+    model: Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a-2025-09-15.txt", "b.txt"):
+        (folder / name).write_text("The tariff rose.\n")
+    sheet = folder / "metadata.csv"
+    sheet.write_text("article,source,title,error\nb,Post,x,y\n")
+    inputs = bulk.find_inputs([str(folder)])
+    predict(model, inputs, tmp_path / "out")
+    first, second = read_json_lines(tmp_path / "out")
+    assert first["date"] == "2025-09-15" and "source" not in first
+    # Columns of paragraphs and of predictions keep their meaning.
+    assert (second["source"], second["title"], second["error"]) == ("Post", "", None)
+    sheet.write_text("article,date\nb,soon\n")
+    with pytest.raises(UserError, match="cannot be resumed: the inputs changed"):
+        predict(model, inputs, tmp_path / "out", resume=True)
+    with pytest.raises(UserError, match=r'metadata\.csv, line 2: the date "soon" cannot be read'):
+        predict(model, inputs, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")

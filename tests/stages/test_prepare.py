@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.corpus.metadata import read_metadata
+from paratopic.corpus.table import read_paragraphs
 from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare
+from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages.prepare import main, prepare
 from tests.documents import PAGE, SAMPLES
@@ -34,7 +37,7 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
     (folder / "notes.odt").touch()
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = Prepare((str(folder),), str(folder / "labels.csv"), ())
-    frame, skipped, report = prepare(params, topics)
+    frame, skipped, _, report = prepare(params, topics)
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
         "page": 3,
@@ -90,6 +93,31 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     assert "empty.txt,0,,unreadable: holds no text. Give a file" in skipped
 
 
+def test_what_paragraphs_are_from_is_written_and_said_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(
+        "paratopic.stages.prepare.read_params",
+        lambda: replace(PARAMS, prepare=Prepare(("plain.txt", "marked.md"), None, ())),
+    )
+    main()
+    assert "metadata" not in capsys.readouterr().out
+    paragraphs = PARAGRAPHS.read_bytes()
+    assert list(read_metadata(METADATA)) == ["id"]
+    Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
+    main()
+    printed = capsys.readouterr().out
+    said = "metadata: date of 1 of 2 articles (1 from metadata.csv), source of 1\n"
+    assert said in printed
+    assert "note: metadata.csv names articles that are not in its folder: no\n" in printed
+    assert PARAGRAPHS.read_bytes() == paragraphs
+    metadata = read_metadata(METADATA)
+    assert list(metadata["id"]) == list(read_paragraphs(PARAGRAPHS)["id"])
+    report = json.loads(PREPARED.read_text(encoding="utf-8"))
+    assert report["metadata"] == {"date": {"metadata.csv": 1}, "source": {"metadata.csv": 1}}
+
+
 def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
     params = Prepare((str(folder / "plain.txt"),), None, ())
     trade = Topic("trade", "Goods.", heading="trade")
@@ -100,7 +128,7 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
             ["definitions are not used, because they have to be there", "it cannot be learnt"],
         ),
     ):
-        report = prepare(params, Topics("single", (trade, security)))[2]
+        report = prepare(params, Topics("single", (trade, security)))[3]
         notes = [note for note in report["messages"] if "topic trade" not in note]
         for note, message in zip(notes, messages, strict=True):
             assert message in note and "security" in note
@@ -111,7 +139,7 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
 ) -> None:
     """One paragraph has both: with one more of either kind, 2/3 agree or 1/3."""
     params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, ())
-    weak, _, _ = prepare(params, topics)
+    weak, *_ = prepare(params, topics)
     assert weak["label_source"].tolist() == ["none", "heading"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
     for topic, expected in (("trade", 2 / 3), ("security", 1 / 3)):
@@ -121,6 +149,6 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
         other = folder / "other.md"
         other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
         sources = (str(folder / "marked.md"), str(other))
-        frame, _, _ = prepare(Prepare(sources, str(folder / "labels.csv"), ()), topics)
+        frame, *_ = prepare(Prepare(sources, str(folder / "labels.csv"), ()), topics)
         trust = frame.set_index("label_source")["trust"]
         assert trust["hand"] == 1.0 and trust["heading"] == pytest.approx(expected)

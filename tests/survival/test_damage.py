@@ -98,7 +98,7 @@ def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_
     late = pa.array([2**61], pa.timestamp("us"))
     table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
     pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
-    frame = read_labelled_table(path, Topics("single", ("trade", "security")), ())
+    frame, _ = read_labelled_table(path, Topics("single", ("trade", "security")), ())
     assert frame["topics"].tolist() == [["trade"]]
     pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
     with pytest.raises(UserError, match='no column "text".*has when'):

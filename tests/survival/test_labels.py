@@ -86,7 +86,7 @@ def test_paragraphs_have_no_character_that_files_of_labels_may_not_have(
     assert segment.text == "Its a tariff on goods."
     path = tmp_path / "table.jsonl"
     path.write_text(f'{{"text": "It\\u{ord(control):04x}s on.", "label": "trade"}}\n', "utf-8")
-    (read,) = read_labelled_table(path, Topics("single", ("trade", "security")), ())["text"]
+    (read,) = read_labelled_table(path, Topics("single", ("trade", "security")), ())[0]["text"]
     assert read == "Its on." and decode(read.encode(), "table")
     path.write_text('{"text": "\\u0000 \\u0001", "label": "trade"}\n', "utf-8")
     with pytest.raises(UserError, match="the text is empty; remove the row"):

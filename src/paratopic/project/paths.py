@@ -9,11 +9,14 @@ LOCK = Path("dvc.lock")
 
 DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
+METADATA = DATA / "metadata.parquet"
 FOLDS = DATA / "folds.parquet"
 SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
 ALONE = "alone.parquet"
+# What the champion predicts for all paragraphs, kept by the command `shares`.
+PREDICTED = DATA / "predicted.parquet"
 
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"

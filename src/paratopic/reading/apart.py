@@ -16,15 +16,21 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
+from paratopic.reading.metadata import document_fields
 
-# Suffixes of the files that are read here; see `_reader`.
+# The readers of a format. They get the bytes of a file; that of segments its path, too, for error
+# messages.
+ReadSegments = Callable[[bytes, str], list[Segment]]
+ReadFields = Callable[[bytes], Mapping[str, object]]
+
+# Suffixes of the files that are read here; see `_readers`.
 FORMATS = (".html", ".htm", ".docx", ".pdf")
 
 # Limits: bytes of memory, and seconds, more of them for larger files. PDFs and Word documents of
@@ -36,7 +42,7 @@ _lock = Lock()
 _child: subprocess.Popen[bytes] | None = None
 
 
-def read_apart(suffix: str, data: bytes, source: str) -> list[Segment]:
+def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read a file in the child process.
 
     Parameters
@@ -48,6 +54,11 @@ def read_apart(suffix: str, data: bytes, source: str) -> list[Segment]:
     source
         Its path, for error messages.
 
+    Returns
+    -------
+    Its segments, and what its document says that it is from. Where looking for that fails, or takes
+    too much memory or time, it is nothing.
+
     Raises
     ------
     UserError
@@ -55,7 +66,7 @@ def read_apart(suffix: str, data: bytes, source: str) -> list[Segment]:
     """
     seconds = SECONDS + SECONDS_A_MILLION * len(data) / 1_000_000
     with _lock:
-        reply = _ask([suffix, source, seconds, len(data)], data)
+        reply, fields = _ask([suffix, source, seconds, len(data)], data)
     if not reply:
         raise UserError(
             f"{source}: is too large or too slow to read: it takes more than "
@@ -67,11 +78,14 @@ def read_apart(suffix: str, data: bytes, source: str) -> list[Segment]:
         raise UserError(content)
     if outcome == "failed":
         raise RuntimeError(f"{source}: {content}")
-    return [Segment(*fields) for fields in content]
+    return [Segment(*parts) for parts in content], json.loads(fields or b"{}")
 
 
-def _ask(question: list[object], data: bytes) -> bytes:
-    """The child's reply to a question about a file, a line of JSON; empty if it died of it."""
+def _ask(question: list[object], data: bytes) -> tuple[bytes, bytes]:
+    """The child's reply to a question about a file, and the file's fields, each a line of JSON.
+
+    If the child died of the file, one of the lines or both are empty.
+    """
     global _child
     # In a fork, the child of the parent process counts as ended.
     if _child is None or _child.poll() is not None:
@@ -82,13 +96,13 @@ def _ask(question: list[object], data: bytes) -> bytes:
             _child.stdin.write(json.dumps(question).encode() + b"\n")
             _child.stdin.write(data)
             _child.stdin.flush()
-        reply = _child.stdout.readline()
+        reply, fields = _child.stdout.readline(), _child.stdout.readline()
     except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
         _stop(_child)
         raise
-    if not reply:
+    if not fields:
         _child.wait()
-    return reply
+    return reply, fields
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -128,18 +142,20 @@ def main() -> None:
     replies.flush()
     for question in sys.stdin.buffer:
         suffix, source, seconds, size = json.loads(question)
-        reply = _reply(suffix, sys.stdin.buffer.read(size), source, seconds)
+        data = sys.stdin.buffer.read(size)
+        reply = _reply(suffix, data, source, seconds)
         replies.write(json.dumps(reply).encode() + b"\n")
+        replies.flush()
+        fields = _fields(suffix, data, seconds) if reply[0] == "read" else {}
+        replies.write(json.dumps(fields).encode() + b"\n")
         replies.flush()
 
 
 def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any]:
     """What became of a file, and its segments or a message. Ends the process at a limit."""
     try:
-        read = _reader(suffix)
-        with open(os.devnull, "w") as nowhere:
-            # It ends the process even while a library in C is at work.
-            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        read, _ = _readers(suffix)
+        with _at_most(seconds):
             segments = read(data, source)
             return "read", [(segment.kind, segment.text, segment.reason) for segment in segments]
     except MemoryError:
@@ -153,23 +169,44 @@ def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, 
         return "refused", str(error)
     except Exception:
         return "failed", traceback.format_exc()
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
-def _reader(suffix: str) -> Callable[[bytes, str], list[Segment]]:
-    """The reader of a format: the bytes of a file, and its path for error messages → segments."""
+def _fields(suffix: str, data: bytes, seconds: float) -> dict[str, str]:
+    """What the document of a file that can be read is from. Ends the process at a limit."""
+    try:
+        _, read = _readers(suffix)
+        with _at_most(seconds):
+            return document_fields(read(data))
+    except MemoryError:
+        os._exit(1)
+    except Exception:  # odd files raise any error inside the libraries
+        return {}
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """End the process if a block takes longer, even while a library in C is at work."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _readers(suffix: str) -> tuple[ReadSegments, ReadFields]:
+    """The readers of a format: of segments, and of fields."""
     if suffix == ".pdf":
-        from paratopic.reading.pdf import pdf_segments
+        from paratopic.reading.pdf import pdf_fields, pdf_segments
 
-        return pdf_segments
+        return pdf_segments, pdf_fields
     if suffix == ".docx":
-        from paratopic.reading.word import word_segments
+        from paratopic.reading.word import word_fields, word_segments
 
-        return word_segments
-    from paratopic.reading.html import html_segments
+        return word_segments, word_fields
+    from paratopic.reading.html import html_fields, html_segments
 
-    return html_segments
+    return html_segments, html_fields
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from typing import Literal
@@ -48,10 +48,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class Article:
-    """An article: its name, which is its file's name without the suffix, and its segments."""
+    """An article.
+
+    Parameters
+    ----------
+    name
+        Its file's name without the suffix.
+    segments
+        Its segments, in order.
+    fields
+        What its document says that it is from, such as its date; nothing by default. See
+        `metadata`, which has more of it.
+    """
 
     name: str
     segments: tuple[Segment, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

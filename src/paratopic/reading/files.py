@@ -10,13 +10,14 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, decode, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
+from paratopic.reading.metadata import SHEET
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
 
@@ -51,7 +52,7 @@ def find_files(
     patterns
         Paths and globs of files, and folders. A folder stands for all files in it and in its
         subfolders that have one of the suffixes, in sorted order; files and folders whose names
-        begin with a dot or ~$ are ignored.
+        begin with a dot or ~$ are ignored, and so is metadata.csv.
     suffixes
         Suffixes of the files to take from folders, in lower case: ".txt".
 
@@ -108,7 +109,8 @@ def read_file(path: Path) -> Article:
         return read_text(path.stem, data, str(path))
     if not data.strip():
         raise UserError(f"{path}: is empty. Give a file with at least one paragraph.")
-    return _article(path.stem, read_apart(suffix, data, str(path)), str(path))
+    segments, fields = read_apart(suffix, data, str(path))
+    return _article(path.stem, segments, str(path), fields)
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
@@ -131,11 +133,13 @@ def read_text(name: str, data: bytes, source: str) -> Article:
     return _article(name, plain_segments(decode(data, source)), source)
 
 
-def _article(name: str, segments: Sequence[Segment], source: str) -> Article:
+def _article(
+    name: str, segments: Sequence[Segment], source: str, fields: Mapping[str, str] | None = None
+) -> Article:
     check_size(len(segments), MOST_SEGMENTS, "paragraphs", source)
     size = sum(len(segment.text) for segment in segments)
     check_size(size, MOST_CHARACTERS, "characters", source)
-    return Article(name, tuple(classify(segments)))
+    return Article(name, tuple(classify(segments)), fields or {})
 
 
 def _matches(pattern: str, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
@@ -160,7 +164,8 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
         yield folder, f"a folder that cannot be read: {error.strerror}"
         return
     for path in paths:
-        if path.name.startswith((".", "~$")):  # of the latter kind are locks of office programs
+        # Locks of office programs begin with ~$.
+        if path.name.startswith((".", "~$")) or path.name == SHEET:
             continue
         if not path.is_dir():
             yield path, _file_problem(path, suffixes)

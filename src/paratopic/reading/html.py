@@ -21,6 +21,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode
 from paratopic.reading.article import Segment, merge_skipped
 from paratopic.reading.boilerplate import CAPTION
+from paratopic.reading.metadata import FIRST_YEAR, LAST_YEAR
 
 OUTSIDE = "outside the main text"
 TABLE = "table"
@@ -56,6 +57,13 @@ _BLOCK_TAGS = set(
     "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre "
     "section summary table tbody td tfoot th thead tr ul".split()
 )
+# Which dates are looked for. The last day is fixed, so that a page gives the same one at any time.
+_DATES = {
+    "original_date": True,
+    "extensive_search": False,  # it would take dates that the text is about
+    "min_date": f"{FIRST_YEAR}-01-01",
+    "max_date": f"{LAST_YEAR}-12-31",
+}
 _HEADING_TAG = re.compile(r"h[1-6]")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
@@ -116,6 +124,20 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
             "from the browser once it is shown (as 'complete'), or copy the text into a .txt file."
         )
     return to_segments(blocks, _with_headings(blocks, in_main))
+
+
+def html_fields(data: bytes) -> dict[str, object]:
+    """What a web page says that it is from: date, source (the name of the site) and author.
+
+    Parameters
+    ----------
+    data
+        The file's bytes, of which `html_segments` can be made. An odd page raises any error.
+    """
+    page = _decode_page(data, "")
+    found = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
+    date = found.date and _as_written(found.date, page)
+    return {"date": date, "source": found.sitename, "author": found.author}
 
 
 def parse(page: str, source: str) -> Any:
@@ -201,6 +223,18 @@ class _BlockCollector:
         self._breaks = 0
         if text:
             self.blocks.append(Block(text, place))
+
+
+def _as_written(date: str, page: str) -> str:
+    """A date without its day if the page does not write it: trafilatura takes today's or the first.
+
+    >>> [_as_written("2025-09-01", page) for page in ("1 Sept. 2025", "2025-9-1", "2025-09")]
+    ['2025-09-01', '2025-09-01', '2025-09']
+    """
+    year, month, day = date.split("-")
+    month, day = (rf"0?{int(number)}" for number in (month, day))
+    is_written = rf"{year}\D?{month}\D?{day}(?!\d)|(?<!\d){day}(?!\d).{{1,15}}(?<!\d){year}"
+    return date if re.search(is_written, page) else date[:7]
 
 
 def _decode_page(data: bytes, source: str) -> str:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment, merge_skipped
-from paratopic.reading.pdf_lines import LARGER, Line, body_size, read_pages
+from paratopic.reading.pdf_lines import LARGER, Line, body_size, read_info, read_pages
 
 RUNNING = "running header or footer"
 SMALL = "small print"
@@ -106,6 +106,21 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
         if not page
     ]
     return merge_skipped(segments) + pictures
+
+
+def pdf_fields(data: bytes) -> dict[str, object]:
+    """What a PDF's properties say that it is from: date (of its making) and author.
+
+    Parameters
+    ----------
+    data
+        The file's bytes. Damaged properties raise any error.
+    """
+    info = read_info(data)
+    # D:20250915100430+02'00', of which everything behind the year may be missing.
+    made = re.match(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?", info.get("CreationDate", ""))
+    date = "-".join(filter(None, made.groups())) if made else None
+    return {"date": date, "author": info.get("Author")}
 
 
 class Hyphens:

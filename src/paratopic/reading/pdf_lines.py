@@ -1,4 +1,4 @@
-"""The pages of a PDF → lines of type in reading order.
+"""The pages of a PDF → lines of type in reading order. Its properties are read here, too.
 
 pdfminer.six finds letters, and pieces of lines. Here the pieces become whole lines again, and the
 lines are put in order, column by column. Which lines form a paragraph is for `pdf` to decide.
@@ -19,9 +19,12 @@ from statistics import median
 
 from pdfminer.converter import PDFPageAggregator
 from pdfminer.layout import LAParams, LTChar, LTPage, LTTextLine
-from pdfminer.pdfdocument import PDFEncryptionError
+from pdfminer.pdfdocument import PDFDocument, PDFEncryptionError
 from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 from pdfminer.pdfpage import PDFPage
+from pdfminer.pdfparser import PDFParser
+from pdfminer.pdftypes import resolve1
+from pdfminer.utils import decode_text
 
 from paratopic.project.errors import UserError
 
@@ -105,6 +108,20 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
         raise UserError(f"{source}: has no pages. It is damaged or cut off: get it again.")
     usual = _gutters([piece for page in pieces for piece in page])
     return [_lines(page, _gutters(page) or usual) for page in pieces]
+
+
+def read_info(data: bytes) -> dict[str, str]:
+    """Read the properties of a PDF that are texts, such as "Author".
+
+    Parameters
+    ----------
+    data
+        The file's bytes. A damaged file raises any error.
+    """
+    document = PDFDocument(PDFParser(BytesIO(data)))
+    newest_last = reversed(document.info)
+    values = ((name, resolve1(value)) for info in newest_last for name, value in info.items())
+    return {name: decode_text(value) for name, value in values if isinstance(value, bytes)}
 
 
 def body_size(lines: Iterable[Line]) -> float:

@@ -1,13 +1,15 @@
-"""All sources of a project, articles and labelled tables, in one paragraph table.
+"""All sources of a project, articles and labelled tables, in one paragraph table and one of fields.
 
 Hand labels of articles are not joined here (`labels.join` does).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -17,15 +19,41 @@ from paratopic.project.files import printable
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file
+from paratopic.reading.metadata import DATE, ID, IN_TABLE, article_fields, check_sheets
 from paratopic.reading.tables import LOADERS, read_labelled_table
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
 
 
+class Sources(NamedTuple):
+    """What sources hold.
+
+    Parameters
+    ----------
+    frame
+        The paragraph table (`corpus.table.SCHEMA`).
+    skipped
+        The files and texts that are left out of it: articles that cannot be read, among others.
+        Their reasons begin with `UNREADABLE`.
+    metadata
+        What each of its rows is from (`corpus.metadata`).
+    found
+        Name of a field and where it was found → number of articles.
+    notes
+        What there is to say about files of metadata.
+    """
+
+    frame: pd.DataFrame
+    skipped: list[Skipped]
+    metadata: pd.DataFrame
+    found: Counter[tuple[str, str]]
+    notes: Sequence[str] = ()
+
+
 def read_sources(
     patterns: Sequence[str], own_files: Collection[Path], topics: Topics, no_topic: Sequence[str]
-) -> tuple[pd.DataFrame, list[Skipped]]:
+) -> Sources:
     """Read every source of a project.
 
     Parameters
@@ -40,16 +68,11 @@ def read_sources(
     no_topic
         Labels of tables that mean none of the topics.
 
-    Returns
-    -------
-    The paragraph table (`corpus.table.SCHEMA`), and the files and texts that are left out of it:
-    articles that cannot be read, among others. Their reasons begin with `UNREADABLE`.
-
     Raises
     ------
     UserError
-        A pattern matches no file, two sources have the same name, a table cannot be read, or no
-        source holds a paragraph.
+        A pattern matches no file, two sources have the same name, a table or the metadata.csv
+        beside an article cannot be read, or no source holds a paragraph.
     """
     try:
         paths, left_out = find_files(patterns, SUFFIXES)
@@ -62,40 +85,57 @@ def read_sources(
         for path, reason in left_out
         if path.resolve() not in own
     ]
-    frames: list[pd.DataFrame] = []
+    notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
+    filled: list[Sources] = []
     for path in paths:
-        frame, skipped_parts = _read_source(path, topics, no_topic)
-        if not frame.empty:
-            frames.append(frame)
-        skipped += skipped_parts
-    if not frames:
+        source = _read_source(path, topics, no_topic)
+        if not source.frame.empty:
+            filled.append(source)
+        skipped += source.skipped
+    if not filled:
         unreadable = [
             f"{s.article}: {s.reason}" for s in skipped if s.reason.startswith(UNREADABLE)
         ]
         what = f"prepare.sources: there is no paragraph in {', '.join(patterns)}"
         raise UserError("\n".join([what, *unreadable]))
-    return pd.concat(frames, ignore_index=True), skipped
+    frame = pd.concat([source.frame for source in filled], ignore_index=True)
+    metadata = pd.concat([source.metadata for source in filled], ignore_index=True)
+    metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
+    metadata.insert(0, ID, frame[ID])
+    found = sum((source.found for source in filled), Counter[tuple[str, str]]())
+    return Sources(frame, skipped, metadata, found, notes)
 
 
-def _read_source(
-    path: Path, topics: Topics, no_topic: Sequence[str]
-) -> tuple[pd.DataFrame, list[Skipped]]:
+def _read_source(path: Path, topics: Topics, no_topic: Sequence[str]) -> Sources:
     suffix = path.suffix.lower()
     if suffix in LOADERS:
-        return read_labelled_table(path, topics, no_topic), []
+        frame, fields = read_labelled_table(path, topics, no_topic)
+        found = Counter(
+            {
+                (str(name), IN_TABLE): frame["article"][values.notna()].nunique()
+                for name, values in fields.items()
+            }
+        )
+        return Sources(frame, [], fields, found)
     if suffix in SUFFIXES:
         return _read_article(path)
     raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
 
 
-def _read_article(path: Path) -> tuple[pd.DataFrame, list[Skipped]]:
-    """The paragraphs and skipped parts of an article; one that cannot be read is skipped itself."""
+def _read_article(path: Path) -> Sources:
+    """An article; one that cannot be read is skipped itself."""
     try:
         article = read_file(path)
-        return frame_of(paragraphs_of(article)), skipped_of(article)
+        frame = frame_of(paragraphs_of(article))
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
-        return frame_of([]), [Skipped(printable(path), 0, "", f"{UNREADABLE}: {reason}")]
+        skipped = [Skipped(printable(path), 0, "", f"{UNREADABLE}: {reason}")]
+        return Sources(frame_of([]), skipped, pd.DataFrame(), Counter())
+    fields = article_fields(path, article.fields)
+    values = {name: field.value for name, field in fields.items()}
+    found = Counter((name, field.origin) for name, field in fields.items())
+    metadata = pd.DataFrame(values, index=frame.index, dtype="str")
+    return Sources(frame, skipped_of(article), metadata, found)
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:

@@ -1,6 +1,7 @@
 """Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet) → rows of the paragraph table.
 
-A table is read as it is: its texts are neither cut into paragraphs nor searched for headings.
+A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
+other columns become fields of the rows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import number_repeats, paragraph_id
+from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 
 # Name of a column → its values.
 Columns = dict[str, list[object]]
@@ -36,7 +38,9 @@ REQUIRED = "text", "label"
 OPTIONAL = ("group", "position", *BESIDE)
 
 
-def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> pd.DataFrame:
+def read_labelled_table(
+    path: Path, topics: Topics, no_topic: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a labelled table: columns text, label and those of `OPTIONAL` that it has.
 
     Rows of the same group become one article. Without that column each row is an article, unless
@@ -52,6 +56,11 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
         empty label leaves the row unlabelled.
     no_topic
         Labels that mean none of the topics.
+
+    Returns
+    -------
+    The rows of the paragraph table, and their fields: the table's other columns that have a value,
+    as text, null where a row has none. `id` is left out, and so are lists and objects.
 
     Raises
     ------
@@ -97,7 +106,29 @@ def read_labelled_table(path: Path, topics: Topics, no_topic: Sequence[str]) -> 
         "label_source": ["none" if answer is None else "hand" for answer in answers],
         "trust": 1.0,
     }
-    return pd.DataFrame(table, columns=SCHEMA.names)
+    return pd.DataFrame(table, columns=SCHEMA.names), _fields(columns)
+
+
+def _fields(columns: Columns) -> pd.DataFrame:
+    """The fields of the rows, as text on one line."""
+    fields: dict[str, list[str | None]] = {}
+    for column, values in columns.items():
+        name = cleaned(column)
+        if column in (*REQUIRED, *OPTIONAL) or name in ("", ID):
+            continue
+        texts = list(map(_field, values))
+        if name == DATE:
+            texts = [iso_date(text) or text for text in texts]
+        if any(texts):
+            fields[name] = [text or None for text in texts]
+    return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
+
+
+def _field(value: object) -> str:
+    """A cell as it is written; "" for none, and for a list or an object."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return cleaned(value) if isinstance(value, str) else ""
 
 
 def _positions(
@@ -267,9 +298,11 @@ def _read_parquet(path: Path) -> Columns:
     try:
         file = pq.ParquetFile(BytesIO(_read_bytes(path)))
         schema = file.schema_arrow
-        read = file.read([name for name in schema.names if name in (*REQUIRED, *OPTIONAL)])
+        read = file.read([field.name for field in schema if _is_read(field)])
         columns: Columns = dict.fromkeys(schema.names, [])  # of the others, the names alone
-        columns |= read.to_pydict()
+        for name, column in zip(read.schema.names, read.columns, strict=True):
+            is_own = name in (*REQUIRED, *OPTIONAL)
+            columns[name] = column.to_pylist() if is_own else _as_texts(column)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from None
     names = _label_names(schema)
@@ -278,6 +311,26 @@ def _read_parquet(path: Path) -> Columns:
         by_number: dict[object, object] = {-1: None, **dict(enumerate(names))}
         columns["label"] = [by_number.get(label, label) for label in columns["label"]]
     return columns
+
+
+def _is_read(field: pa.Field) -> bool:
+    """Whether a column has a meaning of its own, or a simple type that is no bytes."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    is_simple = pa.types.is_primitive(kind) or pa.types.is_string(kind)
+    is_simple |= pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
+    return field.name in (*REQUIRED, *OPTIONAL) or (is_simple and not is_bytes)
+
+
+def _as_texts(column: pa.ChunkedArray) -> list[object]:
+    """A column of a simple type as texts, with dates in ISO form; [] for one that has none."""
+    try:
+        texts: list[str | None] = column.cast(pa.string()).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
+        return []
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return [text and (iso_date(text) or text) for text in texts]
+    return [None if text == "nan" else text for text in texts]
 
 
 def _label_names(schema: pa.Schema) -> list[object]:

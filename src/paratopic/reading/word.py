@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from io import BytesIO
+from zipfile import ZipFile
 
+import lxml.etree
 import mammoth
 
 from paratopic.project.errors import UserError
@@ -18,6 +20,11 @@ p[style-name='caption'] => figcaption:fresh
 p[style-name='Caption'] => figcaption:fresh
 p[style-name='Title'] => h1:fresh
 """
+
+
+# The part of a document that has its properties, and the most bytes of it that are read.
+_PROPERTIES, _MOST_BYTES = "docProps/core.xml", 1_000_000
+_NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl.org/dc/terms/"}
 
 
 def word_segments(data: bytes, source: str) -> list[Segment]:
@@ -53,3 +60,21 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
         raise UserError(f"{source}: holds no text. Give a document with at least one paragraph.")
     blocks = blocks_of(parse(html, source))
     return to_segments(blocks, kept=[True] * len(blocks))
+
+
+def word_fields(data: bytes) -> dict[str, object]:
+    """What a Word document's properties say that it is from: date (of its making) and author.
+
+    Parameters
+    ----------
+    data
+        The file's bytes. Damaged properties raise any error.
+    """
+    with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
+        content = file.read(_MOST_BYTES)
+    parser = lxml.etree.XMLParser(resolve_entities=False, no_network=True)
+    tree = lxml.etree.fromstring(content, parser)
+    return {
+        "date": tree.findtext("dcterms:created", namespaces=_NAMESPACES),
+        "author": tree.findtext("dc:creator", namespaces=_NAMESPACES),
+    }

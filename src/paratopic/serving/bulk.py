@@ -34,9 +34,10 @@ from paratopic.project.passages import Text
 from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
+from paratopic.reading.metadata import SHEET
 from paratopic.serving import shards
 from paratopic.serving.context import with_context
-from paratopic.serving.shards import FORMATS, Chunk, Columns, format_of
+from paratopic.serving.shards import FORMATS, Articles, Chunk, Columns, format_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ STEP = 250
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 3
+FORMAT = 4
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
@@ -287,7 +288,9 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
 
 def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
-    files = [(path, path.stat()) for path in job.inputs]
+    articles = [path for path in job.inputs if isinstance(format_of(path), Articles)]
+    sheets = sorted({path.with_name(SHEET) for path in articles})
+    files = [(path, path.stat()) for path in [*job.inputs, *filter(Path.exists, sheets)]]
     return {
         "model": digest_of(job.model.folder),
         "column": job.column,

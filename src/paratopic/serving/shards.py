@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -21,8 +21,15 @@ from paratopic.project.cells import LineFeeds, find_separator, inert
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Text
 from paratopic.project.workbook import read_workbook
-from paratopic.reading.article import Skipped, article_passages, paragraphs_of, skipped_of
+from paratopic.reading.article import (
+    Paragraph,
+    Skipped,
+    article_passages,
+    paragraphs_of,
+    skipped_of,
+)
 from paratopic.reading.files import SUFFIXES, read_file
+from paratopic.reading.metadata import article_fields
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -271,11 +278,13 @@ class JsonLines(BulkFormat[list[str]]):
 class Articles(JsonLines):
     """Articles of any format, written as JSON lines, one per paragraph.
 
-    An article that cannot be read is one row with an error.
+    Rows have the fields of their article, too, but for those whose names other columns have. An
+    article that cannot be read is one row with an error.
     """
 
     def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        """Whatever is wrong with an article is an error of its row."""
+        """Whatever is wrong with an article is an error of its row, but not with metadata.csv."""
+        article_fields(path, {})
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
         try:
@@ -285,9 +294,14 @@ class Articles(JsonLines):
             row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
             yield Chunk([row], [None], [str(error)], 1.0)
             return
+        taken = {*added, *(field.name for field in fields(Paragraph))}
+        found = article_fields(path, article.fields)
+        own = {name: field.value for name, field in found.items() if name not in taken}
         skipped = skipped_of(article)
         for batch in _batches(list(zip(paragraphs, article_passages(paragraphs), strict=True))):
-            rows = [json.dumps(asdict(paragraph), ensure_ascii=False) for paragraph, _ in batch]
+            rows = [
+                json.dumps(asdict(paragraph) | own, ensure_ascii=False) for paragraph, _ in batch
+            ]
             texts = [passage for _, passage in batch]
             yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
             skipped = []

@@ -1,15 +1,17 @@
-"""Stage prepare: sources and hand labels → the paragraph table, and what is left out of it."""
+"""Stage prepare: sources and hand labels → the paragraph table, metadata, and what is left out."""
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of, write_paragraphs
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
 from paratopic.labels.answers import read_labels
@@ -17,9 +19,10 @@ from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup
 from paratopic.project import errors, files
 from paratopic.project.params import Prepare, read_params
-from paratopic.project.paths import PARAGRAPHS, PREPARED, SKIPPED
+from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
+from paratopic.reading.metadata import DATE, ORIGINS
 from paratopic.reading.sources import UNREADABLE, read_sources
 
 # Where a label comes from → words for it.
@@ -30,18 +33,24 @@ SOURCES = {
 }
 
 
-def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped], dict[str, Any]]:
+def prepare(
+    params: Prepare, topics: Topics
+) -> tuple[pd.DataFrame, list[Skipped], pd.DataFrame, dict[str, Any]]:
     """Read every source and join the labels.
 
     Returns
     -------
-    The table, what is left out of it, and what there is to report.
+    The paragraph table, what is left out of it, the table of what its rows are from, and what there
+    is to report.
     """
     log = None if params.labels is None else Path(params.labels).resolve()
     own_files = [log, backup(log)] if log else []
-    frame, skipped = read_sources(params.sources, own_files, topics, params.no_topic)
+    frame, skipped, metadata, found, notes = read_sources(
+        params.sources, own_files, topics, params.no_topic
+    )
     labels = [] if params.labels is None else read_labels(Path(params.labels))
     frame, messages = join_labels(frame, labels, topics)
+    messages += notes
     headings = headings_against_hand(frame, topics)
     trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])
     frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
@@ -56,6 +65,10 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         "none_of_the_topics": counts[NO_TOPIC],
         "headings_against_hand": headings,
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
+        "metadata": {
+            name: {origin: n for origin in ORIGINS if (n := found[name, origin])}
+            for name in metadata.columns[1:]
+        },
         "messages": messages,
     }
     annotators = agreement(labels, topics)
@@ -71,7 +84,7 @@ def prepare(params: Prepare, topics: Topics) -> tuple[pd.DataFrame, list[Skipped
         if count == 0:
             so = "only its definition is known" if topics.descriptions else "it cannot be learnt"
             messages.append(f"topic {name} has no labelled paragraph: {so}")
-    return frame, skipped, report
+    return frame, skipped, metadata, report
 
 
 def _kind(part: Skipped) -> str:
@@ -84,11 +97,28 @@ def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
     return {str(name): int(n) for name, n in outcomes_of(rows, topics.names).sum().items()}
 
 
+def _found(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
+    """What was found of how many articles; of dates, which may be wrong, where they are from too.
+
+    >>> _found({"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}, 4)
+    'date of 3 of 4 articles (2 from documents, 1 from file names), source of 3'
+    """
+    parts: list[str] = []
+    for name, origins in metadata.items():
+        of_all = "" if parts else f" of {n_articles} articles"
+        wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
+        parts.append(
+            f"{name} of {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
+        )
+    return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
+
+
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    frame, skipped, report = prepare(params.prepare, params.topics)
+    frame, skipped, metadata, report = prepare(params.prepare, params.topics)
     write_paragraphs(frame, PARAGRAPHS)
+    write_metadata(metadata, METADATA)
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(PREPARED, report)
@@ -98,6 +128,8 @@ def main() -> None:
             counts = report["topics_by"].get(source, {})
             topics = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
             print(f"  {number} {title}{': ' if topics else ''}{topics}")
+    if report["metadata"]:
+        print(f"metadata: {_found(report['metadata'], report['articles'])}")
     unreadable = [part.article for part in skipped if _kind(part) == UNREADABLE]
     if unreadable:
         print(

@@ -1,0 +1,43 @@
+"""The table of what paragraphs are from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paratopic.corpus.metadata import read_metadata, write_metadata
+from paratopic.corpus.table import SCHEMA
+from paratopic.project.errors import UserError
+
+
+def test_fields_are_strings_or_null_whatever_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.parquet"
+    names = [name for name in SCHEMA.names if name != "id"]
+    frame = pd.DataFrame({"id": ["a", "b"]} | {name: ["007", None] for name in ("date", *names)})
+    write_metadata(frame, path)
+    assert set(pq.read_schema(path).types) == {pa.string()}
+    first = path.read_bytes()
+    read = read_metadata(path)
+    assert list(read) == ["id", "date", *names]
+    assert read["date"][0] == "007" and read.loc[1, ["date", *names]].isna().all()
+    write_metadata(read, path)
+    assert path.read_bytes() == first
+
+
+def test_paragraphs_without_any_field_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.parquet"
+    write_metadata(pd.DataFrame({"id": ["a", "b"]}), path)
+    assert read_metadata(path).to_dict("list") == {"id": ["a", "b"]}
+
+
+def test_a_missing_or_damaged_table_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.parquet"
+    with pytest.raises(UserError, match=r"metadata\.parquet not found: run `dvc repro`"):
+        read_metadata(path)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"metadata\.parquet is damaged .*run `dvc repro`"):
+        read_metadata(path)

@@ -1,0 +1,168 @@
+"""Fields of articles: which dates are dates, what counts, and what is wrong with a metadata.csv."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.project.errors import UserError
+from paratopic.project.files import CONTROL
+from paratopic.reading.metadata import (
+    LONGEST,
+    Field,
+    article_fields,
+    check_sheets,
+    cleaned,
+    date_in_name,
+    document_fields,
+    iso_date,
+)
+from tests.documents import save
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2025-09-15", "2025-09-15"),
+        ("2025-09", "2025-09"),
+        ("2025", "2025"),
+        ("2025-9-5", "2025-09-05"),
+        ("2025/09/15", "2025-09-15"),
+        ("20250915", "2025-09-15"),
+        ("2025-09-15T23:30:00Z", "2025-09-15"),
+        ("2025-09-15 23:30:00.000000+0200", "2025-09-15"),
+        ("2025-09-15T23:30+02:00", "2025-09-15"),
+        ("20250915T101500Z", "2025-09-15"),
+        *((text, None) for text in ("", "soon", "03/04/2025", "15.09.2025", "25-09-15", "202509")),
+        *((text, None) for text in ("2025-02-29", "2025-13", "2025-00", "0000", "2025-09/15")),
+        *((text, None) for text in ("2025-09-15x", "2025-09-15 25", "٢٠٢٥", "2025-09-15\n")),
+    ],
+)
+def test_dates_are_as_precise_as_they_are_written(text: str, found: str | None) -> None:
+    assert iso_date(text) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("talks-2025-09-15", "2025-09-15"),
+        ("2025_09_15_talks", "2025-09-15"),
+        ("IMG20250915", "2025-09-15"),
+        ("20250915_101500", "2025-09-15"),
+        ("3-2025-09-15", "2025-09-15"),
+        ("talks 2025-09", "2025-09"),
+        ("2025-09_v2", "2025-09"),
+        ("report-2024-05-of-2025-09-15", "2025-09-15"),
+        *((name, None) for name in ("2025-13-01", "2025-02-30", "2025-09-99", "2025-9-15")),
+        *((name, None) for name in ("1799-12-31", "2101-01-01", "12345678", "2025", "2025-2026")),
+        *((name, None) for name in ("202509151", "1202509-15", "15-09-2025-10", "2025-09_15")),
+        *((name, None) for name in ("2025091510", "2025-09-2", "12025-09", "٢2025-09", "2025_09")),
+    ],
+)
+def test_a_date_in_the_name_of_a_file_is_no_part_of_another_number(
+    name: str, found: str | None
+) -> None:
+    assert date_in_name(name) == found
+
+
+@given(st.dates(date(1800, 1, 1), date(2100, 12, 31)), st.sampled_from(["%Y-%m-%d", "%Y%m%d"]))
+def test_every_day_is_found(day: date, form: str) -> None:
+    assert date_in_name(f"no. 7, {day:{form}} talks") == iso_date(f"{day:{form}}") == f"{day}"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_is_cleaned(text: str) -> None:
+    clean = cleaned(text)
+    assert clean == cleaned(clean) and clean.splitlines() in ([clean], [])
+    assert len(clean.encode()) <= 4 * LONGEST and not CONTROL.search(clean)
+
+
+def test_what_a_document_says_is_cleaned() -> None:
+    assert document_fields(
+        {"date": "2025-09-15T10:00:00Z", "source": " A\x00\n B\u2028", "author": "x" * 10**6}
+    ) == {"date": "2025-09-15", "source": "A B", "author": "x" * LONGEST}
+    assert document_fields({"date": "yesterday", "source": None, "author": 7}) == {}
+
+
+def test_the_sheet_counts_before_the_document_and_that_before_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "talks-2025-09-15.pdf"
+    document = {"date": "2025-09-16", "author": "Jane Doe"}
+    assert article_fields(path, {}) == {"date": Field("2025-09-15", "file names")}
+    assert article_fields(path, document) == {
+        "date": Field("2025-09-16", "documents"),
+        "author": Field("Jane Doe", "documents"),
+    }
+    save(tmp_path, "metadata.csv", f"article,date,source,author\n{path.name},2025,Post,\n")
+    assert article_fields(path, document) == {
+        "date": Field("2025", "metadata.csv"),
+        "author": Field("Jane Doe", "documents"),
+        "source": Field("Post", "metadata.csv"),
+    }
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_sheets_of_any_separator_name_articles_with_or_without_suffix(
+    tmp_path: Path, separator: str
+) -> None:
+    rows = [
+        *(["article", "source", "", "id"], ["a", "Post", "", "x"], ["b.md", " Her\u0007ald ", ""]),
+        *(["", "", ""], ["cafe\u0301.v2", "Café"], ["c", ""]),
+    ]
+    text = "\r\n".join(separator.join(row) for row in rows)
+    save(tmp_path, "metadata.csv", text.replace("\x07", "\xa0"))
+    sources = {name: article_fields(tmp_path / name, {}) for name in ("a.txt", "b.md", "b.txt")}
+    assert {name: [*fields] for name, fields in sources.items()} == {
+        "a.txt": ["source"],
+        "b.md": ["source"],
+        "b.txt": [],
+    }
+    assert sources["b.md"]["source"].value == "Her ald"
+    assert article_fields(tmp_path / "café.v2.txt", {})["source"].value == "Café"
+    assert article_fields(tmp_path / "c.txt", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name,date\na,2025\n", 'metadata.csv, line 1: there is no column "article"'),
+        ("article,date\na,2025\na,2026\n", "line 3: names a, and so does .*line 2; remove one"),
+        ("article,date\na,2025\na.txt,2026\n", "names a.txt, and so does .*; remove one"),
+        ("article,date\na,03/04/2025\n", 'line 2: the date "03/04/2025" cannot be read; write'),
+        ("article,date\nz,2025-02-30\n", 'line 2: the date "2025-02-30" cannot be read'),
+        ("article,date,date\na,2025,\n", "line 1: there are two columns date; rename one"),
+        ("article,date\n,2025\n", "line 2: names no article"),
+        ("article,date\na,2025,x\n", "line 2: more cells than columns"),
+        ("", "metadata.csv: holds no text"),
+    ],
+)
+def test_a_bad_sheet_is_refused_with_file_line_and_what_to_do(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    save(tmp_path, "metadata.csv", content)
+    path = save(tmp_path, "a.txt", "Talks.")
+    for read in (lambda: article_fields(path, {}), lambda: check_sheets([path])):
+        with pytest.raises(UserError, match=message) as error:
+            read()
+        assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_articles_that_are_not_there_are_noted(tmp_path: Path) -> None:
+    paths = [save(tmp_path, name, "Talks.") for name in ("a.txt", "b.txt")]
+    assert check_sheets(paths) == []
+    save(tmp_path, "metadata.csv", "article,date\na,2025\nb.txt,2025\ngone,2025\nc.txt,\n")
+    note = f"{tmp_path}/metadata.csv names articles that are not in its folder: gone, c.txt"
+    assert check_sheets(paths) == [note]
+
+
+def test_a_corrected_sheet_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    sheet = save(tmp_path, "metadata.csv", "article,date\na,2025\n")
+    os.utime(sheet, (0, 0))
+    assert article_fields(path, {})["date"].value == "2025"
+    save(tmp_path, "metadata.csv", "article,date\na,2024\n")
+    assert article_fields(path, {})["date"].value == "2024"
