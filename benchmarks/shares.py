@@ -256,7 +256,8 @@ def main() -> None:
     seconds = round(time.perf_counter() - started)
     about = machine("scikit-learn", "numpy") | {"confidence": CONFIDENCE, "seconds": seconds}
     results = arguments.results or RESULTS / f"shares_{table.name}.json"
-    write_json(results, about | {"results": lines.to_dict("records")})
+    known = lines.astype(object).where(lines.notna(), None)
+    write_json(results, about | {"results": known.to_dict("records")})
 
 
 if __name__ == "__main__":

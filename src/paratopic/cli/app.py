@@ -15,6 +15,7 @@ from paratopic.cli.labels import backend, import_labels, label, paragraphs, revi
 from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
+from paratopic.cli.shares import shares
 from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
 from paratopic.cli.sweep import sweep
@@ -78,6 +79,7 @@ app.command()(label)
 app.command()(pack)
 app.command()(backend)
 app.command()(report)
+app.command()(shares)
 app.command()(forecast)
 app.command()(review)
 app.command()(status)

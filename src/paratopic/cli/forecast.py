@@ -67,7 +67,7 @@ def forecast(more: More = None) -> None:
     print("That is if they are like the labels so far; new articles may be unlike them.")
 
 
-def _check_scored(champion: str) -> None:
+def check_scored(champion: str) -> None:
     """Refuse scores that are of other labels or params than there are."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -95,7 +95,7 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     data = labelled_for(kind, params)
     n_labels = len(data.rows)
     known = read_parquet(SCORES / champion / "scores.parquet")
-    _check_scored(champion)
+    check_scored(champion)
     if known.empty:
         raise UserError(
             "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "

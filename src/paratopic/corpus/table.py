@@ -22,6 +22,9 @@ from paratopic.project.topics import Topics
 
 # Where topics are named, the name of none of them.
 NO_TOPIC = "none of the topics"
+# Number of labels that were drawn at random from which on figures are those of the corpus, not of
+# all that are labelled.
+LEAST_DRAWN = 20
 
 SCHEMA = pa.schema(
     [
@@ -134,6 +137,21 @@ def evaluated(rows: pd.DataFrame) -> pd.Series:
     """
     source = "hand" if (rows["label_source"] == "hand").any() else "heading"
     return rows["label_source"] == source
+
+
+def sample_weights(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
+    """How much of the corpus each labelled row stands for, (n,).
+
+    It is None, so that all count the same, unless `LEAST_DRAWN` of the rows were drawn at random.
+
+    Parameters
+    ----------
+    rows
+        n rows of the paragraph table.
+    """
+    if "draw" not in rows or (rows["draw"] != "").sum() < LEAST_DRAWN:
+        return None
+    return rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:

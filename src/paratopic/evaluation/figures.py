@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
+from textwrap import shorten
 from typing import Any
 
 import matplotlib.style
@@ -22,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.comparison import Comparison
+from paratopic.evaluation.findings import ALL, Findings
 from paratopic.evaluation.intervals import Estimate
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
@@ -126,6 +128,100 @@ def as_svg(chart: Figure, title: str) -> str:
     for name, colour in COLOURS.items():
         inside = inside.replace(colour, f"var(--{name})")
     return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
+
+
+def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
+    """Draw shares of topics by group: lines with bands over time, else points with whiskers.
+
+    Parameters
+    ----------
+    path
+        PNG or SVG file to write.
+    findings
+        The shares. Each topic has a chart of its own; of two columns, the second has a mark each.
+    columns
+        Columns that name the groups; none for all of the corpus.
+    title
+        What the shares are of.
+    """
+    chart = _share_charts(findings, columns)
+    (_write_svg if path.suffix.lower() == ".svg" else _write_png)(path, chart, title)
+
+
+@STYLED
+def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
+    table = findings.table
+    if columns:
+        table = table[table[columns[0]] != ALL]
+    topics = list(dict.fromkeys(table["topic"]))
+    names = list(dict.fromkeys(table[columns[0]])) if columns else []
+    series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
+    across = min(3, len(topics)) if columns else 1
+    down = -(-len(topics) // across) if columns else 1
+    high = 2.6 if findings.is_time else 1.0 + 0.3 * max(1, len(names)) * len(series) ** 0.5
+    if not columns:
+        high = 0.8 + 0.35 * len(topics)
+    size = (3.6 * across, high * down) if columns else (6, high)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    if not columns:
+        _whiskers(grid[0], table["topic"].tolist(), table, MARKS[0], 0.0, "")
+        grid[0].set_xlim(left=0)
+        grid[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        return figure
+    for axes, topic in zip(grid, topics, strict=False):
+        axes.set_title(topic, loc="left")
+        for number, name in enumerate(series):
+            part = table[table["topic"] == topic]
+            if name:
+                part = part[part[columns[1]] == name]
+            mark = MARKS[number % len(MARKS)]
+            by_name = part.set_index(columns[0]).reindex(names)
+            if findings.is_time:
+                _band(axes, names, by_name, mark, name)
+            else:
+                offset = 0.6 * (number - (len(series) - 1) / 2) / len(series)
+                _whiskers(axes, names, by_name, mark, offset, name)
+        shares = axes.yaxis if findings.is_time else axes.xaxis
+        shares.set_major_formatter(PercentFormatter(1, decimals=0))
+        (axes.set_ylim if findings.is_time else axes.set_xlim)(0, None)
+    for axes in grid[len(topics) :]:
+        axes.set_axis_off()
+    return _legend(figure, grid[0]) if len(series) > 1 else figure
+
+
+# Marks and lines that a print in grey tells apart.
+MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
+
+
+def _band(
+    axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: tuple[str, Any], label: str
+) -> None:
+    """A line through shares over time, with a band for their intervals."""
+    places = np.arange(len(names))
+    axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
+    axes.plot(places, rows["share"], color=INK, marker=mark[0], ls=mark[1], ms=4, label=label)
+    every = max(1, len(names) // 6)
+    axes.set_xticks(places[::every], list(names)[::every], rotation=45, ha="right", fontsize=9)
+
+
+def _whiskers(
+    axes: Axes,
+    names: Sequence[str],
+    rows: pd.DataFrame,
+    mark: tuple[str, Any],
+    offset: float,
+    label: str,
+) -> None:
+    """Shares as points, a line for each name, with whiskers for their intervals."""
+    places = np.arange(len(names)) + offset
+    axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
+    axes.plot(rows["share"], places, mark[0], color=INK, ms=5, label=label)
+    axes.set_yticks(
+        np.arange(len(names)), [shorten(name, 30, placeholder=" …") for name in names], color=INK
+    )
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(False, axis="y")
 
 
 def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:
@@ -328,3 +424,13 @@ def _write_png(path: Path, chart: Figure, title: str) -> None:
         # The version of matplotlib would change the bytes.
         metadata = {"Software": None}
         chart.savefig(draft, format="png", dpi=144, bbox_inches="tight", metadata=metadata)
+
+
+@STYLED
+def _write_svg(path: Path, chart: Figure, title: str) -> None:
+    """Write a chart and its title as an SVG file."""
+    matplotlib.rcParams["svg.hashsalt"] = title
+    chart.suptitle(title, x=0, ha="left")
+    with aside(path) as draft:
+        metadata = dict.fromkeys(("Creator", "Date"))
+        chart.savefig(draft, format="svg", bbox_inches="tight", metadata=metadata)

@@ -220,13 +220,19 @@ class Proportion(NamedTuple):
 
 
 def n_rows(outcomes: Outcomes) -> float:
-    """Number of rows."""
-    return float(len(outcomes.true))
+    """Number of rows of equal weight that tell as much."""
+    return float(_equal_rows(outcomes.counts))
 
 
 def n_predicted(outcomes: Outcomes) -> float:
-    """Number of rows whose answer is not the last class, mean over repeats."""
-    return float((~outcomes.predicted[:, :, -1]).sum(axis=1).mean())
+    """As `n_rows`, of those whose answer is not the last class, mean over repeats."""
+    return float(_equal_rows(outcomes.counts * ~outcomes.predicted[:, :, -1]).mean())
+
+
+def _equal_rows(weights: Array) -> Array:
+    """Number of rows of equal weight that tell as much, (...,), of weights (..., n) (Kish 1965)."""
+    squared = (weights**2).sum(axis=-1)
+    return metrics.ratio(np.asarray(weights.sum(axis=-1) ** 2), np.asarray(squared))
 
 
 def size_of_mean(outcomes: Outcomes) -> float:
@@ -234,7 +240,7 @@ def size_of_mean(outcomes: Outcomes) -> float:
 
     Topics with 2 and 98 rows give 7.8.
     """
-    support = outcomes.true[:, outcomes.present].sum(axis=0)
+    support = _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
     return float(len(support) ** 2 / (1 / support).sum())
 
 
@@ -257,8 +263,10 @@ OF_ANSWERS: Mapping[str, Proportion] = {
 def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
     """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
     shares = _in_mode(OF_TOPICS, outcomes)
-    support = np.maximum(outcomes.true.sum(axis=0), 1)
-    predicted = np.maximum(outcomes.predicted.sum(axis=1).mean(axis=0), 1)
+    counts = outcomes.counts[:, None]
+    support = np.maximum(_equal_rows((counts * outcomes.true).T), 1)
+    of_repeats = _equal_rows((counts * outcomes.predicted).swapaxes(1, 2))
+    predicted = np.maximum(of_repeats.mean(axis=0), 1)
     for topic in range(outcomes.k):
         for name, figure, sizes in (
             ("precision", _precision, predicted),
@@ -359,7 +367,7 @@ def share_estimates(
     The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
     figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
     """
-    sample = _tallies(outcomes, np.ones((1, len(outcomes.true))))
+    sample = _tallies(outcomes, outcomes.counts[None])
     values = {name: float(_mean(sample, share.figure)[0]) for name, share in shares.items()}
     draws: dict[Metric, list[Array]] = {name: [] for name in shares}
     for rows in _draws(outcomes, n_draws, seed):
@@ -390,7 +398,7 @@ def few_groups(outcomes: Outcomes, confidence: float) -> float:
 
     It is the quantile of Student's t distribution over that of the normal one.
     """
-    quantile, n_groups = (1 + confidence) / 2, int(outcomes.groups.max()) + 1
+    quantile, n_groups = (1 + confidence) / 2, len(np.unique(outcomes.groups[outcomes.counts > 0]))
     return float(stdtrit(max(n_groups - 1, 1), quantile) / ndtri(quantile))
 
 
@@ -429,11 +437,13 @@ def _loss_estimates(
     }
     for name, losses in functions.items():
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
-        if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)])
+        if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
         draws = [rows @ of_rows / rows.sum(axis=1) for rows in _draws(outcomes, n_draws, seed)]
-        value = float(of_rows.mean())
+        value, mistake = (
+            float(np.average(each, weights=outcomes.counts)) for each in (of_rows, if_mistaken)
+        )
         variance = DESIGN_EFFECT * float(np.concatenate(draws).var())
-        variance += ((float(if_mistaken) - value) / len(true)) ** 2
+        variance += ((mistake - value) / n_rows(outcomes)) ** 2
         half = quantile * float(np.sqrt(variance))
         measured[name] = Estimate(value, max(0.0, value - half), value + half)
     return measured
@@ -469,8 +479,7 @@ def difference(
         Lead of the first model that people would notice, for `Difference.beyond`.
     """
     pair = _Pair.of(one, other)
-    n = len(one.true)
-    value = float(pair.lead(np.ones((1, n)), np.zeros((1, n)))[0])
+    value = float(pair.lead(one.counts[None], np.zeros((1, len(one.true))))[0])
     chances = _chances(pair, one, other, n_permutations, seed) * few_groups(one, confidence)
     # Rounding must not make equal differences unequal.
     p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
@@ -482,14 +491,15 @@ def difference(
 def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
     """Differences that chance gives where no model is better: (n_permutations,)."""
     rng = np.random.default_rng(seed)
-    groups, n = one.groups, len(one.true)
-    n_groups, ones = int(groups.max()) + 1, np.ones((1, n))
+    groups, n = one.groups, n_rows(one)
+    n_groups, counts = int(groups.max()) + 1, one.counts[None]
     leads = []
     for d in _steps(n_permutations):
         swapped = rng.integers(0, 2, size=(d, n_groups))[:, groups].astype(np.float64)
-        leads.append(pair.lead(ones, swapped))
+        leads.append(pair.lead(counts, swapped))
     seen = np.concatenate(leads)
-    differ = float((one.predicted != other.predicted).any(axis=2).mean())
+    unequal = (one.predicted != other.predicted).any(axis=2)
+    differ = float(np.average(unequal.mean(axis=0), weights=one.counts))
     differ = (differ * n + 0.5) / (n + 1)  # two models that never differed might yet
     variance = float(seen.var())
     added = noise(variance, differ / size_of_mean(one)) - DESIGN_EFFECT * variance
@@ -503,7 +513,7 @@ def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, s
 
 def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     """A figure of the sample itself, mean over repeats."""
-    return float(_mean(_tallies(outcomes, np.ones((1, len(outcomes.true)))), figure)[0])
+    return float(_mean(_tallies(outcomes, outcomes.counts[None]), figure)[0])
 
 
 def draws_of(
@@ -530,12 +540,12 @@ def _mean(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
 def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[Array]:
     """Weights (d, n) of the rows in draws of the Bayesian bootstrap (Rubin 1981), in steps.
 
-    The weights of groups are exponential.
+    The weights of groups are exponential, and multiply how much each row counts.
     """
     rng = np.random.default_rng(seed)
     n_groups = int(outcomes.groups.max()) + 1
     for d in _steps(n_draws):
-        yield rng.exponential(size=(d, n_groups))[:, outcomes.groups]
+        yield rng.exponential(size=(d, n_groups))[:, outcomes.groups] * outcomes.counts
 
 
 def _steps(n: int) -> Iterator[int]:

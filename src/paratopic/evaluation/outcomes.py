@@ -6,13 +6,14 @@ Scores are calibrated already; nothing is measured here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated, targets_of
+from paratopic.corpus.table import evaluated, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
 
@@ -39,6 +40,9 @@ class Outcomes:
     train_share
         Share of the labelled rows that each fold's model learnt from, on average; 1 for a model
         that is used as it is.
+    weights
+        (n,) how much of the corpus each row stands for, in any unit; None, the default, if all
+        rows count the same.
     """
 
     mode: Mode
@@ -47,6 +51,12 @@ class Outcomes:
     scores: Array
     predicted: Targets
     train_share: float = 1.0
+    weights: Array | None = None
+
+    @cached_property
+    def counts(self) -> Array:
+        """How much each row counts, (n,)."""
+        return np.ones(len(self.true)) if self.weights is None else self.weights
 
     @property
     def k(self) -> int:
@@ -55,8 +65,8 @@ class Outcomes:
 
     @property
     def present(self) -> Targets:
-        """Whether each topic has a true example, (k,)."""
-        return topical(self.true.T)
+        """Whether each topic has a true example that counts, (k,)."""
+        return topical(self.true[self.counts > 0].T)
 
 
 def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
@@ -97,7 +107,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
     groups, share = _groups(rows, data.folds), _train_share(data.folds)
-    return Outcomes(mode, true, groups, probabilities, predicted, share)
+    weights = sample_weights(rows)
+    return Outcomes(mode, true, groups, probabilities, predicted, share, weights)
 
 
 def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -119,6 +130,7 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
         np.stack([mode.complete(repeat) for repeat in probabilities]),
         np.stack([mode.outcomes(repeat) for repeat in predicted]),
         _train_share(data.folds),
+        sample_weights(rows),
     )
 
 

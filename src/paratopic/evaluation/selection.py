@@ -55,8 +55,8 @@ def select(candidates: Sequence[Outcomes], n_draws: int, seed: int) -> Selection
     seed
         Seed of the random draws.
     """
-    n = len(candidates[0].true)
-    values = tuple(float(_macro_f1(candidate, np.ones((1, n)))[0]) for candidate in candidates)
+    counts = candidates[0].counts[None]
+    values = tuple(float(_macro_f1(candidate, counts)[0]) for candidate in candidates)
     shares = _shares_of_choices(candidates, n_draws, seed)
     repeats = range(len(candidates[0].scores))
     corrected = float(np.mean([_mixed_macro_f1(candidates, shares, r) for r in repeats]))
@@ -82,7 +82,7 @@ def _shares_of_choices(candidates: Sequence[Outcomes], n_draws: int, seed: int) 
     for start in range(0, n_draws, STEP):
         size = min(STEP, n_draws - start)
         drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size)[:, groups]
-        weights = drawn.astype(np.float64)
+        weights = drawn * candidates[0].counts
         best = np.argmax([_macro_f1(candidate, weights) for candidate in candidates], axis=0)
         for number in range(len(candidates)):
             chosen[number] += (drawn[best == number] == 0).sum(axis=0)
@@ -93,7 +93,7 @@ def _shares_of_choices(candidates: Sequence[Outcomes], n_draws: int, seed: int) 
 def _mixed_macro_f1(candidates: Sequence[Outcomes], shares: Array, repeat: int) -> float:
     """Macro-F1 of one repeat where each row has its share of each candidate's prediction."""
     tallies = [
-        Tally.of(candidate, repeat, share[None])
+        Tally.of(candidate, repeat, (share * candidate.counts)[None])
         for candidate, share in zip(candidates, shares, strict=True)
     ]
     hit, predicted, true = (

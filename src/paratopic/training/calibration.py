@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated, targets_of
+from paratopic.corpus.table import evaluated, sample_weights, targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
@@ -108,11 +108,15 @@ def calibrate_rows(
     articles = pd.factorize(rows["article"])[0][place]
     raw = table[names].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
+    weights = sample_weights(rows[evaluated(rows)])
+    stands_for = np.ones(len(rows))
+    if weights is not None:
+        stands_for[evaluated(rows)] = weights
     every = KnownScores(
         targets_of(rows, names)[place],
         raw,
-        np.ones(len(table)),
-        weigh(articles, counted, bool(topics.descriptions), n_repeats),
+        stands_for[place],
+        stands_for[place] * weigh(articles, counted, bool(topics.descriptions), n_repeats),
     )
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     for part, rest in _parts(table, groups):
@@ -258,9 +262,9 @@ def _with_frequencies(calibration: Calibration, final: KnownScores, mode: Mode) 
     """The calibration with how frequent outcomes and right answers are among its rows."""
     if not len(final.scores):
         return calibration
-    shares = mode.outcomes(final.targets).mean(axis=0)
+    shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.which)
     predicted = mode.predicted(final.scores, calibration.thresholds)
-    certainty = mode.certainty(final.scores, predicted).mean()
+    certainty = np.average(mode.certainty(final.scores, predicted), weights=final.which)
     return replace(calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),))
 
 

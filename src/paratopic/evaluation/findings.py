@@ -1,0 +1,461 @@
+"""Findings about a corpus: how much of it is about what, by period, source or any column.
+
+The estimates are for `shares`. Here a project's tables become its corpus, and estimates become
+lines of a table and sentences. No file is read, and nothing is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from paratopic.corpus.table import NO_TOPIC, labelled_rows, targets_of
+from paratopic.evaluation.shares import (
+    LEAST_ARTICLES,
+    LEAST_LABELS,
+    Part,
+    Sample,
+    Share,
+    difference,
+    errors_differ,
+    shares,
+    shares_of_parts,
+    trend,
+)
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.project.errors import UserError
+from paratopic.project.topics import Topics
+
+Weighing = Literal["paragraphs", "words", "articles"]
+# Periods that follow from the column date → number of its characters that name one.
+PERIODS = {"year": 4, "month": 7, "date": 10}
+# In place of a cell that is empty.
+UNKNOWN = "(unknown)"
+# The method in two lines, to cite.
+METHOD = (
+    "Shares are mean probabilities of the model, corrected by the labels that were drawn at random "
+    "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
+    "Intervals are Wilson's (1927) for the number of labels that leave the same noise."
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The paragraphs of a project, and what is known of their topics.
+
+    Parameters
+    ----------
+    rows
+        Paragraph table with columns of what the paragraphs are from.
+    sample
+        The distinct texts, with predictions and labels.
+    text
+        (number of rows,) number of each paragraph's text in the sample.
+    outcomes
+        Names of the outcomes that shares are of: the topics, and none of them in mode single.
+    """
+
+    rows: pd.DataFrame
+    sample: Sample
+    text: Integers
+    outcomes: tuple[str, ...]
+
+    def masses(self, rows: Array, weighing: Weighing, copies: bool) -> Array:
+        """How much each text counts in a part of the corpus, (N,).
+
+        Parameters
+        ----------
+        rows
+            Whether each paragraph is in the part.
+        weighing
+            What counts equally much: each paragraph, each word, or each article.
+        copies
+            Whether a text counts as often as it is there.
+        """
+        n = len(self.sample.probabilities)
+        masses = np.bincount(self.text, self._weights[weighing] * rows, minlength=n)
+        often = np.ones(n) if copies else np.bincount(self.text, rows, minlength=n)
+        return np.asarray(masses / np.maximum(often, 1), dtype=np.float64)
+
+    @cached_property
+    def _weights(self) -> Mapping[Weighing, Array]:
+        size = self.rows.groupby("article")["id"].transform("size")
+        words = [len(text.split()) for text in self.rows["text"]]
+        return {
+            "paragraphs": np.ones(len(self.rows)),
+            "words": np.array(words, dtype=np.float64),
+            "articles": 1 / size.to_numpy(dtype=np.float64),
+        }
+
+
+def distinct_texts(frame: pd.DataFrame) -> tuple[Integers, Integers]:
+    """Number the distinct texts of a paragraph table.
+
+    Returns
+    -------
+    text
+        (number of rows,) number of each row's text.
+    first
+        (N,) number of the first row with each text.
+    """
+    text = pd.factorize(frame["text"])[0].astype(np.int64)
+    return text, np.unique(text, return_index=True)[1].astype(np.int64)
+
+
+def corpus_of(
+    frame: pd.DataFrame,
+    about: pd.DataFrame,
+    predicted: Scores,
+    scores: pd.DataFrame,
+    topics: Topics,
+) -> Corpus:
+    """Put a project's tables together.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    about
+        What each paragraph is from: a row for each of them, with its id.
+    predicted
+        (N, k) calibrated probabilities of the topics of `distinct_texts`, by the model that ships.
+    scores
+        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
+    topics
+        The codebook.
+
+    Raises
+    ------
+    UserError
+        Nothing tells how the labelled paragraphs were chosen, so that they are no sample.
+    """
+    mode, names = mode_of(topics.mode), list(topics.names)
+    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    rows = rows[rows["weight"].notna() & rows["id"].isin(scores["id"])]
+    rows = rows.drop_duplicates("text", ignore_index=True)
+    if not (rows["draw"] != "").any():
+        raise UserError(
+            "shares need labels that are a sample, and nothing tells how the labelled paragraphs "
+            "were chosen: draw some at random (`paratopic label --random`), label them, and run "
+            "`dvc repro`"
+        )
+    text, first = distinct_texts(frame)
+    numbers = text[pd.Index(frame["id"]).get_indexer(rows["id"])]
+    probabilities = predicted.copy()
+    probabilities[numbers] = scores.groupby("id")[names].mean().loc[rows["id"]].to_numpy()
+    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    weights = rows["weight"].to_numpy(dtype=np.float64)
+    by_article = (rows["draw"] == "article").any()
+    articles = pd.factorize(rows["article"])[0].astype(np.int64) if by_article else None
+    sample = Sample(mode.complete(probabilities), numbers, truth, weights, articles)
+    outcomes = (*names, NO_TOPIC) if truth.shape[1] > len(names) else tuple(names)
+    known = about.drop(columns=[name for name in about if name in frame and name != "id"])
+    return Corpus(frame.merge(known, on="id", how="left"), sample, text, outcomes)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Parts of a corpus.
+
+    Parameters
+    ----------
+    columns
+        Columns whose values name the parts.
+    keys
+        The values of each part, in the order in which parts are shown.
+    members
+        For each part, whether each paragraph is in it, 1 or 0.
+    times
+        Time of each part but `UNKNOWN`, if the parts follow each other; else empty.
+    """
+
+    columns: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
+    members: tuple[Array, ...]
+    times: Mapping[tuple[str, ...], float]
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each part: "2025-09", or "2025-09, The Times" of two columns."""
+        return [", ".join(key) for key in self.keys]
+
+    @property
+    def known(self) -> list[int]:
+        """Numbers of the parts without an empty cell."""
+        return [number for number, key in enumerate(self.keys) if UNKNOWN not in key]
+
+    @property
+    def unit(self) -> str:
+        """The unit of the times: "month"."""
+        return "day" if self.columns[0] == "date" else self.columns[0]
+
+
+def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
+    """Divide paragraphs by the values of columns.
+
+    Parameters
+    ----------
+    rows
+        From `Corpus.rows`.
+    columns
+        Any columns, or `PERIODS` of the column date. Of two, parts are pairs of values.
+
+    Raises
+    ------
+    UserError
+        There is no such column, or no date in it.
+    """
+    keys = list(zip(*(_cells(rows, name) for name in columns), strict=True))
+    counts = pd.Series(keys).value_counts()
+    known = [key for key in set(keys) if UNKNOWN not in key]
+    times: dict[tuple[str, ...], float] = {}
+    if len(columns) == 1 and _is_time(columns[0], known):
+        times = {key: _time(key[0]) for key in known}
+        ordered = sorted(known, key=times.__getitem__)
+    elif len(columns) == 1:
+        ordered = sorted(known, key=lambda key: (-counts[key], key))
+    else:
+        ordered = sorted(known)
+    ordered += sorted(set(keys) - set(known))
+    members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
+    return Grouping(tuple(columns), tuple(ordered), members, times)
+
+
+def _cells(rows: pd.DataFrame, name: str) -> list[str]:
+    if name in PERIODS and name not in rows:
+        if "date" not in rows or rows["date"].isna().all():
+            raise UserError(
+                f"--by {name}: no paragraph has a date; give the articles' dates in a metadata.csv "
+                "beside them, or the table a column date, and run `dvc repro`"
+            )
+        dates = rows["date"].fillna("").str[: PERIODS[name]]
+        return [date if len(date) == PERIODS[name] else UNKNOWN for date in dates]
+    if name not in rows:
+        own = [str(column) for column in rows if column not in _OWN]
+        known = ", ".join(["article", *own, *(PERIODS if "date" in own else ())])
+        raise UserError(f"--by {name}: there is no such column; there are {known}")
+    return [str(cell) if isinstance(cell, str) and cell else UNKNOWN for cell in rows[name]]
+
+
+# Columns of the paragraph table that no one divides a corpus by.
+_OWN = frozenset(
+    ("id", "article", "ordered", "text", "before", "after", "topics", "label_source", "trust")
+    + ("draw", "weight", "position")
+)
+
+
+def _is_time(column: str, keys: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the values of a column are periods, or whole numbers such as years."""
+    return bool(keys) and (
+        column in PERIODS or all(re.fullmatch(r"-?\d{1,9}", key[0]) for key in keys)
+    )
+
+
+def _time(value: str) -> float:
+    """A whole number, or a period in years, months or days: "2025-09" is month 24308."""
+    if value.count("-", 1) == 0:
+        return float(value)
+    if value.count("-") == 1:
+        year, month = map(int, value.split("-"))
+        return 12.0 * year + month - 1
+    return float(np.datetime64(value, "D").astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Shares of all of a corpus and of its parts.
+
+    Parameters
+    ----------
+    table
+        A line for each part and outcome: the part's names, topic, share, low, high, paragraphs,
+        articles, labels, and rests_on. The first lines are of all paragraphs.
+    changes
+        A line for each difference and trend and outcome: what, topic, change, low, high.
+    differ
+        Probability of errors of the model as different between parts as they are, if it errs
+        alike everywhere; None where that is not known.
+    is_time
+        Whether the parts follow each other in time.
+    """
+
+    table: pd.DataFrame
+    changes: pd.DataFrame
+    differ: float | None = None
+    is_time: bool = False
+
+
+# What a share rests on.
+OWN, BORROWED, FEW = "its own labels", "all labels: errors taken to be alike", "few labels"
+ALL = "all"
+
+
+def find(
+    corpus: Corpus,
+    columns: Sequence[str],
+    confidence: float,
+    *,
+    weighing: Weighing = "paragraphs",
+    copies: bool = True,
+    compare: tuple[str, str] | None = None,
+) -> Findings:
+    """Estimate shares of all of a corpus and of its parts.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    columns
+        As for `group`; none for all of the corpus alone.
+    confidence
+        Confidence of the intervals.
+    weighing, copies
+        As for `Corpus.masses`.
+    compare
+        Names of two parts, the first of which is compared with the second. By default the last
+        period is compared with the first; or the two parts, if there are two.
+
+    Raises
+    ------
+    UserError
+        A column or part does not exist, or labels are too few for any interval.
+    """
+    sample = corpus.sample
+
+    def masses(members: Array) -> Array:
+        return corpus.masses(members, weighing, copies)
+
+    everything = np.ones(len(corpus.rows))
+    whole = shares(sample, masses(everything), confidence)
+    _check_labels(whole)
+    names = list(columns) or [ALL]
+    table = [_lines(corpus, [ALL] * len(names), names, everything, whole)]
+    if not columns:
+        return Findings(pd.concat(table, ignore_index=True), pd.DataFrame(columns=CHANGES))
+    grouping = group(corpus.rows, columns)
+    of_parts = [masses(members) for members in grouping.members]
+    parts = shares_of_parts(sample, of_parts, confidence)
+    for key, members, part in zip(grouping.keys, grouping.members, parts, strict=True):
+        table.append(_lines(corpus, key, names, members, part))
+    changes = _changes(corpus, grouping, parts, of_parts, confidence, compare)
+    differ = errors_differ(sample, of_parts)
+    is_time = bool(grouping.times)
+    return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
+
+
+def _check_labels(whole: Part) -> None:
+    """Refuse labels that are too few to say anything."""
+    if whole.shares[0].low is not None:
+        return
+    if whole.n_articles is not None and whole.n_articles < LEAST_ARTICLES:
+        raise UserError(
+            f"{whole.n_articles} articles that were drawn have labels; shares need "
+            f"{LEAST_ARTICLES}: label {LEAST_ARTICLES - whole.n_articles} more "
+            "(`paratopic label --random --articles`), and run `dvc repro`"
+        )
+    raise UserError(
+        f"{whole.n_labels} paragraphs that were drawn at random have labels; shares need "
+        f"{LEAST_LABELS}: label {LEAST_LABELS - whole.n_labels} more (`paratopic label --random`), "
+        "and run `dvc repro`"
+    )
+
+
+def _lines(
+    corpus: Corpus, key: Sequence[str], columns: Sequence[str], members: Array, part: Part
+) -> pd.DataFrame:
+    """Lines of a part in the table of findings."""
+    rows = corpus.rows[members > 0]
+    own = BORROWED if part.borrowed else OWN if part.shares[0].low is not None else FEW
+    about = dict(zip(columns, key, strict=True)) if columns != [ALL] else {}
+    size = {"paragraphs": len(rows), "articles": rows["article"].nunique()}
+    return pd.DataFrame(
+        [
+            about
+            | {"topic": topic, "share": share.value, "low": share.low, "high": share.high}
+            | size
+            | {"labels": part.n_labels, "rests_on": own}
+            for topic, share in zip(corpus.outcomes, part.shares, strict=True)
+        ]
+    ).astype({"low": float, "high": float})
+
+
+# Columns of the changes.
+CHANGES = ["what", "topic", "change", "low", "high"]
+
+
+def _changes(
+    corpus: Corpus,
+    grouping: Grouping,
+    parts: Sequence[Part],
+    masses: Sequence[Array],
+    confidence: float,
+    compare: tuple[str, str] | None,
+) -> pd.DataFrame:
+    names, known = grouping.names, grouping.known
+    pairs: list[tuple[int, int]] = []
+    if compare is not None:
+        for name in compare:
+            if name not in names:
+                raise UserError(f"--compare {name}: there is no such part: {', '.join(names)}")
+        pairs = [(names.index(compare[0]), names.index(compare[1]))]
+    elif len(known) > 1 and (grouping.times or len(known) == 2):
+        pairs = [(known[-1], known[0])]
+    lines: list[dict[str, object]] = []
+
+    def add(what: str, changes: Sequence[Share]) -> None:
+        for topic, change in zip(corpus.outcomes, changes, strict=True):
+            ends = {"low": change.low, "high": change.high}
+            lines.append({"what": what, "topic": topic, "change": change.value} | ends)
+
+    for one, other in pairs:
+        both = zip(parts[one].shares, parts[other].shares, strict=True)
+        add(f"{names[one]} minus {names[other]}", [difference(a, b) for a, b in both])
+    if len(known) > 2 and grouping.times:
+        total, times = (np.zeros(len(masses[0])) for _ in range(2))
+        for part in known:
+            total += masses[part]
+            times += masses[part] * grouping.times[grouping.keys[part]]
+        times = np.divide(times, total, out=np.zeros_like(times), where=total > 0)
+        slopes = trend(corpus.sample, total, times, confidence)
+        add(f"trend, each {grouping.unit}", slopes.shares)
+    return pd.DataFrame(lines, columns=CHANGES).astype({"low": float, "high": float})
+
+
+def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
+    """A sentence to cite: the clearest change, or else the largest share of a topic."""
+    n_labels = int(findings.table["labels"].iloc[0])
+    basis = (
+        f"estimated from predictions for all {len(corpus.rows):,} paragraphs and {n_labels:,} "
+        "labels that were drawn at random"
+    )
+    changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
+    changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
+    interval = f"{confidence:.0%} interval"
+    if len(changes):
+        row = max(changes.to_dict("records"), key=_clarity)
+        one, other = row["what"].split(" minus ")
+        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        return (
+            f"To cite: the share of {row['topic']} is {abs(change):.0f} points "
+            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} "
+            f"({interval} {low:+.0f} to {high:+.0f}), {basis}."
+        )
+    whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
+    row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
+    share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    return (
+        f"To cite: {share:.0f} % of the paragraphs are about {row['topic']} ({interval} {low:.0f} "
+        f"to {high:.0f} %), {basis}."
+    )
+
+
+def _clarity(row: Mapping[Hashable, Any]) -> float:
+    """How large a change is beside its interval."""
+    return float(abs(row["change"]) / (row["high"] - row["low"]))

@@ -1,0 +1,177 @@
+"""Shares of topics: known values, what must hold for all inputs, and intervals that hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from paratopic.evaluation.shares import (
+    LEAST_LABELS,
+    Sample,
+    Share,
+    difference,
+    errors_differ,
+    shares,
+    shares_of_parts,
+    trend,
+    wilson,
+)
+from paratopic.inference.scores import Array
+
+
+def population(n: int, seed: int, bias: float = 0.0) -> tuple[Array, Array]:
+    """Probabilities and truth of two outcomes: (n, 2) each, a third has the first one."""
+    rng = np.random.default_rng(seed)
+    true = rng.random(n) < 1 / 3
+    logits = np.where(true, 1.0, -1.5) + rng.normal(0, 1, n) + bias
+    first = 1 / (1 + np.exp(-logits))
+    return np.column_stack([first, 1 - first]), np.column_stack([true, ~true]).astype(np.float64)
+
+
+def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, Array]:
+    """A sample of labels drawn at random, and the truth of all texts."""
+    predicted, truth = population(n, seed, bias)
+    rows = np.sort(np.random.default_rng([seed, 1]).choice(n, n_labels, replace=False))
+    return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth
+
+
+def covers(share: Share, value: float) -> bool:
+    assert share.low is not None and share.high is not None
+    return share.low <= value <= share.high
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 60), (30, 60), (60, 60)])
+def test_wilson_is_scipys(hits: int, n: int) -> None:
+    low, high = wilson(np.array([hits / n]), np.array([float(n)]), 1.959963984540054)
+    known = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    assert (low[0], high[0]) == pytest.approx((known.low, known.high))
+
+
+def test_a_difference_has_newcombes_interval() -> None:
+    # 56 of 70 against 48 of 80: table II of Newcombe 1998, method 10.
+    ends = wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 1.959963984540054)
+    one, other = (Share(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
+    gap = difference(one, other)
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+def test_a_useless_model_leaves_the_share_of_the_labels() -> None:
+    sample, _ = drawn(2000, 100, 0)
+    noise = np.random.default_rng(5).permutation(sample.probabilities)
+    useless = replace(sample, probabilities=noise)
+    blind = replace(sample, probabilities=np.zeros_like(noise))
+    got, alone = (shares(s, np.ones(2000), 0.95).shares[0] for s in (useless, blind))
+    assert alone.value == pytest.approx(sample.truth[:, 0].mean())
+    assert got.value == pytest.approx(alone.value, abs=0.01)
+    assert (got.low, got.high) == pytest.approx((alone.low, alone.high), abs=0.02)
+
+
+def test_a_right_model_gives_the_share_of_the_corpus() -> None:
+    sample, truth = drawn(2000, 100, 1)
+    part = shares(replace(sample, probabilities=truth), np.ones(2000), 0.95)
+    assert part.shares[0].value == pytest.approx(truth[:, 0].mean())
+    alone = shares(replace(sample, probabilities=np.zeros_like(truth)), np.ones(2000), 0.95)
+    width, width_alone = ((p.shares[0].high or 0) - (p.shares[0].low or 0) for p in (part, alone))
+    assert 0 < width < width_alone / 3
+
+
+def test_a_corpus_that_is_labelled_as_a_whole_has_its_own_share() -> None:
+    sample, truth = drawn(200, 200, 2, bias=2.0)
+    share = shares(sample, np.ones(200), 0.95).shares[0]
+    assert share.value == pytest.approx(truth[:, 0].mean())
+    assert share.low is not None and share.high is not None
+    assert 0 < share.high - share.low < 0.02
+
+
+@given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))
+def test_shares_sum_to_one_and_lie_in_their_intervals(seed: int, n: int, bias: float) -> None:
+    sample, _ = drawn(300, n, seed, bias)
+    weights = np.random.default_rng(seed).uniform(0.2, 3, n)
+    part = shares(replace(sample, weights=weights), np.ones(300), 0.95)
+    assert sum(share.value for share in part.shares) == pytest.approx(1)
+    for share in part.shares:
+        assert share.low is not None and share.high is not None
+        assert 0 <= share.low <= share.value <= share.high <= 1 and share.low < share.high
+    scaled = shares(replace(sample, weights=7 * weights), np.ones(300), 0.95)
+    assert [s.value for s in scaled.shares] == pytest.approx([s.value for s in part.shares])
+
+
+def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
+    held, counted = [], []
+    for seed in range(200):
+        sample, truth = drawn(1500, 80, seed, bias=-1.0)
+        value = truth[:, 0].mean()
+        held.append(covers(shares(sample, np.ones(1500), 0.95).shares[0], value))
+        answered = (sample.probabilities[:, 0] > 0.5).mean(keepdims=True)
+        low, high = wilson(answered, np.array([1500.0]), 1.96)
+        counted.append(low[0] <= value <= high[0])
+    assert 0.92 <= np.mean(held) <= 0.99
+    assert np.mean(counted) < 0.05
+
+
+def test_articles_err_together() -> None:
+    # All 20 texts of an article have the same topic, so that they tell as much as one.
+    held, narrow = [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        true = np.repeat(rng.random(60) < 0.4, 20)
+        truth = np.column_stack([true, ~true]).astype(np.float64)
+        articles = np.repeat(rng.choice(60, 8, replace=False), 20)
+        rows = articles * 20 + np.tile(np.arange(20), 8)
+        sample = Sample(np.full((1200, 2), 0.5), rows, truth[rows], np.ones(160), articles)
+        value = true.mean()
+        held.append(covers(shares(sample, np.ones(1200), 0.95).shares[0], value))
+        alone = shares(replace(sample, articles=None), np.ones(1200), 0.95).shares[0]
+        narrow.append(covers(alone, value))
+    assert np.mean(held) >= 0.93
+    assert np.mean(narrow) < 0.6
+
+
+def test_few_labels_or_articles_have_no_interval() -> None:
+    sample, _ = drawn(500, LEAST_LABELS - 1, 3)
+    assert shares(sample, np.ones(500), 0.95).shares[0].low is None
+    sample, _ = drawn(500, 100, 3)
+    five = replace(sample, articles=np.arange(100) % 5)
+    assert shares(five, np.ones(500), 0.95).shares[0].low is None
+
+
+def test_a_part_without_labels_borrows_from_the_others() -> None:
+    sample, truth = drawn(1000, 200, 4, bias=-1.5)
+    masses = [np.zeros(1000) for _ in range(2)]
+    masses[1][[n for n in range(1000) if n not in set(sample.labelled)][:300]] = 1
+    masses[0] = 1 - masses[1]
+    own, borrowed = shares_of_parts(sample, masses, 0.95)
+    assert not own.borrowed and own.n_labels == 200
+    assert borrowed.borrowed and borrowed.n_labels == 0 and borrowed.shares[0].low is None
+    value = truth[masses[1] > 0, 0].mean()
+    uncorrected = sample.probabilities[masses[1] > 0, 0].mean()
+    assert abs(borrowed.shares[0].value - value) < abs(uncorrected - value) / 2
+
+
+def test_errors_that_differ_between_parts_are_seen() -> None:
+    sample, _ = drawn(2000, 400, 5)
+    late = (np.arange(2000) >= 1000).astype(np.float64)
+    halves = [1 - late, late]
+    alike = errors_differ(sample, halves)
+    too_high = np.column_stack([halves[1], -halves[1]]) * 0.4
+    unlike = errors_differ(replace(sample, probabilities=sample.probabilities + too_high), halves)
+    assert alike is not None and alike > 0.01
+    assert unlike is not None and unlike < 1e-6
+    assert errors_differ(sample, halves[:1]) is None
+
+
+def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
+    rng = np.random.default_rng(6)
+    times = rng.integers(0, 10, 400).astype(np.float64)
+    true = rng.random(400) < 0.1 + 0.05 * times
+    truth = np.column_stack([true, ~true]).astype(np.float64)
+    every = Sample(np.full((400, 2), 0.5), np.arange(400), truth, np.ones(400))
+    change = trend(every, np.ones(400), times, 0.95).shares[0]
+    assert change.value == pytest.approx(np.polyfit(times, truth[:, 0], 1)[0])
+    assert change.low is not None and change.low > 0
+    assert trend(every, np.ones(400), np.zeros(400), 0.95).shares[0].value == 0
