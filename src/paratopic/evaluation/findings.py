@@ -139,6 +139,7 @@ def corpus_of(
     mode, names = mode_of(topics.mode), list(topics.names)
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     rows = rows[rows["weight"].notna() & rows["id"].isin(scores["id"])]
+    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
     rows = rows.drop_duplicates("text", ignore_index=True)
     if not (rows["draw"] != "").any():
         raise UserError(
