@@ -77,6 +77,8 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "topics": [None] * n,
         "label_source": ["none"] * n,
         "trust": [1.0] * n,
+        "draw": empty,
+        "weight": [np.nan] * n,
     }
     return pd.DataFrame(usual | columns, columns=SCHEMA.names)
 

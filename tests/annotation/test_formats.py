@@ -16,7 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import Explain, Suggestion, blind, with_predictions
+from paratopic.annotation.context import (
+    Explain,
+    Suggestion,
+    blind,
+    drawn_in_context,
+    with_predictions,
+)
 from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
@@ -174,7 +180,7 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(
     rows = [cells for _, cells in read_workbook(path)]
     in_csv = list(csv.reader(io.StringIO(formats.sheet(suggestions))))
     assert rows == in_csv
-    assert formats.read_ids(path, frame) == list(frame["id"])
+    assert formats.read_drawn(path, frame) == dict.fromkeys(frame["id"], "")
 
 
 @pytest.mark.parametrize(
@@ -353,10 +359,49 @@ def test_a_sheet_shows_the_model_s_suggestion(suggestions: list[Suggestion]) -> 
     assert rows[1]["text"] == "The navy, sailed."
 
 
-def test_reading_paragraph_ids_from_a_sheet(
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json"])
+def test_how_a_paragraph_was_drawn_comes_back(
+    tmp_path: Path, frame: pd.DataFrame, topics: Topics, suffix: str
+) -> None:
+    drawn = dict(zip(frame["id"], ["17.1", "article", ""], strict=True))
+    (path, *_) = formats.write_tasks(
+        tmp_path / f"tasks{suffix}", drawn_in_context(frame, drawn), topics, ""
+    )
+    if suffix == ".json":
+        tasks = json.loads(path.read_text(encoding="utf-8"))
+        answered = [each | {"annotations": [annotation(["trade"])]} for each in tasks]
+        path.write_text(json.dumps(answered), encoding="utf-8")
+    else:
+        assert formats.read_drawn(path, frame) == drawn
+        rows = (
+            read_workbook(path) if suffix == ".xlsx" else list(enumerate(csv.reader(path.open())))
+        )
+        write_workbook(
+            path := tmp_path / "filled.xlsx",
+            [[{"?": "trade", "17.1": 17.1}.get(cell, cell) for cell in cells] for _, cells in rows],
+        )
+    imported = formats.read_answers(path, frame, topics)
+    assert {label.paragraph: label.drawn for label in imported.labels} == drawn
+
+
+def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(
+    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
+) -> None:
+    path = tmp_path / "sheet.csv"
+    lines = "".join(f"{id_},trade,{drawn}\n" for id_, drawn in zip(ids, ("1", "x"), strict=False))
+    path.write_text(f"paragraph,topics,drawn\n{lines}", encoding="utf-8")
+    imported = formats.read_answers(path, frame, topics)
+    assert [label.paragraph for label in imported.labels] == ids[:1]
+    (problem,) = imported.problems
+    assert f'{path}, line 3: "x" in the column drawn is neither' in problem
+    with pytest.raises(UserError, match='line 3: "x" in the column drawn is neither'):
+        formats.read_drawn(path, frame)
+
+
+def test_reading_which_paragraphs_a_sheet_lists(
     tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
 ) -> None:
     (path,) = formats.write_tasks(tmp_path / "out.csv", suggestions[::-1], topics, "baseline")
-    assert formats.read_ids(path, frame) == list(frame["id"])[::-1]
+    assert list(formats.read_drawn(path, frame)) == list(frame["id"])[::-1]
     with pytest.raises(UserError, match="line 2: the sources have no paragraph one:"):
-        formats.read_ids(path, frame[:1])
+        formats.read_drawn(path, frame[:1])

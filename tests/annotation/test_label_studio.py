@@ -27,7 +27,7 @@ from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
 from paratopic.inference.folder import MANIFEST, digest_of
-from paratopic.labels.answers import Merged, merge, read_labels
+from paratopic.labels.answers import Merged, current, merge
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.topics import Topics
@@ -157,9 +157,9 @@ def test_suggestions_are_annotated_exported_and_imported(
     call("PATCH", f"/api/annotations/{changed['id']}", better)
     merged = import_export()
     assert (merged.added, len(merged.disputes)) == (1, 1)
-    counted = {x.paragraph: (x.cell, x.note) for x in read_labels(tmp_path / "labels.csv")}
+    counted = {x.paragraph: (x.cell, x.note) for x in current(read_lines(tmp_path / "labels.csv"))}
     assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
-    frame, messages = join_labels(frame, read_labels(tmp_path / "labels.csv"), topics)
+    frame, messages = join_labels(frame, current(read_lines(tmp_path / "labels.csv")), topics)
     assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
     assert messages == []
 
@@ -209,7 +209,9 @@ def test_label_studio_and_the_backend_work_together(
         return [(p["result"][0]["value"]["choices"][0], p["model_version"]) for p in given]
 
     def counted() -> dict[str, str]:
-        return {line.paragraph: line.cell for line in read_labels(folder / "seeds/labels.csv")}
+        return {
+            line.paragraph: line.cell for line in current(read_lines(folder / "seeds/labels.csv"))
+        }
 
     log = tmp_path / "backend.txt"
     with backend(folder, token, log) as address:

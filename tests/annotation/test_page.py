@@ -29,7 +29,7 @@ from paratopic.annotation import page, web
 from paratopic.annotation.context import Suggestion, blind, with_predictions
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
-from paratopic.labels.answers import read_labels
+from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
@@ -57,7 +57,7 @@ def client(session: page.Session) -> TestClient:
 
 
 def answers_in(path: Path) -> list[tuple[str, str, str, str]]:
-    return [(x.paragraph, x.cell, x.annotator, x.note) for x in read_labels(path)]
+    return [(x.paragraph, x.cell, x.annotator, x.note) for x in current(read_lines(path))]
 
 
 def answer(paragraph: str, *topics: str, note: str = "") -> dict[str, Any]:
@@ -77,6 +77,15 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
     assert answers_in(path)[1] == ("news:1", "", "ann", "")
     state = client.get("/state").json()
     assert [item["answer"] is None for item in state["items"]] == [False, False, True]
+
+
+def test_an_answer_says_how_the_paragraph_was_drawn(path: Path, topics: Topics) -> None:
+    items = [replace(item, drawn="0.3") for item in suggestions(topics)]
+    session = page.Session(path, "ann", items, topics)
+    session.save(trade("news:0"))
+    (line,) = read_lines(path)
+    assert line.drawn == "0.3"
+    assert "drawn" not in session.state()["items"][0]  # the page does not show it
 
 
 def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> None:

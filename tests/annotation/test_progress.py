@@ -77,6 +77,7 @@ def test_the_seed_has_a_status(
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
     assert "takes at least 44 different paragraphs, all answered right, and there are 25" in printed
+    assert "labels: how the paragraphs were chosen is not known" in printed
     assert "put more articles into seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert run_cli(monkeypatch, "status") == 1

@@ -5,16 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from paratopic.annotation.page import Session
+from paratopic.annotation.page import Answer, Session
+from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.log import read_lines
+from paratopic.project.paths import PARAGRAPHS
+from tests.annotation.small_project import make_project
 from tests.programs import run_cli, sh
+from tests.samples import WORDS, paragraph
 
 ARTICLE = """Harbour news
 
@@ -206,3 +213,126 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         assert told == (blind and not options)
     cli("label", "--blind")  # what is suggested, without a sheet
     assert all(not item["scores"] for item in served[-1].state()["items"])
+
+
+@pytest.fixture
+def small(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of three articles without labels, in the current directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
+    make_project(tmp_path, baseline_folder)
+    (tmp_path / "seeds/labels.csv").write_text("paragraph,topics\n", encoding="utf-8")
+    rng = random.Random(0)
+    for name, topic in zip("abc", WORDS, strict=True):
+        text = "\n\n".join(paragraph(topic, rng) for _ in range(8))
+        (tmp_path / "seeds" / f"{name}.txt").write_text(text, encoding="utf-8")
+    prepare(tmp_path)
+    return tmp_path
+
+
+def drawn_by(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *options: str,
+) -> tuple[list[str], list[str], str]:
+    """What `suggest` says of how paragraphs were drawn, which article each is of, and its notes."""
+    assert run_cli(monkeypatch, "suggest", "--out", "sheet.csv", *options) == 0
+    rows = read_sheet(folder, "sheet.csv")
+    shown = {bool(row["suggestion"]) for row in rows}
+    notes = capsys.readouterr().err
+    assert shown == {"is hidden" not in notes}
+    return [row["drawn"] for row in rows], [row["paragraph"][0] for row in rows], notes
+
+
+def test_a_sample_is_drawn_labelled_and_weighed(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = partial(drawn_by, small, monkeypatch, capsys)
+    assert draw("--n", "3")[0] == ["", "", ""]
+    drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
+    assert drawn == ["1"] * 6 and Counter(articles) == dict.fromkeys("abc", 2)
+    assert "paragraphs are drawn at random, so what the model thinks is hidden" in notes
+    drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
+    assert drawn == ["article"] * 16 and len(set(articles)) == 2
+    mixed, _, _ = draw("--mixed", "--n", "20")
+    assert mixed[0] in ("0.3", "17.1") and len(set(mixed)) > 2
+    shutil.rmtree(small / "models")
+    assert draw("--random", "--n", "24")[0] == ["1"] * 24  # which takes no model
+    for options in (["--mixed"], ["--random", "--no-blind"]):
+        assert run_cli(monkeypatch, "suggest", *options) == 1
+
+    fill(small, "ann.csv", e="trade")
+    labels = small / "seeds/labels.csv"
+    assert run_cli(monkeypatch, "import", "ann.csv", "--annotator", "ann") == 0
+    assert [line.drawn for line in read_lines(labels)] == ["1"] * 24
+    told = "labels: 24 of 24 were drawn at random (paragraphs)"
+    assert told in prepare(small)
+    report = json.loads((small / "reports/prepare.json").read_text())
+    assert report["sample"] == {"kind": "paragraph", "drawn": 24}
+    frame = read_paragraphs(small / PARAGRAPHS)
+    assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
+    capsys.readouterr()
+    assert run_cli(monkeypatch, "status") == 0
+    assert told in capsys.readouterr().out
+    labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
+    assert "labels: how the paragraphs were chosen is not known" in prepare(small)
+    assert read_paragraphs(small / PARAGRAPHS)["weight"].isna().all()
+
+
+def test_the_page_hides_what_the_model_thinks_of_a_sample(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[Session] = []
+    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
+    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
+    assert run_cli(monkeypatch, "suggest", "--random", "--n", "4", "--out", "random.csv") == 0
+    assert run_cli(monkeypatch, "suggest", "--n", "4", "--out", "suggested.csv") == 0
+    for options, hidden in (
+        (["random.csv"], True),
+        (["random.csv", "--no-blind"], False),
+        (["suggested.csv"], False),
+        (["--n", "4"], False),
+        (["--n", "4", "--mixed"], True),
+        (["--n", "4", "--random"], True),
+    ):
+        assert run_cli(monkeypatch, "label", *options) == 0
+        items = served[-1].state()["items"]
+        assert [not item["scores"] for item in items] == [hidden] * 4
+        assert served[-1].state()["explains"] == (not hidden)
+    served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note=""))
+    (line,) = read_lines(small / "seeds/labels.csv")
+    assert (line.paragraph, line.drawn) == (items[0]["id"], "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["suggest", "--random", "--mixed"], "--random and --mixed exclude each other"),
+        (["suggest", "--articles"], "--articles says what to draw at random; add --random"),
+        (["suggest", "--mixed", "--by", "article"], "--by says what to draw at random"),
+        (["label", "--random", "--articles", "--by", "article"], "--articles and --by exclude"),
+        (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; there"),
+        (["label", "sheet.csv", "--random"], "sheet.csv says which paragraphs to label"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    assert run_cli(monkeypatch, *words) == 1
+    assert message in "".join(capsys.readouterr())
+
+
+def test_articles_with_a_label_are_not_drawn(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(monkeypatch, "suggest", "--random", "--by", "article", "--n", "3") == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    lines = "".join(f"{row['paragraph']},trade\n" for row in rows)
+    (small / "seeds/labels.csv").write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
+    assert run_cli(monkeypatch, "suggest", "--random", "--articles") == 1
+    assert "every article has a paragraph with a label" in "".join(capsys.readouterr())

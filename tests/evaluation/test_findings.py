@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.metadata import UNKNOWN
 from paratopic.evaluation.findings import (
     ALL,
     BORROWED,
-    UNKNOWN,
     Corpus,
     corpus_of,
     distinct_texts,

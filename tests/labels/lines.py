@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paratopic.labels.answers import read_labels
+from paratopic.labels.answers import current
+from paratopic.labels.log import read_lines
 
-HEADER = "paragraph,topics,text,annotator,when,note"
+HEADER = "paragraph,topics,text,annotator,when,note,drawn"
 BY_HAND = "paragraph,topics,text"
 EARLY, LATE = "2025-09-15T10:00:00Z", "2025-09-15T12:30:00+02:00"
 
@@ -18,4 +19,4 @@ def write(path: Path, *lines: str, header: str = HEADER, end: str = "\n") -> Pat
 
 def answers_in(path: Path) -> list[tuple[str, str, str]]:
     """Paragraph, annotator and topics of each answer that counts."""
-    return [(line.paragraph, line.annotator, line.cell) for line in read_labels(path)]
+    return [(line.paragraph, line.annotator, line.cell) for line in current(read_lines(path))]

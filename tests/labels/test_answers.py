@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.labels.answers import Merged, merge, read_labels, resolve
+from paratopic.labels.answers import Merged, current, merge, resolve
 from paratopic.labels.log import Label, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
@@ -66,13 +66,13 @@ def test_lines_without_an_annotator_that_contradict_each_other_are_refused(
 ) -> None:
     write(path, *lines, header=BY_HAND)
     with pytest.raises(UserError, match=message):
-        read_labels(path)
+        current(read_lines(path))
 
 
 @pytest.mark.parametrize("again", ["a:1,trade;security,x", "a:1,trade; security,x"])
 def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
     write(path, "a:1,trade;security,x", again, header=BY_HAND)
-    assert len(read_labels(path)) == 1
+    assert len(current(read_lines(path))) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
         "trade counts (a tie: the answer that is first in the codebook)"
     ]
     assert path.read_text(encoding="utf-8").splitlines() == [
-        "paragraph,topics,mine,text,annotator,when,note",
-        'a:2,trade,"my, own",Tariffs,,,',
-        "a:1,?,,Undecided,,,",
-        f"a:1,,,Undecided,bo,{EARLY},why",
-        "a:2,security,,Tariffs,file,,",
+        "paragraph,topics,mine,text,annotator,when,note,drawn",
+        'a:2,trade,"my, own",Tariffs,,,,',
+        "a:1,?,,Undecided,,,,",
+        f"a:1,,,Undecided,bo,{EARLY},why,",
+        "a:2,security,,Tariffs,file,,,",
     ]
     assert path.with_name("labels.csv.bak").read_bytes() == before
     again = path.read_bytes()

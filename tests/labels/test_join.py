@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.labels.answers import read_labels
+from paratopic.labels.answers import current
 from paratopic.labels.join import join_labels
-from paratopic.labels.log import Label, first_words
+from paratopic.labels.log import Label, first_words, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.reading.article import paragraphs_of
@@ -32,7 +32,7 @@ def joined(
     path: Path, frame: pd.DataFrame, topics: Topics, *lines: str
 ) -> tuple[pd.DataFrame, list[str]]:
     write(path, *lines, header=BY_HAND, end="")
-    return join_labels(frame, read_labels(path), topics)
+    return join_labels(frame, current(read_lines(path)), topics)
 
 
 def test_hand_labels_win_and_headings_serve_articles_without_any(

@@ -45,6 +45,23 @@ def test_a_time_that_cannot_be_read_is_refused_with_its_line(path: Path) -> None
         read_lines(path)
 
 
+def test_how_a_paragraph_was_drawn_is_a_number_or_article_and_is_kept(path: Path) -> None:
+    cells = {"": None, "1": 1.0, "0.3": 0.3, "1e+06": 1e6, "article": None}
+    write(path, *(f"a:{n},trade,x,,,,{drawn}" for n, drawn in enumerate(cells)))
+    append(path, Label("", "a:9", "trade", "x", "ann", drawn="17.1"))
+    rewrite(path, *read_table(path))
+    lines = read_lines(path)
+    assert [line.drawn for line in lines] == [*cells, "17.1"]
+    assert [line.chance for line in lines] == [*cells.values(), 17.1]
+
+
+@pytest.mark.parametrize("drawn", ["0", "-1", "nan", "inf", "articles", "15. Jul", "0,3"])
+def test_how_a_paragraph_was_drawn_is_refused_with_its_line(path: Path, drawn: str) -> None:
+    write(path, "a:1,trade,x,,,,1", f'a:2,trade,x,,,,"{drawn}"')
+    with pytest.raises(UserError, match=rf'line 3: "{drawn}" in the column drawn is neither'):
+        read_lines(path)
+
+
 def test_a_missing_file_and_a_missing_column_are_refused(path: Path) -> None:
     with pytest.raises(UserError, match=r"labels.csv not found"):
         read_lines(path)
@@ -84,7 +101,7 @@ def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
     before = path.read_bytes()
     append(path, Label("", "a:4", "trade", "y", "ann"))
     header, *others = path.read_text(encoding="utf-8").splitlines()
-    assert header == f"{BY_HAND},mine,annotator,when,note"
+    assert header == f"{BY_HAND},mine,annotator,when,note,drawn"
     assert others[:-1] == lines
     assert backup(path).read_bytes() == before
     grown = path.read_bytes()
@@ -109,7 +126,7 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
     assert read[1:] == [("a:2", "trade;security", "x, y; z")]
     rewrite(path, *read_table(path))
     assert [(line.paragraph, line.cell, line.text) for line in read_lines(path)] == read
-    names = f"{BY_HAND},annotator,when,note".replace(",", separator)
+    names = f"{BY_HAND},annotator,when,note,drawn".replace(",", separator)
     assert path.read_text(encoding="utf-8").splitlines()[0] == names
 
 

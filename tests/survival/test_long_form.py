@@ -33,8 +33,8 @@ from paratopic.annotation import formats
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.answers import read_labels
-from paratopic.labels.log import Label, append
+from paratopic.labels.answers import current
+from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT
 from paratopic.project.params import read_params
@@ -183,7 +183,7 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
             assert known <= answers_in(labels)
         counted = Counter(
             (label.paragraph, label.annotator)
-            for label in read_labels(labels)
+            for label in current(read_lines(labels))
             if label.annotator == "zoe"
         )
         assert known <= answers_in(labels)
@@ -193,7 +193,7 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
 
 
 def answers_in(path: Path) -> set[tuple[str, str, str]]:
-    return {(label.paragraph, label.annotator, label.cell) for label in read_labels(path)}
+    return {(label.paragraph, label.annotator, label.cell) for label in current(read_lines(path))}
 
 
 def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
                 kept[paragraph], confirmed = topic, confirmed + 1
             os.kill(server.pid, signal.SIGKILL)
         if kept:
-            assert {x.paragraph: x.cell for x in read_labels(path)} == kept
+            assert {x.paragraph: x.cell for x in current(read_lines(path))} == kept
     log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
 
 
@@ -296,9 +296,9 @@ def test_labels(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
 
     def read(path: Path) -> None:
-        before = read_labels(path)
+        before = current(read_lines(path))
         append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
-        assert len(read_labels(path)) == len(before) + 1
+        assert len(current(read_lines(path))) == len(before) + 1
 
     pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
     fuzzed("labels.csv", pieces, lambda data: outcome(path, data, read))

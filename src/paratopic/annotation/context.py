@@ -5,7 +5,7 @@ This module does not decide which paragraphs to label: `suggestion` and `review`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -42,6 +42,8 @@ class Suggestion:
         As in the model's `Prediction`.
     passage
         What a model reads: the text with what stands around it; the text alone by default.
+    drawn
+        How the paragraph was chosen, as in `Label.drawn`; "" where it is not known.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Suggestion:
     topics: tuple[str, ...] = ()
     sure: bool = False
     passage: Text = ""
+    drawn: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "passage", self.passage or self.text)
@@ -105,6 +108,21 @@ def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
             )
         )
     return suggestions
+
+
+def drawn_in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion]:
+    """Look up paragraphs as `in_context` does, with how they were chosen.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    drawn
+        Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
+        shown.
+    """
+    suggestions = in_context(frame, list(drawn))
+    return [replace(item, drawn=drawn[item.id]) for item in suggestions]
 
 
 def with_predictions(

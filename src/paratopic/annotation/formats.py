@@ -20,7 +20,16 @@ import pandas as pd
 from paratopic.annotation import label_studio
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.labels.log import COLUMNS, UNDECIDED, Label, first_words, parse_when, tidy
+from paratopic.labels.log import (
+    COLUMNS,
+    OPTIONAL,
+    UNDECIDED,
+    Label,
+    first_words,
+    parse_drawn,
+    parse_when,
+    tidy,
+)
 from paratopic.project import files
 from paratopic.project.cells import LineFeeds, inert, live
 from paratopic.project.errors import UserError
@@ -39,6 +48,7 @@ SHEET = (
     "reason",
     "annotator",
     "note",
+    "drawn",
 )
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
@@ -108,24 +118,25 @@ def read_annotations(
     return _imported(answers, frame, topics)
 
 
-def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
-    """Read which paragraphs a sheet lists.
+def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
+    """Read which paragraphs a sheet lists, and how they were chosen.
 
     Parameters
     ----------
     path
-        A sheet with the columns paragraph and topics, .csv or .xlsx.
+        A sheet with the columns paragraph, topics and, optionally, drawn; .csv or .xlsx.
     frame
         Paragraph table.
 
     Returns
     -------
-    Paragraph ids in the order of the sheet, each once.
+    Paragraph id → how it was chosen (`Label.drawn`), in the order of the sheet.
 
     Raises
     ------
     UserError
-        The file is unreadable, or lists an unknown paragraph.
+        The file is unreadable, lists an unknown paragraph, or has a cell of drawn that cannot be
+        read.
     """
     if not _is_sheet(path):
         raise UserError(
@@ -133,13 +144,14 @@ def read_ids(path: Path, frame: pd.DataFrame) -> list[str]:
             "suggest` writes it"
         )
     known = set(frame["id"])
-    ids: dict[str, None] = {}
+    drawn: dict[str, str] = {}
     for where, row in read_sheet(path, COLUMNS[:2]).rows:
         paragraph = live(row["paragraph"].strip())
         if paragraph not in known:
             raise _unknown_paragraph(where, paragraph)
-        ids[paragraph] = None
-    return list(ids)
+        drawn[paragraph] = row.get("drawn", "").strip()
+        parse_drawn(drawn[paragraph], where)
+    return drawn
 
 
 def write_tasks(
@@ -196,7 +208,7 @@ def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[str]]:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
         if s.scores:
             cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
-        cells |= {"reason": s.reason}
+        cells |= {"reason": s.reason, "drawn": s.drawn}
         yield [inert(cells.get(name, "")) for name in SHEET]
 
 
@@ -214,8 +226,8 @@ def _is_sheet(path: Path) -> bool:
 def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in read_sheet(path, COLUMNS[:2]).rows:
         cells = {name: live(row.get(name, "").strip()) for name in (*SHEET, "when")}
-        annotator, when, note = cells["annotator"], cells["when"], cells["note"]
-        answer = Label(where, cells["paragraph"], cells["topics"], "", annotator, when, note)
+        own = {name: cells[name] for name in OPTIONAL}
+        answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=())
         yield UNCHOSEN if answer.cell == UNDECIDED else answer
 
 
@@ -234,6 +246,7 @@ def _annotated(
         annotation.annotator,
         annotation.updated_at or annotation.created_at or "",
         annotation.note,
+        str(task.data.get("drawn") or "").strip(),
     )
 
 
@@ -266,6 +279,7 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
         )
     cell = join_cell(topics.check(names, answer.where))
     parse_when(answer.when, answer.where)
+    parse_drawn(answer.drawn, answer.where)
     return tidy(replace(answer, cell=cell, text=first_words(text)))
 
 

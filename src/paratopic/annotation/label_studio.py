@@ -174,6 +174,7 @@ def task_of(
         "text": suggestion.text,
         "after": BETWEEN.join(suggestion.after),
         "reason": suggestion.reason,
+        "drawn": suggestion.drawn,
         "why": _why(suggestion, explain) if explain and suggestion.scores else "",
     }
     if not suggestion.scores:

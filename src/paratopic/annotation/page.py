@@ -77,7 +77,7 @@ class Session:
         """Everything that the page shows."""
         items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         for item in items:
-            del item["passage"]  # which the model alone reads
+            del item["passage"], item["drawn"]  # for the model alone, and for the file
         return {
             "annotator": self._annotator,
             "mode": self._topics.mode,
@@ -171,7 +171,8 @@ class Session:
         """Add a line to the file of labels; without names, it takes the answer back."""
         cell = UNDECIDED if names is None else join_cell(names)
         text = first_words(self._items[paragraph].text)
-        line = Label("the page", paragraph, cell, text, self._annotator, note=note)
+        drawn = self._items[paragraph].drawn
+        line = Label("the page", paragraph, cell, text, self._annotator, note=note, drawn=drawn)
         written = append(self._path, line)
         if names is None:
             del self._answers[paragraph]

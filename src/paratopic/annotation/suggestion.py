@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
+from paratopic.annotation.sampling import unlabelled
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
@@ -33,14 +34,10 @@ def suggest(
 ) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
 
-    Of paragraphs with the same text, only one is suggested.
-
     Parameters
     ----------
-    frame
-        Paragraph table.
-    judged
-        Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
+    frame, judged
+        As for `unlabelled`, which says what can be suggested.
     model
         Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
         alike.
@@ -53,9 +50,7 @@ def suggest(
     -------
     At most n suggestions, the most uncertain first.
     """
-    # Weak labels from headings do not count.
-    unlabelled = frame[(frame["label_source"] != "hand") & ~frame["id"].isin(judged)]
-    rows = unlabelled.drop_duplicates("text").sort_values("id")
+    rows = unlabelled(frame, judged)
     if rows.empty:
         return []
     texts = passages(frame, frame.index.get_indexer(rows.index))

@@ -11,7 +11,7 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +27,7 @@ from paratopic.inference.model import Model
 from paratopic.labels.log import Label, first_words, one_line
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
-from paratopic.project.paths import PARAGRAPHS, SKIPPED
+from paratopic.project.paths import METADATA, PARAGRAPHS, SKIPPED
 from paratopic.project.progress import stderr
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
@@ -69,12 +69,28 @@ Sheet = Annotated[
 ]
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
 Blind = Annotated[bool, typer.Option(help="Leave out what the model thinks.")]
-BlindPage = Annotated[
+Blinding = Annotated[
     bool | None,
     typer.Option(
         "--blind/--no-blind",
-        help="Hide what the model thinks; default: hidden where others have labelled some of the "
-        "sheet.",
+        help="Hide what the model thinks; default: hidden where paragraphs are drawn at random, or "
+        "others have labelled some of the sheet.",
+        show_default=False,
+    ),
+]
+Random = Annotated[
+    bool, typer.Option("--random", help="Draw at random, so that the labels are a sample.")
+]
+Mixed = Annotated[
+    bool,
+    typer.Option("--mixed", help="Draw some at random among those that the model suggests."),
+]
+Articles = Annotated[bool, typer.Option("--articles", help="With --random: whole articles.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="With --random: from each value of a column, such as month or article, in proportion.",
         show_default=False,
     ),
 ]
@@ -87,6 +103,8 @@ Host = Annotated[
 ]
 BackendPort = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
+# Why what the model thinks is hidden where labels are to measure it.
+DRAWN = "paragraphs are drawn at random"
 # Where annotations come from that no file holds, in messages.
 SOURCE = "Label Studio"
 
@@ -124,6 +142,48 @@ class Project:
         return Path(self.params.prepare.labels)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """How the paragraphs to label are chosen: the options of `suggest` and `label`.
+
+    Parameters
+    ----------
+    random
+        Whether to draw them at random.
+    mixed
+        Whether to draw some at random among those that the model suggests. Without either, all are
+        what the model suggests.
+    articles
+        Whether to draw whole articles at random.
+    by
+        Column in each value of which they are drawn at random in proportion; None for none.
+
+    Raises
+    ------
+    UserError
+        The options contradict each other.
+    """
+
+    random: bool = False
+    mixed: bool = False
+    articles: bool = False
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.random and self.mixed:
+            raise UserError("--random and --mixed exclude each other; leave one out")
+        if self.articles and self.by is not None:
+            raise UserError("--articles and --by exclude each other; leave one out")
+        if (self.articles or self.by is not None) and not self.random:
+            option = "--articles" if self.articles else "--by"
+            raise UserError(f"{option} says what to draw at random; add --random")
+
+    @property
+    def reason_to_hide(self) -> str:
+        """Why what the model thinks is hidden by default; "" if it is not."""
+        return DRAWN if self.random or self.mixed else ""
+
+
 def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv; replace each "?" by the paragraph's topics."""
     from paratopic.labels.log import UNDECIDED
@@ -143,24 +203,32 @@ def paragraphs(paths: Files) -> None:
 
 
 def suggest(
-    n: Count = 50, out: Tasks = None, model: ModelName = None, blind: Blind = False
+    n: Count = 50,
+    out: Tasks = None,
+    model: ModelName = None,
+    blind: Blinding = None,
+    random: Random = False,
+    mixed: Mixed = False,
+    articles: Articles = False,
+    by: By = None,
 ) -> None:
-    """Pick the unlabelled paragraphs that are most worth labelling next.
+    """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
 
     Without --out they are printed as CSV; `paratopic label` opens them in a browser.
     """
-    from paratopic.annotation import context, formats
+    from paratopic.annotation import formats
 
-    project, suggesting = read_project(), load(model)
-    suggestions = _suggestions(project, suggesting, n)
-    if blind:
-        suggestions = context.blind(suggestions)
+    draw = Draw(random, mixed, articles, by)
+    project, hidden = read_project(), _hides(blind, draw.reason_to_hide)
+    suggestions, shown = _suggestions(project, n, draw, model, hidden)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
-    written = formats.write_tasks(
-        out, suggestions, project.params.topics, suggesting.kind, suggesting.explain
-    )
+    topics = project.params.topics
+    if shown is None:
+        written = formats.write_tasks(out, suggestions, topics, "")
+    else:
+        written = formats.write_tasks(out, suggestions, topics, shown.kind, shown.explain)
     print(f"{len(suggestions)} paragraphs to label: {', '.join(map(str, written))}")
 
 
@@ -192,33 +260,31 @@ def label(
     annotator: Annotator = None,
     port: Port = 8765,
     model: ModelName = None,
-    blind: BlindPage = None,
+    blind: Blinding = None,
+    random: Random = False,
+    mixed: Mixed = False,
+    articles: Articles = False,
+    by: By = None,
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
-    from paratopic.annotation import context, formats, page, web
+    from paratopic.annotation import formats, page, web
 
+    draw = Draw(random, mixed, articles, by)
     project, name = read_project(), _name(annotator)
-    suggesting: Model | None = None
     if path is None:
-        suggesting = load(model)
-        suggestions = _suggestions(project, suggesting, n)
-        if blind:
-            suggestions = context.blind(suggestions)
+        hidden = _hides(blind, draw.reason_to_hide)
+        suggestions, shown = _suggestions(project, n, draw, model, hidden)
+    elif draw != Draw():
+        raise UserError(
+            f"{path} says which paragraphs to label, so none are drawn; leave out the file, or "
+            "--random, --mixed, --articles and --by"
+        )
     else:
-        ids = formats.read_ids(path, project.paragraphs)
-        suggestions = context.in_context(project.paragraphs, ids)
-        others = _other_annotators(project, ids, name)
-        if others and blind is None:
-            log.warning(
-                "note: %s labelled some of these paragraphs too, so the page hides what the model "
-                "thinks; --no-blind shows it",
-                ", ".join(others),
-            )
-        elif not blind:
-            suggesting = load(model)
-            predictions = suggesting.predict([item.text for item in suggestions])
-            suggestions = context.with_predictions(suggestions, predictions)
-    explain = suggesting.explain if suggesting else None
+        drawn = formats.read_drawn(path, project.paragraphs)
+        hidden = _hides(blind, _reason_to_hide(project, drawn, name))
+        shown = None if hidden else load(model)
+        suggestions = _in_context(project, drawn, shown)
+    explain = shown.explain if shown else None
     session = page.Session(project.labels_file, name, suggestions, project.params.topics, explain)
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     web.serve(page.application(session), greeting, port)
@@ -335,19 +401,35 @@ def read_project() -> Project:
     return Project(params, read_paragraphs(PARAGRAPHS), lines)
 
 
-def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
-    """At least one suggestion.
+def _suggestions(
+    project: Project, n: int, draw: Draw, model: str | None, hidden: bool
+) -> tuple[list[Suggestion], Model | None]:
+    """At least one suggestion, and the model whose opinion they show; None if it is hidden.
 
     Raises
     ------
     UserError
-        No paragraph is left to label, or stage prepare has not read those that are.
+        No paragraph is left to label, stage prepare has not read those that are, or a model is
+        needed and there is none.
     """
-    from paratopic.annotation import suggestion
+    from paratopic.annotation import context, sampling, suggestion
 
+    frame, seed = project.paragraphs, project.params.seed
     judged = {line.paragraph for line in project.answers}
+    suggesting = None if draw.random and hidden else load(model)
+    shown = None if hidden else suggesting
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
-        suggestions = suggestion.suggest(project.paragraphs, judged, model, n, project.params.seed)
+        if draw.random or suggesting is None:
+            drawn = _drawn_at_random(project, judged, n, draw)
+            suggestions = _in_context(project, drawn, shown)
+        else:
+            suggestions = suggestion.suggest(frame, judged, suggesting, n, seed)
+            if draw.mixed:
+                ids = [item.id for item in suggestions]
+                drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
+                suggestions = _in_context(project, drawn, shown)
+            elif hidden:
+                suggestions = context.blind(suggestions)
     if unread := _unread_articles(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         message = f"{PARAGRAPHS} lacks {unread[0]}{more}: `dvc repro prepare` reads new sources"
@@ -355,8 +437,51 @@ def _suggestions(project: Project, model: Model, n: int) -> list[Suggestion]:
             raise UserError(message)
         log.warning("note: %s", message)
     if not suggestions:
-        raise UserError("there is nothing to label: every paragraph of the sources has a label")
-    return suggestions
+        has = "article has a paragraph with" if draw.articles else "paragraph of the sources has"
+        raise UserError(f"there is nothing to label: every {has} a label")
+    return suggestions, shown
+
+
+def _drawn_at_random(
+    project: Project, judged: Collection[str], n: int, draw: Draw
+) -> dict[str, str]:
+    """Id of each paragraph that is drawn → how it was drawn."""
+    from paratopic.annotation.sampling import draw_articles, draw_random
+
+    frame, seed = project.paragraphs, project.params.seed
+    if draw.articles:
+        return draw_articles(frame, judged, n, seed)
+    strata = None if draw.by is None else _strata(project, draw.by)
+    return draw_random(frame, judged, n, seed, strata)
+
+
+def _strata(project: Project, column: str) -> pd.Series:
+    """Value of a column for each paragraph, by id."""
+    import pandas as pd
+
+    from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
+
+    rows = with_metadata(project.paragraphs, read_metadata(METADATA))
+    return pd.Series(values_of(rows, column), rows["id"])
+
+
+def _in_context(
+    project: Project, drawn: Mapping[str, str], shown: Model | None
+) -> list[Suggestion]:
+    """Paragraphs that were drawn, with what a model thinks of them if one is to be shown."""
+    from paratopic.annotation.context import drawn_in_context, with_predictions
+
+    suggestions = drawn_in_context(project.paragraphs, drawn)
+    if shown is None:
+        return suggestions
+    return with_predictions(suggestions, shown.predict([item.passage for item in suggestions]))
+
+
+def _hides(blind: bool | None, reason: str) -> bool:
+    """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
+    if blind is None and reason:
+        log.warning("note: %s, so what the model thinks is hidden; --no-blind shows it", reason)
+    return bool(reason) if blind is None else blind
 
 
 def _unread_articles(project: Project) -> list[Path]:
@@ -376,10 +501,12 @@ def _unread_articles(project: Project) -> list[Path]:
     ]
 
 
-def _other_annotators(project: Project, ids: Collection[str], annotator: str) -> list[str]:
-    """Names of those, beside the annotator, who have labelled some of these paragraphs."""
-    known = {line.annotator for line in project.answers if line.paragraph in ids}
-    return sorted(name or "somebody without a name" for name in known - {annotator})
+def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
+    """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
+    known = {line.annotator for line in project.answers if line.paragraph in drawn}
+    if others := sorted(name or "somebody without a name" for name in known - {annotator}):
+        return f"{', '.join(others)} labelled some of these paragraphs too"
+    return DRAWN if any(drawn.values()) else ""
 
 
 def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:

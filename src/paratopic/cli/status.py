@@ -18,6 +18,7 @@ def status() -> None:
     The paragraphs are those of the last `dvc repro prepare`.
     """
     from paratopic.annotation.progress import count_labels, missing
+    from paratopic.labels.sample import describe_sample, sample_of
 
     project, console = read_project(), Console(highlight=False)
     frame, topics = project.paragraphs, project.params.topics
@@ -29,6 +30,8 @@ def status() -> None:
     for topic, row in count_labels(frame, topics).iterrows():
         table.add_row(str(topic), *map(str, row))
     console.print(table)
+    if by_hand := int((frame["label_source"] == "hand").sum()):
+        print(describe_sample(sample_of(frame), by_hand))
     annotators = Counter(line.annotator for line in project.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"{name}: {n} paragraphs")

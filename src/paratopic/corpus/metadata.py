@@ -12,8 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.corpus.table import read_parquet
+from paratopic.corpus.table import SCHEMA, read_parquet
+from paratopic.project.errors import UserError
 from paratopic.project.files import aside
+
+# Periods that follow from the field date → number of its characters that name one.
+PERIODS = {"year": 4, "month": 7, "date": 10}
+# In place of a value that is not known.
+UNKNOWN = "(unknown)"
 
 
 def write_metadata(frame: pd.DataFrame, path: Path) -> None:
@@ -35,3 +41,48 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
 def read_metadata(path: Path) -> pd.DataFrame:
     """Read the table, see `write_metadata`; a UserError says that it is missing or damaged."""
     return read_parquet(path)
+
+
+def with_metadata(frame: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    about
+        From `read_metadata`.
+    """
+    own = [name for name in about if name in frame and name != "id"]
+    return frame.merge(about.drop(columns=own), on="id", how="left")
+
+
+def values_of(rows: pd.DataFrame, name: str) -> list[str]:
+    """Value of a column for each paragraph, `UNKNOWN` where it has none.
+
+    Parameters
+    ----------
+    rows
+        From `with_metadata`.
+    name
+        The article, a field, or one of `PERIODS`, which follow from the field date.
+
+    Raises
+    ------
+    UserError
+        There is no such column, or no paragraph has a date.
+    """
+    if name in PERIODS and (name not in rows or name == "date"):
+        if "date" not in rows or rows["date"].isna().all():
+            raise UserError(
+                f"--by {name}: no paragraph has a date; give the articles' dates in a metadata.csv "
+                "beside them, or the table a column date, and run `dvc repro`"
+            )
+        dates = rows["date"].fillna("").str[: PERIODS[name]]
+        return [date if len(date) == PERIODS[name] else UNKNOWN for date in dates]
+    own = [str(column) for column in rows if column not in SCHEMA.names]
+    known = ["article", "title", "heading", *own]
+    if name not in known:
+        known += [period for period in PERIODS if "date" in own and period not in own]
+        raise UserError(f"--by {name}: there is no such column; there are {', '.join(known)}")
+    return [str(cell) if isinstance(cell, str) and cell else UNKNOWN for cell in rows[name]]

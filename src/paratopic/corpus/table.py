@@ -42,6 +42,11 @@ SCHEMA = pa.schema(
         ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
         ("label_source", pa.string()),  # hand, heading or none
         ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by a heading less
+        # How a paragraph with a hand label was drawn: "paragraph" or "article"; "" for not known.
+        ("draw", pa.string()),
+        # How many paragraphs it stands for, relative to a paragraph drawn at random; null for not
+        # known.
+        ("weight", pa.float64()),
     ]
 )
 
@@ -166,7 +171,8 @@ def read_paragraphs(path: Path) -> pd.DataFrame:
         table = pq.read_table(path, schema=SCHEMA)
     except (FileNotFoundError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
-    return pd.DataFrame(table.to_pylist(), columns=SCHEMA.names)
+    frame = pd.DataFrame(table.to_pylist(), columns=SCHEMA.names)
+    return frame.astype({"weight": np.float64})  # also where none is known
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.metadata import PERIODS, UNKNOWN, values_of, with_metadata
 from paratopic.corpus.table import NO_TOPIC, labelled_rows, targets_of
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -34,10 +35,6 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
 Weighing = Literal["paragraphs", "words", "articles"]
-# Periods that follow from the column date → number of its characters that name one.
-PERIODS = {"year": 4, "month": 7, "date": 10}
-# In place of a cell that is empty.
-UNKNOWN = "(unknown)"
 # The method in two lines, to cite.
 METHOD = (
     "Shares are mean probabilities of the model, corrected by the labels that were drawn at random "
@@ -157,8 +154,7 @@ def corpus_of(
     articles = pd.factorize(rows["article"])[0].astype(np.int64) if by_article else None
     sample = Sample(mode.complete(probabilities), numbers, truth, weights, articles)
     outcomes = (*names, NO_TOPIC) if truth.shape[1] > len(names) else tuple(names)
-    known = about.drop(columns=[name for name in about if name in frame and name != "id"])
-    return Corpus(frame.merge(known, on="id", how="left"), sample, text, outcomes)
+    return Corpus(with_metadata(frame, about), sample, text, outcomes)
 
 
 @dataclass(frozen=True)
@@ -213,7 +209,7 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     UserError
         There is no such column, or no date in it.
     """
-    keys = list(zip(*(_cells(rows, name) for name in columns), strict=True))
+    keys = list(zip(*(values_of(rows, name) for name in columns), strict=True))
     counts = pd.Series(keys).value_counts()
     known = [key for key in set(keys) if UNKNOWN not in key]
     times: dict[tuple[str, ...], float] = {}
@@ -227,29 +223,6 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     ordered += sorted(set(keys) - set(known))
     members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
     return Grouping(tuple(columns), tuple(ordered), members, times)
-
-
-def _cells(rows: pd.DataFrame, name: str) -> list[str]:
-    if name in PERIODS and name not in rows:
-        if "date" not in rows or rows["date"].isna().all():
-            raise UserError(
-                f"--by {name}: no paragraph has a date; give the articles' dates in a metadata.csv "
-                "beside them, or the table a column date, and run `dvc repro`"
-            )
-        dates = rows["date"].fillna("").str[: PERIODS[name]]
-        return [date if len(date) == PERIODS[name] else UNKNOWN for date in dates]
-    if name not in rows:
-        own = [str(column) for column in rows if column not in _OWN]
-        known = ", ".join(["article", *own, *(PERIODS if "date" in own else ())])
-        raise UserError(f"--by {name}: there is no such column; there are {known}")
-    return [str(cell) if isinstance(cell, str) and cell else UNKNOWN for cell in rows[name]]
-
-
-# Columns of the paragraph table that no one divides a corpus by.
-_OWN = frozenset(
-    ("id", "article", "ordered", "text", "before", "after", "topics", "label_source", "trust")
-    + ("draw", "weight", "position")
-)
 
 
 def _is_time(column: str, keys: Sequence[tuple[str, ...]]) -> bool:

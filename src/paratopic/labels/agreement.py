@@ -65,7 +65,7 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     Parameters
     ----------
     answers
-        The answers of each annotator that count, from `read_labels`. An annotator who has several
+        The answers of each annotator that count, from `current`. An annotator who has several
         on one paragraph is left out there.
     topics
         The codebook.

@@ -17,7 +17,6 @@ from paratopic.labels.log import (
     Label,
     locked,
     one_line,
-    read_lines,
     read_table,
     rewrite,
     tidy,
@@ -41,17 +40,6 @@ class Merged:
     added: int
     known: int
     disputes: list[str]
-
-
-def read_labels(path: Path) -> list[Label]:
-    """Read the answers in labels.csv that count: the latest of each annotator on each paragraph.
-
-    Raises
-    ------
-    UserError
-        As for `read_lines` and `current`.
-    """
-    return current(read_lines(path))
 
 
 def current(lines: Iterable[Label]) -> list[Label]:

@@ -28,7 +28,7 @@ def join_labels(
     frame
         Paragraph table.
     labels
-        Every annotator's answers, from `read_labels`.
+        Every annotator's answers, from `current`.
     topics
         The codebook, whose `heading` patterns give the weak labels.
 

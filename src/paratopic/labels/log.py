@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 import os
 import shutil
 import unicodedata
@@ -32,10 +33,12 @@ from paratopic.project.topics import split_cell
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.
-OPTIONAL = ("annotator", "when", "note")
+OPTIONAL = ("annotator", "when", "note", "drawn")
 _OWN = (*COLUMNS, *OPTIONAL)
 # In place of the topics: nobody has decided yet, or an answer is taken back.
 UNDECIDED = "?"
+# In place of a chance: the whole article of the paragraph was drawn at random.
+ARTICLE = "article"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -68,6 +71,10 @@ class Label:
         ISO 8601 date or time, UTC where it has no zone; "" where it is not known.
     note
         The annotator's comment.
+    drawn
+        How the paragraph was chosen. A number is the chance with which it was drawn next, relative
+        to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
+        its whole article was drawn at random; "" where it is not known.
     more
         Names and cells of further columns, which are kept.
     """
@@ -79,6 +86,7 @@ class Label:
     annotator: str = ""
     when: str = ""
     note: str = ""
+    drawn: str = ""
     more: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -95,6 +103,11 @@ class Label:
     def time(self) -> datetime:
         """Time of the answer; a line without one is earlier than all others."""
         return parse_when(self.when, self.where)
+
+    @property
+    def chance(self) -> float | None:
+        """The number in `drawn`; None where there is none."""
+        return parse_drawn(self.drawn, self.where)
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:
@@ -127,6 +140,35 @@ def parse_when(when: str, where: str) -> datetime:
             "empty"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def parse_drawn(drawn: str, where: str) -> float | None:
+    """Read how a paragraph was drawn (`Label.drawn`): the chance; None for "article" and "".
+
+    Parameters
+    ----------
+    drawn
+        A positive number, "article" or "".
+    where
+        File and line, for the error message.
+
+    Raises
+    ------
+    UserError
+        It is none of these.
+    """
+    if drawn in ("", ARTICLE):
+        return None
+    try:
+        chance = float(drawn)
+    except ValueError:
+        chance = math.nan
+    if not 0 < chance < math.inf:
+        raise UserError(
+            f'{where}: "{drawn}" in the column drawn is neither a positive number nor "{ARTICLE}"; '
+            "copy it from the sheet of `paratopic suggest`, or leave it empty"
+        )
+    return chance
 
 
 def first_words(text: str, width: int = 60) -> str:
@@ -168,7 +210,7 @@ def read_lines(path: Path) -> list[Label]:
     ------
     UserError
         The file or a column is missing, a line is incomplete, the quotes of a cell do not match, or
-        a time cannot be read.
+        a time or a cell of drawn cannot be read.
     """
     return read_table(path)[1]
 
@@ -285,6 +327,7 @@ def _label(where: str, row: dict[str, str]) -> Label:
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
     label = Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more)
     parse_when(label.when, where)
+    parse_drawn(label.drawn, where)
     return label
 
 
@@ -343,7 +386,7 @@ def _csv(
     writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting, delimiter=separator)
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
-        own |= {"annotator": line.annotator, "when": line.when, "note": line.note}
+        own |= {name: getattr(line, name) for name in OPTIONAL}
         if max(map(len, own.values())) > LONGEST_CELL:
             raise UserError(
                 f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"

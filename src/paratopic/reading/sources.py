@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
@@ -151,7 +152,7 @@ def _refuse_same_names(paths: Sequence[Path]) -> None:
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    without_label = {"topics": None, "label_source": "none", "trust": 1.0}
-    without_label |= {"ordered": True, "before": "", "after": ""}
+    without_label = {"topics": None, "label_source": "none", "trust": 1.0, "draw": ""}
+    without_label |= {"weight": np.nan, "ordered": True, "before": "", "after": ""}
     rows = [asdict(paragraph) | without_label for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

@@ -105,6 +105,8 @@ def read_labelled_table(
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
         "trust": 1.0,
+        "draw": "",
+        "weight": np.nan,
     }
     return pd.DataFrame(table, columns=SCHEMA.names), _fields(columns)
 

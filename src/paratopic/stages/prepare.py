@@ -14,9 +14,10 @@ import pandas as pd
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of, write_paragraphs
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
-from paratopic.labels.answers import read_labels
+from paratopic.labels.answers import current
 from paratopic.labels.join import join_labels
-from paratopic.labels.log import backup
+from paratopic.labels.log import backup, read_lines
+from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
 from paratopic.project import errors, files
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
@@ -48,9 +49,11 @@ def prepare(
     frame, skipped, metadata, found, notes = read_sources(
         params.sources, own_files, topics, params.no_topic
     )
-    labels = [] if params.labels is None else read_labels(Path(params.labels))
+    lines = [] if params.labels is None else read_lines(Path(params.labels))
+    labels = current(lines)
     frame, messages = join_labels(frame, labels, topics)
     messages += notes
+    frame["draw"], frame["weight"] = weigh_sample(frame, lines)
     headings = headings_against_hand(frame, topics)
     trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])
     frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
@@ -63,6 +66,7 @@ def prepare(
         "topics": {name: counts[name] for name in topics.names},
         "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
         "none_of_the_topics": counts[NO_TOPIC],
+        "sample": sample_of(frame),
         "headings_against_hand": headings,
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "metadata": {
@@ -136,6 +140,8 @@ def main() -> None:
             f"{len(unreadable)} files cannot be read and are skipped, {SKIPPED} says why: "
             + textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
         )
+    if by_hand := report["labelled_by"].get("hand"):
+        print(describe_sample(report["sample"], by_hand))
     headings = report["headings_against_hand"]
     if headings.get("kappa") is not None:
         print(

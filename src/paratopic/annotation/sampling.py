@@ -1,0 +1,152 @@
+"""Draw unlabelled paragraphs at random, or mixed with suggestions, by chances that are known.
+
+The labels of such paragraphs are a sample of the corpus, which `labels.sample` weighs. This module
+does not read labels.csv, write files or ask people, and does not suggest (`suggestion` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from paratopic.labels.log import ARTICLE
+
+# Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
+RANDOM_SHARE = 0.3
+# `Label.drawn` of a paragraph that is drawn at random from those that are left.
+AT_RANDOM = "1"
+
+
+def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
+    """Select the rows that are left to label: of each text without a label, the first one.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table. Weak labels from headings do not count.
+    judged
+        Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
+
+    Returns
+    -------
+    The rows, sorted by id.
+    """
+    texts = frame["text"][_has_label(frame, judged)]
+    return frame[~frame["text"].isin(texts)].drop_duplicates("text").sort_values("id")
+
+
+def draw_random(
+    frame: pd.DataFrame,
+    judged: Collection[str],
+    n: int,
+    seed: int,
+    strata: pd.Series | None = None,
+) -> dict[str, str]:
+    """Draw unlabelled paragraphs at random.
+
+    Parameters
+    ----------
+    frame, judged
+        As for `unlabelled`.
+    n
+        Number of paragraphs to draw.
+    seed
+        Seed of the draw; the number of judged paragraphs is part of it.
+    strata
+        Value of each paragraph, by id. However many are drawn, each value has about the share of
+        them that it has of all unlabelled paragraphs. None, the default, is a simple random sample.
+
+    Returns
+    -------
+    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    """
+    ids = unlabelled(frame, judged)["id"]
+    values = pd.Series("", ids) if strata is None else strata.reindex(ids)
+    codes, kinds = pd.factorize(values, use_na_sentinel=False)
+    rng = _generator(seed, judged)
+    shuffled = rng.permutation(len(ids))
+    of_shuffled = codes[shuffled]
+    rank = pd.Series(of_shuffled).groupby(of_shuffled).cumcount().to_numpy()
+    # Each stratum is spread evenly from 0 to 1, from a start of its own.
+    starts, sizes = rng.random(len(kinds)), np.bincount(codes, minlength=len(kinds))
+    place = (rank + starts[of_shuffled]) / sizes[of_shuffled]
+    order = shuffled[np.argsort(place, kind="stable")]
+    return dict.fromkeys(ids.iloc[order[:n]], AT_RANDOM)
+
+
+def draw_articles(
+    frame: pd.DataFrame, judged: Collection[str], n: int, seed: int
+) -> dict[str, str]:
+    """Draw whole articles at random from those in which nothing has a label.
+
+    Parameters
+    ----------
+    frame, judged
+        As for `unlabelled`.
+    n
+        Number of paragraphs from which on no further article is drawn.
+    seed
+        As for `draw_random`.
+
+    Returns
+    -------
+    Id → `Label.drawn` of the paragraphs of the articles, each text once, in the order of their
+    articles and positions.
+    """
+    begun = frame["article"][_has_label(frame, judged)]
+    rows = frame[~frame["article"].isin(begun)].sort_values(["article", "position"])
+    in_articles = [part for _, part in rows.groupby("article")]
+    id_of: dict[str, str] = {}
+    for number in _generator(seed, judged).permutation(len(in_articles)):
+        if len(id_of) >= n:
+            break
+        for id_, text in in_articles[number][["id", "text"]].itertuples(index=False):
+            id_of.setdefault(text, id_)
+    return dict.fromkeys(id_of.values(), ARTICLE)
+
+
+def draw_mixed(
+    frame: pd.DataFrame, judged: Collection[str], suggested: Sequence[str], n: int, seed: int
+) -> dict[str, str]:
+    """Draw suggested paragraphs, with some at random among them, so that all have a known chance.
+
+    Parameters
+    ----------
+    frame, judged
+        As for `unlabelled`.
+    suggested
+        Ids of min(n, number of unlabelled) suggestions or more, in the order of `suggest`.
+    n
+        Number of paragraphs to draw.
+    seed
+        As for `draw_random`.
+
+    Returns
+    -------
+    Id → `Label.drawn` of at most n paragraphs, in the order in which they are drawn.
+    """
+    rng = _generator(seed, judged)
+    left = list(unlabelled(frame, judged)["id"])
+    drawn: dict[str, str] = {}
+    for _ in range(min(n, len(left))):
+        suggestion = next(id_ for id_ in suggested if id_ not in drawn)
+        at_random = rng.random() < RANDOM_SHARE
+        chosen = left[rng.integers(len(left))] if at_random else suggestion
+        # However it was drawn: a suggestion can also be drawn at random.
+        chance = RANDOM_SHARE
+        if chosen == suggestion:
+            chance += (1 - RANDOM_SHARE) * len(left)
+        drawn[chosen] = f"{chance:.6g}"
+        left.remove(chosen)
+    return drawn
+
+
+def _has_label(frame: pd.DataFrame, judged: Collection[str]) -> pd.Series:
+    return (frame["label_source"] == "hand") | frame["id"].isin(judged)
+
+
+def _generator(seed: int, judged: Collection[str]) -> np.random.Generator:
+    """The same draw until somebody labels."""
+    return np.random.default_rng(np.random.SeedSequence((seed, len(judged))))

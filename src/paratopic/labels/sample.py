@@ -1,0 +1,163 @@
+"""Labels as a sample of the corpus: weights that undo with what chances paragraphs were drawn.
+
+This module does not draw paragraphs (`annotation.sampling` does) or compute figures from labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paratopic.labels.log import ARTICLE, UNDECIDED, Label
+
+# What was drawn, as in the paragraph table → words for it.
+KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
+
+
+def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series, pd.Series]:
+    """Weigh hand labels so that together they stand for the corpus.
+
+    Where paragraphs were drawn one by one, the weights are those of LURE (Farquhar, Gal & Rainforth
+    2021, "On statistical bias in active learning", https://arxiv.org/abs/2101.11665), extended to
+    paragraphs among them that were chosen in another way. Where whole articles were drawn, labels
+    stand for the paragraphs of their article. Of the two, the one with more labels is weighed.
+
+    Copies of a text are one paragraph: they share its weight.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table with the labels joined.
+    lines
+        All lines of labels.csv, in its order.
+
+    Returns
+    -------
+    For each of n rows, what was drawn, (n,), "paragraph", "article" or "" for not known; and the
+    weight, (n,), NaN for not known. Weights of paragraphs that were all drawn at random are 1.
+    """
+    hand = frame[frame["label_source"] == "hand"]
+    first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
+    # Labels of tables, which have no line, were there before.
+    chance_of: dict[str, float | None] = {text: None for text in hand["text"] if text not in first}
+    chance_of |= {text: line.chance for text, line in first.items()}
+    n_drawn = sum(chance is not None for chance in chance_of.values())
+    of_articles = hand[hand["id"].isin([x.paragraph for x in first.values() if x.drawn == ARTICLE])]
+    draw = pd.Series("", frame.index, dtype=object)
+    weight = pd.Series(np.nan, frame.index)
+    if n_drawn and n_drawn >= len(of_articles):
+        weights = _weights(list(chance_of.values()), frame["text"].nunique())
+        copies = hand.groupby("text")["id"].transform("size")
+        weight[hand.index] = hand["text"].map(dict(zip(chance_of, weights, strict=True))) / copies
+        draw[hand.index[hand["text"].map(chance_of).notna()]] = "paragraph"
+    elif len(of_articles):
+        n_labelled = of_articles.groupby("article")["id"].transform("size")
+        weight[of_articles.index] = (
+            of_articles["article"].map(frame["article"].value_counts()) / n_labelled
+        )
+        draw[of_articles.index] = ARTICLE
+    return draw, weight
+
+
+def sample_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """Say what the hand labels are a sample of.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table, with the columns of `weigh_sample`.
+
+    Returns
+    -------
+    ``kind``, what was drawn, "paragraph" or "article", None where it is not known; and ``drawn``,
+    the number of labels that were drawn so.
+    """
+    drawn = frame["draw"][frame["draw"].isin(KINDS)]
+    return {"kind": None if drawn.empty else str(drawn.iloc[0]), "drawn": len(drawn)}
+
+
+def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
+    """Say in a line what the hand labels are a sample of.
+
+    >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
+    'labels: 60 of 75 were drawn at random (paragraphs)'
+
+    Parameters
+    ----------
+    sample
+        From `sample_of`.
+    n_labels
+        Number of hand labels.
+    """
+    if sample["kind"] is None:
+        return (
+            "labels: how the paragraphs were chosen is not known; `paratopic suggest --random` "
+            "draws a sample"
+        )
+    kind = KINDS[sample["kind"]]
+    return f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"
+
+
+def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str, Label]:
+    """Text → the line that says how it was chosen, in the order in which they were labelled.
+
+    It is the earliest line that says so, or the earliest one if none does: a paragraph that is
+    labelled again is not drawn again, and `merge` may have put the second answer before the first.
+
+    Parameters
+    ----------
+    text_of
+        Id → text of the paragraphs with a hand label.
+    lines
+        All lines of labels.csv, in its order.
+    """
+    decided = [line for line in lines if line.cell != UNDECIDED and line.paragraph in text_of]
+    first: dict[str, Label] = {}
+    for line in sorted(decided, key=_rank):
+        text = text_of[line.paragraph]
+        if text not in first or (line.drawn and not first[text].drawn):
+            first.pop(text, None)  # the place in the order is that of the line, too
+            first[text] = line
+    return first
+
+
+def _rank(line: Label) -> tuple[datetime, float]:
+    """When a line was written. Their order in the file does not tell: `merge` sorts by paragraph.
+
+    Sheets have no times. Of those that are suggested in a mixed draw, the earlier ones have the
+    higher chances, and those drawn at random weigh almost the same wherever they stand.
+    """
+    return line.time, -(line.chance or math.inf)
+
+
+def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
+    """Weights of M paragraphs that were labelled one after another.
+
+    At step s, U paragraphs are left. If one of them is drawn with the probability chance / U, the
+    total of any figure over the corpus is estimated without bias by its sum over the paragraphs
+    labelled before, and U / chance times that of the one drawn. The estimates of all such steps are
+    added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if it was
+    drawn, and a(t) for each later step t. The factors a(s) are such that this is 1 for each
+    paragraph drawn, if all chances are 1.
+
+    Parameters
+    ----------
+    chances
+        `Label.chance` of each; None for one that was chosen in another way.
+    n_texts
+        Number of paragraphs of the corpus.
+    """
+    weights = []
+    later = 0.0  # the sum of a(t)
+    for step, chance in reversed(list(enumerate(chances))):
+        if chance is None:
+            weights.append(later)
+        else:
+            weights.append(1 + (1 - later) * (1 / chance - 1))
+            later += (1 - later) / (n_texts - step)
+    return weights[::-1]

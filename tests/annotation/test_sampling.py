@@ -1,0 +1,120 @@
+"""Draws of unlabelled paragraphs, and the chances that they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.annotation.sampling import (
+    RANDOM_SHARE,
+    draw_articles,
+    draw_mixed,
+    draw_random,
+    unlabelled,
+)
+from tests.samples import paragraph_table
+
+SEEDS = range(400)
+
+
+def table(*articles: str, **columns: Sequence[object]) -> pd.DataFrame:
+    """A paragraph of its own text in each of these articles."""
+    texts = [f"Text {n}." for n in range(len(articles))]
+    return paragraph_table(**{"article": articles, "text": texts, **columns})
+
+
+def test_of_each_text_without_a_label_one_paragraph_is_left() -> None:
+    frame = paragraph_table(
+        id=list("gfedcba"),
+        text=["A.", "B.", "B.", "C.", "C.", "D.", "E."],
+        label_source=["heading", "none", "none", "hand", "none", "none", "none"],
+    )
+    assert unlabelled(frame, {"b", "not prepared yet"})["id"].tolist() == ["a", "f", "g"]
+    assert unlabelled(frame, set(frame["id"])).empty
+
+
+def test_a_random_draw_is_the_same_until_somebody_labels() -> None:
+    frame = table(*"abcd" * 5)
+    drawn = draw_random(frame, [], 20, 1)
+    assert sorted(drawn) == sorted(frame["id"]) and set(drawn.values()) == {"1"}
+    assert list(draw_random(frame.sample(frac=1, random_state=0), [], 7, 1)) == list(drawn)[:7]
+    first, *_ = drawn
+    again = list(draw_random(frame, [first], 20, 1))
+    assert first not in again and again != list(drawn)[1:]
+    assert list(draw_random(frame, [], 20, 2)) != list(drawn)
+    assert draw_random(frame, set(frame["id"]), 20, 1) == {}
+
+
+def test_each_paragraph_is_as_often_the_first_of_a_random_draw() -> None:
+    for strata in (None, pd.Series(list("aaabb"), [f"00{n}" for n in range(5)])):
+        frame = table(*"aaabb")
+        firsts = Counter(next(iter(draw_random(frame, [], 1, seed, strata))) for seed in SEEDS)
+        # 80 are expected; the standard deviation is 8.
+        assert sorted(firsts) == sorted(frame["id"])
+        assert max(abs(count - 80) for count in firsts.values()) < 32
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=40), st.integers(0, 9))
+def test_each_beginning_of_a_draw_by_strata_is_in_proportion(
+    values: list[str | None], seed: int
+) -> None:
+    frame = table(*["a"] * len(values))
+    strata = pd.Series(values, frame["id"], dtype=object)
+    drawn = list(draw_random(frame, [], len(values), seed, strata))
+    assert sorted(drawn) == sorted(frame["id"])
+    of_all = Counter(values)
+    for n in range(1, len(values) + 1):
+        of_drawn = Counter(strata[drawn[:n]])
+        for value, size in of_all.items():
+            # At each place every stratum is off by less than 1, and so moves the others.
+            assert abs(of_drawn[value] - n * size / len(values)) < max(2, len(of_all))
+
+
+def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
+    frame = table(
+        *"aabbbccdd",
+        position=[1, 0, 2, 1, 0, 0, 1, 0, 1],
+        label_source=["none"] * 5 + ["hand", "none", "none", "none"],
+    )
+    frame.loc[4, "text"] = "Text 3."  # a copy, of which the one that stands first is drawn
+    orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in SEEDS}
+    assert orders == {("001", "000", "004", "002"), ("004", "002", "001", "000")}
+    lengths = {len(draw_articles(frame, ["007"], 1, seed)) for seed in SEEDS}
+    assert lengths == {2}
+    assert set(draw_articles(frame, [], 9, 0).values()) == {"article"}
+    assert draw_articles(frame, ["007", "000", "002"], 9, 0) == {}
+
+
+def test_a_mixed_draw_says_with_which_chance_each_paragraph_was_drawn() -> None:
+    frame = table(*"abcde")
+    suggested = ["003", "001", "004", "000", "002"]
+    seconds: Counter[tuple[str, ...]] = Counter()
+    for seed in SEEDS:
+        drawn = draw_mixed(frame, [], suggested, 9, seed)
+        assert sorted(drawn) == sorted(frame["id"])
+        left = 5
+        ahead = list(suggested)
+        for id_, chance in drawn.items():
+            expected = RANDOM_SHARE + (1 - RANDOM_SHARE) * left * (id_ == ahead[0])
+            assert float(chance) == pytest.approx(expected, rel=1e-5)
+            ahead.remove(id_)
+            left -= 1
+        assert draw_mixed(frame, [], suggested[:2], 2, seed) == dict(list(drawn.items())[:2])
+        seconds[tuple(drawn)[:2]] += 1
+    # The suggestion is drawn with .7 + .3 / 5, and so is the next one with .7 + .3 / 4.
+    share = seconds[("003", "001")] / len(SEEDS)
+    assert share == pytest.approx(0.76 * 0.775, abs=4 * np.sqrt(0.24 / len(SEEDS)))
+
+
+def test_chances_have_six_digits() -> None:
+    frame = table(*["a"] * 1234)
+    drawn = draw_mixed(frame, [], list(frame["id"]), 40, 0)
+    assert set(map(len, drawn.values())) <= {3, 5, 7}
+    assert {"0.3", "864.1"} <= set(drawn.values())

@@ -1,0 +1,166 @@
+"""Weights of labels by how their paragraphs were drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.annotation.sampling import draw_mixed
+from paratopic.labels.log import Label
+from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
+from tests.labels.lines import EARLY, LATE
+from tests.samples import paragraph_table
+
+
+def line(paragraph: str, drawn: str = "", cell: str = "trade", when: str = "") -> Label:
+    return Label("labels.csv, line 2", paragraph, cell, "", "ann", when, drawn=drawn)
+
+
+def table(n: int, hand: Sequence[str], **columns: Sequence[object]) -> pd.DataFrame:
+    """n paragraphs 000, 001 and so on, some of them with a hand label."""
+    ids = [f"{number:03}" for number in range(n)]
+    sources = ["hand" if id_ in hand else "none" for id_ in ids]
+    texts = [f"Text {id_}." for id_ in ids]
+    return paragraph_table(**{"id": ids, "text": texts, "label_source": sources, **columns})
+
+
+def in_order(*lines: Label) -> list[Label]:
+    """The lines with times, each later than those before."""
+    return [replace(each, when=f"2025-09-15T10:00:{n:02}Z") for n, each in enumerate(lines)]
+
+
+def weighed(frame: pd.DataFrame, *lines: Label) -> dict[str, tuple[str, Any]]:
+    """What was drawn, and the weight, of each paragraph with either."""
+    draw, weight = weigh_sample(frame, lines)
+    rows = zip(frame["id"], draw, weight, strict=True)
+    return {id_: (kind, value) for id_, kind, value in rows if kind or not np.isnan(value)}
+
+
+@given(st.integers(1, 40), st.data())
+def test_paragraphs_that_were_all_drawn_at_random_weigh_1(n: int, data: st.DataObject) -> None:
+    ids = [f"{number:03}" for number in range(n)]
+    drawn = data.draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))
+    lines = [line(id_, data.draw(st.sampled_from(["1", "1.0"]))) for id_ in drawn]
+    expected = dict.fromkeys(drawn, ("paragraph", 1.0))
+    assert weighed(table(n, drawn), *lines) == expected
+
+
+def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
+    """One in ten of 200 paragraphs is of a rare class, and suggestions prefer it."""
+    n, n_drawn, repeats = 200, 40, 300
+    rng = np.random.default_rng(0)
+    rare = np.arange(n) % 10 == 0
+    preferred = rng.permutation(n)
+    preferred = preferred[np.argsort(rng.random(n) - 0.7 * rare[preferred], kind="stable")]
+    plain = table(n, [])
+    shares = np.empty((repeats, 3))
+    for seed in range(repeats):
+        drawn = draw_mixed(plain, [], list(plain["id"][preferred]), n_drawn, seed)
+        lines = [line(id_, chance) for id_, chance in drawn.items()]
+        has_label = plain["id"].isin(list(drawn))
+        frame = plain.assign(label_source=np.where(has_label, "hand", "none"))
+        _, weight = weigh_sample(frame, in_order(*lines))
+        _, of_sheet = weigh_sample(frame, sorted(lines, key=lambda line: line.paragraph))
+        shares[seed] = (
+            weight[rare].sum() / n_drawn,
+            of_sheet[rare].sum() / of_sheet.sum(),
+            rare[has_label].mean(),
+        )
+    errors = shares.std(axis=0) / np.sqrt(repeats)
+    assert (errors < 0.004).all()
+    # The second is a ratio, which has a bias, if a small one.
+    assert (abs(shares.mean(axis=0) - 0.1) < 3 * errors).tolist() == [True, True, False]
+    assert shares[:, 2].mean() > 0.25
+
+
+def test_weights_worked_out_by_hand() -> None:
+    frame = table(4, ["000", "001", "002"])
+    lines = line("000"), line("001", "1"), line("002", "0.5")
+    # 2 are left at the third step and 3 at the second: a(3) = 1 / 2, a(2) = (1 - a(3)) / 3.
+    assert weighed(frame, *lines) == {
+        "000": ("", pytest.approx(1 / 2 + 1 / 6)),
+        "001": ("paragraph", pytest.approx(1)),
+        "002": ("paragraph", pytest.approx(2)),
+    }
+    # One that was chosen after the last draw is vouched for by none.
+    assert weighed(frame, *in_order(line("001", "1"), line("002", "1"), line("000"))) == {
+        "000": ("", 0.0),
+        "001": ("paragraph", 1.0),
+        "002": ("paragraph", 1.0),
+    }
+
+
+def test_labels_of_tables_were_there_before() -> None:
+    frame = table(4, ["000", "003"])
+    assert weighed(frame, line("000", "1")) == {
+        "000": ("paragraph", 1.0),
+        "003": ("", pytest.approx(1 / 3)),
+    }
+
+
+def test_the_order_is_that_of_the_times_and_of_the_chances_where_there_are_none() -> None:
+    """As `merge` sorts the lines."""
+    frame = table(3, ["000", "001"])
+    expected = weighed(frame, *in_order(line("001"), line("000", "1")))
+    assert expected["001"] == ("", pytest.approx(1 / 2))
+    assert weighed(frame, line("000", "1", when=LATE), line("001", when=EARLY)) == expected
+    assert weighed(frame, line("000", "1"), line("001")) == expected
+    suggested = line("001", "2.4"), line("000", "1.7")
+    assert weighed(frame, *suggested[::-1]) == weighed(frame, *in_order(*suggested))
+
+
+def test_a_paragraph_that_is_labelled_again_is_not_drawn_again() -> None:
+    frame = table(9, ["000", "001"])
+    lines = in_order(line("001", "1"), line("000", "0.3"))
+    expected = weighed(frame, *lines)
+    again = line("001", "", "security")
+    assert weighed(frame, *lines, again) == weighed(frame, again, *lines) == expected
+    assert weighed(frame, *lines, line("001", "0.5", when=LATE)) == expected
+    # Lines without an answer, or on paragraphs that have no hand label, say nothing.
+    assert weighed(frame, line("001", "0.7", "?"), *lines) == expected
+    assert weighed(frame, line("008", "1"), line("gone", "1"), *lines) == expected
+
+
+def test_copies_of_a_text_are_one_paragraph() -> None:
+    texts = ["A.", "B.", "B.", "C."]
+    frame = table(4, ["000", "001"], text=texts)
+    alone = weighed(table(3, ["000", "001"]), line("001", "0.5"), line("000", "1"))
+    assert weighed(frame, line("001", "0.5"), line("000", "1")) == alone
+    both = table(4, ["000", "001", "002"], text=texts)
+    shared = weighed(both, line("002", "0.5"), line("000", "1"), line("001"))
+    half = "paragraph", pytest.approx(alone["001"][1] / 2)
+    assert shared == {"000": alone["000"], "001": half, "002": half}
+
+
+def test_of_whole_articles_labels_stand_for_the_other_paragraphs() -> None:
+    frame = table(7, ["000", "001", "003", "004", "005"], article=list("aaabbcc"))
+    lines = [line(id_, "article") for id_ in ("000", "001", "003")]
+    assert weighed(frame, *lines, line("004"), line("005", "1"), line("005", "1")) == {
+        "000": ("article", 1.5),
+        "001": ("article", 1.5),
+        "003": ("article", 2.0),
+    }
+    # As many were drawn one by one: then these are weighed.
+    more = weighed(frame, lines[0], line("005", "1"))
+    assert more["000"] == ("", pytest.approx(1 / 3)) and more["005"] == ("paragraph", 1.0)
+
+
+def test_what_the_labels_are_a_sample_of_is_said() -> None:
+    frame = table(4, ["000", "001", "003"], article=list("aabb"))
+    for lines, kind, drawn, told in (
+        ([line("000")], None, 0, "is not known; `paratopic suggest --random` draws a sample"),
+        ([line("000", "1"), line("001")], "paragraph", 1, "1 of 3 were drawn at random (paragr"),
+        ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
+    ):
+        draw, weight = weigh_sample(frame, lines)
+        sample = sample_of(frame.assign(draw=draw, weight=weight))
+        assert sample == {"kind": kind, "drawn": drawn}
+        assert told in describe_sample(sample, 3)
+        assert weight.isna().all() == (kind is None)
