@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -300,15 +301,19 @@ def _predict_files(
 
 def _summarise(model: Model, done: bulk.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
-    shares, certainty = model.calibration.shares, done.certainty / done.texts
-    table = Table("topic")
-    for column in ("predicted", "of the labels"):
+    known, certainty = model.calibration.shares, done.certainty / done.texts
+    table = Table("answer", box=box.SIMPLE_HEAD)
+    for column in ("count", "percent", "percent of the labels"):
         table.add_column(column, justify="right")
-    for name, count, share in zip_longest([*model.classes_, "none"], done.counts, shares):
+    for name, count, share in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
-            known = "" if share is None else f"{share:.0%}"
-            table.add_row(name, f"{count / done.texts:.0%}", known)
+            of_labels = "" if share is None else f"{100 * share:.0f}"
+            table.add_row(name, f"{count:,}", f"{100 * count / done.texts:.0f}", of_labels)
     Console().print(table)
+    print(
+        "Counts of answers are not shares of the texts, because models miss rare topics: "
+        "`paratopic shares` estimates those of a project's paragraphs."
+    )
     print(f"{certainty:.0%} of the answers are expected to be right", end="")
     if not model.calibration.certainty:
         print(".")

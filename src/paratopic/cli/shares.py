@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored
+from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import CHAMPION, COMPARISON, METADATA, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 # Paragraphs that are predicted between two steps of the progress bar.
 STEP = 256
 SUFFIXES = (".csv", ".json", ".png", ".svg")
+# More outcomes than this are lines of the table, not columns.
+MOST_ACROSS = 6
+# Half of an interval that is narrow enough for most purposes.
+NARROW = 0.02
 
 By = Annotated[
     list[str] | None,
@@ -89,10 +95,16 @@ def shares(
     )
     _print(estimated, columns, corpus, confidence)
     counted = {"paragraphs": "paragraph", "words": "word", "articles": "article"}[weigh]
-    print(f"Each {counted} counts the same, copies of a text {'each' if copies else 'once'}.")
+    often = "each time" if copies else "once in each group"
+    print(f"Each {counted} counts the same. Copies of a text count {often}.")
     print(findings.METHOD)
     for path in outs:
-        _write(path, estimated, columns, f"Shares of the {weigh}, {confidence:.0%} intervals")
+        _write(
+            path,
+            estimated,
+            columns,
+            f"Shares of the {weigh} with {confidence:.0%} intervals (hollow: none)",
+        )
         print(f"written: {path}")
 
 
@@ -105,10 +117,11 @@ def _read_corpus(params: Params) -> Corpus:
     check_scored(champion)
     frame = read_paragraphs(PARAGRAPHS)
     scores = read_parquet(SCORES / champion / "scores.parquet")
-    return corpus_of(frame, read_metadata(METADATA), _predict(frame), scores, params.topics)
+    about, predicted = read_metadata(METADATA), _predict(champion, frame)
+    return corpus_of(frame, about, predicted, scores, params.topics)
 
 
-def _predict(frame: pd.DataFrame) -> Scores:
+def _predict(champion: str, frame: pd.DataFrame) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     import hashlib
 
@@ -119,8 +132,8 @@ def _predict(frame: pd.DataFrame) -> Scores:
     from paratopic.corpus.table import passages
     from paratopic.evaluation.findings import distinct_texts
 
-    model = load(str(CHAMPION))
-    read = [path.read_bytes() for path in (PARAGRAPHS, CHAMPION / "manifest.json")]
+    model = load(str(MODELS / champion))
+    read = [path.read_bytes() for path in (PARAGRAPHS, MODELS / champion / MANIFEST)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in read)).hexdigest()
     try:
         kept = pq.read_table(PREDICTED)
@@ -142,42 +155,62 @@ def _predict(frame: pd.DataFrame) -> Scores:
 
 
 def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> None:
-    """Print a line for each group, or for each topic if there is one group, and the changes."""
-    from paratopic.evaluation.findings import BORROWED, sentence
+    """Print the shares, what they rest on, the changes, and a sentence to cite."""
+    from paratopic.evaluation.findings import BORROWED, labels_for, sentence
 
-    table, console = findings.table, Console(highlight=False)
-    shown = Table(title=f"Shares with {confidence:.0%} intervals")
+    Console(highlight=False).print(_table(findings, columns, corpus.outcomes, confidence))
+    if (findings.table["rests_on"] == BORROWED).any():
+        print(
+            "* has fewer than 20 labels of its own, and no interval: the share takes the model to"
+        )
+        print(f"  err here as it does elsewhere.{_verdict(findings.differ)}")
+    for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
+        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        print(f"{row['what']}, {row['topic']}: {change:+.1f} points ({low:+.1f} to {high:+.1f})")
+    print(sentence(findings, corpus, confidence))
+    if more := labels_for(NARROW, findings):
+        print(
+            f"About {more:,} more labels at random would give intervals of ± {100 * NARROW:.0f} "
+            "points or less for all paragraphs."
+        )
+
+
+def _table(
+    findings: Findings, columns: Sequence[str], outcomes: Sequence[str], confidence: float
+) -> Table:
+    """A line for each group, or for each topic if there is one group or are many topics."""
+    from paratopic.corpus.table import NO_TOPIC
+
+    table = findings.table
+    shown = Table(
+        title=f"Percent, with {confidence:.0%} intervals", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in columns:
         shown.add_column(name)
-    if columns:
-        for topic in corpus.outcomes:
-            shown.add_column(topic, justify="right")
-        for name in ("paragraphs", "articles", "labels"):
-            shown.add_column(name, justify="right")
-        for key, part in table.groupby(list(columns), sort=False):
-            first = part.iloc[0]
-            cells = [_cell(row) for row in part.to_dict("records")]
-            sizes = [f"{first[name]:,}" for name in ("paragraphs", "articles", "labels")]
-            shown.add_row(*map(str, key), *cells, *sizes)
-    else:
-        shown.add_column("topic")
-        shown.add_column("share", justify="right")
-        for row in table.to_dict("records"):
-            shown.add_row(row["topic"], _cell(row))
-    console.print(shown)
-    if (table["rests_on"] == BORROWED).any():
-        print("* rests on all labels: the model is taken to err here as it does elsewhere, so that")
-        print("  there is no interval.")
-        if findings.differ is not None:
-            print(f"  Labels of the groups speak {_against(findings.differ)} that.")
-    for row in findings.changes.to_dict("records"):
-        print(f"{row['what']}, {row['topic']}: {_points(row)}")
-    print(sentence(findings, corpus, confidence))
+    if columns and len(outcomes) <= MOST_ACROSS:
+        for topic in outcomes:
+            shown.add_column("none" if topic == NO_TOPIC else topic, justify="right")
+        shown.add_column("labels", justify="right")
+        for _, part in table.groupby(list(columns), sort=False):
+            lines = part.to_dict("records")
+            key = [str(lines[0][name]) for name in columns]
+            shown.add_row(*key, *map(_cell, lines), f"{lines[0]['labels']:,}")
+        return shown
+    shown.add_column("topic")
+    for name in ("share", "labels"):
+        shown.add_column(name, justify="right")
+    for line in table.to_dict("records"):
+        key = [str(line[name]) for name in columns]
+        shown.add_row(*key, line["topic"], _cell(line), f"{line['labels']:,}")
+    return shown
 
 
-def _against(p: float) -> str:
-    verdict = "against" if p < 0.05 else "not against"
-    return f"{verdict} (p = {p:.3f})".replace("p = 0.000)", "p < 0.001)")
+def _verdict(p: float | None) -> str:
+    """What labels say of the assumption that the model errs alike in all groups."""
+    if p is None:
+        return ""
+    value = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({value})."
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
@@ -185,14 +218,8 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
 
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
     if low == low:  # not NaN
-        return f"{share:.0f} % ({low:.0f}–{high:.0f})"
-    return f"{share:.0f} %{'*' if row['rests_on'] == BORROWED else ''}"
-
-
-def _points(row: Mapping[Hashable, Any]) -> str:
-    change, low, high = (100 * row[name] for name in ("change", "low", "high"))
-    interval = f" ({low:+.1f} to {high:+.1f})" if low == low else ", without an interval"
-    return f"{change:+.1f} points{interval}"
+        return f"{share:.0f} ({low:.0f}–{high:.0f})"
+    return f"{share:.0f}{'*' if row['rests_on'] == BORROWED else ''}"
 
 
 def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
@@ -201,9 +228,12 @@ def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -
         if suffix == ".csv":
             files.write_csv(path, findings.table)
         elif suffix == ".json":
-            shares = findings.table.to_dict("records")
-            changes = findings.changes.to_dict("records")
-            files.write_json(path, {"shares": shares, "changes": changes, "about": title})
+            tables = {"shares": findings.table, "changes": findings.changes}
+            lines = {
+                name: table.astype(object).where(table.notna(), None).to_dict("records")
+                for name, table in tables.items()
+            }
+            files.write_json(path, {"about": title, **lines})
         else:
             from paratopic.evaluation.figures import draw_shares
 

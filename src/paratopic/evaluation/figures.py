@@ -22,9 +22,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from paratopic.corpus.table import NO_TOPIC
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.findings import ALL, Findings
 from paratopic.evaluation.intervals import Estimate
+from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
@@ -143,7 +145,17 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
         Columns that name the groups; none for all of the corpus.
     title
         What the shares are of.
+
+    Raises
+    ------
+    UserError
+        The second column has more values than there are marks.
     """
+    if len(columns) > 1 and (n := findings.table[columns[1]].nunique() - 1) > len(MARKS):
+        raise UserError(
+            f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
+            f"{columns[1]} has {n}; name it first, or leave it out"
+        )
     chart = _share_charts(findings, columns)
     (_write_svg if path.suffix.lower() == ".svg" else _write_png)(path, chart, title)
 
@@ -151,40 +163,42 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
 @STYLED
 def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     table = findings.table
-    if columns:
-        table = table[table[columns[0]] != ALL]
-    topics = list(dict.fromkeys(table["topic"]))
-    names = list(dict.fromkeys(table[columns[0]])) if columns else []
-    series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
-    across = min(3, len(topics)) if columns else 1
-    down = -(-len(topics) // across) if columns else 1
-    high = 2.6 if findings.is_time else 1.0 + 0.3 * max(1, len(names)) * len(series) ** 0.5
     if not columns:
-        high = 0.8 + 0.35 * len(topics)
-    size = (3.6 * across, high * down) if columns else (6, high)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-    if not columns:
-        _whiskers(grid[0], table["topic"].tolist(), table, MARKS[0], 0.0, "")
-        grid[0].set_xlim(left=0)
-        grid[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        topics = table["topic"].tolist()
+        figure, axes = _axes(6, 0.8 + 0.35 * len(topics))
+        _whiskers(axes, topics, table, MARKS[0][0])
+        axes.set_xlim(0, _highest(table))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         return figure
+    table = table[table[columns[0]] != ALL]
+    topics, names = (list(dict.fromkeys(table[column])) for column in ("topic", columns[0]))
+    series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
+    across = min(3, len(topics))
+    down = -(-len(topics) // across)
+    high = 2.6 if findings.is_time else 0.8 + 0.25 * len(names) * len(series)
+    figure = Figure(figsize=(3.6 * across, high * down), layout="constrained")
+    by_time = findings.is_time  # groups are on the axis that charts share
+    grid = figure.subplots(down, across, squeeze=False, sharex=by_time, sharey=not by_time).ravel()
+    topical = _highest(table[table["topic"] != NO_TOPIC])
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(topic, loc="left")
         for number, name in enumerate(series):
             part = table[table["topic"] == topic]
             if name:
                 part = part[part[columns[1]] == name]
-            mark = MARKS[number % len(MARKS)]
-            by_name = part.set_index(columns[0]).reindex(names)
+            rows, mark = part.set_index(columns[0]).reindex(names), MARKS[number]
             if findings.is_time:
-                _band(axes, names, by_name, mark, name)
+                _band(axes, names, rows, mark, name)
             else:
-                offset = 0.6 * (number - (len(series) - 1) / 2) / len(series)
-                _whiskers(axes, names, by_name, mark, offset, name)
-        shares = axes.yaxis if findings.is_time else axes.xaxis
+                offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
+                _whiskers(axes, names, rows, mark[0], offset, name)
+        shares, limit = (
+            (axes.yaxis, axes.set_ylim) if findings.is_time else (axes.xaxis, axes.set_xlim)
+        )
+        limit(0, _highest(table) if topic == NO_TOPIC else topical)
         shares.set_major_formatter(PercentFormatter(1, decimals=0))
-        (axes.set_ylim if findings.is_time else axes.set_xlim)(0, None)
+    for axes in grid[len(topics) - across : len(topics)]:
+        axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
         axes.set_axis_off()
     return _legend(figure, grid[0]) if len(series) > 1 else figure
@@ -194,14 +208,20 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 
 
+def _highest(table: pd.DataFrame) -> float:
+    """Where the axis of shares ends."""
+    return min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
+
+
 def _band(
     axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: tuple[str, Any], label: str
 ) -> None:
     """A line through shares over time, with a band for their intervals."""
     places = np.arange(len(names))
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
-    axes.plot(places, rows["share"], color=INK, marker=mark[0], ls=mark[1], ms=4, label=label)
-    every = max(1, len(names) // 6)
+    axes.plot(places, rows["share"], color=INK, ls=mark[1], linewidth=1.5)
+    _marks(axes, places, rows["share"], rows["low"], mark[0], label)
+    every = -(-len(names) // 8)
     axes.set_xticks(places[::every], list(names)[::every], rotation=45, ha="right", fontsize=9)
 
 
@@ -209,19 +229,26 @@ def _whiskers(
     axes: Axes,
     names: Sequence[str],
     rows: pd.DataFrame,
-    mark: tuple[str, Any],
-    offset: float,
-    label: str,
+    mark: str,
+    offset: float = 0.0,
+    label: str = "",
 ) -> None:
     """Shares as points, a line for each name, with whiskers for their intervals."""
     places = np.arange(len(names)) + offset
     axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
-    axes.plot(rows["share"], places, mark[0], color=INK, ms=5, label=label)
-    axes.set_yticks(
-        np.arange(len(names)), [shorten(name, 30, placeholder=" …") for name in names], color=INK
-    )
+    _marks(axes, rows["share"], places, rows["low"], mark, label)
+    words = [shorten(name, 30, placeholder=" …") for name in names]
+    axes.set_yticks(np.arange(len(names)), words, color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
+
+
+def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) -> None:
+    """Marks of shares; hollow where they have no interval."""
+    axes.plot(x, y, mark, color=INK, mfc=CARD, ms=5, clip_on=False)
+    known = low.notna().to_numpy()
+    x, y = np.asarray(x)[known], np.asarray(y)[known]
+    axes.plot(x, y, mark, color=INK, ms=5, clip_on=False, label=label)
 
 
 def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:
@@ -412,7 +439,9 @@ def _legend(figure: Figure, axes: Axes) -> Figure:
     """Write below the axes what the lines are, each kind once."""
     handles, labels = axes.get_legend_handles_labels()
     kinds = dict(zip(labels, handles, strict=True))
-    figure.legend(kinds.values(), kinds.keys(), loc="outside lower center", ncols=len(kinds))
+    figure.legend(
+        kinds.values(), kinds.keys(), loc="outside lower center", ncols=min(len(kinds), 4)
+    )
     return figure
 
 

@@ -6,6 +6,7 @@ lines of a table and sentences. No file is read, and nothing is drawn.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
+# Period → its unit.
+UNITS = {"year": "year", "month": "month", "date": "day"}
 Weighing = Literal["paragraphs", "words", "articles"]
 # The method in two lines, to cite.
 METHOD = (
@@ -190,8 +193,9 @@ class Grouping:
 
     @property
     def unit(self) -> str:
-        """The unit of the times: "month"."""
-        return "day" if self.columns[0] == "date" else self.columns[0]
+        """The unit of the times: "each month", or "volume + 1" of a column with numbers."""
+        column = self.columns[0]
+        return f"each {UNITS[column]}" if column in PERIODS else f"{column} + 1"
 
 
 def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
@@ -257,7 +261,7 @@ class Findings:
         Probability of errors of the model as different between parts as they are, if it errs
         alike everywhere; None where that is not known.
     is_time
-        Whether the parts follow each other in time.
+        Whether the values of the first column follow each other in time.
     """
 
     table: pd.DataFrame
@@ -320,7 +324,7 @@ def find(
         table.append(_lines(corpus, key, names, members, part))
     changes = _changes(corpus, grouping, parts, of_parts, confidence, compare)
     differ = errors_differ(sample, of_parts)
-    is_time = bool(grouping.times)
+    is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
 
 
@@ -398,7 +402,7 @@ def _changes(
             times += masses[part] * grouping.times[grouping.keys[part]]
         times = np.divide(times, total, out=np.zeros_like(times), where=total > 0)
         slopes = trend(corpus.sample, total, times, confidence)
-        add(f"trend, each {grouping.unit}", slopes.shares)
+        add(f"trend, {grouping.unit}", slopes.shares)
     return pd.DataFrame(lines, columns=CHANGES).astype({"low": float, "high": float})
 
 
@@ -416,10 +420,16 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         row = max(changes.to_dict("records"), key=_clarity)
         one, other = row["what"].split(" minus ")
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        interval = f"({interval} {low:+.0f} to {high:+.0f})"
+        if low <= 0 <= high:
+            return (
+                f"To cite: between {other} and {one} no share differs by more than chance may "
+                f"explain; that of {row['topic']} differs most, by {change:+.0f} points "
+                f"{interval}, {basis}."
+            )
         return (
             f"To cite: the share of {row['topic']} is {abs(change):.0f} points "
-            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} "
-            f"({interval} {low:+.0f} to {high:+.0f}), {basis}."
+            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, {basis}."
         )
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
@@ -433,3 +443,21 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
 def _clarity(row: Mapping[Hashable, Any]) -> float:
     """How large a change is beside its interval."""
     return float(abs(row["change"]) / (row["high"] - row["low"]))
+
+
+def labels_for(half_width: float, findings: Findings) -> int:
+    """How many labels more, drawn at random, make the intervals of all paragraphs so narrow.
+
+    Widths fall with the root of the number of labels. Better predictions, which more labels give
+    too, are not counted on.
+
+    Parameters
+    ----------
+    half_width
+        Half of the widest interval of the outcomes, such as 0.02.
+    findings
+        Findings with the labels that there are.
+    """
+    whole = findings.table[: findings.table["topic"].nunique()]
+    widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
+    return max(0, math.ceil(n_labels * ((widest / half_width) ** 2 - 1)))
