@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation.sampling import (
-    RANDOM_SHARE,
     draw_articles,
     draw_mixed,
     draw_random,
     unlabelled,
 )
+from paratopic.labels.sample import RANDOM_SHARE
 from tests.samples import paragraph_table
 
 SEEDS = range(400)

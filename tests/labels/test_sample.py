@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from paratopic.annotation.sampling import draw_mixed
 from paratopic.labels.log import Label
-from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
+from paratopic.labels.sample import RANDOM_SHARE, describe_sample, sample_of, weigh_sample
 from tests.labels.lines import EARLY, LATE
 from tests.samples import paragraph_table
 
@@ -69,7 +69,7 @@ def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
         _, weight = weigh_sample(frame, in_order(*lines))
         _, of_sheet = weigh_sample(frame, sorted(lines, key=lambda line: line.paragraph))
         shares[seed] = (
-            weight[rare].sum() / n_drawn,
+            weight[rare].sum() / (RANDOM_SHARE * n_drawn),
             of_sheet[rare].sum() / of_sheet.sum(),
             rare[has_label].mean(),
         )
@@ -83,11 +83,12 @@ def test_a_share_of_a_mixed_draw_is_estimated_without_bias() -> None:
 def test_weights_worked_out_by_hand() -> None:
     frame = table(4, ["000", "001", "002"])
     lines = line("000"), line("001", "1"), line("002", "0.5")
-    # 2 are left at the third step and 3 at the second: a(3) = 1 / 2, a(2) = (1 - a(3)) / 3.
+    # The third step counts half. 2 are left there and 3 at the second one, before which a(3) is
+    # .5 / 2, and a(2) is (1 - a(3)) / 3.
     assert weighed(frame, *lines) == {
-        "000": ("", pytest.approx(1 / 2 + 1 / 6)),
+        "000": ("", pytest.approx(1 / 4 + 1 / 4)),
         "001": ("paragraph", pytest.approx(1)),
-        "002": ("paragraph", pytest.approx(2)),
+        "002": ("paragraph", pytest.approx(1)),
     }
     # One that was chosen after the last draw is vouched for by none.
     assert weighed(frame, *in_order(line("001", "1"), line("002", "1"), line("000"))) == {

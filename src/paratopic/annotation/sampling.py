@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from paratopic.labels.log import ARTICLE
+from paratopic.labels.sample import RANDOM_SHARE
 
-# Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
-RANDOM_SHARE = 0.3
 # `Label.drawn` of a paragraph that is drawn at random from those that are left.
 AT_RANDOM = "1"
 

@@ -15,6 +15,8 @@ import pandas as pd
 
 from paratopic.labels.log import ARTICLE, UNDECIDED, Label
 
+# Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
+RANDOM_SHARE = 0.3
 # What was drawn, as in the paragraph table → words for it.
 KINDS = {"paragraph": "paragraphs", ARTICLE: "whole articles"}
 
@@ -143,7 +145,8 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     labelled before, and U / chance times that of the one drawn. The estimates of all such steps are
     added up, each times a(s). So a paragraph weighs a(s) U / chance for its own step, if it was
     drawn, and a(t) for each later step t. The factors a(s) are such that this is 1 for each
-    paragraph drawn, if all chances are 1.
+    paragraph drawn, if all chances are 1. Steps of a mixed draw, in which fewer are drawn at
+    random, count less in the same proportion, so that all that were drawn at random weigh alike.
 
     Parameters
     ----------
@@ -158,6 +161,8 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
         if chance is None:
             weights.append(later)
         else:
-            weights.append(1 + (1 - later) * (1 / chance - 1))
-            later += (1 - later) / (n_texts - step)
+            # Of a suggestion in a mixed draw only the chance is known, not its share at random.
+            counts = max(later, chance if chance <= 1 else RANDOM_SHARE)
+            weights.append(later + (counts - later) / chance)
+            later += (counts - later) / (n_texts - step)
     return weights[::-1]

@@ -1,0 +1,178 @@
+"""What labels that a model suggested do to figures, and whether weights undo it.
+
+Each project begins with labels at random. Then paragraphs are suggested, or drawn mixed, as
+`paratopic suggest` and `paratopic suggest --mixed` do. On a frozen encoder's embeddings the
+project's head is fitted, cross-validated and calibrated. Figures of the labels are compared with
+those on all other texts of the table, and shares with the table's own.
+
+    python benchmarks/sampling.py --data BILLS --none other --draws 100
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from shares import outcomes
+from simulation import Learner, calibrated, embeddings, frozen, population, without
+from sklearn.metrics import f1_score
+from tables import RESULTS, machine, read
+
+from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
+from paratopic.annotation.suggestion import choose
+from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.evaluation.intervals import Tally, answer_estimates, value_of
+from paratopic.evaluation.outcomes import answer_outcomes
+from paratopic.evaluation.shares import Sample, shares
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Features, Integers
+from paratopic.labels.log import Label
+from paratopic.labels.sample import weigh_sample
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.calibration import apply_calibration
+from paratopic.training.crossval import cross_validate, fit_all
+
+MOST_ROWS = 2500  # of a table
+FIRST, MORE = 40, 160
+# More than the project's: the fewer labels are held out, the less the figures are too low for that.
+N_FOLDS = 10
+CONFIDENCE = 0.95
+MODE = mode_of("single")
+
+
+def drawn_ids(
+    frame: pd.DataFrame, learner: Learner, topics: Topics, how: str, seed: int
+) -> dict[str, str]:
+    """Id → `Label.drawn` of the labels of a project, in the order in which they are given."""
+    first = draw_random(frame, (), FIRST, seed)
+    if how == "random":
+        return draw_random(frame, (), FIRST + MORE, seed)
+    rows = frame[frame["id"].isin(first)].sort_values("id", ignore_index=True)
+    rows = rows.assign(label_source="hand")
+    folds = make_folds(rows, N_FOLDS, 1, None, seed).table
+    model = fit_all(Labelled(rows, topics, folds), learner(topics), seed)
+    rest = unlabelled(frame, first)
+    texts = list(rest["text"])
+
+    def embed(numbers: Integers) -> Features:
+        return np.array([model.known[texts[number]] for number in numbers])  # type: ignore[attr-defined]
+
+    suggested = list(rest["id"].iloc[choose(model.predict_proba(texts), embed, MORE, seed, MODE)])
+    if how == "suggested":
+        return first | dict.fromkeys(suggested, "")
+    return first | draw_mixed(frame, first, suggested, MORE, seed)
+
+
+def project(
+    frame: pd.DataFrame, learner: Learner, topics: Topics, params: Params, how: str, seed: int
+) -> list[dict[str, Any]]:
+    """Lines of the results: figures without weights and, if there are any, with them."""
+    drawn = drawn_ids(frame, learner, topics, how, seed)
+    labelled = frame["id"].isin(drawn)
+    frame = frame.assign(label_source=np.where(labelled, "hand", "none"))
+    lines = [Label("", id_, "", "", drawn=chance) for id_, chance in drawn.items()]
+    frame["draw"], frame["weight"] = weigh_sample(frame, lines)
+    rows = frame[labelled].sort_values("id", ignore_index=True)
+    folds = make_folds(rows, N_FOLDS, 1, None, seed).table
+    fit = learner(topics)
+    scored = cross_validate(Labelled(rows, topics, folds), fit, seed).scores
+    model = fit_all(Labelled(rows, topics, folds), fit, seed)
+    raw = model.predict_proba(list(frame["text"]))
+    others, names = frame[~labelled], list(topics.names)
+    truth = outcomes(frame, names)
+    results = []
+    for weighted in (False, True) if how == "mixed" else (False,):
+        part = rows if weighted else rows.assign(draw="")
+        data = Labelled(part, topics, folds)
+        scores, calibration = calibrated(data, scored, params)
+        answered = answer_outcomes(data, scores)
+        figure = answer_estimates(answered, CONFIDENCE, 300, seed)["answer_accuracy"]
+        probabilities = apply_calibration(raw, calibration, MODE)
+        predicted = MODE.outcomes(MODE.predicted(probabilities, ()))[~labelled]
+        true = outcomes(others, names)
+        accuracy = float((predicted == true).all(axis=1).mean())
+        macro_f1 = f1_score(true.argmax(axis=1), predicted.argmax(axis=1), average="macro")
+        place = pd.Index(frame["id"]).get_indexer(scores["id"])
+        probabilities[place] = scores[names].to_numpy()
+        weights = frame["weight"].iloc[np.sort(place)].to_numpy() if weighted else None
+        sample = Sample(
+            MODE.complete(probabilities),
+            np.sort(place),
+            truth[np.sort(place)],
+            np.ones(len(place)) if weights is None else weights,
+        )
+        estimate = shares(sample, np.ones(len(frame)), CONFIDENCE).shares
+        gaps = np.array([share.value for share in estimate]) - truth.mean(axis=0)
+        results.append(
+            {
+                "labels": how + (", weighted" if weighted else ""),
+                "accuracy": value_of(answered, Tally.accuracy) - accuracy,
+                "covered": float((figure.low or 0) <= accuracy <= (figure.high or 1)),
+                "macro_f1": value_of(answered, Tally.macro_f1) - float(macro_f1),
+                **{f"share {k}": float(gap) for k, gap in enumerate(gaps)},
+                "true accuracy": accuracy,
+                "true macro_f1": float(macro_f1),
+            }
+        )
+    return results
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--draws", type=int, default=100, help="of each table")
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    parser.add_argument("--results", type=Path, default=RESULTS / "sampling.json")
+    arguments = parser.parse_args()
+    params, started = read_params(), time.perf_counter()
+    results: list[dict[str, Any]] = []
+    print(
+        "| table | labels | accuracy: off by | its interval holds | macro-F1: off by | "
+        "shares: off by | true accuracy | true macro-F1 |\n" + "|---" * 8 + "|"
+    )
+    for pattern in arguments.data:
+        table = read(pattern)
+        frame = without(population(table), arguments.none)
+        if len(frame) > MOST_ROWS:
+            frame = frame.sample(MOST_ROWS, random_state=params.seed)
+        frame = frame.drop_duplicates("text").sort_values("id", ignore_index=True)
+        frame = frame.assign(label_source="none", position=range(len(frame)))
+        kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+        learner = frozen(embeddings(list(frame["text"]), params, kept))
+        topics = Topics("single", tuple(sorted(set(frame["label"]) - {""})))
+        runs: list[dict[str, Any]] = []
+        for seed in range(arguments.draws):
+            for how in ("random", "suggested", "mixed"):
+                with contextlib.suppress(TooFewLabels):
+                    runs += project(frame, learner, topics, params, how, seed)
+        for how in dict.fromkeys(run["labels"] for run in runs):
+            part = pd.DataFrame([run for run in runs if run["labels"] == how])
+            mean = part.drop(columns="labels").mean()
+            off = 100 * mean.filter(like="share").abs().mean()
+            error = 100 * part["macro_f1"].std(ddof=1) / len(part) ** 0.5
+            line = {"table": table.name, "labels": how, "draws": len(part), "shares": float(off)}
+            figures = {str(name): float(value) for name, value in mean.items()}
+            results.append(line | {"macro_f1_error": error} | figures)
+            print(
+                f"| {table.name} | {how} | {100 * mean['accuracy']:+.1f} | {mean['covered']:.0%} | "
+                f"{100 * mean['macro_f1']:+.1f} ± {error:.1f} | {off:.1f} | "
+                f"{mean['true accuracy']:.3f} | {mean['true macro_f1']:.3f} |",
+                flush=True,
+            )
+    about = machine("scikit-learn", "numpy") | {"first": FIRST, "more": MORE}
+    seconds = round(time.perf_counter() - started)
+    write_json(arguments.results, about | {"seconds": seconds, "results": results})
+
+
+if __name__ == "__main__":
+    main()
