@@ -99,7 +99,7 @@ def of_labels(drawn: Sample, masses: Array) -> Part:
 
 
 def _as_sample(values: Array, n: int) -> list[Share]:
-    ends = shares.wilson(values, np.full(len(values), float(n)), 1.96)
+    ends = shares.wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
     return [Share(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 

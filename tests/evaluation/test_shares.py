@@ -23,6 +23,9 @@ from paratopic.evaluation.shares import (
 )
 from paratopic.inference.scores import Array
 
+# Standard errors on each side of a 95 % interval.
+QUANTILE = 1.959963984540054
+
 
 def population(n: int, seed: int, bias: float = 0.0) -> tuple[Array, Array]:
     """Probabilities and truth of two outcomes: (n, 2) each, a third has the first one."""
@@ -45,16 +48,24 @@ def covers(share: Share, value: float) -> bool:
     return share.low <= value <= share.high
 
 
-@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 60), (30, 60), (60, 60)])
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (8, 60), (30, 60), (60, 60)])
 def test_wilson_is_scipys(hits: int, n: int) -> None:
-    low, high = wilson(np.array([hits / n]), np.array([float(n)]), 1.959963984540054)
+    low, high = wilson(np.array([hits / n]), np.array([float(n)]), 0.95, QUANTILE)
     known = binomtest(hits, n).proportion_ci(0.95, method="wilson")
     assert (low[0], high[0]) == pytest.approx((known.low, known.high))
 
 
+def test_next_to_its_ends_it_is_that_of_brown_cai_and_dasgupta() -> None:
+    # The lower limits of one, two and three hits: 0.051, 0.355 and 0.818 of n.
+    low, _ = wilson(np.array([1, 2, 3]) / 100, np.full(3, 100.0), 0.95, QUANTILE)
+    assert (100 * low).round(3).tolist() == [0.051, 0.355, 0.818]
+    _, high = wilson(np.array([0.99]), np.array([100.0]), 0.95, QUANTILE)
+    assert 100 * (1 - high[0]) == pytest.approx(0.051, abs=0.001)
+
+
 def test_a_difference_has_newcombes_interval() -> None:
     # 56 of 70 against 48 of 80: table II of Newcombe 1998, method 10.
-    ends = wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 1.959963984540054)
+    ends = wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 0.95, QUANTILE)
     one, other = (Share(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
     gap = difference(one, other)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
@@ -108,7 +119,7 @@ def test_intervals_hold_where_those_of_counted_predictions_do_not() -> None:
         value = truth[:, 0].mean()
         held.append(covers(shares(sample, np.ones(1500), 0.95).shares[0], value))
         answered = (sample.probabilities[:, 0] > 0.5).mean(keepdims=True)
-        low, high = wilson(answered, np.array([1500.0]), 1.96)
+        low, high = wilson(answered, np.array([1500.0]), 0.95, 1.96)
         counted.append(low[0] <= value <= high[0])
     assert 0.92 <= np.mean(held) <= 0.99
     assert np.mean(counted) < 0.05

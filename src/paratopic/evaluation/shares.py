@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import chdtrc, stdtrit
+from scipy.special import chdtrc, gammaincinv, stdtrit
 
 from paratopic.inference.scores import Array, Integers
 
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
 # were drawn, nothing has one.
 LEAST_LABELS, LEAST_ARTICLES = 20, 6
+# Events are rare, for Wilson's interval, if there are fewer labels with them.
+RARE = 3.5
 # Squared errors that are added, because few labels may happen to have none: to both sides where the
 # noise of predictions is compared with that of labels, and to the noise of a trend.
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
@@ -61,12 +63,15 @@ class Sample:
         """How far predictions are trusted, from 0 to 1: what leaves the least noise in all shares.
 
         It is one for all outcomes, so that shares of outcomes that exclude each other sum to 1.
+        Noise is measured beside that of the labels alone, so that a rare outcome counts as much as
+        a frequent one.
         """
         known = self.probabilities[self.labelled]
         weights = self.weights / self.weights.sum()
-        predicted = known - weights @ known
-        spread = float((weights @ predicted**2).sum())
-        shared = float((weights @ (predicted * (self.truth - weights @ self.truth))).sum())
+        predicted, true = known - weights @ known, self.truth - weights @ self.truth
+        noise = weights @ true**2 + EXTRA / len(weights)
+        spread = float((weights @ predicted**2 / noise).sum())
+        shared = float((weights @ (predicted * true) / noise).sum())
         return min(1.0, max(0.0, shared / spread)) if spread else 0.0
 
     @cached_property
@@ -159,7 +164,7 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     sizes = _sizes(sample, masses, weights, values)
     units = n_labels if n_articles is None else n_articles
     quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
-    ends = zip(values, *wilson(values, sizes, quantile), strict=True)
+    ends = zip(values, *wilson(values, sizes, confidence, quantile), strict=True)
     return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
 
 
@@ -275,10 +280,13 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
 
 
-def wilson(values: Array, sizes: Array, quantile: float) -> tuple[Array, Array]:
+def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:
     """Ends of Wilson's interval of shares, (K,) each.
 
-    >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 1.96)
+    Next to 0 and 1, where it holds too seldom, it reaches as far as a one-sided interval of rare
+    events (Brown, Cai & DasGupta 2001, Statistical Science 16, 101-133).
+
+    >>> low, high = wilson(np.array([0.0]), np.array([60.0]), 0.95, 1.96)
     >>> low.round(3).tolist(), high.round(3).tolist()
     ([0.0], [0.06])
 
@@ -288,6 +296,8 @@ def wilson(values: Array, sizes: Array, quantile: float) -> tuple[Array, Array]:
         (K,) shares, 0 to 1.
     sizes
         (K,) numbers of independent labels that they rest on, above 0.
+    confidence
+        Confidence of the interval.
     quantile
         Number of standard errors on each side.
     """
@@ -295,8 +305,13 @@ def wilson(values: Array, sizes: Array, quantile: float) -> tuple[Array, Array]:
     middle = (values + squared / (2 * sizes)) / (1 + squared / sizes)
     reach = np.sqrt(values * (1 - values) / sizes + squared / (4 * sizes**2))
     reach = quantile * reach / (1 + squared / sizes)
-    low = np.minimum(np.maximum(middle - reach, 0.0), values)
-    return low, np.maximum(np.minimum(middle + reach, 1.0), values)
+    hits, misses = sizes * values, sizes * (1 - values)
+    few_hits, few_misses = (
+        np.where(n < RARE, gammaincinv(np.maximum(n, 1e-9), 1 - confidence) / sizes, 1.0)
+        for n in (hits, misses)
+    )
+    low = np.minimum.reduce([np.maximum(middle - reach, 0.0), values, few_hits])
+    return low, np.maximum.reduce([np.minimum(middle + reach, 1.0), values, 1 - few_misses])
 
 
 @dataclass(frozen=True)
