@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.metadata import UNKNOWN
+from paratopic.evaluation.figures import draw_shares
 from paratopic.evaluation.findings import (
     ALL,
     BORROWED,
@@ -157,3 +159,30 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
         find(whole, ["outlet"], 0.95)
     with pytest.raises(UserError, match="--by month: no paragraph has a date"):
         find(whole, ["month"], 0.95)
+
+
+@pytest.mark.parametrize("columns", [[], ["source"], ["month"], ["month", "source"]])
+@pytest.mark.filterwarnings("error")
+def test_a_picture_is_the_same_bytes_whatever_is_drawn_before(
+    columns: list[str], tmp_path: Path
+) -> None:
+    frame = table()
+    findings = find(corpus(frame, dated(frame)), columns, 0.95)
+    for suffix in ("png", "svg"):
+        one, other = tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}"
+        draw_shares(one, findings, columns, "Shares")
+        draw_shares(other, findings, columns, "Shares")
+        assert one.read_bytes() == other.read_bytes()
+    text = one.read_text()
+    assert all(topic in text for topic in ("trade", "security", "none of the topics"))
+    assert ("2025-04" in text) == ("month" in columns) and UNKNOWN not in text
+
+
+def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> None:
+    frame = table()
+    about = dated(frame).assign(desk=frame["article"].str[1:].astype(int) % 7)
+    findings = find(corpus(frame, about.astype({"desk": str})), ["month", "desk"], 0.95)
+    with pytest.raises(
+        UserError, match="tells 6 values of the second column apart, and desk has 7"
+    ):
+        draw_shares(tmp_path / "chart.png", findings, ["month", "desk"], "Shares")

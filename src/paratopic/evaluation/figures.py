@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from paratopic.corpus.metadata import UNKNOWN
 from paratopic.corpus.table import NO_TOPIC
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.findings import ALL, Findings
@@ -171,6 +172,8 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         return figure
     table = table[table[columns[0]] != ALL]
+    if findings.is_time:
+        table = table[table[columns[0]] != UNKNOWN]
     topics, names = (list(dict.fromkeys(table[column])) for column in ("topic", columns[0]))
     series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
     across = min(3, len(topics))
@@ -219,6 +222,7 @@ def _band(
     """A line through shares over time, with a band for their intervals."""
     places = np.arange(len(names))
     axes.fill_between(places, rows["low"], rows["high"], color=PALE, alpha=0.25, linewidth=0)
+    axes.vlines(places, rows["low"], rows["high"], color=PALE, linewidth=1)
     axes.plot(places, rows["share"], color=INK, ls=mark[1], linewidth=1.5)
     _marks(axes, places, rows["share"], rows["low"], mark[0], label)
     every = -(-len(names) // 8)

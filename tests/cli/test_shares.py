@@ -1,0 +1,134 @@
+"""`paratopic shares`: the tables of a project in, its findings out."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paratopic.corpus.metadata import write_metadata
+from paratopic.corpus.table import write_paragraphs
+from paratopic.inference.calibration import Calibration
+from paratopic.project import files
+from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.topics import Topics
+from tests.programs import ROOT, run_cli
+from tests.samples import WORDS, examples, fit, paragraph, paragraph_table
+
+N, N_LABELS = 200, 60
+NAMES = tuple(WORDS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of 200 paragraphs in which security grew; 60 were drawn at random."""
+    rng = random.Random(1)
+    late = [rng.random() < 0.5 for _ in range(N)]
+    chance = {False: (5, 4, 1), True: (2, 2, 6)}
+    topics = [rng.choices(NAMES, chance[is_late])[0] for is_late in late]
+    texts = [paragraph(topic, rng) for topic in topics]
+    label = [[topic] if n < N_LABELS else None for n, topic in enumerate(topics)]
+    frame = paragraph_table(
+        text=texts,
+        article=[f"a{n % 40}" for n in range(N)],
+        topics=label,
+        label_source=["hand" if names else "none" for names in label],
+        draw=["paragraph" if names else "" for names in label],
+        weight=[1.0 if names else np.nan for names in label],
+    )
+    root = tmp_path_factory.mktemp("made")
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    codebook = "".join(f"    - {{name: {name}, definition: About {name}.}}\n" for name in NAMES)
+    before, _, rest = params.partition("  codebook:\n")
+    after = rest[rest.index("\nprepare:") :]
+    (root / "params.yaml").write_text(f"{before}  codebook:\n{codebook}{after}", encoding="utf-8")
+    (root / PARAGRAPHS.parent).mkdir()
+    write_paragraphs(frame, root / PARAGRAPHS)
+    about = pd.DataFrame({"id": frame["id"], "date": ["2025-09" if x else "2025-04" for x in late]})
+    write_metadata(about.assign(source=["Post"] * N), root / METADATA)
+    hand = frame[:N_LABELS]
+    hand = hand.assign(topic=hand["topics"].map(tuple))
+    model = fit("baseline", examples(hand, NAMES), Topics("single", NAMES), root)
+    model.save(root / MODELS / "baseline", Calibration())
+    scores = pd.DataFrame(model.predict_proba(list(hand["text"])), columns=list(NAMES))
+    scores.insert(0, "id", hand["id"])
+    (root / SCORES / "baseline").mkdir(parents=True)
+    scores.to_parquet(root / SCORES / "baseline" / "scores.parquet")
+    files.write_json(root / COMPARISON, {"champion": "baseline"})
+    return root
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that is the current directory, and that DVC takes to be up to date."""
+    shutil.copytree(made, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr("paratopic.cli.shares.check_scored", lambda champion: None)
+    return tmp_path / "project"
+
+
+def test_shares_by_month_are_printed_and_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
+    assert run_cli(monkeypatch, "shares", "--by", "month", *outs) == 0
+    printed = capsys.readouterr().out
+    assert "2025-09 minus 2025-04, security: +" in printed
+    assert "To cite: the share of security is" in printed and "arXiv:2311.01453" in printed
+    table = pd.read_csv("a.csv")
+    assert list(dict.fromkeys(table["month"])) == ["all", "2025-04", "2025-09"]
+    written = json.loads(Path("a.json").read_text())
+    assert [row["share"] for row in written["shares"]] == pytest.approx(
+        list(table["share"]), abs=1e-6
+    )
+    security = table[table["topic"] == "security"].set_index("month")
+    assert security["low"]["2025-09"] > security["share"]["2025-04"]
+    for month, row in security.iterrows():
+        assert f"{100 * row['share']:.0f} ({100 * row['low']:.0f}–" in printed, month
+    assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
+
+
+def test_predictions_are_kept_until_the_paragraphs_change(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_cli(monkeypatch, "shares") == 0
+    kept = PREDICTED.read_bytes()
+    PREDICTED.touch()
+    before = PREDICTED.stat().st_mtime_ns
+    assert run_cli(monkeypatch, "shares") == 0
+    assert PREDICTED.stat().st_mtime_ns == before
+    PREDICTED.write_bytes(kept[:100])  # damaged: it is made anew
+    assert run_cli(monkeypatch, "shares") == 0
+    assert PREDICTED.read_bytes() == kept
+    frame = pd.read_parquet(PARAGRAPHS)
+    write_paragraphs(frame.assign(text=frame["text"] + " Tariff."), PARAGRAPHS)
+    assert run_cli(monkeypatch, "shares") == 0
+    assert PREDICTED.read_bytes() != kept
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--by", "outlet"], "--by outlet: there is no such column; there are article, title"),
+        (["--by", "month", "--by", "year", "--by", "date"], "there are two columns at most"),
+        (["--compare", "2025-04", "2025-09"], "--compare: name the column that the groups are of"),
+        (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such part"),
+        (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
+        (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str],
+    message: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_cli(monkeypatch, "shares", *words) == 1
+    output = capsys.readouterr()
+    assert message in output.out + output.err and "Traceback" not in output.out + output.err
