@@ -14,9 +14,12 @@ from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     LEAST_FOR_ECE,
     Estimate,
+    Tally,
     answer_estimates,
     difference,
     estimates,
+    n_rows,
+    value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, of_one_topic, outcomes
 from paratopic.project.metrics import HEADLINE, metrics_in
@@ -261,3 +264,23 @@ def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) ->
     measured |= answer_estimates(answer_outcomes(data, table), 0.95, 100, 1)
     assert {key for key in measured if isinstance(key, str)} == metrics_in(mode).keys()
     assert HEADLINE[mode] in measured
+
+
+def test_a_row_that_stands_for_two_counts_as_two() -> None:
+    rng = np.random.default_rng(3)
+    true, scores = rng.integers(0, 3, 40), rng.dirichlet(np.ones(3), (2, 40))
+    weights = rng.integers(0, 3, 40)
+    once = of_one_topic(true, np.arange(40), scores)
+    weighted = replace(once, weights=weights.astype(np.float64))
+    rows = np.repeat(np.arange(40), weights)
+    repeated = of_one_topic(true[rows], np.arange(len(rows)), scores[:, rows])
+    for figure in (Tally.macro_f1, Tally.accuracy, Tally.calibration_error):
+        assert value_of(weighted, figure) == pytest.approx(value_of(repeated, figure))
+    one, other = (estimates(outcomes, 0.95, 50, 1) for outcomes in (weighted, repeated))
+    for name in one:
+        assert one[name].value == pytest.approx(other[name].value), name
+    # Rows of unequal weight tell less than as many of equal weight.
+    assert n_rows(once) == 40 and n_rows(weighted) < np.count_nonzero(weights)
+    equal = replace(once, weights=np.full(40, 7.0))
+    assert n_rows(equal) == pytest.approx(40)
+    assert difference(equal, equal, 0.95, 50, 1).value == 0
