@@ -12,7 +12,13 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of, write_paragraphs
+from paratopic.corpus.table import (
+    LEAST_DRAWN,
+    NO_TOPIC,
+    labelled_rows,
+    outcomes_of,
+    write_paragraphs,
+)
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
 from paratopic.labels.answers import current
 from paratopic.labels.join import join_labels
@@ -75,6 +81,13 @@ def prepare(
         },
         "messages": messages,
     }
+    if drawn := report["sample"]["drawn"]:
+        messages.append(
+            "figures stand for all paragraphs, because labels are weighed by how they were drawn"
+            if drawn >= LEAST_DRAWN
+            else f"from {LEAST_DRAWN} labels on that are drawn at random, figures are weighed by it; "
+            f"there are {drawn}"
+        )
     annotators = agreement(labels, topics)
     if annotators is not None:
         report["annotators"] = asdict(annotators)
