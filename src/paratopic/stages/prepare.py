@@ -85,8 +85,8 @@ def prepare(
         messages.append(
             "figures stand for all paragraphs, because labels are weighed by how they were drawn"
             if drawn >= LEAST_DRAWN
-            else f"from {LEAST_DRAWN} labels on that are drawn at random, figures are weighed by it; "
-            f"there are {drawn}"
+            else f"{drawn} labels were drawn at random; from {LEAST_DRAWN} on, figures are weighed "
+            "by how labels were drawn"
         )
     annotators = agreement(labels, topics)
     if annotators is not None:
