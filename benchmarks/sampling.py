@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,20 +41,26 @@ from paratopic.training.calibration import apply_calibration
 from paratopic.training.crossval import cross_validate, fit_all
 
 MOST_ROWS = 2500  # of a table
-FIRST, MORE = 40, 160
 # More than the project's: the fewer labels are held out, the less the figures are too low for that.
 N_FOLDS = 10
 CONFIDENCE = 0.95
 MODE = mode_of("single")
 
 
+class Sizes(NamedTuple):
+    """Numbers of labels: at random to begin with, and those that follow."""
+
+    first: int
+    more: int
+
+
 def drawn_ids(
-    frame: pd.DataFrame, learner: Learner, topics: Topics, how: str, seed: int
+    frame: pd.DataFrame, learner: Learner, topics: Topics, how: str, sizes: Sizes, seed: int
 ) -> dict[str, str]:
     """Id → `Label.drawn` of the labels of a project, in the order in which they are given."""
-    first = draw_random(frame, (), FIRST, seed)
+    first = draw_random(frame, (), sizes.first, seed)
     if how == "random":
-        return draw_random(frame, (), FIRST + MORE, seed)
+        return draw_random(frame, (), sum(sizes), seed)
     rows = frame[frame["id"].isin(first)].sort_values("id", ignore_index=True)
     rows = rows.assign(label_source="hand")
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
@@ -65,17 +71,25 @@ def drawn_ids(
     def embed(numbers: Integers) -> Features:
         return np.array([model.known[texts[number]] for number in numbers])  # type: ignore[attr-defined]
 
-    suggested = list(rest["id"].iloc[choose(model.predict_proba(texts), embed, MORE, seed, MODE)])
+    suggested = list(
+        rest["id"].iloc[choose(model.predict_proba(texts), embed, sizes.more, seed, MODE)]
+    )
     if how == "suggested":
         return first | dict.fromkeys(suggested, "")
-    return first | draw_mixed(frame, first, suggested, MORE, seed)
+    return first | draw_mixed(frame, first, suggested, sizes.more, seed)
 
 
 def project(
-    frame: pd.DataFrame, learner: Learner, topics: Topics, params: Params, how: str, seed: int
+    frame: pd.DataFrame,
+    learner: Learner,
+    topics: Topics,
+    params: Params,
+    how: str,
+    sizes: Sizes,
+    seed: int,
 ) -> list[dict[str, Any]]:
     """Lines of the results: figures without weights and, if there are any, with them."""
-    drawn = drawn_ids(frame, learner, topics, how, seed)
+    drawn = drawn_ids(frame, learner, topics, how, sizes, seed)
     labelled = frame["id"].isin(drawn)
     frame = frame.assign(label_source=np.where(labelled, "hand", "none"))
     lines = [Label("", id_, "", "", drawn=chance) for id_, chance in drawn.items()]
@@ -130,11 +144,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--first", type=int, default=40, help="labels at random to begin with")
+    parser.add_argument("--more", type=int, default=160, help="labels that follow")
     parser.add_argument("--draws", type=int, default=100, help="of each table")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     parser.add_argument("--results", type=Path, default=RESULTS / "sampling.json")
     arguments = parser.parse_args()
     params, started = read_params(), time.perf_counter()
+    sizes = Sizes(arguments.first, arguments.more)
     results: list[dict[str, Any]] = []
     print(
         "| table | labels | accuracy: off by | its interval holds | macro-F1: off by | "
@@ -154,7 +171,7 @@ def main() -> None:
         for seed in range(arguments.draws):
             for how in ("random", "suggested", "mixed"):
                 with contextlib.suppress(TooFewLabels):
-                    runs += project(frame, learner, topics, params, how, seed)
+                    runs += project(frame, learner, topics, params, how, sizes, seed)
         for how in dict.fromkeys(run["labels"] for run in runs):
             part = pd.DataFrame([run for run in runs if run["labels"] == how])
             mean = part.drop(columns="labels").mean()
@@ -169,7 +186,7 @@ def main() -> None:
                 f"{mean['true accuracy']:.3f} | {mean['true macro_f1']:.3f} |",
                 flush=True,
             )
-    about = machine("scikit-learn", "numpy") | {"first": FIRST, "more": MORE}
+    about = machine("scikit-learn", "numpy") | sizes._asdict()
     seconds = round(time.perf_counter() - started)
     write_json(arguments.results, about | {"seconds": seconds, "results": results})
 

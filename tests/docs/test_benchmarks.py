@@ -8,8 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from tests.programs import ROOT
 from tests.samples import FILLER, WORDS, paragraph
@@ -46,3 +49,60 @@ def test_context_is_measured_on_pairs_of_the_same_draw(tmp_path: Path) -> None:
     assert gains.mean() > 5  # a quarter of the texts have no word of their topic
     gain = re.search(r"\| ([-+][\d.]+) ± [\d.]+ \|$", run.stdout.strip())
     assert gain and abs(float(gain[1]) - gains.mean()) < 0.06
+
+
+@pytest.fixture(scope="module")
+def told_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of 240 texts, and embeddings that tell most of its topics apart."""
+    rng, topics = random.Random(0), [*sorted(WORDS), "other"]
+    labels = [rng.choices(topics, (3, 2, 1, 8))[0] for _ in range(240)]
+    texts = [paragraph(rng.choice(topics[:3]), rng) for _ in labels]
+    table = pd.DataFrame({"text": texts, "label": labels, "year": [n % 8 for n in range(240)]})
+    table["group"] = [f"document {n // 12}" for n in range(240)]
+    folder = tmp_path_factory.mktemp("told-apart")
+    table.to_parquet(folder / "table.parquet")
+    vectors = np.random.default_rng(0).standard_normal((240, 12)) / 5
+    vectors[np.arange(240), [topics.index(label) for label in labels]] += 1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.savez(folder / "table.npz", texts=np.array(texts), vectors=vectors)
+    return folder
+
+
+def run_benchmark(script: str, folder: Path, results: Path, *options: str) -> list[dict[str, Any]]:
+    """Run a script on the table of a folder; the lines of its results."""
+    files = ["--data", str(folder / "table.parquet"), "--results", str(results)]
+    run = subprocess.run(
+        [sys.executable, f"benchmarks/{script}.py", *files, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    lines: list[dict[str, Any]] = json.loads(results.read_text())["results"]
+    return lines
+
+
+def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, tmp_path: Path) -> None:
+    options = ["--none", "other", "--time", "year", "--sizes", "60", "--documents", "8"]
+    kept = ["--draws", "4", "--embeddings", str(told_apart)]
+    lines = run_benchmark("shares", told_apart, tmp_path / "results.json", *options, *kept)
+    figures = {(line["drawn"], line["what"], line["method"]): line for line in lines}
+    for drawn in ("texts", "documents"):
+        corrected = figures[drawn, "all", "corrected"]
+        assert corrected["rmse"] < figures[drawn, "all", "labels alone"]["rmse"]
+        assert corrected["width"] < figures[drawn, "all", "labels alone"]["width"]
+        assert corrected["covered"] > 0.7  # of 16 intervals
+        for what in ("periods", "differences", "trends"):
+            assert (drawn, what, "corrected") in figures
+
+
+def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path: Path) -> None:
+    options = ["--none", "other", "--draws", "3", "--embeddings", str(told_apart)]
+    sizes = ["--first", "40", "--more", "60"]
+    lines = run_benchmark("sampling", told_apart, tmp_path / "r.json", *options, *sizes)
+    kinds = {line["labels"]: line for line in lines}
+    assert [*kinds] == ["random", "suggested", "mixed", "mixed, weighted"]
+    assert all(line["draws"] == 3 for line in lines)
+    # The model is nearly always right, so that its shares are too, however labels were chosen.
+    assert all(line["shares"] < 2 and 0.9 < line["true accuracy"] <= 1 for line in lines)
+    assert all(abs(line["accuracy"]) < 0.15 for line in lines)
