@@ -199,7 +199,7 @@ def test_the_command_lists_and_writes_doubtful_labels(
     lines = Path("again.csv").read_text(encoding="utf-8").splitlines()
     assert lines == [
         ",".join(formats.SHEET),
-        f"p001,?,word1 is 1 and only 1 of its own,,trade,0.90,{CONTRADICTED},,,",
+        f"p001,?,word1 is 1 and only 1 of its own,,trade,0.90,{CONTRADICTED},,,,",
     ]
 
 

@@ -44,6 +44,8 @@ class Suggestion:
         What a model reads: the text with what stands around it; the text alone by default.
     drawn
         How the paragraph was chosen, as in `Label.drawn`; "" where it is not known.
+    when
+        Time of an answer in a sheet, as in `Label.when`; "" where it is not known.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Suggestion:
     sure: bool = False
     passage: Text = ""
     drawn: str = ""
+    when: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "passage", self.passage or self.text)

@@ -26,6 +26,7 @@ from paratopic.labels.log import (
     UNDECIDED,
     Label,
     first_words,
+    is_change,
     parse_drawn,
     parse_when,
     tidy,
@@ -49,9 +50,11 @@ SHEET = (
     "annotator",
     "note",
     "drawn",
+    "when",
 )
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
+OF_CODEBOOK = "on the codebook"
 # Endings of a sheet's file.
 _SHEETS = (".csv", ".xlsx")
 
@@ -208,7 +211,7 @@ def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[str]]:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
         if s.scores:
             cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
-        cells |= {"reason": s.reason, "drawn": s.drawn}
+        cells |= {"reason": s.reason, "drawn": s.drawn, "when": s.when}
         yield [inert(cells.get(name, "")) for name in SHEET]
 
 
@@ -225,10 +228,13 @@ def _is_sheet(path: Path) -> bool:
 
 def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in read_sheet(path, COLUMNS[:2]).rows:
-        cells = {name: live(row.get(name, "").strip()) for name in (*SHEET, "when")}
+        cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=())
-        yield UNCHOSEN if answer.cell == UNDECIDED else answer
+        if is_change(answer.paragraph):
+            yield OF_CODEBOOK
+        else:
+            yield UNCHOSEN if answer.cell == UNDECIDED else answer
 
 
 def _annotated(

@@ -68,7 +68,7 @@ class Session:
         self._explain = explain
         self._items = {item.id: item for item in items}
         lines = read_lines(path) if path.exists() else []
-        own = current(line for line in lines if line.annotator == annotator)
+        own = [line for line in current(lines) if line.annotator == annotator]
         self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
         # Each answer of this session: its paragraph, and the answer that it replaced.
         self._replaced: list[tuple[str, Label | None]] = []
@@ -77,7 +77,11 @@ class Session:
         """Everything that the page shows."""
         items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         for item in items:
-            del item["passage"], item["drawn"]  # for the model alone, and for the file
+            del (
+                item["passage"],
+                item["drawn"],
+                item["when"],
+            )  # for the model alone, and for the file
         return {
             "annotator": self._annotator,
             "mode": self._topics.mode,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from paratopic.cli.codebook import codebook
 from paratopic.cli.forecast import forecast
 from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
 from paratopic.cli.pack import pack
@@ -84,6 +85,7 @@ app.command()(forecast)
 app.command()(review)
 app.command()(status)
 app.command()(sweep)
+app.add_typer(codebook, name="codebook")
 app.command()(ui)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
     from paratopic.annotation.label_studio import Annotation, Task
+    from paratopic.labels.answers import Reopened
     from paratopic.project.params import Params
 
 log = logging.getLogger(__name__)
@@ -135,11 +136,17 @@ class Project:
         return current(self.lines)
 
     @property
+    def again(self) -> dict[str, Reopened]:
+        """Id of each paragraph to look at again because the codebook changed → why."""
+        from paratopic.labels.answers import read_answers
+
+        again, ids = read_answers(self.lines).again, self.paragraphs["id"]
+        return {id_: again[id_] for id_ in ids if id_ in again}
+
+    @property
     def labels_file(self) -> Path:
         """The file that new labels are added to."""
-        if self.params.prepare.labels is None:
-            raise UserError("params.yaml names no file of labels: set prepare.labels")
-        return Path(self.params.prepare.labels)
+        return labels_file(self.params)
 
 
 @dataclass(frozen=True)
@@ -377,6 +384,19 @@ def review(
         _write_again(project, listed, out)
 
 
+def labels_file(params: Params) -> Path:
+    """The file that new labels are added to.
+
+    Raises
+    ------
+    UserError
+        params.yaml names none.
+    """
+    if params.prepare.labels is None:
+        raise UserError("params.yaml names no file of labels: set prepare.labels")
+    return Path(params.prepare.labels)
+
+
 def _name(annotator: str | None) -> str:
     return one_line(annotator or "") or getpass.getuser()
 
@@ -387,9 +407,11 @@ def read_project() -> Project:
     Raises
     ------
     UserError
-        Stage prepare has not run, or a file cannot be read.
+        Stage prepare has not run, a file cannot be read, or a change of the codebook is not
+        finished.
     """
     from paratopic.corpus.table import read_paragraphs
+    from paratopic.labels.codebook import unfinished
     from paratopic.labels.log import read_lines
     from paratopic.project.params import read_params
 
@@ -398,6 +420,8 @@ def read_project() -> Project:
         raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
+    if problem := unfinished(lines, params.topics):
+        raise UserError(problem)
     return Project(params, read_paragraphs(PARAGRAPHS), lines)
 
 

@@ -48,7 +48,11 @@ def status() -> None:
         print("Missing:")
         for note in notes:
             print(f"  {note}")
+    if n_again := len(project.again):
+        print(f"To be looked at again, because the codebook changed: {n_again} paragraphs")
     print("Next:")
+    if n_again:
+        print("  paratopic codebook todo            list the paragraphs to look at again")
     if len(unlabelled):
         print(
             "  paratopic suggest --out sheet.csv  pick the paragraphs that are most worth a label"

@@ -1,7 +1,8 @@
 """Decide which answer counts: of one annotator the latest, of several annotators that of most.
 
 A later line of the same annotator replaces an earlier one; "?" takes it back. How several answers
-are settled depends on the mode. Whether a paragraph exists is not checked here.
+are settled depends on the mode. What the answers are after a change of the codebook is not decided
+here (`codebook` does that), and whether a paragraph exists is not checked.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal
 
+from paratopic.labels.codebook import Today, changes_of, in_todays_names
 from paratopic.labels.log import (
     UNDECIDED,
     Label,
@@ -42,35 +46,109 @@ class Merged:
     disputes: list[str]
 
 
+@dataclass(frozen=True)
+class Reopened:
+    """A paragraph that has to be looked at again, because the codebook changed.
+
+    Parameters
+    ----------
+    change
+        The line of the change.
+    topics
+        The topics that may have taken the place of its topic; empty where it may be any topic.
+    """
+
+    change: Label
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What labels.csv says.
+
+    Parameters
+    ----------
+    answers
+        The latest answer of each annotator on each paragraph, in today's names. Paragraphs that
+        have to be looked at again have none.
+    again
+        Paragraph id → why it has to be looked at again.
+    """
+
+    answers: list[Label]
+    again: dict[str, Reopened]
+
+
 def current(lines: Iterable[Label]) -> list[Label]:
+    """Select the answers that count; see `read_answers`."""
+    return read_answers(lines).answers
+
+
+def read_answers(lines: Iterable[Label]) -> Reading:
     """Select the latest answer of each annotator on each paragraph; "?" takes earlier ones back.
 
-    Different answers of a named annotator at the same time are all kept.
+    Different answers of a named annotator at the same time are all kept. Where the codebook
+    changed, answers have today's names. If an annotator's answer names a topic that was split or
+    dropped, no answer on the paragraph counts until somebody answers after the change; taking that
+    answer back opens the paragraph again.
+
+    Parameters
+    ----------
+    lines
+        Lines of labels.csv, in its order.
 
     Raises
     ------
     UserError
         Lines without an annotator contradict each other at the same time.
     """
-    latest: dict[tuple[str, str], list[Label]] = {}
-    for line in lines:
-        if line.cell == UNDECIDED and not line.when:
-            continue  # printed by `paratopic paragraphs`, and not filled in yet
-        answers = latest.setdefault((line.paragraph, line.annotator), [])
-        if answers and line.time > answers[0].time:
-            answers.clear()
-        if answers and line.time < answers[0].time:
-            continue
-        if any(line.names == answer.names for answer in answers):
-            continue
-        if answers and not line.annotator:
-            earlier = answers[0]
-            raise UserError(
-                f'{line.where}: {line.paragraph} is labelled "{line.cell}", but {earlier.where} '
-                f'labels it "{earlier.cell}"; keep one of the two'
-            )
-        answers.append(line)
-    return [line for answers in latest.values() for line in answers if line.cell != UNDECIDED]
+    lines = list(lines)
+    changes = changes_of(lines)
+    given: dict[tuple[str, str], dict[tuple[int, datetime], list[Today]]] = {}
+    for answer in in_todays_names(lines):
+        of_annotator = given.setdefault((answer.line.paragraph, answer.line.annotator), {})
+        of_annotator.setdefault((answer.epoch, answer.line.time), []).append(answer)
+    standing: list[Today] = []
+    reopened: dict[str, list[Today]] = {}
+    answered: dict[str, int] = {}  # number of changes before the newest answer
+    for (paragraph, _), by_time in given.items():
+        times = sorted(by_time)
+        for time, following in zip_longest(times, times[1:]):
+            # What the annotator replaced before the change has not to be given again.
+            for answer in by_time[time]:
+                if answer.reopened and (following is None or following[0] >= answer.reopened):
+                    reopened.setdefault(paragraph, []).append(answer)
+                    answered[paragraph] = max(answered.get(paragraph, 0), answer.epoch)
+        latest = [answer for answer in by_time[times[-1]] if not answer.reopened]
+        decided = [a for a in _distinct(latest) if a.line.cell != UNDECIDED]
+        standing += decided
+        for answer in decided:
+            answered[paragraph] = max(answered.get(paragraph, 0), answer.epoch)
+    again = {}
+    for paragraph, answers in reopened.items():
+        waiting = [answer for answer in answers if answer.reopened > answered.get(paragraph, 0)]
+        if waiting:
+            into = [answer.into for answer in waiting]
+            topics = dict.fromkeys(chain(*into)) if all(into) else ()
+            change, _ = changes[max(answer.reopened for answer in waiting) - 1]
+            again[paragraph] = Reopened(change, tuple(topics))
+    kept = [answer.line for answer in standing if answer.line.paragraph not in again]
+    return Reading(kept, again)
+
+
+def _distinct(answers: Sequence[Today]) -> list[Today]:
+    """Different answers of an annotator at the same time, each once; one alone without a name."""
+    of_names: dict[tuple[str, ...], Today] = {}
+    for answer in answers:
+        of_names.setdefault(answer.line.names, answer)
+    distinct = list(of_names.values())
+    if len(distinct) > 1 and not distinct[0].line.annotator:
+        earlier, line = distinct[0].line, distinct[1].line
+        raise UserError(
+            f'{line.where}: {line.paragraph} is labelled "{line.cell}", but {earlier.where} '
+            f'labels it "{earlier.cell}"; keep one of the two'
+        )
+    return distinct
 
 
 def by_paragraph(answers: Iterable[Label]) -> dict[str, list[Label]]:
@@ -123,10 +201,11 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     One message for each paragraph in dispute.
     """
     wanted = set(paragraphs)
-    lines = [line for line in lines if line.paragraph in wanted]
+    lines = [line for line in lines if line.paragraph in wanted or line.change]
     counting = by_paragraph(current(lines))
     messages = []
-    for paragraph, lines_on_it in by_paragraph(lines).items():
+    today = [answer.line for answer in in_todays_names(lines) if not answer.reopened]
+    for paragraph, lines_on_it in by_paragraph(today).items():
         cells = _cells_by_annotator(lines_on_it, topics)
         if len({cell for each in cells.values() for cell in each}) > 1:
             given = "; ".join(
@@ -216,14 +295,13 @@ def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, lis
     """Annotator → their answers as messages show them, the earliest first."""
     cells: dict[str, list[str]] = {}
     for line in sorted(lines, key=lambda line: (line.annotator, line.time, line.cell)):
-        if line.cell != UNDECIDED or line.when:
-            cells.setdefault(line.annotator, []).append(_shown(line.names, topics))
+        cells.setdefault(line.annotator, []).append(_shown(line.names, topics))
     return cells
 
 
 def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
-        return "taken back, no label"
+        return "taken back or to be looked at again, no label"
     names, reason = resolve(answers, topics)
     rules = {"agreed": "the latest", "majority": "most annotators"}
     rule = rules.get(reason, f"a tie: {IN_A_TIE[topics.mode]}")
@@ -250,11 +328,17 @@ def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str
 
 
 def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
-    """Lines without an annotator as they are, then the others by paragraph, annotator and time."""
+    """Lines without an annotator as they are, then the others by paragraph, annotator and time.
+
+    Lines down to the last change of the codebook keep their place, which may tell that they were
+    there before it.
+    """
+    places = [place for place, line in enumerate(lines, 1) if line.change]
+    before, lines = lines[: max(places, default=0)], lines[max(places, default=0) :]
 
     def rank(line: Label) -> tuple[object, ...]:
         place = order.get(line.paragraph, len(order))
         return place, line.paragraph, line.annotator, line.time, line.names, line.note
 
     unnamed = [line for line in lines if not line.annotator]
-    return unnamed + sorted((line for line in lines if line.annotator), key=rank)
+    return [*before, *unnamed, *sorted((line for line in lines if line.annotator), key=rank)]

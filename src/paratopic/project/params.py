@@ -152,8 +152,13 @@ def read_params(path: Path = PARAMS) -> Params:
         The file is missing, is not UTF-8 or is not YAML, or a key is unknown, missing, given twice
         or ill-typed.
     """
+    return parse_params(read_text(path), path)
+
+
+def parse_params(text: str, path: Path = PARAMS) -> Params:
+    """Read and check the text of params.yaml; see `read_params`."""
     try:
-        values = _plain(_read_yaml(path), f"{path}")
+        values = _plain(_parse_yaml(text, path), f"{path}")
     except RecursionError:
         raise UserError(f"{path} is nested too deeply, or a part of it contains itself") from None
     sections = {}
@@ -193,11 +198,16 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, str(error), node.start_mark) from None
 
 
-def _read_yaml(path: Path) -> Any:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
+def read_text(path: Path = PARAMS) -> str:
+    """Read the text of params.yaml with its line ends.
+
+    Raises
+    ------
+    UserError
+        The file is missing, or is not UTF-8.
+    """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} not found: run this in the project's root") from None
     except OSError as error:
@@ -205,6 +215,13 @@ def _read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         line = 1 + error.object.count(b"\n", 0, error.start)
         raise UserError(f"{path}, line {line}: is not UTF-8; save the file as UTF-8") from None
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(text)
     except RecursionError:
         raise
     except Exception as error:  # a YAMLError, but of some files ruamel raises others

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paratopic.project import files
+from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError
 from paratopic.project.installed import PACKAGE
 from paratopic.project.paths import PARAMS
@@ -24,8 +24,6 @@ README = Path("README.md")
 _CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
 # The language of this repository's articles.
 _LANGUAGE = re.compile(r"(?m)^language: .*\n")
-# A name that means itself in YAML.
-_PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I)
 
 
 def create(folder: Path, names: Sequence[str]) -> None:
@@ -45,7 +43,7 @@ def create(folder: Path, names: Sequence[str]) -> None:
     """
     template = _template()
     try:
-        topics = Topics("single", tuple(Topic(name, _first_definition(name)) for name in names))
+        topics = Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
     except ValueError as error:
         raise UserError(f"--topics: {error}") from None
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
@@ -84,28 +82,12 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _first_definition(name: str) -> str:
-    """
-    >>> _first_definition("diplomacy_venue")
-    'Diplomacy venue.'
-    """
-    words = " ".join(name.replace("_", " ").split())
-    return f"{words[:1].upper()}{words[1:]}."
-
-
 def _codebook(topics: Topics) -> str:
     lines = [
         "  # Say in a sentence or two what each topic covers: with few labels, definitions decide.",
         "  codebook:",
     ]
-    for topic in topics.topics:
-        name = topic.name if _PLAIN.fullmatch(topic.name) else _quoted(topic.name)
-        lines += [f"    - name: {name}", f"      definition: {_quoted(topic.definition)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return "\n".join(lines) + "\n" + "".join(written(topic, "    ") for topic in topics.topics)
 
 
 def _ensure_repository(folder: Path) -> None:

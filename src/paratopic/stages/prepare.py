@@ -20,11 +20,13 @@ from paratopic.corpus.table import (
     write_paragraphs,
 )
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
-from paratopic.labels.answers import current
+from paratopic.labels.answers import read_answers
+from paratopic.labels.codebook import unfinished
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
 from paratopic.project import errors, files
+from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
@@ -56,9 +58,17 @@ def prepare(
         params.sources, own_files, topics, params.no_topic
     )
     lines = [] if params.labels is None else read_lines(Path(params.labels))
-    labels = current(lines)
+    if problem := unfinished(lines, topics):
+        raise UserError(problem)
+    reading = read_answers(lines)
+    labels = reading.answers
     frame, messages = join_labels(frame, labels, topics)
     messages += notes
+    if n_again := int(frame["id"].isin(list(reading.again)).sum()):
+        messages.append(
+            f"{n_again} paragraphs have no label until somebody looks at them again, because the "
+            "codebook changed: `paratopic codebook todo` lists them"
+        )
     frame["draw"], frame["weight"] = weigh_sample(frame, lines)
     headings = headings_against_hand(frame, topics)
     trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])

@@ -1,0 +1,190 @@
+"""The commands `paratopic codebook`: change the codebook while labels are there, and what is to do.
+
+A change is one line in labels.csv and an edit of params.yaml. The line is written first: what reads
+a line without the edit can tell how to finish it, and the other way round nothing would tell that
+labels with an old name were meant to change.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paratopic.cli.labels import Count, Tasks, labels_file, read_project
+from paratopic.inference.loading import load
+from paratopic.project.codebook import Change, Kind, first_definition
+from paratopic.project.errors import UserError
+from paratopic.project.paths import CHAMPION, PARAMS
+
+if TYPE_CHECKING:
+    from paratopic.project.params import Params
+
+log = logging.getLogger(__name__)
+
+codebook = typer.Typer(
+    no_args_is_help=True, help="Change the topics while labels are there: the labels follow."
+)
+
+
+@codebook.command()
+def rename(
+    old: Annotated[str, typer.Argument(help="Name of a topic.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+) -> None:
+    """Rename a topic; its labels count under the new name at once."""
+    _change("rename", [old], [new])
+
+
+@codebook.command()
+def merge(
+    names: Annotated[list[str], typer.Argument(help="Names of the topics to merge.")],
+    into: Annotated[
+        str | None, typer.Option(help="Name of the merged topic: one of them, or a new one.")
+    ] = None,
+) -> None:
+    """Merge topics into one; their labels count as its labels at once."""
+    _change("merge", names, [] if into is None else [into])
+
+
+@codebook.command()
+def split(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="Name of the topic to split."),
+    ],
+    into: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME NAME ...", help="Topics that it becomes; it may be one of them."
+        ),
+    ] = None,
+) -> None:
+    """Split a topic; paragraphs that have it are to be looked at again."""
+    # An option takes one word each time that it is given: the words after it are arguments.
+    _change("split", names[:1], [*(into or []), *names[1:]] if into else [])
+
+
+@codebook.command()
+def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
+    """Drop a topic; paragraphs that have it are to be looked at again."""
+    _change("drop", [name], [])
+
+
+@codebook.command()
+def todo(n: Count = 50, out: Tasks = None) -> None:
+    """List what is to be looked at again because a topic was split or dropped.
+
+    The most doubtful paragraphs come first: those that are almost equally like two of the topics
+    that may have taken the place of theirs. This takes a model and the topics' definitions; else
+    they are in the order of the table. Without --out they are printed as CSV.
+    """
+    from paratopic.annotation import formats
+    from paratopic.annotation.again import look_again
+
+    project = read_project()
+    topics, again = project.params.topics, project.again
+    if not again:
+        print("There is nothing to look at again")
+        return
+    model = load() if CHAMPION.exists() else None
+    wanted = {name for reopened in again.values() for name in reopened.topics or topics.names}
+    named = {"", *map(first_definition, wanted)}
+    bare = [t.name for t in topics.topics if t.name in wanted and t.description in named]
+    if model and bare:
+        model = None
+        log.warning(
+            "note: nothing says what %s covers but the name, so paragraphs are in the order of the "
+            "table; write definitions in params.yaml to have the most doubtful first",
+            ", ".join(bare),
+        )
+    listed = look_again(project.paragraphs, again, topics, model)[:n]
+    if out is None:
+        sys.stdout.write(formats.sheet(listed))
+        return
+    written = formats.write_tasks(out, listed, topics, model.kind if model else "")
+    print(
+        f"{len(listed)} of {len(again)} paragraphs to look at again: {', '.join(map(str, written))}"
+    )
+
+
+def _change(kind: Kind, names: list[str], into: list[str]) -> None:
+    """Change labels.csv and params.yaml, or neither, and say what that means.
+
+    Raises
+    ------
+    UserError
+        The change makes no codebook, an earlier one is not finished, or a file cannot be read or
+        edited.
+    """
+    from paratopic.labels.answers import read_answers
+    from paratopic.labels.codebook import is_unfinished, unfinished
+    from paratopic.labels.log import append_locked, line_of, locked, read_lines
+    from paratopic.project import files
+    from paratopic.project.params import parse_params, read_params, read_text
+
+    try:
+        change = Change(kind, tuple(names), tuple(into))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    path = labels_file(read_params())
+    with locked(path):
+        text = read_text()
+        params = parse_params(text)
+        lines = read_lines(path) if path.exists() else []
+        is_logged = is_unfinished(lines, change, params.topics)
+        if not is_logged and (problem := unfinished(lines, params.topics)):
+            raise UserError(problem)
+        new_text = _edited(text, params, change)
+        before = read_answers(lines)
+        if not is_logged:
+            append_locked(path, line_of(change))
+        with files.aside(PARAMS) as draft:
+            draft.write_bytes(new_text.encode())
+        after = read_answers(read_lines(path))
+    print(f"{change}, in {PARAMS} and {path}")
+    if change.opens:
+        n_new = len(after.again.keys() - (set() if is_logged else before.again.keys()))
+        print(f"{n_new} paragraphs are to be looked at again: `paratopic codebook todo`")
+    else:
+        n_counting = sum(change.into[0] in answer.names for answer in after.answers)
+        print(f"{n_counting} answers count as {change.into[0]}")
+    print(_ABOUT_DEFINITIONS[kind])
+
+
+_ABOUT_DEFINITIONS: dict[Kind, str] = {
+    "rename": "The definition is as before. Next: dvc repro",
+    "merge": "The definitions are joined: read what they make in params.yaml. Next: dvc repro",
+    "split": "Say in params.yaml what each of the topics covers. Next: dvc repro prepare",
+    "drop": "Next: dvc repro prepare",
+}
+
+
+def _edited(text: str, params: Params, change: Change) -> str:
+    """The text of params.yaml after the change, from which nothing else is read than before.
+
+    Raises
+    ------
+    UserError
+        The change makes no codebook, or the text has a form that cannot be edited.
+    """
+    from paratopic.project.codebook import edited
+    from paratopic.project.params import parse_params
+
+    entries = change.entries(params.topics)
+    topics = tuple(entry.topic for entry in entries)
+    try:
+        new_text = edited(text, entries)
+        new = parse_params(new_text)
+        is_right = new.topics.topics == topics and replace(new, topics=params.topics) == params
+    except (UserError, LookupError, StopIteration):
+        is_right = False
+    if not is_right:
+        raise UserError(
+            f"{PARAMS}: the codebook cannot be edited as it is written; write each topic as a line "
+            "`- name: …` with its definition and heading below it, without anchors"
+        )
+    return new_text
