@@ -106,3 +106,24 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path:
     # The model is nearly always right, so that its shares are too, however labels were chosen.
     assert all(line["shares"] < 2 and 0.9 < line["true accuracy"] <= 1 for line in lines)
     assert all(abs(line["accuracy"]) < 0.15 for line in lines)
+
+
+def test_slices_are_named_where_they_are_planted(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    topics = sorted(WORDS)
+    table = pd.DataFrame({"label": [topics[n % 3] for n in range(150)]})
+    table["text"] = [paragraph(topic, rng, rng.randint(6, 30)) for topic in table["label"]]
+    table["group"] = [f"document {n // 2}" for n in range(150)]
+    table["outlet"] = [n % 3 for n in range(150)]
+    table["day"] = [f"2025-0{1 + n % 9}-01" for n in range(150)]
+    table.to_parquet(tmp_path / "table.parquet")
+    vectors = np.random.default_rng(0).standard_normal((150, 8)) / 8
+    vectors[np.arange(150), table["label"].map(topics.index)] += 1  # topics are easily told apart
+    np.savez(tmp_path / "table.npz", texts=table["text"].to_numpy(str), vectors=vectors)
+    options = ["--date", "day", "--columns", "outlet", "--plant", "outlet: 1", "--draws", "4"]
+    kept = ["--embeddings", str(tmp_path), "--labels", "120"]
+    results = run_benchmark("slices", tmp_path, tmp_path / "results.json", *options, *kept)
+    lines = {line["what"]: line for line in results}
+    assert [*lines] == ["shuffled over texts", "dealt to documents", "planted in outlet: 1"]
+    assert lines["planted in outlet: 1"]["named"] >= 0.75  # of 40 answers 12 are made wrong
+    assert lines["shuffled over texts"]["named"] <= 0.25

@@ -13,6 +13,7 @@ import typer
 from paratopic.cli.codebook import codebook
 from paratopic.cli.forecast import forecast
 from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
+from paratopic.cli.mistakes import mistakes
 from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
 from paratopic.cli.report import report
@@ -81,6 +82,7 @@ app.command()(pack)
 app.command()(backend)
 app.command()(report)
 app.command()(shares)
+app.command("errors")(mistakes)
 app.command()(forecast)
 app.command()(review)
 app.command()(status)

@@ -381,7 +381,7 @@ def review(
         Console().print(_doubtful_table(listed, project))
     print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(listed)} listed")
     if out is not None:
-        _write_again(project, listed, out)
+        write_again(project, listed, " and ".join(models), out)
 
 
 def labels_file(params: Params) -> Path:
@@ -569,18 +569,38 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     answers = by_paragraph(project.answers)
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
-        # A paragraph that comes from a labelled table has no line.
-        lines = ", ".join(answer.line for answer in answers.get(row["paragraph"], [])) or "–"
         label = "; ".join(row["topics"]) or "none of the topics"
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = [row["paragraph"], first_words(row["text"]), f"{label}: {row['reason']}"]
-        table.add_row(f"line {lines}", Text("\n".join(details), overflow="fold"))
+        where = lines_of(answers.get(row["paragraph"], []))
+        table.add_row(where, Text("\n".join(details), overflow="fold"))
     return table
 
 
-def _write_again(project: Project, doubtful: pd.DataFrame, out: Path) -> None:
-    """Write paragraphs to be labelled again, with the models' suggestions and the reasons."""
+def lines_of(answers: Iterable[Label]) -> str:
+    """Where the answers on a paragraph are in labels.csv: "line 7, 9".
+
+    A paragraph that comes from a labelled table has no line: "line –".
+    """
+    return f"line {', '.join(answer.line for answer in answers) or '–'}"
+
+
+def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+    """Write paragraphs to be labelled again, with a suggestion and the reason.
+
+    Parameters
+    ----------
+    project
+        The project.
+    doubtful
+        Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
+        reason.
+    models
+        Names of the models that suggest.
+    out
+        File to write; its ending says for which tool.
+    """
     from paratopic.annotation import formats
     from paratopic.annotation.context import in_context
 
@@ -591,6 +611,5 @@ def _write_again(project: Project, doubtful: pd.DataFrame, out: Path) -> None:
         replace(paragraph, scores=own, reason=row["reason"])
         for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
     ]
-    models = " and ".join(project.params.models)
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
     print(f"to be labelled again: {', '.join(map(str, written))}")

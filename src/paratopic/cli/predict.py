@@ -124,7 +124,7 @@ def predict(
             raise UserError("--why: explains articles on the terminal or as --json, without --out")
         raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
     _check_articles(paths, engine)
-    labelled = _neighbourhood(loaded) if why else None
+    labelled = neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -194,7 +194,7 @@ def _rows(
     return list(map(_Row, paragraphs, answers, reasons, alike))
 
 
-def _neighbourhood(model: Model) -> Neighbourhood | None:
+def neighbourhood(model: Model) -> Neighbourhood | None:
     """The labelled paragraphs of the project that the current directory lies in, if there are any.
 
     Where they cannot be compared, a note on stderr says why.

@@ -1,0 +1,167 @@
+"""How often slices are named where nothing is wrong, and how often where something is.
+
+Texts are drawn at random from a labelled table. On a frozen encoder's embeddings the project's head
+is fitted, cross-validated and calibrated. Slices that mean nothing are then made in two ways: the
+table's columns are shuffled over the texts, and made-up values are dealt to documents as a whole.
+Slices that are worse are planted: some of their answers, drawn at random, are made wrong.
+
+    python benchmarks/slices.py --data BILLS --none other --date introduced \\
+        --columns veterans_flag truncated summary_version
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from simulation import calibrated, embeddings, frozen, population, without
+from tables import RESULTS, machine, read
+
+from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.evaluation.mistakes import Answered, answered
+from paratopic.evaluation.slices import Slice, columns_of, find_slices
+from paratopic.project import files
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics
+from paratopic.training.crossval import cross_validate
+from paratopic.training.examples import Fit
+
+MOST_ROWS = 2500  # of a table
+CONFIDENCE = 0.95
+# Share of a planted slice's answers that are made wrong.
+PLANTED = 0.3
+# Numbers of values of the columns that are dealt to documents.
+MADE_UP = (2, 3, 5, 10)
+
+Columns = Mapping[str, Sequence[str]]
+
+
+def answers_of(
+    labelled: pd.DataFrame, fit: Fit, topics: Topics, params: Params, seed: int
+) -> Answered:
+    """Out-of-fold answers for labelled texts.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
+    data = Labelled(labelled, topics, folds)
+    return answered(data, calibrated(data, cross_validate(data, fit, seed).scores, params)[0])
+
+
+def shuffled(columns: Columns, rng: np.random.Generator) -> dict[str, list[str]]:
+    """The columns with the values of each text given to another one."""
+    order = rng.permutation(len(next(iter(columns.values()))))
+    return {name: [values[row] for row in order] for name, values in columns.items()}
+
+
+def dealt(groups: Sequence[int], rng: np.random.Generator) -> dict[str, list[str]]:
+    """Columns with a value for each document, drawn at random."""
+    codes, documents = pd.factorize(pd.Series(groups))
+    made = {k: rng.integers(0, k, len(documents)) for k in MADE_UP}
+    return {f"{k} values": [str(values[code]) for code in codes] for k, values in made.items()}
+
+
+def planted(answers: Answered, chosen: pd.Series, rng: np.random.Generator) -> Answered:
+    """The answers, of which some of the chosen ones are made wrong."""
+    spoilt = chosen & (rng.random(len(chosen)) < PLANTED)
+    table = answers.table
+    return replace(answers, table=table.assign(right=table["right"] & ~spoilt))
+
+
+def lines_of_draw(
+    answers: Answered, columns: Columns, where: Sequence[tuple[str, str]], seed: int
+) -> Iterator[dict[str, object]]:
+    """A line for each report: what was done, the size of the slice, and whether one was named."""
+    rng = np.random.default_rng(seed)
+
+    def report(about: Answered, of: Columns) -> list[Slice]:
+        return [each for each in find_slices(of, about, CONFIDENCE, seed) if each.is_worse]
+
+    size = len(answers.table)
+    named = report(answers, shuffled(columns, rng))
+    yield {"what": "shuffled over texts", "n": size, "named": bool(named)}
+    named = report(answers, dealt(answers.outcomes.groups.tolist(), rng))
+    yield {"what": "dealt to documents", "n": size, "named": bool(named)}
+    for column, value in where:
+        chosen = pd.Series(columns[column]) == value
+        if chosen.sum() >= size / 50:
+            named = report(planted(answers, chosen, rng), columns)
+            found = (column, value) in {(each.column, each.value) for each in named}
+            what = f"planted in {column}: {value}"
+            yield {"what": what, "n": int(chosen.sum()), "named": found}
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """The shares of reports that name a slice as a table."""
+    head = "| table | slices | texts | reports | named, % |"
+    out = [head, "|---" * 5 + "|"]
+    for line in lines.to_dict("records"):
+        named = f"{100 * line['named']:.1f} ± {100 * line['error']:.1f}"
+        out.append(
+            f"| {line['table']} | {line['what']} | {line['n']:.0f} | {line['reports']} | {named} |"
+        )
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Print a markdown table and write it as JSON; lines of other tables stay there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
+    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--date", help="column with dates, whose years and months make slices")
+    parser.add_argument("--columns", nargs="*", default=[], help="columns that make slices")
+    parser.add_argument("--plant", nargs="*", default=["length: longest third"], help="slices")
+    parser.add_argument("--labels", type=int, default=300, help="texts that are drawn")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    parser.add_argument("--results", type=Path, default=RESULTS / "slices.json")
+    arguments = parser.parse_args()
+    params, path, started = read_params(), arguments.results, time.perf_counter()
+    table, whole = read(str(arguments.data)), pd.read_parquet(arguments.data)
+    rows = without(population(table), arguments.none)
+    rows["article"] = table.rows["group"]  # as it is: speeches have few documents
+    about = whole[arguments.columns].astype(str).assign(id=rows["id"])
+    if arguments.date:
+        about["date"] = whole[arguments.date].astype(str)
+    if len(rows) > MOST_ROWS:
+        rows = rows.sample(MOST_ROWS, random_state=params.seed)
+    frame = rows.assign(heading="", position=0, ordered=False)
+    kept = arguments.embeddings and arguments.embeddings / f"{table.name}.npz"
+    topics = Topics("single", tuple(sorted(set(rows["label"]) - {""})))
+    where = [(column, value) for column, value in (name.split(": ") for name in arguments.plant)]
+    fit = frozen(embeddings(list(rows["text"]), params, kept))(topics)
+    lines: list[dict[str, object]] = []
+    for number in range(arguments.draws):
+        drawn = rows.sample(
+            arguments.labels, random_state=np.random.default_rng([params.seed, number])
+        )
+        drawn = drawn.sort_values("id", ignore_index=True)
+        try:
+            answers = answers_of(drawn, fit, topics, params, number)
+        except TooFewLabels:
+            continue
+        columns = columns_of(frame, about, list(answers.table["id"]), {})
+        lines += list(lines_of_draw(answers, columns, where, number))
+    runs = pd.DataFrame(lines).groupby("what", sort=False)
+    shares = runs.agg(n=("n", "mean"), reports=("named", "size"), named=("named", "mean"))
+    shares["error"] = (shares["named"] * (1 - shares["named"]) / shares["reports"]) ** 0.5
+    shares = shares.reset_index().assign(table=table.name)
+    print(markdown(shares))
+    seconds = round(time.perf_counter() - started)
+    known = files.read_json(path, "this script")["results"] if path.exists() else []
+    results = [line for line in known if line["table"] != table.name] + shares.to_dict("records")
+    about_run = machine("scikit-learn", "numpy") | {"planted": PLANTED, "seconds": seconds}
+    files.write_json(path, about_run | {"results": results})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The command `paratopic errors`: where the champion's out-of-fold answers are wrong.
+
+Counting and testing are for `evaluation`, which is imported late.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from paratopic.cli.forecast import check_scored
+from paratopic.cli.labels import Again, Project, lines_of, read_project, write_again
+from paratopic.cli.predict import neighbourhood
+from paratopic.inference.loading import load
+from paratopic.inference.neighbours import Neighbourhood
+from paratopic.labels.log import first_words
+from paratopic.project import files
+from paratopic.project.errors import UserError
+from paratopic.project.paths import COMPARISON, METADATA, MODELS, SCORES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paratopic.evaluation.mistakes import Answered
+    from paratopic.evaluation.slices import Slice
+
+log = logging.getLogger(__name__)
+
+# Kinds of mistakes that are printed.
+MOST_KINDS = 20
+REASON = "the model says otherwise"
+
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column to look for slices in: length, position, heading, annotator, year, month, or "
+        "any column of metadata; repeat for several. By default all.",
+        show_default=False,
+    ),
+]
+
+
+def mistakes(
+    n: Annotated[int, typer.Option(min=1, help="List at most this many mistakes.")] = 20,
+    by: By = None,
+    out: Again = None,
+) -> None:
+    """List what the champion answers wrong out-of-fold, and slices where it is worse.
+
+    The file of --out does not show the label: whoever labels again decides anew.
+    """
+    from paratopic.evaluation.mistakes import confusions
+
+    project = read_project()
+    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    answers = _answers(project, champion)
+    slices = _slices(project, answers, by or [])
+    listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
+    print(f"{champion}: {n_wrong} of {len(answers.table)} answers wrong, {len(listed)} listed")
+    kinds = confusions(answers, project.params.topics)
+    for kind in kinds[:MOST_KINDS]:
+        print(f"  {kind}")
+    if len(kinds) > MOST_KINDS:
+        print(f"  and {len(kinds) - MOST_KINDS} rarer ones")
+    if n_wrong:
+        Console(highlight=False).print(_table(listed, project, _labelled(champion)))
+    _print_slices(slices)
+    if out is not None:
+        again = listed[["id", "suggestion", "probability"]]
+        again = again.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
+        write_again(project, again.assign(reason=REASON), champion, out)
+
+
+def _answers(project: Project, champion: str) -> Answered:
+    from paratopic.corpus.labelled import read_labelled
+    from paratopic.corpus.table import read_parquet
+    from paratopic.evaluation.mistakes import answered
+
+    check_scored(champion)
+    scores = read_parquet(SCORES / champion / "scores.parquet")
+    if scores.empty:
+        raise UserError(
+            "nothing is measured yet, so that no mistakes are known: label some more paragraphs, "
+            "and run `dvc repro`"
+        )
+    return answered(read_labelled(project.params.topics), scores)
+
+
+def _slices(project: Project, answers: Answered, columns: Sequence[str]) -> list[Slice]:
+    from paratopic.corpus.metadata import read_metadata
+    from paratopic.evaluation.slices import columns_of, find_slices
+    from paratopic.labels.answers import by_paragraph
+
+    people = {
+        paragraph: " and ".join(sorted({line.annotator or "nobody named" for line in lines}))
+        for paragraph, lines in by_paragraph(project.answers).items()
+    }
+    params, ids = project.params, list(answers.table["id"])
+    values = columns_of(project.paragraphs, read_metadata(METADATA), ids, people, columns)
+    return find_slices(values, answers, params.evaluate.confidence, params.seed)
+
+
+def _labelled(champion: str) -> Neighbourhood | None:
+    """The labelled paragraphs as the champion reads them; None and a note where it is missing."""
+    try:
+        return neighbourhood(load(str(MODELS / champion)))
+    except UserError as error:
+        log.warning("note: no similar labelled paragraphs are shown: %s", error)
+        return None
+
+
+def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None) -> Table:
+    """The line of each label in its file, the paragraph, the answer, and what is most like it."""
+    from paratopic.labels.answers import by_paragraph
+
+    answers = by_paragraph(project.answers)
+    table = Table.grid(padding=(0, 2, 1, 0))
+    for row in listed.to_dict("records"):
+        verdict = f"label: {row['label']}, answer: {row['answer']} {row['confidence']:.2f}"
+        details = [row["id"], row["text"], verdict]
+        alike = labelled.nearest(row["text"]) if labelled else []
+        for near in [near for near in alike if near.text != row["text"]][:1]:
+            topics = "; ".join(near.topics) or "none"
+            details.append(f"≈ {near.similarity:.2f} {topics} {near.id}: {first_words(near.text)}")
+        where = lines_of(answers.get(row["id"], []))
+        table.add_row(where, Text("\n".join(details), overflow="fold"))
+    return table
+
+
+def _print_slices(slices: Sequence[Slice]) -> None:
+    worse = [each for each in slices if each.is_worse]
+    if not worse:
+        print(f"No slice of {len(slices)} tried is worse by more than chance explains.")
+        return
+    print(
+        f"Where it is worse, of {len(slices)} slices tried (at most one report in twenty names a "
+        "slice where nothing is wrong):"
+    )
+    for each in worse:
+        print(f"  {each}")

@@ -1,0 +1,276 @@
+"""Slices of the evaluated paragraphs where answers are worse than elsewhere, beyond chance.
+
+Many slices are tried, so that some look bad by chance. Right and wrong answers are shuffled over
+the paragraphs, and each time the largest gap of all slices is noted. The p-value of a slice is the
+share of shuffles whose largest gap is at least its own (Westfall & Young 1993, maxT). So at most
+one report in twenty names a slice where nothing is wrong, however many slices there are.
+
+Paragraphs of an article err together. Shuffles of whole articles would show how much if all were of
+one size, but they are not. So each gap is divided by the root of its design effect (Kish 1965): how
+many times larger its variance is with the groups of the folds than with as many independent
+paragraphs. Nothing is read here, and how mistakes look is for `mistakes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from paratopic.corpus.metadata import PERIODS, values_of, with_metadata
+from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, noise
+from paratopic.evaluation.mistakes import Answered
+from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.project.errors import UserError
+
+# Paragraphs that a slice has at least, and all others together.
+LEAST = 10
+# A column of metadata with more values makes no slices; periods may have more.
+MOST_VALUES = 30
+# A slice is named if chance gives such a gap in fewer reports.
+ALPHA = 0.05
+N_PERMUTATIONS = 2000
+# Permutations at a time.
+STEP = 250
+# Gaps that differ less are equal but for rounding.
+ROUNDING = 1e-9
+# Thirds by length, and by position in the article.
+LENGTHS = ("shortest third", "middle third", "longest third")
+PLACES = ("first third", "middle third", "last third")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Evaluated paragraphs with the same value of a column.
+
+    Parameters
+    ----------
+    column, value
+        What the paragraphs have in common.
+    n
+        Number of paragraphs.
+    accuracy
+        Share of their answers that are right.
+    low, high
+        Interval of `accuracy`.
+    elsewhere
+        Share of the other paragraphs' answers that are right.
+    p
+        Probability that any slice looks as bad as this one where no slice is worse than another.
+    """
+
+    column: str
+    value: str
+    n: int
+    accuracy: float
+    low: float
+    high: float
+    elsewhere: float
+    p: float
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it is worse by more than chance explains."""
+        return self.p < ALPHA
+
+    def __str__(self) -> str:
+        here, low, high, there = (
+            f"{100 * share:.0f}" for share in (self.accuracy, self.low, self.high, self.elsewhere)
+        )
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        return (
+            f"{self.column}: {self.value}: {here} % of {self.n} answers right ({low}–{high}), "
+            f"elsewhere {there} %, {p}"
+        )
+
+
+def columns_of(
+    frame: pd.DataFrame,
+    about: pd.DataFrame,
+    ids: Sequence[str],
+    annotators: Mapping[str, str],
+    wanted: Sequence[str] = (),
+) -> dict[str, list[str]]:
+    """Columns whose values make slices.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    about
+        What each paragraph is from: a row for each of them, with its id.
+    ids
+        Ids of the n paragraphs that are evaluated.
+    annotators
+        Paragraph id → who labelled it.
+    wanted
+        Names of the columns to keep; all by default.
+
+    Returns
+    -------
+    Name → value of each of the n paragraphs, "" for none. Beside the fields of `about` with at most
+    `MOST_VALUES` values, and the periods of the dates, these are length, position (in the article),
+    heading and annotator.
+
+    Raises
+    ------
+    UserError
+        There is no such column, or it has too many values.
+    """
+    rows = with_metadata(frame, about)
+    rows = rows.assign(place=_places(frame)).set_index("id", drop=False).loc[list(ids)]
+    columns = {
+        "length": _thirds_of([len(text.split()) for text in rows["text"]]),
+        "position": rows["place"].tolist(),
+        "heading": ["under a heading" if cell else "under none" for cell in rows["heading"]],
+        "annotator": [annotators.get(id_, "") for id_ in ids],
+    }
+    fields = [str(name) for name in about if name not in frame]
+    if "date" in fields and rows["date"].notna().any():
+        columns |= {name: values_of(rows, name) for name in PERIODS if name != "date"}
+    many: dict[str, list[str]] = {}
+    for name in fields:
+        if name != "date":
+            values = values_of(rows, name)
+            (columns if len(set(values)) <= MOST_VALUES else many)[name] = values
+    for name in wanted:
+        if name in many:
+            raise UserError(
+                f"--by {name}: the column has {len(set(many[name]))} values; slices are of columns "
+                f"with {MOST_VALUES} at most"
+            )
+        if name not in columns:
+            known = ", ".join(columns)
+            raise UserError(f"--by {name}: there is no such column; there are {known}")
+    return {name: values for name, values in columns.items() if not wanted or name in wanted}
+
+
+def _thirds_of(lengths: Sequence[int]) -> list[str]:
+    """The third of all lengths that each is in."""
+    edges = np.quantile(lengths, [1 / 3, 2 / 3])
+    return [LENGTHS[third] for third in np.searchsorted(edges, lengths)]
+
+
+def _places(frame: pd.DataFrame) -> list[str]:
+    """The third of its article that each paragraph is in; "" where rows are in no order."""
+    grouped = frame.groupby("article")["position"]
+    thirds = 3 * (grouped.rank(method="first") - 0.5) / grouped.transform("size")
+    return [
+        PLACES[int(third)] if is_ordered else ""
+        for third, is_ordered in zip(thirds, frame["ordered"], strict=True)
+    ]
+
+
+def find_slices(
+    columns: Mapping[str, Sequence[str]], answers: Answered, confidence: float, seed: int
+) -> list[Slice]:
+    """Compare the answers in each slice with those elsewhere.
+
+    Parameters
+    ----------
+    columns
+        From `columns_of`.
+    answers
+        Answers of n paragraphs.
+    confidence
+        Confidence of the intervals, such as 0.95.
+    seed
+        Seed of the permutations.
+
+    Returns
+    -------
+    The worst first. A slice is left out if it or the rest has fewer than `LEAST` paragraphs, or if
+    an earlier slice has the same ones.
+    """
+    outcomes = answers.outcomes
+    members = _members(columns, outcomes.counts > 0)
+    if not members:
+        return []
+    inside = np.array(list(members.values())).T * outcomes.counts[:, None]
+    outside = outcomes.counts[:, None] - inside
+    right, inside_share = answers.right, inside / inside.sum(axis=0)
+    gaps_of = outside / outside.sum(axis=0) - inside_share
+    effect = _design_effects(gaps_of, right, outcomes.groups) ** 0.5 * few_groups(
+        outcomes, confidence
+    )
+    gaps = right @ gaps_of
+    chances = _permuted(right, gaps_of, seed)
+    noises = chances.std(axis=0)
+    noises[noises < ROUNDING] = np.inf  # all answers are right, or all are wrong
+    largest = (chances / noises).max(axis=1)
+    reached = largest[:, None] >= gaps / noises / effect - ROUNDING
+    p = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
+    found = []
+    for number, (column, value) in enumerate(members):
+        weights = inside_share[:, number]
+        accuracy = float(right @ weights)
+        low, high = _interval(accuracy, weights, right, outcomes.groups, confidence)
+        elsewhere = accuracy + float(gaps[number])
+        n = int(np.count_nonzero(weights))
+        found.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p[number])))
+    return sorted(found, key=lambda each: (each.p, each.accuracy - each.elsewhere))
+
+
+def _members(
+    columns: Mapping[str, Sequence[str]], counted: Targets
+) -> dict[tuple[str, str], Targets]:
+    """Column and value of each slice → whether each paragraph is in it, (n,)."""
+    members: dict[tuple[str, str], Targets] = {}
+    known: set[bytes] = set()
+    for column, values in columns.items():
+        cells = np.array(values, dtype=object)
+        for value in sorted(set(values) - {""}):
+            chosen = (cells == value) & counted
+            if LEAST <= chosen.sum() <= counted.sum() - LEAST and chosen.tobytes() not in known:
+                known.add(chosen.tobytes())
+                members[column, value] = chosen
+    return members
+
+
+def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
+    """Variance of s gaps over that without groups that err together, (s,); at least 1.
+
+    Parameters
+    ----------
+    gaps_of
+        (n, s) weights of the answers in the gaps.
+    right, groups
+        (n,) answers, and numbers of their groups from 0.
+    """
+    sizes = np.bincount(groups)[:, None]
+    errors = (right - right.mean())[:, None]
+    between = (_summed(gaps_of, groups) / sizes)[groups]
+    # A gap that all groups have within them is no noise.
+    parts = gaps_of * errors - ((gaps_of - between) * errors).mean(axis=0)
+    together, alone = (_summed(parts, groups) ** 2).sum(axis=0), (parts**2).sum(axis=0)
+    effects = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
+    return np.asarray(np.maximum(effects, 1.0))
+
+
+def _summed(values: Array, groups: Integers) -> Array:
+    """Sums of values (n, s) in each group, (groups, s)."""
+    sums = np.zeros((int(groups.max()) + 1, values.shape[1]))
+    np.add.at(sums, groups, values)
+    return sums
+
+
+def _permuted(right: Array, gaps_of: Array, seed: int) -> Array:
+    """Gaps in each permutation of the answers, (permutations, slices)."""
+    rng = np.random.default_rng(seed)
+    steps = range(0, N_PERMUTATIONS, STEP)
+    return np.concatenate(
+        [rng.permuted(np.tile(right, (STEP, 1)), axis=1) @ gaps_of for _ in steps]
+    )
+
+
+def _interval(
+    accuracy: float, weights: Array, right: Array, groups: Integers, confidence: float
+) -> tuple[float, float]:
+    """Interval of the share of a slice's answers that are right; the weights sum to 1."""
+    spread, rows = accuracy * (1 - accuracy), 1 / float((weights**2).sum())
+    if not spread:
+        return interval(accuracy, rows / DESIGN_EFFECT, confidence)
+    seen = float((np.bincount(groups, weights * (right - accuracy)) ** 2).sum())
+    return interval(accuracy, spread / noise(seen, spread / rows), confidence)

@@ -1,0 +1,120 @@
+"""`paratopic errors`: mistakes of the champion in the project in the current directory."""
+
+from __future__ import annotations
+
+import csv
+import random
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paratopic.cli import mistakes
+from paratopic.corpus.metadata import write_metadata
+from paratopic.corpus.table import write_paragraphs
+from paratopic.project.files import write_json
+from paratopic.project.params import read_params
+from paratopic.project.paths import (
+    COMPARISON,
+    FOLDS,
+    METADATA,
+    MODELS,
+    PARAGRAPHS,
+    PARAMS,
+    SCORES,
+)
+from tests.programs import ROOT, run_cli
+from tests.samples import paragraph, paragraph_table
+
+N = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mistakes, "check_scored", lambda champion: None)
+    shutil.copy(ROOT / PARAMS, tmp_path)
+    rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
+    frame = paragraph_table(
+        id=ids,
+        article=[f"a{n:02}" for n in range(N)],
+        text=[paragraph("trade", rng) for _ in ids],
+        topics=[["trade"]] * N,
+        label_source=["hand"] * N,
+    )
+    topics = read_params().topics
+    scores = pd.DataFrame({"id": ids, "repeat": 0, "fold": 0})
+    scores[[*topics.names]] = 0.1
+    scores["trade"] = [0.2 if n < 20 else 0.9 for n in range(N)]
+    scores["security"] = [0.6 + n / 1000 if n < 10 else 0.1 for n in range(N)]
+    scores[topics.thresholds] = 0.5
+    outlets = pd.DataFrame({"id": ids, "source": ["Post" if n < 30 else "Times" for n in range(N)]})
+    folds = pd.DataFrame({"id": ids, "group": range(N), "repeat": 0, "fold": 0})
+    for path in (PARAGRAPHS, FOLDS, SCORES / "baseline" / "scores.parquet"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_paragraphs(frame, PARAGRAPHS)
+    write_metadata(outlets, METADATA)
+    folds.to_parquet(FOLDS)
+    scores.to_parquet(SCORES / "baseline" / "scores.parquet")
+    COMPARISON.parent.mkdir()
+    write_json(COMPARISON, {"champion": "baseline"})
+    return tmp_path
+
+
+def test_mistakes_and_slices_are_listed(
+    folder: Path,
+    baseline_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(baseline_folder, MODELS / "baseline")
+    assert run_cli(monkeypatch, "errors", "--n", "2", "--out", "again.csv") == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [
+        "baseline: 20 of 60 answers wrong, 2 listed",
+        "trade taken for security: 10 of 60 labelled trade",
+        "trade not seen (no answer): 10 of 60 labelled trade",
+    ]
+    assert "label: trade, answer: security 0.61" in lines  # the most confident
+    assert sum(line.startswith("≈ ") for line in lines) == 2
+    named = [line for line in lines if line.startswith("source: ")]
+    assert len(named) == 1 and named[0].startswith("source: Post: 33 % of 30 answers right (")
+    with Path("again.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
+    assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
+    assert "trade" not in {cell for row in rows for cell in row.values()}
+
+
+def test_columns_are_chosen_and_a_model_is_not_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(monkeypatch, "errors", "--by", "length") == 0
+    printed = capsys.readouterr()
+    assert "no similar labelled paragraphs are shown" in printed.err and "≈" not in printed.out
+    assert "source" not in printed.out
+    assert run_cli(monkeypatch, "errors", "--by", "outlet") == 1
+    message = "--by outlet: there is no such column; there are length, position, heading, annotator"
+    assert message in capsys.readouterr().out
+
+
+def test_where_there_is_nothing_to_list(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = SCORES / "baseline" / "scores.parquet"
+    scores = pd.read_parquet(path)
+    scores.assign(trade=0.9, security=0.1).to_parquet(path)
+    assert run_cli(monkeypatch, "errors") == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "baseline: 0 of 60 answers wrong, 0 listed",
+        "No slice of 2 tried is worse by more than chance explains.",
+    ]
+    scores[:0].to_parquet(path)
+    assert run_cli(monkeypatch, "errors") == 1
+    assert "nothing is measured yet, so that no mistakes are known" in capsys.readouterr().out
+    COMPARISON.unlink()
+    assert run_cli(monkeypatch, "errors") == 1
+    assert "comparison.json not found" in capsys.readouterr().out

@@ -1,0 +1,94 @@
+"""Mistakes of answers, worked by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from paratopic.corpus.labelled import Labelled
+from paratopic.evaluation.mistakes import NONE, Answered, answered, confusions
+from paratopic.evaluation.report import predictions
+from paratopic.project.topics import Topics, join_cell
+
+SINGLE = Topics("single", ("trade", "security"))
+MULTI = Topics("multi", ("trade", "security"))
+
+
+def data_of(labels: list[tuple[str, ...]], topics: Topics) -> Labelled:
+    """Paragraphs p0, p1, … with hand labels, and h with a heading's label; each is a group."""
+    ids = [*(f"p{n}" for n in range(len(labels))), "h"]
+    rows = pd.DataFrame({"id": ids, "article": ids, "heading": "", "text": ids})
+    rows["topic"] = pd.Series([*labels, ("trade",)], dtype=object)
+    rows["label_source"] = ["hand"] * len(labels) + ["heading"]
+    folds = pd.DataFrame({"id": ids, "group": range(len(ids)), "repeat": 0, "fold": 0})
+    return Labelled(rows, topics, folds)
+
+
+def scores_of(probabilities: list[tuple[float, float]], topics: Topics) -> pd.DataFrame:
+    """The scores of two repeats whose mean is given; those of the heading's paragraph are wrong."""
+    given = [*probabilities, (0.1, 0.8)]
+    table = pd.DataFrame(given, columns=list(topics.names))
+    table = table.assign(id=[*(f"p{n}" for n in range(len(probabilities))), "h"], fold=0)
+    repeats = [
+        table.assign(repeat=repeat, **{name: table[name] + shift for name in topics.names})
+        for repeat, shift in enumerate((-0.05, 0.05))
+    ]
+    return pd.concat(repeats).assign(**dict.fromkeys(topics.thresholds, 0.5))
+
+
+LABELS = [("trade",), ("security",), ("security",), (), ("trade",), ("security",)]
+PROBABILITIES = [(0.9, 0.05), (0.6, 0.3), (0.8, 0.1), (0.2, 0.7), (0.3, 0.2), (0.3, 0.6)]
+
+
+def single() -> Answered:
+    return answered(data_of(LABELS, SINGLE), scores_of(PROBABILITIES, SINGLE))
+
+
+def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() -> None:
+    answers = single()
+    assert answers.right.tolist() == [1, 0, 0, 0, 0, 1]
+    shown = answers.mistakes[["id", "label", "answer"]].to_numpy().tolist()
+    assert shown == [
+        ["p2", "security", "trade"],
+        ["p3", NONE, "security"],
+        ["p1", "security", "trade"],
+        ["p4", "trade", NONE],
+    ]
+    assert answers.mistakes["confidence"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
+    assert answers.mistakes["suggestion"].tolist() == ["trade", "security", "trade", "trade"]
+
+
+def test_confusions_are_told_in_words() -> None:
+    assert confusions(single(), SINGLE) == [
+        "security taken for trade: 2 of 3 labelled security",
+        "trade not seen (no answer): 1 of 2 labelled trade",
+        "none taken for security: 1 of 1 labelled none",
+    ]
+
+
+def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
+    labels = [("security", "trade"), ("trade",), (), ("trade", "security")]
+    probabilities = [(0.9, 0.8), (0.6, 0.7), (0.2, 0.7), (0.9, 0.3)]
+    answers = answered(data_of(labels, MULTI), scores_of(probabilities, MULTI))
+    assert answers.right.tolist() == [1, 0, 0, 0]
+    assert answers.table["answer"].tolist()[:2] == ["trade;security"] * 2
+    assert answers.table["confidence"][3] == pytest.approx(0.9 * 0.7)
+    assert confusions(answers, MULTI) == [
+        "security wrongly given: 2 of 3 answered security",
+        "security missed: 1 of 2 labelled security",
+    ]
+
+
+@pytest.mark.parametrize("topics", [SINGLE, MULTI], ids=["single", "multi"])
+def test_answers_are_those_of_predictions_csv(topics: Topics) -> None:
+    data, scores = data_of(LABELS, topics), scores_of(PROBABILITIES, topics)
+    written = predictions(data.rows, scores, topics).set_index("id")
+    table = answered(data, scores).table
+    assert [cell or NONE for cell in written["answer"].loc[table["id"]]] == list(table["answer"])
+    assert list(table["label"]) == [join_cell(label) or NONE for label in LABELS]
+
+
+def test_without_a_mistake_there_is_nothing_to_tell() -> None:
+    data = data_of([("trade",), ()], SINGLE)
+    answers = answered(data, scores_of([(0.8, 0.1), (0.1, 0.1)], SINGLE))
+    assert answers.mistakes.empty and confusions(answers, SINGLE) == []

@@ -1,0 +1,174 @@
+"""Slices: what they are, what they say, and that chance is not named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paratopic.corpus.metadata import UNKNOWN
+from paratopic.evaluation.mistakes import Answered
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.slices import ALPHA, LEAST, columns_of, find_slices
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.project.errors import UserError
+
+N = 60
+
+
+def answers_of(
+    right: Targets | list[bool], groups: Integers | None = None, weights: Array | None = None
+) -> Answered:
+    """Answers that are right or wrong, each a group of its own unless groups are given."""
+    n = len(right)
+    groups = np.arange(n) if groups is None else groups
+    true = np.ones((n, 1), dtype=bool)
+    outcomes = Outcomes(
+        mode_of("single"), true, groups, np.ones((1, n, 1)), true[None], weights=weights
+    )
+    return Answered(pd.DataFrame({"right": np.asarray(right, dtype=bool)}), outcomes)
+
+
+def halves(n: int) -> list[str]:
+    return ["a"] * (n // 2) + ["b"] * (n - n // 2)
+
+
+def frame() -> pd.DataFrame:
+    """60 paragraphs of ten articles; the first one has a heading, the last one no order."""
+    return pd.DataFrame(
+        {
+            "id": [f"p{n}" for n in range(N)],
+            "article": [f"a{n // 6}" for n in range(N)],
+            "position": [n % 6 for n in range(N)],
+            "ordered": [n < 54 for n in range(N)],
+            "heading": ["Trade" if n < 6 else "" for n in range(N)],
+            "text": ["word " * (n + 1) for n in range(N)],
+        }
+    )
+
+
+def test_columns_are_fields_periods_and_what_the_table_says() -> None:
+    table = frame()
+    about = pd.DataFrame({"id": table["id"], "source": ["Post", None] * 30})
+    about["date"] = ["2025-04-02"] * 30 + ["2024"] * 30
+    about["page"] = [str(n) for n in range(N)]
+    columns = columns_of(table, about, list(table["id"])[::-1], {"p0": "ann", "p1": "ann and bob"})
+    first = {name: values[-1] for name, values in columns.items()}
+    assert first == {
+        "length": "shortest third",
+        "position": "first third",
+        "heading": "under a heading",
+        "annotator": "ann",
+        "source": "Post",
+        "year": "2025",
+        "month": "2025-04",
+    }
+    last = {name: values[0] for name, values in columns.items()}
+    assert last["length"] == "longest third" and last["heading"] == "under none"
+    assert last["position"] == last["annotator"] == ""
+    assert last["source"] == last["month"] == UNKNOWN and last["year"] == "2024"
+    assert [columns["position"].count(third) for third in ("first third", "last third")] == [18, 18]
+    assert [*columns_of(table, about, ["p0"], {}, ["source", "length"])] == ["length", "source"]
+
+
+def test_unknown_columns_and_those_with_many_values_are_refused() -> None:
+    table = frame()
+    about = pd.DataFrame({"id": table["id"], "page": [str(n) for n in range(N)]})
+    with pytest.raises(UserError, match="no such column; there are length, position, heading, ann"):
+        columns_of(table, about, list(table["id"]), {}, ["pge"])
+    with pytest.raises(UserError, match="--by page: the column has 60 values; slices are of col"):
+        columns_of(table, about, list(table["id"]), {}, ["page"])
+
+
+def test_a_slice_by_hand() -> None:
+    right = [True] * 20 + [False] * 20 + [True] * 40
+    bad, good = find_slices({"half": halves(80)}, answers_of(right), 0.95, 1)
+    assert (bad.value, bad.n, bad.accuracy, bad.elsewhere) == ("a", 40, 0.5, 1.0)
+    assert bad.low < 0.4 and 0.6 < bad.high < 0.7
+    assert bad.is_worse and bad.p == pytest.approx(1 / 2001)
+    assert str(bad) == (
+        f"half: a: 50 % of 40 answers right ({100 * bad.low:.0f}–{100 * bad.high:.0f}), elsewhere "
+        "100 %, p < 0.001"
+    )
+    assert good.value == "b" and not good.is_worse and good.accuracy == good.high == 1
+
+
+def test_p_is_the_share_of_permutations_in_which_any_slice_is_as_bad() -> None:
+    right = [False] * 4 + [True] * 6 + [False] + [True] * 9
+    bad, _ = find_slices({"half": halves(20)}, answers_of(right), 0.95, 1)
+    # Of the C(20, 5) places of the wrong answers: four or all of them in the same half.
+    assert bad.p == pytest.approx(2 * (210 * 10 + 252) / 15504, abs=0.03)
+
+
+def test_small_and_repeated_slices_are_left_out() -> None:
+    values = ["a"] * (LEAST - 1) + ["b"] * LEAST + [""] * 40
+    columns = {"one": values, "same": values, "all": ["x"] * len(values)}
+    slices = find_slices(columns, answers_of([True] * len(values)), 0.95, 1)
+    assert [(each.column, each.value) for each in slices] == [("one", "b")]
+    assert slices[0].p == 1
+    assert find_slices({}, answers_of([True] * 40), 0.95, 1) == []
+
+
+def test_weights_count() -> None:
+    right = np.tile([True, False], 40)
+    weights = np.where(right, 3.0, 1.0)
+    weights[:4] = 0
+    bad, _ = find_slices({"half": halves(80)}, answers_of(right, weights=weights), 0.95, 1)
+    assert bad.accuracy == pytest.approx(0.75) and bad.elsewhere == pytest.approx(0.75)
+    assert {bad.n} <= {36, 40} and not bad.is_worse
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_slices_do_not_depend_on_units_or_order_of_columns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    right, weights = rng.random(N) < 0.7, rng.random(N) + 0.5
+    columns = {name: list(map(str, rng.integers(0, 3, N))) for name in ("one", "two")}
+    slices = find_slices(columns, answers_of(right, weights=weights), 0.95, seed)
+    other = find_slices(columns, answers_of(right, weights=5 * weights), 0.95, seed)
+    assert [str(each) for each in slices] == [str(each) for each in other]
+    for each in slices:
+        assert 0 < each.p <= 1 and each.low <= each.accuracy <= each.high
+
+
+def false_alarms(groups: Integers, of_groups: bool, spread: float, rng: np.random.Generator) -> int:
+    """Reports of 100 that name a slice of made-up columns, where the groups' accuracies differ."""
+    named, n_groups = 0, int(groups.max()) + 1
+    for seed in range(100):
+        quality = np.clip(0.75 + spread * rng.standard_normal(n_groups), 0, 1)
+        right = rng.random(len(groups)) < quality[groups]
+        columns = {}
+        for k in (2, 3, 5, 8):
+            values = rng.integers(0, k, n_groups)[groups]
+            values = values if of_groups else rng.permutation(values)
+            columns[str(k)] = list(map(str, values))
+        slices = find_slices(columns, answers_of(right, groups), 0.95, seed)
+        named += any(each.is_worse for each in slices)
+    return named
+
+
+@pytest.mark.parametrize("of_groups", [False, True], ids=["of paragraphs", "of articles"])
+@pytest.mark.parametrize("spread", [0.0, 0.2], ids=["alike", "unlike"])
+def test_chance_is_named_in_one_report_of_twenty_at_most(of_groups: bool, spread: float) -> None:
+    rng = np.random.default_rng(3)
+    sizes = np.minimum(np.ceil(rng.lognormal(1.5, 1.0, 40)).astype(int), 60)  # of articles
+    alarms = false_alarms(np.repeat(np.arange(40), sizes), of_groups, spread, rng)
+    assert alarms <= 100 * ALPHA + 4  # two standard errors
+
+
+def test_a_planted_slice_is_found() -> None:
+    rng = np.random.default_rng(0)
+    columns = {str(k): list(map(str, rng.integers(0, k, 300))) for k in (2, 3, 5, 8)}
+    found = 0
+    for seed in range(50):
+        answers = answers_of(rng.random(300) < 0.8)
+        spoilt = (np.array(columns["3"]) == "1") & (rng.random(300) < 0.3)
+        table = answers.table.assign(right=answers.table["right"] & ~spoilt)
+        slices = find_slices(columns, replace(answers, table=table), 0.95, seed)
+        found += ("3", "1") in {(each.column, each.value) for each in slices if each.is_worse}
+    assert found >= 35
