@@ -106,6 +106,15 @@ def test_labels_of_tables_were_there_before() -> None:
     }
 
 
+def test_rows_of_tables_say_what_was_drawn() -> None:
+    frame = table(6, ["000", "003"], draw=["paragraph", "", "", "paragraph", "", ""])
+    assert weighed(frame) == {"000": ("paragraph", 1.0), "003": ("paragraph", 1.0)}
+    article = ["a", "a", "b", "b", "b", "c"]
+    draw = ["article", "article", "", "", "", ""]
+    frame = table(6, ["000", "001", "003"], draw=draw, article=article)
+    assert weighed(frame) == {"000": ("article", 1.0), "001": ("article", 1.0)}
+
+
 def test_the_order_is_that_of_the_times_and_of_the_chances_where_there_are_none() -> None:
     """As `merge` sorts the lines."""
     frame = table(3, ["000", "001"])

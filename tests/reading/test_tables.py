@@ -382,3 +382,14 @@ def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path, topics: Topic
     row = fields.drop(columns="far").to_dict("records")[0]
     assert row == {"when": "2025-09-16", "made": "2025-09-15", "n": "1", "kind": "x"}
     assert fields.loc[1].isna().all()
+
+
+def test_a_column_says_how_rows_were_drawn(topics: Topics, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label,drawn\nOne.,trade,1\nTwo.,trade,article\nThree.,,\n")
+    rows, fields = read_labelled_table(path, topics, [])
+    assert list(rows["draw"]) == ["paragraph", "article", ""]
+    assert "drawn" not in fields
+    path.write_text("text,label,drawn\nOne.,trade,1\nTwo.,trade,0.3\n")
+    with pytest.raises(UserError, match=r't\.csv, row 2: drawn is "0\.3"; write 1 if the row'):
+        read_labelled_table(path, topics, [])

@@ -34,7 +34,8 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     Parameters
     ----------
     frame
-        Paragraph table with the labels joined.
+        Paragraph table with the labels joined. Its column `draw` has what was drawn of the rows of
+        labelled tables.
     lines
         All lines of labels.csv, in its order.
 
@@ -46,10 +47,17 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     hand = frame[frame["label_source"] == "hand"]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Labels of tables, which have no line, were there before.
-    chance_of: dict[str, float | None] = {text: None for text in hand["text"] if text not in first}
+    of_tables = hand[~hand["text"].isin(first)]
+    chance_of: dict[str, float | None] = {
+        text: 1.0 if draw == "paragraph" else None
+        for text, draw in zip(of_tables["text"], of_tables["draw"], strict=True)
+    }
     chance_of |= {text: line.chance for text, line in first.items()}
     n_drawn = sum(chance is not None for chance in chance_of.values())
-    of_articles = hand[hand["id"].isin([x.paragraph for x in first.values() if x.drawn == ARTICLE])]
+    drawn_whole = [line.paragraph for line in first.values() if line.drawn == ARTICLE]
+    of_articles = hand[
+        hand["id"].isin([*drawn_whole, *of_tables["id"][of_tables["draw"] == ARTICLE]])
+    ]
     draw = pd.Series("", frame.index, dtype=object)
     weight = pd.Series(np.nan, frame.index)
     if n_drawn and n_drawn >= len(of_articles):

@@ -33,9 +33,11 @@ from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 Columns = dict[str, list[object]]
 
 REQUIRED = "text", "label"
+# Column that tells how a labelled row was chosen → what was drawn.
+DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "article": "article"}
 # Columns that tell what stands around a text, beside the group that it is in: its place in the
 # group, or its neighbours themselves.
-OPTIONAL = ("group", "position", *BESIDE)
+OPTIONAL = ("group", "position", *BESIDE, DRAWN)
 
 
 def read_labelled_table(
@@ -105,7 +107,7 @@ def read_labelled_table(
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
         "trust": 1.0,
-        "draw": "",
+        "draw": _draws(path, beside, none),
         "weight": np.nan,
     }
     return pd.DataFrame(table, columns=SCHEMA.names), _fields(columns)
@@ -152,6 +154,19 @@ def _positions(
         if first != number:
             raise UserError(f"{where}: row {first} of its group has the position {cell} too")
     return [position for _, position in positions]
+
+
+def _draws(path: Path, beside: Mapping[str, Sequence[str]], none: Sequence[str]) -> Sequence[str]:
+    """What was drawn of each row: "paragraph", "article" or "" for not known."""
+    draws = []
+    for number, cell in enumerate(beside.get(DRAWN, none), start=1):
+        if cell not in DRAWS:
+            raise UserError(
+                f'{path}, row {number}: drawn is "{cell}"; write 1 if the row was drawn at random, '
+                "article if its whole group was, or leave it empty"
+            )
+        draws.append(DRAWS[cell])
+    return draws
 
 
 def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
