@@ -268,12 +268,10 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     if few:
         return Part(tuple(Share(float(value)) for value in slopes), n_labels, n_articles, False)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
-    levers, units = (of_labels * leverage)[:, None], n_labels
+    extra, units = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum(), n_labels
     if sample.articles is not None:
-        articles = sample.articles
-        contributions, levers = (_by_article(each, articles) for each in (contributions, levers))
-        units = n_articles or 0
-    noise = (contributions**2).sum(axis=0) + EXTRA_OF_TREND / units * (levers**2).sum()
+        contributions, units = _by_article(contributions, sample.articles), n_articles or 0
+    noise = (contributions**2).sum(axis=0) + extra
     error = np.sqrt(units / (units - 2) * noise)
     reach = stdtrit(units - 2, (1 + confidence) / 2) * error
     ends = zip(slopes, slopes - reach, slopes + reach, strict=True)
