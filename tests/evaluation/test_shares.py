@@ -102,7 +102,7 @@ def test_a_corpus_that_is_labelled_as_a_whole_has_its_own_share() -> None:
 @given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))
 def test_shares_sum_to_one_and_lie_in_their_intervals(seed: int, n: int, bias: float) -> None:
     sample, _ = drawn(300, n, seed, bias)
-    weights = np.random.default_rng(seed).uniform(0.2, 3, n)
+    weights = np.random.default_rng(seed).uniform(1, 3, n)
     part = shares(replace(sample, weights=weights), np.ones(300), 0.95)
     assert sum(share.value for share in part.shares) == pytest.approx(1)
     for share in part.shares:
@@ -149,6 +149,18 @@ def test_few_labels_or_articles_have_no_interval() -> None:
     sample, _ = drawn(500, 100, 3)
     five = replace(sample, articles=np.arange(100) % 5)
     assert shares(five, np.ones(500), 0.95).shares[0].low is None
+
+
+def test_suggested_labels_alone_are_no_sample_of_a_part() -> None:
+    # 60 labels were drawn at random from the first half, and 60 suggested from the second.
+    sample, _ = drawn(1000, 120, 7)
+    rows = np.r_[np.arange(60), 500 + np.arange(60)]
+    weights = np.repeat([1.0, 0.004], 60)
+    mixed = Sample(sample.probabilities, rows, sample.truth, weights)
+    halves = [(np.arange(1000) < 500).astype(np.float64), (np.arange(1000) >= 500) * np.ones(1000)]
+    first, second = shares_of_parts(mixed, halves, 0.95)
+    assert first.n_labels == 60 and first.shares[0].low is not None
+    assert second.n_labels == 0 and second.borrowed and second.shares[0].low is None
 
 
 def test_a_part_without_labels_borrows_from_the_others() -> None:

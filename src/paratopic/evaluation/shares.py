@@ -25,6 +25,8 @@ from paratopic.inference.scores import Array, Integers
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
 # were drawn, nothing has one.
 LEAST_LABELS, LEAST_ARTICLES = 20, 6
+# Sums of weights are equal to whole numbers but for rounding.
+ROUNDING = 1e-9
 # Events are rare, for Wilson's interval, if there are fewer labels with them.
 RARE = 3.5
 # Squared errors that are added, because few labels may happen to have none: to both sides where the
@@ -46,7 +48,8 @@ class Sample:
     truth
         (n, K) whether each labelled text has each outcome.
     weights
-        (n,) how many texts each labelled one stands for, in any unit.
+        (n,) how many texts each labelled one stands for, beside one that was drawn at random: 1, or
+        less for a text that was chosen otherwise.
     articles
         (n,) numbers of the articles that the labelled texts are from, if whole articles were drawn;
         None, the default, if each text was drawn by itself.
@@ -81,8 +84,14 @@ class Sample:
         return residuals
 
     def size(self, masses: Array) -> int:
-        """Number of labelled texts in a part of the corpus; parameter as for `share`."""
-        return int(np.count_nonzero(self.weights * masses[self.labelled]))
+        """Number of labels in a part of the corpus, those that were not drawn at random in part.
+
+        Parameters
+        ----------
+        masses
+            (N,) how much each text counts, as for `shares`.
+        """
+        return int(np.minimum(self.weights, 1.0)[masses[self.labelled] > 0].sum() + ROUNDING)
 
     def n_articles(self, masses: Array) -> int | None:
         """Number of articles that were drawn in a part of the corpus, or None."""
@@ -353,9 +362,10 @@ def _sizes(sample: Sample, masses: Array, weights: Array, values: Array) -> Arra
     residuals = sample.residuals - of_labels @ sample.residuals
     labels = sample.truth - of_labels @ sample.truth
     # In units of the mean label: the extra errors are worth as much with any weights.
-    squared = (of_labels * np.count_nonzero(weights)) ** 2
+    n_equal = _equal_labels(weights)
+    squared = (of_labels * n_equal) ** 2
     noise = squared @ residuals**2 + EXTRA
-    sizes: Array = _equal_labels(weights) * (squared @ labels**2 + EXTRA) / noise
+    sizes: Array = n_equal * (squared @ labels**2 + EXTRA) / noise
     if sample.articles is None:
         # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
         unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
