@@ -91,7 +91,7 @@ def project(
     """Lines of the results: figures without weights and, if there are any, with them."""
     drawn = drawn_ids(frame, learner, topics, how, sizes, seed)
     labelled = frame["id"].isin(drawn)
-    frame = frame.assign(label_source=np.where(labelled, "hand", "none"))
+    frame = frame.assign(label_source=np.where(labelled, "hand", "none"), draw="")
     lines = [Label("", id_, "", "", drawn=chance) for id_, chance in drawn.items()]
     frame["draw"], frame["weight"] = weigh_sample(frame, lines)
     rows = frame[labelled].sort_values("id", ignore_index=True)

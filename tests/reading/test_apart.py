@@ -219,8 +219,8 @@ from paratopic.reading import html as html_room
 {READ}
 apart.SECONDS = {4.0 if how == signal.SIGKILL else 60.0}
 read_file(Path("good.pdf"))
-print(apart._child.pid, flush=True)
 try:
+    print(apart._child.pid, flush=True)
     read_file(Path("bomb.pdf"))
 except KeyboardInterrupt:
     print(read_file(Path("good.pdf")).segments[0].text)

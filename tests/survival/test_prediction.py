@@ -153,7 +153,8 @@ def test_a_run_ends_with_what_was_predicted_and_a_warning_where_it_is_doubtful(
         printed = capsys.readouterr().out
         assert "of the answers are expected to be right" in printed
         assert f"as {usual:.0%} of those on the labelled paragraphs are" in printed
-        assert re.search(r"trade +│ +25% │ +20% ", printed)
+        assert re.search(r"trade +1 +25 +20 ", printed)
+        assert "Counts of answers are not shares of the texts" in printed
         assert ("these texts may be unlike them" in printed) == warned
 
 
