@@ -186,3 +186,22 @@ def test_a_picture_with_more_series_than_marks_is_refused(tmp_path: Path) -> Non
         UserError, match="tells 6 values of the second column apart, and desk has 7"
     ):
         draw_shares(tmp_path / "chart.png", findings, ["month", "desk"], "Shares")
+
+
+def test_of_several_topics_each_has_a_share_of_its_own(tmp_path: Path) -> None:
+    frame = table()
+    both = [["trade", "security"], ["security"], []]
+    frame["topics"] = [both[n % 3] for n in range(N)]
+    topics = Topics("multi", ("trade", "security"))
+    _, first = distinct_texts(frame)
+    scores = pd.DataFrame({"id": frame["id"][:80], "trade": 0.4, "security": 0.6})
+    whole = corpus_of(frame, dated(frame), np.full((len(first), 2), 0.4), scores, topics)
+    findings = find(whole, ["month"], 0.95)
+    shares = dict(zip(findings.table["topic"], findings.table["share"], strict=False))
+    labels = frame["topics"][:80]
+    assert [*shares] == ["trade", "security"]
+    for topic in shares:
+        of_all = findings.table[findings.table["month"] == ALL].set_index("topic")["share"]
+        assert of_all[topic] == pytest.approx(labels.map(lambda n, t=topic: t in n).mean())
+    draw_shares(tmp_path / "chart.png", findings, ["month"], "Shares")
+    assert "To cite:" in sentence(findings, whole, 0.95)

@@ -25,7 +25,7 @@ from paratopic.inference.scores import Array, Integers
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
 # were drawn, nothing has one.
 LEAST_LABELS, LEAST_ARTICLES = 20, 6
-# Sums of weights are equal to whole numbers but for rounding.
+# Sums of weights are whole numbers, and predictions all the same, but for rounding.
 ROUNDING = 1e-9
 # Events are rare, for Wilson's interval, if there are fewer labels with them.
 RARE = 3.5
@@ -75,7 +75,7 @@ class Sample:
         noise = weights @ true**2 + EXTRA / len(weights)
         spread = float((weights @ predicted**2 / noise).sum())
         shared = float((weights @ (predicted * true) / noise).sum())
-        return min(1.0, max(0.0, shared / spread)) if spread else 0.0
+        return min(1.0, max(0.0, shared / spread)) if spread > ROUNDING else 0.0
 
     @cached_property
     def residuals(self) -> Array:
