@@ -214,9 +214,13 @@ def test_the_child_ends_with_its_parent(how: signal.Signals, tmp_path: Path) -> 
     save(tmp_path, "good.pdf", SAMPLES[".pdf"])
     save(tmp_path, "bomb.pdf", BOMBS["a font that is its own font.pdf"]())
     code = f"""
+import signal
+
 from paratopic.reading import apart
 from paratopic.reading import html as html_room
 {READ}
+# A shell that starts the tests in the background makes programs ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 apart.SECONDS = {4.0 if how == signal.SIGKILL else 60.0}
 read_file(Path("good.pdf"))
 try:
