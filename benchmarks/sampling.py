@@ -69,7 +69,7 @@ def drawn_ids(
     texts = list(rest["text"])
 
     def embed(numbers: Integers) -> Features:
-        return np.array([model.known[texts[number]] for number in numbers])  # type: ignore[attr-defined]
+        return np.array([model.known[texts[number]] for number in numbers])  # type: ignore[attr-defined]  # a `Frozen`
 
     suggested = list(
         rest["id"].iloc[choose(model.predict_proba(texts), embed, sizes.more, seed, MODE)]

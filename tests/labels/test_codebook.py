@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -210,7 +211,7 @@ def change_of(step: str, names: list[str], number: int) -> Change:
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(ANSWERS | STEPS, max_size=12), st.randoms(use_true_random=False))
-def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: object) -> None:
+def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: Random) -> None:
     names = list(TOPICS)
     lines: list[Label] = []
     for number, item in enumerate(items):
@@ -220,7 +221,7 @@ def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: object) -
             paragraph, cell, annotator = item
             lines.append(Label(f"line {number}", paragraph, cell, "", annotator, when))
             continue
-        rng.shuffle(names)  # type: ignore[attr-defined]
+        rng.shuffle(names)
         if len(names) < 3 and item in ("merge", "drop"):
             continue
         change = change_of(str(item), names, number)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from paratopic.project.codebook import Change, edited
+from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError
 from paratopic.project.params import parse_params
 from paratopic.project.paths import PARAMS
@@ -139,18 +139,18 @@ def test_two_topics_are_left_at_least() -> None:
     ],
 )
 def test_too_few_or_too_many_names_are_refused(
-    kind: str, names: tuple[str, ...], into: tuple[str, ...]
+    kind: Kind, names: tuple[str, ...], into: tuple[str, ...]
 ) -> None:
     with pytest.raises(ValueError, match=f"{kind} needs"):
-        Change(kind, names, into)  # type: ignore[arg-type]
+        Change(kind, names, into)
 
 
 @given(NAMES, NAMES, st.sampled_from([BLOCK, BRACKETS]), st.sampled_from(["rename", "split"]))
-def test_any_name_that_is_allowed_comes_back(one: str, other: str, text: str, kind: str) -> None:
+def test_any_name_that_is_allowed_comes_back(one: str, other: str, text: str, kind: Kind) -> None:
     into = (one,) if kind == "rename" else (one, other)
     before = YAML(typ="safe").load(text)["topics"]["codebook"]
     try:
-        new = after(text, Change(kind, ("technology",), into))  # type: ignore[arg-type]
+        new = after(text, Change(kind, ("technology",), into))
     except (ValueError, UserError):
         return
     codebook = YAML(typ="safe").load(new)["topics"]["codebook"]

@@ -124,7 +124,7 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topic
     save(folder, "empty.txt", "")
     save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
     sources = [str(folder), str(folder / "more.csv")]
-    frame, skipped, metadata, found, notes = read_sources(sources, [], topics, ["other"])
+    frame, skipped, metadata, origins, notes = read_sources(sources, [], topics, ["other"])
     assert list(metadata) == ["id", "date", "author", "beat", "source"]
     assert list(metadata["id"]) == list(frame["id"])
     rows = zip(frame["article"], metadata.fillna("").to_numpy().tolist(), strict=True)
@@ -138,7 +138,7 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topic
         ("printed", "", "", "", ""),
         ("word", "2013-12-23", "python-docx", "", ""),
     }
-    assert found == {
+    assert origins == {
         ("date", "metadata.csv"): 1,
         ("date", "file names"): 1,
         ("date", "documents"): 1,

@@ -209,8 +209,9 @@ def _verdict(p: float | None) -> str:
     """What labels say of the assumption that the model errs alike in all groups."""
     if p is None:
         return ""
-    value = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({value})."
+    from paratopic.evaluation.intervals import write_p
+
+    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({write_p(p)})."
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

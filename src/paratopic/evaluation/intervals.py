@@ -388,6 +388,15 @@ def share_estimates(
     return measured
 
 
+def write_p(p: float) -> str:
+    """Write a p-value in a sentence.
+
+    >>> write_p(0.0412), write_p(0.00001)
+    ('p = 0.041', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def noise(seen: float, independent: float) -> float:
     """Variance of a figure, from that of draws and that of as many independent paragraphs."""
     return DESIGN_EFFECT * max(seen, (seen + independent) / 2)

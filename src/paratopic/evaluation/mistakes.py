@@ -100,7 +100,7 @@ def confusions(answers: Answered, topics: Topics) -> list[str]:
     what is missed and what is wrongly given, for each topic.
     """
     find = _taken if topics.mode == "single" else _missed
-    return [text for text, count in sorted(find(answers, topics), key=lambda found: -found[1])]
+    return [text for text, count in sorted(find(answers, topics), key=lambda kind: -kind[1])]
 
 
 def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
@@ -118,8 +118,8 @@ def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
 def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
     """What is missed and what is wrongly given of each topic, and how often."""
     true, given = answers.outcomes.true, answers.outcomes.predicted[0]
-    for name, has, said in zip(topics.names, true.T, given.T, strict=True):
-        if missed := int((has & ~said).sum()):
+    for name, has, answered_with in zip(topics.names, true.T, given.T, strict=True):
+        if missed := int((has & ~answered_with).sum()):
             yield f"{name} missed: {missed} of {has.sum()} labelled {name}", missed
-        if wrong := int((said & ~has).sum()):
-            yield f"{name} wrongly given: {wrong} of {said.sum()} answered {name}", wrong
+        if wrong := int((answered_with & ~has).sum()):
+            yield f"{name} wrongly given: {wrong} of {answered_with.sum()} answered {name}", wrong

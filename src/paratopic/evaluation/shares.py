@@ -99,6 +99,18 @@ class Sample:
             return None
         return len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
 
+    def is_few(self, masses: Array) -> bool:
+        """Whether a part has too few labels, or too few articles that were drawn, for an interval.
+
+        Parameters
+        ----------
+        masses
+            (N,) how much each text counts, as for `shares`.
+        """
+        n_articles = self.n_articles(masses)
+        few_articles = n_articles is not None and n_articles < LEAST_ARTICLES
+        return self.size(masses) < LEAST_LABELS or few_articles
+
 
 @dataclass(frozen=True)
 class Share:
@@ -167,8 +179,7 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     of_labels = weights / weights.sum()
     values = sample.factor * everywhere + of_labels @ sample.residuals
     values = np.clip(values, 0.0, 1.0)
-    few = n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
-    if few:
+    if sample.is_few(masses):
         return Part(tuple(Share(float(value)) for value in values), n_labels, n_articles, False)
     sizes = _sizes(sample, masses, weights, values)
     units = n_labels if n_articles is None else n_articles
@@ -273,8 +284,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     leverage = away[sample.labelled] / spread
     leans = leverage[:, None] * centred
     slopes = slopes + of_labels @ leans
-    few = n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
-    if few:
+    if sample.is_few(masses):
         return Part(tuple(Share(float(value)) for value in slopes), n_labels, n_articles, False)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
     extra, units = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum(), n_labels

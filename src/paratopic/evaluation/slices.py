@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import PERIODS, values_of, with_metadata
-from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, noise
+from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, noise, write_p
 from paratopic.evaluation.mistakes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError
@@ -79,10 +79,9 @@ class Slice:
         here, low, high, there = (
             f"{100 * share:.0f}" for share in (self.accuracy, self.low, self.high, self.elsewhere)
         )
-        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         return (
             f"{self.column}: {self.value}: {here} % of {self.n} answers right ({low}–{high}), "
-            f"elsewhere {there} %, {p}"
+            f"elsewhere {there} %, {write_p(self.p)}"
         )
 
 
@@ -202,15 +201,15 @@ def find_slices(
     largest = (chances / noises).max(axis=1)
     reached = largest[:, None] >= gaps / noises / effect - ROUNDING
     p = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
-    found = []
+    slices = []
     for number, (column, value) in enumerate(members):
         weights = inside_share[:, number]
         accuracy = float(right @ weights)
         low, high = _interval(accuracy, weights, right, outcomes.groups, confidence)
         elsewhere = accuracy + float(gaps[number])
         n = int(np.count_nonzero(weights))
-        found.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p[number])))
-    return sorted(found, key=lambda each: (each.p, each.accuracy - each.elsewhere))
+        slices.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p[number])))
+    return sorted(slices, key=lambda each: (each.p, each.accuracy - each.elsewhere))
 
 
 def _members(

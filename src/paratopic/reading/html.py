@@ -135,9 +135,9 @@ def html_fields(data: bytes) -> dict[str, object]:
         The file's bytes, of which `html_segments` can be made. An odd page raises any error.
     """
     page = _decode_page(data, "")
-    found = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
-    date = found.date and _as_written(found.date, page)
-    return {"date": date, "source": found.sitename, "author": found.author}
+    metadata = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
+    date = metadata.date and _as_written(metadata.date, page)
+    return {"date": date, "source": metadata.sitename, "author": metadata.author}
 
 
 def parse(page: str, source: str) -> Any:

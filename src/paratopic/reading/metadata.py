@@ -131,9 +131,9 @@ def date_in_name(name: str) -> str | None:
     days = [(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
     months = [(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
     for year, month, day in (*days, *months):
-        found = _valid(year, month, day)
-        if found and FIRST_YEAR <= int(found[:4]) <= LAST_YEAR:
-            return found
+        day_or_month = _valid(year, month, day)
+        if day_or_month and FIRST_YEAR <= int(day_or_month[:4]) <= LAST_YEAR:
+            return day_or_month
     return None
 
 
@@ -147,9 +147,9 @@ def cleaned(text: str) -> str:
     return " ".join(text.split())[:LONGEST].rstrip()
 
 
-def document_fields(found: Mapping[str, object]) -> dict[str, str]:
+def document_fields(values: Mapping[str, object]) -> dict[str, str]:
     """The fields that a reader found in a document, cleaned; a date that is none is left out."""
-    texts = {name: cleaned(value) for name, value in found.items() if isinstance(value, str)}
+    texts = {name: cleaned(value) for name, value in values.items() if isinstance(value, str)}
     texts[DATE] = iso_date(texts.get(DATE, "")) or ""
     return {name: text for name, text in texts.items() if text}
 
@@ -218,12 +218,12 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
 
 
 def _date_in_sheet(cell: str, where: str) -> str:
-    found = iso_date(cell)
-    if found is None:
+    date_ = iso_date(cell)
+    if date_ is None:
         raise UserError(
             f'{where}: the date "{cell}" cannot be read; write it as 2025-09-15, 2025-09 or 2025'
         )
-    return found
+    return date_
 
 
 def _twice(article: str, first: str, second: str) -> UserError:

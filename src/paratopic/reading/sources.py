@@ -39,7 +39,7 @@ class Sources(NamedTuple):
         Their reasons begin with `UNREADABLE`.
     metadata
         What each of its rows is from (`corpus.metadata`).
-    found
+    origins
         Name of a field and where it was found → number of articles.
     notes
         What there is to say about files of metadata.
@@ -48,7 +48,7 @@ class Sources(NamedTuple):
     frame: pd.DataFrame
     skipped: list[Skipped]
     metadata: pd.DataFrame
-    found: Counter[tuple[str, str]]
+    origins: Counter[tuple[str, str]]
     notes: Sequence[str] = ()
 
 
@@ -103,21 +103,21 @@ def read_sources(
     metadata = pd.concat([source.metadata for source in filled], ignore_index=True)
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, ID, frame[ID])
-    found = sum((source.found for source in filled), Counter[tuple[str, str]]())
-    return Sources(frame, skipped, metadata, found, notes)
+    origins = sum((source.origins for source in filled), Counter[tuple[str, str]]())
+    return Sources(frame, skipped, metadata, origins, notes)
 
 
 def _read_source(path: Path, topics: Topics, no_topic: Sequence[str]) -> Sources:
     suffix = path.suffix.lower()
     if suffix in LOADERS:
         frame, fields = read_labelled_table(path, topics, no_topic)
-        found = Counter(
+        origins = Counter(
             {
                 (str(name), IN_TABLE): frame["article"][values.notna()].nunique()
                 for name, values in fields.items()
             }
         )
-        return Sources(frame, [], fields, found)
+        return Sources(frame, [], fields, origins)
     if suffix in SUFFIXES:
         return _read_article(path)
     raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
@@ -134,9 +134,9 @@ def _read_article(path: Path) -> Sources:
         return Sources(frame_of([]), skipped, pd.DataFrame(), Counter())
     fields = article_fields(path, article.fields)
     values = {name: field.value for name, field in fields.items()}
-    found = Counter((name, field.origin) for name, field in fields.items())
+    origins = Counter((name, field.origin) for name, field in fields.items())
     metadata = pd.DataFrame(values, index=frame.index, dtype="str")
-    return Sources(frame, skipped_of(article), metadata, found)
+    return Sources(frame, skipped_of(article), metadata, origins)
 
 
 def _refuse_same_names(paths: Sequence[Path]) -> None:

@@ -295,8 +295,8 @@ class Articles(JsonLines):
             yield Chunk([row], [None], [str(error)], 1.0)
             return
         taken = {*added, *(field.name for field in fields(Paragraph))}
-        found = article_fields(path, article.fields)
-        own = {name: field.value for name, field in found.items() if name not in taken}
+        about = article_fields(path, article.fields)
+        own = {name: field.value for name, field in about.items() if name not in taken}
         skipped = skipped_of(article)
         for batch in _batches(list(zip(paragraphs, article_passages(paragraphs), strict=True))):
             rows = [

@@ -54,7 +54,7 @@ def prepare(
     """
     log = None if params.labels is None else Path(params.labels).resolve()
     own_files = [log, backup(log)] if log else []
-    frame, skipped, metadata, found, notes = read_sources(
+    frame, skipped, metadata, origins, notes = read_sources(
         params.sources, own_files, topics, params.no_topic
     )
     lines = [] if params.labels is None else read_lines(Path(params.labels))
@@ -86,7 +86,7 @@ def prepare(
         "headings_against_hand": headings,
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "metadata": {
-            name: {origin: n for origin in ORIGINS if (n := found[name, origin])}
+            name: {origin: n for origin in ORIGINS if (n := origins[name, origin])}
             for name in metadata.columns[1:]
         },
         "messages": messages,
