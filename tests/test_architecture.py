@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "tracking"),
     },
-    # Late: `training` and `stages.fitting` to forecast, `tracking` to serve MLflow's page.
+    # Late: `training` to forecast, `stages.report` for the page, `tracking` to serve MLflow's page.
     "cli": {
         *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "serving"),
         *("training", "stages", "tracking"),

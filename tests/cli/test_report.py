@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import webbrowser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
+from paratopic.project.errors import UserError
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE
-from tests.programs import run_cli
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, WHOLE_PAGE
+from tests.programs import ROOT, run_cli
 
 SCORES = {
     "answer_macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
@@ -134,17 +137,31 @@ def test_open_shows_the_page_or_says_what_is_missing(
         return True
 
     monkeypatch.setattr(webbrowser, "open", open_page)
-    if there:
-        write_text(PAGE, "<!doctype html>")
+    monkeypatch.setattr(report, "_on_request", lambda champion: None)
+    monkeypatch.setattr("paratopic.stages.report.page", lambda params, asked: "<!doctype html>")
+    shutil.copy(ROOT / PARAMS, PARAMS)
+    if not there:
+        COMPARISON.unlink()
     assert run_cli(monkeypatch, "report", "--open") == (0 if there else 1)
-    assert opened == ([PAGE.resolve().as_uri()] if there else [])
-    assert (f"{PAGE} not found" in capsys.readouterr().out) != there
+    assert opened == ([WHOLE_PAGE.resolve().as_uri()] if there else [])
+    assert (f"{COMPARISON} not found" in capsys.readouterr().out) != there
 
 
 def test_without_a_browser_the_message_says_where_the_page_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
-    write_text(PAGE, "<!doctype html>")
+    monkeypatch.setattr(report, "_write_page", lambda: None)
     assert run_cli(monkeypatch, "report", "--open") == 1
-    assert f"open {PAGE.resolve()} yourself" in capsys.readouterr().out
+    assert f"open {WHOLE_PAGE.resolve()} yourself" in capsys.readouterr().out
+
+
+def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(champion: str) -> None:
+        raise UserError("labels changed: run `dvc repro` first")
+
+    monkeypatch.setattr(report, "check_scored", refuse)
+    asked = report._on_request("baseline")
+    assert asked.shares == asked.weaknesses == "labels changed: run `dvc repro` first"

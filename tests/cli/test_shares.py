@@ -111,6 +111,15 @@ def test_predictions_are_kept_until_the_paragraphs_change(
     assert PREDICTED.read_bytes() != kept
 
 
+def test_nothing_is_predicted_for_labels_that_are_no_sample(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_paragraphs(pd.read_parquet(PARAGRAPHS).assign(draw="", weight=np.nan), PARAGRAPHS)
+    assert run_cli(monkeypatch, "shares") == 1
+    assert "draw some at random (`paratopic label --random`)" in capsys.readouterr().out
+    assert not PREDICTED.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -19,6 +19,9 @@ from paratopic.evaluation.findings import (
     distinct_texts,
     find,
     group,
+    overview,
+    period_of,
+    sampled_rows,
     sentence,
 )
 from paratopic.project.errors import UserError
@@ -55,7 +58,8 @@ def corpus(frame: pd.DataFrame, about: pd.DataFrame | None = None) -> Corpus:
     scores = pd.DataFrame({"id": hand["id"], "trade": 0.3, "security": 0.3})
     predicted = np.full((len(first), 2), 0.3)
     about = frame[["id"]] if about is None else about
-    return corpus_of(frame, about, predicted, scores, TOPICS)
+    rows = sampled_rows(frame, scores, TOPICS)
+    return corpus_of(frame, about, predicted, rows, scores, TOPICS)
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
@@ -108,6 +112,34 @@ def test_numbers_are_in_their_order_and_not_in_that_of_words() -> None:
     year = frame["article"].str[1:].astype(int).map(lambda n: "9" if n < 30 else "10")
     whole = corpus(frame, pd.DataFrame({"id": frame["id"], "volume": year}))
     assert group(whole.rows, ["volume"]).keys == (("9",), ("10",))
+
+
+@pytest.mark.parametrize(
+    ("dates", "period"),
+    [
+        ([None], None),
+        (["2025-04-02", "2025-04-09"], None),
+        (["2025-04", "2025-05-01", None], "month"),
+        (["2024", "2025-05-01"], "year"),
+        (["2025", "2025-05-01"], None),
+        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(24)], "month"),
+        ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(25)], "year"),
+    ],
+)
+def test_periods_are_months_or_else_years(dates: list[str | None], period: str | None) -> None:
+    assert period_of(pd.DataFrame({"date": dates})) == period
+    assert period_of(pd.DataFrame({"source": dates})) is None
+
+
+def test_an_overview_has_all_paragraphs_and_the_periods_if_there_are_several() -> None:
+    frame = table()
+    several = overview(corpus(frame, dated(frame)), 0.95)
+    assert several.period == "month" and several.by_period is not None
+    assert several.by_period.table["month"].iloc[0] == ALL
+    assert len(several.sentences) == 2
+    one = overview(corpus(frame), 0.95)
+    assert (one.period, one.by_period, len(one.sentences)) == (None, None, 1)
+    pd.testing.assert_frame_equal(one.whole.table, several.whole.table)
 
 
 def test_the_last_period_is_compared_with_the_first_or_as_asked() -> None:
@@ -195,7 +227,8 @@ def test_of_several_topics_each_has_a_share_of_its_own(tmp_path: Path) -> None:
     topics = Topics("multi", ("trade", "security"))
     _, first = distinct_texts(frame)
     scores = pd.DataFrame({"id": frame["id"][:80], "trade": 0.4, "security": 0.6})
-    whole = corpus_of(frame, dated(frame), np.full((len(first), 2), 0.4), scores, topics)
+    rows, predicted = sampled_rows(frame, scores, topics), np.full((len(first), 2), 0.4)
+    whole = corpus_of(frame, dated(frame), predicted, rows, scores, topics)
     findings = find(whole, ["month"], 0.95)
     shares = dict(zip(findings.table["topic"], findings.table["share"], strict=False))
     labels = frame["topics"][:80]

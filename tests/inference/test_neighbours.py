@@ -36,6 +36,7 @@ def test_the_text_itself_comes_first_and_then_those_of_its_topic(
         assert replace(first, similarity=1.0) == Neighbour(ids[row], tuple(topics[row]), text, 1.0)
         assert first.similarity == pytest.approx(1, abs=1e-6)
         assert first.similarity > second.similarity >= third.similarity
+        assert labelled.nearest_other(text) == second
     tariffs = labelled.nearest(TARIFF)
     assert {neighbour.topics for neighbour in tariffs} == {("trade",)}
 
@@ -56,6 +57,7 @@ def test_features_have_unit_length_and_are_those_of_each_text_alone(
 def test_a_text_without_a_known_word_is_like_nothing(trained: tuple[Fitted, Path]) -> None:
     labelled = Neighbourhood(load(trained[1]), ["a"], [["trade"]], ["A tariff."])
     assert labelled.nearest("☃")[0].similarity == 0
+    assert labelled.nearest_other("A tariff.") is None
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)

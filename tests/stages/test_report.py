@@ -15,9 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project.files import write_csv
-from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES
+from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES, WHOLE_PAGE
 from paratopic.project.topics import ModeName
-from tests.programs import ROOT
+from tests.programs import ROOT, run_cli
 from tests.samples import WORDS, paragraph
 
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
@@ -85,8 +85,18 @@ def written() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
+def on_request(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The page of `paratopic report --open`, in a project that DVC takes to be up to date."""
+    monkeypatch.setattr("paratopic.cli.report.check_scored", lambda champion: None)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    assert run_cli(monkeypatch, "report", "--open") == 0
+    return WHOLE_PAGE.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("mode", ["single", "multi"])
-def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
+def test_a_page_that_asks_no_network_and_runs_nothing(
+    mode: ModeName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(5)
     made = []
     for number in range(40):
@@ -101,7 +111,9 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
         )
     # One label that the words of its paragraph contradict.
     made.append((f"{paragraph('trade', rng, 60)}", "technology", "article 1"))
-    write_csv(Path("table.csv"), pd.DataFrame(made, columns=["text", "label", "group"]))
+    table = pd.DataFrame(made, columns=["text", "label", "group"]).assign(drawn="1")
+    dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
+    write_csv(Path("table.csv"), table.assign(date=dates))
     start(mode, ["baseline", "transformer"], "table.csv")
     run("prepare", "split", "score baseline")
     # A second model with the same scores, which has no history.
@@ -123,8 +135,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
     assert written() == html
     for heading in (
         *("What was labelled", "The models", "Which ships, and why", "Topic by topic"),
-        *("Confusion", "Can the probabilities be trusted?", "What is gained by answering less"),
-        *("Training", "The paragraphs most wrong", "Labels worth a second look"),
+        *("Can the probabilities be trusted?", "What is gained by answering less", "Training"),
+        *("Where it goes wrong", "Labels worth a second look"),
     ):
         assert f"<h2>{heading}</h2>" in html
     assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
@@ -133,9 +145,25 @@ def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName) -> None:
     assert "Each model finds" in doubtful and "paratopic review" in doubtful
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
+    assert "How much is about what" not in html and "≈" not in page.text
+
+    whole = on_request(monkeypatch)
+    assert whole == on_request(monkeypatch)
+    page = Page(whole)
+    assert page.loads == ["data:,"] and len(page.ids) == len(set(page.ids))
+    assert EVIL in page.text and "script" not in page.tags
+    text = " ".join(page.text.split())
+    assert "41 labels that were drawn at random" in text and "arXiv:2311.01453" in text
+    assert text.count("To cite: ") == 2 and "2025-09 minus 2025-04, " in text
+    n_shares = len(WORDS) + (mode == "single")
+    assert whole.count('role="img"') == 4 + n_shares and "By month" in whole
+    wrong = text.partition("Where it goes wrong")[2]
+    mistaken = "technology taken for trade: 1 of" if mode == "single" else "technology missed: "
+    assert mistaken in wrong and "≈" in wrong
+    assert "is worse by more than chance explains" in wrong
 
 
-def test_before_anyone_has_labelled_the_page_says_so() -> None:
+def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
     start("single", ["baseline"], "plain.txt")
     run("prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare")
@@ -144,4 +172,6 @@ def test_before_anyone_has_labelled_the_page_says_so() -> None:
     assert "Nothing was measured" in page.text and "2 not labelled" in page.text
     assert "nothing can be measured" in page.text
     assert "svg" not in page.tags
-    assert "The models" not in page.text and "most wrong" not in page.text
+    assert "The models" not in page.text and "goes wrong" not in page.text
+    shares = on_request(monkeypatch).partition("How much is about what")[2]
+    assert "draw some at random (<code>paratopic label --random</code>)" in shares

@@ -59,8 +59,9 @@ def mistakes(
 
     project = read_project()
     champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
-    answers = _answers(project, champion)
-    slices = _slices(project, answers, by or [])
+    check_scored(champion)
+    answers = answers_of(project, champion)
+    slices = slices_of(project, answers, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     print(f"{champion}: {n_wrong} of {len(answers.table)} answers wrong, {len(listed)} listed")
     kinds = confusions(answers, project.params.topics)
@@ -69,7 +70,7 @@ def mistakes(
     if len(kinds) > MOST_KINDS:
         print(f"  and {len(kinds) - MOST_KINDS} rarer ones")
     if n_wrong:
-        Console(highlight=False).print(_table(listed, project, _labelled(champion)))
+        Console(highlight=False).print(_table(listed, project, labelled_by(champion)))
     _print_slices(slices)
     if out is not None:
         again = listed[["id", "suggestion", "probability"]]
@@ -77,12 +78,18 @@ def mistakes(
         write_again(project, again.assign(reason=REASON), champion, out)
 
 
-def _answers(project: Project, champion: str) -> Answered:
+def answers_of(project: Project, champion: str) -> Answered:
+    """The champion's out-of-fold answers beside their labels.
+
+    Raises
+    ------
+    UserError
+        Nothing is measured.
+    """
     from paratopic.corpus.labelled import read_labelled
     from paratopic.corpus.table import read_parquet
     from paratopic.evaluation.mistakes import answered
 
-    check_scored(champion)
     scores = read_parquet(SCORES / champion / "scores.parquet")
     if scores.empty:
         raise UserError(
@@ -92,7 +99,14 @@ def _answers(project: Project, champion: str) -> Answered:
     return answered(read_labelled(project.params.topics), scores)
 
 
-def _slices(project: Project, answers: Answered, columns: Sequence[str]) -> list[Slice]:
+def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[Slice]:
+    """The slices of columns, of all by default, the worst first.
+
+    Raises
+    ------
+    UserError
+        There is no such column, or it has too many values.
+    """
     from paratopic.corpus.metadata import read_metadata
     from paratopic.evaluation.slices import columns_of, find_slices
     from paratopic.labels.answers import by_paragraph
@@ -106,7 +120,7 @@ def _slices(project: Project, answers: Answered, columns: Sequence[str]) -> list
     return find_slices(values, answers, params.evaluate.confidence, params.seed)
 
 
-def _labelled(champion: str) -> Neighbourhood | None:
+def labelled_by(champion: str) -> Neighbourhood | None:
     """The labelled paragraphs as the champion reads them; None and a note where it is missing."""
     try:
         return neighbourhood(load(str(MODELS / champion)))
@@ -124,8 +138,7 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
     for row in listed.to_dict("records"):
         verdict = f"label: {row['label']}, answer: {row['answer']} {row['confidence']:.2f}"
         details = [row["id"], row["text"], verdict]
-        alike = labelled.nearest(row["text"]) if labelled else []
-        for near in [near for near in alike if near.text != row["text"]][:1]:
+        if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or "none"
             details.append(f"≈ {near.similarity:.2f} {topics} {near.id}: {first_words(near.text)}")
         where = lines_of(answers.get(row["id"], []))
@@ -134,13 +147,9 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
 
 
 def _print_slices(slices: Sequence[Slice]) -> None:
-    worse = [each for each in slices if each.is_worse]
-    if not worse:
-        print(f"No slice of {len(slices)} tried is worse by more than chance explains.")
-        return
-    print(
-        f"Where it is worse, of {len(slices)} slices tried (at most one report in twenty names a "
-        "slice where nothing is wrong):"
-    )
-    for each in worse:
-        print(f"  {each}")
+    from paratopic.evaluation.slices import verdict
+
+    print(verdict(slices))
+    for each in slices:
+        if each.is_worse:
+            print(f"  {each}")

@@ -1,21 +1,33 @@
-"""The command `paratopic report`: prints what stage compare wrote; nothing is computed here."""
+"""The command `paratopic report`: prints what stage compare wrote, or makes the whole page.
+
+Estimates and pages are for `evaluation`, which is imported late.
+"""
 
 from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from paratopic.cli.forecast import check_scored
+from paratopic.cli.labels import Project, read_project
+from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
+from paratopic.cli.shares import read_corpus
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PAGE
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, WHOLE_PAGE
+
+if TYPE_CHECKING:
+    from paratopic.evaluation.page import OnRequest, Weaknesses
+
+Made = TypeVar("Made")
 
 ACTIVATE = Path(".venv/bin/activate")
 
@@ -23,18 +35,22 @@ ACTIVATE = Path(".venv/bin/activate")
 NEXT = {
     "paratopic predict FILE": "predict the topics of an article's paragraphs",
     "paratopic ui": "compare the runs in MLflow",
-    "paratopic report --open": f"read or send the whole report, {PAGE}",
+    "paratopic report --open": f"read or send the whole report, {WHOLE_PAGE}",
 }
 
 
 def report(
     open_page: Annotated[
-        bool, typer.Option("--open", help=f"Open the whole report, {PAGE}, in a browser instead.")
+        bool,
+        typer.Option(
+            "--open", help=f"Make the whole report, {WHOLE_PAGE}, and open it in a browser instead."
+        ),
     ] = False,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
     if open_page:
-        _open(PAGE)
+        _write_page()
+        _open(WHOLE_PAGE)
         return
     console = Console()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
@@ -64,10 +80,56 @@ def report(
         console.print(f"  {step:<{width}}  {purpose}", highlight=False)
 
 
+def _write_page() -> None:
+    """Write the whole page: what stages wrote, and what takes the model that ships."""
+    from paratopic.project.params import read_params
+    from paratopic.stages.report import page
+
+    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    files.write_text(WHOLE_PAGE, page(read_params(), _on_request(champion)))
+
+
+def _on_request(champion: str) -> OnRequest:
+    """What takes the model that ships, or why it is not there."""
+    from paratopic.evaluation.findings import overview
+    from paratopic.evaluation.page import OnRequest
+    from paratopic.labels.sample import describe_sample, sample_of
+
+    try:
+        check_scored(champion)
+        project = read_project()
+    except UserError as error:
+        return OnRequest(str(error), "", str(error))
+    frame, confidence = project.paragraphs, project.params.evaluate.confidence
+    return OnRequest(
+        _or_why(lambda: overview(read_corpus(project.params, champion), confidence)),
+        describe_sample(sample_of(frame), int((frame["label_source"] == "hand").sum())),
+        _or_why(lambda: _weaknesses(project, champion)),
+    )
+
+
+def _weaknesses(project: Project, champion: str) -> Weaknesses:
+    from paratopic.evaluation.mistakes import confusions
+    from paratopic.evaluation.page import Weaknesses
+
+    answers, labelled = answers_of(project, champion), labelled_by(champion)
+    return Weaknesses(
+        confusions(answers, project.params.topics),
+        slices_of(project, answers, []),
+        labelled.nearest_other if labelled else lambda text: None,
+    )
+
+
+def _or_why(make: Callable[[], Made]) -> Made | str:
+    """What is made, or what is missing for it."""
+    try:
+        return make()
+    except UserError as error:
+        return str(error)
+
+
 def _open(page: Path) -> None:
     """Open a page in the user's browser, or say where it is."""
-    if not page.exists():
-        raise UserError(f"{page} not found: run `dvc repro` in the project's root first")
     if not webbrowser.open(page.resolve().as_uri()):
         raise UserError(f"no browser was found: open {page.resolve()} yourself")
 

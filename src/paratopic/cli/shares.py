@@ -34,8 +34,6 @@ STEP = 256
 SUFFIXES = (".csv", ".json", ".png", ".svg")
 # More outcomes than this are lines of the table, not columns.
 MOST_ACROSS = 6
-# Half of an interval that is narrow enough for most purposes.
-NARROW = 0.02
 
 By = Annotated[
     list[str] | None,
@@ -88,15 +86,15 @@ def shares(
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
     params = read_params()
-    corpus, confidence = _read_corpus(params), params.evaluate.confidence
+    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    check_scored(champion)
+    corpus, confidence = read_corpus(params, champion), params.evaluate.confidence
     copies = not distinct
     estimated = findings.find(
         corpus, columns, confidence, weighing=weigh, copies=copies, compare=compare
     )
     _print(estimated, columns, corpus, confidence)
-    counted = {"paragraphs": "paragraph", "words": "word", "articles": "article"}[weigh]
-    often = "each time" if copies else "once in each group"
-    print(f"Each {counted} counts the same. Copies of a text count {often}.")
+    print(findings.counting(weigh, copies))
     print(findings.METHOD)
     for path in outs:
         _write(
@@ -108,17 +106,31 @@ def shares(
         print(f"written: {path}")
 
 
-def _read_corpus(params: Params) -> Corpus:
+def read_corpus(params: Params, champion: str) -> Corpus:
+    """Read the project's paragraphs and labels, and predict what is not predicted yet.
+
+    Parameters
+    ----------
+    params
+        Params of the project.
+    champion
+        Name of the model that predicts, whose scores are up to date.
+
+    Raises
+    ------
+    UserError
+        The labels are no sample or too few, which nothing is predicted for; or a file cannot be
+        read.
+    """
     from paratopic.corpus.metadata import read_metadata
     from paratopic.corpus.table import read_paragraphs, read_parquet
-    from paratopic.evaluation.findings import corpus_of
+    from paratopic.evaluation.findings import corpus_of, sampled_rows
 
-    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
-    check_scored(champion)
     frame = read_paragraphs(PARAGRAPHS)
     scores = read_parquet(SCORES / champion / "scores.parquet")
+    rows = sampled_rows(frame, scores, params.topics)
     about, predicted = read_metadata(METADATA), _predict(champion, frame)
-    return corpus_of(frame, about, predicted, scores, params.topics)
+    return corpus_of(frame, about, predicted, rows, scores, params.topics)
 
 
 def _predict(champion: str, frame: pd.DataFrame) -> Scores:
@@ -156,23 +168,11 @@ def _predict(champion: str, frame: pd.DataFrame) -> Scores:
 
 def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> None:
     """Print the shares, what they rest on, the changes, and a sentence to cite."""
-    from paratopic.evaluation.findings import BORROWED, labels_for, sentence
+    from paratopic.evaluation.findings import notes, outlook, sentence
 
     Console(highlight=False).print(_table(findings, columns, corpus.outcomes, confidence))
-    if (findings.table["rests_on"] == BORROWED).any():
-        print(
-            "* has fewer than 20 labels of its own, and no interval: the share takes the model to"
-        )
-        print(f"  err here as it does elsewhere.{_verdict(findings.differ)}")
-    for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
-        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
-        print(f"{row['what']}, {row['topic']}: {change:+.1f} points ({low:+.1f} to {high:+.1f})")
-    print(sentence(findings, corpus, confidence))
-    if more := labels_for(NARROW, findings):
-        print(
-            f"About {more:,} more labels at random would give intervals of ± {100 * NARROW:.0f} "
-            "points or less for all paragraphs."
-        )
+    for line in (*notes(findings), sentence(findings, corpus, confidence), *outlook(findings)):
+        print(line)
 
 
 def _table(
@@ -203,15 +203,6 @@ def _table(
         key = [str(line[name]) for name in columns]
         shown.add_row(*key, line["topic"], _cell(line), f"{line['labels']:,}")
     return shown
-
-
-def _verdict(p: float | None) -> str:
-    """What labels say of the assumption that the model errs alike in all groups."""
-    if p is None:
-        return ""
-    from paratopic.evaluation.intervals import write_p
-
-    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({write_p(p)})."
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

@@ -79,6 +79,8 @@ STYLED = matplotlib.style.context(
 # Size in inches of the charts that the page has too, and the most points of their curves: more
 # cannot be told apart.
 SIZE, N_POINTS = (5.4, 3.9), 250
+# Size in inches of one of several small charts.
+SMALL = (3.6, 2.6)
 
 
 def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
@@ -171,18 +173,15 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         axes.set_xlim(0, _highest(table))
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         return figure
-    table = table[table[columns[0]] != ALL]
-    if findings.is_time:
-        table = table[table[columns[0]] != UNKNOWN]
+    table = _parts(findings, columns[0])
     topics, names = (list(dict.fromkeys(table[column])) for column in ("topic", columns[0]))
     series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
     across = min(3, len(topics))
     down = -(-len(topics) // across)
-    high = 2.6 if findings.is_time else 0.8 + 0.25 * len(names) * len(series)
-    figure = Figure(figsize=(3.6 * across, high * down), layout="constrained")
+    high = SMALL[1] if findings.is_time else 0.8 + 0.25 * len(names) * len(series)
+    figure = Figure(figsize=(SMALL[0] * across, high * down), layout="constrained")
     by_time = findings.is_time  # groups are on the axis that charts share
     grid = figure.subplots(down, across, squeeze=False, sharex=by_time, sharey=not by_time).ravel()
-    topical = _highest(table[table["topic"] != NO_TOPIC])
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(topic, loc="left")
         for number, name in enumerate(series):
@@ -198,7 +197,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         shares, limit = (
             (axes.yaxis, axes.set_ylim) if findings.is_time else (axes.xaxis, axes.set_xlim)
         )
-        limit(0, _highest(table) if topic == NO_TOPIC else topical)
+        limit(0, _end(table, topic))
         shares.set_major_formatter(PercentFormatter(1, decimals=0))
     for axes in grid[len(topics) - across : len(topics)]:
         axes.tick_params(labelbottom=True)
@@ -207,12 +206,44 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     return _legend(figure, grid[0]) if len(series) > 1 else figure
 
 
+@STYLED
+def share_chart(findings: Findings, topic: str) -> Figure:
+    """Draw a topic's shares over time.
+
+    Parameters
+    ----------
+    findings
+        The shares, by period.
+    topic
+        The topic, or `NO_TOPIC`.
+    """
+    column = str(findings.table.columns[0])
+    table = _parts(findings, column)
+    rows = table[table["topic"] == topic]
+    figure, axes = _axes(*SMALL)
+    _band(axes, list(rows[column]), rows, MARKS[0], "")
+    axes.set_ylim(0, _end(table, topic))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _parts(findings: Findings, column: str) -> pd.DataFrame:
+    """The lines of the groups; over time, those whose time is known."""
+    table = findings.table[findings.table[column] != ALL]
+    return table[table[column] != UNKNOWN] if findings.is_time else table
+
+
 # Marks and lines that a print in grey tells apart.
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 
 
+def _end(table: pd.DataFrame, topic: str) -> float:
+    """Where the axis of a topic's shares ends: all topics have the same one."""
+    return _highest(table if topic == NO_TOPIC else table[table["topic"] != NO_TOPIC])
+
+
 def _highest(table: pd.DataFrame) -> float:
-    """Where the axis of shares ends."""
+    """Where an axis of shares ends."""
     return min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from paratopic.corpus.metadata import PERIODS, UNKNOWN, values_of, with_metadata
 from paratopic.corpus.table import NO_TOPIC, labelled_rows, targets_of
+from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
     LEAST_LABELS,
@@ -28,6 +29,7 @@ from paratopic.evaluation.shares import (
     errors_differ,
     shares,
     shares_of_parts,
+    size_of,
     trend,
 )
 from paratopic.inference.modes import mode_of
@@ -37,6 +39,10 @@ from paratopic.project.topics import Topics
 
 # Period → its unit.
 UNITS = {"year": "year", "month": "month", "date": "day"}
+# Months that a picture has room for; more are shown as years.
+MOST_MONTHS = 24
+# Half of an interval that is narrow enough for most purposes.
+NARROW = 0.02
 Weighing = Literal["paragraphs", "words", "articles"]
 # The method in two lines, to cite.
 METHOD = (
@@ -109,10 +115,67 @@ def distinct_texts(frame: pd.DataFrame) -> tuple[Integers, Integers]:
     return text, np.unique(text, return_index=True)[1].astype(np.int64)
 
 
+def sampled_rows(frame: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """The labelled paragraphs that stand for the corpus, each text once, with its weight.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    scores
+        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
+    topics
+        The codebook.
+
+    Raises
+    ------
+    UserError
+        Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
+        are too few for any interval.
+    """
+    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    rows = rows[rows["weight"].notna()]
+    _check_sample(rows)
+    rows = rows[rows["id"].isin(scores["id"])]  # some topics cannot be held out
+    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
+    rows = rows.drop_duplicates("text", ignore_index=True)
+    _check_sample(rows)
+    return rows
+
+
+def _check_sample(rows: pd.DataFrame) -> None:
+    """Refuse labels that are no sample, or too few to say anything."""
+    if not (rows["draw"] != "").any():
+        raise UserError(
+            "shares need labels that are a sample, and nothing tells how the labelled paragraphs "
+            "were chosen: draw some at random (`paratopic label --random`), label them, and run "
+            "`dvc repro`"
+        )
+    n_labels, n_articles = size_of(rows["weight"].to_numpy()), rows["article"].nunique()
+    if _by_article(rows) and n_articles < LEAST_ARTICLES:
+        raise UserError(
+            f"{n_articles} articles that were drawn have labels; shares need "
+            f"{LEAST_ARTICLES}: label {LEAST_ARTICLES - n_articles} more "
+            "(`paratopic label --random --articles`), and run `dvc repro`"
+        )
+    if n_labels < LEAST_LABELS:
+        raise UserError(
+            f"{n_labels} paragraphs that were drawn at random have labels; shares need "
+            f"{LEAST_LABELS}: label {LEAST_LABELS - n_labels} more (`paratopic label --random`), "
+            "and run `dvc repro`"
+        )
+
+
+def _by_article(rows: pd.DataFrame) -> bool:
+    """Whether whole articles were drawn."""
+    return bool((rows["draw"] == "article").any())
+
+
 def corpus_of(
     frame: pd.DataFrame,
     about: pd.DataFrame,
     predicted: Scores,
+    rows: pd.DataFrame,
     scores: pd.DataFrame,
     topics: Topics,
 ) -> Corpus:
@@ -126,35 +189,19 @@ def corpus_of(
         What each paragraph is from: a row for each of them, with its id.
     predicted
         (N, k) calibrated probabilities of the topics of `distinct_texts`, by the model that ships.
-    scores
-        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
-    topics
-        The codebook.
-
-    Raises
-    ------
-    UserError
-        Nothing tells how the labelled paragraphs were chosen, so that they are no sample.
+    rows
+        From `sampled_rows`.
+    scores, topics
+        As for `sampled_rows`.
     """
     mode, names = mode_of(topics.mode), list(topics.names)
-    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
-    rows = rows[rows["weight"].notna() & rows["id"].isin(scores["id"])]
-    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
-    rows = rows.drop_duplicates("text", ignore_index=True)
-    if not (rows["draw"] != "").any():
-        raise UserError(
-            "shares need labels that are a sample, and nothing tells how the labelled paragraphs "
-            "were chosen: draw some at random (`paratopic label --random`), label them, and run "
-            "`dvc repro`"
-        )
     text, first = distinct_texts(frame)
     numbers = text[pd.Index(frame["id"]).get_indexer(rows["id"])]
     probabilities = predicted.copy()
     probabilities[numbers] = scores.groupby("id")[names].mean().loc[rows["id"]].to_numpy()
     truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
     weights = rows["weight"].to_numpy(dtype=np.float64)
-    by_article = (rows["draw"] == "article").any()
-    articles = pd.factorize(rows["article"])[0].astype(np.int64) if by_article else None
+    articles = pd.factorize(rows["article"])[0].astype(np.int64) if _by_article(rows) else None
     sample = Sample(mode.complete(probabilities), numbers, truth, weights, articles)
     outcomes = (*names, NO_TOPIC) if truth.shape[1] > len(names) else tuple(names)
     return Corpus(with_metadata(frame, about), sample, text, outcomes)
@@ -227,6 +274,27 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     ordered += sorted(set(keys) - set(known))
     members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
     return Grouping(tuple(columns), tuple(ordered), members, times)
+
+
+def period_of(rows: pd.DataFrame) -> str | None:
+    """The period to divide paragraphs by: month, or year where months are many or not known.
+
+    Parameters
+    ----------
+    rows
+        From `Corpus.rows`.
+
+    Returns
+    -------
+    None where no paragraph has a date, or all dates are in one month or year.
+    """
+    if "date" not in rows or rows["date"].isna().all():
+        return None
+    dates = rows["date"].dropna()
+    months = set(dates.str[: PERIODS["month"]])
+    if len(months) <= MOST_MONTHS and all(len(month) == PERIODS["month"] for month in months):
+        return "month" if len(months) > 1 else None
+    return "year" if dates.str[: PERIODS["year"]].nunique() > 1 else None
 
 
 def _is_time(column: str, keys: Sequence[tuple[str, ...]]) -> bool:
@@ -303,7 +371,7 @@ def find(
     Raises
     ------
     UserError
-        A column or part does not exist, or labels are too few for any interval.
+        A column or part does not exist.
     """
     sample = corpus.sample
 
@@ -312,7 +380,6 @@ def find(
 
     everything = np.ones(len(corpus.rows))
     whole = shares(sample, masses(everything), confidence)
-    _check_labels(whole)
     names = list(columns) or [ALL]
     table = [_lines(corpus, [ALL] * len(names), names, everything, whole)]
     if not columns:
@@ -326,23 +393,6 @@ def find(
     differ = errors_differ(sample, of_parts)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
-
-
-def _check_labels(whole: Part) -> None:
-    """Refuse labels that are too few to say anything."""
-    if whole.shares[0].low is not None:
-        return
-    if whole.n_articles is not None and whole.n_articles < LEAST_ARTICLES:
-        raise UserError(
-            f"{whole.n_articles} articles that were drawn have labels; shares need "
-            f"{LEAST_ARTICLES}: label {LEAST_ARTICLES - whole.n_articles} more "
-            "(`paratopic label --random --articles`), and run `dvc repro`"
-        )
-    raise UserError(
-        f"{whole.n_labels} paragraphs that were drawn at random have labels; shares need "
-        f"{LEAST_LABELS}: label {LEAST_LABELS - whole.n_labels} more (`paratopic label --random`), "
-        "and run `dvc repro`"
-    )
 
 
 def _lines(
@@ -445,6 +495,46 @@ def _clarity(row: Mapping[Hashable, Any]) -> float:
     return float(abs(row["change"]) / (row["high"] - row["low"]))
 
 
+def notes(findings: Findings) -> list[str]:
+    """What shares without an interval rest on, and each change that has one; a line each."""
+    lines = []
+    if (findings.table["rests_on"] == BORROWED).any():
+        lines.append(
+            f"* has fewer than {LEAST_LABELS} labels of its own, and no interval: the share takes "
+            f"the model to\n  err here as it does elsewhere.{_verdict(findings.differ)}"
+        )
+    for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
+        change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        lines.append(
+            f"{row['what']}, {row['topic']}: {change:+.1f} points ({low:+.1f} to {high:+.1f})"
+        )
+    return lines
+
+
+def _verdict(p: float | None) -> str:
+    """What labels say of the assumption that the model errs alike in all groups."""
+    if p is None:
+        return ""
+    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({write_p(p)})."
+
+
+def counting(weighing: Weighing, copies: bool) -> str:
+    """Say in a line what counts equally much; the parameters are those of `Corpus.masses`."""
+    counted = {"paragraphs": "paragraph", "words": "word", "articles": "article"}[weighing]
+    often = "each time" if copies else "once in each group"
+    return f"Each {counted} counts the same. Copies of a text count {often}."
+
+
+def outlook(findings: Findings) -> list[str]:
+    """A line on how many labels more make all intervals narrow; none where they are already."""
+    if not (more := labels_for(NARROW, findings)):
+        return []
+    return [
+        f"About {more:,} more labels at random would give intervals of ± {100 * NARROW:.0f} "
+        "points or less for all paragraphs."
+    ]
+
+
 def labels_for(half_width: float, findings: Findings) -> int:
     """How many labels more, drawn at random, make the intervals of all paragraphs so narrow.
 
@@ -461,3 +551,41 @@ def labels_for(half_width: float, findings: Findings) -> int:
     whole = findings.table[: findings.table["topic"].nunique()]
     widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
     return max(0, math.ceil(n_labels * ((widest / half_width) ** 2 - 1)))
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the report has of a corpus.
+
+    Parameters
+    ----------
+    whole
+        Shares of all paragraphs.
+    by_period
+        Shares by `period`; None where there is one period or none.
+    period
+        From `period_of`.
+    sentences
+        Sentences to cite: of all paragraphs, and of the periods if there are any.
+    """
+
+    whole: Findings
+    by_period: Findings | None
+    period: str | None
+    sentences: tuple[str, ...]
+
+
+def overview(corpus: Corpus, confidence: float) -> Overview:
+    """Estimate what the report has of a corpus.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    confidence
+        Confidence of the intervals.
+    """
+    whole, period = find(corpus, [], confidence), period_of(corpus.rows)
+    by_period = find(corpus, [period], confidence) if period else None
+    sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
+    return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)))

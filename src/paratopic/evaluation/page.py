@@ -1,22 +1,23 @@
 """The report as one page for people who were not there: everything in it, and no network needed.
 
-Nothing is measured here: the numbers come from `report` and `comparison`. The text is in page.html,
-and the charts of `figures` are SVG inside it. Paragraphs that models contradict are shown;
-`paratopic review` ranks all doubtful labels.
+Nothing is measured here: the numbers come from `report`, `comparison`, `findings`, `mistakes` and
+`slices`. The text is in page.html, and the charts of `figures` are SVG inside it. Paragraphs that
+models contradict are shown; `paratopic review` ranks all doubtful labels.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.figures import (
@@ -25,15 +26,28 @@ from paratopic.evaluation.figures import (
     reliability_chart,
     risk_at,
     risk_coverage_chart,
+    share_chart,
     training_chart,
 )
+from paratopic.evaluation.findings import (
+    BORROWED,
+    METHOD,
+    Overview,
+    counting,
+    notes,
+    outlook,
+)
 from paratopic.evaluation.report import NONE, confusion_pairs
+from paratopic.evaluation.slices import Slice, verdict
 from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import Topics, split_cell
+
+if TYPE_CHECKING:
+    from paratopic.inference.neighbours import Neighbour
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
@@ -73,6 +87,45 @@ class ModelReport:
 
 
 @dataclass(frozen=True)
+class Weaknesses:
+    """Where the champion goes wrong.
+
+    Parameters
+    ----------
+    confusions
+        What is mistaken for what, in words, the most frequent first.
+    slices
+        Slices that were tried, the worst first.
+    nearest
+        Finds the labelled paragraph that is most like a text, and is not the text; None where there
+        is none.
+    """
+
+    confusions: Sequence[str]
+    slices: Sequence[Slice]
+    nearest: Callable[[str], Neighbour | None]
+
+
+@dataclass(frozen=True)
+class OnRequest:
+    """What is worked out when somebody asks for the page: the model that ships has to be read.
+
+    Parameters
+    ----------
+    shares
+        How much is about what; or a line that says what is missing for that.
+    sample
+        What the labels are a sample of, in a line.
+    weaknesses
+        Where the champion goes wrong; or a line that says what is missing for that.
+    """
+
+    shares: Overview | str
+    sample: str
+    weaknesses: Weaknesses | str
+
+
+@dataclass(frozen=True)
 class Bar:
     """A probability that is shown as a bar, and whether it is that of a part of the label."""
 
@@ -95,6 +148,8 @@ class Mistake:
         Model → topics that it answers, or NONE; the champion comes first.
     bars
         What the champion sees in the paragraph: its highest probabilities and those of the label.
+    whole
+        The paragraph, uncut.
     """
 
     id: str
@@ -104,6 +159,7 @@ class Mistake:
     label: str
     answers: Mapping[str, str]
     bars: Sequence[Bar]
+    whole: str
 
 
 def render_page(
@@ -112,6 +168,7 @@ def render_page(
     split: Mapping[str, Any],
     comparison: Mapping[str, Any],
     models: Sequence[ModelReport],
+    on_request: OnRequest | None = None,
 ) -> str:
     """Write the page.
 
@@ -123,6 +180,8 @@ def render_page(
         Contents of prepare.json, split.json and comparison.json.
     models
         Reports of the trained models, in any order.
+    on_request
+        What takes the model that ships; None, the default, for the page without it.
 
     Returns
     -------
@@ -136,6 +195,7 @@ def render_page(
     )
     templates.filters["percent"] = lambda share: f"{share:.0%}"
     templates.filters["svg"] = as_svg
+    templates.filters["shares"] = _by_part
     wrong = worst(models, topics) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         topics=topics,
@@ -161,6 +221,14 @@ def render_page(
         better_than_dummy=_better_than_dummy(comparison),
         kinds=KINDS,
         trainings={m.name: training_chart(m.name, m.training, m.final) for m in models},
+        on_request=on_request,
+        charts=_share_charts(on_request),
+        borrowed=BORROWED,
+        share_notes=notes,
+        outlook=outlook,
+        counting=counting("paragraphs", copies=True),
+        share_method=METHOD,
+        verdict=verdict,
         wrong=wrong,
         n_shown=N_SHOWN,
         doubtful=second_look(models, topics) if measured else [],
@@ -229,6 +297,7 @@ def _mistakes(models: Sequence[ModelReport], topics: Topics, chosen: Targets) ->
             label=_named(label[row]),
             answers={name: _named(cells[row]) for name, cells in given.items()},
             bars=_bars(classes, probabilities[row], outcomes[row]),
+            whole=table["text"][row],
         )
         for row in sorted(np.flatnonzero(chosen).tolist(), key=lambda row: of_label[row])
     ]
@@ -248,6 +317,22 @@ def _scores(model: ModelReport, topics: Topics) -> Array:
 def _named(cell: str) -> str:
     """A cell of labels, or NONE for an empty one."""
     return cell or NONE
+
+
+def _share_charts(on_request: OnRequest | None) -> dict[str, Figure]:
+    """Topic → its shares by period; empty where there are none."""
+    if on_request is None or isinstance(on_request.shares, str):
+        return {}
+    by_period = on_request.shares.by_period
+    if by_period is None:
+        return {}
+    return {topic: share_chart(by_period, topic) for topic in by_period.table["topic"].unique()}
+
+
+def _by_part(table: pd.DataFrame, column: str) -> dict[str, list[dict[Hashable, Any]]]:
+    """Value of a column, in the order of the table → its lines, one for each topic."""
+    parts = table.groupby(column, sort=False)
+    return {str(value): lines.to_dict("records") for value, lines in parts}
 
 
 def _is_measured(metric: str, comparison: Mapping[str, Any]) -> bool:

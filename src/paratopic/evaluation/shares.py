@@ -34,6 +34,11 @@ RARE = 3.5
 EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 
 
+def size_of(weights: Array) -> int:
+    """Number of labels, (n,) weights: those that were not drawn at random count in part."""
+    return int(np.minimum(weights, 1.0).sum() + ROUNDING)
+
+
 @dataclass(frozen=True)
 class Sample:
     """A corpus of N texts, of which n were drawn at random and labelled; K outcomes.
@@ -91,7 +96,7 @@ class Sample:
         masses
             (N,) how much each text counts, as for `shares`.
         """
-        return int(np.minimum(self.weights, 1.0)[masses[self.labelled] > 0].sum() + ROUNDING)
+        return size_of(self.weights[masses[self.labelled] > 0])
 
     def n_articles(self, masses: Array) -> int | None:
         """Number of articles that were drawn in a part of the corpus, or None."""

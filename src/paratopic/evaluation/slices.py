@@ -85,6 +85,16 @@ class Slice:
         )
 
 
+def verdict(slices: Sequence[Slice]) -> str:
+    """Say in a line whether any slice of those from `find_slices` is worse."""
+    if any(each.is_worse for each in slices):
+        return (
+            f"Where it is worse, of {len(slices)} slices tried (at most one report in twenty names "
+            "a slice where nothing is wrong):"
+        )
+    return f"No slice of {len(slices)} tried is worse by more than chance explains."
+
+
 def columns_of(
     frame: pd.DataFrame,
     about: pd.DataFrame,

@@ -77,3 +77,10 @@ class Neighbourhood:
             )
             for row in rows.tolist()
         ]
+
+    def nearest_other(self, text: str) -> Neighbour | None:
+        """Find the paragraph that is most like a text, but for the text itself and its copies.
+
+        None where copies alone are near.
+        """
+        return next((near for near in self.nearest(text) if near.text != text), None)

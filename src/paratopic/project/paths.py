@@ -15,7 +15,7 @@ SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
 ALONE = "alone.parquet"
-# What the champion predicts for all paragraphs, kept by the command `shares`.
+# What the champion predicts for all paragraphs, kept by the commands `shares` and `report`.
 PREDICTED = DATA / "predicted.parquet"
 
 MODELS = Path("models")
@@ -32,6 +32,8 @@ SPLIT = REPORTS / "split.json"
 COMPARISON = REPORTS / "comparison.json"
 PICTURE = REPORTS / "comparison.png"
 PAGE = REPORTS / "index.html"
+# The same with what `paratopic report --open` adds: no stage writes it.
+WHOLE_PAGE = REPORTS / "report.html"
 
 
 def root_with(path: Path) -> Path | None:

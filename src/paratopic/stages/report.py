@@ -1,13 +1,16 @@
-"""Stage report: everything that was measured, as one page to read and to send."""
+"""Stage report: everything that was measured, as one page to read and to send.
+
+What the model that ships has to be read for is no part of it: `paratopic report --open` adds that.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
-from paratopic.evaluation.page import ModelReport, render_page
+from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.project import errors, files
-from paratopic.project.params import read_params
+from paratopic.project.params import Params, read_params
 from paratopic.project.paths import (
     COMPARISON,
     FINAL,
@@ -21,18 +24,30 @@ from paratopic.project.paths import (
 
 def main() -> None:
     """Run the stage in the current directory."""
-    params = read_params()
+    files.write_text(PAGE, page(read_params()))
+    print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
+
+
+def page(params: Params, on_request: OnRequest | None = None) -> str:
+    """Make the page of what other stages wrote.
+
+    Parameters
+    ----------
+    params
+        Params of the project in the current directory.
+    on_request
+        As for `evaluation.page.render_page`.
+    """
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
     ids = rows["id"][evaluated(rows)]
-    page = render_page(
+    return render_page(
         params.topics,
         files.read_json(PREPARED, "stage prepare"),
         files.read_json(SPLIT, "stage split"),
         files.read_json(COMPARISON, "stage compare"),
         [read_report(name, ids) for name in params.models],
+        on_request,
     )
-    files.write_text(PAGE, page)
-    print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
 
 
 def read_report(name: str, ids: pd.Series) -> ModelReport:
