@@ -3,7 +3,8 @@
 Texts are drawn at random from a labelled table and labelled; or whole documents are. On a frozen
 encoder's embeddings the project's head is fitted, cross-validated and calibrated. Shares of all
 texts of the table, of its periods, their differences and the trend are then compared with the
-table's own labels.
+table's own labels. Where at least 20 documents were drawn, shares of the documents with a topic are
+too.
 
     python benchmarks/shares.py --data BILLS --none other --time introduced --draws 200
 """
@@ -25,9 +26,10 @@ from tables import RESULTS, machine, read
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import shares
-from paratopic.evaluation.shares import Part, Sample, Share
+from paratopic.evaluation.findings import in_articles
+from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array
+from paratopic.inference.scores import Array, Integers
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
@@ -80,6 +82,23 @@ def sample(
     return Sample(MODE.complete(answers), numbers, truth, np.ones(len(numbers)))
 
 
+def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
+    """The documents of a table, of which those with labelled rows are labelled.
+
+    Parameters
+    ----------
+    drawn
+        The table, n rows.
+    truth
+        (number of documents, K) whether each document has each outcome.
+    documents
+        (n,) number of each row's document.
+    """
+    labelled = np.unique(documents[drawn.labelled])
+    probabilities = in_articles(drawn.probabilities, documents, truth.shape[1] - 1)
+    return Sample(probabilities, labelled, truth[labelled], np.ones(len(labelled)))
+
+
 def counted(drawn: Sample) -> list[Share]:
     """Shares of the predictions, with the interval of as many independent texts."""
     answers = MODE.predicted(drawn.probabilities[:, :-1], ())
@@ -104,10 +123,17 @@ def _as_sample(values: Array, n: int) -> list[Share]:
 
 
 def figures(
-    drawn: Sample, truth: Array, periods: Array
+    drawn: Sample, truth: Array, periods: Array, documents: Integers
 ) -> Iterator[tuple[str, str, list[Share], Array]]:
     """Kind of share, method, the shares and their true values."""
     everything = np.ones(len(truth))
+    if (drawn.n_articles(everything) or 0) >= LEAST_LABELS:
+        of_each = in_articles(truth, documents, truth.shape[1] - 1)
+        whole = of_documents(drawn, of_each, documents)
+        every, true = np.ones(len(of_each)), of_each.mean(axis=0)
+        yield "documents", "mean probability", mean_probability(whole), true
+        yield "documents", "labels alone", list(of_labels(whole, every).shares), true
+        yield "documents", "corrected", list(shares.shares(whole, every, CONFIDENCE).shares), true
     true = truth.mean(axis=0)
     yield "all", "counted answers", counted(drawn), true
     yield "all", "mean probability", mean_probability(drawn), true
@@ -140,16 +166,17 @@ def periods_of(values: pd.Series, seed: int) -> Array:
 
 
 def lines_of_draw(
-    drawn: Sample, truth: Array, periods: Array, about: dict[str, Any]
+    drawn: Sample, truth: Array, periods: Array, documents: Integers, about: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """A line for each figure of each outcome."""
     overall = truth.mean(axis=0)
     return [
         about
-        | {"what": what, "method": method, "rare": bool(overall[outcome] <= RARE)}
+        | {"what": what, "method": method}
+        | {"rare": bool((true if what == "documents" else overall)[outcome] <= RARE)}
         | {"outcome": outcome, "error": share.value - value}
         | {"low": share.low, "high": share.high, "true": float(value)}
-        for what, method, estimates, true in figures(drawn, truth, periods)
+        for what, method, estimates, true in figures(drawn, truth, periods, documents)
         for outcome, (share, value) in enumerate(zip(estimates, true, strict=True))
     ]
 
@@ -211,6 +238,7 @@ def main() -> None:
     parser.add_argument("--time", help="column whose order makes four periods; else chance")
     parser.add_argument("--sizes", type=int, nargs="*", default=[60, 150, 500])
     parser.add_argument("--documents", type=int, nargs="*", default=[], help="drawn as a whole")
+    parser.add_argument("--cut", type=int, help="rows of a document; by default as the table says")
     parser.add_argument("--draws", type=int, default=200, help="of each size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     parser.add_argument("--results", type=Path, help="file to write")
@@ -220,6 +248,9 @@ def main() -> None:
     times = pd.read_parquet(arguments.data).get(arguments.time)
     rows = without(population(table), arguments.none)
     rows["article"] = table.rows["group"]  # as it is: speeches have few documents
+    if arguments.cut:
+        part = rows.groupby("article").cumcount() // arguments.cut
+        rows["article"] += "/" + part.astype(str)
     rows["time"] = None if times is None else times
     if len(rows) > MOST_ROWS and not arguments.documents:
         rows = rows.sample(MOST_ROWS, random_state=params.seed)
@@ -230,6 +261,7 @@ def main() -> None:
     names = sorted(set(rows["label"]) - {""})
     topics = Topics("single", tuple(names))
     truth = outcomes(rows, names)
+    documents = pd.factorize(rows["article"])[0].astype(np.int64)
     designs = [("texts", n) for n in arguments.sizes]
     designs += [("documents", n) for n in arguments.documents]
     parts: list[pd.DataFrame] = []
@@ -246,10 +278,9 @@ def main() -> None:
             except TooFewLabels:
                 continue
             if drawn_as == "documents":
-                articles = pd.factorize(rows["article"].iloc[drawn.labelled])[0]
-                drawn = replace(drawn, articles=articles.astype(np.int64))
+                drawn = replace(drawn, articles=documents[drawn.labelled])
             about = {"table": table.name, "drawn": drawn_as, "n": n, "draw": number}
-            parts.append(pd.DataFrame(lines_of_draw(drawn, truth, periods, about)))
+            parts.append(pd.DataFrame(lines_of_draw(drawn, truth, periods, documents, about)))
         print(f"{n} {drawn_as}: {time.perf_counter() - started:.0f} s", flush=True)
     lines = summary(pd.concat(parts))
     print(markdown(lines))

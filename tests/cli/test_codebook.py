@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from paratopic.annotation.page import Answer, Session
@@ -140,6 +141,23 @@ def test_a_dropped_topic_is_looked_at_again_on_the_page(
     assert sorted(answers()) == ["", "trade", "trade"]
     served[0].undo()
     assert "3 of 3" in cli("codebook", "todo", "--out", "todo.csv")
+
+
+def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    params = PARAMS.read_text(encoding="utf-8")
+    PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
+    CHAMPION.unlink()  # it has the other mode
+    assert "2 trade, 3 security" in " ".join(prepare(capsys).split())
+    assert "2 answers count as defence" in cli("codebook", "rename", "trade", "defence")
+    assert answers() == ["security;defence", "security", "security", "defence", ""]
+    assert "2 defence, 3 security" in " ".join(prepare(capsys).split())
+    assert "3 paragraphs are to be" in cli("codebook", "split", "security", "--into", "army", "sea")
+    cli("codebook", "todo", "--out", "todo.csv")
+    todo = pd.read_csv("todo.csv")
+    todo.assign(topics=["army;sea;defence", "sea", "army"]).to_csv("todo.csv", index=False)
+    assert "3 new labels" in cli("import", "todo.csv", "--annotator", "ann")
+    assert sorted(answers()) == ["", "army", "army;sea;defence", "defence", "sea"]
+    assert "2 defence, 2 army, 2 sea" in " ".join(prepare(capsys).split())
 
 
 def test_the_most_doubtful_paragraph_comes_first(cli: Cli) -> None:

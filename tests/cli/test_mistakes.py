@@ -12,7 +12,7 @@ import pytest
 
 from paratopic.cli import mistakes
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import write_paragraphs
+from paratopic.corpus.table import read_paragraphs, write_paragraphs
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
@@ -86,6 +86,26 @@ def test_mistakes_and_slices_are_listed(
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
     assert "trade" not in {cell for row in rows for cell in row.values()}
+
+
+def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = PARAMS.read_text(encoding="utf-8")
+    PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
+    frame = read_paragraphs(PARAGRAPHS)
+    both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
+    write_paragraphs(frame.assign(topics=both), PARAGRAPHS)
+    assert run_cli(monkeypatch, "errors", "--n", "60", "--out", "again.csv") == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [
+        "baseline: 40 of 60 answers wrong, 40 listed",
+        "security missed: 30 of 40 labelled security",
+        "trade missed: 20 of 60 labelled trade",
+    ]
+    assert "label: trade;security, answer: trade 0.66" in lines  # 0.9 for each of four topics
+    with Path("again.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["paragraph"] for row in csv.DictReader(file)} == set(frame["id"][:40])
 
 
 def test_columns_are_chosen_and_a_model_is_not_needed(

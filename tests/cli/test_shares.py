@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,60 +17,94 @@ from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 from tests.programs import ROOT, run_cli
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table
 
-N, N_LABELS = 200, 60
+N, N_ARTICLES = 200, 40
 NAMES = tuple(WORDS)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of 200 paragraphs in which security grew; 60 were drawn at random."""
+def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str) -> Path:
+    """A project of 200 paragraphs in 40 articles, in which security grew.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    mode
+        Mode of the topics. In mode multi a third of the paragraphs have a second topic.
+    labelled
+        Whether a paragraph is labelled, by its number.
+    draw
+        What was drawn at random: "paragraph" or "article".
+    """
     rng = random.Random(1)
-    late = [rng.random() < 0.5 for _ in range(N)]
+    late = [rng.random() < 0.5 for _ in range(N_ARTICLES)] * (N // N_ARTICLES)
     chance = {False: (5, 4, 1), True: (2, 2, 6)}
-    topics = [rng.choices(NAMES, chance[is_late])[0] for is_late in late]
-    texts = [paragraph(topic, rng) for topic in topics]
-    label = [[topic] if n < N_LABELS else None for n, topic in enumerate(topics)]
+    topics = [[rng.choices(NAMES, chance[is_late])[0]] for is_late in late]
+    if mode == "multi":
+        for names in topics[::3]:
+            names.append(next(name for name in NAMES if name not in names))
+    label = [names if labelled(n) else None for n, names in enumerate(topics)]
     frame = paragraph_table(
-        text=texts,
-        article=[f"a{n % 40}" for n in range(N)],
+        text=[" ".join(paragraph(name, rng) for name in names) for names in topics],
+        article=[f"a{n % N_ARTICLES}" for n in range(N)],
         topics=label,
         label_source=["hand" if names else "none" for names in label],
-        draw=["paragraph" if names else "" for names in label],
+        draw=[draw if names else "" for names in label],
         weight=[1.0 if names else np.nan for names in label],
     )
-    root = tmp_path_factory.mktemp("made")
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     codebook = "".join(f"    - {{name: {name}, definition: About {name}.}}\n" for name in NAMES)
-    before, _, rest = params.partition("  codebook:\n")
+    before, _, rest = params.replace("mode: single", f"mode: {mode}").partition("  codebook:\n")
     after = rest[rest.index("\nprepare:") :]
     (root / "params.yaml").write_text(f"{before}  codebook:\n{codebook}{after}", encoding="utf-8")
     (root / PARAGRAPHS.parent).mkdir()
     write_paragraphs(frame, root / PARAGRAPHS)
     about = pd.DataFrame({"id": frame["id"], "date": ["2025-09" if x else "2025-04" for x in late]})
     write_metadata(about.assign(source=["Post"] * N), root / METADATA)
-    hand = frame[:N_LABELS]
+    hand = frame[frame["label_source"] == "hand"]
     hand = hand.assign(topic=hand["topics"].map(tuple))
-    model = fit("baseline", examples(hand, NAMES), Topics("single", NAMES), root)
+    model = fit("baseline", examples(hand, NAMES), Topics(mode, NAMES), root)
     model.save(root / MODELS / "baseline", Calibration())
     scores = pd.DataFrame(model.predict_proba(list(hand["text"])), columns=list(NAMES))
-    scores.insert(0, "id", hand["id"])
+    scores.insert(0, "id", hand["id"].to_numpy())
     (root / SCORES / "baseline").mkdir(parents=True)
     scores.to_parquet(root / SCORES / "baseline" / "scores.parquet")
     files.write_json(root / COMPARISON, {"champion": "baseline"})
     return root
 
 
-@pytest.fixture
-def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of which 60 paragraphs were drawn at random."""
+    return make(tmp_path_factory.mktemp("made"), "single", lambda n: n < 60, "paragraph")
+
+
+@pytest.fixture(scope="module")
+def made_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in mode multi of which 25 articles were drawn at random."""
+    root = tmp_path_factory.mktemp("made-multi")
+    return make(root, "multi", lambda n: n % N_ARTICLES < 25, "article")
+
+
+def copy_of(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy that is the current directory, and that DVC takes to be up to date."""
     shutil.copytree(made, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setattr("paratopic.cli.shares.check_scored", lambda champion: None)
     return tmp_path / "project"
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return copy_of(made, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def project_multi(made_multi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return copy_of(made_multi, tmp_path, monkeypatch)
 
 
 def test_shares_by_month_are_printed_and_written(
@@ -79,7 +114,10 @@ def test_shares_by_month_are_printed_and_written(
     assert run_cli(monkeypatch, "shares", "--by", "month", *outs) == 0
     printed = capsys.readouterr().out
     assert "2025-09 minus 2025-04, security: +" in printed
-    assert "To cite: the share of security is" in printed and "arXiv:2311.01453" in printed
+    assert (
+        "To cite: the share of the paragraphs about security is" in printed
+        and "arXiv:2311.01453" in printed
+    )
     table = pd.read_csv("a.csv")
     assert list(dict.fromkeys(table["month"])) == ["all", "2025-04", "2025-09"]
     written = json.loads(Path("a.json").read_text())
@@ -91,6 +129,33 @@ def test_shares_by_month_are_printed_and_written(
     for month, row in security.iterrows():
         assert f"{100 * row['share']:.0f} ({100 * row['low']:.0f}–" in printed, month
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
+
+
+@pytest.mark.parametrize("of", ["paragraphs", "articles"])
+@pytest.mark.filterwarnings("error")
+def test_of_several_topics_each_has_a_share_of_its_own(
+    of: str,
+    project_multi: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
+    assert run_cli(monkeypatch, "shares", *words) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    table = pd.read_csv("a.csv")
+    overall = table[table["month"] == "all"].set_index("topic")
+    assert [*overall.index] == [*NAMES] and "none" not in printed
+    frame = pd.read_parquet(PARAGRAPHS)
+    labelled = frame[frame["label_source"] == "hand"]
+    has = pd.DataFrame({name: [name in names for names in labelled["topics"]] for name in NAMES})
+    if of == "articles":
+        has = has.groupby(labelled["article"].to_numpy()).any()
+    assert (overall["labels"] == len(has)).all() and (overall["articles"] == N_ARTICLES).all()
+    assert ((overall["share"] - has.mean()).abs() < 0.1).all() and overall["share"].sum() > 1
+    assert ((overall["low"] <= overall["share"]) & (overall["share"] <= overall["high"])).all()
+    assert f"% of {of}, 95% intervals" in printed and f"for all {of}." in printed
+    assert ("has a topic if any of its paragraphs has it" in printed) == (of == "articles")
+    assert Path("a.png").stat().st_size > 5000
 
 
 def test_predictions_are_kept_until_the_paragraphs_change(
@@ -125,6 +190,7 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
     [
         (["--by", "outlet"], "--by outlet: there is no such column; there are article, title"),
         (["--by", "month", "--by", "year", "--by", "date"], "there are two columns at most"),
+        (["--of", "articles"], "0 articles that were drawn at random are labelled as a whole"),
         (["--compare", "2025-04", "2025-09"], "--compare: name the column that the groups are of"),
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such part"),
         (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),

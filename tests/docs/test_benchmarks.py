@@ -96,6 +96,17 @@ def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, tmp_path: 
             assert (drawn, what, "corrected") in figures
 
 
+def test_shares_of_documents_that_have_a_topic_are_measured(
+    told_apart: Path, tmp_path: Path
+) -> None:
+    options = ["--none", "other", "--sizes", "--documents", "30", "--cut", "4", "--draws", "3"]
+    kept = ["--embeddings", str(told_apart)]
+    lines = run_benchmark("shares", told_apart, tmp_path / "results.json", *options, *kept)
+    figures = {line["method"]: line for line in lines if line["what"] == "documents"}
+    assert figures["corrected"]["rmse"] < figures["labels alone"]["rmse"]
+    assert figures["corrected"]["covered"] > 0.7  # of 12 intervals
+
+
 def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path: Path) -> None:
     options = ["--none", "other", "--draws", "3", "--embeddings", str(told_apart)]
     sizes = ["--first", "40", "--more", "60"]

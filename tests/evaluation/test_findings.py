@@ -15,17 +15,19 @@ from paratopic.evaluation.findings import (
     ALL,
     BORROWED,
     Corpus,
+    Counted,
     corpus_of,
     distinct_texts,
     find,
     group,
+    labels_for,
     overview,
     period_of,
     sampled_rows,
     sentence,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics
+from paratopic.project.topics import ModeName, Topics
 
 TOPICS = Topics("single", ("trade", "security"))
 N = 240
@@ -51,15 +53,21 @@ def table(**columns: Any) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def corpus(frame: pd.DataFrame, about: pd.DataFrame | None = None) -> Corpus:
+def corpus(
+    frame: pd.DataFrame,
+    about: pd.DataFrame | None = None,
+    counted: Counted = "paragraphs",
+    mode: ModeName = "single",
+) -> Corpus:
     """The corpus of a table, whose model says nothing."""
     _, first = distinct_texts(frame)
     hand = frame[frame["label_source"] == "hand"]
     scores = pd.DataFrame({"id": hand["id"], "trade": 0.3, "security": 0.3})
     predicted = np.full((len(first), 2), 0.3)
     about = frame[["id"]] if about is None else about
-    rows = sampled_rows(frame, scores, TOPICS)
-    return corpus_of(frame, about, predicted, rows, scores, TOPICS)
+    topics = Topics(mode, TOPICS.names)
+    rows = sampled_rows(frame, scores, topics, counted)
+    return corpus_of(frame, about, predicted, rows, scores, topics, counted)
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
@@ -82,16 +90,15 @@ def test_all_of_a_corpus_is_what_its_labels_say() -> None:
     assert (findings.table["paragraphs"] == N).all()
 
 
-def test_copies_words_and_articles_count_as_asked() -> None:
+def test_copies_and_words_count_as_asked() -> None:
     frame = table()
     frame.loc[100:109, "text"] = "the same words here"
     whole = corpus(frame)
     everywhere = np.ones(N)
-    assert whole.masses(everywhere, "paragraphs", copies=True).max() == 10
-    assert whole.masses(everywhere, "paragraphs", copies=False).max() == 1
-    words = whole.masses(everywhere, "words", copies=True)
+    assert whole.masses(everywhere, copies=True).max() == 10
+    assert whole.masses(everywhere, copies=False).max() == 1
+    words = corpus(frame, counted="words").masses(everywhere, copies=True)
     assert words.sum() == frame["text"].str.split().map(len).sum()
-    assert whole.masses(everywhere, "articles", copies=True).sum() == pytest.approx(60)
 
 
 def test_periods_follow_each_other_and_what_has_no_date_comes_last() -> None:
@@ -162,6 +169,89 @@ def test_a_part_with_few_labels_has_no_interval_and_says_what_it_rests_on() -> N
     assert findings.table["month"].iloc[0] == ALL
 
 
+def of_whole_articles(n_articles: int = 30) -> pd.DataFrame:
+    """The table with all paragraphs of the first articles drawn and labelled."""
+    frame = table()
+    is_drawn = frame["article"].str[1:].astype(int) < n_articles
+    return frame.assign(
+        label_source=np.where(is_drawn, "hand", "none"),
+        draw=np.where(is_drawn, "article", ""),
+        weight=np.where(is_drawn, 1.0, np.nan),
+    )
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_an_article_has_the_topics_of_its_paragraphs(mode: ModeName) -> None:
+    frame = of_whole_articles()
+    findings = find(corpus(frame, mode=mode, counted="articles"), [], 0.95)
+    labels = frame[frame["label_source"] == "hand"]
+    of_articles = labels.groupby("article")["topics"].sum()
+    expected = {name: of_articles.map(lambda has, n=name: n in has).mean() for name in TOPICS.names}
+    if mode == "single":
+        expected["none of the topics"] = (of_articles.map(len) == 0).mean()
+    shares = dict(zip(findings.table["topic"], findings.table["share"], strict=True))
+    assert shares == pytest.approx(expected)
+    assert (findings.table["labels"] == 30).all() and (findings.table["articles"] == 60).all()
+
+
+def test_articles_are_known_where_each_of_their_texts_is_labelled() -> None:
+    frame = of_whole_articles()
+    first = frame.index[frame["article"] == "a0"]
+    frame.loc[first[0], "label_source"] = "none"
+    assert len(corpus(frame, counted="articles").sample.labelled) == 29
+    frame.loc[first[0], "text"] = frame["text"][first[1]]  # a copy is labelled once
+    assert len(corpus(frame, counted="articles").sample.labelled) == 30
+    frame["draw"] = "paragraph"
+    with pytest.raises(UserError, match="0 articles that were drawn at random are labelled as a"):
+        corpus(frame, counted="articles")
+
+
+def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
+    frame = of_whole_articles()
+    hand = frame[frame["label_source"] == "hand"]
+    sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["topics"]]
+    scores = pd.DataFrame(sharp, columns=[*TOPICS.names]).loc[hand.index]
+    scores.insert(0, "id", hand["id"])
+    blunt = np.full((N, 2), 0.5)
+    rows = sampled_rows(frame, scores, TOPICS, "articles")
+    whole = corpus_of(frame, frame[["id"]], blunt, rows, scores, TOPICS, "articles")
+    known = whole.sample.probabilities[whole.sample.labelled]
+    assert (known[:, :2] > 0.5).tolist() == (whole.sample.truth[:, :2] == 1).tolist()
+    others = np.delete(whole.sample.probabilities, whole.sample.labelled, axis=0)
+    assert (others[:, :2] == 0.5).all() and whole.sample.factor > 0.9
+
+
+def test_articles_are_divided_by_what_all_their_paragraphs_share() -> None:
+    frame = of_whole_articles(60)
+    about = dated(frame).assign(desk=np.where(frame["article"] == "a7", frame["id"], "home"))
+    whole = corpus(frame, about, "articles")
+    findings = find(whole, ["month"], 0.95)
+    sizes = findings.table.drop_duplicates("month").set_index("month")["articles"]
+    assert sizes.to_dict() == {ALL: 60, "2025-04": 30, "2025-09": 29, UNKNOWN: 1}
+    assert group(whole.rows, ["desk"]).keys == (("home",), (UNKNOWN,))
+    assert "of the articles" in sentence(findings, whole, 0.95)
+    text = sentence(find(whole, [], 0.95), whole, 0.95)
+    assert "% of the articles have a paragraph about" in text and "60 labelled articles" in text
+
+
+def test_copies_of_articles_count_as_asked() -> None:
+    frame = of_whole_articles()
+    frame = frame.sort_values("article", ignore_index=True)
+    texts = frame["text"][frame["article"] == "a0"].to_numpy()
+    frame.loc[frame["article"].isin(["a1", "a2"]), "text"] = np.tile(texts, 2)
+    whole = corpus(frame, counted="articles")
+    assert whole.masses(np.ones(60), copies=True).tolist() == [1] * 60
+    assert sorted(whole.masses(np.ones(60), copies=False))[:3] == pytest.approx([1 / 3] * 3)
+
+
+def test_labels_that_are_missing_are_counted_by_what_is_left() -> None:
+    frame = of_whole_articles()
+    whole = corpus(frame, counted="articles")
+    findings = find(whole, [], 0.95)
+    assert 0 < labels_for(0.02, findings, whole) <= 30
+    assert labels_for(0.5, findings, whole) == 0
+
+
 def test_the_sentence_has_the_figures_of_the_table() -> None:
     frame = table()
     whole = corpus(frame, dated(frame))
@@ -172,7 +262,10 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     assert f"{100 * row['share']:.0f} % of the paragraphs are about {row['topic']}" in text
     assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" in text
     change = sentence(find(whole, ["month"], 0.95), whole, 0.95)
-    assert "between 2025-04 and 2025-09 no share differs by more than chance" in change
+    assert (
+        "between 2025-04 and 2025-09 no share of the paragraphs differs by more than chance"
+        in change
+    )
 
 
 def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
@@ -186,6 +279,10 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
     articles["article"] = [f"a{n % 5}" for n in range(N)]
     with pytest.raises(UserError, match="5 articles .* label 1 more"):
         find(corpus(articles), [], 0.95)
+    with pytest.raises(
+        UserError, match=r"19 articles .* label 1 more \(`paratopic label --random --articles`\)"
+    ):
+        find(corpus(of_whole_articles(19), counted="articles"), [], 0.95)
     whole = corpus(table())
     with pytest.raises(UserError, match="--by outlet: there is no such column; there are article"):
         find(whole, ["outlet"], 0.95)

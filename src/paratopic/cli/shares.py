@@ -25,7 +25,7 @@ from paratopic.project.progress import bar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paratopic.evaluation.findings import Corpus, Findings
+    from paratopic.evaluation.findings import Corpus, Counted, Findings
     from paratopic.inference.scores import Scores
     from paratopic.project.params import Params
 
@@ -49,9 +49,12 @@ Compare = Annotated[
         show_default=False,
     ),
 ]
-Weigh = Annotated[
+Of = Annotated[
     Literal["paragraphs", "words", "articles"],
-    typer.Option(help="What counts equally: each paragraph, each word, or each article."),
+    typer.Option(
+        help="What the shares are of: paragraphs, words, or articles. An article has a topic if "
+        "any of its paragraphs has it."
+    ),
 ]
 Distinct = Annotated[
     bool, typer.Option("--distinct", help="Count copies of a text once in each group.")
@@ -65,14 +68,14 @@ Outs = Annotated[
 def shares(
     by: By = None,
     compare: Compare = None,
-    weigh: Weigh = "paragraphs",
+    of: Of = "paragraphs",
     distinct: Distinct = False,
     out: Outs = None,
 ) -> None:
-    """Estimate how much of the paragraphs is about each topic, with intervals that hold.
+    """Estimate how much of the project is about each topic, with intervals that hold.
 
     All paragraphs of the project count. Predictions are corrected by labels that were drawn at
-    random (`paratopic label --random`).
+    random (`paratopic label --random`), for shares of articles by whole articles (`--articles`).
     """
     from paratopic.evaluation import findings
     from paratopic.project.params import read_params
@@ -88,25 +91,23 @@ def shares(
     params = read_params()
     champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
     check_scored(champion)
-    corpus, confidence = read_corpus(params, champion), params.evaluate.confidence
+    corpus, confidence = read_corpus(params, champion, of), params.evaluate.confidence
     copies = not distinct
-    estimated = findings.find(
-        corpus, columns, confidence, weighing=weigh, copies=copies, compare=compare
-    )
+    estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
     _print(estimated, columns, corpus, confidence)
-    print(findings.counting(weigh, copies))
+    print(findings.counting(of, copies))
     print(findings.METHOD)
     for path in outs:
         _write(
             path,
             estimated,
             columns,
-            f"Shares of the {weigh} with {confidence:.0%} intervals (hollow: none)",
+            f"Shares of the {of} with {confidence:.0%} intervals (hollow: none)",
         )
         print(f"written: {path}")
 
 
-def read_corpus(params: Params, champion: str) -> Corpus:
+def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") -> Corpus:
     """Read the project's paragraphs and labels, and predict what is not predicted yet.
 
     Parameters
@@ -115,6 +116,8 @@ def read_corpus(params: Params, champion: str) -> Corpus:
         Params of the project.
     champion
         Name of the model that predicts, whose scores are up to date.
+    counted
+        What shares are of; paragraphs by default.
 
     Raises
     ------
@@ -128,9 +131,9 @@ def read_corpus(params: Params, champion: str) -> Corpus:
 
     frame = read_paragraphs(PARAGRAPHS)
     scores = read_parquet(SCORES / champion / "scores.parquet")
-    rows = sampled_rows(frame, scores, params.topics)
+    rows = sampled_rows(frame, scores, params.topics, counted)
     about, predicted = read_metadata(METADATA), _predict(champion, frame)
-    return corpus_of(frame, about, predicted, rows, scores, params.topics)
+    return corpus_of(frame, about, predicted, rows, scores, params.topics, counted)
 
 
 def _predict(champion: str, frame: pd.DataFrame) -> Scores:
@@ -170,21 +173,23 @@ def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
     """Print the shares, what they rest on, the changes, and a sentence to cite."""
     from paratopic.evaluation.findings import notes, outlook, sentence
 
-    Console(highlight=False).print(_table(findings, columns, corpus.outcomes, confidence))
-    for line in (*notes(findings), sentence(findings, corpus, confidence), *outlook(findings)):
+    Console(highlight=False).print(_table(findings, columns, corpus, confidence))
+    lines = (
+        *notes(findings),
+        sentence(findings, corpus, confidence),
+        *outlook(findings, corpus),
+    )
+    for line in lines:
         print(line)
 
 
-def _table(
-    findings: Findings, columns: Sequence[str], outcomes: Sequence[str], confidence: float
-) -> Table:
+def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
     """A line for each group, or for each topic if there is one group or are many topics."""
     from paratopic.corpus.table import NO_TOPIC
 
-    table = findings.table
-    shown = Table(
-        title=f"Percent, with {confidence:.0%} intervals", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table, outcomes = findings.table, corpus.outcomes
+    title = f"% of {corpus.counted}, {confidence:.0%} intervals"
+    shown = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
         shown.add_column(name)
     if columns and len(outcomes) <= MOST_ACROSS:

@@ -283,7 +283,8 @@ def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) ->
     axes.plot(x, y, mark, color=INK, mfc=CARD, ms=5, clip_on=False)
     known = low.notna().to_numpy()
     x, y = np.asarray(x)[known], np.asarray(y)[known]
-    axes.plot(x, y, mark, color=INK, ms=5, clip_on=False, label=label)
+    # Without any mark, there would be no room for the axes if it were not clipped.
+    axes.plot(x, y, mark, color=INK, ms=5, clip_on=not known.any(), label=label)
 
 
 def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import PERIODS, UNKNOWN, values_of, with_metadata
-from paratopic.corpus.table import NO_TOPIC, labelled_rows, targets_of
+from paratopic.corpus.table import NO_TOPIC, SCHEMA, labelled_rows, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -43,7 +43,14 @@ UNITS = {"year": "year", "month": "month", "date": "day"}
 MOST_MONTHS = 24
 # Half of an interval that is narrow enough for most purposes.
 NARROW = 0.02
-Weighing = Literal["paragraphs", "words", "articles"]
+# What shares are of.
+Counted = Literal["paragraphs", "words", "articles"]
+# What shares are of → what counts equally much.
+COUNTS: Mapping[Counted, str] = {
+    "paragraphs": "Each paragraph counts the same.",
+    "words": "Each word counts the same.",
+    "articles": "Each article counts the same; it has a topic if any of its paragraphs has it.",
+}
 # The method in two lines, to cite.
 METHOD = (
     "Shares are mean probabilities of the model, corrected by the labels that were drawn at random "
@@ -54,51 +61,52 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Corpus:
-    """The paragraphs of a project, and what is known of their topics.
+    """The paragraphs or articles of a project, and what is known of their topics.
 
     Parameters
     ----------
     rows
-        Paragraph table with columns of what the paragraphs are from.
+        A row for each paragraph or article, with its text and columns of what it is from.
     sample
-        The distinct texts, with predictions and labels.
-    text
-        (number of rows,) number of each paragraph's text in the sample.
+        The distinct paragraphs, or all articles, with predictions and labels.
+    place
+        (number of rows,) number of each row in the sample.
     outcomes
         Names of the outcomes that shares are of: the topics, and none of them in mode single.
+    counted
+        What shares are of: paragraphs, words of paragraphs, or articles.
     """
 
     rows: pd.DataFrame
     sample: Sample
-    text: Integers
+    place: Integers
     outcomes: tuple[str, ...]
+    counted: Counted
 
-    def masses(self, rows: Array, weighing: Weighing, copies: bool) -> Array:
-        """How much each text counts in a part of the corpus, (N,).
+    def masses(self, rows: Array, copies: bool) -> Array:
+        """How much each text of the sample counts in a part of the corpus, (N,).
 
         Parameters
         ----------
         rows
-            Whether each paragraph is in the part.
-        weighing
-            What counts equally much: each paragraph, each word, or each article.
+            (number of rows,) whether each row is in the part, 1 or 0.
         copies
             Whether a text counts as often as it is there.
         """
-        n = len(self.sample.probabilities)
-        masses = np.bincount(self.text, self._weights[weighing] * rows, minlength=n)
-        often = np.ones(n) if copies else np.bincount(self.text, rows, minlength=n)
-        return np.asarray(masses / np.maximum(often, 1), dtype=np.float64)
+        often = np.ones(len(rows)) if copies else np.bincount(self._text, rows)[self._text]
+        counts = self._weights * rows / np.maximum(often, 1)
+        masses = np.bincount(self.place, counts, minlength=len(self.sample.probabilities))
+        return np.asarray(masses, dtype=np.float64)
 
     @cached_property
-    def _weights(self) -> Mapping[Weighing, Array]:
-        size = self.rows.groupby("article")["id"].transform("size")
-        words = [len(text.split()) for text in self.rows["text"]]
-        return {
-            "paragraphs": np.ones(len(self.rows)),
-            "words": np.array(words, dtype=np.float64),
-            "articles": 1 / size.to_numpy(dtype=np.float64),
-        }
+    def _text(self) -> Integers:
+        return distinct_texts(self.rows)[0]
+
+    @cached_property
+    def _weights(self) -> Array:
+        if self.counted != "words":
+            return np.ones(len(self.rows))
+        return np.array([len(text.split()) for text in self.rows["text"]], dtype=np.float64)
 
 
 def distinct_texts(frame: pd.DataFrame) -> tuple[Integers, Integers]:
@@ -115,8 +123,13 @@ def distinct_texts(frame: pd.DataFrame) -> tuple[Integers, Integers]:
     return text, np.unique(text, return_index=True)[1].astype(np.int64)
 
 
-def sampled_rows(frame: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """The labelled paragraphs that stand for the corpus, each text once, with its weight.
+def sampled_rows(
+    frame: pd.DataFrame,
+    scores: pd.DataFrame,
+    topics: Topics,
+    counted: Counted = "paragraphs",
+) -> pd.DataFrame:
+    """The labelled paragraphs that stand for the corpus.
 
     Parameters
     ----------
@@ -126,6 +139,13 @@ def sampled_rows(frame: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> p
         Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
     topics
         The codebook.
+    counted
+        What shares are of; paragraphs by default.
+
+    Returns
+    -------
+    Each labelled text once, with its weight. Of articles, all paragraphs of those that were drawn
+    and of which each paragraph is labelled.
 
     Raises
     ------
@@ -134,6 +154,8 @@ def sampled_rows(frame: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> p
         are too few for any interval.
     """
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    if counted == "articles":
+        return _whole_articles(frame, rows)
     rows = rows[rows["weight"].notna()]
     _check_sample(rows)
     rows = rows[rows["id"].isin(scores["id"])]  # some topics cannot be held out
@@ -141,6 +163,21 @@ def sampled_rows(frame: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> p
     rows = rows.drop_duplicates("text", ignore_index=True)
     _check_sample(rows)
     return rows
+
+
+def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The paragraphs of the drawn articles whose texts all have a label, with their topics."""
+    topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
+    is_drawn = (frame["draw"] == "article").groupby(frame["article"]).transform("any")
+    is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
+    rows = frame[is_drawn & is_whole]
+    if (n := rows["article"].nunique()) < LEAST_LABELS:
+        raise UserError(
+            f"{n} articles that were drawn at random are labelled as a whole; shares of articles "
+            f"need {LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label --random "
+            "--articles`), and run `dvc repro`"
+        )
+    return rows.assign(topic=rows["text"].map(topic_of))
 
 
 def _check_sample(rows: pd.DataFrame) -> None:
@@ -178,6 +215,7 @@ def corpus_of(
     rows: pd.DataFrame,
     scores: pd.DataFrame,
     topics: Topics,
+    counted: Counted = "paragraphs",
 ) -> Corpus:
     """Put a project's tables together.
 
@@ -191,20 +229,74 @@ def corpus_of(
         (N, k) calibrated probabilities of the topics of `distinct_texts`, by the model that ships.
     rows
         From `sampled_rows`.
-    scores, topics
+    scores, topics, counted
         As for `sampled_rows`.
     """
     mode, names = mode_of(topics.mode), list(topics.names)
-    text, first = distinct_texts(frame)
-    numbers = text[pd.Index(frame["id"]).get_indexer(rows["id"])]
+    text, _ = distinct_texts(frame)
+    number_of = pd.Series(text, frame["id"])
+    out_of_fold = scores.groupby(number_of.loc[scores["id"]].to_numpy())[names].mean()
     probabilities = predicted.copy()
-    probabilities[numbers] = scores.groupby("id")[names].mean().loc[rows["id"]].to_numpy()
+    probabilities[out_of_fold.index] = out_of_fold.to_numpy()
+    probabilities = mode.complete(probabilities)
+    outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
+    labelled = number_of.loc[rows["id"]].to_numpy()
     truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    articles = pd.factorize(rows["article"])[0].astype(np.int64)
+    everything = with_metadata(frame, about)
+    if counted == "articles":
+        number, order = pd.factorize(frame["article"])
+        known = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
+        sample = Sample(
+            in_articles(probabilities[text], number, len(names)),
+            known,
+            in_articles(truth, articles, len(names)),
+            np.ones(len(known)),
+        )
+        place = np.arange(len(order))
+        return Corpus(_article_rows(everything), sample, place, outcomes, counted)
     weights = rows["weight"].to_numpy(dtype=np.float64)
-    articles = pd.factorize(rows["article"])[0].astype(np.int64) if _by_article(rows) else None
-    sample = Sample(mode.complete(probabilities), numbers, truth, weights, articles)
-    outcomes = (*names, NO_TOPIC) if truth.shape[1] > len(names) else tuple(names)
-    return Corpus(with_metadata(frame, about), sample, text, outcomes)
+    clusters = articles if _by_article(rows) else None
+    sample = Sample(probabilities, labelled, truth, weights, clusters)
+    return Corpus(everything, sample, text, outcomes, counted)
+
+
+def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
+    """Outcomes of articles, or their probabilities, from those of their paragraphs.
+
+    An article has a topic if any of its paragraphs has it, and none of the topics if all of them
+    have none. Its probability of a topic is that of its likeliest paragraph. Products, as of
+    independent paragraphs, are far too high, because a model errs alike in all of an article.
+
+    >>> in_articles(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
+    array([[0.75, 0.25],
+           [0.  , 1.  ]])
+
+    Parameters
+    ----------
+    outcomes
+        (n, K) whether each paragraph has each outcome, or its probability of that.
+    articles
+        (n,) number of each paragraph's article, from 0 to A - 1.
+    k
+        Number of topics, which come first among the outcomes; then none of them, in mode single.
+
+    Returns
+    -------
+    (A, K) the same for each article.
+    """
+    of_article = pd.DataFrame(outcomes).groupby(articles)
+    highest, lowest = of_article.max().to_numpy(), of_article.min().to_numpy()
+    return np.hstack([highest[:, :k], lowest[:, k:]])
+
+
+def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each article: its whole text, and the values that all its paragraphs have."""
+    columns = [name for name in rows if name in ("title", "heading") or name not in SCHEMA.names]
+    of_article = rows.groupby("article", sort=False)
+    alike = of_article[columns].nunique(dropna=False) == 1
+    first = rows.drop_duplicates("article").set_index("article")[columns]
+    return first.where(alike).assign(text=of_article["text"].agg("\n\n".join)).reset_index()
 
 
 @dataclass(frozen=True)
@@ -321,8 +413,9 @@ class Findings:
     Parameters
     ----------
     table
-        A line for each part and outcome: the part's names, topic, share, low, high, paragraphs,
-        articles, labels, and rests_on. The first lines are of all paragraphs.
+        A line for each part and outcome: the part's names, topic, share, low, high, paragraphs
+        (not of shares of articles), articles, labels, and rests_on. The first lines are of all of
+        the corpus.
     changes
         A line for each difference and trend and outcome: what, topic, change, low, high.
     differ
@@ -348,7 +441,6 @@ def find(
     columns: Sequence[str],
     confidence: float,
     *,
-    weighing: Weighing = "paragraphs",
     copies: bool = True,
     compare: tuple[str, str] | None = None,
 ) -> Findings:
@@ -362,7 +454,7 @@ def find(
         As for `group`; none for all of the corpus alone.
     confidence
         Confidence of the intervals.
-    weighing, copies
+    copies
         As for `Corpus.masses`.
     compare
         Names of two parts, the first of which is compared with the second. By default the last
@@ -376,7 +468,7 @@ def find(
     sample = corpus.sample
 
     def masses(members: Array) -> Array:
-        return corpus.masses(members, weighing, copies)
+        return corpus.masses(members, copies)
 
     everything = np.ones(len(corpus.rows))
     whole = shares(sample, masses(everything), confidence)
@@ -402,7 +494,8 @@ def _lines(
     rows = corpus.rows[members > 0]
     own = BORROWED if part.borrowed else OWN if part.shares[0].low is not None else FEW
     about = dict(zip(columns, key, strict=True)) if columns != [ALL] else {}
-    size = {"paragraphs": len(rows), "articles": rows["article"].nunique()}
+    size = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
+    size |= {"articles": rows["article"].nunique()}
     return pd.DataFrame(
         [
             about
@@ -459,9 +552,13 @@ def _changes(
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     """A sentence to cite: the clearest change, or else the largest share of a topic."""
     n_labels = int(findings.table["labels"].iloc[0])
+    units, labels, has, of = "paragraphs", "labels", "are about", "about"
+    if corpus.counted == "articles":
+        units, labels = "articles", "labelled articles"
+        has, of = "have a paragraph about", "with a paragraph about"
     basis = (
-        f"estimated from predictions for all {len(corpus.rows):,} paragraphs and {n_labels:,} "
-        "labels that were drawn at random"
+        f"estimated from predictions for all {len(corpus.rows):,} {units} and {n_labels:,} "
+        f"{labels} that were drawn at random"
     )
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
@@ -473,20 +570,22 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         interval = f"({interval} {low:+.0f} to {high:+.0f})"
         if low <= 0 <= high:
             return (
-                f"To cite: between {other} and {one} no share differs by more than chance may "
+                f"To cite: between {other} and {one} no share of the {corpus.counted} differs by "
+                f"more than chance may "
                 f"explain; that of {row['topic']} differs most, by {change:+.0f} points "
                 f"{interval}, {basis}."
             )
         return (
-            f"To cite: the share of {row['topic']} is {abs(change):.0f} points "
-            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, {basis}."
+            f"To cite: the share of the {corpus.counted} {of} {row['topic']} is {abs(change):.0f} "
+            f"points {'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, "
+            f"{basis}."
         )
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
     return (
-        f"To cite: {share:.0f} % of the paragraphs are about {row['topic']} ({interval} {low:.0f} "
-        f"to {high:.0f} %), {basis}."
+        f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']} ({interval} "
+        f"{low:.0f} to {high:.0f} %), {basis}."
     )
 
 
@@ -505,8 +604,11 @@ def notes(findings: Findings) -> list[str]:
         )
     for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
+        # Changes with each year are small: their intervals say something with two digits.
+        digits = 1 if high - low >= 1 else 2
         lines.append(
-            f"{row['what']}, {row['topic']}: {change:+.1f} points ({low:+.1f} to {high:+.1f})"
+            f"{row['what']}, {row['topic']}: {change:+.{digits}f} points "
+            f"({low:+.{digits}f} to {high:+.{digits}f})"
         )
     return lines
 
@@ -518,28 +620,28 @@ def _verdict(p: float | None) -> str:
     return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({write_p(p)})."
 
 
-def counting(weighing: Weighing, copies: bool) -> str:
-    """Say in a line what counts equally much; the parameters are those of `Corpus.masses`."""
-    counted = {"paragraphs": "paragraph", "words": "word", "articles": "article"}[weighing]
+def counting(counted: Counted, copies: bool) -> str:
+    """Say what counts equally much; the parameters are those of `Corpus` and `Corpus.masses`."""
     often = "each time" if copies else "once in each group"
-    return f"Each {counted} counts the same. Copies of a text count {often}."
+    return f"{COUNTS[counted]} Copies of a text count {often}."
 
 
-def outlook(findings: Findings) -> list[str]:
+def outlook(findings: Findings, corpus: Corpus) -> list[str]:
     """A line on how many labels more make all intervals narrow; none where they are already."""
-    if not (more := labels_for(NARROW, findings)):
+    if not (more := labels_for(NARROW, findings, corpus)):
         return []
+    labels = "labelled articles" if corpus.counted == "articles" else "labels"
     return [
-        f"About {more:,} more labels at random would give intervals of ± {100 * NARROW:.0f} "
-        "points or less for all paragraphs."
+        f"About {more:,} more {labels} at random would give intervals of ± {100 * NARROW:.0f} "
+        f"points or less for all {corpus.counted}."
     ]
 
 
-def labels_for(half_width: float, findings: Findings) -> int:
-    """How many labels more, drawn at random, make the intervals of all paragraphs so narrow.
+def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
+    """How many labels more, drawn at random, make the intervals of all of a corpus so narrow.
 
-    Widths fall with the root of the number of labels. Better predictions, which more labels give
-    too, are not counted on.
+    Widths fall with the root of the number of labels, and of what is left to label. Better
+    predictions, which more labels give too, are not counted on.
 
     Parameters
     ----------
@@ -547,10 +649,15 @@ def labels_for(half_width: float, findings: Findings) -> int:
         Half of the widest interval of the outcomes, such as 0.02.
     findings
         Findings with the labels that there are.
+    corpus
+        The corpus that they are of.
     """
     whole = findings.table[: findings.table["topic"].nunique()]
     widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
-    return max(0, math.ceil(n_labels * ((widest / half_width) ** 2 - 1)))
+    # Where texts are from articles that were drawn, intervals do not count on what is left.
+    share = 0 if corpus.sample.articles is not None else 1 / len(corpus.sample.probabilities)
+    noise = (1 / n_labels - share) * (half_width / widest) ** 2
+    return max(0, math.ceil(1 / (share + noise) - n_labels))
 
 
 @dataclass(frozen=True)
@@ -567,12 +674,15 @@ class Overview:
         From `period_of`.
     sentences
         Sentences to cite: of all paragraphs, and of the periods if there are any.
+    outlook
+        How many labels more would make the intervals narrow; empty where they are.
     """
 
     whole: Findings
     by_period: Findings | None
     period: str | None
     sentences: tuple[str, ...]
+    outlook: tuple[str, ...]
 
 
 def overview(corpus: Corpus, confidence: float) -> Overview:
@@ -588,4 +698,5 @@ def overview(corpus: Corpus, confidence: float) -> Overview:
     whole, period = find(corpus, [], confidence), period_of(corpus.rows)
     by_period = find(corpus, [period], confidence) if period else None
     sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]
-    return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)))
+    ahead = tuple(outlook(whole, corpus))
+    return Overview(whole, by_period, period, tuple(dict.fromkeys(sentences)), ahead)

@@ -35,7 +35,6 @@ from paratopic.evaluation.findings import (
     Overview,
     counting,
     notes,
-    outlook,
 )
 from paratopic.evaluation.report import NONE, confusion_pairs
 from paratopic.evaluation.slices import Slice, verdict
@@ -225,7 +224,6 @@ def render_page(
         charts=_share_charts(on_request),
         borrowed=BORROWED,
         share_notes=notes,
-        outlook=outlook,
         counting=counting("paragraphs", copies=True),
         share_method=METHOD,
         verdict=verdict,
