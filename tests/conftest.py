@@ -16,10 +16,10 @@ import pytest
 from filelock import FileLock
 
 from paratopic.project.files import aside
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import Topics
 from tests import pages
 from tests.programs import ROOT, sh
-from tests.samples import FILLER, PARAMS, READING, WORDS, examples, paragraph
+from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
 # What programs import that the tests start.
@@ -30,7 +30,7 @@ TRACE = "modules-of-stages"
 
 @pytest.fixture(scope="session")
 def topics() -> Topics:
-    return Topics("single", tuple(Topic(name, f"About {name}.", rf"\b{name}\b") for name in WORDS))
+    return TOPICS
 
 
 @pytest.fixture(scope="session")

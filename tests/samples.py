@@ -16,7 +16,7 @@ from paratopic.corpus.table import SCHEMA, targets_of
 from paratopic.inference.context import ContextWeights
 from paratopic.project.params import read_params
 from paratopic.project.passages import Passage, article_passages
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
@@ -31,6 +31,7 @@ WORDS = {
     "technology": "chip software app data platform algorithm network code".split(),
     "security": "army border missile alliance navy conflict troops island".split(),
 }
+TOPICS = Topics("single", tuple(Topic(name, f"About {name}.", rf"\b{name}\b") for name in WORDS))
 # How much is read by models that are made to read something.
 READING = ContextWeights(neighbours=0.6, heading=0.3, title=0.2)
 # Only a tariff's words: every model predicts its topic.

@@ -183,6 +183,17 @@ def test_what_the_model_thinks_is_hidden_of_a_paragraph_with_an_answer(client: T
     assert predictions(client_of(blind=True), *tasks) == [[], []]
 
 
+@pytest.mark.parametrize("drawn", ["1", "0.3", "article"])
+def test_a_task_that_was_drawn_is_not_predicted_and_keeps_its_draw(
+    client: TestClient, drawn: str
+) -> None:
+    sampled = task(FIRST)
+    sampled["data"] |= {"drawn": drawn, "drawn_after": SECOND}
+    assert [len(each) for each in predictions(client, sampled, task(SECOND))] == [0, 1]
+    assert client.post("/webhook", json=event(sampled, annotation("trade"))).is_success
+    assert [(line.paragraph, line.drawn) for line in read_lines(LABELS)] == [(FIRST, drawn)]
+
+
 @pytest.mark.parametrize(
     "body",
     [

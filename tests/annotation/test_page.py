@@ -30,15 +30,18 @@ from paratopic.annotation.context import Suggestion, blind, with_predictions
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.labels.answers import current
-from paratopic.labels.log import read_lines
+from paratopic.labels.log import append, line_of, read_lines
+from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import ModeName, Topic, Topics
 from tests.programs import BROWSER, DRIVER
-from tests.samples import suggestions
+from tests.samples import TOPICS, suggestions
 
 PORT = 8765
 HERE = f"http://127.0.0.1:{PORT}"
+# What the page sends with each action.
+SHOWN = {"codebook": page.version_of(TOPICS)}
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def session(path: Path, topics: Topics) -> page.Session:
-    return page.Session(path, "ann", suggestions(topics), topics)
+    return page.Session(path, "ann", suggestions(topics), lambda: topics)
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def answers_in(path: Path) -> list[tuple[str, str, str, str]]:
 
 
 def answer(paragraph: str, *topics: str, note: str = "") -> dict[str, Any]:
-    return {"id": paragraph, "topics": topics, "note": note}
+    return {"id": paragraph, "topics": topics, "note": note} | SHOWN
 
 
 def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, path: Path) -> None:
@@ -81,7 +84,7 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
 
 def test_an_answer_says_how_the_paragraph_was_drawn(path: Path, topics: Topics) -> None:
     items = [replace(item, drawn="0.3") for item in suggestions(topics)]
-    session = page.Session(path, "ann", items, topics)
+    session = page.Session(path, "ann", items, lambda: topics)
     session.save(trade("news:0"))
     (line,) = read_lines(path)
     assert line.drawn == "0.3"
@@ -91,17 +94,17 @@ def test_an_answer_says_how_the_paragraph_was_drawn(path: Path, topics: Topics) 
 def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> None:
     for names in (["trade"], ["security"]):
         client.post("/save", json=answer("news:0", *names))
-    undone = client.post("/undo", json={}).json()
+    undone = client.post("/undo", json=SHOWN).json()
     assert (undone["answer"]["topics"], undone["undone"]["topics"]) == (["trade"], ["security"])
     assert answers_in(path) == [("news:0", "trade", "ann", "")]
     trade = {"topics": ["trade"], "note": ""}
-    assert client.post("/undo", json={}).json() == {
+    assert client.post("/undo", json=SHOWN).json() == {
         "id": "news:0",
         "answer": None,
         "undone": trade,
     }
     assert answers_in(path) == []
-    assert client.post("/undo", json={}).status_code == 409
+    assert client.post("/undo", json=SHOWN).status_code == 409
     assert len(read_lines(path)) == 4  # no line is removed from the file
 
 
@@ -111,21 +114,70 @@ def test_an_answer_that_cannot_be_written_is_not_confirmed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(page, "append", full)
+    monkeypatch.setattr(page, "append_locked", full)
     response = client.post("/save", json=answer("news:0", "trade"))
     assert response.status_code == 507 and "Not saved: " in response.text
     assert client.get("/state").json()["items"][0]["answer"] is None
 
 
 def trade(paragraph: str) -> page.Answer:
-    return page.Answer(id=paragraph, topics=["trade"], note="")
+    return page.Answer(id=paragraph, topics=["trade"], note="", **SHOWN)
 
 
 def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: Topics) -> None:
-    page.Session(path, "ann", suggestions(topics), topics).save(trade("news:0"))
-    page.Session(path, "bo", suggestions(topics), topics).save(trade("news:1"))
-    shown = page.Session(path, "ann", suggestions(topics), topics).state()["items"]
+    page.Session(path, "ann", suggestions(topics), lambda: topics).save(trade("news:0"))
+    page.Session(path, "bo", suggestions(topics), lambda: topics).save(trade("news:1"))
+    shown = page.Session(path, "ann", suggestions(topics), lambda: topics).state()["items"]
     assert [item["answer"] for item in shown] == [{"topics": ("trade",), "note": ""}, None, None]
+
+
+def change(path: Path, kind: Kind, *into: str) -> Topics:
+    """Change topic trade in the file of labels; returns the codebook that it makes."""
+    done = Change(kind, ("trade",), into)
+    append(path, line_of(done))
+    return Topics("single", tuple(entry.topic for entry in done.entries(TOPICS)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "into", "earlier"),
+    [
+        ("rename", ["deals"], {"topics": ["deals"], "note": "why"}),
+        ("split", ["trade", "deals"], None),  # trade stays, and means less
+        ("drop", [], None),
+    ],
+)
+def test_after_a_change_of_the_codebook_nothing_is_saved_before_it_is_shown(
+    path: Path, kind: Kind, into: list[str], earlier: dict[str, Any] | None
+) -> None:
+    now = [TOPICS]
+    session = page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
+    client = TestClient(page.application(session), base_url=HERE)
+    assert client.get("/state").json()["codebook"] == SHOWN["codebook"]
+    client.post("/save", json=answer("news:0", "trade", note="why"))
+    now[0] = change(path, kind, *into)
+    before = path.read_bytes()
+    refused = client.post("/save", json=answer("news:1", "trade")).json()
+    state = client.get("/state").json()
+    assert refused == {"state": state} == client.post("/undo", json=SHOWN).json()
+    assert path.read_bytes() == before
+    assert [topic["name"] for topic in state["topics"]] == list(now[0].names)
+    assert state["items"][0]["answer"] == earlier
+    shown = {"codebook": state["codebook"]}
+    assert client.post("/undo", json=shown).status_code == 409  # of the names of before
+    assert client.post("/save", json=answer("news:1", "security") | shown).json()["answer"]
+    assert client.post("/undo", json=shown).json()["answer"] is None
+
+
+def test_a_change_that_is_not_finished_stops_the_page(client: TestClient, path: Path) -> None:
+    change(path, "rename", "deals")
+    before = path.read_bytes()
+    for response in (
+        client.get("/state"),
+        client.post("/save", json=answer("news:0", "security")),
+        client.post("/undo", json=SHOWN),
+    ):
+        assert not response.is_success and "which finishes the change" in response.text
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -133,13 +185,14 @@ def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: 
     [
         answer("news:9", "trade"),
         answer("news:0", "trad"),
-        {"id": "news:0", "topics": "trade", "note": ""},
-        {"id": "news:0", "topics": ["trade"], "note": None},
+        {"id": "news:0", "topics": "trade", "note": ""} | SHOWN,
+        {"id": "news:0", "topics": ["trade"], "note": None} | SHOWN,
+        {"id": "news:0", "topics": ["trade"], "note": ""},
         {"id": "news:0"},
-        {"id": ["news:0"], "topics": [], "note": ""},
+        {"id": ["news:0"], "topics": [], "note": ""} | SHOWN,
         answer("news:0", "trade", note="n" * 200_000),
         answer("news:0", "\ud800"),
-        {"id": "\ud800", "topics": [], "note": ""},
+        {"id": "\ud800", "topics": [], "note": ""} | SHOWN,
         [],
     ],
 )
@@ -206,10 +259,8 @@ import sys
 from pathlib import Path
 from paratopic.annotation.page import Session, application
 from paratopic.annotation.web import serve
-from paratopic.project.topics import Topics
-from tests.samples import suggestions
-topics = Topics("single", ("trade", "technology", "security"))
-session = Session(Path(sys.argv[1]), "ann", suggestions(topics), topics)
+from tests.samples import TOPICS, suggestions
+session = Session(Path(sys.argv[1]), "ann", suggestions(TOPICS), lambda: TOPICS)
 serve(application(session), "Label at {address}", 0)
 """
 
@@ -366,6 +417,29 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     assert messages(browser.driver) == []
 
 
+def test_the_page_shows_a_changed_codebook_before_it_saves(
+    chromium: webdriver.Chrome, path: Path
+) -> None:
+    now = [TOPICS]
+    messages(chromium)
+    session = page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
+    with serving(session) as address:
+        browser = Browser(chromium, address)
+        browser.press(Keys.ARROW_RIGHT + "1n")
+        browser.press("why")
+        now[0] = change(path, "split", "tariffs", "deals")
+        browser.press(Keys.ENTER)
+        browser.wait_for("message", "Not saved: the codebook has changed.")
+        assert browser.chosen() == [] and answers_in(path) == []
+        assert "tariffs" in browser.shown("topics")
+        browser.wait_for("text", "rose</b> 1 times")
+        browser.press(Keys.ESCAPE)
+        browser.press("2" + Keys.ENTER)
+        browser.wait_for("count", "1 of 3 labelled")
+    assert answers_in(path) == [("news:1", "deals", "ann", "why")]
+    assert messages(chromium) == []
+
+
 def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: Path) -> None:
     browser.press("31n")
     browser.press("why" + Keys.ENTER)
@@ -417,7 +491,7 @@ def explained(path: Path, topics: Topics, baseline_folder: Path) -> page.Session
     ]
     items = with_predictions(items, model.predict([item.text for item in items]))
     items[1:2] = blind(items[1:2])
-    return page.Session(path, "ann", items, topics, model.explain)
+    return page.Session(path, "ann", items, lambda: topics, model.explain)
 
 
 def test_why_is_answered_where_the_suggestion_is_shown(
@@ -448,7 +522,7 @@ def test_why_is_asked_of_what_stands_around_the_paragraph_too(
 
     passage = Passage("A tariff.", "It rained.", heading="Customs")
     items = [replace(item, passage=passage) for item in suggestions(topics)]
-    session = page.Session(path, "ann", items, topics, explain)
+    session = page.Session(path, "ann", items, lambda: topics, explain)
     session.why("news:0")
     assert asked == [passage]
     assert "passage" not in session.state()["items"][0]  # which the page does not show
@@ -519,7 +593,7 @@ def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
         items = blind(items)
     else:
         items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
-    session = page.Session(path, "ann", items, replace(topics, mode=mode))
+    session = page.Session(path, "ann", items, lambda: replace(topics, mode=mode))
     with serving(session) as address:
         browser = Browser(chromium, address)
         assert browser.shown("model") == told
@@ -555,7 +629,7 @@ def wide(
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     unused: Any = print  # nothing is explained here, but the button is there
     items = [item, replace(item, id="news:1")]
-    with serving(page.Session(path, "ann", items, topics, unused)) as address:
+    with serving(page.Session(path, "ann", items, lambda: topics, unused)) as address:
         yield Browser(chromium, address)
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.annotation.page import Answer, Session
+from paratopic.annotation.page import Answer, Session, Shown
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
@@ -124,6 +124,38 @@ def test_a_split_is_looked_at_again_and_imported(
     assert "1 on the codebook" in cli("import", str(LABELS))
 
 
+def test_labels_of_a_table_follow_too(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("table.csv").write_text(
+        "text,label\nTanks,security\nGuns,security;trade\nCorn,trade\n", encoding="utf-8"
+    )
+    params = PARAMS.read_text(encoding="utf-8")
+    PARAMS.write_text(params.replace("[seeds]", "[seeds, table.csv]"), encoding="utf-8")
+    prepare(capsys)
+    printed = cli("codebook", "rename", "trade", "commerce")
+    assert "2 answers and 2 labels of tables count as commerce" in printed
+    assert "commerce" in prepare(capsys)
+    printed = cli("codebook", "split", "security", "--into", "army", "navy")
+    assert "5 paragraphs are to be looked at again" in printed
+    assert "5 paragraphs have no label until somebody looks at them again" in prepare(capsys)
+    assert "the codebook changed: 5 paragraphs" in cli("status")
+    cli("codebook", "todo", "--out", "todo.csv")
+    with Path("todo.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {"Tanks", "Guns"} < {row["text"] for row in rows}
+    for row in rows:
+        row["topics"] = "army" if row["text"] == "Tanks" else "?"
+    with Path("todo.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    cli("import", "todo.csv")
+    assert "4 paragraphs have no label" in prepare(capsys)
+    frame = read_paragraphs(PARAGRAPHS).set_index("text")
+    assert list(frame["topics"]["Tanks"]) == ["army"]
+    Path("table.csv").write_text("text,label\nTanks,security\nGuns,navy\n", encoding="utf-8")
+    assert "3 paragraphs have no label" in prepare(capsys)  # those of the article
+
+
 def test_a_dropped_topic_is_looked_at_again_on_the_page(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,12 +166,13 @@ def test_a_dropped_topic_is_looked_at_again_on_the_page(
     monkeypatch.setattr("paratopic.annotation.page.application", served.append)
     monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
     cli("label", "todo.csv", "--blind", "--annotator", "ann")
-    items = served[0].state()["items"]
+    state = served[0].state()
+    items, codebook = state["items"], state["codebook"]
     assert [item["id"] for item in items] == list(read_paragraphs(PARAGRAPHS)["id"][:3])
     assert [item["answer"] for item in items] == [None] * 3
-    served[0].save(Answer(id=items[0]["id"], topics=["trade"], note=""))
+    served[0].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     assert sorted(answers()) == ["", "trade", "trade"]
-    served[0].undo()
+    served[0].undo(Shown(codebook=codebook))
     assert "3 of 3" in cli("codebook", "todo", "--out", "todo.csv")
 
 

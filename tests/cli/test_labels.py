@@ -280,6 +280,36 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     assert read_paragraphs(small / PARAGRAPHS)["weight"].isna().all()
 
 
+@pytest.mark.parametrize("options", [["--random"], ["--random", "--articles"], ["--mixed"]])
+def test_label_studio_keeps_how_paragraphs_were_drawn(
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+) -> None:
+    assert run_cli(monkeypatch, "suggest", "--n", "6", "--out", "tasks.json", *options) == 0
+    tasks = json.loads((small / "tasks.json").read_text())
+    drawn = {task["data"]["paragraph"]: task["data"]["drawn"] for task in tasks}
+    assert all(drawn.values()) and not any("predictions" in task for task in tasks)
+
+    def told(*numbers: int) -> str:
+        """What is said of an export in which these tasks alone have an answer."""
+        value = {"choices": ["trade"]}
+        done = {"completed_by": 1, "result": [{"from_name": "dominant", "value": value}]}
+        export = [tasks[number] | {"id": number, "annotations": [done]} for number in numbers]
+        (small / "export.json").write_text(json.dumps(export))
+        capsys.readouterr()
+        assert run_cli(monkeypatch, "import", "export.json") == 0
+        return capsys.readouterr().err
+
+    assert "note:" not in told(0, 1)
+    assert "note: 2 paragraphs have an answer although the one that was drawn" in told(0, 3, 5)
+    assert "note:" not in told(4)  # the one before it has an answer in labels.csv
+    assert "note:" not in told(*range(6))
+    imported = {line.paragraph: line.drawn for line in read_lines(small / "seeds/labels.csv")}
+    assert imported == dict(list(drawn.items())[:6])
+
+
 def test_the_page_hides_what_the_model_thinks_of_a_sample(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -300,7 +330,8 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         items = served[-1].state()["items"]
         assert [not item["scores"] for item in items] == [hidden] * 4
         assert served[-1].state()["explains"] == (not hidden)
-    served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note=""))
+    codebook = served[-1].state()["codebook"]
+    served[-1].save(Answer(id=items[0]["id"], topics=["trade"], note="", codebook=codebook))
     (line,) = read_lines(small / "seeds/labels.csv")
     assert (line.paragraph, line.drawn) == (items[0]["id"], "1")
 

@@ -123,7 +123,8 @@ class Backend:
     judged
         Function that reads the ids of the paragraphs that somebody has labelled. What the model
         thinks of them is hidden: whoever is shown one is to answer without it, as on the labelling
-        page.
+        page. So it is of paragraphs that were drawn at random, which Label Studio can then not
+        order by it.
     blind
         Whether to hide what the model thinks of all paragraphs.
     """
@@ -251,10 +252,10 @@ def _note(message: str) -> None:
 def _text_to_predict(task: Task, judged: set[str]) -> Text:
     """Text of a task with what the task has around it.
 
-    It is "", of which nothing is predicted, if its paragraph is among the judged.
+    It is "", of which nothing is predicted, if its paragraph was drawn or is among the judged.
     """
     text = task.data.get("text")
-    if not isinstance(text, str) or str(task.data.get("paragraph")) in judged:
+    if not isinstance(text, str) or task.drawn or task.paragraph in judged:
         return ""
     around = (task.data.get(name) for name in ("before", "after", "heading", "title"))
     before, after, heading, title = (part if isinstance(part, str) else "" for part in around)

@@ -71,11 +71,15 @@ class ImportedLabels:
         Messages about rows that could not be imported.
     left_out
         Reason → number of rows that hold no answer.
+    drawn_after
+        Id of each paragraph with an annotation in Label Studio that was drawn → id of the paragraph
+        drawn just before it.
     """
 
     labels: list[Label] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    drawn_after: dict[str, str] = field(default_factory=dict)
 
 
 def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLabels:
@@ -117,8 +121,16 @@ def read_annotations(
     topics
         The codebook.
     """
+    annotations = list(annotations)
     answers = (_annotated(task, annotation, source) for task, annotation in annotations)
-    return _imported(answers, frame, topics)
+    imported = _imported(answers, frame, topics)
+    labelled = {label.paragraph for label in imported.labels}
+    imported.drawn_after = {
+        task.paragraph: task.drawn_after
+        for task, _ in annotations
+        if task.drawn_after and task.paragraph in labelled
+    }
+    return imported
 
 
 def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
@@ -185,7 +197,11 @@ def write_tasks(
     The files written: for Label Studio the tasks and, beside them, its labelling configuration.
     """
     if not _is_sheet(path):
-        tasks = [label_studio.task_of(s, topics.mode, model, explain) for s in suggestions]
+        before = ["", *(suggestion.id for suggestion in suggestions)]
+        tasks = [
+            label_studio.task_of(suggestion, id_, topics.mode, model, explain)
+            for suggestion, id_ in zip(suggestions, before, strict=False)
+        ]
         files.write_text(path, json.dumps(tasks, indent=2, ensure_ascii=False) + "\n")
         configuration = path.with_suffix(".xml")
         files.write_text(configuration, label_studio.configuration(topics))
@@ -246,13 +262,13 @@ def _annotated(
         return "skipped by the annotator"
     return Label(
         f"{source}, task {task.id}",
-        str(task.data.get("paragraph") or ""),
+        task.paragraph,
         join_cell(annotation.topics),
         "",
         annotation.annotator,
         annotation.updated_at or annotation.created_at or "",
         annotation.note,
-        str(task.data.get("drawn") or "").strip(),
+        task.drawn,
     )
 
 

@@ -84,6 +84,24 @@ class Task(BaseModel):
     id: int | str = ""
     data: dict[str, Any]
 
+    @property
+    def paragraph(self) -> str:
+        """Id of the paragraph; "" if the data have none."""
+        return self._cell("paragraph")
+
+    @property
+    def drawn(self) -> str:
+        """How the paragraph was chosen, as in `Label.drawn`."""
+        return self._cell("drawn")
+
+    @property
+    def drawn_after(self) -> str:
+        """Id of the paragraph that was drawn just before this one; "" if there is none."""
+        return self._cell("drawn_after")
+
+    def _cell(self, name: str) -> str:
+        return str(self.data.get(name) or "").strip()
+
 
 class Exported(Task):
     """A task with its annotations."""
@@ -162,9 +180,13 @@ def prediction(scores: Mapping[str, float], mode: ModeName, model: str) -> dict[
 
 
 def task_of(
-    suggestion: Suggestion, mode: ModeName, model: str, explain: Explain | None
+    suggestion: Suggestion, before: str, mode: ModeName, model: str, explain: Explain | None
 ) -> dict[str, Any]:
-    """A task to import; see `formats.write_tasks`."""
+    """A task to import; see `formats.write_tasks`.
+
+    Its data name the paragraph `before` it if it was drawn: an export lacks tasks without an
+    answer, and so does not tell whether those that it has are the first ones of the draw.
+    """
     data = {
         "paragraph": suggestion.id,
         "article": suggestion.article,
@@ -175,6 +197,7 @@ def task_of(
         "after": BETWEEN.join(suggestion.after),
         "reason": suggestion.reason,
         "drawn": suggestion.drawn,
+        "drawn_after": before if suggestion.drawn else "",
         "why": _why(suggestion, explain) if explain and suggestion.scores else "",
     }
     if not suggestion.scores:

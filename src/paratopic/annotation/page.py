@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -18,19 +18,33 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.web import Guard, answered
 from paratopic.labels.answers import current
-from paratopic.labels.log import UNDECIDED, Label, append, first_words, read_lines
+from paratopic.labels.codebook import unfinished
+from paratopic.labels.log import (
+    UNDECIDED,
+    Label,
+    append_locked,
+    first_words,
+    locked,
+    read_lines,
+)
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
 
 
-class Answer(BaseModel):
+class Shown(BaseModel):
+    """What the page sends with each action: `version_of` the codebook that it shows."""
+
+    codebook: str
+
+
+class Answer(Shown):
     """What the page sends to be saved: the paragraph's id, its topics, and a note."""
 
     id: str
@@ -41,6 +55,9 @@ class Answer(BaseModel):
 class Session:
     """Work of one annotator on some paragraphs.
 
+    The codebook may change meanwhile. Then nothing is saved or undone until the page shows the new
+    one: what was chosen from the old one may mean something else now.
+
     Parameters
     ----------
     path
@@ -49,8 +66,8 @@ class Session:
         Name of the person who labels.
     items
         Paragraphs, in the order in which they are shown.
-    topics
-        The codebook.
+    read_topics
+        Function that reads the codebook as it is now.
     explain
         Function from a text to why the model answers as it does, such as `Model.explain`; None,
         the default, if the page is not to say.
@@ -61,20 +78,26 @@ class Session:
         path: Path,
         annotator: str,
         items: Sequence[Suggestion],
-        topics: Topics,
+        read_topics: Callable[[], Topics],
         explain: Explain | None = None,
     ) -> None:
-        self._path, self._annotator, self._topics = path, annotator, topics
+        self._path, self._annotator, self._read_topics = path, annotator, read_topics
         self._explain = explain
         self._items = {item.id: item for item in items}
-        lines = read_lines(path) if path.exists() else []
-        own = [line for line in current(lines) if line.annotator == annotator]
-        self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
-        # Each answer of this session: its paragraph, and the answer that it replaced.
+        self._topics: Topics | None = None
+        self._answers: dict[str, Label] = {}
+        # Each answer with this codebook: its paragraph, and the answer that it replaced.
         self._replaced: list[tuple[str, Label | None]] = []
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows."""
+        """Everything that the page shows.
+
+        Raises
+        ------
+        UserError
+            The codebook or the labels cannot be read, or a change is not finished.
+        """
+        topics = self._current_topics()
         items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         for item in items:
             del (
@@ -84,8 +107,9 @@ class Session:
             )  # for the model alone, and for the file
         return {
             "annotator": self._annotator,
-            "mode": self._topics.mode,
-            "topics": [{"name": t.name, "definition": t.definition} for t in self._topics.topics],
+            "codebook": version_of(topics),
+            "mode": topics.mode,
+            "topics": [{"name": t.name, "definition": t.definition} for t in topics.topics],
             "items": items,
             "explains": self._explain is not None,
         }
@@ -128,43 +152,69 @@ class Session:
 
         Returns
         -------
-        The paragraph's id, and its answer as the page shows it.
+        The paragraph's id, and its answer as the page shows it. If the codebook is another one than
+        the page shows, nothing is saved, and its new `state` is all that is returned.
 
         Raises
         ------
         UserError
-            The paragraph is not in this session, or a topic is unknown.
+            The paragraph is not in this session, a topic is unknown, or as for `state`.
         """
         paragraph = self._item(answer.id).id
-        checked = self._topics.check(answer.topics, paragraph)
-        replaced = self._answers.get(paragraph)
-        self._write(paragraph, checked, answer.note)
+        with locked(self._path):  # so that the codebook does not change before the line is written
+            topics = self._current_topics()
+            if answer.codebook != version_of(topics):
+                return {"state": self.state()}
+            checked = topics.check(answer.topics, paragraph)
+            replaced = self._answers.get(paragraph)
+            self._write(paragraph, checked, answer.note)
         self._replaced.append((paragraph, replaced))
         return {"id": paragraph, "answer": self._answer(paragraph)}
 
-    def undo(self) -> dict[str, Any]:
+    def undo(self, shown: Shown) -> dict[str, Any]:
         """Take back the last answer, so that the one it replaced counts again.
+
+        Parameters
+        ----------
+        shown
+            The codebook that the page shows.
 
         Returns
         -------
         The paragraph's id, its answer as the page shows it (None if it had none before), and the
-        answer that was taken back, for correcting it.
+        answer that was taken back, for correcting it; or `state` alone, as for `save`.
 
         Raises
         ------
         UserError
-            This session has no answer to take back.
+            This session has no answer to take back, or as for `state`.
         """
-        if not self._replaced:
-            raise UserError("there is nothing to undo")
-        paragraph, replaced = self._replaced[-1]
-        undone = self._answer(paragraph)
-        if replaced is None:
-            self._write(paragraph, None, "")
-        else:
-            self._write(paragraph, replaced.names, replaced.note)
+        with locked(self._path):
+            if shown.codebook != version_of(self._current_topics()):
+                return {"state": self.state()}
+            if not self._replaced:
+                raise UserError("there is nothing to undo")
+            paragraph, replaced = self._replaced[-1]
+            undone = self._answer(paragraph)
+            if replaced is None:
+                self._write(paragraph, None, "")
+            else:
+                self._write(paragraph, replaced.names, replaced.note)
         self._replaced.pop()
         return {"id": paragraph, "answer": self._answer(paragraph), "undone": undone}
+
+    def _current_topics(self) -> Topics:
+        """The codebook as it is now; after a change, the answers are read anew in its names."""
+        topics = self._read_topics()
+        lines = read_lines(self._path) if self._path.exists() else []
+        if problem := unfinished(lines, topics):
+            raise UserError(problem)
+        if topics != self._topics:
+            own = [line for line in current(lines) if line.annotator == self._annotator]
+            self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
+            self._replaced.clear()
+            self._topics = topics
+        return topics
 
     def _item(self, paragraph: str) -> Suggestion:
         if paragraph not in self._items:
@@ -172,12 +222,12 @@ class Session:
         return self._items[paragraph]
 
     def _write(self, paragraph: str, names: Sequence[str] | None, note: str) -> None:
-        """Add a line to the file of labels; without names, it takes the answer back."""
+        """Add a line to the locked file of labels; without names, it takes the answer back."""
         cell = UNDECIDED if names is None else join_cell(names)
         text = first_words(self._items[paragraph].text)
         drawn = self._items[paragraph].drawn
         line = Label("the page", paragraph, cell, text, self._annotator, note=note, drawn=drawn)
-        written = append(self._path, line)
+        written = append_locked(self._path, line)
         if names is None:
             del self._answers[paragraph]
         else:
@@ -187,6 +237,11 @@ class Session:
         """The annotator's answer as the page shows it; None if there is none."""
         answer = self._answers.get(paragraph)
         return None if answer is None else {"topics": answer.names, "note": answer.note}
+
+
+def version_of(topics: Topics) -> str:
+    """Digest of a codebook: of its mode and of all that its topics have."""
+    return hashlib.sha256(repr(topics).encode()).hexdigest()
 
 
 def application(session: Session) -> ASGIApp:
@@ -203,7 +258,7 @@ def application(session: Session) -> ASGIApp:
         return HTMLResponse(page)
 
     async def state(request: Request) -> Response:
-        return JSONResponse(session.state())
+        return answered(session.state, 409)
 
     async def why(request: Request) -> Response:
         return answered(lambda: session.why(request.query_params.get("paragraph", "")), 409)
@@ -214,7 +269,8 @@ def application(session: Session) -> ASGIApp:
         return answered(lambda: session.save(Answer.model_validate_json(body)), 400)
 
     async def undo(request: Request) -> Response:
-        return answered(session.undo, 409)
+        body = await request.body()
+        return answered(lambda: session.undo(Shown.model_validate_json(body)), 409)
 
     routes = [
         Route("/", show),

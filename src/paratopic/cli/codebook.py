@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paratopic.cli.labels import Count, Tasks, labels_file, read_project
+from paratopic.cli.labels import Count, Tasks, labels_file, read_project, read_tables
 from paratopic.inference.loading import load
 from paratopic.project.codebook import Change, Kind, first_definition
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION, PARAMS
 
 if TYPE_CHECKING:
+    from paratopic.labels.answers import Reopened
     from paratopic.project.params import Params
 
 log = logging.getLogger(__name__)
@@ -120,9 +122,9 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         The change makes no codebook, an earlier one is not finished, or a file cannot be read or
         edited.
     """
-    from paratopic.labels.answers import read_answers
     from paratopic.labels.codebook import is_unfinished, unfinished
     from paratopic.labels.log import append_locked, line_of, locked, read_lines
+    from paratopic.labels.tables import follow_changes
     from paratopic.project import files
     from paratopic.project.params import parse_params, read_params, read_text
 
@@ -139,19 +141,26 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         if not is_logged and (problem := unfinished(lines, params.topics)):
             raise UserError(problem)
         new_text = _edited(text, params, change)
-        before = read_answers(lines)
+        tables = read_tables(params, lines)
+        before: Mapping[str, Reopened] = {}
         if not is_logged:
+            before = follow_changes(*tables, lines, params.topics)[1].again
             append_locked(path, line_of(change))
         with files.aside(PARAMS) as draft:
             draft.write_bytes(new_text.encode())
-        after = read_answers(read_lines(path))
+        frame, after = follow_changes(*tables, read_lines(path), parse_params(new_text).topics)
     print(f"{change}, in {PARAMS} and {path}")
     if change.opens:
-        n_new = len(after.again.keys() - (set() if is_logged else before.again.keys()))
+        n_new = len(after.again.keys() - before.keys())
         print(f"{n_new} paragraphs are to be looked at again: `paratopic codebook todo`")
     else:
-        n_counting = sum(change.into[0] in answer.names for answer in after.answers)
-        print(f"{n_counting} answers count as {change.into[0]}")
+        of_tables = frame["topics"][frame["label_source"] == "hand"]
+        counts = {
+            "answers": sum(change.into[0] in answer.names for answer in after.answers),
+            "labels of tables": sum(change.into[0] in names for names in of_tables),
+        }
+        counted = " and ".join(f"{n} {what}" for what, n in counts.items() if n) or "No answers"
+        print(f"{counted} count as {change.into[0]}")
     print(_ABOUT_DEFINITIONS[kind])
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,10 +139,13 @@ class Project:
     @property
     def again(self) -> dict[str, Reopened]:
         """Id of each paragraph to look at again because the codebook changed → why."""
-        from paratopic.labels.answers import read_answers
+        from paratopic.labels.tables import follow_changes
 
-        again, ids = read_answers(self.lines).again, self.paragraphs["id"]
-        return {id_: again[id_] for id_ in ids if id_ in again}
+        if not any(line.change and line.change.opens for line in self.lines):
+            return {}
+        tables = read_tables(self.params, self.lines)
+        _, reading = follow_changes(*tables, self.lines, self.params.topics)
+        return {id_: reading.again[id_] for id_ in self.paragraphs["id"] if id_ in reading.again}
 
     @property
     def labels_file(self) -> Path:
@@ -257,6 +261,7 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
         _warn_of_one_annotator(unnamed, name)
     for path, imported in read.items():
         _merge(project, path, imported, name)
+    _warn_of_another_order(project, read.values())
     problems = any(imported.problems for imported in read.values())
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
@@ -275,6 +280,7 @@ def label(
 ) -> None:
     """Label paragraphs by keyboard, on a page that only this machine can open."""
     from paratopic.annotation import formats, page, web
+    from paratopic.project.params import read_params
 
     draw = Draw(random, mixed, articles, by)
     project, name = read_project(), _name(annotator)
@@ -292,7 +298,9 @@ def label(
         shown = None if hidden else load(model)
         suggestions = _in_context(project, drawn, shown)
     explain = shown.explain if shown else None
-    session = page.Session(project.labels_file, name, suggestions, project.params.topics, explain)
+    session = page.Session(
+        project.labels_file, name, suggestions, lambda: read_params().topics, explain
+    )
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
     web.serve(page.application(session), greeting, port)
 
@@ -425,6 +433,35 @@ def read_project() -> Project:
     return Project(params, read_paragraphs(PARAGRAPHS), lines)
 
 
+def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the labelled tables among the sources anew, as the codebook may have changed since.
+
+    Parameters
+    ----------
+    params
+        From params.yaml.
+    lines
+        All lines of labels.csv, in its order.
+
+    Returns
+    -------
+    Their rows of the paragraph table, with labels as they are written, and what each is from.
+
+    Raises
+    ------
+    UserError
+        A source is missing, or a table cannot be read.
+    """
+    from paratopic.labels.tables import former_names
+    from paratopic.reading import sources
+
+    prepare = params.prepare
+    read = sources.read_tables(
+        prepare.sources, params.topics, prepare.no_topic, former_names(lines)
+    )
+    return read.frame, read.metadata
+
+
 def _suggestions(
     project: Project, n: int, draw: Draw, model: str | None, hidden: bool
 ) -> tuple[list[Suggestion], Model | None]:
@@ -542,6 +579,20 @@ def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
     )
     if len(paths) > 1 and sys.stdin.isatty():
         typer.confirm(f"Did {name} fill in all of these files?", abort=True)
+
+
+def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
+    """Say how many paragraphs were answered although the one drawn before them was not."""
+    labelled = {line.paragraph for line in project.answers}
+    labelled |= {label.paragraph for imported in read for label in imported.labels}
+    before = chain.from_iterable(imported.drawn_after.values() for imported in read)
+    if n_early := sum(id_ not in labelled for id_ in before):
+        log.warning(
+            "note: %d paragraphs have an answer although the one that was drawn just before them "
+            "has none; unless Label Studio shows its tasks in random order, the answers are no "
+            "random sample until all that was drawn has one",
+            n_early,
+        )
 
 
 def _merge(project: Project, source: object, imported: ImportedLabels, annotator: str) -> None:

@@ -53,7 +53,11 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    patterns: Sequence[str], own_files: Collection[Path], topics: Topics, no_topic: Sequence[str]
+    patterns: Sequence[str],
+    own_files: Collection[Path],
+    topics: Topics,
+    no_topic: Sequence[str],
+    former: Collection[str] = (),
 ) -> Sources:
     """Read every source of a project.
 
@@ -68,6 +72,9 @@ def read_sources(
         The codebook that the labels of tables are from.
     no_topic
         Labels of tables that mean none of the topics.
+    former
+        Names that topics had before the codebook changed, which labels of tables may still have;
+        none by default.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def read_sources(
     notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
     filled: list[Sources] = []
     for path in paths:
-        source = _read_source(path, topics, no_topic)
+        source = _read_source(path, topics, no_topic, former)
         if not source.frame.empty:
             filled.append(source)
         skipped += source.skipped
@@ -99,18 +106,48 @@ def read_sources(
         ]
         what = f"prepare.sources: there is no paragraph in {', '.join(patterns)}"
         raise UserError("\n".join([what, *unreadable]))
-    frame = pd.concat([source.frame for source in filled], ignore_index=True)
-    metadata = pd.concat([source.metadata for source in filled], ignore_index=True)
+    return _together(filled, skipped, notes)
+
+
+def read_tables(
+    patterns: Sequence[str], topics: Topics, no_topic: Sequence[str], former: Collection[str]
+) -> Sources:
+    """Read the labelled tables among the sources alone, of which there may be none.
+
+    Parameters
+    ----------
+    patterns, topics, no_topic, former
+        As for `read_sources`.
+
+    Raises
+    ------
+    UserError
+        A pattern matches no file, or a table cannot be read.
+    """
+    paths, _ = find_files(patterns, SUFFIXES)
+    tables = [path for path in paths if path.suffix.lower() in LOADERS]
+    read = [_read_source(path, topics, no_topic, former) for path in tables]
+    filled = [source for source in read if not source.frame.empty]
+    nothing = Sources(frame_of([]), [], pd.DataFrame(), Counter())
+    return _together(filled or [nothing], [], ())
+
+
+def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
+    """The rows of several sources, with what is said of all of them."""
+    frame = pd.concat([source.frame for source in sources], ignore_index=True)
+    metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, ID, frame[ID])
-    origins = sum((source.origins for source in filled), Counter[tuple[str, str]]())
+    origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
     return Sources(frame, skipped, metadata, origins, notes)
 
 
-def _read_source(path: Path, topics: Topics, no_topic: Sequence[str]) -> Sources:
+def _read_source(
+    path: Path, topics: Topics, no_topic: Sequence[str], former: Collection[str]
+) -> Sources:
     suffix = path.suffix.lower()
     if suffix in LOADERS:
-        frame, fields = read_labelled_table(path, topics, no_topic)
+        frame, fields = read_labelled_table(path, topics, no_topic, former)
         origins = Counter(
             {
                 (str(name), IN_TABLE): frame["article"][values.notna()].nunique()

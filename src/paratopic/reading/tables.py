@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from paratopic.project.cells import find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode, without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.topics import Topics
+from paratopic.project.topics import Topics, split_cell
 from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
@@ -41,7 +41,7 @@ OPTIONAL = ("group", "position", *BESIDE, DRAWN)
 
 
 def read_labelled_table(
-    path: Path, topics: Topics, no_topic: Sequence[str]
+    path: Path, topics: Topics, no_topic: Sequence[str], former: Collection[str] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a labelled table: columns text, label and those of `OPTIONAL` that it has.
 
@@ -58,6 +58,9 @@ def read_labelled_table(
         empty label leaves the row unlabelled.
     no_topic
         Labels that mean none of the topics.
+    former
+        Names that topics had before the codebook changed, which labels may still have; none by
+        default.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def read_labelled_table(
     ):
         where = f"{path}, row {number}"
         texts.append(_text(text, where))
-        answers.append(_answer(_cell(label, where), topics, no_topic, where))
+        answers.append(_answer(_cell(label, where), topics, no_topic, former, where))
     beside = {
         name: [
             _beside(name, value, f"{path}, row {number}")
@@ -201,11 +204,15 @@ def _once(texts: Sequence[str]) -> dict[str, int]:
     return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
 
 
-def _answer(cell: str, topics: Topics, no_topic: Sequence[str], where: str) -> list[str] | None:
+def _answer(
+    cell: str, topics: Topics, no_topic: Sequence[str], former: Collection[str], where: str
+) -> list[str] | None:
     """The topics that a label stands for, the dominant one first; None for an unlabelled row."""
     if cell in no_topic:
         return []
-    return list(topics.parse(cell, where)) if cell else None
+    names = split_cell(cell)
+    topics.check((name for name in names if name not in former), where)
+    return list(names) if cell else None
 
 
 def _text(value: object, where: str) -> str:

@@ -20,11 +20,11 @@ from paratopic.corpus.table import (
     write_paragraphs,
 )
 from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
-from paratopic.labels.answers import read_answers
 from paratopic.labels.codebook import unfinished
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
+from paratopic.labels.tables import follow_changes, former_names
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Prepare, read_params
@@ -54,13 +54,13 @@ def prepare(
     """
     log = None if params.labels is None else Path(params.labels).resolve()
     own_files = [log, backup(log)] if log else []
-    frame, skipped, metadata, origins, notes = read_sources(
-        params.sources, own_files, topics, params.no_topic
-    )
     lines = [] if params.labels is None else read_lines(Path(params.labels))
     if problem := unfinished(lines, topics):
         raise UserError(problem)
-    reading = read_answers(lines)
+    frame, skipped, metadata, origins, notes = read_sources(
+        params.sources, own_files, topics, params.no_topic, former_names(lines)
+    )
+    frame, reading = follow_changes(frame, metadata, lines, topics)
     labels = reading.answers
     frame, messages = join_labels(frame, labels, topics)
     messages += notes
