@@ -139,7 +139,7 @@ def test_reading_a_spreadsheet_with_any_separator(
     ]
     assert imported.left_out == {"undecided": 1}
     assert [problem.split(": ")[0] for problem in imported.problems] == [
-        f"{path}, line {line}" for line in (5, 6)
+        f"{path}, row {row}" for row in (5, 6)
     ]
 
 
@@ -189,16 +189,16 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(
         ("x.json", "[", r"not a JSON export of Label Studio \(the file: Invalid JSON"),
         ("x.json", '{"a": 1}', "not a JSON export of Label Studio"),
         ("x.json", '[{"paragraph": "a", "dominant": "trade"}]', "not as JSON-MIN"),
-        ("x.csv", "id,topics\n1,trade\n", 'line 1: there is no column "paragraph"'),
+        ("x.csv", "id,topics\n1,trade\n", 'row 1: there is no column "paragraph"'),
         ("x.json", "[" * 100_000, "not a JSON export of Label Studio"),
         (
             "x.json",
             '[{"id": 7, "data": {}, "annotations": 1}]',
             r"\(0.annotations: Input should be",
         ),
-        ("x.csv", 'paragraph,topics\na,"trade\nb,', "x.csv, line 2: this line cannot be read"),
-        ("x.csv", "paragraph,topics\na\n", "x.csv, line 2: a line needs a cell for each of"),
-        ("x.csv", "paragraph,topics\na,trade,more\n", "x.csv, line 2: more cells than columns"),
+        ("x.csv", 'paragraph,topics\na,"trade\nb,', "x.csv, row 2: this row cannot be read"),
+        ("x.csv", "paragraph,topics\na\n", "x.csv, row 2: a line needs a cell for each of"),
+        ("x.csv", "paragraph,topics\na,trade,more\n", "x.csv, row 2: more cells than columns"),
         ("x.txt", "x", "the file's ending says what format it has"),
         ("x.json", "", "x.json"),
     ],
@@ -393,8 +393,8 @@ def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(
     imported = formats.read_answers(path, frame, topics)
     assert [label.paragraph for label in imported.labels] == ids[:1]
     (problem,) = imported.problems
-    assert f'{path}, line 3: "x" in the column drawn is neither' in problem
-    with pytest.raises(UserError, match='line 3: "x" in the column drawn is neither'):
+    assert f'{path}, row 3: "x" in the column drawn is neither' in problem
+    with pytest.raises(UserError, match='row 3: "x" in the column drawn is neither'):
         formats.read_drawn(path, frame)
 
 
@@ -403,5 +403,5 @@ def test_reading_which_paragraphs_a_sheet_lists(
 ) -> None:
     (path,) = formats.write_tasks(tmp_path / "out.csv", suggestions[::-1], topics, "baseline")
     assert list(formats.read_drawn(path, frame)) == list(frame["id"])[::-1]
-    with pytest.raises(UserError, match="line 2: the sources have no paragraph one:"):
+    with pytest.raises(UserError, match="row 2: the sources have no paragraph one:"):
         formats.read_drawn(path, frame[:1])

@@ -20,9 +20,10 @@ from paratopic.annotation.review import (
     read_scores,
 )
 from paratopic.cli import app
+from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import read_paragraphs, write_paragraphs
 from paratopic.project.params import read_params
-from paratopic.project.paths import PARAGRAPHS, SCORES
+from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT
 from tests.samples import WORDS, paragraph_table
@@ -168,6 +169,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = frame([["trade"], ["security"], ["trade", "technology"]])
     made = paragraph_table(**{str(name): rows[name] for name in rows}, label_source=["hand"] * 3)
     write_paragraphs(made, PARAGRAPHS)
+    write_metadata(pd.DataFrame({"id": rows["id"], "speaker": [None, "Ann", "Bo"]}), METADATA)
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
     table = pd.DataFrame(likely, columns=list(params.topics.names))
@@ -193,6 +195,7 @@ def test_the_command_lists_and_writes_doubtful_labels(
     printed = capsys.readouterr().out
     assert "1 of 3 hand labels are doubtful, 1 listed" in printed
     assert "security (suggestion: trade 0.90): the models say otherwise" in printed
+    assert printed.startswith("table  p001 (speaker Ann)")
     assert "word1 is 1" in printed and "word0" not in printed
     assert not list(here.glob("*.csv"))
     assert command(monkeypatch, "--out", "again.csv") == 0

@@ -358,6 +358,16 @@ def test_options_that_contradict_each_other_are_refused(
     assert message in "".join(capsys.readouterr())
 
 
+def test_topics_that_only_the_model_knows_are_named(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "has no more" not in drawn_by(small, monkeypatch, capsys)[2]
+    params = (small / "params.yaml").read_text(encoding="utf-8")
+    renamed = params.replace("- name: trade\n", "- name: commerce\n")
+    (small / "params.yaml").write_text(renamed, encoding="utf-8")
+    assert "topics that the codebook has no more: trade" in drawn_by(small, monkeypatch, capsys)[2]
+
+
 def test_articles_with_a_label_are_not_drawn(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

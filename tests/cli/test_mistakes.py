@@ -78,6 +78,7 @@ def test_mistakes_and_slices_are_listed(
         "trade not seen (no answer): 10 of 60 labelled trade",
     ]
     assert "label: trade, answer: security 0.61" in lines  # the most confident
+    assert "table  a09:1 (source Post)" in lines
     assert sum(line.startswith("≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source: ")]
     assert len(named) == 1 and named[0].startswith("source: Post: 33 % of 30 answers right (")
@@ -114,7 +115,7 @@ def test_columns_are_chosen_and_a_model_is_not_needed(
     assert run_cli(monkeypatch, "errors", "--by", "length") == 0
     printed = capsys.readouterr()
     assert "no similar labelled paragraphs are shown" in printed.err and "≈" not in printed.out
-    assert "source" not in printed.out
+    assert "source: " not in printed.out
     assert run_cli(monkeypatch, "errors", "--by", "outlet") == 1
     message = "--by outlet: there is no such column; there are length, position, heading, annotator"
     assert message in capsys.readouterr().out

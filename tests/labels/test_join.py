@@ -67,7 +67,9 @@ def test_undecided_lines_are_no_hand_labels(
 def test_an_unknown_topic_is_refused_with_its_line(
     path: Path, frame: pd.DataFrame, topics: Topics
 ) -> None:
-    with pytest.raises(UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*"trade"'):
+    with pytest.raises(
+        UserError, match=r'labels.csv, line 2: unknown topic "tradee" .*`paratopic codebook`'
+    ):
         joined(path, frame, topics, f"{frame['id'][0]},tradee,Tariffs")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
+from paratopic.project.sources import Source, written
 from tests.programs import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -71,6 +72,18 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^  learning_rate: .*", "  learning_rate: .inf", r"transformer.learning_rate: .*finite"),
         (r"^  learning_rate: .*", "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
         (r"^    - name: trade", '    - name: "?"', r"topics.codebook.0: '\?' is not a topic name"),
+        (
+            r"^  sources: .*",
+            "  sources: [{path: t.csv, txt: body}]",
+            r'^\S+: prepare.sources.0.txt: unknown key \(did you mean "text"\?\)$',
+        ),
+        (r"^  sources: .*", "  sources: []", r"prepare.sources: .* at least 1 item"),
+        (r"^  sources: .*", "  sources: [{text: body}]", r"prepare.sources.0.path: .* is missing"),
+        (
+            r"^  sources: .*",
+            "  sources: [{path: t.csv, labels: {16: trade}}]",
+            r"prepare.sources.0.labels: 16 is not the name of a key; write it in quotes",
+        ),
         (r"^seed: .*", "seed: [", r"line \d+: is not valid YAML"),
         (r"^seed: .*", "seed: 2025-99-15", r"line 4: is not valid YAML: month must be in 1..12"),
         (r"^seed: .*", f"seed: {'9' * 5000}", r"line 4: is not valid YAML: .*4300 digits"),
@@ -127,3 +140,11 @@ def test_any_bytes_are_params_or_one_message_a_key(
 def test_a_missing_file_is_reported_with_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="project's root"):
         read_params(tmp_path / "params.yaml")
+
+
+def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Path) -> None:
+    own = Source("t.csv", text="body", group=None, labels={"16": "trade", "x: y": "none"})
+    entries = written(own, "    ") + written(Source("seeds"), "    ")
+    params = read_params(changed(tmp_path, r"^  sources: .*", f"  sources:\n{entries}"))
+    assert params.prepare.sources == (own, "seeds")
+    assert params.prepare.paths == ["t.csv", "seeds"]

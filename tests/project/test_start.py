@@ -11,11 +11,13 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
-from paratopic.project.start import SAME, create
+from paratopic.project.start import SAME, create, new_topics
 from tests.programs import ROOT, run_cli
 from tests.samples import PARAMS
 
 NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ and 😀"]
+
+AB = new_topics(["a", "b"])
 
 
 def test_a_new_project_differs_from_this_one_by_its_topics_and_language_alone(
@@ -23,7 +25,7 @@ def test_a_new_project_differs_from_this_one_by_its_topics_and_language_alone(
 ) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "match.txt").write_text("The visitors won.")
-    create(tmp_path, NAMES)
+    create(tmp_path, new_topics(NAMES))
     params = read_params(tmp_path / "params.yaml")
     assert params.topics.names == tuple(NAMES)
     assert list(params.topics.descriptions[:2]) == ["Sport.", "Diplomacy venue."]
@@ -57,24 +59,53 @@ def test_inside_a_repository_and_without_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
-    create(tmp_path / "inner", ["a", "b"])
+    create(tmp_path / "inner", AB)
     assert not (tmp_path / "inner" / ".git").exists()
+    assert "Experiments start from a commit: git add dvc.yaml" in create(tmp_path / "other", AB)
+    assert git(tmp_path, "status", "--short").startswith("??")
 
-    problems = (FileNotFoundError("git"), subprocess.CalledProcessError(128, "git"))
-    for number, problem in enumerate(problems):
+    def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError("git")
 
-        def fail(*_: object, problem: Exception = problem, **__: object) -> None:
-            raise problem
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert "Without git" in create(tmp_path / "without", AB)
+    assert "no_scm = true" in (tmp_path / "without" / ".dvc" / "config").read_text()
 
-        monkeypatch.setattr(subprocess, "run", fail)
-        create(tmp_path / f"{number}", ["a", "b"])
-        assert "no_scm = true" in (tmp_path / f"{number}" / ".dvc" / "config").read_text()
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize("user", ["Ann", ""])
+def test_the_first_commit_has_all_that_an_experiment_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Also where git knows no user, or has hooks that refuse."""
+    config = tmp_path / "config"
+    config.write_text("[user]\nuseConfigOnly = true\n[core]\nhooksPath = hooks\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    if user:
+        config.write_text(f"{config.read_text()}[user]\nname = {user}\nemail = ann@example.org\n")
+    folder = tmp_path / "new"
+    (folder / "hooks").mkdir(parents=True)
+    (folder / "hooks" / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "hooks" / "pre-commit").chmod(0o755)
+    (folder / "seeds").mkdir()
+    (folder / "seeds" / "match.txt").write_text("The visitors won.")
+    assert ("git knows no user" in create(folder, AB)) == (not user)
+    assert git(folder, "log", "--format=%an %s") == f"{user or 'paratopic'} Start the project\n"
+    assert git(folder, "status", "--short") == "?? hooks/\n"
+    assert "seeds/match.txt" in git(folder, "ls-files")
+    assert not git(folder, "config", "--list", "--local").count("user.")
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("mine")
     with pytest.raises(UserError, match=r"params.yaml would be overwritten"):
-        create(tmp_path, ["a", "b"])
+        create(tmp_path, AB)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 

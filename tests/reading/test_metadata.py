@@ -129,14 +129,14 @@ def test_sheets_of_any_separator_name_articles_with_or_without_suffix(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name,date\na,2025\n", 'metadata.csv, line 1: there is no column "article"'),
-        ("article,date\na,2025\na,2026\n", "line 3: names a, and so does .*line 2; remove one"),
+        ("name,date\na,2025\n", 'metadata.csv, row 1: there is no column "article"'),
+        ("article,date\na,2025\na,2026\n", "row 3: names a, and so does .*row 2; remove one"),
         ("article,date\na,2025\na.txt,2026\n", "names a.txt, and so does .*; remove one"),
-        ("article,date\na,03/04/2025\n", 'line 2: the date "03/04/2025" cannot be read; write'),
-        ("article,date\nz,2025-02-30\n", 'line 2: the date "2025-02-30" cannot be read'),
-        ("article,date,date\na,2025,\n", "line 1: there are two columns date; rename one"),
-        ("article,date\n,2025\n", "line 2: names no article"),
-        ("article,date\na,2025,x\n", "line 2: more cells than columns"),
+        ("article,date\na,03/04/2025\n", 'row 2: the date "03/04/2025" cannot be read; write'),
+        ("article,date\nz,2025-02-30\n", 'row 2: the date "2025-02-30" cannot be read'),
+        ("article,date,date\na,2025,\n", "row 1: there are two columns date; rename one"),
+        ("article,date\n,2025\n", "row 2: names no article"),
+        ("article,date\na,2025,x\n", "row 2: more cells than columns"),
         ("", "metadata.csv: holds no text"),
     ],
 )

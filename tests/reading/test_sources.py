@@ -8,6 +8,7 @@ import pytest
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
+from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import read_sources
@@ -42,7 +43,7 @@ def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> N
     assert frame["heading"][0] == "Steel / Trade"
     assert set(frame["label_source"]) == {"none"}
     assert [part for part in skipped if part.article != "page"] == [
-        Skipped(str(folder / "table.csv"), 0, "", "a file of another kind"),
+        Skipped(str(folder / "table.csv"), 0, "", "a table that prepare.sources does not name"),
         Skipped("marked", 1, "Photo: Harbour Press", "caption or credit"),
         Skipped("plain", 1, "Photo: Harbour Press", "caption or credit"),
     ]
@@ -147,11 +148,42 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topic
         ("source", "metadata.csv"): 2,
         ("beat", "tables"): 1,
     }
-    assert notes == [f"{folder}/metadata.csv names articles that are not in its folder: gone"]
+    assert notes == [
+        f"{folder}/metadata.csv names articles that are not in its folder: gone",
+        f"{folder}/table.csv is a table, which is not read from a folder: name it in "
+        "prepare.sources of params.yaml to read it",
+    ]
     assert not [part for part in skipped if "metadata" in part.article]
 
 
 def test_a_bad_sheet_is_refused(folder: Path, topics: Topics) -> None:
     save(folder / "sub", "metadata.csv", "article,date\nword,1 May\n")
-    with pytest.raises(UserError, match=r'sub/metadata\.csv, line 2: the date "1 May" cannot be'):
+    with pytest.raises(UserError, match=r'sub/metadata\.csv, row 2: the date "1 May" cannot be'):
         read_sources([str(folder)], [], topics, [])
+
+
+def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path, topics: Topics) -> None:
+    save(folder, "own.csv", "body,topic\nIt rained.,Rain\n")
+    own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
+    frame, *_ = read_sources([str(folder / "table.csv"), own], [], topics, ["other"])
+    assert frame["text"].tolist()[-1] == "It rained." and frame["topics"].tolist()[-1] == []
+    for other, message in (
+        (own, r"prepare\.sources: .*own\.csv is named twice with keys"),
+        (Source(str(folder / "plain.txt"), text="body"), r"plain\.txt is no table \(\.csv, "),
+    ):
+        with pytest.raises(UserError, match=message):
+            read_sources([own, other], [], topics, [])
+
+
+def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(
+    tmp_path: Path, topics: Topics
+) -> None:
+    labels = save(tmp_path, "labels.csv", "paragraph,topics,text\n")
+    save(tmp_path, "metadata.csv", "article\n")
+    table = save(tmp_path, "table.csv", TABLE)
+    with pytest.raises(UserError, match="names no file") as error:
+        read_sources([str(tmp_path)], [labels], topics, [])
+    assert str(error.value).splitlines()[1:] == [
+        f"{table} is a table, which is not read from a folder: name it in prepare.sources of "
+        "params.yaml to read it"
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from paratopic.corpus.table import passages
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
+from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import write_workbook
 from paratopic.reading.tables import read_labelled_table
@@ -61,15 +63,15 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path, topics: 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,topic\na,trade\n", r'there is no column "label".*this one has text, topic'),
-        ("text,label\na,trade\n,trade\n", r"set.csv, row 2: the text is empty"),
-        ("text,label\na,trad\n", r'set.csv, row 1: unknown topic "trad"'),
+        ("text,topic\na,trade\n", r'there is no column "label".*this table has text, topic'),
+        ("text,label\na,trade\n,trade\n", r"set.csv, row 3: the text is empty"),
+        ('text,label\n"a\nb",trade\n\n,\nc,trad\n', r'set.csv, row 5: unknown topic "trad"'),
         ("", r"set.csv: holds no text"),
-        ("text,label\na,trade,b\n", r"set.csv: cannot be read as csv: .*Expected 2 fields"),
-        ('text,label\n"a,trade\n', r"set.csv: cannot be read as csv: .*EOF inside string"),
-        ("text,label,label\na,trade,\n", r"set.csv: has two columns of the same name"),
-        ("text;topic\na,b;trade\n", r'there is no column "label".*this one has text, topic'),
-        ("text,label\na,NA\n", r'set.csv, row 1: unknown topic "NA"'),
+        ("text,label\na,trade,b\n", r"set.csv, row 2: more cells than columns"),
+        ('text,label\n"a,trade\n', r"set.csv, row 2: this row cannot be read"),
+        ("text,label,label\na,trade,\n", r"set.csv: there are two columns label; rename one"),
+        ("text;topic\na,b;trade\n", r'there is no column "label".*this table has text, topic'),
+        ("text,label\na,NA\n", r'set.csv, row 2: unknown topic "NA".* in prepare.no_topic'),
     ],
 )
 def test_a_bad_table_is_refused_with_its_row_or_column(
@@ -96,7 +98,7 @@ def test_a_cell_outside_the_columns_of_a_workbook_is_refused(
 ) -> None:
     path = tmp_path / "set.xlsx"
     write_workbook(path, [["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]])
-    with pytest.raises(UserError, match=r"set\.xlsx, row 3 of the sheet: has a cell outside"):
+    with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
         read_labelled_table(path, topics, [])
 
 
@@ -123,11 +125,11 @@ def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
     [
         ("[" * 100_000, "line 2: is not JSON"),
         ("[1]", "line 2: is not a JSON object"),
-        ('{"text": "a\\ud800", "label": null}', "row 2: has half of a letter"),
-        ('{"text": ["a"], "label": null}', "row 2: the text is list, not a string"),
-        ('{"text": "a", "label": [1]}', r"row 2: \['1'\] is neither a string nor a number"),
-        ('{"text": "a", "label": true}', "row 2: True is neither"),
-        ('{"label": "trade"}', "row 2: the text is empty"),
+        ('{"text": "a\\ud800", "label": null}', "line 2: has half of a letter"),
+        ('{"text": ["a"], "label": null}', "line 2: the text is list, not a string"),
+        ('{"text": "a", "label": [1]}', r"line 2: \['1'\] is neither a string nor a number"),
+        ('{"text": "a", "label": true}', "line 2: True is neither"),
+        ('{"label": "trade"}', "line 2: the text is empty"),
     ],
 )
 def test_bad_lines_are_refused_with_their_number(
@@ -199,13 +201,13 @@ def test_rows_of_a_group_without_positions_are_not_neighbours(
     ("content", "message"),
     [
         ("text,label,position\na,,1\n", "set.csv: the column position needs a column group"),
-        ("text,label,group,position\na,,g,1\nb,,g,x\n", "row 2: the position is 'x', not a whole"),
-        ("text,label,group,position\na,,g,1.5\n", "row 1: the position is '1.5', not a whole"),
-        ("text,label,group,position\na,,g,\n", "row 1: the position is '', not a whole number"),
-        (f"text,label,group,position\na,,g,{'9' * 30}\n", "row 1: the position is '999"),
+        ("text,label,group,position\na,,g,1\nb,,g,x\n", "row 3: the position is 'x', not a whole"),
+        ("text,label,group,position\na,,g,1.5\n", "row 2: the position is '1.5', not a whole"),
+        ("text,label,group,position\na,,g,\n", "row 2: the position is '', not a whole number"),
+        (f"text,label,group,position\na,,g,{'9' * 30}\n", "row 2: the position is '999"),
         (
             "text,label,group,position\na,,g,1\nb,,h,1\nc,,g,01\n",
-            "row 3: row 1 of its group has the position 01 too",
+            "row 4: .*row 2 is of its group and has the position 01 too",
         ),
     ],
 )
@@ -336,7 +338,7 @@ def test_all_other_columns_are_fields(tmp_path: Path, topics: Topics, suffix: st
         case "parquet":
             FIELDS.to_parquet(path)
     frame, fields = read_labelled_table(path, topics, [])
-    assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() != ["x", "y"]
+    assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() == ["set:x", "set:y"]
     assert fields.to_dict("list") == {
         "date": ["2025-09-15", "03/04/2025"],
         "trust": ["007", "two lines"],
@@ -391,5 +393,91 @@ def test_a_column_says_how_rows_were_drawn(topics: Topics, tmp_path: Path) -> No
     assert list(rows["draw"]) == ["paragraph", "article", ""]
     assert "drawn" not in fields
     path.write_text("text,label,drawn\nOne.,trade,1\nTwo.,trade,0.3\n")
-    with pytest.raises(UserError, match=r't\.csv, row 2: drawn is "0\.3"; write 1 if the row'):
+    with pytest.raises(UserError, match=r't\.csv, row 3: drawn is "0\.3"; write 1 if the row'):
         read_labelled_table(path, topics, [])
+
+
+OWN = pd.DataFrame(
+    {
+        "nr": [7, 8, 9],
+        "when": ["2025-09-15", "2025-09", ""],
+        "body": ["Duties rose.", "It rained.", "Chips and duties."],
+        "topic": ["Econ", "Other", "Econ; technology"],
+        "speech": ["a", "a", "b"],
+        "beat": ["x", "y", "z"],
+        "heading": ["not meant", "", ""],
+    }
+)
+MEANT = Source(
+    "set.*",
+    text="body",
+    label="topic",
+    group="speech",
+    id="nr",
+    date="when",
+    heading=None,
+    labels={"Econ": "trade", "Other": "none"},
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
+def test_columns_and_labels_of_other_names(tmp_path: Path, topics: Topics, suffix: str) -> None:
+    path = tmp_path / f"set.{suffix}"
+    match suffix:
+        case "csv":
+            OWN.to_csv(path, index=False, sep=";")
+        case "xlsx":
+            OWN.to_excel(path, index=False)
+        case "jsonl":
+            OWN.to_json(path, orient="records", lines=True)
+        case "parquet":
+            OWN.to_parquet(path)
+    frame, fields = read_labelled_table(path, topics, [], MEANT)
+    assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
+    assert frame["text"].tolist() == OWN["body"].tolist()
+    assert frame["topics"].tolist() == [["trade"], [], ["trade", "technology"]]
+    assert frame["article"].tolist() == ["set/a", "set/a", "set/b"]
+    assert frame["heading"].tolist() == ["", "", ""]
+    assert list(fields) == ["date", "beat"] and fields["date"][1] == "2025-09"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (Source("", text="words"), 'no column "words" for text; this table has nr, when, body'),
+        (Source("", text="body", label="topic", group="x"), 'no column "x" for group; this table'),
+        (Source("", text="body"), 'no column "label" for label; .*label: COLUMN}, or null'),
+        (replace(MEANT, labels={"Econ": "trad"}), 'params.yaml, .*"Econ": unknown topic "trad" '),
+        (replace(MEANT, labels={"Econ": "trade"}), 'row 3: unknown topic "Other".*"Other": trade'),
+        (replace(MEANT, id="speech"), 'row 3: the id "a" is that of .*row 2 too; .*id: null'),
+        (replace(MEANT, id="heading"), "row 3: has no id; correct it"),
+    ],
+)
+def test_keys_that_do_not_fit_a_table_are_named(
+    tmp_path: Path, topics: Topics, source: Source, message: str
+) -> None:
+    path = tmp_path / "set.csv"
+    OWN.to_csv(path, index=False)
+    with pytest.raises(UserError, match=message):
+        read_labelled_table(path, topics, [], source)
+
+
+def test_a_table_without_labels_is_read_unlabelled(tmp_path: Path, topics: Topics) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text("text,label\nA,what it is about\n")
+    frame, fields = read_labelled_table(path, topics, [], Source("", label=None))
+    assert frame["label_source"].tolist() == ["none"] and not list(fields)
+
+
+def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path, topics: Topics) -> None:
+    path, source = tmp_path / "set.parquet", Source("", date="when", group="when")
+    for when, dates, articles in (
+        ([1947, 1948], ["1947", "1948"], ["set/1947", "set/1948"]),
+        ([datetime(2025, 9, 15), None], ["2025-09-15", ""], ["set/2025-09-15", "set:2"]),
+    ):
+        table = {"text": ["A", "B"], "label": ["trade", "nan"], "when": when, "id": [1, 2]}
+        pd.DataFrame(table).to_parquet(path)
+        frame, fields = read_labelled_table(path, topics, ["nan"], source)
+        assert fields["date"].fillna("").tolist() == dates
+        assert frame["article"].tolist() == articles
+        assert frame["topics"].tolist() == [["trade"], []]

@@ -184,7 +184,7 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
     sheet.write_text("article,date\nb,soon\n")
     with pytest.raises(UserError, match="cannot be resumed: the inputs changed"):
         predict(model, inputs, tmp_path / "out", resume=True)
-    with pytest.raises(UserError, match=r'metadata\.csv, line 2: the date "soon" cannot be read'):
+    with pytest.raises(UserError, match=r'metadata\.csv, row 2: the date "soon" cannot be read'):
         predict(model, inputs, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -269,7 +269,7 @@ def test_damaged_parquet_is_refused_before_anything_is_written(
         (strings, 0, "UTF8"),
     ):
         path.write_bytes(damaged)
-        message = rf"pages\.parquet is not a whole parquet file: after row {row} .*{problem}"
+        message = rf"pages\.parquet is not a whole parquet file: after {row} rows .*{problem}"
         with pytest.raises(UserError, match=rf"(?s){message}.* Write it again, or leave it out\."):
             predict(model, [tmp_path / "a.csv", path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -284,7 +284,7 @@ def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with monkeypatch.context() as unchecked:
         unchecked.setattr(bulk.Job, "check", lambda *_: None)
-        with pytest.raises(UserError, match="after row 3 it cannot be read"):
+        with pytest.raises(UserError, match="after 3 rows it cannot be read"):
             predict(model, [path], tmp_path / "out")
     assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
     path.write_bytes(content)

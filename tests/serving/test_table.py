@@ -117,7 +117,7 @@ def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
     with pytest.raises(UserError, match=r"10 rows .* name a folder, such as .*answers$"):
         write(model, inputs, tmp_path / "answers.xlsx")
     monkeypatch.setattr(table, "MOST_CHARACTERS", 8)
-    with pytest.raises(UserError, match=r"a\.csv, row 3: .* 8 characters, text has more"):
+    with pytest.raises(UserError, match=r"a\.csv, row 4: .* 8 characters, text has more"):
         (tmp_path / "a.csv").write_text("n,text\n1,tariff\n2,army\n3,the navies\n")
         write(model, [tmp_path / "a.csv"], tmp_path / "answers.xlsx")
     assert not list(tmp_path.glob("*answers*"))

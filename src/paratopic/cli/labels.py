@@ -147,6 +147,12 @@ class Project:
         _, reading = follow_changes(*tables, self.lines, self.params.topics)
         return {id_: reading.again[id_] for id_ in self.paragraphs["id"] if id_ in reading.again}
 
+    def in_words(self, ids: Collection[str]) -> dict[str, str]:
+        """Id of each paragraph → the id with what the paragraph is from."""
+        from paratopic.corpus.metadata import in_words, read_metadata
+
+        return in_words(read_metadata(METADATA), ids)
+
     @property
     def labels_file(self) -> Path:
         """The file that new labels are added to."""
@@ -478,6 +484,13 @@ def _suggestions(
     frame, seed = project.paragraphs, project.params.seed
     judged = {line.paragraph for line in project.answers}
     suggesting = None if draw.random and hidden else load(model)
+    names = project.params.topics.names
+    if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
+        log.warning(
+            "note: the model still suggests topics that the codebook has no more: %s; "
+            "`dvc repro` trains it again",
+            ", ".join(gone),
+        )
     shown = None if hidden else suggesting
     with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
         if draw.random or suggesting is None:
@@ -548,7 +561,7 @@ def _hides(blind: bool | None, reason: str) -> bool:
 def _unread_articles(project: Project) -> list[Path]:
     """Articles among the sources that stage prepare has not read yet."""
     try:
-        paths, _ = find_files(project.params.prepare.sources, SUFFIXES)
+        paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
     except UserError:
         return []  # what was prepared can be labelled where its sources are not
     read = set(project.paragraphs["article"])
@@ -618,12 +631,14 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     from paratopic.labels.answers import by_paragraph
 
     answers = by_paragraph(project.answers)
+    names = project.in_words(list(doubtful["paragraph"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
         label = "; ".join(row["topics"]) or "none of the topics"
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
-        details = [row["paragraph"], first_words(row["text"]), f"{label}: {row['reason']}"]
+        details = [names[row["paragraph"]], first_words(row["text"])]
+        details.append(f"{label}: {row['reason']}")
         where = lines_of(answers.get(row["paragraph"], []))
         table.add_row(where, Text("\n".join(details), overflow="fold"))
     return table
@@ -632,9 +647,10 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
 def lines_of(answers: Iterable[Label]) -> str:
     """Where the answers on a paragraph are in labels.csv: "line 7, 9".
 
-    A paragraph that comes from a labelled table has no line: "line –".
+    The label of a paragraph that comes from a labelled table is there alone: "table".
     """
-    return f"line {', '.join(answer.line for answer in answers) or '–'}"
+    lines = ", ".join(answer.line for answer in answers)
+    return f"line {lines}" if lines else "table"
 
 
 def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:

@@ -133,11 +133,11 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
     from paratopic.labels.answers import by_paragraph
 
-    answers = by_paragraph(project.answers)
+    answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in listed.to_dict("records"):
         verdict = f"label: {row['label']}, answer: {row['answer']} {row['confidence']:.2f}"
-        details = [row["id"], row["text"], verdict]
+        details = [names[row["id"]], row["text"], verdict]
         if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or "none"
             details.append(f"≈ {near.similarity:.2f} {topics} {near.id}: {first_words(near.text)}")

@@ -2,25 +2,138 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paratopic.project.errors import UserError
+from paratopic.project.sources import NONE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paratopic.reading.columns import Proposal
+
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; it may hold articles.")],
-    topics: Annotated[str, typer.Option(help="Names of the topics, separated by commas.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the project; it may hold articles.")
+    ] = Path(),
+    topics: Annotated[
+        str | None,
+        typer.Option(help="Names of the topics, separated by commas.", show_default=False),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled table (.csv, .xlsx, .jsonl, .parquet), whose labels become the topics.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start a project of your own: its settings, pipeline and a file for labels."""
-    from paratopic.project.start import create
+    from paratopic.project.start import create, new_topics
 
-    create(folder, [name.strip() for name in topics.split(",")])
-    print(f"{folder} is a project of paratopic. Next:")
-    print(f"  cd {folder}")
+    names = [] if topics is None else [name.strip() for name in topics.split(",")]
+    if table is not None:
+        _init_with_table(folder, names, table)
+        return
+    if not names:
+        raise UserError(
+            "say what the topics are: --topics sport,weather, or --table FILE for the labels of a "
+            "table"
+        )
+    _print_note(folder, create(folder, new_topics(names)))
     print("  put articles into seeds/, and say in params.yaml what each topic covers")
     print("  dvc repro                  train the models and measure them")
     print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
+
+
+def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
+    from paratopic.project.start import create, new_topics
+    from paratopic.project.topics import Topics
+    from paratopic.reading.columns import propose
+    from paratopic.reading.tables import LOADERS, read_labelled_table, read_table
+
+    if table.suffix.lower() not in LOADERS:
+        raise UserError(f"--table {table}: tables are {', '.join(LOADERS)}")
+    path, root = table.resolve(), folder.resolve()
+    path = path.relative_to(root) if path.is_relative_to(root) else path
+    proposal = propose(read_table(table).columns, path.as_posix())
+    if proposal.topics and names:
+        raise UserError(
+            f"--table {table}: the labels in its column {proposal.columns['label']} become the "
+            "topics; leave out --topics"
+        )
+    if not proposal.topics and not names:
+        raise UserError(
+            f"--table {table}: no column looks like labels; name the topics, such as --topics "
+            "sport,weather"
+        )
+    topics = new_topics(names) if names else Topics("single", tuple(proposal.topics))
+    # What stage prepare would refuse is said before anything is written.
+    frame, fields = read_labelled_table(table, topics, [], proposal.source)
+    note = create(folder, topics, proposal.source)
+    _print_proposal(table, proposal, frame, fields)
+    _print_note(folder, note)
+    print(
+        "  check the above in params.yaml (prepare.sources), and say in topics.codebook what each"
+    )
+    print("  topic covers: where labels are few, definitions decide")
+    if names:
+        print("  dvc repro prepare         read the table")
+        print("  paratopic label --random  label some of its paragraphs")
+    print("  dvc repro                 train the models and measure them")
+    print("  paratopic report          see how good they are")
+
+
+def _print_proposal(
+    table: Path, proposal: Proposal, frame: pd.DataFrame, fields: pd.DataFrame
+) -> None:
+    """Say which columns and labels are taken for what."""
+    columns, labels = proposal.columns, proposal.source.labels
+    by_hand = frame[frame["label_source"] == "hand"]
+    about = {
+        "text": f"{frame['text'].str.len().mean():.0f} characters on average",
+        "label": f"{len(by_hand)} rows are labelled, {len(frame) - len(by_hand)} are not",
+        "group": f"{frame['article'].nunique()} groups, none of which a split divides",
+        "id": f"paragraphs are called {frame['id'][0]}",
+    }
+    if columns.get("group") == columns.get("date"):
+        about["group"] += ", for want of a column of articles"
+    if "date" in fields:
+        about["date"] = f"{fields['date'].min()} to {fields['date'].max()}"
+    print(f"{table}: {len(frame)} rows. Taken for")
+    for key in (key for key in about if key in columns):
+        print(f"  {key:6} column {columns[key]}: {about[key]}")
+    if "group" not in columns:
+        print("  group  no column: each row counts as an article of its own")
+    if kept := [str(name) for name in fields if name != "date"]:
+        print(f"  kept   {', '.join(kept)}")
+    counts = Counter(name for names in by_hand["topics"] for name in names)
+    for name in proposal.topics:
+        meant = [label for label, topic in labels.items() if topic == name]
+        print(f"  topic  {name}: {counts[name]} rows{_of(meant)}")
+    if n_none := int((by_hand["topics"].str.len() == 0).sum()):
+        meant = [label for label, topic in labels.items() if topic == NONE]
+        print(f"  none   of the topics: {n_none} rows{_of(meant)}")
+
+
+def _of(labels: Sequence[str]) -> str:
+    return f", labelled {', '.join(labels)}" if labels else ""
+
+
+def _print_note(folder: Path, note: str) -> None:
+    """Say that there is a project, and what there is to say about its repository."""
+    print(f"{'This folder' if folder == Path() else folder} is a project of paratopic.")
+    if note:
+        print(note)
+    print("Next:")
+    if folder != Path():
+        print(f"  cd {folder}")
 
 
 def ui() -> None:

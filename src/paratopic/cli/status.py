@@ -59,6 +59,6 @@ def status() -> None:
         )
         print("  paratopic label sheet.csv          label them in the browser")
     else:
-        sources = ", ".join(project.params.prepare.sources)
+        sources = ", ".join(project.params.prepare.paths)
         print(f"  put more articles into {sources}, and run `dvc repro prepare`")
     print("  dvc repro                          train, and measure again")

@@ -6,6 +6,8 @@ fields are found is for `reading.metadata`.
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,8 @@ from paratopic.project.files import aside
 PERIODS = {"year": 4, "month": 7, "date": 10}
 # In place of a value that is not known.
 UNKNOWN = "(unknown)"
+# The most characters of fields in a list of paragraphs.
+LONGEST_LINE = 100
 
 
 def write_metadata(frame: pd.DataFrame, path: Path) -> None:
@@ -86,3 +90,26 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
         known += [period for period in PERIODS if "date" in own and period not in own]
         raise UserError(f"--by {name}: there is no such column; there are {', '.join(known)}")
     return [str(cell) if isinstance(cell, str) and cell else UNKNOWN for cell in rows[name]]
+
+
+def in_words(about: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
+    """Id of each paragraph → the id with the paragraph's fields, for lists that people read.
+
+    >>> about = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
+    >>> in_words(about, ["t:7"])
+    {'t:7': 't:7 (date 2025-09-15)'}
+
+    Parameters
+    ----------
+    about
+        From `read_metadata`.
+    ids
+        Ids of paragraphs.
+    """
+    words = {id_: id_ for id_ in ids}
+    for row in about[about["id"].isin(list(ids))].to_dict("records"):
+        fields = [f"{k} {v}" for k, v in row.items() if k != "id" and isinstance(v, str)]
+        if fields:
+            shown = textwrap.shorten(", ".join(fields), LONGEST_LINE, placeholder=" …")
+            words[row["id"]] += f" ({shown})"
+    return words

@@ -56,10 +56,20 @@ def _resolve_all(
     paragraphs: dict[Reason, list[str]] = {}
     for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
-            topics.check(answer.names, answer.where)
+            _check(answer, topics)
         names[paragraph], reason = resolve(answers, topics)
         paragraphs.setdefault(reason, []).append(paragraph)
     return names, paragraphs
+
+
+def _check(answer: Label, topics: Topics) -> None:
+    try:
+        topics.check(answer.names, answer.where)
+    except UserError as error:
+        raise UserError(
+            f"{error}. If the topic was renamed or removed in params.yaml, put it back there, and "
+            "change it with `paratopic codebook`, which changes its labels too."
+        ) from None
 
 
 def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:

@@ -34,13 +34,15 @@ class LineFeeds:
         self.file.write(line.removesuffix("\r\n") + "\n")
 
 
-def find_separator(text: str, column: str) -> str:
+def find_separator(text: str, column: str = "") -> str:
     r"""Find what separates the cells of a CSV file: comma, semicolon or tab.
 
     The header alone decides: of the three, the first with which it has the column that is asked
-    for; a comma where there is none.
+    for. Where none has it, that which parts the header into most columns; the comma if none does.
 
     >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
+    ';'
+    >>> find_separator("id;body, in full;topic\n")
     ';'
 
     Parameters
@@ -48,14 +50,17 @@ def find_separator(text: str, column: str) -> str:
     text
         The file, or its first line.
     column
-        Name of a column that it has to have.
+        Name of a column that it has to have; "", the default, for none.
     """
-    header = _LINE_END.split(text, maxsplit=1)[0]
-    for separator in ",;\t":
+    header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
+    counts = dict.fromkeys(",;\t", 0)
+    for separator in counts:
         with suppress(csv.Error):  # a cell that is too long
-            if column in next(csv.reader([header], delimiter=separator), []):
+            columns = next(csv.reader([header], delimiter=separator), [])
+            if column and column in columns:
                 return separator
-    return ","
+            counts[separator] = len(columns)
+    return max(counts, key=lambda separator: counts[separator])
 
 
 def inert(cell: str) -> str:

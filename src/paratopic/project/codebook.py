@@ -21,7 +21,7 @@ Kind = Literal["rename", "merge", "split", "drop"]
 
 # Between the topics of before and those of after, in a cell. No topic has it in its name.
 _BECOME = ";;"
-# A name that means itself in YAML.
+# A text that means itself in YAML.
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I)
 # A text that stays the same if it is folded over several lines.
 _FOLDABLE = re.compile(r"[!-~\u00a1-\u024f]+(?: [!-~\u00a1-\u024f]+)*")
@@ -211,8 +211,8 @@ def written(topic: Topic, indent: str) -> str:
         Blanks before the dash.
     """
     if not (topic.definition or topic.heading):
-        return f"{indent}- {_name(topic)}\n"
-    lines = [f"{indent}- name: {_name(topic)}"]
+        return f"{indent}- {scalar(topic.name)}\n"
+    lines = [f"{indent}- name: {scalar(topic.name)}"]
     if topic.definition:
         lines += _definition(topic.definition, f"{indent}  ")
     if topic.heading:
@@ -299,18 +299,23 @@ def _renamed(text: str, node: Any, name: str, begin: int, end: int) -> str:
     if old.value == name:
         return text[begin:end]
     first, last = old.start_mark.index, old.end_mark.index
-    return f"{text[begin:first]}{_name(Topic(name))}{text[last:end]}"
+    return f"{text[begin:first]}{scalar(name)}{text[last:end]}"
 
 
 def _in_brackets(topic: Topic) -> str:
     if not (topic.definition or topic.heading):
-        return _name(topic)
+        return scalar(topic.name)
     parts = {"name": topic.name, "definition": topic.definition, "heading": topic.heading}
     return "{" + ", ".join(f"{key}: {_quoted(part)}" for key, part in parts.items() if part) + "}"
 
 
-def _name(topic: Topic) -> str:
-    return topic.name if _PLAIN.fullmatch(topic.name) else _quoted(topic.name)
+def scalar(text: str) -> str:
+    """Write a text on one line of YAML, in quotes where it would mean something else.
+
+    >>> scalar("body"), scalar("16")
+    ('body', '"16"')
+    """
+    return text if _PLAIN.fullmatch(text) else _quoted(text)
 
 
 def _definition(definition: str, indent: str) -> list[str]:

@@ -29,11 +29,14 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.paths import PARAMS
-from paratopic.project.topics import Topics, nearest
+from paratopic.project.sources import Source
+from paratopic.project.topics import Topic, Topics, nearest
 
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # halves of characters that YAML can carry
+# What an entry of a list may be instead of a str, by the names that pydantic gives.
+_ENTRIES: dict[str | int, type] = {"Topic": Topic, "Source": Source}
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,11 +60,16 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, config=SECTION)
 class Prepare:
-    """Where paragraphs and their labels come from."""
+    """Where paragraphs and their labels come from; a source that is a string is a path."""
 
-    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    sources: Annotated[tuple[Source | str, ...], Field(min_length=1)]
     labels: str | None
     no_topic: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, folders and globs of the sources."""
+        return [source if isinstance(source, str) else source.path for source in self.sources]
 
 
 def _check_holdout(value: object) -> object:
@@ -238,7 +246,8 @@ def _plain(value: object, where: str) -> object:
         case dict():
             for name, item in value.items():
                 if not isinstance(name, str):
-                    raise UserError(f"{where}: {_short(repr(name))} is not the name of a key")
+                    key = _short(repr(name))
+                    raise UserError(f"{where}: {key} is not the name of a key; write it in quotes")
                 _plain(name, where)
                 _plain(item, f"{where}.{name}" if ": " in where else f"{where}: {name}")
         case list():
@@ -261,11 +270,13 @@ def _messages(error: ValidationError, section: type, place: tuple[str, ...]) -> 
     """
     messages = []
     for item in error.errors():
-        # An entry of the codebook is a Topic or a str: what is wrong with it as a Topic is said.
-        parts = [str(part) for part in (*place, *item["loc"]) if part != "Topic"]
+        # An entry of a list is an object or a str: what is wrong with it as an object is said.
+        parts = [str(part) for part in (*place, *item["loc"]) if part not in _ENTRIES]
         key = ".".join(parts) or "the file"
         match item["type"]:
             case "string_type" if item["loc"][-1] == "str":
+                pass
+            case "too_short" if item["input"]:  # but for its entries, which are refused themselves
                 pass
             case "unexpected_keyword_argument":
                 *parents, name = item["loc"]
@@ -287,6 +298,8 @@ def _short(text: str) -> str:
 
 def _known_keys(section: type, parents: Sequence[str | int]) -> list[str]:
     """Keys beside an unknown one: `Params`, ["split"] → ["n_folds", "n_repeats", "holdout"]."""
+    if parents and parents[-1] in _ENTRIES:
+        return [item.name for item in fields(_ENTRIES[parents[-1]])]
     if len(parents) > 1:
         return []
     kind = get_type_hints(section)[str(parents[0])] if parents else section

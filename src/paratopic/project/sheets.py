@@ -25,7 +25,8 @@ class Sheet(NamedTuple):
     columns
         Names of the columns.
     rows
-        Where each row is (file and line), and its cells by column; "" for an empty one.
+        Where each row is (file and number, as a spreadsheet counts: the header is row 1), and its
+        cells by column; "" for an empty one.
     """
 
     columns: list[str]
@@ -55,29 +56,31 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return read_csv(decode(data, str(path)), path, required)
+    return read_csv(decode(data, str(path)), path, required, "row")
 
 
-def read_csv(text: str, path: Path, required: Sequence[str]) -> Sheet:
-    """Read the text of a CSV file; see `read_sheet`."""
+def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
+    """Read the text of a CSV file; see `read_sheet`.
+
+    Rows are numbered as a spreadsheet does. They are called by the `unit`, by default lines, for
+    files that have one row a line.
+    """
     # Strict: otherwise a quote that is never closed would silently hide all rows after it.
-    file, separator = io.StringIO(text, newline=""), find_separator(text, required[0])
+    file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
     reader = csv.reader(file, delimiter=separator, strict=True)
-    header, rows = [], []
-    line = 0
+    rows: list[tuple[str, list[str]]] = []
+    number = 0
     try:
-        header = next(reader, [])
-        line = reader.line_num
-        for cells in reader:
-            line = reader.line_num
-            if cells:  # an empty line is not a row
-                rows.append((f"{path}, line {line}", cells))
+        for number, cells in enumerate(reader, start=1):
+            if cells:  # an empty line has no cells
+                rows.append((f"{path}, {unit} {number}", cells))
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {line + 1}: this line cannot be read ({error}); quotes stand around a "
-            'whole cell, and a quote inside it is written ""'
+            f"{path}, {unit} {number + 1}: this {unit} cannot be read ({error}); quotes stand "
+            'around a whole cell, and a quote inside it is written ""'
         ) from None
-    return _sheet(header, f"{path}, line 1", rows, required)
+    (where, header), *others = rows or [(f"{path}, {unit} 1", [])]
+    return _sheet(header, where, others, required)
 
 
 def _sheet(
@@ -89,10 +92,10 @@ def _sheet(
     for column in required:
         if column not in columns:
             raise UserError(
-                f'{where}: there is no column "{column}"; in CSV, columns are separated by commas, '
-                "semicolons or tabs"
+                f'{where}: there is no column "{column}"; there are {", ".join(columns)}. In CSV, '
+                "columns are separated by commas, semicolons or tabs."
             )
-    least = 1 + max(map(columns.index, required))
+    least = 1 + max(map(columns.index, required), default=-1)
     named = []
     for place, cells in rows:
         if len(cells) < least:

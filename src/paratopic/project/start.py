@@ -13,6 +13,8 @@ from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError
 from paratopic.project.installed import PACKAGE
 from paratopic.project.paths import PARAMS
+from paratopic.project.sources import Source
+from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import Topic, Topics
 
 # The files of a project that are the same in each, relative to its root.
@@ -20,32 +22,54 @@ SAME = ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / "labels.csv"
 README = Path("README.md")
 
+# Who commits where git knows no user.
+_NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
 # The codebook in params.yaml, up to the next section.
 _CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
+# Where its paragraphs come from.
+_SOURCES = re.compile(r"(?m)^  sources: .*\n")
 # The language of this repository's articles.
 _LANGUAGE = re.compile(r"(?m)^language: .*\n")
 
 
-def create(folder: Path, names: Sequence[str]) -> None:
+def new_topics(names: Sequence[str]) -> Topics:
+    """Make a codebook of names, each its own definition until somebody writes a better one.
+
+    Raises
+    ------
+    UserError
+        The names make no codebook.
+    """
+    try:
+        return Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
+    except ValueError as error:
+        raise UserError(f"--topics: {error}") from None
+
+
+def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     """Make a folder a project, in a git repository of its own if it lies in none.
+
+    The repository's first commit has the project's files, and the content of seeds/ or the table.
 
     Parameters
     ----------
     folder
         The folder; what is in it stays.
-    names
-        Names of the topics. Each is its own definition until somebody writes a better one.
+    topics
+        The codebook.
+    table
+        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
+
+    Returns
+    -------
+    What there is to say about the repository; "" for nothing.
 
     Raises
     ------
     UserError
-        The folder has a file that a project has, or the names make no codebook.
+        The folder has a file that a project has.
     """
     template = _template()
-    try:
-        topics = Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
-    except ValueError as error:
-        raise UserError(f"--topics: {error}") from None
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
     if present := [str(folder / path) for path in new if (folder / path).exists()]:
         raise UserError(
@@ -57,11 +81,16 @@ def create(folder: Path, names: Sequence[str]) -> None:
     params = (template / PARAMS).read_text(encoding="utf-8")
     codebook = _codebook(topics)
     params = _LANGUAGE.sub("language: null\n", params)
-    files.write_text(folder / PARAMS, _CODEBOOK.sub(lambda _: f"{codebook}\n", params))
+    params = _CODEBOOK.sub(lambda _: f"{codebook}\n", params)
+    if table is not None:
+        sources = f"  sources:\n{sources_text(table, '    ')}"
+        params = _SOURCES.sub(lambda _: sources, params)
+    files.write_text(folder / PARAMS, params)
     files.write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = (PACKAGE / "project" / "readme.md").read_text(encoding="utf-8")
     files.write_text(folder / README, readme.format(name=folder.resolve().name))
-    _ensure_repository(folder)
+    tables = [table.path] if table is not None and not Path(table.path).is_absolute() else []
+    return _commit(folder, [*map(str, new), str(LABELS.parent), *tables])
 
 
 def _template() -> Path:
@@ -90,14 +119,37 @@ def _codebook(topics: Topics) -> str:
     return "\n".join(lines) + "\n" + "".join(written(topic, "    ") for topic in topics.topics)
 
 
-def _ensure_repository(folder: Path) -> None:
-    """DVC needs a git repository; without git, it is told to go without."""
+def _commit(folder: Path, paths: Sequence[str]) -> str:
+    """Give the folder a repository, which DVC needs, and a commit, which experiments start from.
+
+    Nothing is committed to a repository that is there already. Without git, DVC is told to go
+    without it.
+
+    Returns
+    -------
+    What there is to say; "" for nothing.
+    """
     try:
-        inside = subprocess.run(
-            ["git", "rev-parse", "--is-inside-work-tree"], cwd=folder, capture_output=True
-        )
-        if inside.returncode:
-            subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        if not _git(folder, "rev-parse", "--is-inside-work-tree"):
+            return f"Experiments start from a commit: git add {' '.join(paths)} && git commit"
+        if _git(folder, "init", "--quiet"):
+            raise FileNotFoundError
+    except OSError:
         with (folder / ".dvc" / "config").open("a", encoding="utf-8") as config:
             config.write("    no_scm = true\n")
+        return "Without git there are no experiments (`dvc exp`)."
+    # What an own configuration of git asks for, such as hooks, is for own commits.
+    commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", "Start the project")
+    _git(folder, "add", "--", *paths)
+    if not _git(folder, *commit):
+        return ""
+    if _git(folder, *_NOBODY, *commit):
+        return "git refuses a first commit, which experiments start from: `git commit` says why."
+    return (
+        "git knows no user, so the first commit is by paratopic; `git config user.name` sets one."
+    )
+
+
+def _git(folder: Path, *words: str) -> int:
+    """Run git in a folder; returns its exit status."""
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True).returncode

@@ -198,7 +198,7 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
     sheet = read_sheet(path, [ARTICLE])
     columns = [name for name in map(cleaned, sheet.columns) if name]
     if repeated := [name for name in columns if columns.count(name) > 1]:
-        raise UserError(f"{path}, line 1: there are two columns {repeated[0]}; rename one")
+        raise UserError(f"{path}, row 1: there are two columns {repeated[0]}; rename one")
     rows: dict[str, _Row] = {}
     for where, cells in sheet.rows:
         fields = {cleaned(name): cleaned(cell) for name, cell in cells.items()}
@@ -227,7 +227,7 @@ def _date_in_sheet(cell: str, where: str) -> str:
 
 
 def _twice(article: str, first: str, second: str) -> UserError:
-    return UserError(f"{second}: names {article}, and so does {first}; remove one of these lines")
+    return UserError(f"{second}: names {article}, and so does {first}; remove one of these rows")
 
 
 def _plain(name: str) -> str:

@@ -5,6 +5,7 @@ Hand labels of articles are not joined here (`labels.join` does).
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
@@ -17,14 +18,20 @@ import pandas as pd
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.files import printable
+from paratopic.project.paths import PARAMS
+from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.metadata import DATE, ID, IN_TABLE, article_fields, check_sheets
+from paratopic.reading.metadata import DATE, ID, IN_TABLE, SHEET, article_fields, check_sheets
 from paratopic.reading.tables import LOADERS, read_labelled_table
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
+# Why a table in a folder is left out.
+UNNAMED = "a table that prepare.sources does not name"
+# Why a table in a folder is left out.
+UNNAMED = "a table that prepare.sources does not name"
 
 
 class Sources(NamedTuple):
@@ -42,7 +49,7 @@ class Sources(NamedTuple):
     origins
         Name of a field and where it was found → number of articles.
     notes
-        What there is to say about files of metadata.
+        What there is to say about files of metadata, and about tables that are left out.
     """
 
     frame: pd.DataFrame
@@ -53,7 +60,7 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    patterns: Sequence[str],
+    sources: Sequence[Source | str],
     own_files: Collection[Path],
     topics: Topics,
     no_topic: Sequence[str],
@@ -63,7 +70,7 @@ def read_sources(
 
     Parameters
     ----------
-    patterns
+    sources
         `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
         articles. Tables in a folder are not read: those that are meant are named.
     own_files
@@ -80,23 +87,30 @@ def read_sources(
     ------
     UserError
         A pattern matches no file, two sources have the same name, a table or the metadata.csv
-        beside an article cannot be read, or no source holds a paragraph.
+        beside an article cannot be read, keys name columns of a file that is no table, or no source
+        holds a paragraph.
     """
+    entries = _entries(sources)
+    patterns = [entry.path for entry in entries]
+    own = {file.resolve() for file in own_files}
     try:
         paths, left_out = find_files(patterns, SUFFIXES)
+        source_of = _sources_of_tables(entries)
     except UserError as error:
-        raise UserError(f"prepare.sources: {error}") from None
+        hints = [_hint(path) for path in _tables_in(patterns) if path.resolve() not in own]
+        raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
     _refuse_same_names(paths)
-    own = {file.resolve() for file in own_files}
-    skipped = [
-        Skipped(printable(path), 0, "", reason)
+    left_out = [
+        (path, UNNAMED if path.suffix.lower() in LOADERS else reason)
         for path, reason in left_out
         if path.resolve() not in own
     ]
+    skipped = [Skipped(printable(path), 0, "", reason) for path, reason in left_out]
     notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
+    notes += [_hint(path) for path, reason in left_out if reason == UNNAMED]
     filled: list[Sources] = []
     for path in paths:
-        source = _read_source(path, topics, no_topic, former)
+        source = _read_source(path, topics, no_topic, source_of.get(path), former)
         if not source.frame.empty:
             filled.append(source)
         skipped += source.skipped
@@ -110,23 +124,29 @@ def read_sources(
 
 
 def read_tables(
-    patterns: Sequence[str], topics: Topics, no_topic: Sequence[str], former: Collection[str]
+    sources: Sequence[Source | str],
+    topics: Topics,
+    no_topic: Sequence[str],
+    former: Collection[str],
 ) -> Sources:
     """Read the labelled tables among the sources alone, of which there may be none.
 
     Parameters
     ----------
-    patterns, topics, no_topic, former
+    sources, topics, no_topic, former
         As for `read_sources`.
 
     Raises
     ------
     UserError
-        A pattern matches no file, or a table cannot be read.
+        A pattern matches no file, keys name columns of a file that is no table, or a table cannot
+        be read.
     """
-    paths, _ = find_files(patterns, SUFFIXES)
+    entries = _entries(sources)
+    paths, _ = find_files([entry.path for entry in entries], SUFFIXES)
+    source_of = _sources_of_tables(entries)
     tables = [path for path in paths if path.suffix.lower() in LOADERS]
-    read = [_read_source(path, topics, no_topic, former) for path in tables]
+    read = [_read_source(path, topics, no_topic, source_of.get(path), former) for path in tables]
     filled = [source for source in read if not source.frame.empty]
     nothing = Sources(frame_of([]), [], pd.DataFrame(), Counter())
     return _together(filled or [nothing], [], ())
@@ -142,12 +162,55 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     return Sources(frame, skipped, metadata, origins, notes)
 
 
+def _entries(sources: Sequence[Source | str]) -> list[Source]:
+    return [Source(source) if isinstance(source, str) else source for source in sources]
+
+
+def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
+    """The tables whose columns or labels are named, with their entries."""
+    source_of: dict[Path, Source] = {}
+    for entry in entries:
+        if entry == Source(entry.path):
+            continue
+        for path in find_files([entry.path], SUFFIXES)[0]:
+            if path.suffix.lower() not in LOADERS:
+                raise UserError(
+                    f"{printable(path)} is no table ({', '.join(LOADERS)}), so it has no columns "
+                    "and no labels of its own; leave out all keys but path"
+                )
+            if path in source_of:
+                raise UserError(f"{printable(path)} is named twice with keys; remove one of them")
+            source_of[path] = entry
+    return source_of
+
+
+def _tables_in(patterns: Sequence[str]) -> list[Path]:
+    """Tables in those of the sources that are folders."""
+    return [
+        path
+        for folder in filter(os.path.isdir, patterns)
+        for path in sorted(Path(folder).rglob("*"))
+        if path.suffix.lower() in LOADERS and path.name != SHEET
+    ]
+
+
+def _hint(table: Path) -> str:
+    return (
+        f"{printable(table)} is a table, which is not read from a folder: name it in "
+        f"prepare.sources of {PARAMS} to read it"
+    )
+
+
 def _read_source(
-    path: Path, topics: Topics, no_topic: Sequence[str], former: Collection[str]
+    path: Path,
+    topics: Topics,
+    no_topic: Sequence[str],
+    source: Source | None,
+    former: Collection[str],
 ) -> Sources:
     suffix = path.suffix.lower()
     if suffix in LOADERS:
-        frame, fields = read_labelled_table(path, topics, no_topic, former)
+        frame, fields = read_labelled_table(path, topics, no_topic, source, former)
         origins = Counter(
             {
                 (str(name), IN_TABLE): frame["article"][values.notna()].nunique()

@@ -1,7 +1,7 @@
 """Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet) → rows of the paragraph table.
 
 A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
-other columns become fields of the rows.
+columns that no key of `project.sources.Source` stands for become fields of the rows.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ import pyarrow.parquet as pq
 
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.cells import find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode, without_controls
 from paratopic.project.passages import BESIDE
+from paratopic.project.paths import PARAMS
+from paratopic.project.sheets import read_sheet
+from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import Topics, split_cell
-from paratopic.project.workbook import read_workbook
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
 
@@ -40,10 +42,30 @@ DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "article": "article"}
 OPTIONAL = ("group", "position", *BESIDE, DRAWN)
 
 
+class Table(NamedTuple):
+    """A table as it is written.
+
+    Parameters
+    ----------
+    columns
+        Name of a column → its values, in the order of the table.
+    wheres
+        Where each row is: file and row as a spreadsheet counts them, from 2; in JSON lines, file
+        and line.
+    """
+
+    columns: Columns
+    wheres: list[str]
+
+
 def read_labelled_table(
-    path: Path, topics: Topics, no_topic: Sequence[str], former: Collection[str] = ()
+    path: Path,
+    topics: Topics,
+    no_topic: Sequence[str],
+    source: Source | None = None,
+    former: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a labelled table: columns text, label and those of `OPTIONAL` that it has.
+    """Read a labelled table.
 
     Rows of the same group become one article. Without that column each row is an article, unless
     its neighbours say which rows stand next to each other.
@@ -58,6 +80,9 @@ def read_labelled_table(
         empty label leaves the row unlabelled.
     no_topic
         Labels that mean none of the topics.
+    source
+        Which columns and labels mean what. By default, columns have the names of its keys, and
+        labels are topics.
     former
         Names that topics had before the codebook changed, which labels may still have; none by
         default.
@@ -65,44 +90,42 @@ def read_labelled_table(
     Returns
     -------
     The rows of the paragraph table, and their fields: the table's other columns that have a value,
-    as text, null where a row has none. `id` is left out, and so are lists and objects.
+    as text, null where a row has none. Lists and objects are left out.
 
     Raises
     ------
     UserError
-        The file cannot be read, a column is missing, a text is empty, a label is unknown, or a
-        position is no number or is there twice in a group.
+        The file cannot be read, a column is missing, a text is empty, a label is unknown, an id is
+        missing or there twice, or a position is no number or is there twice in a group.
     """
-    columns = _read_columns(path)
-    texts: list[str] = []
-    answers: list[list[str] | None] = []
-    for number, (text, label) in enumerate(
-        zip(columns["text"], columns["label"], strict=True), start=1
-    ):
-        where = f"{path}, row {number}"
-        texts.append(_text(text, where))
-        answers.append(_answer(_cell(label, where), topics, no_topic, former, where))
+    source = source or Source(str(path))
+    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
+    columns, wheres = _by_key(table.columns, path, source), table.wheres
+    texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
+    answers = _answers(path, columns, wheres, topics, no_topic, source, former)
     beside = {
         name: [
-            _beside(name, value, f"{path}, row {number}")
-            for number, value in enumerate(columns[name], start=1)
+            _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
         ]
         for name in OPTIONAL
         if name in columns
     }
     none = [""] * len(texts)
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
-    ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
+    if ID in columns:
+        ids = _own_ids(path, columns[ID], wheres)
+    else:
+        ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
     articles = [
         f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
     ]
-    table = {
+    rows = {
         "id": ids,
         "article": articles,
         "title": beside.get("title", none),
         "heading": beside.get("heading", none),
-        "position": _positions(path, articles, beside),
+        "position": _positions(path, articles, beside, wheres),
         "ordered": "position" in beside,
         "text": texts,
         "before": before,
@@ -110,10 +133,62 @@ def read_labelled_table(
         "topics": answers,
         "label_source": ["none" if answer is None else "hand" for answer in answers],
         "trust": 1.0,
-        "draw": _draws(path, beside, none),
+        "draw": _draws(beside.get(DRAWN, none), wheres),
         "weight": np.nan,
     }
-    return pd.DataFrame(table, columns=SCHEMA.names), _fields(columns)
+    return pd.DataFrame(rows, columns=SCHEMA.names), _fields(columns)
+
+
+def read_table(path: Path, whole: Collection[str] = ()) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    path
+        A file with a suffix of `LOADERS`.
+    whole
+        Names of the columns whose values keep their types in parquet. The others become texts, and
+        lists, objects and bytes are left empty. By default there are none.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or has two columns of the same name.
+    """
+    return LOADERS[path.suffix.lower()](path, whole)
+
+
+def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
+    """The columns by the keys that stand for them, and the others by their own names.
+
+    A column that has the name of a key, but which the key does not stand for, is left out.
+    """
+    named = source.named
+    for key, name in source.columns.items():
+        if name not in columns and (key in named or key in REQUIRED):
+            or_none = ", or null for a table without labels" if key == "label" else ""
+            raise UserError(
+                f'{path}: there is no column "{name}" for {key}; this table has '
+                f"{', '.join(columns)}. Name the right one in prepare.sources: "
+                f"{{path: {path}, {key}: COLUMN}}{or_none}"
+            )
+    own = {key: columns[name] for key, name in source.columns.items() if name in columns}
+    taken = {*source.columns.values(), *KEYS}
+    return own | {name: values for name, values in columns.items() if name not in taken}
+
+
+def _own_ids(path: Path, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
+    """Paragraph ids that end with the ids of the rows."""
+    hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
+    first: dict[str, str] = {}
+    for value, where in zip(values, wheres, strict=True):
+        own = cleaned(_cell(value, where))
+        if not own:
+            raise UserError(f"{where}: has no id; {hint}")
+        if own in first:
+            raise UserError(f'{where}: the id "{own}" is that of {first[own]} too; {hint}')
+        first[own] = where
+    return [f"{path.stem}:{own}" for own in first]
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
@@ -139,37 +214,35 @@ def _field(value: object) -> str:
 
 
 def _positions(
-    path: Path, articles: Sequence[str], beside: Mapping[str, Sequence[str]]
+    path: Path,
+    articles: Sequence[str],
+    beside: Mapping[str, Sequence[str]],
+    wheres: Sequence[str],
 ) -> Sequence[int]:
     """Position of each row in its group, or its number in the table if there is no such column."""
     if "position" not in beside:
         return range(len(articles))
     if "group" not in beside:
         raise UserError(f"{path}: the column position needs a column group, in which it counts")
-    positions: dict[tuple[str, int], int] = {}
-    for number, (article, cell) in enumerate(
-        zip(articles, beside["position"], strict=True), start=1
-    ):
-        where = f"{path}, row {number}"
+    positions: dict[tuple[str, int], str] = {}
+    for article, cell, where in zip(articles, beside["position"], wheres, strict=True):
         if not re.fullmatch(r"-?\d{1,18}", cell):
             raise UserError(f"{where}: the position is {cell!r}, not a whole number")
-        first = positions.setdefault((article, int(cell)), number)
-        if first != number:
-            raise UserError(f"{where}: row {first} of its group has the position {cell} too")
+        first = positions.setdefault((article, int(cell)), where)
+        if first != where:
+            raise UserError(f"{where}: {first} is of its group and has the position {cell} too")
     return [position for _, position in positions]
 
 
-def _draws(path: Path, beside: Mapping[str, Sequence[str]], none: Sequence[str]) -> Sequence[str]:
+def _draws(cells: Sequence[str], wheres: Sequence[str]) -> Sequence[str]:
     """What was drawn of each row: "paragraph", "article" or "" for not known."""
-    draws = []
-    for number, cell in enumerate(beside.get(DRAWN, none), start=1):
+    for cell, where in zip(cells, wheres, strict=True):
         if cell not in DRAWS:
             raise UserError(
-                f'{path}, row {number}: drawn is "{cell}"; write 1 if the row was drawn at random, '
-                "article if its whole group was, or leave it empty"
+                f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if '
+                "its whole group was, or leave it empty"
             )
-        draws.append(DRAWS[cell])
-    return draws
+    return [DRAWS[cell] for cell in cells]
 
 
 def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
@@ -204,15 +277,53 @@ def _once(texts: Sequence[str]) -> dict[str, int]:
     return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
 
 
-def _answer(
-    cell: str, topics: Topics, no_topic: Sequence[str], former: Collection[str], where: str
-) -> list[str] | None:
-    """The topics that a label stands for, the dominant one first; None for an unlabelled row."""
-    if cell in no_topic:
-        return []
-    names = split_cell(cell)
-    topics.check((name for name in names if name not in former), where)
-    return list(names) if cell else None
+def _answers(
+    path: Path,
+    columns: Columns,
+    wheres: Sequence[str],
+    topics: Topics,
+    no_topic: Sequence[str],
+    source: Source,
+    former: Collection[str],
+) -> list[list[str] | None]:
+    """The topics that labels stand for, the dominant one first; None for an unlabelled row."""
+    for label, meant in source.labels.items():
+        if meant != NONE:
+            today = (name for name in split_cell(meant) if name not in former)
+            topics.check(today, f'{PARAMS}, prepare.sources: labels of {path}, "{label}"')
+    answers: list[list[str] | None] = []
+    for value, where in zip(columns.get("label", [None] * len(wheres)), wheres, strict=True):
+        cell = _cell(value, where)
+        if not cell or cell in no_topic:
+            answers.append([] if cell else None)
+            continue
+        try:
+            names = dict.fromkeys(_meaning(cell, source.labels))
+            topics.check((name for name in names if name not in former), where)
+            answers.append(list(names))
+        except UserError as error:
+            shown = json.dumps(cleaned(cell)[:60], ensure_ascii=False)
+            raise UserError(
+                f"{error}. If the label means none of the topics, list it in prepare.no_topic; if "
+                "it means a topic of another name, say so in prepare.sources: "
+                f"{{path: {path}, labels: {{{shown}: {topics.names[0]}}}}}"
+            ) from None
+    return answers
+
+
+def _meaning(cell: str, labels: Mapping[str, str]) -> list[str]:
+    """The topics that a label means, as a whole or else by the names in it.
+
+    >>> _meaning("Econ; security", {"Econ": "trade"}), _meaning("Law; order", {"Law; order": "law"})
+    (['trade', 'security'], ['law'])
+    """
+    parts = [cell] if cell in labels else split_cell(cell)
+    return [
+        name
+        for part in parts
+        for name in split_cell(labels.get(part, part))
+        if name != NONE or part not in labels
+    ]
 
 
 def _text(value: object, where: str) -> str:
@@ -256,114 +367,85 @@ def _whole(text: str, where: str) -> str:
     return text
 
 
-def _read_columns(path: Path) -> Columns:
-    columns = LOADERS[path.suffix.lower()](path)
-    for column in REQUIRED:
-        if column not in columns:
-            raise UserError(
-                f'{path}: there is no column "{column}"; a labelled table has text, label and, '
-                f"optionally, {', '.join(OPTIONAL)} (this one has {', '.join(columns)})"
-            )
-    return columns
+def _read_sheet(path: Path, whole: Collection[str]) -> Table:
+    sheet = read_sheet(path, [])
+    if repeated := [name for name in sheet.columns if sheet.columns.count(name) > 1 and name]:
+        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
+    rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
+    columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
+    return Table(columns, [where for where, _ in rows])
 
 
-def _read_csv(path: Path) -> Columns:
-    text = decode(_read_bytes(path), str(path))
-    try:
-        # The header is read as a row: pandas would rename a second column of the same name, and
-        # take the first column for row names where the other rows have one more cell.
-        table = pd.read_csv(
-            StringIO(text),
-            sep=find_separator(text, "text"),
-            header=None,
-            dtype=str,
-            na_filter=False,
-        )
-    except ValueError as error:  # a ParserError, say
-        raise _unreadable(path, error) from None
-    return _by_name(path, table.to_numpy().tolist())
-
-
-def _read_xlsx(path: Path) -> Columns:
-    numbers, rows = zip(*read_workbook(path), strict=True)
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) > len(rows[0]):
-            raise UserError(f"{path}, row {number} of the sheet: has a cell outside all columns")
-    return _by_name(path, rows)
-
-
-def _by_name(path: Path, rows: Sequence[Sequence[object]]) -> Columns:
-    """The columns of rows, the first of which is the header."""
-    header, *others = rows
-    if len(set(header)) < len(header):
-        names = ", ".join(map(str, header))
-        raise UserError(f"{path}: has two columns of the same name ({names})")
-    return {str(name): [row[place] for row in others] for place, name in enumerate(header)}
-
-
-def _read_jsonl(path: Path) -> Columns:
+def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
     rows: list[dict[str, object]] = []
+    wheres: list[str] = []
     # Not `splitlines`, which ends lines at characters that JSON has within strings.
     for number, line in enumerate(decode(_read_bytes(path), str(path)).split("\n"), start=1):
         if not line.strip():
             continue
+        wheres.append(f"{path}, line {number}")
         try:
             row = json.loads(line, parse_int=str, parse_float=str)  # as they are written
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: is not JSON ({error})") from None
+            raise UserError(f"{wheres[-1]}: is not JSON ({error})") from None
         if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: is not a JSON object")
+            raise UserError(f"{wheres[-1]}: is not a JSON object")
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    return Table({name: [row.get(name) for row in rows] for name in names}, wheres)
 
 
-def _read_parquet(path: Path) -> Columns:
+def _read_parquet(path: Path, whole: Collection[str]) -> Table:
     try:
         file = pq.ParquetFile(BytesIO(_read_bytes(path)))
         schema = file.schema_arrow
-        read = file.read([field.name for field in schema if _is_read(field)])
-        columns: Columns = dict.fromkeys(schema.names, [])  # of the others, the names alone
+        read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
+        columns: Columns = {name: [None] * read.num_rows for name in schema.names}
         for name, column in zip(read.schema.names, read.columns, strict=True):
-            is_own = name in (*REQUIRED, *OPTIONAL)
-            columns[name] = column.to_pylist() if is_own else _as_texts(column)
+            columns[name] = column.to_pylist() if name in whole else _as_texts(column)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from None
-    names = _label_names(schema)
-    if names and "label" in columns:
+    for name, names in _class_names(schema).items():
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
-        by_number: dict[object, object] = {-1: None, **dict(enumerate(names))}
-        columns["label"] = [by_number.get(label, label) for label in columns["label"]]
-    return columns
+        by_number: dict[object, object] = {"-1": None}
+        by_number |= {str(number): each for number, each in enumerate(names)}
+        # Numbers beside an empty cell may be floats.
+        texts = [str(value).removesuffix(".0") for value in columns[name]]
+        columns[name] = list(map(by_number.get, texts, columns[name]))
+    return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
 
 
 def _is_read(field: pa.Field) -> bool:
-    """Whether a column has a meaning of its own, or a simple type that is no bytes."""
+    """Whether a column has a simple type that is no bytes."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     is_simple = pa.types.is_primitive(kind) or pa.types.is_string(kind)
     is_simple |= pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
-    return field.name in (*REQUIRED, *OPTIONAL) or (is_simple and not is_bytes)
+    return is_simple and not is_bytes
 
 
 def _as_texts(column: pa.ChunkedArray) -> list[object]:
-    """A column of a simple type as texts, with dates in ISO form; [] for one that has none."""
+    """A column of a simple type as texts, with dates in ISO form; None where it has none."""
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
-        return []
+        return [None] * len(column)
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return [text and (iso_date(text) or text) for text in texts]
     return [None if text == "nan" else text for text in texts]
 
 
-def _label_names(schema: pa.Schema) -> list[object]:
-    """The names that numbers of labels stand for, if a file of Hugging Face's says so."""
+def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
+    """The columns of numbers that stand for names, if a file of Hugging Face's says so."""
     try:
-        about = json.loads((schema.metadata or {})[b"huggingface"])
-        return list(about["info"]["features"]["label"]["names"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return []
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: list(feature["names"])
+            for column, feature in features.items()
+            if column in schema.names and "names" in feature
+        }
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return {}
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -378,9 +460,9 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 # Suffix of a table → its reader.
-LOADERS: dict[str, Callable[[Path], Columns]] = {
-    ".csv": _read_csv,
-    ".xlsx": _read_xlsx,
+LOADERS: dict[str, Callable[[Path, Collection[str]], Table]] = {
+    ".csv": _read_sheet,
+    ".xlsx": _read_sheet,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }

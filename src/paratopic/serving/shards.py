@@ -141,7 +141,7 @@ class Parquet(BulkFormat["pa.Table"]):
                 yield Chunk(pa.Table.from_batches([batch], schema), texts, errors, read / total)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(
-                f"{path} is not a whole parquet file: after row {read:,} it cannot be read "
+                f"{path} is not a whole parquet file: after {read:,} rows it cannot be read "
                 f"({error}). Write it again, or leave it out."
             ) from None
 

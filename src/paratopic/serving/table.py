@@ -99,8 +99,9 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
 
 def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
     """Refuse a text that would not fit a cell of a workbook."""
+    start = first + (2 if path.suffix.lower() in _WITH_HEADER else 1)
     for name, values in columns.items():
-        for row, value in enumerate(map(_cell, values), start=first + 1):
+        for row, value in enumerate(map(_cell, values), start):
             if isinstance(value, str) and length(value) > MOST_CHARACTERS:
                 raise UserError(
                     f"{path}, row {row}: a cell of .xlsx holds {MOST_CHARACTERS:,} characters, "
@@ -137,5 +138,7 @@ def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
         csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(rows)
 
 
+# Suffixes of tables whose rows a spreadsheet counts from 2, because the header is row 1.
+_WITH_HEADER = (".csv", ".xlsx", ".parquet")
 # Suffix of a table → what writes it.
 WRITERS = {".csv": _write_csv, ".xlsx": write_workbook}

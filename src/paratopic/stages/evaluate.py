@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.metadata import read_metadata, with_metadata
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
@@ -17,7 +18,7 @@ from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import ALONE, MODEL_REPORTS, SCORES, SPLIT
+from paratopic.project.paths import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
 
 
 def main() -> None:
@@ -35,7 +36,8 @@ def main() -> None:
     folder, metrics = MODEL_REPORTS / name, report.metrics
     files.write_json(folder / "metrics.json", metrics)
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
-    for table, rows in report.tables.items():
+    predictions = with_metadata(report.tables["predictions"], read_metadata(METADATA))
+    for table, rows in (report.tables | {"predictions": predictions}).items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")

@@ -1,0 +1,121 @@
+"""What `prepare.sources` of params.yaml says: where articles and tables are, and a table's columns.
+
+This module reads no file (`reading.sources` and `reading.tables` do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from paratopic.project.codebook import scalar
+
+# In `Source.labels`, what a label means that is none of the topics.
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of `prepare.sources`.
+
+    The columns of a table are those of the keys' names, unless a key names another one. A column
+    that is named has to be there. Null means that the table has no such column, whatever its
+    columns are called.
+
+    Parameters
+    ----------
+    path
+        A file, a folder or a glob.
+    text
+        Column with the paragraphs.
+    label
+        Column with their topics.
+    group
+        Column that says which rows belong together, such as to one speech.
+    position
+        Column with the place of a row in its group.
+    text_preceding, text_following
+        Columns with the neighbours of a paragraph.
+    heading, title
+        Columns with the heading of a row's section, and the title of its article.
+    drawn
+        Column that says how a labelled row was drawn.
+    id
+        Column with the rows' own ids, which paragraph ids then end with.
+    date
+        Column that becomes the field `date`.
+    labels
+        A label of the table → the topic that it means, or several separated by semicolons, or
+        `NONE`. A label that is not there means the topic of its name. Empty by default.
+    """
+
+    # For pydantic, which checks params.yaml.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    path: str
+    text: str = ""
+    label: str | None = ""
+    group: str | None = ""
+    position: str | None = ""
+    text_preceding: str | None = ""
+    text_following: str | None = ""
+    heading: str | None = ""
+    title: str | None = ""
+    drawn: str | None = ""
+    id: str | None = ""
+    date: str | None = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Key → the column that it stands for; keys that are null are left out.
+
+        >>> source = Source("t.csv", text="body", group=None)
+        >>> source.columns["text"], source.columns["label"], "group" in source.columns
+        ('body', 'label', False)
+        """
+        named = {key: getattr(self, key) for key in KEYS}
+        return {key: name or key for key, name in named.items() if name is not None}
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The keys that name a column, and these columns."""
+        return {key: name for key in KEYS if (name := getattr(self, key))}
+
+
+# The keys that stand for columns.
+KEYS = (
+    *("text", "label", "group", "position", "text_preceding", "text_following"),
+    *("heading", "title", "drawn", "id", "date"),
+)
+
+
+def written(source: Source, indent: str) -> str:
+    """Write a source as an entry of `prepare.sources` in params.yaml.
+
+    >>> print(written(Source("t.csv", text="body", labels={"Econ": "trade"}), "  "), end="")
+      - path: "t.csv"
+        text: body
+        labels:
+          Econ: trade
+
+    Parameters
+    ----------
+    source
+        The source. One of a path alone becomes a line with the path.
+    indent
+        Blanks before the dash.
+    """
+    if source == Source(source.path):
+        return f"{indent}- {scalar(source.path)}\n"
+    lines = [f"{indent}- path: {scalar(source.path)}"]
+    for key in KEYS:
+        name = getattr(source, key)
+        if name != "":
+            lines.append(f"{indent}  {key}: {'null' if name is None else scalar(name)}")
+    if source.labels:
+        lines.append(f"{indent}  labels:")
+    for label, topics in source.labels.items():
+        lines.append(f"{indent}    {scalar(label)}: {scalar(topics)}")
+    return "\n".join(lines) + "\n"

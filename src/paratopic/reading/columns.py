@@ -1,0 +1,214 @@
+"""What the columns and labels of a table probably mean, from their names and contents.
+
+These are proposals for `prepare.sources` that a person checks. This module neither reads a file nor
+decides how a table is read (`tables` does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from paratopic.project.errors import UserError
+from paratopic.project.files import CONTROL
+from paratopic.project.passages import BESIDE
+from paratopic.project.sources import NONE, Source
+from paratopic.project.topics import SEPARATOR, Topic, split_cell
+from paratopic.reading.metadata import cleaned, iso_date
+from paratopic.reading.tables import DRAWS, Columns
+
+# Key → names of columns that it may stand for, the likeliest first.
+NAMES = {
+    "text": ("text", "body", "paragraph", "sentence", "content", "passage"),
+    "label": (
+        "label",
+        "topic",
+        "topics",
+        "labels",
+        "class",
+        "category",
+        "theme",
+        "subject",
+        "code",
+    ),
+    "id": ("id", "uid", "key", "identifier", "nr", "number"),
+    "date": ("date", "day", "published", "datetime", "timestamp", "time", "year"),
+    "group": ("group", "article", "document", "doc", "speech", "story", "url"),
+}
+# Names of labels that mean none of the topics.
+NO_TOPIC = ("none", "other", "others", "no topic", "none of the topics", "n/a", "na", "-")
+
+# More values than these are no topics, unless a column is named after them.
+MOST_TOPICS = 40
+# Groups fewer than these are too coarse to hold some of them out.
+LEAST_GROUPS = 10
+# An id of a column of any name; no number with decimals is one.
+_ID = re.compile(r"(?!-?\d*\.\d)[\w./-]{1,40}")
+
+
+class Proposal(NamedTuple):
+    """What a table probably means.
+
+    Parameters
+    ----------
+    source
+        Its entry in `prepare.sources`.
+    columns
+        Key of the entry → the column that is taken for it.
+    topics
+        Names of the topics that its labels mean, the most frequent first; empty for a table without
+        labels.
+    """
+
+    source: Source
+    columns: dict[str, str]
+    topics: list[str]
+
+
+def propose(columns: Columns, path: str) -> Proposal:
+    """Propose which columns and labels of a table mean what.
+
+    Parameters
+    ----------
+    columns
+        From `read_table`.
+    path
+        Path of the table in `prepare.sources`.
+
+    Raises
+    ------
+    UserError
+        The table has no rows, or no column has texts.
+    """
+    cells = {
+        name: [value.strip() if isinstance(value, str) else "" for value in values]
+        for name, values in columns.items()
+        if name and name not in BESIDE
+    }
+    chosen: dict[str, str | None] = {}
+
+    def choose(key: str, fits: Callable[[Sequence[str]], bool], others: Iterable[str] = ()) -> None:
+        free = [name for name in cells if name not in chosen.values()]
+        named = sorted(
+            (rank, name) for name in free if (rank := _rank(name, NAMES[key])) is not None
+        )
+        candidates = [*(name for _, name in named), *(name for name in others if name in free)]
+        chosen[key] = next((name for name in candidates if fits(cells[name])), None)
+
+    if not any(map(any, cells.values())):
+        raise UserError(f"{path}: there are no rows")
+    longest = sorted(cells, key=lambda name: -sum(map(len, cells[name])))
+    choose("text", lambda values: _is_text(values, cells[longest[0]]), longest[:1])
+    if chosen["text"] is None:
+        raise UserError(f"{path}: there is no column of texts; there are {', '.join(columns)}")
+    fewest = sorted(cells, key=lambda name: len(set(cells[name])))
+    are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
+    dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
+    choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
+    choose("id", lambda values: all(values) and len(set(values)) == len(values), are_ids)
+    choose("label", _are_labels, [name for name in fewest if _are_few(cells[name])])
+    repeated_ids = [name for name in cells if _rank(name, NAMES["id"]) is not None]
+    choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
+    date = chosen["date"]
+    if chosen["group"] is None and date is not None:
+        n_dates = len(set(cells[date]))
+        if LEAST_GROUPS <= n_dates <= len(cells[date]) / 2:
+            chosen["group"] = date
+    for key, fits in (
+        ("position", re.compile(r"-?\d{1,18}").fullmatch),
+        ("drawn", DRAWS.__contains__),
+    ):
+        if key in cells and not (all(map(fits, cells[key])) and chosen["group"]):
+            chosen[key] = None
+    keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
+    label = chosen["label"]
+    labels, topics = _topics(cells[label]) if label is not None else ({}, [])
+    columns_of = {key: name for key, name in chosen.items() if name is not None}
+    return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
+
+
+def _entry(key: str, name: str | None, cells: dict[str, list[str]]) -> str | None:
+    """What stands after a key: "" where the key says the same by itself."""
+    if name is None:
+        return None if key in cells or key == "label" else ""
+    return "" if name == key else name
+
+
+def _rank(name: str, known: Sequence[str]) -> tuple[int, int] | None:
+    """How well a column's name fits names that are known, the best first; None if it does not.
+
+    >>> _rank("Topic", ("label", "topic")), _rank("main_topic", ("label", "topic"))
+    ((0, 1), (1, 1))
+    """
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    parts = [part for part in re.split(r"[\W_]+", words.lower()) if part]
+    for place, word in enumerate(known):
+        if parts == [word]:
+            return 0, place
+    return next(((1, place) for place, word in enumerate(known) if word in parts), None)
+
+
+def _is_text(values: Sequence[str], longest: Sequence[str]) -> bool:
+    """Whether cells are texts: not much shorter than those of the column with the longest ones."""
+    return sum(map(len, values)) >= sum(map(len, longest)) / 4 > 0
+
+
+def _are_labels(values: Sequence[str]) -> bool:
+    """Whether cells of a column that is named after labels are some."""
+    filled = [value for value in values if value]
+    return 1 < len(set(filled)) <= max(min(MOST_TOPICS, len(filled) / 2), len(filled) / 10)
+
+
+def _are_few(values: Sequence[str]) -> bool:
+    """Whether cells of a column of any name look like labels."""
+    filled = [value for value in values if value]
+    return 1 < len(set(filled)) <= min(MOST_TOPICS, len(filled) / 5)
+
+
+def _is_day(text: str) -> bool:
+    date = iso_date(text)
+    return date is not None and len(date) == len("2025-09-15")
+
+
+def _share(values: Sequence[str], fits: Callable[[str], object]) -> float:
+    """Share of the cells that are not empty that fit."""
+    filled = [value for value in values if value]
+    return sum(map(bool, map(fits, filled))) / len(filled) if filled else 0.0
+
+
+def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """What labels mean that are no topics by themselves, and the topics.
+
+    A cell with semicolons has several labels if each of them is a label elsewhere too.
+
+    >>> _topics(["Law; order", "Econ", "Econ", "Other", ""])
+    ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
+    """
+    whole = {cell for cell in cells if cell and SEPARATOR not in cell}
+    counts: Counter[str] = Counter()
+    for cell in filter(None, cells):
+        parts = split_cell(cell)
+        counts.update(parts if set(parts) <= whole else [cell])
+    ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    topical = [label for label in ranked if label.lower() not in NO_TOPIC]
+    if len(topical) < 2:
+        topical = ranked
+    names: dict[str, str] = {}
+    for label in topical:
+        name = _valid(label)
+        while name in names.values():
+            name += " 2"
+        names[label] = name
+    meant = {label: names.get(label, NONE) for label in ranked}
+    return {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}, list(names.values())
+
+
+def _valid(label: str) -> str:
+    """The name of a topic that is like a label."""
+    name = cleaned(CONTROL.sub(" ", label).replace(SEPARATOR, ","))
+    try:
+        return Topic(name).name
+    except ValueError:
+        return "unknown"

@@ -1,0 +1,122 @@
+"""What the columns and labels of a table are taken for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paratopic.project.errors import UserError
+from paratopic.project.sources import Source
+from paratopic.project.topics import Topics
+from paratopic.reading.columns import propose
+from paratopic.reading.tables import Columns, read_labelled_table
+
+N = 40
+TEXTS: list[object] = [f"Sentence number {n}, which is about what it is about." for n in range(N)]
+LABELS: list[object] = [["Econ", "Law; order", "Other", ""][n % 4] for n in range(N)]
+DAYS: list[object] = [f"2025-09-{1 + n % 12:02}" for n in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"),
+    [
+        (
+            {"id": range(N), "date": DAYS, "speaker": ["Ann"] * N, "body": TEXTS, "topic": LABELS},
+            {"text": "body", "label": "topic", "id": "id", "date": "date", "group": "date"},
+        ),
+        (  # by their contents
+            {"a": LABELS, "b": [f"x{n}" for n in range(N)], "c": TEXTS, "d": DAYS},
+            {"text": "c", "label": "a", "id": "b", "date": "d", "group": "d"},
+        ),
+        (
+            {"Main Topic": LABELS, "speechId": [n // 5 for n in range(N)], "Sentence": TEXTS},
+            {"text": "Sentence", "label": "Main Topic", "group": "speechId"},
+        ),
+        (  # an id that recurs is that of an article
+            {"id": [n // 2 for n in range(N)], "text": TEXTS, "label": LABELS},
+            {"text": "text", "label": "label", "group": "id"},
+        ),
+        (  # neighbours are longer than the text, and a name alone makes no date and no label
+            {
+                "text_preceding": [f"{text} {text}" for text in TEXTS],
+                "text": TEXTS,
+                "date": ["soon"] * N,
+                "label": TEXTS,
+                "class": LABELS,
+                "year": [2000 + n % 3 for n in range(N)],
+            },
+            {"text": "text", "label": "class", "date": "year"},
+        ),
+        ({"text": TEXTS, "score": [n / 7 for n in range(N)]}, {"text": "text"}),
+    ],
+)
+def test_columns_are_known_by_their_names_or_contents(
+    columns: dict[str, list[object]], taken: dict[str, str]
+) -> None:
+    table: Columns = {name: list(map(str, values)) for name, values in columns.items()}
+    proposal = propose(table, "t.csv")
+    assert proposal.columns == taken
+    assert proposal.source.named.items() <= taken.items()
+    assert proposal.topics == (["Econ", "Law, order"] if "label" in taken else [])
+
+
+def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> None:
+    bad = {"id": ["1"] * N, "position": ["1"] * N, "drawn": ["maybe"] * N, "date": ["soon"] * N}
+    source = propose({"text": TEXTS, "label": LABELS, **{k: list(v) for k, v in bad.items()}}, "t")[
+        0
+    ]
+    assert (source.id, source.position, source.drawn, source.date) == (None, None, None, None)
+    assert source.labels == {"Law; order": "Law, order", "Other": "none"}
+    assert (source.text, source.label, source.group) == ("", "", "")
+
+
+def test_of_two_labels_one_may_be_called_other() -> None:
+    labels: list[object] = ["Econ", "Other"] * (N // 2)
+    assert propose({"text": TEXTS, "label": labels}, "t").topics == ["Econ", "Other"]
+
+
+def test_a_cell_may_have_several_labels() -> None:
+    labels: list[object] = ["a", "b", "a; b", "c;d"] * (N // 4)
+    proposal = propose({"text": TEXTS, "label": labels}, "t")
+    assert proposal.topics == ["a", "b", "c,d"] and proposal.source.labels == {"c;d": "c,d"}
+
+
+def test_a_table_without_texts_is_refused() -> None:
+    for columns, message in (
+        ({"text": []}, "there are no rows"),
+        ({"a": ["", ""]}, "there are no rows"),
+    ):
+        with pytest.raises(UserError, match=f"t.csv: {message}"):
+            propose({name: list(values) for name, values in columns.items()}, "t.csv")
+
+
+cell = st.text(max_size=6) | st.sampled_from(
+    ["a;b", "a", "b", "Other", "2025-09-15", "1", "?", ";"]
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["id", "label", "position", "group", "x", "date", "drawn", "y z"]),
+        st.lists(cell, min_size=6, max_size=6),
+    )
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the file is written anew
+)
+def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[str]]) -> None:
+    path = tmp_path / "t.jsonl"
+    table: dict[str, list[str]] = columns | {"body": [f"{text}" for text in TEXTS[:6]]}
+    rows = (dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True))
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    proposal = propose({name: list(values) for name, values in table.items()}, str(path))
+    assert isinstance(proposal.source, Source) and proposal.columns["text"] == "body"
+    topics = Topics("single", tuple(proposal.topics) or ("a", "b"))
+    frame, _ = read_labelled_table(path, topics, [], proposal.source)
+    assert len(frame) == 6 and frame["id"].is_unique
