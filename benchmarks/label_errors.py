@@ -24,11 +24,11 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import cross_val_predict
 from tables import RESULTS, machine
 
-from paratopic.annotation.review import rank_doubtful
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
+from paratopic.evaluation.review import rank_doubtful
 from paratopic.inference.scores import Array, classes
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params

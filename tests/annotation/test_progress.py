@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,9 +15,16 @@ from tests.programs import ROOT, run_cli
 from tests.samples import paragraph_table
 
 TOPICS = Topics("single", ("trade", "security"))
-SPLIT = {"split_unit": "paragraph", "groups": 25}
-FEW = {"abstention": {"sure": {"threshold": None, "target": 0.9, "groups_needed": 44}}}
-MANY = {"abstention": {"sure": {"threshold": 0.8, "target": 0.9, "groups_needed": 44}}}
+
+
+def measured(threshold: float | None, groups: int) -> dict[str, Any]:
+    """What metrics.json says of sure predictions, where three groups are needed."""
+    sure = {"threshold": threshold, "target": 0.9, "groups_needed": 3, "groups": groups}
+    about = {"split_unit": "paragraph", "n": 9, "mistakes": 4}
+    return about | {"abstention": {"sure": sure}}
+
+
+FEW, MANY = measured(None, 1), measured(0.8, 3)
 
 
 def table(*rows: tuple[str, str, list[str] | None]) -> pd.DataFrame:
@@ -44,7 +52,7 @@ def test_labels_are_counted_by_topic_source_and_article() -> None:
 
 def test_what_is_missing_goes_away_with_more_labels() -> None:
     few = table(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
-    notes = missing(few, TOPICS, SPLIT, FEW)
+    notes = missing(few, TOPICS, FEW)
     assert [note.split(":")[0] for note in notes] == [
         "security",
         NO_TOPIC,
@@ -53,8 +61,8 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     ]
     assert notes[0].endswith("nothing to learn from and measure with")
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
-    assert missing(few, described, SPLIT, FEW)[0].endswith("and so nothing to measure with")
-    assert "44 different paragraphs" in notes[3] and "there are 25" in notes[3]
+    assert missing(few, described, FEW)[0].endswith("and so nothing to measure with")
+    assert "3 different paragraphs with a topic" in notes[3] and "there are 2" in notes[3]
     assert "there are 1;" in notes[2]
     many = table(
         *(
@@ -63,8 +71,12 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
             for topics in (["trade"], ["security"], [])
         )
     )
-    assert missing(many, TOPICS, SPLIT, MANY) == []
-    assert missing(many, TOPICS, None, None) == []
+    assert missing(many, TOPICS, MANY) == []
+    assert missing(many, TOPICS, None) == []
+    (note,) = missing(many, TOPICS, FEW)
+    assert "there were 1 different paragraphs with a topic, and there are 8 now" in note
+    (note,) = missing(many, TOPICS, measured(None, 3))
+    assert note.endswith("too many answers are wrong to promise that 90% are right: 4 of 9")
 
 
 def test_the_seed_has_a_status(
@@ -76,7 +88,7 @@ def test_the_seed_has_a_status(
     assert "Labels of 25 of 25 paragraphs" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert "takes at least 44 different paragraphs, all answered right, and there are 25" in printed
+    assert "44 different paragraphs with a topic, all answered right, and there are 21" in printed
     assert "labels: how the paragraphs were chosen is not known" in printed
     assert "put more articles into seeds" in printed
     monkeypatch.chdir(ROOT / "tests")

@@ -75,7 +75,7 @@ def test_mistakes_and_slices_are_listed(
     assert lines[:3] == [
         "baseline: 20 of 60 answers wrong, 2 listed",
         "trade taken for security: 10 of 60 labelled trade",
-        "trade not seen (no answer): 10 of 60 labelled trade",
+        "trade not seen (no topic answered): 10 of 60 labelled trade",
     ]
     assert "label: trade, answer: security 0.61" in lines  # the most confident
     assert "table  a09:1 (source Post)" in lines

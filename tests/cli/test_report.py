@@ -23,8 +23,10 @@ SCORES = {
 }
 KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in SCORES}
 # What is promised of sure predictions: with few labels nothing.
-FEW = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None, "groups_needed": 44}
-MANY = {"threshold": 0.8, "target": 0.9, "coverage": 0.21, "precision": 0.96, "groups_needed": 44}
+NEEDED = {"target": 0.9, "groups_needed": 44}
+FEW = NEEDED | {"threshold": None, "coverage": 0.0, "precision": None, "groups": 21}
+WRONG = FEW | {"groups": 44}
+MANY = NEEDED | {"threshold": 0.8, "coverage": 0.21, "precision": 0.96, "groups": 80}
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +78,20 @@ def test_report_shows_figures_notes_and_differences(
                 "abstention": {"sure": FEW},
             },
             "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
-            "to promise 90% takes at least 44 different articles, all right",
+            "labels are too few; to promise that 90% are right takes at least 44 different "
+            "articles with a topic, all answered right, and there are 21",
+        ),
+        (
+            {
+                "mode": "single",
+                "n": 300,
+                "mistakes": 100,
+                "coverage": {"value": 0.36},
+                "precision": {"value": 0.85},
+                "abstention": {"sure": WRONG},
+            },
+            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
+            "too many answers are wrong to promise that 90% are right: 100 of 300",
         ),
         (
             {
@@ -104,7 +119,7 @@ def test_report_says_what_the_thresholds_do(
     measured: dict[str, Any],
     line: str,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
     write_json(MODEL_REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
     assert run_cli(monkeypatch, "report") == 0
     assert f"baseline: {line}" in capsys.readouterr().out.splitlines()

@@ -27,6 +27,7 @@ def test_every_cell_of_the_notebook_runs(project: Path, monkeypatch: pytest.Monk
             exec("".join(cell["source"]), names)
     assert len(names["answers"]) == 3 and len(names["predictions"]) > 0
     assert "macro_f1" in names["figures"]
+    assert len(names["mistakes"]) == names["figures"]["mistakes"]
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ def test_mode_multi_runs_through_the_whole_pipeline(run_page: Callable[[str], Pa
     comparison = json.loads((project / "reports/comparison.json").read_text())
     assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
     said = pd.read_csv(project / "reports/models/baseline/predictions.csv", keep_default_na=False)
-    true, predicted = (said[column].str.split(";").map(set) for column in ("true", "predicted"))
-    assert (true.map(len) > 1).any()
-    assert said["right"].tolist() == (true == predicted).tolist()
+    label, answer = (said[column].str.split(";").map(set) for column in ("label", "answer"))
+    assert (label.map(len) > 1).any()
+    assert said["right"].tolist() == (label == answer).tolist()
     pairs = pd.read_csv(project / "reports/models/baseline/confusion.csv")
-    assert set(pairs["actual"]) <= {*report["topics"], "(none)"}
+    assert list(pairs["label"].unique()) == [*report["topics"], "(none)"]
     assert "topics per paragraph" in sh(project, "paratopic", "report")
     card = (project / "reports/models/transformer/card.md").read_text(encoding="utf-8")
     assert "any number of 4 topics" in card and "| micro-F1 |" in card

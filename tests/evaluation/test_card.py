@@ -74,6 +74,7 @@ def report(topics: Topics) -> dict[str, Any]:
     return measured | {
         "mode": "single",
         "n": 36,
+        "mistakes": 9,
         "labels": "hand",
         "split_unit": "article",
         "confidence": 0.95,
@@ -106,7 +107,7 @@ def test_a_hub_reads_it(
     results = {result.metric_type: result.metric_value for result in read.data.eval_results}
     assert results == {"f1": 0.8, "accuracy": 0.5}
     for line in (
-        "| macro-F1 | 0.800 | 0.700 to 0.900 |",
+        "| macro-F1, topic forced | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
         "no topic is more likely right than wrong",
@@ -132,11 +133,12 @@ def test_where_labels_are_too_few_nothing_is_promised(
     report["coverage"] = estimate(0.0)
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
-    report["abstention"] = {"sure": sure}
+    report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
     written = render_card(shipped(threshold=NEVER), topics, rows, report)
     assert (
-        "A topic was predicted for 0% of the paragraphs (coverage). The labels are too few to "
-        "promise that 90% of any predictions are right: none is called sure."
+        "A topic was predicted for 0% of the paragraphs (coverage). None is called sure: labels "
+        "are too few; to promise that 90% are right takes at least 44 different articles with a "
+        "topic, all answered right, and there are 6."
     ) in written
     assert "2.00" not in written
 

@@ -68,11 +68,11 @@ def test_intervals_of_bins_are_wilsons_and_stay_possible() -> None:
 
 
 def test_reliability_has_a_diagonal_intervals_and_numbers_of_answers() -> None:
-    bins = BINS.assign(share=[0.01, 0.99])
+    bins = BINS.assign(share=[0.025, 0.975])
     chart = figures.reliability_chart("baseline", bins, METRICS)
     axes = axes_of(chart)
     assert axes.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
-    assert [text.get_text() for text in axes.texts] == ["n", "<1", "40"]
+    assert [text.get_text() for text in axes.texts] == ["n", "1", "39"]
     heights = [text.get_position()[1] for text in axes.texts[1:]]
     assert heights[0] != heights[1]
     table = figures._with_intervals(bins, METRICS)
@@ -82,22 +82,14 @@ def test_reliability_has_a_diagonal_intervals_and_numbers_of_answers() -> None:
     assert legend(chart) == ["confidence is accuracy", "accuracy of n answers, 95% interval"]
 
 
-def test_risk_is_shown_where_predictions_end() -> None:
-    several = {
-        **METRICS,
-        "mode": "multi",
-        "naming": {"named_a_paragraph": 1.0},
-        "topics": {"a": {}, "b": {}},
-    }
-    del several["abstention"], several["coverage"]
+def test_risk_ends_at_the_share_of_mistakes() -> None:
+    several = {**METRICS, "mode": "multi"}
+    del several["abstention"]
     for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
         chart = figures.risk_coverage_chart({"baseline": (CURVE, metrics)})
         assert legend(chart) == [*guides, "baseline"]
-        points = [line for line in axes_of(chart).lines if line.get_marker() == "o"]
-        assert [point.get_xydata().tolist() for point in points] == [[[0.5, 0.5]]]
-    early = METRICS | {"coverage": {"value": 0.1}}
-    chart = figures.risk_coverage_chart({"baseline": (CURVE, early)})
-    assert not [line for line in axes_of(chart).lines if line.get_marker() == "o"]
+        assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]
+    assert figures.risk_at(CURVE, 1.0) == 0.25 and figures.risk_at(CURVE, 0.1) is None
 
 
 def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:

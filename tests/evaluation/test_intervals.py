@@ -130,7 +130,8 @@ def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
 
 def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
     true = [0] * 40 + [1] * 40 + [2] * 2
-    estimate = estimates(made(true, [true], 3), 0.95, 4000, 1)
+    outcome = made(true, [true], 3)
+    estimate = estimates(outcome, 0.95, 4000, 1) | answer_estimates(outcome, 0.95, 4000, 1)
     # Golden: Beta(x + 1/2, 1/2) of x hits in as many tests, worth fewer.
     low = stats.beta(2 / DESIGN_EFFECT + 0.5, 0.5).ppf(0.025)
     assert bounds(estimate["recall", 2])[0] == pytest.approx(low, abs=0.05)
@@ -220,6 +221,7 @@ def test_answers_include_none_by_hand() -> None:
     assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     assert measured["answer_accuracy"].value == 0.5
     assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert [measured["f1", topic].value for topic in range(3)] == [1, 0, 0.5]
     assert measured["coverage"].value == 0.5
     assert measured["precision"].value == 0.5
     assert outcome.train_share == 0.75

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.mistakes import NONE, Answered, answered, confusions
-from paratopic.evaluation.report import predictions
-from paratopic.project.topics import Topics, join_cell
+from paratopic.evaluation.mistakes import (
+    NONE,
+    Answered,
+    answered,
+    confusion,
+    confusion_pairs,
+    confusions,
+)
+from paratopic.project.topics import Topics
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
@@ -50,19 +57,51 @@ def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() 
     shown = answers.mistakes[["id", "label", "answer"]].to_numpy().tolist()
     assert shown == [
         ["p2", "security", "trade"],
-        ["p3", NONE, "security"],
+        ["p3", "", "security"],
         ["p1", "security", "trade"],
-        ["p4", "trade", NONE],
+        ["p4", "trade", ""],
     ]
-    assert answers.mistakes["confidence"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
-    assert answers.mistakes["suggestion"].tolist() == ["trade", "security", "trade", "trade"]
+    assert answers.mistakes["certainty"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
+    assert answers.mistakes["most_probable"].tolist() == ["trade", "security", "trade", "trade"]
+    assert answers.mistakes["confidence"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.3])
+    assert answers.table["score security"].tolist() == pytest.approx([b for _, b in PROBABILITIES])
+
+
+def counts_of(answers: Answered, topics: Topics) -> list[list[int]]:
+    """A row for each label, a column for each answer, in the order of the table."""
+    table = confusion(answers, topics)
+    classes = [*topics.names, NONE]
+    assert table["label"].tolist() == [label for label in classes for _ in classes]
+    assert table["answer"].tolist() == classes * len(classes)
+    return table["count"].to_numpy().reshape(len(classes), -1).tolist()
+
+
+def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
+    assert counts_of(single(), SINGLE) == [[1, 0, 1], [2, 1, 0], [0, 1, 0]]
+
+
+def test_a_topic_that_was_missed_is_paired_with_what_was_answered() -> None:
+    labels = [("security", "trade"), ("security",), (), ("security", "trade")]
+    probabilities = [(0.9, 0.1), (0.9, 0.1), (0.1, 0.1), (0.9, 0.9)]
+    answers = answered(data_of(labels, MULTI), scores_of(probabilities, MULTI))
+    assert counts_of(answers, MULTI) == [[2, 0, 0], [1, 1, 1], [0, 0, 1]]
+
+
+def test_missed_topics_are_paired_with_wrong_ones() -> None:
+    true = np.array([[True, False, True], [False, False, False]])
+    predicted = np.array([[True, True, False], [True, False, False]])
+    assert list(confusion_pairs(true, predicted, ("trade", "technology", "security"))) == [
+        ("trade", "trade"),
+        ("security", "technology"),
+        (NONE, "trade"),
+    ]
 
 
 def test_confusions_are_told_in_words() -> None:
     assert confusions(single(), SINGLE) == [
         "security taken for trade: 2 of 3 labelled security",
-        "trade not seen (no answer): 1 of 2 labelled trade",
-        "none taken for security: 1 of 1 labelled none",
+        "trade not seen (no topic answered): 1 of 2 labelled trade",
+        "(none) taken for security: 1 of 1 labelled (none)",
     ]
 
 
@@ -72,20 +111,11 @@ def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
     answers = answered(data_of(labels, MULTI), scores_of(probabilities, MULTI))
     assert answers.right.tolist() == [1, 0, 0, 0]
     assert answers.table["answer"].tolist()[:2] == ["trade;security"] * 2
-    assert answers.table["confidence"][3] == pytest.approx(0.9 * 0.7)
+    assert answers.table["certainty"][3] == pytest.approx(0.9 * 0.7)
     assert confusions(answers, MULTI) == [
         "security wrongly given: 2 of 3 answered security",
         "security missed: 1 of 2 labelled security",
     ]
-
-
-@pytest.mark.parametrize("topics", [SINGLE, MULTI], ids=["single", "multi"])
-def test_answers_are_those_of_predictions_csv(topics: Topics) -> None:
-    data, scores = data_of(LABELS, topics), scores_of(PROBABILITIES, topics)
-    written = predictions(data.rows, scores, topics).set_index("id")
-    table = answered(data, scores).table
-    assert [cell or NONE for cell in written["answer"].loc[table["id"]]] == list(table["answer"])
-    assert list(table["label"]) == [join_cell(label) or NONE for label in LABELS]
 
 
 def test_without_a_mistake_there_is_nothing_to_tell() -> None:

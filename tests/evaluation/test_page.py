@@ -1,4 +1,4 @@
-"""The page's numbers: answers, confusions and mistakes."""
+"""What the page lists: mistakes and doubtful labels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation import page
+from paratopic.evaluation.mistakes import NONE
 from paratopic.evaluation.page import Bar, ModelReport
-from paratopic.evaluation.report import NONE
 from paratopic.project.topics import Topics
 
 SINGLE = Topics("single", ("trade", "security"))
@@ -15,17 +15,17 @@ MULTI = Topics("multi", ("trade", "security"))
 EMPTY = pd.DataFrame()
 
 
-def report(rows: list[tuple[str, str, float, float]], name: str = "baseline") -> ModelReport:
+def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
     """A model's report from rows of label, answer and the probabilities of both topics."""
-    predictions = pd.DataFrame(rows, columns=["true", "answer", "score trade", "score security"])
+    predictions = pd.DataFrame(rows, columns=["label", "answer", "score trade", "score security"])
     predictions["id"] = [f"p{n}" for n in range(len(rows))]
     predictions = predictions.assign(
         article="a",
         heading="",
         text=predictions["id"],
-        confidence=predictions[["score trade", "score security"]].max(axis=1),
+        right=predictions["label"] == predictions["answer"],
     )
-    return ModelReport(name, {}, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY)
+    return ModelReport("baseline", {}, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
 
 
 ONE_TOPIC = report(
@@ -37,28 +37,6 @@ ONE_TOPIC = report(
         ("", "security", 0.2, 0.6),
     ]
 )
-
-
-def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
-    assert page.confusion(ONE_TOPIC, SINGLE) == {
-        "trade": {"trade": 1, "security": 1, NONE: 0},
-        "security": {"trade": 0, "security": 0, NONE: 1},
-        NONE: {"trade": 0, "security": 1, NONE: 1},
-    }
-
-
-def test_a_topic_that_was_missed_is_paired_with_what_was_answered() -> None:
-    rows = [
-        ("security;trade", "trade", 0.9, 0.1),
-        ("security", "trade", 0.9, 0.1),
-        ("", "", 0.1, 0.1),
-        ("security;trade", "trade;security", 0.9, 0.9),
-    ]
-    assert page.confusion(report(rows), MULTI) == {
-        "trade": {"trade": 2, "security": 0, NONE: 0},
-        "security": {"trade": 1, "security": 1, NONE: 1},
-        NONE: {"trade": 0, "security": 0, NONE: 1},
-    }
 
 
 def test_mistakes_come_by_the_probability_of_the_label() -> None:
@@ -73,15 +51,22 @@ def test_mistakes_come_by_the_probability_of_the_label() -> None:
     assert [b.probability for b in second.bars] == pytest.approx([0.6, 0.2, 0.2])
 
 
-def test_labels_written_in_another_order_are_no_mistakes() -> None:
-    rows = [("security;trade", "trade;security", 0.9, 0.9), ("trade", "trade;security", 0.9, 0.45)]
+def test_a_mistake_shows_each_topic_of_its_label() -> None:
+    rows = [("trade;security", "trade;security", 0.9, 0.9), ("trade", "trade;security", 0.9, 0.45)]
     (mistake,) = page.worst([report(rows)], MULTI)
     assert mistake.bars == [Bar("trade", 0.9, True), Bar("security", 0.45, False)]
 
 
-def test_labels_are_doubtful_where_each_model_finds_another_topic_probable() -> None:
-    rows = [("trade", "security", 0.1, 0.8), ("trade", "", 0.3, 0.4), ("", "trade", 0.6, 0)]
-    other = [("trade", "security", 0.4, 0.5), ("trade", "security", 0.1, 0.9), ("", "", 0.3, 0)]
-    found = page.second_look([report(rows), report(other, "transformer")], SINGLE)
-    assert [m.id for m in found] == ["p0"]
-    assert [m.id for m in page.second_look([report(rows)], SINGLE)] == ["p0", "p2"]
+def test_labels_worth_a_second_look_have_a_reason_and_all_their_topics() -> None:
+    reviewed = pd.DataFrame(
+        {
+            "paragraph": ["p0", "p1", "p2"],
+            "topics": [("trade", "security"), (), ("trade",)],
+            "text": "x",
+            "suggestion": "security",
+            "confidence": 0.75,
+            "reason": ["why", "why", ""],
+        }
+    )
+    found = page.second_look(reviewed)
+    assert [(each.id, each.label) for each in found] == [("p0", "trade;security"), ("p1", NONE)]

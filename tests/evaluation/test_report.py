@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.report import (
     EFFECTS,
-    NONE,
     OutOfFold,
-    answer_table,
-    confusion_pairs,
-    predictions,
+    candidate_table,
     reliability_table,
 )
 from paratopic.inference.modes import mode_of
@@ -26,18 +24,14 @@ NAMES = ("trade", "technology", "security")
 PROMISE = Promise(0.9, 0.95)
 
 
-def test_missed_topics_are_paired_with_wrong_ones() -> None:
-    true = np.array([[True, False, True], [False, False, False]])
-    predicted = np.array([[True, True, False], [True, False, False]])
-    assert list(confusion_pairs(true, predicted, NAMES)) == [
-        ("trade", "trade"),
-        ("security", "technology"),
-        (NONE, "trade"),
-    ]
+def folds_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Folds of one repeat, in which two rows that follow each other are a group."""
+    groups = np.arange(len(rows)) // 2
+    return pd.DataFrame({"id": rows["id"], "group": groups, "repeat": 0, "fold": groups})
 
 
 @pytest.mark.parametrize(
-    ("mode", "confidence", "right", "predicted"),
+    ("mode", "confidence", "true", "predicted"),
     [
         ("single", [0.6, 0.9], [True, False], [True, True]),
         (
@@ -48,21 +42,21 @@ def test_missed_topics_are_paired_with_wrong_ones() -> None:
         ),
     ],
 )
-def test_answers(
-    mode: ModeName, confidence: list[float], right: list[bool], predicted: list[bool]
+def test_what_might_be_predicted(
+    mode: ModeName, confidence: list[float], true: list[bool], predicted: list[bool]
 ) -> None:
     rows = pd.DataFrame({"id": ["a", "b"], "topic": [("trade",), ()], "label_source": "hand"})
     topics = Topics(mode, NAMES)
     scores = pd.DataFrame([[0.6, 0.3, 0.1], [0.05, 0.9, 0.05]], columns=list(NAMES))
     scores = scores.assign(id=["a", "b"], repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
-    answers = answer_table(rows, scores, topics)
-    assert answers["confidence"].tolist() == confidence
-    assert answers["right"].tolist() == right
-    assert answers["predicted"].tolist() == predicted
-    assert answers["topical"].tolist() == np.repeat([True, False], len(right) // 2).tolist()
+    candidates = candidate_table(Labelled(rows, topics, folds_of(rows)), scores)
+    assert candidates["confidence"].tolist() == confidence
+    assert candidates["true"].tolist() == true
+    assert candidates["predicted"].tolist() == predicted
+    assert candidates["topical"].tolist() == np.repeat([True, False], len(true) // 2).tolist()
     thresholds = (0.5,) * (1 if mode == "single" else 3)
     out_of_fold = OutOfFold(scores, pd.DataFrame(), thresholds, PROMISE)
-    (effect,) = EFFECTS[mode](answers, NAMES, out_of_fold).values()
+    (effect,) = EFFECTS[mode](candidates, NAMES, out_of_fold).values()
     if mode == "single":
         assert effect["auroc_topical"] == 0
     else:
@@ -81,14 +75,14 @@ def test_abstention_by_hand() -> None:
     columns += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
     scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abcdef"), repeat=0)
     scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.0))
-    answers = answer_table(rows, scores, topics)
-    assert answers["p_topical"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
-    assert answers["predicted"].tolist() == [True, True, True, True, False, False]
-    assert answers["right"].tolist() == [True, True, False, True, True, False]
+    candidates = candidate_table(Labelled(rows, topics, folds_of(rows)), scores)
+    assert candidates["p_topical"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
+    assert candidates["predicted"].tolist() == [True, True, True, True, False, False]
+    assert candidates["true"].tolist() == [True, True, False, True, True, False]
 
     def effect(threshold: float) -> dict[str, Any]:
         out_of_fold = OutOfFold(scores, pd.DataFrame(), (threshold,), PROMISE)
-        return EFFECTS["single"](answers, NAMES, out_of_fold)["abstention"]
+        return EFFECTS["single"](candidates, NAMES, out_of_fold)["abstention"]
 
     assert effect(0.65) == {
         "auroc_topical": 1,
@@ -98,6 +92,7 @@ def test_abstention_by_hand() -> None:
             "coverage": pytest.approx(2 / 6),
             "precision": 1,
             "groups_needed": 44,
+            "groups": 3,
         },
     }
     # What is not predicted is not sure, however low the threshold.
@@ -108,6 +103,7 @@ def test_abstention_by_hand() -> None:
         "coverage": 0,
         "precision": None,
         "groups_needed": 44,
+        "groups": 3,
     }
 
 
@@ -118,18 +114,3 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
     table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.answers(scores)))
     assert table["confidence"].tolist() == [0.65, 0.95]
     assert table["accuracy"].tolist() == [0, 1] and table["share"].tolist() == [0.5, 0.5]
-
-
-def test_an_answer_is_what_predict_gives_and_may_be_none() -> None:
-    rows = pd.DataFrame({"id": list("abc"), "article": "x", "heading": "", "text": "t"})
-    rows = rows.assign(topic=["security", "", "trade"])
-    columns = [[0.2, 0.4, 0.0], [0.6, 0.2, 0.0], [0.3, 0.3, 0.3]]
-    scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abc"), repeat=0)
-    single, multi = Topics("single", NAMES), Topics("multi", NAMES)
-    scores = scores.assign(**dict.fromkeys(single.thresholds, 0.3))
-    table = predictions(rows, scores, single)
-    assert table["answer"].tolist() == ["", "trade", ""]
-    assert table["predicted"].tolist() == ["technology", "trade", "trade"]
-    several = predictions(rows, scores, multi)
-    assert several["answer"].tolist() == ["technology", "trade", ";".join(NAMES)]
-    assert several["answer"].tolist() == several["predicted"].tolist()

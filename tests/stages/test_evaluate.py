@@ -16,8 +16,8 @@ def test_main_figures_are_of_the_answers() -> None:
     figures = main_figures({"mode": "single", "n": 9} | of_topics | of_answers)
     assert list(figures.items()) == [
         ("answer_macro_f1", 0.6),
-        ("low", 0.5),
-        ("high", 0.7),
+        ("answer_macro_f1_low", 0.5),
+        ("answer_macro_f1_high", 0.7),
         ("answer_accuracy", 0.7),
         ("coverage", 0.4),
         ("macro_f1", 0.8),

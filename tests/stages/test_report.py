@@ -1,4 +1,7 @@
-"""Stage report: the page that the other stages' files make, in both modes and without labels."""
+"""Stage report: the page that the other stages' files make, in both modes and without labels.
+
+What it counts is what all other files and commands count.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.project.files import write_csv
+from paratopic.cli import mistakes
+from paratopic.evaluation.mistakes import NONE
+from paratopic.project.files import read_json, write_csv
 from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES, WHOLE_PAGE
 from paratopic.project.topics import ModeName
 from tests.programs import ROOT, run_cli
@@ -142,7 +148,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     assert html.count('role="img"') == 4  # reliability of both, risk, loss of the baseline
     assert "transformer: no curve" in html and "The encoder is used as it is" in html
     doubtful = html.partition("Labels worth a second look")[2]
-    assert "Each model finds" in doubtful and "paratopic review" in doubtful
+    assert "the models, taken together, find" in doubtful
+    assert "doubtful." in doubtful and "paratopic review" in doubtful
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
     assert "How much is about what" not in html and "≈" not in page.text
@@ -161,6 +168,72 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     mistaken = "technology taken for trade: 1 of" if mode == "single" else "technology missed: "
     assert mistaken in wrong and "≈" in wrong
     assert "is worse by more than chance explains" in wrong
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command prints."""
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mistakes, "check_scored", lambda champion: None)  # which asks DVC
+        assert run_cli(patch, *words) == 0
+    return capsys.readouterr().out
+
+
+def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = random.Random(2)
+    made = []
+    for number in range(60):
+        label = [*WORDS, "nothing"][number % 4]
+        words = (paragraph(name, rng, 6) for name in rng.sample(list(WORDS), 2))
+        text = " ".join(words) if label == "nothing" else paragraph(label, rng, 8)
+        made.append((f"{text} {number}", label, f"article {number % 10}"))
+    # Several topics, of which the second one is found.
+    both = [(paragraph("trade", rng, 60), "security;trade", f"article {n}") for n in range(3)]
+    wrong = [(paragraph("trade", rng, 60), "technology", f"article {n}") for n in range(3)]
+    table = pd.DataFrame([*made, *both, *wrong], columns=["text", "label", "group"])
+    write_csv(Path("table.csv"), table)
+    start("single", ["baseline"], "table.csv")
+    run("prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare")
+    run("report")
+
+    folder = MODEL_REPORTS / "baseline"
+    rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    assert list(rows)[4:8] == ["answer", "label", "right", "most_probable"]
+    assert (rows["right"] == (rows["answer"] == rows["label"])).all()
+    n, n_wrong = len(rows), int((~rows["right"]).sum())
+    # None for a topic, a topic for none, and a forced topic would be right or wrong otherwise.
+    assert {*rows["answer"][~rows["right"]], *rows["label"][~rows["right"]]} >= {""}
+    assert (rows["most_probable"] != rows["label"]).sum() != n_wrong
+
+    # The file of DVC's plot.
+    pairs = pd.read_csv(folder / "confusion.csv", keep_default_na=False)
+    assert pairs["count"].sum() == n
+    assert pairs["count"][pairs["label"] != pairs["answer"]].sum() == n_wrong
+    assert pairs["label"].unique().tolist() == [*WORDS, NONE]
+    curve = pd.read_csv(folder / "risk_coverage.csv")
+    assert curve["risk"].iloc[-1] == pytest.approx(n_wrong / n)
+    assert read_json(folder / "metrics.json", "").get("mistakes") == n_wrong
+
+    page = Page(PAGE.read_text(encoding="utf-8")).text
+    assert f"answers {n_wrong} of {n} otherwise" in page
+    assert f"100%{n_wrong / n:.0%}" in page.partition("Share of wrong answers")[2].replace("\n", "")
+    assert f"{n_wrong} of {n} answers wrong" in printed(capsys, "errors")
+
+    names: dict[str, Any] = {}
+    notebook = read_json(ROOT / "examples" / "tour.ipynb", "")
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert len(names["mistakes"]) == n_wrong
+
+    # Doubtful labels are the same ones, and none lacks a topic that it has.
+    listed = printed(capsys, "review")
+    doubtful = page.partition("Labels worth a second look")[2]
+    ids = [row for row in rows["id"] if row in "".join(listed.split())]
+    assert ids and all(each in doubtful for each in ids)
+    assert f"{len(ids)} of {n} hand labels are doubtful" in listed
+    assert f"{len(ids)} are doubtful" in doubtful
+    assert "security + trade" not in doubtful
 
 
 def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from sklearn import metrics as sk
 
 from paratopic import load
 from paratopic.annotation.label_studio import configuration
-from paratopic.annotation.review import CONTRADICTED, rank_doubtful
 from paratopic.corpus.folds import deal
-from paratopic.evaluation.intervals import Metric, difference, estimates
+from paratopic.evaluation.intervals import Metric, answer_estimates, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
@@ -192,7 +192,7 @@ def outcomes(seed: int = 0, n: int = 60) -> Outcomes:
 
 def test_figures_are_scikit_learns() -> None:
     outcome = outcomes()
-    measured = estimates(outcome, 0.95, 500, 1)
+    measured = estimates(outcome, 0.95, 500, 1) | answer_estimates(outcome, 0.95, 500, 1)
     repeats = [
         (outcome.true, predicted, scores)
         for predicted, scores in zip(outcome.predicted, outcome.scores, strict=True)

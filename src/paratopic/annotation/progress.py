@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
-from paratopic.corpus.table import NO_TOPIC, labelled_rows, outcomes_of
+from paratopic.corpus.table import NO_TOPIC, evaluated, labelled_rows, outcomes_of
+from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.topics import Topics
 
 
@@ -40,7 +42,6 @@ def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 def missing(
     frame: pd.DataFrame,
     topics: Topics,
-    split: Mapping[str, Any] | None,
     measured: Mapping[str, Any] | None,
 ) -> list[str]:
     """Say what more labels would allow, the nearest first.
@@ -51,8 +52,6 @@ def missing(
         Paragraph table.
     topics
         The codebook.
-    split
-        reports/split.json; None before the first run.
     measured
         metrics.json of the champion; None where nothing was measured.
     """
@@ -76,16 +75,32 @@ def missing(
             f"{n_articles}; until then paragraphs of one article are on both sides of a split"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
-    if sure and sure["threshold"] is None and split:
-        notes.append(
-            f"sure predictions: to promise that {sure['target']:.0%} are right takes at least "
-            f"{sure['groups_needed']} different {split['split_unit']}s, all answered right, and "
-            f"there are {split['groups']}"
-        )
+    if measured and sure and sure["threshold"] is None:
+        n_groups = _n_groups(frame, topics, measured["split_unit"])
+        notes.append(f"sure predictions: {why_none_is_sure(measured, n_groups)}")
     return notes
 
 
 def _n_articles(frame: pd.DataFrame, topics: Topics) -> int:
     """Number of articles in which a paragraph has a topic by hand."""
-    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
-    return int(rows.loc[rows["topic"].str.len() > 0, "article"].nunique())
+    return int(_with_topic(frame[frame["label_source"] == "hand"], topics)["article"].nunique())
+
+
+def _n_groups(frame: pd.DataFrame, topics: Topics, unit: str) -> int:
+    """Number of groups in which a paragraph that would be evaluated has a topic.
+
+    The unit is what groups consist of: articles with their copies, or paragraphs with their
+    near-duplicates.
+    """
+    rows = _with_topic(frame, topics)
+    rows = rows[evaluated(rows)]
+    groups = near_duplicates(list(rows["text"]))
+    if unit == "article":
+        groups = article_groups(pd.factorize(rows["article"])[0], groups)
+    return len(set(groups))
+
+
+def _with_topic(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """The labelled rows that have a topic."""
+    rows = labelled_rows(frame, topics)
+    return rows[rows["topic"].str.len() > 0]

@@ -16,6 +16,7 @@ from rich.table import Table
 from paratopic.project import files, lock
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
+from paratopic.project.metrics import metrics_in
 from paratopic.project.paths import COMPARISON, SCORES
 from paratopic.project.progress import bar
 
@@ -51,8 +52,9 @@ def forecast(more: More = None) -> None:
     sizes = [n_labels + number for number in numbers]
     draws, seed = params.evaluate.n_draws, params.seed
     estimates = curves.forecast(curve, measured, sizes, CONFIDENCE, draws, seed)
+    title = metrics_in(params.topics.mode)["macro_f1"].title
     table = Table(title=f"Forecast: {champion}")
-    for column in ("labels", "macro-F1", f"{CONFIDENCE:.0%} interval"):
+    for column in ("labels", title, f"{CONFIDENCE:.0%} interval"):
         table.add_column(column, justify="right")
     for size, estimate in zip(sizes, estimates, strict=True):
         interval = f"{estimate.low:.3f}–{estimate.high:.3f}"
@@ -61,8 +63,8 @@ def forecast(more: More = None) -> None:
     number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
     now = value_of(measured, Tally.macro_f1)
     print(
-        f"With {number} more labels than the {n_labels:,} there are, a macro-F1 of "
-        f"{estimate.low:.2f} to {estimate.high:.2f} is expected; it is {now:.3f} now."
+        f"With {number} more labels than the {n_labels:,} there are, {estimate.low:.2f} to "
+        f"{estimate.high:.2f} is expected ({title}); it is {now:.3f} now."
     )
     print("That is if they are like the labels so far; new articles may be unlike them.")
 

@@ -375,10 +375,10 @@ def review(
 ) -> None:
     """List the hand labels that are doubtful, the most doubtful first, and why.
 
-    Reasons: out-of-fold scores contradict the label, a near-duplicate has another label, or no
-    topic is probable. The file of --out does not show the label: whoever labels again decides anew.
+    Reasons: out-of-fold scores contradict the label, or a near-duplicate has another label. The
+    file of --out does not show the label: whoever labels again decides anew.
     """
-    from paratopic.annotation.review import rank_doubtful, read_scores
+    from paratopic.evaluation.review import rank_doubtful, read_scores
 
     project = read_project()
     models, topics = project.params.models, project.params.topics
@@ -394,6 +394,11 @@ def review(
     if len(doubtful):
         Console().print(_doubtful_table(listed, project))
     print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(listed)} listed")
+    if n_unsure := int(ranked["unsure"].sum()):
+        print(
+            f"{n_unsure} more have a topic where the models find none probable: they are unsure "
+            "there, and say nothing against the label (see `paratopic errors`)"
+        )
     if out is not None:
         write_again(project, listed, " and ".join(models), out)
 

@@ -73,7 +73,7 @@ def mistakes(
         Console(highlight=False).print(_table(listed, project, labelled_by(champion)))
     _print_slices(slices)
     if out is not None:
-        again = listed[["id", "suggestion", "probability"]]
+        again = listed[["id", "most_probable", "confidence"]]
         again = again.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
         write_again(project, again.assign(reason=REASON), champion, out)
 
@@ -131,15 +131,17 @@ def labelled_by(champion: str) -> Neighbourhood | None:
 
 def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None) -> Table:
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
+    from paratopic.evaluation.mistakes import NONE
     from paratopic.labels.answers import by_paragraph
 
     answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in listed.to_dict("records"):
-        verdict = f"label: {row['label']}, answer: {row['answer']} {row['confidence']:.2f}"
+        answer, label = (row[name] or NONE for name in ("answer", "label"))
+        verdict = f"label: {label}, answer: {answer} {row['certainty']:.2f}"
         details = [names[row["id"]], row["text"], verdict]
         if labelled and (near := labelled.nearest_other(row["text"])):
-            topics = "; ".join(near.topics) or "none"
+            topics = "; ".join(near.topics) or NONE
             details.append(f"≈ {near.similarity:.2f} {topics} {near.id}: {first_words(near.text)}")
         where = lines_of(answers.get(row["id"], []))
         table.add_row(where, Text("\n".join(details), overflow="fold"))

@@ -19,6 +19,7 @@ from paratopic.cli.forecast import check_scored
 from paratopic.cli.labels import Project, read_project
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.shares import read_corpus
+from paratopic.inference.promise import why_none_is_sure
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
@@ -192,17 +193,14 @@ def _thresholds(measured: Mapping[str, Any]) -> str:
     coverage = f"predicts a topic for {measured['coverage']['value']:.0%} of paragraphs (coverage)"
     if "precision" not in measured:
         return coverage
-    sure = _sure(measured["abstention"]["sure"], measured["split_unit"])
-    return f"{coverage}, {measured['precision']['value']:.0%} of them right; {sure}"
+    return f"{coverage}, {measured['precision']['value']:.0%} of them right; {_sure(measured)}"
 
 
-def _sure(numbers: Mapping[str, Any], unit: str) -> str:
-    """What is promised of sure predictions; `unit` is what folds keep whole."""
+def _sure(measured: Mapping[str, Any]) -> str:
+    """What is promised of sure predictions."""
+    numbers = measured["abstention"]["sure"]
     if numbers["threshold"] is None:
-        return (
-            f"none is sure: to promise {numbers['target']:.0%} takes at least "
-            f"{numbers['groups_needed']} different {unit}s, all right"
-        )
+        return f"none is sure: {why_none_is_sure(measured)}"
     return (
         f"{numbers['coverage']:.0%} of paragraphs have a sure one, of which at least "
         f"{numbers['target']:.0%} are promised to be right"

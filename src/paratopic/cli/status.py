@@ -9,7 +9,7 @@ from rich.table import Table
 
 from paratopic.cli.labels import read_project
 from paratopic.project import files
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, SPLIT
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS
 
 
 def status() -> None:
@@ -38,13 +38,12 @@ def status() -> None:
     print(
         f"{len(unlabelled)} paragraphs of {unlabelled['article'].nunique()} articles have no label"
     )
-    split = files.read_json(SPLIT, "`dvc repro`") if SPLIT.exists() else None
     measured = None
     if COMPARISON.exists():
         champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
         path = MODEL_REPORTS / str(champion) / "metrics.json"
         measured = files.read_json(path, "`dvc repro`") if path.exists() else None
-    if notes := missing(frame, topics, split, measured):
+    if notes := missing(frame, topics, measured):
         print("Missing:")
         for note in notes:
             print(f"  {note}")

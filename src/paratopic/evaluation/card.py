@@ -21,6 +21,7 @@ from paratopic.corpus.table import targets_of
 from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
+from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.kinds import KINDS, Kind
 from paratopic.project.metrics import metrics_in
 from paratopic.project.topics import Topics
@@ -96,6 +97,7 @@ def render_card(
         report=report,
         reads=reads(shipped.final["context"]),
         gained=gained(shipped.final["context"], report),
+        why_none_is_sure=why_none_is_sure,
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
         answer=shipped.model.predict(example),

@@ -315,11 +315,11 @@ def reliability_chart(model: str, bins: pd.DataFrame, metrics: Mapping[str, Any]
     table = _with_intervals(bins, metrics)[["confidence", "accuracy", "n", "low", "high"]]
     for number, (x, y, n, low, high) in enumerate(table.to_numpy(dtype=np.float64).tolist()):
         axes.vlines(x, low, high, color=COLOURS[model], linewidth=2, alpha=0.5)
-        tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n:.3g}"
+        tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n:.0f}"
         _point(axes, x, y, model, gid=tip, label=label)
         # Neighbours take turns in two rows, so that their numbers never touch.
-        place, count = 1.09 if number % 2 else 1.03, f"{n:.0f}" if n >= 1 else "<1"
-        axes.text(x, place, count, transform=above, color=DIM, ha="center")
+        place = 1.09 if number % 2 else 1.03
+        axes.text(x, place, f"{n:.0f}", transform=above, color=DIM, ha="center")
     return _legend(figure, axes)
 
 
@@ -327,24 +327,19 @@ def reliability_chart(model: str, bins: pd.DataFrame, metrics: Mapping[str, Any]
 def risk_coverage_chart(
     models: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
 ) -> Figure:
-    """Risk by coverage, the most confident answers first, and where predictions end.
+    """Risk by coverage, the most certain answers first.
 
     Parameters
     ----------
     models
         Model → columns coverage and risk, and the content of metrics.json.
     """
-    figure, axes = _shares("coverage; a point is where predictions end", "risk")
+    figure, axes = _shares("coverage", "risk")
     for name, (curve, metrics) in models.items():
         if metrics["mode"] == "single":
             allowed = 1 - metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
         _curve(axes, curve, "coverage", "risk", COLOURS[name], ds="steps-post", label=name)
-        predicted = _predicted(metrics)
-        risk = risk_at(curve, predicted)
-        if risk is not None:
-            tip = f"{name}: {predicted:.0%} are predictions, {risk:.0%} of them wrong"
-            _point(axes, predicted, risk, name, gid=tip)
     return _legend(figure, axes)
 
 
@@ -417,10 +412,10 @@ def _sentence(message: str) -> Figure:
 
 
 def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Add columns n (number of answers, a mean over repeats), low and high to bins of reliability.
+    """Add columns n (number of answers), low and high to bins of reliability.
 
     The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
-    which never leaves 0 to 1. A paragraph counts once, however many repeats there are.
+    which never leaves 0 to 1.
     """
     is_multi = metrics["mode"] == "multi"
     answers = metrics["n"] * len(metrics["topics"]) if is_multi else metrics["n_topical"]
@@ -429,13 +424,6 @@ def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFr
     centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + (z / (2 * n)) ** 2)
     return bins.assign(n=n, low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
-
-
-def _predicted(metrics: Mapping[str, Any]) -> float:
-    """Share of the answers that are predictions."""
-    if metrics["mode"] == "multi":
-        return float(metrics["naming"]["named_a_paragraph"] / len(metrics["topics"]))
-    return float(metrics["coverage"]["value"])
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:

@@ -261,13 +261,18 @@ OF_ANSWERS: Mapping[str, Proportion] = {
 
 
 def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
-    """Metrics of the topics: those of the mode, and precision, recall and F1 of each."""
-    shares = _in_mode(OF_TOPICS, outcomes)
-    counts = outcomes.counts[:, None]
-    support = np.maximum(_equal_rows((counts * outcomes.true).T), 1)
-    of_repeats = _equal_rows((counts * outcomes.predicted).swapaxes(1, 2))
+    """Metrics of the topics, which in mode single are forced."""
+    return _in_mode(OF_TOPICS, outcomes)
+
+
+def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
+    """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
+    shares = _in_mode(OF_ANSWERS, answers)
+    counts = answers.counts[:, None]
+    support = np.maximum(_equal_rows((counts * answers.true).T), 1)
+    of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
-    for topic in range(outcomes.k):
+    for topic in range(answers.k):
         for name, figure, sizes in (
             ("precision", _precision, predicted),
             ("recall", _recall, support),
@@ -275,11 +280,6 @@ def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
         ):
             shares[name, topic] = Proportion(partial(figure, topic), partial(_known, sizes[topic]))
     return shares
-
-
-def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
-    """Metrics of the answers, where they are not those of the topics."""
-    return _in_mode(OF_ANSWERS, answers)
 
 
 def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
@@ -307,12 +307,12 @@ def _f1(topic: int, tally: Tally) -> Array:
 def estimates(
     outcomes: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric with its interval.
+    """Every metric of the topics, with its interval.
 
     Parameters
     ----------
     outcomes
-        Outcomes of one model.
+        Outcomes from the function `outcomes.outcomes`.
     confidence
         Confidence of the intervals, such as 0.95.
     n_draws
@@ -322,9 +322,9 @@ def estimates(
 
     Returns
     -------
-    Means over repeats. Keys are macro_f1, brier, log_loss, and (precision, N), (recall, N) and
-    (f1, N) for each class number N; in mode single also accuracy; in mode multi subset_accuracy
-    (all of a row's topics are right), micro_f1 and map (mean average precision). From
+    Means over repeats. Keys are macro_f1, brier and log_loss; in mode single also accuracy; in mode
+    multi subset_accuracy (all of a row's topics are right), micro_f1 and map (mean average
+    precision). From
     `LEAST_FOR_ECE` rows on there is also ece, without an interval, because chance adds to it.
     """
     measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
@@ -337,7 +337,7 @@ def estimates(
 def answer_estimates(
     answers: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric of the answers in mode single, with its interval.
+    """Every metric of the answers, with its interval.
 
     Parameters
     ----------
@@ -348,9 +348,10 @@ def answer_estimates(
 
     Returns
     -------
-    Means over repeats: answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
+    Means over repeats. Keys are (precision, N), (recall, N) and (f1, N) for each class number N;
+    in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
     topic) and precision (share of these answers that are right; missing if there are none). In mode
-    multi nothing, because there all metrics are of the answers.
+    multi the metrics of the topics are those of the answers, too.
     """
     return share_estimates(answers, shares_of_answers(answers), confidence, n_draws, seed)
 

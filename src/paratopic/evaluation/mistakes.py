@@ -1,26 +1,28 @@
-"""Out-of-fold answers that differ from their labels, one by one and counted in words.
+"""What a mistake is: an out-of-fold answer that differs from its label. Every list counts these.
 
-An answer is what `predict` gives, from mean scores over repeats; none of the topics is an answer
-too. Whether mistakes are more frequent somewhere is for `slices`.
+An answer is what `predict` gives; none of the topics is an answer too. Repeats of cross-validation
+make one answer, that of the mean probabilities, so that a paragraph counts once. Metrics are for
+`intervals`, and whether mistakes are more frequent somewhere is for `slices`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.inference.scores import Array
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats
+from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.topics import Topics
 
-# How labels and answers with none of the topics are named.
-NONE = "none"
+# How labels and answers with none of the topics are named where they are counted or shown.
+NONE = "(none)"
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Answered:
     Parameters
     ----------
     table
-        A row for each paragraph: id, text, label and answer (cells of topics, `NONE` for none of
-        them), confidence (probability that the answer is right), suggestion (the most probable
-        topic), probability (that of the suggestion), and right (the answer is the label).
+        A row for each paragraph: id, article, heading, text, answer and label (cells of topics, ""
+        for none of them), right (whether the answer is the label), most_probable (a topic, whether
+        or not it is the answer), confidence (its probability), certainty (probability that the
+        answer is right), and `score TOPIC` (probability of each topic).
     outcomes
         The same, as outcomes in one repeat.
     """
@@ -47,9 +50,9 @@ class Answered:
 
     @property
     def mistakes(self) -> pd.DataFrame:
-        """The rows of the table whose answer is wrong, the most confident first."""
+        """The rows of the table whose answer is wrong, the most certain first."""
         wrong = self.table[~self.table["right"]]
-        return wrong.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
+        return wrong.sort_values("certainty", ascending=False, kind="stable", ignore_index=True)
 
 
 def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
@@ -64,24 +67,69 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
         topic; at least one row.
     """
     topics, k = data.topics, len(data.topics.names)
-    mean = scores.groupby("id")[[*topics.names, *topics.thresholds]].mean()
-    outcomes = answer_outcomes(data, mean.assign(repeat=0).reset_index())
-    rows = data.rows[data.rows["id"].isin(mean.index) & evaluated(data.rows)]
+    outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
+    rows = data.rows[data.rows["id"].isin(scores["id"]) & evaluated(data.rows)]
     probabilities = outcomes.scores[0][:, :k]
     true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
-    table = pd.DataFrame(
-        {
-            "id": rows["id"],
-            "text": rows["text"],
-            "label": [cell or NONE for cell in topics.write(true)],
-            "answer": [cell or NONE for cell in topics.write(given)],
-            "confidence": outcomes.mode.certainty(probabilities, given),
-            "suggestion": np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
-            "probability": probabilities.max(axis=1),
-            "right": (true == given).all(axis=1),
-        }
+    table = rows[["id", "article", "heading", "text"]].assign(
+        answer=topics.write(given),
+        label=topics.write(true),
+        right=(true == given).all(axis=1),
+        most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
+        confidence=probabilities.max(axis=1),
+        certainty=outcomes.mode.certainty(probabilities, given),
+        **{f"score {name}": p for name, p in zip(topics.names, probabilities.T, strict=True)},
     )
     return Answered(table.reset_index(drop=True), outcomes)
+
+
+def confusion(answers: Answered, topics: Topics) -> pd.DataFrame:
+    """How often each label got each answer.
+
+    Parameters
+    ----------
+    answers
+        From `answered`.
+    topics
+        The codebook.
+
+    Returns
+    -------
+    Columns label, answer and count (of paragraphs): a row for each pair, also those that never
+    occur, in the order of the codebook, with `NONE` last. Where there are several topics, they are
+    paired as in `confusion_pairs`.
+    """
+    classes = (*topics.names, NONE)
+    true, given = (
+        np.column_stack([targets, ~topical(targets)])
+        for targets in (
+            each[:, : len(topics.names)]
+            for each in (answers.outcomes.true, answers.outcomes.predicted[0])
+        )
+    )
+    counts = Counter(confusion_pairs(true, given, classes))
+    rows = [(label, answer, counts[label, answer]) for label, answer in product(classes, classes)]
+    return pd.DataFrame(rows, columns=["label", "answer", "count"])
+
+
+def confusion_pairs(
+    true: Targets, predicted: Targets, names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a true and a predicted topic, from n texts' topics (n, k).
+
+    A topic that is predicted right is paired with itself. Each topic that was missed is paired with
+    each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
+    https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
+    technology, give (trade, trade) and (security, technology).
+    """
+    for has, given in zip(true, predicted, strict=True):
+        hit, missed, wrong = (
+            [name for name, chosen in zip(names, row, strict=True) if chosen]
+            for row in (has & given, has & ~given, given & ~has)
+        )
+        yield from zip(hit, hit, strict=True)
+        if missed or wrong:
+            yield from product(missed or [NONE], wrong or [NONE])
 
 
 def confusions(answers: Answered, topics: Topics) -> list[str]:
@@ -105,14 +153,12 @@ def confusions(answers: Answered, topics: Topics) -> list[str]:
 
 def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
     """Each pair of a label and another answer, and how often there is one."""
-    labels, given = answers.table["label"], answers.table["answer"]
-    pairs, n_labelled = Counter(zip(labels, given, strict=True)), Counter(labels)
-    classes = (*topics.names, NONE)
-    for label in classes:
-        for answer in classes:
-            if label != answer and (count := pairs[label, answer]):
-                what = "not seen (no answer)" if answer == NONE else f"taken for {answer}"
-                yield f"{label} {what}: {count} of {n_labelled[label]} labelled {label}", count
+    counts = confusion(answers, topics)
+    n_labelled = counts.groupby("label")["count"].sum()
+    for label, answer, count in counts.itertuples(index=False, name=None):
+        if label != answer and count:
+            what = "not seen (no topic answered)" if answer == NONE else f"taken for {answer}"
+            yield f"{label} {what}: {count} of {n_labelled[label]} labelled {label}", count
 
 
 def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:

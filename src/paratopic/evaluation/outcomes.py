@@ -16,6 +16,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
+from paratopic.project.topics import Topics
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,20 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
         _train_share(data.folds),
         sample_weights(rows),
     )
+
+
+def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """One repeat with the mean scores and thresholds of all, so that a paragraph is there once.
+
+    Parameters
+    ----------
+    scores
+        As for the function `outcomes`.
+    topics
+        The codebook.
+    """
+    mean = scores.groupby("id")[[*topics.names, *topics.thresholds]].mean()
+    return mean.assign(repeat=0).reset_index()
 
 
 def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 """The report as one page for people who were not there: everything in it, and no network needed.
 
 Nothing is measured here: the numbers come from `report`, `comparison`, `findings`, `mistakes` and
-`slices`. The text is in page.html, and the charts of `figures` are SVG inside it. Paragraphs that
-models contradict are shown; `paratopic review` ranks all doubtful labels.
+`slices`. The text is in page.html, and the charts of `figures` are SVG inside it. Which answers are
+mistakes is decided in `mistakes`, which labels are doubtful in `review`.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +35,15 @@ from paratopic.evaluation.findings import (
     counting,
     notes,
 )
-from paratopic.evaluation.report import NONE, confusion_pairs
+from paratopic.evaluation.mistakes import NONE
 from paratopic.evaluation.slices import Slice, verdict
 from paratopic.evaluation.surroundings import gained, reads
-from paratopic.inference.modes import HALF, mode_of
-from paratopic.inference.scores import Array, Targets, topical
+from paratopic.inference.modes import mode_of
+from paratopic.inference.promise import why_none_is_sure
+from paratopic.inference.scores import Array, Targets
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.topics import Topics, split_cell
+from paratopic.project.topics import Topics, join_cell, split_cell
 
 if TYPE_CHECKING:
     from paratopic.inference.neighbours import Neighbour
@@ -67,9 +67,7 @@ class ModelReport:
         Content of final.json: about the model that ships.
     metrics
         Content of metrics.json.
-    predictions
-        predictions.csv, of the paragraphs that are evaluated.
-    reliability, risk_coverage, training
+    predictions, confusion, reliability, risk_coverage, training
         The CSV files of these names.
     final
         final.csv: the history of the model that ships.
@@ -79,6 +77,7 @@ class ModelReport:
     shipped: Mapping[str, Any]
     metrics: Mapping[str, Any]
     predictions: pd.DataFrame
+    confusion: pd.DataFrame
     reliability: pd.DataFrame
     risk_coverage: pd.DataFrame
     training: pd.DataFrame
@@ -135,7 +134,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A paragraph whose label the models contradict.
+    """A paragraph whose answer by the champion is not its label.
 
     Parameters
     ----------
@@ -161,12 +160,39 @@ class Mistake:
     whole: str
 
 
+@dataclass(frozen=True)
+class Doubtful:
+    """A hand label that a person should look at again.
+
+    Parameters
+    ----------
+    id, text
+        The paragraph.
+    label
+        All topics of the label, or NONE.
+    suggestion
+        The topic that the models find most probable; "" if none has scored the paragraph.
+    confidence
+        Its probability.
+    reason
+        Why the label is doubtful.
+    """
+
+    id: str
+    text: str
+    label: str
+    suggestion: str
+    confidence: float
+    reason: str
+
+
 def render_page(
     topics: Topics,
     prepared: Mapping[str, Any],
     split: Mapping[str, Any],
     comparison: Mapping[str, Any],
     models: Sequence[ModelReport],
+    reviewed: pd.DataFrame,
     on_request: OnRequest | None = None,
 ) -> str:
     """Write the page.
@@ -179,6 +205,8 @@ def render_page(
         Contents of prepare.json, split.json and comparison.json.
     models
         Reports of the trained models, in any order.
+    reviewed
+        From `review.rank_doubtful`; no rows where no label is by hand.
     on_request
         What takes the model that ships; None, the default, for the page without it.
 
@@ -206,10 +234,11 @@ def render_page(
         champion=champion,
         metrics=[m for key, m in metrics_in(topics.mode).items() if _is_measured(key, comparison)],
         compared=metrics_in(topics.mode)[HEADLINE[topics.mode]],
-        confusions={m.name: confusion(m, topics) for m in models} if measured else {},
+        confusions={m.name: confusion(m) for m in models} if measured else {},
         colours=COLOURS,
         reads=reads,
         gained=gained,
+        why_none_is_sure=why_none_is_sure,
         reliabilities={
             m.name: reliability_chart(m.name, m.reliability, m.metrics) for m in models if measured
         },
@@ -229,7 +258,8 @@ def render_page(
         verdict=verdict,
         wrong=wrong,
         n_shown=N_SHOWN,
-        doubtful=second_look(models, topics) if measured else [],
+        doubtful=second_look(reviewed),
+        n_unsure=int(reviewed["unsure"].sum()),
     )
 
 
@@ -238,66 +268,48 @@ def _notes(models: Sequence[ModelReport]) -> list[str]:
     return [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
 
 
-def labels(model: ModelReport, topics: Topics) -> Targets:
-    """Topics of the predictions' labels, (n, k)."""
-    return _targets(model.predictions["true"], topics)
-
-
-def answers(model: ModelReport, topics: Topics) -> Targets:
-    """What the model answers, (n, k); a row of false for none of the topics."""
-    return _targets(model.predictions["answer"], topics)
-
-
-def _targets(cells: pd.Series, topics: Topics) -> Targets:
-    """Topics that cells of labels name, (n, k)."""
-    return targets_of(cells.map(split_cell).to_frame("topic"), topics.names)
-
-
-def confusion(model: ModelReport, topics: Topics) -> dict[str, dict[str, int]]:
-    """Number of paragraphs: topic of the label → topic of the answer → count; NONE is a topic too.
-
-    Where there are several topics, they are paired as in `report.confusion_pairs`.
-    """
-    true, given = (
-        np.column_stack([targets, ~topical(targets)])
-        for targets in (labels(model, topics), answers(model, topics))
-    )
-    classes = (*topics.names, NONE)
-    counts = Counter(confusion_pairs(true, given, classes))
-    return {label: {answer: counts[label, answer] for answer in classes} for label in classes}
+def confusion(model: ModelReport) -> dict[str, dict[str, int]]:
+    """Number of paragraphs: topic of the label → topic of the answer → count."""
+    counts: dict[str, dict[str, int]] = {}
+    for label, answer, count in model.confusion.itertuples(index=False, name=None):
+        counts.setdefault(label, {})[answer] = count
+    return counts
 
 
 def worst(models: Sequence[ModelReport], topics: Topics) -> list[Mistake]:
-    """Paragraphs that the first model answers wrong, the least probable label first."""
-    wrong = labels(models[0], topics) != answers(models[0], topics)
-    return _mistakes(models, topics, wrong.any(axis=1))
-
-
-def second_look(models: Sequence[ModelReport], topics: Topics) -> list[Mistake]:
-    """Paragraphs where each model finds a topic more probable than not that the label lacks."""
-    contradicted = [(_scores(m, topics) >= HALF) & ~labels(m, topics) for m in models]
-    return _mistakes(models, topics, np.any(contradicted, axis=2).all(axis=0))
-
-
-def _mistakes(models: Sequence[ModelReport], topics: Topics, chosen: Targets) -> list[Mistake]:
-    """The chosen paragraphs (n,), the least probable label of the first model first."""
+    """Mistakes of the first model, the least probable label first."""
     table, mode = models[0].predictions, mode_of(topics.mode)
-    probabilities = mode.complete(_scores(models[0], topics))
-    true = labels(models[0], topics)
-    outcomes = mode.outcomes(true)
+    scores = table[[f"score {name}" for name in topics.names]].to_numpy(dtype=np.float64)
+    probabilities = mode.complete(scores)
+    outcomes = mode.outcomes(
+        targets_of(table["label"].map(split_cell).to_frame("topic"), topics.names)
+    )
     classes = (*topics.names, NONE)[: outcomes.shape[1]]
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
-    label, given = topics.write(true), {m.name: topics.write(answers(m, topics)) for m in models}
+    wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     return [
         Mistake(
             **{name: table[name][row] for name in ("id", "article", "heading")},
             text=textwrap.shorten(table["text"][row], EXCERPT, placeholder=" …"),
-            label=_named(label[row]),
-            answers={name: _named(cells[row]) for name, cells in given.items()},
+            label=_named(table["label"][row]),
+            answers={model.name: _named(model.predictions["answer"][row]) for model in models},
             bars=_bars(classes, probabilities[row], outcomes[row]),
             whole=table["text"][row],
         )
-        for row in sorted(np.flatnonzero(chosen).tolist(), key=lambda row: of_label[row])
+        for row in sorted(wrong.tolist(), key=lambda row: of_label[row])
+    ]
+
+
+def second_look(reviewed: pd.DataFrame) -> list[Doubtful]:
+    """Doubtful labels, the most doubtful first: those that `paratopic review` lists."""
+    rows = reviewed[reviewed["reason"] != ""].to_dict("records")
+    return [
+        Doubtful(
+            **{name: row[name] for name in ("text", "suggestion", "confidence", "reason")},
+            id=row["paragraph"],
+            label=_named(join_cell(row["topics"])),
+        )
+        for row in rows
     ]
 
 
@@ -306,10 +318,6 @@ def _bars(names: Sequence[str], probabilities: Array, labelled: Targets) -> list
     rows = zip(names, probabilities.tolist(), labelled.tolist(), strict=True)
     bars = sorted((Bar(*values) for values in rows), key=lambda bar: -bar.probability)
     return [bar for rank, bar in enumerate(bars) if rank < N_PROBABLE or bar.labelled]
-
-
-def _scores(model: ModelReport, topics: Topics) -> Array:
-    return model.predictions[[f"score {name}" for name in topics.names]].to_numpy(dtype=np.float64)
 
 
 def _named(cell: str) -> str:

@@ -5,14 +5,15 @@ No file is written here, and nothing is drawn: `figures` does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from paratopic.corpus.folds import groups_of
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, targets_of
 from paratopic.evaluation import metrics
@@ -23,23 +24,22 @@ from paratopic.evaluation.intervals import (
     difference,
     estimates,
 )
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
+from paratopic.evaluation.mistakes import Answered, answered, confusion
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats, outcomes
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
-from paratopic.inference.scores import Targets, topical
+from paratopic.inference.scores import topical
 from paratopic.project.params import Evaluate
-from paratopic.project.topics import ModeName, Topics, join_cell
+from paratopic.project.topics import ModeName
 
-# In the confusion matrix of mode multi: no topic was predicted instead, or no other was true.
-NONE = "(none)"
 # Columns of the tables where nothing was held out.
 EMPTY = {
-    "confusion": ["actual", "predicted"],
+    "confusion": ["label", "answer", "count"],
     "precision_recall": ["topic", "recall", "precision"],
     "reliability": ["confidence", "accuracy", "share"],
     "risk_coverage": ["coverage", "risk"],
     "training": ["repeat", "fold", "step", "loss"],
-    "predictions": ["id", "text", "true", "answer", "predicted"],
+    "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
 }
 
 
@@ -87,48 +87,50 @@ class Report:
 
 
 def abstention(
-    answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+    candidates: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
     """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
 
     `auroc_topical` is the chance that a paragraph with a topic is given more probability of having
     one than a paragraph with none; None if there is no such pair. Sure predictions are those of the
-    threshold that ships, which is None where the labels are too few for a promise.
+    threshold that ships, which is None where no promise can be kept: it takes topics in at least
+    `groups_needed` groups, and there are `groups`.
     """
     from sklearn.metrics import roc_auc_score
 
-    predicted = answers[answers["predicted"]]
+    predicted = candidates[candidates["predicted"]]
     threshold = out_of_fold.thresholds[0]
     sure = predicted[predicted["confidence"] >= threshold]
     auroc = None
-    if answers["topical"].nunique() == 2:
-        auroc = float(roc_auc_score(answers["topical"], answers["p_topical"]))
+    if candidates["topical"].nunique() == 2:
+        auroc = float(roc_auc_score(candidates["topical"], candidates["p_topical"]))
     effect = {
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
             "target": out_of_fold.promise.precision,
-            "coverage": len(sure) / len(answers),
-            "precision": float(sure["right"].mean()) if len(sure) else None,
+            "coverage": len(sure) / len(candidates),
+            "precision": float(sure["true"].mean()) if len(sure) else None,
             "groups_needed": out_of_fold.promise.least_groups,
+            "groups": int(candidates["group"][candidates["topical"]].nunique()),
         },
     }
     return {"abstention": effect}
 
 
 def naming(
-    answers: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+    candidates: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
     """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
     effect = {
         "thresholds": dict(zip(names, out_of_fold.thresholds, strict=True)),
-        "topics_a_paragraph": float(answers["right"].mean() * len(names)),
-        "named_a_paragraph": float(answers["predicted"].mean() * len(names)),
+        "topics_a_paragraph": float(candidates["true"].mean() * len(names)),
+        "named_a_paragraph": float(candidates["predicted"].mean() * len(names)),
     }
     return {"naming": effect}
 
 
-# What the thresholds do: from `answer_table`, topic names and what stage score made to a part of
+# What the thresholds do: from `candidate_table`, topic names and what stage score made to a part of
 # metrics.json.
 EFFECTS: Mapping[
     ModeName, Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, dict[str, Any]]]
@@ -166,34 +168,44 @@ def build_report(
     if out_of_fold.scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
         return Report({"n": 0} | about, tables)
-    outcome, answered = (
-        outcomes(data, out_of_fold.scores),
-        answer_outcomes(data, out_of_fold.scores),
+    scores = out_of_fold.scores
+    forced, of_repeats, answers = (
+        outcomes(data, scores),
+        answer_outcomes(data, scores),
+        answered(data, scores),
     )
-    table = answer_table(rows, out_of_fold.scores, topics)
     measured = {
-        "n": len(answered.true),
-        "n_topical": int(topical(outcome.true).sum()),
+        "n": len(answers.table),
+        "n_topical": int(topical(forced.true).sum()),
+        "mistakes": len(answers.mistakes),
         "labels": sources(rows),
-        **_figures(outcome, measure(outcome, answered, settings, seed), topics.names),
+        **_figures(forced, measure(forced, of_repeats, settings, seed), topics.names),
     }
-    measured |= EFFECTS[topics.mode](table, topics.names, out_of_fold)
+    measured |= EFFECTS[topics.mode](candidate_table(data, scores), topics.names, out_of_fold)
     if out_of_fold.alone is not None:
         alone = answer_outcomes(data, out_of_fold.alone)
-        gain = difference(answered, alone, settings.confidence, settings.n_draws, seed)
+        gain = difference(of_repeats, alone, settings.confidence, settings.n_draws, seed)
         measured["context"] = {"gain": asdict(gain)}
     measured["confidence"] = settings.confidence
-    tables = _tables(rows, outcome, table, out_of_fold, topics)
+    once = outcomes(data, mean_over_repeats(scores, topics))
+    tables = {
+        "confusion": confusion(answers, topics),
+        "precision_recall": precision_recall_table(once, topics.names),
+        "reliability": reliability_table(once),
+        "risk_coverage": risk_coverage_table(answers),
+        "training": out_of_fold.history,
+        "predictions": answers.table,
+    }
     return Report(measured | about, tables)
 
 
 def measure(
-    outcome: Outcomes, answered: Outcomes, settings: Evaluate, seed: int
+    forced: Outcomes, answers: Outcomes, settings: Evaluate, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric of a model's topics and of its answers, with its interval."""
+    """Every metric of a model's answers, and of its forced topics, with its interval."""
     confidence, n_draws = settings.confidence, settings.n_draws
-    return answer_estimates(answered, confidence, n_draws, seed) | estimates(
-        outcome, confidence, n_draws, seed
+    return answer_estimates(answers, confidence, n_draws, seed) | estimates(
+        forced, confidence, n_draws, seed
     )
 
 
@@ -216,10 +228,10 @@ def sources(rows: pd.DataFrame) -> str:
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
-    """Precision-recall curve of each topic against the others, from mean scores over repeats."""
+    """Precision-recall curve of each topic against the others, in one repeat."""
     from sklearn.metrics import precision_recall_curve
 
-    scores = outcome.scores.mean(axis=0)
+    scores = outcome.scores[0]
     parts = []
     for number, name in enumerate(names):
         if outcome.present[number]:
@@ -230,118 +242,56 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
 
 
 def reliability_table(outcome: Outcomes) -> pd.DataFrame:
-    """Mean confidence, accuracy and share of the answers in each confidence bin, all repeats.
+    """Mean confidence, accuracy and share of the answers in each confidence bin, in one repeat.
 
-    An answer is a paragraph's most probable topic in mode single, and each of its topics in mode
-    multi.
+    A topic is forced in mode single: the answer is a paragraph's most probable topic. In mode multi
+    each topic is an answer.
     """
-    is_answer = outcome.mode.answers(outcome.scores)
-    right = np.broadcast_to(outcome.true, outcome.scores.shape)
+    scores = outcome.scores[0]
+    is_answer = outcome.mode.answers(scores)
     answers = pd.DataFrame(
-        {"confidence": outcome.scores[is_answer], "accuracy": right[is_answer].astype(float)}
+        {"confidence": scores[is_answer], "accuracy": outcome.true[is_answer].astype(float)}
     )
     grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
     return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
 
 
-def risk_coverage_table(answers: pd.DataFrame) -> pd.DataFrame:
-    """Columns coverage and risk: the curve of `answer_table`, the most confident answers first."""
+def risk_coverage_table(answers: Answered) -> pd.DataFrame:
+    """Columns coverage and risk: the share of mistakes among the most certain answers."""
     coverage, risk = metrics.risk_coverage(
-        answers["confidence"].to_numpy(), answers["right"].to_numpy()
+        answers.table["certainty"].to_numpy(), answers.table["right"].to_numpy()
     )
     return pd.DataFrame({"coverage": coverage, "risk": risk})
 
 
-def confusion_pairs(
-    true: Targets, predicted: Targets, names: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    """Pairs of a true and a predicted topic, from n texts' topics (n, k).
+def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
+    """Topics that might be predicted for held-out paragraphs, in each repeat.
 
-    A topic that is predicted right is paired with itself. Each topic that was missed is paired with
-    each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
-    https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
-    technology, give (trade, trade) and (security, technology).
-    """
-    for has, given in zip(true, predicted, strict=True):
-        hit, missed, wrong = (
-            [name for name, chosen in zip(names, row, strict=True) if chosen]
-            for row in (has & given, has & ~given, given & ~has)
-        )
-        yield from zip(hit, hit, strict=True)
-        if missed or wrong:
-            yield from product(missed or [NONE], wrong or [NONE])
-
-
-def answer_table(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Answers for held-out paragraphs in each repeat, also for those with none of the topics.
-
-    A paragraph has one answer in mode single, its most probable topic; in mode multi each topic is
-    one.
+    A paragraph has one in mode single, its most probable topic; in mode multi it has all topics.
 
     Returns
     -------
-    A row for each answer. Columns are confidence, topical (the paragraph has a topic), right (it
-    has this one), p_topical (sum of the topics' probabilities) and predicted.
+    A row for each of them. Columns are confidence, group (that of the folds), topical (the
+    paragraph has a topic), true (it has this one), p_topical (sum of the topics' probabilities) and
+    predicted.
     """
-    rows = rows[evaluated(rows)]
+    topics, rows = data.topics, data.rows[evaluated(data.rows)]
     scores = scores[scores["id"].isin(rows["id"])]
     true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     confidence = scores[list(topics.names)].to_numpy()
     thresholds = scores[topics.thresholds].to_numpy()
-    is_answer = mode_of(topics.mode).answers(confidence)
+    is_candidate = mode_of(topics.mode).answers(confidence)
+
+    def of_rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.broadcast_to(values[:, None], true.shape)[is_candidate]
+
     return pd.DataFrame(
         {
-            "confidence": confidence[is_answer],
-            "topical": np.broadcast_to(topical(true)[:, None], true.shape)[is_answer],
-            "right": true[is_answer],
-            "p_topical": np.broadcast_to(confidence.sum(axis=1)[:, None], true.shape)[is_answer],
-            "predicted": mode_of(topics.mode).predicted(confidence, thresholds)[is_answer],
+            "confidence": confidence[is_candidate],
+            "group": of_rows(groups_of(data.folds, list(scores["id"]))),
+            "topical": of_rows(topical(true)),
+            "true": true[is_candidate],
+            "p_topical": of_rows(confidence.sum(axis=1)),
+            "predicted": mode_of(topics.mode).predicted(confidence, thresholds)[is_candidate],
         }
     )
-
-
-def predictions(rows: pd.DataFrame, scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """A row for each held-out paragraph: text, true and predicted topics, mean scores over repeats.
-
-    Predictions are those of the mean scores. Column `answer` is what `predict` would give, which
-    may be none of the topics; column `predicted` in mode single is the most probable topic.
-    """
-    names = list(topics.names)
-    mean = scores.groupby("id")[[*names, *topics.thresholds]].mean()
-    table = rows.loc[rows["id"].isin(mean.index), ["id", "article", "heading", "text", "topic"]]
-    mean = mean.reindex(table["id"])
-    probabilities = mean[names].to_numpy()
-    thresholds = mean[topics.thresholds].to_numpy()
-    predicted = mode_of(topics.mode).best_guess(probabilities, thresholds)
-    right = (predicted == targets_of(table, names)).all(axis=1)
-    table = table.rename(columns={"topic": "true"}).assign(
-        true=table["topic"].map(join_cell),
-        answer=topics.write(mode_of(topics.mode).predicted(probabilities, thresholds)),
-        predicted=topics.write(predicted),
-        confidence=probabilities.max(axis=1),
-        right=right,
-    )
-    for name in names:
-        table[f"score {name}"] = mean[name].to_numpy()
-    return table.reset_index(drop=True)
-
-
-def _tables(
-    rows: pd.DataFrame,
-    outcome: Outcomes,
-    answers: pd.DataFrame,
-    out_of_fold: OutOfFold,
-    topics: Topics,
-) -> dict[str, pd.DataFrame]:
-    """Name of each CSV file → its rows; the names are those of `EMPTY`."""
-    pairs = chain.from_iterable(
-        confusion_pairs(outcome.true, repeat, topics.names) for repeat in outcome.predicted
-    )
-    return {
-        "confusion": pd.DataFrame(pairs, columns=["actual", "predicted"]),
-        "precision_recall": precision_recall_table(outcome, topics.names),
-        "reliability": reliability_table(outcome),
-        "risk_coverage": risk_coverage_table(answers),
-        "training": out_of_fold.history,
-        "predictions": predictions(rows, out_of_fold.scores, topics),
-    }

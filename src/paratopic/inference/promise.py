@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv
@@ -76,3 +77,32 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
         if hits and betaincinv(hits, len(size) - hits + 1, promise.risk) >= promise.precision:
             return threshold
     return NEVER
+
+
+def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:
+    """Say why no prediction is called sure: labels are too few, or too many answers wrong.
+
+    Parameters
+    ----------
+    measured
+        Content of metrics.json, without a threshold of sure predictions.
+    groups
+        Number of groups that have a topic by now. Default: as many as were measured.
+    """
+    sure = measured["abstention"]["sure"]
+    needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups
+    units = f"{measured['split_unit']}s"
+    if known < needed:
+        return (
+            f"labels are too few; to promise that {sure['target']:.0%} are right takes at least "
+            f"{needed} different {units} with a topic, all answered right, and there are {known}"
+        )
+    if sure["groups"] < needed:
+        return (
+            f"labels were too few when it was measured; there were {sure['groups']} different "
+            f"{units} with a topic, and there are {known} now: run `dvc repro`"
+        )
+    return (
+        f"too many answers are wrong to promise that {sure['target']:.0%} are right: "
+        f"{measured['mistakes']} of {measured['n']}"
+    )

@@ -78,8 +78,8 @@ METRICS = (
     ),
     Metric(
         "macro_f1",
-        "macro-F1",
-        "F1 averaged over the topics: the most probable one, of paragraphs that have one",
+        "macro-F1, topic forced",
+        "F1 averaged over the topics; of paragraphs that have one, and none is no answer",
         ("single",),
         is_main=True,
         in_terminal=True,
@@ -110,8 +110,8 @@ METRICS = (
     ),
     Metric(
         "accuracy",
-        "accuracy",
-        "the most probable topic, of paragraphs that have one",
+        "accuracy, topic forced",
+        "the most probable topic, of paragraphs that have one; none is no answer",
         ("single",),
         hub="accuracy",
     ),

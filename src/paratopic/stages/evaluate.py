@@ -66,7 +66,7 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     if not metrics["n"]:
         return {}
     headline = HEADLINE[metrics["mode"]]
-    ends = {end: metrics[headline][end] for end in ("low", "high")}
+    ends = {f"{headline}_{end}": metrics[headline][end] for end in ("low", "high")}
     main = [key for key, metric in metrics_in(metrics["mode"]).items() if metric.is_main]
     figures = {key: metrics[key]["value"] for key in main if key in metrics}
     return {headline: figures.pop(headline)} | ends | figures

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
+from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import (
@@ -16,10 +16,12 @@ from paratopic.project.paths import (
     FINAL,
     MODEL_REPORTS,
     PAGE,
-    PARAGRAPHS,
     PREPARED,
     SPLIT,
 )
+
+# Columns whose cells are texts, also where they look like numbers, or are words like "null".
+TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)
 
 
 def main() -> None:
@@ -38,36 +40,29 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
     on_request
         As for `evaluation.page.render_page`.
     """
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
-    ids = rows["id"][evaluated(rows)]
+    rows, scores = read_scores(params.models, params.topics)
     return render_page(
         params.topics,
         files.read_json(PREPARED, "stage prepare"),
         files.read_json(SPLIT, "stage split"),
         files.read_json(COMPARISON, "stage compare"),
-        [read_report(name, ids) for name in params.models],
+        [read_report(name) for name in params.models],
+        rank_doubtful(rows, scores, params.topics),
         on_request,
     )
 
 
-def read_report(name: str, ids: pd.Series) -> ModelReport:
-    """Read what stages evaluate and train wrote of a model.
-
-    Parameters
-    ----------
-    name
-        Kind of the model.
-    ids
-        Ids of the paragraphs that are evaluated: predictions of others are left out.
-    """
+def read_report(name: str) -> ModelReport:
+    """Read what stages evaluate and train wrote of a model."""
     folder = MODEL_REPORTS / name
-    # Texts and topics, which may be words like "null".
-    predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     return ModelReport(
         name=name,
         shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
         metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
-        predictions=predictions[predictions["id"].isin(ids)].reset_index(drop=True),
+        **{
+            table: pd.read_csv(folder / f"{table}.csv", keep_default_na=False, dtype=TEXTS)
+            for table in ("predictions", "confusion")
+        },
         **{
             table: pd.read_csv(folder / f"{table}.csv")
             for table in ("reliability", "risk_coverage", "training", "final")

@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.review import (
-    CONTRADICTED,
-    DUPLICATE,
-    UNPLACED,
-    rank_doubtful,
-    read_scores,
-)
 from paratopic.cli import app
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import read_paragraphs, write_paragraphs
+from paratopic.evaluation.review import (
+    CONTRADICTED,
+    DUPLICATE,
+    rank_doubtful,
+    read_scores,
+)
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
@@ -96,14 +95,15 @@ def test_a_second_topic_of_a_label_does_not_contradict_it() -> None:
     assert table["reason"].tolist() == [CONTRADICTED, ""]
 
 
-def test_no_topic_is_probable_where_models_disagree_or_are_unsure() -> None:
+def test_models_that_disagree_or_are_unsure_contradict_no_label() -> None:
     one = scores([[0.9, 0.05, 0.05], [0.4, 0.35, 0.25], [0.9, 0.05, 0.05], [0.4, 0.3, 0.3]])
     other = scores([[0.05, 0.05, 0.9], [0.4, 0.35, 0.25], [0.8, 0.1, 0.1], [0.4, 0.3, 0.3]])
     labels = [["trade"], ["trade"], ["trade"], []]
     table = rank_doubtful(frame(labels), [one, other], TOPICS).set_index("paragraph")
-    unplaced = {"p000": True, "p001": True, "p002": False}
+    unsure = {"p000": True, "p001": True, "p002": False}
     # The label of the last one says none of the topics, too.
-    assert table["reason"].eq(UNPLACED).to_dict() == unplaced | {"p003": False}
+    assert table["unsure"].to_dict() == unsure | {"p003": False}
+    assert (table["reason"] == "").all()
 
 
 def test_near_duplicates_with_conflicting_labels() -> None:

@@ -1,6 +1,7 @@
 """Doubtful labels: which hand labels a person should check, and why.
 
 This module reads labels, texts and out-of-fold scores. It trains no model and changes no label.
+What a model gets wrong, also where it is merely unsure, is for `mistakes`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import NO_TOPIC, labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.table import (
+    NO_TOPIC,
+    labelled_rows,
+    read_paragraphs,
+    read_parquet,
+    targets_of,
+)
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAGRAPHS, SCORES
@@ -25,7 +32,6 @@ PROBABLE = 0.5
 # Reasons for checking a label.
 CONTRADICTED = "the models say otherwise"
 DUPLICATE = "near-duplicate of"
-UNPLACED = "no topic is probable"
 
 # Function from the models' mean scores (a table with one row for each label), the topics that each
 # label has (n, k) and the codebook to the doubt about each label (n,), and whether the scores
@@ -66,7 +72,7 @@ def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, li
 def rank_doubtful(
     rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
 ) -> pd.DataFrame:
-    """Rank hand labels by how likely they are to be wrong, with reasons for checking them.
+    """Rank hand labels by how likely they are to be wrong, with reasons for checking some of them.
 
     The doubt about a label is one minus its self-confidence (Northcutt, Jiang & Chuang 2021,
     https://arxiv.org/abs/1911.00068): the out-of-fold probability, averaged over models and
@@ -90,23 +96,22 @@ def rank_doubtful(
     -------
     All rows, the most doubtful first, ties by id: paragraph (id), topics (a tuple), text,
     suggestion (the most probable topic, "" without scores), confidence (its probability), reason
-    ("" for none) and doubt, 0 to 1.
+    for checking the label ("" for none), unsure and doubt, 0 to 1. `unsure` says that no topic is
+    probable, although the label has one: the models are weak there, and nothing speaks against the
+    label.
     """
     rows = rows.sort_values("id", ignore_index=True)
     mean = _mean_scores(scores, topics)
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
     probabilities = _probabilities(mean, topics)
-    has = np.array([[name in label for name in topics.names] for label in rows["topics"]])
+    has = targets_of(rows.assign(topic=rows["topics"]), topics.names)
     doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
-    unplaced = scored & has.any(axis=1) & (confidence < PROBABLE)
     contradicted &= scored & (confidence >= PROBABLE)
     share, conflict = _conflicts(rows)
-    reason = np.select(
-        [share > 0, contradicted, unplaced], [conflict, CONTRADICTED, UNPLACED], default=""
-    )
+    reason = np.select([share > 0, contradicted], [conflict, CONTRADICTED], default="")
     ranked = pd.DataFrame(
         {
             "paragraph": rows["id"],
@@ -115,6 +120,7 @@ def rank_doubtful(
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
             "reason": reason,
+            "unsure": scored & has.any(axis=1) & (confidence < PROBABLE) & (share == 0),
             "doubt": np.maximum(doubt * scored, share),
         }
     )
