@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: `make repro` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# An old pip warns that lxml has no extra html_clean, of which jusText writes the old name.
+VENV := $(PYTHON) -m venv .venv && python -m pip install --quiet --upgrade pip
 # Stages call `python`: it has to be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -36,10 +38,10 @@ lock: .venv/dev
 .venv/train: pyproject.toml constraints.txt
 	@test -e .venv/dev -a .venv/dev -nt pyproject.toml -a .venv/dev -nt constraints.txt || \
 	{ echo 'Installing into .venv (a minute or two) ...'; \
-	$(PYTHON) -m venv .venv && pip install --quiet -c constraints.txt -e '.[train]'; }
+	$(VENV) && pip install --quiet -c constraints.txt -e '.[train]'; }
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt
 	@echo 'Installing into .venv (a minute or two) ...'
-	@$(PYTHON) -m venv .venv && pip install --quiet -c constraints.txt -e '.[dev]'
+	@$(VENV) && pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

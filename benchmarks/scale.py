@@ -86,7 +86,12 @@ def make_project(folder: Path, table: Table, n: int, models: list[str]) -> None:
     settings: dict[str, Any] = YAML(typ="safe").load(Path("params.yaml"))
     settings["models"] = models
     settings["topics"]["codebook"] = [{"name": label} for label in table.labels]
-    settings["prepare"] = {"sources": ["table.parquet"], "labels": None, "no_topic": []}
+    settings["prepare"] = {
+        "sources": ["table.parquet"],
+        "labels": None,
+        "no_topic": [],
+        "ties": "leave_out",
+    }
     YAML(typ="safe").dump(settings, folder / "params.yaml")
     seed = settings["seed"]
     drawn = n <= len(table.rows)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
-from paratopic.project.workbook import read_workbook, write_workbook
+from paratopic.project.workbook import Tab, read_workbook, write_workbook
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.samples import plain_article
@@ -155,7 +156,7 @@ def test_reading_a_workbook(
         [ids[2], "?"],
         ["one:gone", "trade"],
     ]
-    write_workbook(path, rows)
+    write_workbook(path, Tab(rows))
     imported = formats.read_answers(path, frame, topics)
     assert rows_of(imported) == [
         (ids[0], "security;trade", "ann", "2025-09-15", ""),
@@ -165,10 +166,10 @@ def test_reading_a_workbook(
     assert [problem.split(": ")[0] for problem in imported.problems] == [
         f"{path}, row {row}" for row in (6,)
     ]
-    write_workbook(path, [*rows, [ids[2], "trade", None, None, None, "more"]])
+    write_workbook(path, Tab([*rows, [ids[2], "trade", None, None, None, "more"]]))
     with pytest.raises(UserError, match="row 7: more cells than columns"):
         formats.read_answers(path, frame, topics)
-    write_workbook(path, [["id", "topics"]])
+    write_workbook(path, Tab([["id", "topics"]]))
     with pytest.raises(UserError, match='row 1: there is no column "paragraph"'):
         formats.read_answers(path, frame, topics)
 
@@ -179,8 +180,51 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(
     (path,) = formats.write_tasks(tmp_path / "sheet.xlsx", suggestions, topics, "baseline")
     rows = [cells for _, cells in read_workbook(path)]
     in_csv = list(csv.reader(io.StringIO(formats.sheet(suggestions))))
-    assert rows == in_csv
+    assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
     assert formats.read_drawn(path, frame) == dict.fromkeys(frame["id"], "")
+
+
+def test_a_workbook_is_ready_to_be_filled_in(
+    tmp_path: Path, suggestions: list[Suggestion], topics: Topics
+) -> None:
+    (path,) = formats.write_tasks(tmp_path / "sheet.xlsx", suggestions, topics, "baseline")
+    sheet, codebook = openpyxl.load_workbook(path).worksheets
+    assert (sheet.title, codebook.title) == ("paragraphs", "codebook")
+    assert sheet.freeze_panes == codebook.freeze_panes == "A2"
+    assert sheet.column_dimensions["C"].width == 80
+    assert sheet["C2"].alignment.wrap_text and codebook["B2"].alignment.wrap_text
+    assert isinstance(sheet["F2"].value, float)
+    (choice,) = sheet.data_validations.dataValidation
+    assert (str(choice.sqref), choice.formula1) == ("B2:B4", "codebook!$A$2:$A$6")
+    assert [cell.value for cell in codebook["A"][1:6]] == [*topics.names, NONE, "?"]
+    assert not choice.showErrorMessage  # a cell may have several topics
+    assert codebook["A2"].value == "trade" and codebook["B2"].value == "About trade."
+
+
+def test_topics_are_read_from_a_sheet_as_people_write_them(
+    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
+) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(
+        "paragraph,topics,suggestion\n"
+        f"{ids[0]}, Trade ;SECURITY,\n{ids[1]},None,trade\n{ids[2]},,trade\n{ids[2]},?,trade\n"
+    )
+    imported = formats.read_answers(path, frame, topics)
+    assert [label.cell for label in imported.labels] == ["trade;security", ""]
+    assert imported.left_out == {'empty (write "none" for none of the topics)': 1, "undecided": 1}
+    path.write_text(f"paragraph,topics\n{ids[0]},trade;none\n")
+    (problem,) = formats.read_answers(path, frame, topics).problems
+    assert "(none of the topics) and trade are both chosen" in problem
+
+
+def test_a_topic_that_is_called_none_is_that_topic(
+    tmp_path: Path, frame: pd.DataFrame, ids: list[str]
+) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(f"paragraph,topics\n{ids[0]},none\n{ids[1]},us\n{ids[2]},Us\n")
+    imported = formats.read_answers(path, frame, Topics("single", ("None", "us", "US")))
+    assert [label.cell for label in imported.labels] == ["None", "us"]
+    assert 'unknown topic "Us"' in imported.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +422,7 @@ def test_how_a_paragraph_was_drawn_comes_back(
         )
         write_workbook(
             path := tmp_path / "filled.xlsx",
-            [[{"?": "trade", "17.1": 17.1}.get(cell, cell) for cell in cells] for _, cells in rows],
+            Tab([[{"?": "trade", "17.1": 17.1}.get(c, c) for c in cells] for _, cells in rows]),
         )
     imported = formats.read_answers(path, frame, topics)
     assert {label.paragraph: label.drawn for label in imported.labels} == drawn

@@ -159,7 +159,9 @@ def test_suggestions_are_annotated_exported_and_imported(
     assert (merged.added, len(merged.disputes)) == (1, 1)
     counted = {x.paragraph: (x.cell, x.note) for x in current(read_lines(tmp_path / "labels.csv"))}
     assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
-    frame, messages = join_labels(frame, current(read_lines(tmp_path / "labels.csv")), topics)
+    frame, messages = join_labels(
+        frame, current(read_lines(tmp_path / "labels.csv")), topics, "leave_out"
+    )
     assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
     assert messages == []
 

@@ -91,7 +91,7 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     assert "note:" not in printed
     printed = import_from(clone, "bo")
     assert printed.count("disputed: harbour:") == 2
-    assert "ann: security; bo: trade → trade counts (a tie" in printed
+    assert "ann: security; bo: trade → a tie, which another" in printed
     after = labels.read_bytes()
     assert "ann.csv: 0 new labels" in import_from(clone, "ann")
     assert labels.read_bytes() == after
@@ -104,12 +104,20 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
         assert "nothing to label" in sh(clone, "paratopic", command, fails=True)
 
     printed = prepare(clone)
-    assert "2 disputed paragraphs without a majority" in printed
+    assert "1 disputed paragraphs: most annotators' answer counts" in printed
+    assert "1 disputed paragraphs without a majority have no label" in printed
+    assert "Ties between annotators: 1 paragraphs, without a label" in sh(
+        clone, "paratopic", "status"
+    )
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
     assert report["annotators"]["paragraphs"] == 2
     for stage in ("split", "score baseline", "score transformer", "compare"):
         sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
+    printed = sh(clone, "paratopic", "review", "--out", "again.csv")
+    assert "ann: security; bo: trade: a tie between annotators" in printed
+    assert "1 ties, 1 listed: another answer settles each, without a label until then" in printed
+    assert read_sheet(clone, "again.csv")[0]["reason"] == "a tie between annotators"
     printed = " ".join(sh(clone, "paratopic", "report").split())
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
 

@@ -81,8 +81,10 @@ def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
         (["security", "security"], "security", "agreed"),
         (["security", "trade", "security"], "security", "majority"),
         # Two of three give security first; their further topics matter less.
-        (["security;trade", "trade", "security;technology"], "security;trade", "tie"),
-        (["security;trade", "trade", "security"], "security", "tie"),
+        (["security;trade", "trade", "security;technology"], "security;trade", "majority"),
+        (["security;trade", "trade", "security"], "security", "majority"),
+        # As many give trade first as security, whatever their further topics.
+        (["trade", "trade;security", "security", "security"], "trade", "tie"),
         (["security", "trade"], "trade", "tie"),  # the codebook's order
         (["", "security"], "security", "tie"),  # none of the topics comes last
         (["", "", "security"], "", "majority"),
@@ -115,8 +117,7 @@ def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: To
     done = merged(path, topics, new)
     assert (done.added, done.known) == (2, 1)
     assert done.disputes == [
-        "a:2 – nobody named: trade; file: security → "
-        "trade counts (a tie: the answer that is first in the codebook)"
+        "a:2 – nobody named: trade; file: security → a tie, which another answer settles"
     ]
     assert path.read_text(encoding="utf-8").splitlines() == [
         "paragraph,topics,mine,text,annotator,when,note,drawn",

@@ -56,7 +56,7 @@ def test_renamed_and_merged_topics_count_under_their_new_name(path: Path) -> Non
     with pytest.raises(UserError, match='line 6: unknown topic "technology"'):
         frame = paragraph_table(id=["a:1", "a:2", "a:3"], text=["x", "y", "z"])
         topics = Topics("multi", ("defence", "trade"))
-        join_labels(frame, read_answers(read_lines(path)).answers, topics)
+        join_labels(frame, read_answers(read_lines(path)).answers, topics, "leave_out")
 
 
 @pytest.mark.parametrize(("change", "into"), [(SPLIT, ("army", "navy")), (DROP, ())])

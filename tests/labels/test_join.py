@@ -32,7 +32,7 @@ def joined(
     path: Path, frame: pd.DataFrame, topics: Topics, *lines: str
 ) -> tuple[pd.DataFrame, list[str]]:
     write(path, *lines, header=BY_HAND, end="")
-    return join_labels(frame, current(read_lines(path)), topics)
+    return join_labels(frame, current(read_lines(path)), topics, "leave_out")
 
 
 def test_hand_labels_win_and_headings_serve_articles_without_any(
@@ -104,7 +104,9 @@ def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_betwe
     frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
     frame["topics"], frame["label_source"] = None, "none"
     with pytest.raises(UserError, match="nearest now: new:1"):
-        join_labels(frame, [Label("line 2", "old:1", "trade", first_words(text))], topics)
+        join_labels(
+            frame, [Label("line 2", "old:1", "trade", first_words(text))], topics, "leave_out"
+        )
 
 
 def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -> None:
@@ -115,10 +117,20 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
         for paragraph, cells in answers.items()
         for n, cell in enumerate(cells)
     ]
-    table, messages = join_labels(frame, labels, topics)
+    most = "1 disputed paragraphs: most annotators' answer counts"
+    settled = "another answer settles each, and `paratopic review` lists them"
+    table, messages = join_labels(frame, labels, topics, "first")
     assert table["topics"].tolist()[:2] == [["security"], ["trade"]]
-    assert messages == [
-        "1 disputed paragraphs: most annotators' answer counts",
-        "1 disputed paragraphs without a majority get the answer that is first in the codebook; "
-        f"another judgement settles {second}",
-    ]
+    get = "get the answer that is first in the codebook (prepare.ties: first)"
+    assert messages == [most, f"1 disputed paragraphs without a majority {get}; {settled}"]
+    table, messages = join_labels(frame, labels, topics, "leave_out")
+    assert table["topics"].tolist()[:2] == [["security"], None]
+    assert table["label_source"].tolist()[:2] == ["hand", "none"]
+    get = "have no label (prepare.ties: leave_out)"
+    assert messages == [most, f"1 disputed paragraphs without a majority {get}; {settled}"]
+
+
+def test_a_tie_keeps_weak_labels_from_its_article(frame: pd.DataFrame, topics: Topics) -> None:
+    labels = [Label("", frame["id"][0], cell, "", cell) for cell in ("trade", "security")]
+    table, _ = join_labels(frame, labels, topics, "leave_out")
+    assert table["label_source"].tolist() == ["none"] * 3 + ["heading"]

@@ -19,7 +19,7 @@ from paratopic.labels.log import (
     rewrite,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import write_workbook
+from paratopic.project.workbook import Tab, write_workbook
 from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 
 
@@ -131,7 +131,7 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
 
 
 def test_labels_in_a_workbook_are_refused(path: Path) -> None:
-    write_workbook(path.with_suffix(".xlsx"), [["paragraph", "topics"]])
+    write_workbook(path.with_suffix(".xlsx"), Tab([["paragraph", "topics"]]))
     with pytest.raises(UserError, match=r"which a workbook does not allow: set prepare\.labels"):
         read_lines(path.with_suffix(".xlsx"))
 

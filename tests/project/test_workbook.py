@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import openpyxl
@@ -14,7 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from paratopic.project import workbook
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import length, read_workbook, write_workbook
+from paratopic.project.workbook import Tab, length, read_workbook, write_workbook
 
 CELLS = (
     st.none()
@@ -31,7 +31,7 @@ CELLS = (
 def test_a_spreadsheet_finds_the_cells_that_were_written(
     tmp_path: Path, rows: list[list[object]]
 ) -> None:
-    write_workbook(tmp_path / "out.xlsx", rows)
+    write_workbook(tmp_path / "out.xlsx", Tab(rows))
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").worksheets[0]
     read = [list(row) for row in sheet.iter_rows()] if rows else []
     for row, cells in zip(rows, read, strict=True):
@@ -52,14 +52,23 @@ def test_a_spreadsheet_finds_the_cells_that_were_written(
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.xlsx", "two.xlsx"):
-        write_workbook(tmp_path / name, [["text", "sure"], ["a", True]])
+        write_workbook(tmp_path / name, Tab([["text", "sure"], ["a", True]]))
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
 
 
+def test_what_no_spreadsheet_knows_is_text(tmp_path: Path) -> None:
+    zoned = datetime(2025, 9, 15, 10, tzinfo=UTC)
+    write_workbook(tmp_path / "out.xlsx", Tab([["a", "b", "c"], [zoned, date(1899, 1, 2), 10**15]]))
+    assert read_workbook(tmp_path / "out.xlsx")[1] == (
+        2,
+        ["2025-09-15 10:00:00+00:00", "1899-01-02", "1000000000000000"],
+    )
+
+
 def test_a_text_that_no_cell_holds_is_refused(tmp_path: Path) -> None:
-    write_workbook(tmp_path / "out.xlsx", [["a" * 32_767]])
+    write_workbook(tmp_path / "out.xlsx", Tab([["a" * 32_767]]))
     with pytest.raises(UserError, match=r"holds 32,767 characters, and this text has more: aaa"):
-        write_workbook(tmp_path / "out.xlsx", [["a" * 32_768]])
+        write_workbook(tmp_path / "out.xlsx", Tab([["a" * 32_768]]))
 
 
 def saved(path: Path, *rows: list[object]) -> Worksheet:
@@ -98,7 +107,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
 def test_texts_are_read_as_they_were_written(tmp_path: Path, rows: list[list[str]]) -> None:
-    write_workbook(tmp_path / "out.xlsx", [["a", "b"], *rows])
+    write_workbook(tmp_path / "out.xlsx", Tab([["a", "b"], *rows]))
     read = [cells for _, cells in read_workbook(tmp_path / "out.xlsx")]
     assert read == [["a", "b"], *(row for row in rows if any(row))]
 

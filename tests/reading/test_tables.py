@@ -18,7 +18,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
-from paratopic.project.workbook import write_workbook
+from paratopic.project.workbook import Tab, write_workbook
 from paratopic.reading.tables import read_labelled_table
 
 TABLE = pd.DataFrame(
@@ -97,7 +97,7 @@ def test_a_cell_outside_the_columns_of_a_workbook_is_refused(
     tmp_path: Path, topics: Topics
 ) -> None:
     path = tmp_path / "set.xlsx"
-    write_workbook(path, [["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]])
+    write_workbook(path, Tab([["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]]))
     with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
         read_labelled_table(path, topics, [])
 

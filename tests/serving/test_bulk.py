@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import write_workbook
+from paratopic.project.workbook import Tab, write_workbook
 from paratopic.serving import bulk
 from paratopic.serving.shards import Columns, Parquet
 from tests.documents import PAGE
@@ -109,7 +109,7 @@ def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> Non
 
 def test_a_workbook_gives_the_bytes_of_the_same_csv_file(model: Model, tmp_path: Path) -> None:
     rows: list[list[object]] = [["n", "text"], [1, "a tariff"], [2.5, "=1+1"], [None, "the army"]]
-    write_workbook(tmp_path / "a.xlsx", [*rows, [4, None], [5, "a chip", "more"]])
+    write_workbook(tmp_path / "a.xlsx", Tab([*rows, [4, None], [5, "a chip", "more"]]))
     (tmp_path / "a.csv").write_text("n,text\n1,a tariff\n2.5,=1+1\n,the army\n4,\n5,a chip,more\n")
     for suffix in ("xlsx", "csv"):
         done = predict(model, [tmp_path / f"a.{suffix}"], tmp_path / suffix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
+from paratopic.project.workbook import Tab, write_workbook
 from paratopic.serving import table
 from paratopic.serving.bulk import Job
 from paratopic.serving.table import predict_table
@@ -32,12 +34,16 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 
 def write(model: Model, inputs: Iterable[Path], out: Path) -> list[list[Any]]:
     """Predict into a table, and read it: its header and its rows."""
-    predict_table(Job(model, list(inputs), "text"), out, lambda rows, share: None)
+    predict_table(Job(model, list(inputs), "text"), out, silent)
     if out.suffix == ".xlsx":
         sheet = openpyxl.load_workbook(out).worksheets[0]
         return [list(row) for row in sheet.iter_rows(values_only=True)]
     with out.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
+
+
+def silent(rows: int, share: float) -> None:
+    """Show no progress."""
 
 
 @pytest.fixture
@@ -77,7 +83,8 @@ def test_all_rows_of_all_inputs_are_in_one_table(
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     n = [row["n"] for row in cells[3:]]
     assert [row["tags"] or "" for row in cells[7:9]] == ['["x"]', ""]
-    assert str(cells[9]["when"]).startswith("1970-01-01 00:00:00.000000001")
+    when = datetime(1970, 1, 1) if suffix == ".xlsx" else "1970-01-01 00:00:00.000000001"
+    assert cells[9]["when"] == when
     answers = model.predict([str(row["text"]) for row in cells])
     for row, answer in zip(cells, answers, strict=True):
         if not row["error"]:
@@ -96,12 +103,83 @@ def test_all_rows_of_all_inputs_are_in_one_table(
         assert n == ["007", "'=1+1", "x", "9", "10000000000000000", "1.5", "1", "2"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+def test_a_spreadsheet_gets_numbers_and_dates(model: Model, tmp_path: Path, suffix: str) -> None:
+    """Those of CSV too, unless a column has texts beside them."""
+    day, noon = date(2021, 1, 5), datetime(2021, 1, 5, 12)
+    rows: list[tuple[object, ...]] = [
+        ("id", "year", "mixed", "share", "day", "noon", "text"),
+        ("007", 2021, 1, 0.5, day, noon, "a tariff"),
+        ("012", None, "n/a", 1.25, None, noon, "the army"),
+        ("x", 1999, 3, 2, day, noon, "a chip"),
+    ]
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".csv":
+        cells = [["" if value is None else str(value) for value in row] for row in rows]
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows(cells)
+    elif suffix == ".xlsx":
+        write_workbook(path, Tab(rows))
+    else:
+        table = dict(zip(rows[0], map(list, zip(*rows[1:], strict=True)), strict=True))
+        table["mixed"] = list(map(str, table["mixed"]))
+        pq.write_table(pa.table(table), path)
+    _, *written = write(model, [path], tmp_path / "out.xlsx")
+    midnight = datetime(2021, 1, 5)
+    mixed = [1, "n/a", 3] if suffix == ".xlsx" else ["1", "n/a", "3"]
+    assert [row[:6] for row in written] == [
+        ["007", 2021, mixed[0], 0.5, midnight, noon],
+        ["012", None, mixed[1], 1.25, None, noon],
+        ["x", 1999, mixed[2], 2, midnight, noon],
+    ]
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").worksheets[0]
+    assert sheet.freeze_panes == "A2"
+    assert sheet["E2"].number_format == "yyyy-mm-dd"
+    assert sheet.column_dimensions["E"].width > len("2021-01-05")  # narrower, it would be ####
+
+
 def test_the_same_inputs_give_the_same_bytes(
     model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
     for name in ("one.xlsx", "two.xlsx"):
         write(model, inputs, tmp_path / name)
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
+
+
+def test_a_parquet_table_keeps_types_and_values(model: Model, tmp_path: Path) -> None:
+    when = pa.array([1, None], pa.timestamp("ns"))
+    rows = pa.table(
+        {
+            "when": when,
+            "n": pa.array([1, 2], pa.int8()),
+            "text": ["a tariff", "=1+1"],
+            "kind": pa.array(["a", "b"]).dictionary_encode(),
+            "tags": [["x"], []],
+        }
+    )
+    pq.write_table(rows, tmp_path / "in.parquet")
+    predict_table(
+        Job(model, [tmp_path / "in.parquet"], "text"), out := tmp_path / "out.parquet", silent
+    )
+    table = pq.read_table(out)
+    assert table.select(rows.schema.names).equals(rows)
+    assert table.schema.names == [*rows.schema.names, *ADDED]
+    assert str(table.schema.field("sure").type) == "bool"
+
+
+def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_path: Path) -> None:
+    """A column that is text in one input and a number in another one is text in all."""
+    (tmp_path / "d.csv").write_bytes(b"n,text,year\n1,caf\xe9,2020\n=2,duty,2021\n")
+    inputs = [*inputs, tmp_path / "d.csv"]
+    out = tmp_path / "out.parquet"
+    assert predict_table(Job(model, inputs, "text"), out, silent).rows == 13
+    table = pq.read_table(out)
+    assert table.schema.names[0] == "source" and table.schema.names[-8:] == ADDED
+    n = ["007", "=1+1", "x", "9", "10000000000000000", "1.5", "1", "2", "1", "=2"]
+    assert table["n"].to_pylist() == [None, None, None, *n]
+    assert table["year"].to_pylist() == [None] * 11 + [2020, 2021]
+    assert table["text"].to_pylist()[-2:] == [r"caf\udce9", "duty"]
+    assert str(table.schema.field("when").type) == "timestamp[ns]"
 
 
 def test_an_empty_table_keeps_its_header(model: Model, tmp_path: Path) -> None:
@@ -114,7 +192,9 @@ def test_what_no_spreadsheet_holds_is_refused_before_anything_is_predicted(
 ) -> None:
     monkeypatch.setattr(table, "predict_chunk", None)
     monkeypatch.setattr(table, "MOST_ROWS", 10)
-    with pytest.raises(UserError, match=r"10 rows .* name a folder, such as .*answers$"):
+    with pytest.raises(
+        UserError, match=r"10 rows .* name .*answers\.parquet, or a folder, such as .*answers$"
+    ):
         write(model, inputs, tmp_path / "answers.xlsx")
     monkeypatch.setattr(table, "MOST_CHARACTERS", 8)
     with pytest.raises(UserError, match=r"a\.csv, row 4: .* 8 characters, text has more"):
@@ -150,7 +230,7 @@ def test_one_table_on_the_command_line(
     for more, message in (
         ([str(out), "--resume"], "--resume continues a run in a folder"),
         ([str(inputs[1])], "is one of the inputs"),
-        ([str(tmp_path / "answers.jsonl")], "one table is written as .csv or .xlsx"),
+        ([str(tmp_path / "answers.jsonl")], "one table is written as .csv, .xlsx, .parquet"),
     ):
         assert run_cli(monkeypatch, *words, *more) == 1
         assert message in capsys.readouterr().out

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> None:
     (folder / "notes.odt").touch()
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
-    params = Prepare((str(folder),), str(folder / "labels.csv"), ())
+    params = Prepare((str(folder),), str(folder / "labels.csv"), (), "leave_out")
     frame, skipped, _, report = prepare(params, topics)
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
@@ -58,7 +58,7 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
 
 def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
     (folder / "sub" / "plain.pdf").write_bytes(SAMPLES[".pdf"])
-    params = Prepare((str(folder),), None, ())
+    params = Prepare((str(folder),), None, (), "leave_out")
     with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
         prepare(params, topics)
 
@@ -70,7 +70,7 @@ def test_sources_that_are_no_articles(folder: Path, topics: Topics) -> None:
     ):
         (folder / "notes.rtf").touch()
         with pytest.raises(UserError, match=told):
-            prepare(Prepare((str(folder / pattern),), None, ()), topics)
+            prepare(Prepare((str(folder / pattern),), None, (), "leave_out"), topics)
 
 
 def test_files_that_cannot_be_read_are_counted_and_named(
@@ -81,7 +81,7 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(
         "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=Prepare((".",), None, ())),
+        lambda: replace(PARAMS, prepare=Prepare((".",), None, (), "leave_out")),
     )
     main()
     lines = capsys.readouterr().out.splitlines()
@@ -99,7 +99,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(
         "paratopic.stages.prepare.read_params",
-        lambda: replace(PARAMS, prepare=Prepare(("plain.txt", "marked.md"), None, ())),
+        lambda: replace(PARAMS, prepare=Prepare(("plain.txt", "marked.md"), None, (), "leave_out")),
     )
     main()
     assert "metadata" not in capsys.readouterr().out
@@ -119,7 +119,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(
 
 
 def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
-    params = Prepare((str(folder / "plain.txt"),), None, ())
+    params = Prepare((str(folder / "plain.txt"),), None, (), "leave_out")
     trade = Topic("trade", "Goods.", heading="trade")
     for security, messages in (
         (Topic("security", "Armies."), ["only its definition is known"]),
@@ -138,7 +138,7 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
     folder: Path, topics: Topics
 ) -> None:
     """One paragraph has both: with one more of either kind, 2/3 agree or 1/3."""
-    params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, ())
+    params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, (), "leave_out")
     weak, *_ = prepare(params, topics)
     assert weak["label_source"].tolist() == ["none", "heading"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
@@ -149,6 +149,6 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
         other = folder / "other.md"
         other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
         sources = (str(folder / "marked.md"), str(other))
-        frame, *_ = prepare(Prepare(sources, str(folder / "labels.csv"), ()), topics)
+        frame, *_ = prepare(Prepare(sources, str(folder / "labels.csv"), (), "leave_out"), topics)
         trust = frame.set_index("label_source")["trust"]
         assert trust["hand"] == 1.0 and trust["heading"] == pytest.approx(expected)

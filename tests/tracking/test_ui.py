@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,3 +113,14 @@ def test_a_server_is_opened_in_place_of_a_new_one(
 def test_a_store_without_runs_says_what_fills_it(uri: str) -> None:
     with pytest.raises(UserError, match=r"has no experiment nothing: `dvc repro`"):
         ui._experiment(uri, "nothing")
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    assert ui._free_port(0) > 0
+    with socket.socket() as other:
+        other.bind((ui.HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"--port {port}: cannot be used"):
+            ui._free_port(port)
+    assert ui._free_port(port) == port

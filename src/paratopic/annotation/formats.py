@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +37,7 @@ from paratopic.project.cells import LineFeeds, inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.sheets import read_sheet
 from paratopic.project.topics import Topics, join_cell
-from paratopic.project.workbook import write_workbook
+from paratopic.project.workbook import Tab, write_workbook
 
 # Columns of a sheet.
 SHEET = (
@@ -52,8 +53,14 @@ SHEET = (
     "drawn",
     "when",
 )
+# Widths of the columns of a workbook, in characters, and that of all others.
+WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24, "note": 32}
+WIDTH = 16
+# The tab of a workbook from which topics are chosen.
+CODEBOOK_TAB = "codebook"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
+EMPTY = 'empty (write "none" for none of the topics)'
 OF_CODEBOOK = "on the codebook"
 # Endings of a sheet's file.
 _SHEETS = (".csv", ".xlsx")
@@ -89,7 +96,8 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     ----------
     path
         Label Studio's JSON export (.json), or a sheet with the columns paragraph and topics (.csv,
-        .xlsx).
+        .xlsx). Where it has a column suggestion, as sheets of `write_tasks` have, an empty cell of
+        topics is undecided; elsewhere it is none of the topics, as in labels.csv.
     frame
         Paragraph table.
     topics
@@ -209,8 +217,16 @@ def write_tasks(
     if path.suffix.lower() == ".csv":
         files.write_text(path, sheet(suggestions))
     else:
+        widths = [WIDTHS.get(name, WIDTH) for name in SHEET]
+        book = list(_codebook_rows(topics))
+        # The last row only says how to write several topics.
+        choices = {SHEET.index("topics"): f"{CODEBOOK_TAB}!$A$2:$A${len(book) - 1}"}
         with files.aside(path) as draft:
-            write_workbook(draft, _sheet_rows(suggestions))
+            write_workbook(
+                draft,
+                Tab(_sheet_rows(suggestions), "paragraphs", widths, wraps=True, choices=choices),
+                Tab(book, CODEBOOK_TAB, (WIDTHS["topics"], WIDTHS["text"]), wraps=True),
+            )
     return [path]
 
 
@@ -221,14 +237,27 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
     return text.getvalue()
 
 
-def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[str]]:
+def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
     yield SHEET
     for s in suggestions:
         cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
+        cells |= {"suggestion": s.topic if s.scores else "", "reason": s.reason}
+        cells |= {"drawn": s.drawn, "when": s.when}
+        row: dict[str, object] = {name: inert(cell) for name, cell in cells.items()}
         if s.scores:
-            cells |= {"suggestion": s.topic, "confidence": f"{s.confidence:.2f}"}
-        cells |= {"reason": s.reason, "drawn": s.drawn, "when": s.when}
-        yield [inert(cells.get(name, "")) for name in SHEET]
+            row["confidence"] = Decimal(f"{s.confidence:.2f}")
+        yield [row.get(name, "") for name in SHEET]
+
+
+def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
+    """What may be written as topics, and what it means."""
+    yield "topics", "definition"
+    for topic in topics.topics:
+        yield inert(topic.name), inert(topic.definition)
+    yield NONE, "None of the topics. You can also write none."
+    yield UNDECIDED, "Not decided yet. An empty cell means the same."
+    order = ", the dominant one first" if topics.mode == "single" else ""
+    yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
 
 
 def _is_sheet(path: Path) -> bool:
@@ -243,12 +272,15 @@ def _is_sheet(path: Path) -> bool:
 
 
 def _in_sheet(path: Path) -> Iterator[Label | str]:
-    for where, row in read_sheet(path, COLUMNS[:2]).rows:
+    columns, rows = read_sheet(path, COLUMNS[:2])
+    for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=())
         if is_change(answer.paragraph):
             yield OF_CODEBOOK
+        elif not answer.cell and "suggestion" in columns:
+            yield EMPTY
         else:
             yield UNCHOSEN if answer.cell == UNDECIDED else answer
 
@@ -293,8 +325,9 @@ def _imported(
 
 def _checked(answer: Label, text: str, topics: Topics) -> Label:
     """Check an answer on a paragraph with this text against the codebook."""
-    names = [name for name in answer.names if name != NONE]
-    if names and NONE in answer.names:
+    given = [_as_in_codebook(name, topics) for name in answer.names]
+    names = [name for name in given if name != NONE]
+    if names and NONE in given:
         raise UserError(
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
@@ -303,6 +336,17 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
     parse_when(answer.when, answer.where)
     parse_drawn(answer.drawn, answer.where)
     return tidy(replace(answer, cell=cell, text=first_words(text)))
+
+
+def _as_in_codebook(name: str, topics: Topics) -> str:
+    """A name as the codebook has it, whatever its case and blanks; `NONE` for "none"."""
+    if name in topics.names:
+        return name
+    folded = " ".join(name.split()).casefold()
+    alike = [known for known in topics.names if known.casefold() == folded]
+    if alike:
+        return alike[0] if len(alike) == 1 else name
+    return NONE if folded in ("none", NONE) else name
 
 
 def _unknown_paragraph(where: str, paragraph: str) -> UserError:

@@ -107,6 +107,8 @@ BackendPort = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
 # Why what the model thinks is hidden where labels are to measure it.
 DRAWN = "paragraphs are drawn at random"
+# Why a paragraph is to be labelled again that annotators do not agree on.
+TIE = "a tie between annotators"
 # Where annotations come from that no file holds, in messages.
 SOURCE = "Label Studio"
 
@@ -135,6 +137,14 @@ class Project:
         from paratopic.labels.answers import current
 
         return current(self.lines)
+
+    @property
+    def tied(self) -> dict[str, list[Label]]:
+        """Id of each paragraph on which annotators are divided → their answers."""
+        from paratopic.labels.answers import tied
+
+        of_all, ids = tied(self.answers, self.params.topics), self.paragraphs["id"]
+        return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
     @property
     def again(self) -> dict[str, Reopened]:
@@ -373,23 +383,32 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
 def review(
     n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50, out: Again = None
 ) -> None:
-    """List the hand labels that are doubtful, the most doubtful first, and why.
+    """List ties between annotators, then the hand labels that are doubtful, and why.
 
     Reasons: out-of-fold scores contradict the label, or a near-duplicate has another label. The
-    file of --out does not show the label: whoever labels again decides anew.
+    most doubtful label is the first. The file of --out does not show the labels: whoever labels
+    again decides anew.
     """
+    import pandas as pd
+
     from paratopic.evaluation.review import rank_doubtful, read_scores
 
     project = read_project()
     models, topics = project.params.models, project.params.topics
+    ties = project.tied
+    tied = list(ties)[:n]
+    if tied:
+        Console().print(_tied_table({id_: ties[id_] for id_ in tied}, project))
+        until = ", without a label until then" if project.params.prepare.ties == "leave_out" else ""
+        print(f"{len(ties)} ties, {len(tied)} listed: another answer settles each{until}")
     rows, scores = read_scores(models, topics)
-    if rows.empty:
+    if rows.empty and not tied:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
             "(`paratopic label`), then run `dvc repro`"
         )
     ranked = rank_doubtful(rows, scores, topics)
-    doubtful = ranked[ranked["reason"] != ""]
+    doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
     listed = doubtful.head(n)
     if len(doubtful):
         Console().print(_doubtful_table(listed, project))
@@ -400,7 +419,10 @@ def review(
             "there, and say nothing against the label (see `paratopic errors`)"
         )
     if out is not None:
-        write_again(project, listed, " and ".join(models), out)
+        unsettled = pd.DataFrame(
+            {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
+        )
+        write_again(project, pd.concat([unsettled, listed]), " and ".join(models), out)
 
 
 def labels_file(params: Params) -> Path:
@@ -646,6 +668,20 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
         details.append(f"{label}: {row['reason']}")
         where = lines_of(answers.get(row["paragraph"], []))
         table.add_row(where, Text("\n".join(details), overflow="fold"))
+    return table
+
+
+def _tied_table(tied: Mapping[str, Sequence[Label]], project: Project) -> Table:
+    """The lines of the answers on each paragraph, the paragraph and who gave it which topics."""
+    text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
+    table = Table.grid(padding=(0, 2, 1, 0))
+    for paragraph, answers in tied.items():
+        given = "; ".join(
+            f"{answer.annotator or 'nobody named'}: {answer.cell or 'none of the topics'}"
+            for answer in answers
+        )
+        details = [paragraph, first_words(text_of[paragraph]), f"{given}: {TIE}"]
+        table.add_row(lines_of(answers), Text("\n".join(details), overflow="fold"))
     return table
 
 

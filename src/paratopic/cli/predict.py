@@ -93,7 +93,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         help="Folder for the results, where each input keeps its format, or one table of all of "
-        "them (.csv, .xlsx)."
+        "them (.csv, .xlsx, .parquet)."
     ),
 ]
 TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
@@ -274,7 +274,7 @@ def _predict_files(
     one_table = suffix in WRITERS
     if suffix in TABLES and not one_table:
         raise UserError(
-            f"--out {out}: one table is written as {' or '.join(WRITERS)}; or name a folder, such "
+            f"--out {out}: one table is written as {', '.join(WRITERS)}; or name a folder, such "
             f"as {out.with_suffix('')}, where each input gets files of its own"
         )
     if one_table and resume:

@@ -136,8 +136,19 @@ def _print_note(folder: Path, note: str) -> None:
         print(f"  cd {folder}")
 
 
-def ui() -> None:
+def ui(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the page; 0 takes a free one. Default: 5000, or a free one where that is "
+            "taken.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Compare the runs in MLflow: serve the project's store, and open its page."""
     from paratopic.tracking import ui as page
 
-    page.main()
+    page.main(port)

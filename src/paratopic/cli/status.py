@@ -18,6 +18,7 @@ def status() -> None:
     The paragraphs are those of the last `dvc repro prepare`.
     """
     from paratopic.annotation.progress import count_labels, missing
+    from paratopic.labels.answers import IN_A_TIE
     from paratopic.labels.sample import describe_sample, sample_of
 
     project, console = read_project(), Console(highlight=False)
@@ -47,11 +48,19 @@ def status() -> None:
         print("Missing:")
         for note in notes:
             print(f"  {note}")
+    if n_tied := len(project.tied):
+        left_out = project.params.prepare.ties == "leave_out"
+        counted = "without a label" if left_out else f"with {IN_A_TIE[topics.mode]}"
+        print(f"Ties between annotators: {n_tied} paragraphs, {counted} until another answer")
     if n_again := len(project.again):
         print(f"To be looked at again, because the codebook changed: {n_again} paragraphs")
     print("Next:")
     if n_again:
         print("  paratopic codebook todo            list the paragraphs to look at again")
+    if n_tied:
+        print(
+            "  paratopic review --out ties.csv    list the ties, and write a sheet to settle them"
+        )
     if len(unlabelled):
         print(
             "  paratopic suggest --out sheet.csv  pick the paragraphs that are most worth a label"

@@ -28,9 +28,9 @@ from paratopic.labels.log import (
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topics, join_cell
 
-# How an answer was chosen: all annotators gave it, most did, or the rule for ties decided.
+# How an answer was chosen: all annotators gave it, most did, or they are divided.
 Reason = Literal["agreed", "majority", "tie"]
-# What counts in a tie.
+# What `resolve` chooses in a tie. It counts only if params.yaml says so (`TieRule`).
 IN_A_TIE: Mapping[ModeName, str] = {
     "single": "the answer that is first in the codebook",
     "multi": "the topics that half of the annotators chose",
@@ -163,8 +163,9 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     """Choose the topics of a paragraph that count.
 
     In mode single the dominant topic that most annotators gave counts, with the further topics that
-    are given most often beside it. In a tie the codebook's order decides, with "none of the topics"
-    last. In mode multi each topic counts for itself, if at least half of the annotators gave it.
+    are given most often beside it. Of those that are given equally often, the first of the codebook
+    counts, and "none of the topics" is the last. In mode multi each topic counts for itself, if at
+    least half of the annotators gave it.
 
     Parameters
     ----------
@@ -176,10 +177,16 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     Returns
     -------
     The topics, and how they were chosen: ``"agreed"`` where all answers are the same, ``"tie"``
-    where the codebook's order decided or, in mode multi, exactly half gave some topic, else
-    ``"majority"``.
+    where two dominant topics were given most often or, in mode multi, exactly half gave some topic,
+    else ``"majority"``.
     """
     return (_resolve_dominant if topics.mode == "single" else _resolve_each)(answers, topics)
+
+
+def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
+    """Id of each paragraph on which annotators are divided → their answers; see `resolve`."""
+    grouped = by_paragraph(answers).items()
+    return {paragraph: each for paragraph, each in grouped if resolve(each, topics)[1] == "tie"}
 
 
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
@@ -259,19 +266,18 @@ def _resolve_dominant(answers: Sequence[Label], topics: Topics) -> tuple[tuple[s
     whole = Counter(answer.names for answer in answers)
     dominant = Counter(answer.names[:1] for answer in answers)
 
-    def votes(names: tuple[str, ...]) -> tuple[int, int]:
-        return -dominant[names[:1]], -whole[names]
+    def places(names: tuple[str, ...]) -> list[tuple[int, str]]:
+        return [_place(name, topics) for name in names] or [(len(topics.names) + 1, "")]
 
     def rank(names: tuple[str, ...]) -> tuple[object, ...]:
-        return *votes(names), [_place(name, topics) for name in names] or [
-            (len(topics.names) + 1, "")
-        ]
+        first = names[:1]
+        return -dominant[first], places(first), -whole[names], places(names)
 
     best = min(whole, key=rank)
     if len(whole) == 1:
         return best, "agreed"
-    rivals = [names for names in whole if votes(names) == votes(best)]
-    return best, "majority" if len(rivals) == 1 else "tie"
+    n_most = list(dominant.values()).count(max(dominant.values()))
+    return best, "majority" if n_most == 1 else "tie"
 
 
 def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], Reason]:
@@ -303,8 +309,9 @@ def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
         return "taken back or to be looked at again, no label"
     names, reason = resolve(answers, topics)
-    rules = {"agreed": "the latest", "majority": "most annotators"}
-    rule = rules.get(reason, f"a tie: {IN_A_TIE[topics.mode]}")
+    if reason == "tie":
+        return "a tie, which another answer settles"
+    rule = {"agreed": "the latest", "majority": "most annotators"}[reason]
     return f"{_shown(names, topics)} counts ({rule})"
 
 

@@ -15,11 +15,11 @@ from paratopic.labels.answers import IN_A_TIE, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
-from paratopic.project.topics import Topics
+from paratopic.project.topics import TieRule, Topics
 
 
 def join_labels(
-    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics
+    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics, ties: TieRule
 ) -> tuple[pd.DataFrame, list[str]]:
     """Give paragraphs their hand labels, or weak labels in articles without any hand label.
 
@@ -31,6 +31,8 @@ def join_labels(
         Every annotator's answers, from `current`.
     topics
         The codebook, whose `heading` patterns give the weak labels.
+    ties
+        What becomes of paragraphs on which annotators are divided.
 
     Returns
     -------
@@ -43,21 +45,22 @@ def join_labels(
     """
     known = set(frame["id"])
     joined = [label for label in labels if label.paragraph in known]
-    names, disputed = _resolve_all(joined, topics)
+    names, disputed = _resolve_all(joined, topics, ties)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
-    return _with_labels(frame, names, topics), _messages(absent, disputed, topics)
+    return _with_labels(frame, names, topics), _messages(absent, disputed, topics, ties)
 
 
 def _resolve_all(
-    labels: Iterable[Label], topics: Topics
-) -> tuple[dict[str, tuple[str, ...]], dict[Reason, list[str]]]:
-    """Paragraph id → its topics, and how an answer was chosen → ids of these paragraphs."""
-    names: dict[str, tuple[str, ...]] = {}
+    labels: Iterable[Label], topics: Topics, ties: TieRule
+) -> tuple[dict[str, tuple[str, ...] | None], dict[Reason, list[str]]]:
+    """Paragraph id → its topics, None where a tie leaves it out; how chosen → paragraph ids."""
+    names: dict[str, tuple[str, ...] | None] = {}
     paragraphs: dict[Reason, list[str]] = {}
     for paragraph, answers in by_paragraph(labels).items():
         for answer in answers:
             _check(answer, topics)
-        names[paragraph], reason = resolve(answers, topics)
+        chosen, reason = resolve(answers, topics)
+        names[paragraph] = None if (reason, ties) == ("tie", "leave_out") else chosen
         paragraphs.setdefault(reason, []).append(paragraph)
     return names, paragraphs
 
@@ -103,18 +106,20 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
 
 
 def _with_labels(
-    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...]], topics: Topics
+    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None], topics: Topics
 ) -> pd.DataFrame:
     """The table with hand labels (paragraph id → topics), and weak labels in other articles.
 
-    Labels that the table has already are kept.
+    Labels that the table has already are kept. Paragraphs with None have been looked at, and get no
+    label.
     """
     by_hand = set(frame["article"][frame["id"].isin(list(names))])
     labels, sources = list(frame["topics"]), list(frame["label_source"])
     columns = frame[["id", "article", "heading", "title"]].itertuples(index=False)
     for row, (paragraph, article, heading, title) in enumerate(columns):
         if paragraph in names:
-            labels[row], sources[row] = list(names[paragraph]), "hand"
+            if (own := names[paragraph]) is not None:
+                labels[row], sources[row] = list(own), "hand"
         elif sources[row] == "none" and article not in by_hand:
             weak = topics.of_heading(section_heading(heading, title))
             if weak is not None:
@@ -124,7 +129,10 @@ def _with_labels(
 
 
 def _messages(
-    absent: Mapping[str, int], disputed: Mapping[Reason, Sequence[str]], topics: Topics
+    absent: Mapping[str, int],
+    disputed: Mapping[Reason, Sequence[str]],
+    topics: Topics,
+    ties: TieRule,
 ) -> list[str]:
     messages = [
         f"article {article} is not among the sources (labels ignored: {count})"
@@ -132,10 +140,11 @@ def _messages(
     ]
     if majority := disputed.get("majority"):
         messages.append(f"{len(majority)} disputed paragraphs: most annotators' answer counts")
-    if ties := disputed.get("tie"):
+    if tied := disputed.get("tie"):
+        get = "have no label" if ties == "leave_out" else f"get {IN_A_TIE[topics.mode]}"
         messages.append(
-            f"{len(ties)} disputed paragraphs without a majority get "
-            f"{IN_A_TIE[topics.mode]}; another judgement settles {', '.join(ties)}"
+            f"{len(tied)} disputed paragraphs without a majority {get} (prepare.ties: {ties}); "
+            "another answer settles each, and `paratopic review` lists them"
         )
     return messages
 

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Protocol
 
 # Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
 # spreadsheets full-width signs count too.
 _FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 _LINE_END = re.compile(r"[\r\n]")
+
+# Numbers as people write them, dates and times. Zeros before a number are those of an id.
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
+_DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d)?"
+# Digits that each program keeps of a number.
+_DIGITS = 15
 
 
 class _Writable(Protocol):
@@ -61,6 +69,47 @@ def find_separator(text: str, column: str = "") -> str:
                 return separator
             counts[separator] = len(columns)
     return max(counts, key=lambda separator: counts[separator])
+
+
+def reader_of(cells: Iterable[str]) -> Callable[[str], object]:
+    """Find out what the cells of a column are: numbers, dates, times of dates, or texts.
+
+    They are numbers or dates if all of them are, except empty ones, and if no two different cells
+    are the same number. So codes such as 007, or 1.1 beside 1.10, stay texts.
+
+    >>> [list(map(reader_of(cells), cells)) for cells in (["7", "", "1.5"], ["7", "007"])]
+    [[7, None, 1.5], ['7', '007']]
+
+    Parameters
+    ----------
+    cells
+        The cells of a column.
+
+    Returns
+    -------
+    A function that reads one of them; None for an empty one where they are no texts.
+    """
+    known = {cell for cell in cells if cell}
+    for form, read in _READERS:
+        if known and all(map(form.fullmatch, known)):
+            with suppress(ValueError):  # the 31st of a month that has 30 days
+                if len({read(cell) for cell in known}) == len(known):
+                    return lambda cell: read(cell) if cell else None
+    return str
+
+
+def _number(cell: str) -> int | float:
+    if sum(map(str.isdigit, cell)) > _DIGITS:
+        raise ValueError(f"{cell} has too many digits")
+    return float(cell) if "." in cell else int(cell)
+
+
+# What each cell of a column looks like → what reads it.
+_READERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
+    (_NUMBER, _number),
+    (re.compile(_DATE), date.fromisoformat),
+    (re.compile(f"{_DATE}[T ]{_TIME}"), datetime.fromisoformat),
+)
 
 
 def inert(cell: str) -> str:

@@ -30,7 +30,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.paths import PARAMS
 from paratopic.project.sources import Source
-from paratopic.project.topics import Topic, Topics, nearest
+from paratopic.project.topics import TieRule, Topic, Topics, nearest
 
 SECTION = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Section = TypeVar("Section")
@@ -65,6 +65,7 @@ class Prepare:
     sources: Annotated[tuple[Source | str, ...], Field(min_length=1)]
     labels: str | None
     no_topic: tuple[str, ...]
+    ties: TieRule
 
     @property
     def paths(self) -> list[str]:

@@ -23,6 +23,10 @@ HEADING_SEPARATOR = " / "
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 
+# What becomes of a paragraph on which annotators are divided: it has no label until another answer
+# settles it, or the rule in `labels.answers.IN_A_TIE` decides.
+TieRule = Literal["leave_out", "first"]
+
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

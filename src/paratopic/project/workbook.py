@@ -1,4 +1,4 @@
-"""Workbooks of spreadsheets (.xlsx): the first sheet is read, and one is written, without formulas.
+"""Workbooks of spreadsheets (.xlsx): the first sheet is read; any number is written, no formulas.
 
 What the rows mean is the callers' business. Old workbooks (.xls) are not read.
 """
@@ -9,8 +9,10 @@ import math
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -31,23 +33,52 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _DIGITS = 15
 # When each workbook says that it was made: the same rows give the same bytes.
 _TIME = datetime(1980, 1, 1)
+# The first day that all spreadsheets count alike: earlier ones are written as text.
+_FIRST_DAY = date(1900, 3, 1)
 # Characters that XML must not hold, which a workbook writes as _x0007_, and text that looks so.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def write_workbook(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as the one sheet of a workbook; the same rows give the same bytes.
+@dataclass(frozen=True)
+class Tab:
+    """A sheet of a workbook that is written. Its first row is a header, which stays in view.
 
-    Strings become text, which no spreadsheet runs as a formula; numbers and booleans keep their
-    type.
+    Parameters
+    ----------
+    rows
+        Rows of strings, numbers, booleans, dates and times; None for an empty cell. `MOST_ROWS` and
+        `MOST_COLUMNS` are not checked.
+    title
+        Name of the sheet.
+    widths
+        Width of each column, in characters. Columns without one get that of the spreadsheet.
+    wraps
+        Whether a text that is wider than its column is shown on several lines; False by default.
+    choices
+        Number of a column, from 0 → the cells that its cells may be chosen from, such as
+        "codebook!$A$2:$A$5". Others may be written all the same. None by default.
+    """
+
+    rows: Iterable[Sequence[object]]
+    title: str = "Sheet1"
+    widths: Sequence[int] = ()
+    wraps: bool = False
+    choices: Mapping[int, str] = field(default_factory=dict)
+
+
+def write_workbook(path: Path, *tabs: Tab) -> None:
+    """Write a workbook; the same rows give the same bytes.
+
+    Strings become text, which no spreadsheet runs as a formula; numbers, booleans, dates and times
+    keep their type. Times with a zone, which no spreadsheet knows, and dates before March 1900
+    become text.
 
     Parameters
     ----------
     path
         File to write.
-    rows
-        Rows of strings, numbers and booleans; None for an empty cell. `MOST_ROWS` and
-        `MOST_COLUMNS` are not checked.
+    tabs
+        Its sheets.
 
     Raises
     ------
@@ -59,9 +90,8 @@ def write_workbook(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
     book = Workbook(write_only=True)
     book.properties.created = book.properties.modified = _TIME
-    sheet = book.create_sheet("Sheet1")
-    for row in rows:
-        sheet.append([_cell(sheet, value) for value in row])
+    for tab in tabs:
+        _write_tab(book.create_sheet(tab.title), tab)
     # Copied, because openpyxl stamps each entry of the archive with the time of writing.
     with TemporaryFile() as file, ZipFile(file, "w") as stamped, ZipFile(path, "w") as archive:
         ExcelWriter(book, stamped).write_data()
@@ -73,15 +103,23 @@ def write_workbook(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
-    """Read the first sheet of a workbook, each cell as a spreadsheet shows it.
+    """Read the first sheet of a workbook, each cell as a spreadsheet shows it; see `read_values`.
 
-    Whole numbers are read as such, "1" and not "1.0", and dates as "2025-09-15". Of formulas, the
-    results are read.
+    Whole numbers are read as such, "1" and not "1.0", and dates as "2025-09-15".
+    """
+    return [(number, list(map(shown, values))) for number, values in read_values(path)]
+
+
+def read_values(path: Path) -> list[tuple[int, list[object]]]:
+    """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
+
+    Of formulas, the results are read.
 
     Returns
     -------
-    The number of each row, and its cells; rows without any are left out. The first one is the
-    header. The others have as many cells as it has, or more where there are some beside its own.
+    The number of each row, and its cells, None for an empty one; rows without any are left out. The
+    first one is the header. The others have as many cells as it has, or more where there are some
+    beside its own.
 
     Raises
     ------
@@ -104,12 +142,13 @@ def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
     if not rows:
         raise UserError(f"{path}: the first sheet has no cells; put the table there")
     width = len(rows[0][1])
-    return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    return [(number, cells + [None] * (width - len(cells))) for number, cells in rows]
 
 
-def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
     """The rows with cells; empty cells at their ends are left out."""
     import openpyxl
+    from openpyxl.utils.escape import unescape
 
     with ZipFile(file) as archive:
         size = sum(part.file_size for part in archive.infolist())
@@ -125,8 +164,8 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
             n_cells += 1 + len(values)
             if n_cells > MOST_CELLS:
                 raise _too_large(path)
-            cells = list(map(_shown, values))
-            while cells and not cells[-1]:
+            cells = [unescape(value) if isinstance(value, str) else value for value in values]
+            while cells and cells[-1] in (None, ""):
                 cells.pop()
             if cells:
                 yield number, cells
@@ -139,15 +178,15 @@ def _too_large(path: Path) -> UserError:
     )
 
 
-def _shown(value: object) -> str:
-    """A cell as a spreadsheet shows it: ``1.0`` → "1", a date → "2025-09-15", True → "TRUE"."""
-    from openpyxl.utils.escape import unescape
+def shown(value: object) -> str:
+    """A cell as a spreadsheet shows it.
 
+    >>> list(map(shown, ("07", 1.0, True, datetime(2025, 9, 15), None)))
+    ['07', '1', 'TRUE', '2025-09-15', '']
+    """
     match value:
         case None:
             return ""
-        case str():
-            return str(unescape(value))
         case bool():
             return str(value).upper()
         case float():
@@ -167,6 +206,32 @@ def _escaped(text: str) -> str:
     return _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
 
 
+def _write_tab(sheet: Any, tab: Tab) -> None:
+    """Write a tab to a sheet that openpyxl writes row by row."""
+    from openpyxl.cell import Cell, WriteOnlyCell
+    from openpyxl.styles import Alignment
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    sheet.freeze_panes = "A2"  # this and the widths stand before the rows in the file
+    for number, width in enumerate(tab.widths, start=1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    n_rows = 0
+    for row in tab.rows:
+        n_rows += 1
+        cells = [_cell(sheet, value) for value in row]
+        if tab.wraps:
+            cells = [c if isinstance(c, Cell) else WriteOnlyCell(sheet, c) for c in cells]
+            for cell in cells:
+                cell.alignment = Alignment(wrap_text=True, vertical="top")
+        sheet.append(cells)
+    for number, source in tab.choices.items():
+        letter = get_column_letter(number + 1)
+        choice = DataValidation("list", formula1=source, showErrorMessage=False)
+        choice.add(f"{letter}2:{letter}{max(2, n_rows)}")
+        sheet.data_validations.append(choice)
+
+
 def _cell(sheet: Any, value: object) -> Any:
     """A value as openpyxl takes it, or a cell where it would take it for something else."""
     from openpyxl.cell import WriteOnlyCell
@@ -174,12 +239,16 @@ def _cell(sheet: Any, value: object) -> Any:
     match value:
         case None:
             return ""
-        case bool():
+        case bool() | time() | timedelta():
             return value
         case int() if abs(value) < 10**_DIGITS:
             return value
-        case float() if math.isfinite(value):
-            text, kind = repr(value), "n"  # openpyxl would round it to 16 digits
+        case datetime() if value.tzinfo is None and value.date() >= _FIRST_DAY:
+            return value if value.time() != time() else value.date()
+        case date() if not isinstance(value, datetime) and value >= _FIRST_DAY:
+            return value
+        case float() | Decimal() if math.isfinite(value):
+            text, kind = str(value), "n"  # openpyxl would round it to 16 digits
         case _:
             text, kind = _escaped(str(value)), "s"
             if length(str(value)) > MOST_CHARACTERS:

@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from paratopic.project.cells import LineFeeds, find_separator, inert
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Text
-from paratopic.project.workbook import read_workbook
+from paratopic.project.workbook import read_values, shown
 from paratopic.reading.article import (
     Paragraph,
     Skipped,
@@ -105,8 +105,12 @@ class BulkFormat(Protocol[Rows]):
         ...
 
     def columns(self, rows: Rows) -> Columns:
-        """The rows' own columns, for a table of several inputs."""
+        """The rows' own columns, with cells as texts where the file has cells."""
         ...
+
+    def values(self, rows: Rows) -> Columns:
+        """The rows' own columns, with numbers and dates where the file has them."""
+        return self.columns(rows)
 
 
 class Parquet(BulkFormat["pa.Table"]):
@@ -120,11 +124,10 @@ class Parquet(BulkFormat["pa.Table"]):
             pass
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[pa.Table]]:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
+        require_pyarrow(path)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         read = 0
         try:
             # Buffers that are filled in advance would be kept until the file is closed.
@@ -146,17 +149,19 @@ class Parquet(BulkFormat["pa.Table"]):
             ) from None
 
     def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        kinds = {"windows": pa.int64(), "confidence": pa.float64(), "sure": pa.bool_()}
-        for name, values in columns.items():
-            kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
-            rows = rows.append_column(name, pa.array(values, kind))
-        pq.write_table(rows, path)
+        pq.write_table(with_columns(rows, columns), path)
 
     def columns(self, rows: pa.Table) -> Columns:
-        return {name: _values(rows[name]) for name in rows.schema.names}
+        import pyarrow as pa
+
+        return {name: _values(rows[name], pa.string()) for name in rows.schema.names}
+
+    def values(self, rows: pa.Table) -> Columns:
+        import pyarrow as pa
+
+        return {name: _values(rows[name], pa.timestamp("us")) for name in rows.schema.names}
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,14 @@ class Cells:
         The cells of each row, as many as the header has.
     separator
         What separates them in the shard.
+    values
+        Of a workbook, what the cells have: texts, numbers, booleans, dates and times.
     """
 
     header: list[str]
     rows: list[list[str]]
     separator: str = ","
+    values: Sequence[Sequence[object]] = ()
 
 
 class Csv(BulkFormat[Cells]):
@@ -223,15 +231,21 @@ class Xlsx(Csv):
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
         try:
-            (_, header), *rows = read_workbook(path)
+            (_, names), *rows = read_values(path)
         except UserError as error:
-            yield Chunk(Cells([column], [[""]]), [None], [str(error)], 1.0)
+            yield Chunk(Cells([column], [[""]], values=[[None]]), [None], [str(error)], 1.0)
             return
+        header = list(map(shown, names))
         _check_columns(path, header, column, added)
         done = 0
-        for batch in _batches(cells for _, cells in rows):
+        for batch in _batches(values for _, values in rows):
             done += len(batch)
-            yield _cells_chunk(header, batch, ",", column, done / max(1, len(rows)))
+            cells = [list(map(shown, values)) for values in batch]
+            chunk = _cells_chunk(header, cells, ",", column, done / max(1, len(rows)))
+            yield replace(chunk, rows=replace(chunk.rows, values=batch))
+
+    def values(self, rows: Cells) -> Columns:
+        return {name: [row[n] for row in rows.values] for n, name in enumerate(rows.header)}
 
 
 class JsonLines(BulkFormat[list[str]]):
@@ -328,6 +342,31 @@ def format_of(path: Path) -> BulkFormat[Any]:
     return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
 
 
+def require_pyarrow(path: Path) -> None:
+    """Refuse a parquet file where pyarrow is not installed.
+
+    Raises
+    ------
+    UserError
+        It is not.
+    """
+    try:
+        import pyarrow  # noqa: F401 -- whether it is there is all that is asked
+    except ImportError:
+        raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
+
+
+def with_columns(rows: pa.Table, columns: Columns) -> pa.Table:
+    """Add columns to rows of parquet, those of `bulk.Job.added` with the same types for all."""
+    import pyarrow as pa
+
+    kinds = {"windows": pa.int64(), "confidence": pa.float64(), "sure": pa.bool_()}
+    for name, values in columns.items():
+        kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
+        rows = rows.append_column(name, pa.array(values, kind))
+    return rows
+
+
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written.
 
@@ -356,11 +395,15 @@ def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None
         raise UserError(f"{path} has two columns {min(repeated)}; rename one")
 
 
-def _values(column: pa.ChunkedArray) -> list[object]:
+def _values(column: pa.ChunkedArray, times: pa.DataType) -> list[object]:
+    """The values of a column: timestamps, of whose nanoseconds Python has no type, as another type.
+
+    Those with a zone become texts in any case.
+    """
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type):  # of nanoseconds, Python has no type
-        column = column.cast(pa.string())
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.string() if column.type.tz else times, safe=False)
     values: list[object] = column.to_pylist()
     return values
 

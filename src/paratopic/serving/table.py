@@ -1,4 +1,4 @@
-"""Bulk prediction into one table, .csv or .xlsx, with all rows of all inputs, for a spreadsheet.
+"""Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs.
 
 Everything is read before anything is predicted: what no spreadsheet holds is refused at once. Files
 of any size, and runs that can be resumed, are for `bulk.predict_files`.
@@ -9,28 +9,68 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date, time, timedelta
+from decimal import Decimal
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.project.cells import LineFeeds
+from paratopic.project.cells import LineFeeds, reader_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
 from paratopic.project.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
     MOST_ROWS,
+    Tab,
     length,
+    shown,
     write_workbook,
 )
 from paratopic.reading.files import list_skipped
 from paratopic.serving.bulk import Advance, Done, Job, Work, predict_chunk, share_done
-from paratopic.serving.shards import Chunk, Columns, format_of, inert_value
+from paratopic.serving.shards import (
+    FORMATS,
+    Chunk,
+    Columns,
+    format_of,
+    inert_value,
+    require_pyarrow,
+    with_columns,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Name of the column with the path of each row's input, where there are several inputs.
 SOURCE = "source"
+
+# Width of a workbook's columns, in characters, and number of rows that it is taken from.
+_NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
+
+
+class Part(NamedTuple):
+    """Rows of one input, and what was predicted for them.
+
+    Parameters
+    ----------
+    input
+        The file.
+    rows
+        Its rows, as its format has them.
+    source
+        The column `SOURCE`, if the table is to have it.
+    answers
+        The columns that prediction adds.
+    """
+
+    input: Path
+    rows: Any
+    source: Columns
+    answers: Columns
 
 
 def predict_table(job: Job, out: Path, advance: Advance) -> Done:
@@ -57,26 +97,28 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     """
     if out.exists() and any(out.samefile(path) for path in job.inputs):
         raise UserError(f"--out {out} is one of the inputs; name another file")
+    if out.suffix.lower() == ".parquet":
+        require_pyarrow(out)
     taken = [SOURCE, *job.added] if len(job.inputs) > 1 else job.added
     job.check(taken)
     work = job.work(taken, Done())
     chunks = list(_read(work, out, advance))
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
     predict, done = job.engine(job.model, work), Done()
-    parts: list[Columns] = []
+    parts: list[Part] = []
     for path, chunk in chunks:
         ahead = partial(_ahead, advance, done.rows, n_rows)
         answers = predict_chunk(predict, chunk, job.added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
-        parts.append(source | format_of(path).columns(chunk.rows) | answers)
+        parts.append(Part(path, chunk.rows, source, answers))
         done = done.add(job.model, answers)
     with aside(out) as draft:
-        WRITERS[out.suffix.lower()](draft, _rows(parts, job.added))
+        WRITERS[out.suffix.lower()](draft, parts)
     return replace(done, input=len(job.inputs))
 
 
 def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk[Any]]]:
-    """The rows of all inputs, if a spreadsheet holds them."""
+    """The rows of all inputs, if the table holds them."""
     sizes = [path.stat().st_size for path in work.inputs]
     names = dict.fromkeys(work.added)
     rows: Counter[int] = Counter()  # of each input
@@ -87,10 +129,12 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
             _check_lengths(columns | {"error": list(chunk.errors)}, path, rows[number], out)
         names |= dict.fromkeys(columns)
         rows[number] += len(chunk.texts)
-        if rows.total() > MOST_ROWS or len(names) > MOST_COLUMNS:
+        too_many = rows.total() > MOST_ROWS or len(names) > MOST_COLUMNS
+        if too_many and out.suffix.lower() != ".parquet":
             raise UserError(
-                f"--out {out}: a table has {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns at "
-                f"most, and the inputs have more; name a folder, such as {out.with_suffix('')}"
+                f"--out {out}: a spreadsheet has {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns "
+                f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
+                f"folder, such as {out.with_suffix('')}"
             )
         list_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
@@ -113,32 +157,110 @@ def _ahead(advance: Advance, rows: int, n_rows: int, more: int) -> None:
     advance(rows + more, (rows + more) / n_rows)
 
 
-def _rows(parts: Sequence[Columns], added: Sequence[str]) -> Iterator[list[object]]:
+def _rows(parts: Sequence[Part], own: Sequence[Columns]) -> Iterator[list[object]]:
     """The header and all rows; a row has no cell in the columns of other inputs."""
-    own = dict.fromkeys(name for part in parts for name in part if name not in added)
-    names = [*own, *added]
+    names = [*dict.fromkeys(chain(*own)), *parts[0].answers]
     yield [_cell(name) for name in names]
-    for part in parts:
-        columns = [part.get(name) for name in names]
-        for row in range(len(part["error"])):
-            yield [None if values is None else _cell(values[row]) for values in columns]
+    for part, columns in zip(parts, own, strict=True):
+        each = columns | part.answers
+        cells = [each.get(name) for name in names]
+        for row in range(len(part.answers["error"])):
+            yield [None if values is None else _cell(values[row]) for values in cells]
 
 
 def _cell(value: object) -> object:
     """A value as a cell, which is no formula; lists and objects become JSON."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int, float, Decimal, date, time, timedelta)):
         return value
+    return inert_value(_text(value))
+
+
+def _text(value: object) -> str:
     if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    return inert_value(str(value))
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
 
 
-def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+def _values(parts: Sequence[Part]) -> list[Columns]:
+    """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
+    own = [part.source | format_of(part.input).values(part.rows) for part in parts]
+    for path in dict.fromkeys(part.input for part in parts):
+        if format_of(path) is FORMATS[".csv"]:
+            of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
+            for name in of_input[0]:
+                read = reader_of(chain(*(columns[name] for columns in of_input)))
+                for columns in of_input:
+                    columns[name] = list(map(read, columns[name]))
+    return own
+
+
+def _write_csv(path: Path, parts: Sequence[Part]) -> None:
+    own = [part.source | format_of(part.input).columns(part.rows) for part in parts]
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(rows)
+        csv.writer(LineFeeds(file), lineterminator="\r\n").writerows(_rows(parts, own))
+
+
+def _write_xlsx(path: Path, parts: Sequence[Part]) -> None:
+    own = _values(parts)
+    first = islice(_rows(parts, own), _MEASURED)
+    longest = [max(map(len, map(shown, column))) for column in zip(*first, strict=True)]
+    widths = [min(max(length + 1, _NARROWEST), _WIDEST) for length in longest]
+    write_workbook(path, Tab(_rows(parts, own), widths=widths))
+
+
+def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [_arrow(part, columns) for part, columns in zip(parts, _values(parts), strict=True)]
+    for name in dict.fromkeys(name for table in tables for name in table.schema.names):
+        fields = [table.schema.field(name) for table in tables if name in table.schema.names]
+        try:
+            pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid):  # numbers here, texts there
+            tables = [_with_texts(table, name) for table in tables]
+    added = list(parts[0].answers)
+    table = pa.concat_tables(tables, promote_options="permissive")
+    own = [name for name in table.schema.names if name not in added]
+    pq.write_table(table.select([*own, *added]), path)
+
+
+def _arrow(part: Part, columns: Columns) -> pa.Table:
+    """A part with all of its columns; those of parquet keep their types."""
+    import pyarrow as pa
+
+    if isinstance(part.rows, pa.Table):
+        rows = part.rows.add_column(0, SOURCE, part.source.values()) if part.source else part.rows
+    else:
+        rows = pa.table({printable(name): _array(values) for name, values in columns.items()})
+    return with_columns(rows, part.answers)
+
+
+def _array(values: Sequence[object]) -> pa.Array:
+    """Values of a column; texts where they have no type in common."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return _texts(values)
+
+
+def _with_texts(table: pa.Table, name: str) -> pa.Table:
+    """A table with the values of a column as texts, if it has the column."""
+    if name not in table.schema.names:
+        return table
+    texts = _texts(table[name].to_pylist())
+    return table.set_column(table.schema.names.index(name), name, texts)
+
+
+def _texts(values: Sequence[object]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is None else printable(_text(value)) for value in values])
 
 
 # Suffixes of tables whose rows a spreadsheet counts from 2, because the header is row 1.
 _WITH_HEADER = (".csv", ".xlsx", ".parquet")
 # Suffix of a table → what writes it.
-WRITERS = {".csv": _write_csv, ".xlsx": write_workbook}
+WRITERS = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}

@@ -62,7 +62,7 @@ def prepare(
     )
     frame, reading = follow_changes(frame, metadata, lines, topics)
     labels = reading.answers
-    frame, messages = join_labels(frame, labels, topics)
+    frame, messages = join_labels(frame, labels, topics, params.ties)
     messages += notes
     if n_again := int(frame["id"].isin(list(reading.again)).sum()):
         messages.append(

@@ -33,8 +33,20 @@ QUIET = {
 }
 
 
-def main() -> None:
-    """Serve the store of the project in the current directory until Ctrl+C."""
+def main(port: int | None = None) -> None:
+    """Serve the store of the project in the current directory until Ctrl+C.
+
+    Parameters
+    ----------
+    port
+        Port to serve on, 0 for a free one; by default `PORT`, or a free one where that is taken. A
+        store that is a server has its own.
+
+    Raises
+    ------
+    UserError
+        The store cannot be read, or the port is taken.
+    """
     set_defaults()
     uri, name = store_uri(Path(".")), read_params().track.experiment
     experiment_id, tags = _experiment(uri, name)
@@ -43,7 +55,7 @@ def main() -> None:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends in any case
     try:
-        with _server(uri) as (address, process):
+        with _server(uri, port) as (address, process):
             _open(view.address(address, experiment_id, tags))
             process.wait()
     except KeyboardInterrupt:
@@ -68,9 +80,9 @@ def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def _server(uri: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _server(uri: str, wanted: int | None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Address and process of a server of a store; it is ended with the block."""
-    port = _free_port()
+    port = _free_port(wanted)
     print("Starting MLflow ...", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
@@ -86,13 +98,18 @@ def _server(uri: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def _free_port() -> int:
-    """MLflow's usual port, or any other where that one is taken."""
+def _free_port(wanted: int | None) -> int:
+    """The port that is wanted; by default MLflow's usual one, or any other where that is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, PORT))
-        except OSError:
+            probe.bind((HOST, PORT if wanted is None else wanted))
+        except OSError as error:
+            if wanted is not None:
+                raise UserError(
+                    f"--port {wanted}: cannot be used ({error.strerror}); name another one, or 0 "
+                    "for a free one"
+                ) from None
             probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
