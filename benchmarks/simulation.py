@@ -232,7 +232,9 @@ class Frozen:
         features = np.array([self.known[text] for text in plain(texts)])
         return self.mode.scores(features @ self.coef.T + self.intercept)
 
-    def save(self, folder: Path, calibration: object) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: object, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         """Is never saved."""
         raise NotImplementedError
 

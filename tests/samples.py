@@ -36,6 +36,8 @@ TOPICS = Topics("single", tuple(Topic(name, f"About {name}.", rf"\b{name}\b") fo
 READING = ContextWeights(neighbours=0.6, heading=0.3, title=0.2)
 # Only a tariff's words: every model predicts its topic.
 TARIFF = "Tariff duty export import market goods quota customs."
+# A sentence that no model of these tests is for.
+GERMAN = "Die Ministerin sagte, die Verhandlungen über den Stahl würden am Montag fortgesetzt."
 FILLER = "the talks on of and in officials said that both sides will a new".split()
 
 BODIES = [

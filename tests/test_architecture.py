@@ -50,6 +50,7 @@ HOME = {
     "starlette": {"annotation"},
     "trafilatura": {"reading"},
     "onnx": {"transformer"},
+    "py3langid": {"project"},
 }
 
 

@@ -20,7 +20,7 @@ from paratopic.inference.loading import load
 from paratopic.inference.promise import NEVER
 from tests.documents import PAGE
 from tests.programs import run_cli
-from tests.samples import paragraph_table
+from tests.samples import GERMAN, paragraph_table
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
 
@@ -63,6 +63,36 @@ def test_predict_prints_a_table_or_json_lines(
     assert lines[0]["confidence"] == max(lines[0]["scores"].values())
     assert sum(lines[0]["scores"].values()) <= 1
     assert [line["sure"] for line in lines] == [True, True]
+
+
+def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    article: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "english"
+    shutil.copytree(model, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["languages"] = ["en"]
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    article.write_text(f"{TEXT}\n{GERMAN}\n", encoding="utf-8")
+    warning = "warning: 1 of 3 texts seems to be German, but the model is for English"
+    out = tmp_path / "out"
+    for chosen, count in ((model, 0), (folder, 1)):
+        monkeypatch.setenv("PARATOPIC_MODEL", str(chosen))
+        for words in (["--json"], [], ["--out", str(out / chosen.name)]):
+            assert run_cli(monkeypatch, "predict", *words, str(article)) == 0
+            printed = capsys.readouterr()
+            assert (printed.out + printed.err).count(warning) == count
+            if "--json" in words:
+                lines = printed.out.splitlines()
+                languages = [json.loads(line)["text_language"] for line in lines]
+                assert languages == ["en", None, "de"]  # the second is short
+    article.write_text(f"{TEXT}\nZeitgeist\n\n3295-F1-P.\n", encoding="utf-8")
+    assert run_cli(monkeypatch, "predict", str(article)) == 0
+    assert "warning" not in "".join(capsys.readouterr())
 
 
 def test_why_shows_what_each_sentence_adds(

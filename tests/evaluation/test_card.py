@@ -52,7 +52,7 @@ def shipped(topics: Topics, tmp_path: Path) -> Callable[..., Shipped]:
 
     def make(kind: str = "baseline", threshold: float = 0.0, **about: Any) -> Shipped:
         calibration = Calibration(thresholds=(threshold,))
-        model = Model(kind, tmp_path, "single", definitions, calibration, cast(Any, Answers()))
+        model = Model(kind, tmp_path, "single", definitions, calibration, (), cast(Any, Answers()))
         context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
         final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
         if kind == "transformer":

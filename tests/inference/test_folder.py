@@ -189,6 +189,8 @@ def alone(**changes: list[Any]) -> dict[str, Any]:
         (setting("settings", to=None), "cannot be loaded as a"),
         (setting("topics", "codebook", to=[]), "at least two topics"),
         (setting("topics", "mode", to="other"), "topics.mode is 'other'"),
+        (setting("languages", to=["xx"]), r"languages are \('xx',\)"),
+        (setting("languages", to=None), "damaged, or not the manifest"),
         (setting("calibration", "thresholds", to=[]), "0 numbers as thresholds"),
         (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),

@@ -26,7 +26,7 @@ from tests.programs import run_cli
 from tests.serving.bulk_runs import predict, read_shards
 
 ADDED = ["predicted_topic", "confidence", "sure", "windows"]
-ADDED += ["score_trade", "score_technology", "score_security", "error"]
+ADDED += ["score_trade", "score_technology", "score_security", "text_language", "error"]
 
 
 pytestmark = pytest.mark.usefixtures("small_shards")

@@ -16,7 +16,7 @@ from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages.prepare import main, prepare
 from tests.documents import PAGE, SAMPLES
-from tests.samples import PARAMS
+from tests.samples import BODIES, GERMAN, PARAMS
 
 TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
@@ -132,6 +132,18 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
         notes = [note for note in report["messages"] if "topic trade" not in note]
         for note, message in zip(notes, messages, strict=True):
             assert message in note and "security" in note
+
+
+def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder: Path) -> None:
+    (folder / "two.txt").write_text(f"Stahl\n\n{GERMAN}\n\n{BODIES[2]}\n", encoding="utf-8")
+    params = Prepare((str(folder / "two.txt"),), None, (), "leave_out")
+    for definitions, note in (
+        (BODIES, "1 of 2 paragraphs seems to be German, but the definitions are English: label"),
+        ([GERMAN, BODIES[1]], ""),
+    ):
+        trade, security = map(Topic, ("trade", "security"), definitions)
+        messages = prepare(params, Topics("single", (trade, security)))[3]["messages"]
+        assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
 
 
 def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(

@@ -54,13 +54,15 @@ class Nearest:
         """Probabilities (n, k)."""
         return score(plain(texts), self._topics.descriptions, self._slope)
 
-    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         """Write the folder."""
         with aside(folder) as draft:
             draft.mkdir()
             (draft / FILE).write_text(json.dumps(self._topics.descriptions), encoding="utf-8")
             settings = {"slope": self._slope}
-            write_manifest(draft, "nearest", self._topics, calibration, settings, [FILE])
+            write_manifest(draft, "nearest", self._topics, calibration, languages, settings, [FILE])
         return {}
 
 

@@ -65,7 +65,9 @@ class RecordedModel:
             [[len(each.text), self._number, len(each.before)] for each in read], dtype=np.float64
         )
 
-    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         return {}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +14,8 @@ import pytest
 import torch
 
 from paratopic.project.errors import UserError
+from paratopic.transformer import encoder
 from paratopic.transformer.encoder import (
-    BUNDLED,
     BUNDLED_SHA256,
     autocast,
     check_lengths,
@@ -20,7 +23,11 @@ from paratopic.transformer.encoder import (
     pick_device,
     resolve_encoder,
 )
-from paratopic.transformer.settings import Transformer
+from paratopic.transformer.settings import BUNDLED, Transformer
+from tests.programs import ROOT
+from tests.samples import PARAMS
+
+PAGE = ROOT / "docs" / "your-own-project.md"
 
 
 @pytest.mark.parametrize(
@@ -63,22 +70,54 @@ def test_the_bundled_encoders_checksums_are_checked(
     resolve_encoder.cache_clear()
 
 
-def test_an_encoder_that_cannot_be_loaded_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UserError, match=r"transformer.encoder: .*nowhere cannot be loaded"):
-        load_encoder(str(tmp_path / "nowhere"), torch.device("cpu"))
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("name", ["someone/encoder", "/no/such/folder"])
+def test_an_encoder_that_cannot_be_loaded_is_reported_at_once(name: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(
+        UserError, match=rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
+    ):
+        load_encoder(name, torch.device("cpu"))
+    assert time.monotonic() - started < 5  # the hub's client would try again for minutes
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_folder_needs_no_hub(tiny_encoder: Path, tmp_path: Path) -> None:
+    """The folder has the files that the recipe downloads."""
+    folder = tmp_path / "copied"
+    shutil.copytree(tiny_encoder, folder)
+    patterns = re.search(r"allow_patterns=\[(.+?)\]", PAGE.read_text(encoding="utf-8"))
+    assert patterns is not None
+    downloaded = re.findall(r"'(.+?)'", patterns[1])
+    for path in filter(Path.is_file, folder.rglob("*")):
+        if not any(path.match(pattern) for pattern in downloaded):
+            path.unlink()
+    embeddings = [
+        load_encoder(str(path), torch.device("cpu")).encode(["The tariff."])
+        for path in (tiny_encoder, folder)
+    ]
+    assert (embeddings[0] == embeddings[1]).all()
+
+
+def test_the_languages_of_an_encoder_are_known_of_the_bundled_one_alone() -> None:
+    bundled = PARAMS.section("transformer")
+    assert bundled.languages == ("en",)
+    assert replace(bundled, encoder="someone/encoder").languages == ()
 
 
 @pytest.mark.parametrize(("padding", "limit"), [(None, 514), (1, 512)])
 def test_windows_are_no_longer_than_the_encoder_can_read(padding: int | None, limit: int) -> None:
     positions = torch.nn.Embedding(514, 4, padding_idx=padding)
     model = SimpleNamespace(embeddings=SimpleNamespace(position_embeddings=positions))
-    encoder: Any = SimpleNamespace(transformers_model=model)
+    reader: Any = SimpleNamespace(transformers_model=model)
     params = Transformer("tiny", "cpu", limit, 64, 3, 500, 32, 0, 1e-4)
-    check_lengths(encoder, params)
+    check_lengths(reader, params)
     with pytest.raises(UserError, match=f"transformer.max_tokens: {limit + 1} .* {limit} tokens"):
-        check_lengths(encoder, replace(params, max_tokens=limit + 1))
+        check_lengths(reader, replace(params, max_tokens=limit + 1))
     model.embeddings = SimpleNamespace()
-    check_lengths(encoder, replace(params, max_tokens=10**6))
+    check_lengths(reader, replace(params, max_tokens=10**6))

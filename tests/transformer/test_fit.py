@@ -19,7 +19,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.examples import beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
-from paratopic.transformer.encoder import BUNDLED
+from paratopic.transformer.settings import BUNDLED
 from tests.samples import PARAMS, examples
 
 

@@ -90,7 +90,9 @@ class FittedBaseline:
         logits = self._head.logits(transform_passages(self._union.transform, texts, self.context))
         return mode_of(self._topics.mode).scores(logits)
 
-    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         """Write the model's folder: terms, weights and manifest, the same bytes every time.
 
         Returns
@@ -106,7 +108,7 @@ class FittedBaseline:
             save_file({name: feature.idf for name, feature in features.items()}, draft / idf)
             self._head.save(draft / head)
             settings = {"features": self._keywords, "context": asdict(self.context)}
-            write_manifest(draft, "baseline", self._topics, calibration, settings, files)
+            write_manifest(draft, "baseline", self._topics, calibration, languages, settings, files)
         return {}
 
 

@@ -11,7 +11,8 @@ import logging
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import zip_longest
@@ -31,6 +32,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
+from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.project.progress import stderr
 from paratopic.reading.article import (
@@ -135,6 +137,8 @@ def predict(
             _print_json(rows)
         else:
             _print_table(f"{article.name} ({loaded.kind})", rows)
+        if warning := _of_languages(loaded, Counter(row.language or "" for row in rows)):
+            log.warning(warning)
 
 
 def article_files(paths: list[str]) -> list[str]:
@@ -181,6 +185,11 @@ class _Row(NamedTuple):
     reason: Explanation | None = None
     nearest: Sequence[Neighbour] = ()
 
+    @property
+    def language(self) -> str | None:
+        """Language of the paragraph; see `languages.language_of`."""
+        return language_of(self.paragraph.text)
+
 
 def _rows(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
@@ -218,7 +227,7 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
 
 def _print_json(rows: Sequence[_Row]) -> None:
     for row in rows:
-        line = asdict(row.paragraph) | asdict(row.answer)
+        line = asdict(row.paragraph) | asdict(row.answer) | {bulk.LANGUAGE: row.language}
         if row.reason is not None:
             parts = asdict(row.reason)
             why = {
@@ -314,6 +323,8 @@ def _summarise(model: Model, done: bulk.Done) -> None:
         "Counts of answers are not shares of the texts, because models miss rare topics: "
         "`paratopic shares` estimates those of a project's paragraphs."
     )
+    if warning := _of_languages(model, done.languages):
+        print(warning)
     print(f"{certainty:.0%} of the answers are expected to be right", end="")
     if not model.calibration.certainty:
         print(".")
@@ -325,6 +336,12 @@ def _summarise(model: Model, done: bulk.Done) -> None:
             "warning: the model is much less certain than it was on the labelled paragraphs: these "
             "texts may be unlike them. Label some (`paratopic suggest`), and train again."
         )
+
+
+def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
+    """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
+    unread = others(counts, model.languages, "texts", "the model is for")
+    return f"warning: {unread}: do not rely on its answers to them." if unread else ""
 
 
 def _started(engine: str) -> AbstractContextManager[bulk.Engine]:

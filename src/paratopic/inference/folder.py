@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS, named_object
+from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
 
 MANIFEST = "paratopic.json"
@@ -38,7 +39,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
 """
-FORMAT = 8
+FORMAT = 9
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
@@ -58,6 +59,8 @@ class Manifest:
         Topic name → definition, in class order.
     calibration
         Calibration of the probabilities, and the topics' thresholds.
+    languages
+        Codes of the languages that the model is for; empty where they are not known.
     settings
         Settings that the kind of model needs to read the other files.
     """
@@ -66,6 +69,7 @@ class Manifest:
     mode: ModeName
     definitions: dict[str, str]
     calibration: Calibration
+    languages: tuple[str, ...]
     settings: dict[str, Any]
 
 
@@ -74,6 +78,7 @@ def write_manifest(
     kind: str,
     topics: Topics,
     calibration: Calibration,
+    languages: Sequence[str],
     settings: Mapping[str, Any],
     files: Iterable[str],
 ) -> None:
@@ -83,7 +88,7 @@ def write_manifest(
     ----------
     folder
         Folder that already holds the `files`.
-    kind, calibration, settings
+    kind, calibration, languages, settings
         As in `Manifest`.
     topics
         The codebook.
@@ -98,6 +103,7 @@ def write_manifest(
             "codebook": [{"name": t.name, "definition": t.definition} for t in topics.topics],
         },
         "calibration": asdict(calibration),
+        "languages": list(languages),
         "settings": settings,
         "files": {name: _digest(folder / name) for name in sorted(files)},
     }
@@ -190,7 +196,10 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
     for part in filter(None, (calibration, calibration.alone)):
         _check_calibration(part, mode, len(topics.names))
     definitions = {topic.name: topic.definition for topic in topics.topics}
-    return Manifest(values["kind"], mode, definitions, calibration, values["settings"])
+    languages = tuple(values["languages"])
+    if not set(languages) <= set(NAMES):
+        raise ValueError(f"languages are {languages!r}")
+    return Manifest(values["kind"], mode, definitions, calibration, languages, values["settings"])
 
 
 def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None:

@@ -159,7 +159,8 @@ def _load(folder: Path) -> Model:
             f"{folder} cannot be loaded as a {manifest.kind} ({error!r}); train the model again"
         ) from None
     definitions, calibration = manifest.definitions, manifest.calibration
-    return Model(manifest.kind, folder, mode, definitions, calibration, classifier)
+    languages = manifest.languages
+    return Model(manifest.kind, folder, mode, definitions, calibration, languages, classifier)
 
 
 def _check_answer(classifier: Classifier, n_logits: int) -> None:

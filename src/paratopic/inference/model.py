@@ -85,6 +85,8 @@ class Model:
         Topic name → definition, in class order.
     calibration
         Calibration of the probabilities, and the topics' thresholds.
+    languages
+        Codes of the languages that it is for, such as ``"en"``; empty where they are not known.
     """
 
     kind: str
@@ -92,6 +94,7 @@ class Model:
     mode: ModeName
     definitions: dict[str, str]
     calibration: Calibration
+    languages: tuple[str, ...]
     _classifier: Classifier
 
     @property

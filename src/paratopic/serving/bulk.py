@@ -15,8 +15,9 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,8 @@ from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
-from paratopic.project.passages import Text
+from paratopic.project.languages import language_of
+from paratopic.project.passages import Text, plain
 from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
@@ -47,9 +49,11 @@ STEP = 250
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 4
+FORMAT = 5
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
+# Name of the column with the language of a text; tables may have one of their own.
+LANGUAGE = "text_language"
 _SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
 
 
@@ -75,6 +79,8 @@ class Done:
         Number of these with each outcome (`Mode.outcomes`), as predicted; empty before the first.
     certainty
         Sum of the probabilities that these predictions are right.
+    languages
+        Language → number of these texts in it; "" for those without one.
     """
 
     input: int = 0
@@ -85,6 +91,7 @@ class Done:
     texts: int = 0
     counts: tuple[int, ...] = ()
     certainty: float = 0.0
+    languages: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, model: Model, columns: Columns) -> Done:
         """Count the rows that these columns were added to, and what was predicted for them."""
@@ -102,11 +109,13 @@ class Done:
         outcomes = mode.outcomes(predicted).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
         certainty = self.certainty + float(mode.certainty(scores, predicted).sum())
+        languages = Counter(columns[LANGUAGE][row] or "" for row in known)
         return replace(
             done,
             texts=self.texts + len(known),
             counts=tuple(counts.tolist()),
             certainty=round(certainty, DIGITS),
+            languages=dict(Counter(self.languages) + languages),
         )
 
 
@@ -193,7 +202,8 @@ class Job:
     def added(self) -> list[str]:
         """Names of the columns that are added to a row."""
         scores = [f"score_{topic}" for topic in self.model.classes_]
-        return [_topics(self.model), "confidence", "sure", "windows", *scores, "error"]
+        answer = [_topics(self.model), "confidence", "sure", "windows"]
+        return [*answer, *scores, LANGUAGE, "error"]
 
     def work(self, added: Sequence[str], done: Done) -> Work:
         """The work that is left, from `done` on."""
@@ -220,7 +230,7 @@ def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
         "windows": [answer.windows for answer in answers],
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
-    return columns | scores
+    return columns | scores | {LANGUAGE: [language_of(text) for text in plain(texts)]}
 
 
 def find_inputs(patterns: Sequence[str]) -> list[Path]:
@@ -249,7 +259,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
-        sure, windows, ``score_TOPIC`` for each topic, and error.
+        sure, windows, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
     advance

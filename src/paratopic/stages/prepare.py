@@ -27,6 +27,7 @@ from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
 from paratopic.labels.tables import follow_changes, former_names
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
+from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
@@ -107,11 +108,21 @@ def prepare(
             "definitions are not used, because they have to be there for each topic, and nothing "
             f"stands before In: or Out: for {', '.join(bare)}"
         )
+    if unlike := _other_languages(frame, rows, topics):
+        messages.append(f"{unlike}: label some of them, or leave them out")
     for name, count in report["topics"].items():
         if count == 0:
             so = "only its definition is known" if topics.descriptions else "it cannot be learnt"
             messages.append(f"topic {name} has no labelled paragraph: {so}")
     return frame, skipped, metadata, report
+
+
+def _other_languages(frame: pd.DataFrame, rows: pd.DataFrame, topics: Topics) -> str:
+    """How many paragraphs are in other languages than what models learn from."""
+    labelled = list(rows["text"])
+    languages = learnt(count_languages(labelled or topics.descriptions))
+    but = "the labelled ones are" if labelled else "the definitions are"
+    return others(count_languages(list(frame["text"])), languages, "paragraphs", but)
 
 
 def _kind(part: Skipped) -> str:

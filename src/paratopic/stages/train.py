@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from paratopic.inference.calibration import read_calibration
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
+from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import read_params
 from paratopic.project.paths import FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.progress import bar
+from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all, is_first_process
 from paratopic.training.fitting import fitter, labelled_for
+
+
+def languages_of(
+    labelled: Sequence[str], topics: Topics, read: Sequence[str]
+) -> tuple[Sequence[str], str]:
+    """Say which languages a model is for, and which texts it cannot read.
+
+    Parameters
+    ----------
+    labelled
+        Labelled texts; where there are none, models learn from the definitions.
+    topics
+        The codebook.
+    read
+        Codes of the languages that the model's encoder reads; empty where they are not known.
+
+    Returns
+    -------
+    languages
+        Codes of the languages: those of the encoder, or those of the texts.
+    note
+        What there is to say about texts in others, or "".
+    """
+    counts = count_languages(labelled or topics.descriptions)
+    what = "labelled paragraphs" if labelled else "definitions"
+    unread = others(counts, read, what, "the encoder reads")
+    note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
+    return read or learnt(counts), note
 
 
 def main() -> None:
@@ -29,8 +60,11 @@ def main() -> None:
         model = fit_all(data, fit, params.seed, advance)
     if not is_first_process():
         return
+    read = getattr(params.section(name), "languages", ())
+    languages, unread = languages_of(list(data.rows["text"]), params.topics, read)
     with files.aside(MODELS / name) as draft:
-        parity = model.save(draft, calibration)
+        parity = model.save(draft, calibration, languages)
+    notes = [*model.notes, *filter(None, [unread])]
     # Without labels nothing says what the others are about.
     n_labelled, pool = len(data.rows), data.pool
     n_unlabelled = len(pool.texts) if pool is not None and n_labelled else 0
@@ -41,12 +75,12 @@ def main() -> None:
         "size": size,
         "parity": parity,
         "context": asdict(model.context),
-        "notes": list(model.notes),
+        "notes": notes,
     }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     files.write_json(MODEL_REPORTS / name / FINAL, final)
     seconds = time.monotonic() - started
-    for note in model.notes:
+    for note in notes:
         print(f"note: {note}")
     print(
         f"{name}: trained on {n_labelled} labelled paragraphs and {n_unlabelled} without a label "

@@ -103,8 +103,20 @@ class Fitted(Protocol):
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         ...
 
-    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         """Write a folder that `inference.loading.load` opens.
+
+        Parameters
+        ----------
+        folder
+            Folder to write.
+        calibration
+            Calibration of the probabilities, and the topics' thresholds.
+        languages
+            Codes of the languages that the model is for; empty, the default, where they are not
+            known.
 
         Returns
         -------

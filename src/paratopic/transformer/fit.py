@@ -56,7 +56,7 @@ from paratopic.training.head import (
 )
 from paratopic.training.unlabelled import n_rounds, smooth_answers
 from paratopic.transformer.embedding import Embedder
-from paratopic.transformer.encoder import BUNDLED, check_lengths, load_encoder, pick_device
+from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import (
     PREDICT_BATCH,
@@ -65,7 +65,7 @@ from paratopic.transformer.network import (
     processes,
 )
 from paratopic.transformer.quantise import quantise
-from paratopic.transformer.settings import Transformer
+from paratopic.transformer.settings import BUNDLED, Transformer
 from paratopic.transformer.tuning import trains_head, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
@@ -131,7 +131,9 @@ class FittedTransformer:
         mode = mode_of(self._topics.mode)
         return mode.scores(text_logits(self._head, read, mode, len(texts)))
 
-    def save(self, folder: Path, calibration: Calibration) -> dict[str, float]:
+    def save(
+        self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
+    ) -> dict[str, float]:
         """Write the model's folder: the encoder for sentence-transformers, and an ONNX model.
 
         Returns
@@ -189,7 +191,9 @@ class FittedTransformer:
                     "probabilities": mode_of(self._topics.mode).probabilities(logits).tolist(),
                 }
             files = EncoderClassifier.FILES
-            write_manifest(draft, "transformer", self._topics, calibration, settings, files)
+            write_manifest(
+                draft, "transformer", self._topics, calibration, languages, settings, files
+            )
         return {
             "similarity": self._similarity,
             "int8_used": float(int8_used),

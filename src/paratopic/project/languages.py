@@ -1,0 +1,136 @@
+"""The language of a text, and what there is to say about texts in a language that a model lacks.
+
+Languages are found offline, with the library py3langid. The same text always gets the same
+language. Short texts get none, and nor do texts that may be in one of several languages. This
+module does not know which languages an encoder reads (`transformer.encoder` does).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+_LANGUAGES = (
+    "af Afrikaans, am Amharic, ar Arabic, az Azerbaijani, be Belarusian, bg Bulgarian, bn "
+    "Bengali, ca Catalan, cs Czech, cy Welsh, da Danish, de German, el Greek, en English, es "
+    "Spanish, et Estonian, eu Basque, fa Persian, fi Finnish, fr French, ga Irish, gl Galician, "
+    "gu Gujarati, ha Hausa, he Hebrew, hi Hindi, hr Croatian or Bosnian, hu Hungarian, hy "
+    "Armenian, id Indonesian or Malay, is Icelandic, it Italian, ja Japanese, ka Georgian, kk "
+    "Kazakh, km Khmer, kn Kannada, ko Korean, ky Kyrgyz, lo Lao, lt Lithuanian, lv Latvian, mk "
+    "Macedonian, ml Malayalam, mn Mongolian, mr Marathi, mt Maltese, my Burmese, ne Nepali, nl "
+    "Dutch, no Norwegian, pa Punjabi, pl Polish, ps Pashto, pt Portuguese, ro Romanian, ru "
+    "Russian, si Sinhala, sk Slovak, sl Slovenian, so Somali, sq Albanian, sr Serbian, sv "
+    "Swedish, sw Swahili, ta Tamil, te Telugu, th Thai, tl Filipino, tr Turkish, uk Ukrainian, ur "
+    "Urdu, uz Uzbek, vi Vietnamese, yo Yoruba, zh Chinese, zu Zulu"
+)
+# ISO 639-1 code → name. Bosnian and Malay are too close to another language to be told from it.
+NAMES = {pair[:2]: pair[3:] for pair in _LANGUAGES.split(", ")}
+# What the library calls numbers, codes and markup.
+NO_LANGUAGE = "zxx"
+# A language counts from this probability on. In 42,000 English texts, one question to twenty
+# sentences long, no other language does.
+LEAST_PROBABILITY = 0.7
+# Texts whose letters are fewer bytes in UTF-8 get no language: names belong to several.
+LEAST_LETTERS = 30
+# Number of characters that are read of a text.
+READ_CHARACTERS = 300
+# A model learns a language if at least this share of its texts is in it.
+LEARNT = 0.05
+# Most texts that are looked at to count the languages of many.
+LOOKED_AT = 1000
+
+
+def language_of(text: str) -> str | None:
+    """Find the language of a text.
+
+    Parameters
+    ----------
+    text
+        A text, of which the beginning is read.
+
+    Returns
+    -------
+    A code of `NAMES`; None if the text is short, has no language or may be in one of several.
+
+    Examples
+    --------
+    >>> language_of("Die Ministerin sagte, die Verhandlungen würden fortgesetzt.")
+    'de'
+    >>> language_of("Billing code 3295-F1-P")
+    """
+    beginning = text[:READ_CHARACTERS]
+    if len("".join(filter(str.isalpha, beginning)).encode(errors="replace")) < LEAST_LETTERS:
+        return None
+    code, probability = _identifier().classify(beginning)
+    return code if code in NAMES and probability >= LEAST_PROBABILITY else None
+
+
+def count_languages(texts: Sequence[str]) -> Counter[str]:
+    """Count the languages of texts; of many, `LOOKED_AT` that lie evenly are looked at.
+
+    Texts without a language count as "".
+    """
+    evenly = np.linspace(0, len(texts) - 1, min(len(texts), LOOKED_AT)).astype(int)
+    return Counter(language_of(texts[number]) or "" for number in evenly)
+
+
+def learnt(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Languages that a model learns from texts with these languages, the most frequent first.
+
+    >>> learnt({"en": 90, "de": 8, "fr": 2, "": 30})
+    ('en', 'de')
+    """
+    known = Counter({code: count for code, count in counts.items() if code})
+    return tuple(code for code, count in known.most_common() if count >= LEARNT * known.total())
+
+
+def others(counts: Mapping[str, int], languages: Collection[str], what: str, but: str) -> str:
+    """Say how many texts are in other languages than those that are known.
+
+    Parameters
+    ----------
+    counts
+        Language → number of texts in it; "" for those without one.
+    languages
+        Codes of the languages that are known; empty where nothing is known of them.
+    what
+        What the texts are, such as "paragraphs".
+    but
+        What the known languages are, such as "the model is for".
+
+    Returns
+    -------
+    The beginning of a sentence; "" if there are no such texts, or nothing is known.
+
+    Examples
+    --------
+    >>> others({"en": 1, "de": 2, "fr": 1, "": 1}, ["en"], "paragraphs", "the model is for")
+    '3 of 5 paragraphs seem to be German (2) or French (1), but the model is for English'
+    """
+    other = Counter({code: n for code, n in counts.items() if code and code not in languages})
+    if not languages or not other:
+        return ""
+    most = other.most_common()
+    names = [NAMES[code] + (f" ({count:,})" if len(most) > 1 else "") for code, count in most]
+    seem = "seems" if other.total() == 1 else "seem"
+    how_many = f"{other.total():,} of {sum(counts.values()):,} {what} {seem} to be"
+    known = _listed([NAMES[code] for code in languages], "and")
+    return f"{how_many} {_listed(names, 'or')}, but {but} {known}"
+
+
+def _listed(names: list[str], word: str) -> str:
+    """The names in a sentence: ["A", "B", "C"], "or" → "A, B or C"."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+@functools.cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # half a second, with its model
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages([*NAMES, NO_LANGUAGE])
+    return identifier

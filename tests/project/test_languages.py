@@ -1,0 +1,102 @@
+"""Languages of texts, and the words about texts in other languages than the known ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.project.languages import (
+    LOOKED_AT,
+    NAMES,
+    count_languages,
+    language_of,
+    learnt,
+    others,
+)
+from tests.samples import GERMAN
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The minister said that talks would go on in Geneva next week."),
+        ("de", GERMAN),
+        ("fr", "Le gouvernement a annoncé lundi de nouveaux droits de douane sur l'acier."),
+        ("es", "El Gobierno anunció el lunes nuevos aranceles al acero."),
+        ("it", "Il governo ha annunciato lunedì nuovi dazi sull'acciaio."),
+        ("nl", "De regering heeft maandag nieuwe heffingen op staal aangekondigd."),
+        ("pt", "O ministro disse que as negociações vão continuar na próxima semana."),
+        ("pl", "Rząd ogłosił w poniedziałek nowe cła na stal."),
+        ("ru", "Правительство объявило в понедельник о новых пошлинах на сталь."),
+        ("zh", "政府周一宣布对钢铁征收新的关税。"),
+        ("ar", "أعلنت الحكومة يوم الاثنين عن رسوم جمركية جديدة على الصلب."),
+    ],
+)
+def test_a_sentence_has_its_language(language: str, text: str) -> None:
+    assert language_of(text) == language_of(text) == language
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Zeitgeist",
+        "São Paulo",
+        "Angela Merkel",
+        "El País",
+        "Bundesrat",
+        "USMCA",
+        "3295-F1-P",
+        "Billing code 3295-F1-P",
+        "[FR Doc. 2020-12345 Filed 6-1-20; 8:45 am]",
+        "https://example.org/harbour?id=1234567890&page=12",
+        "1,024 2,048 4,096 8,192 16,384 32,768 65,536 131,072",
+        "Madrid, Barcelona, Sevilla, Valencia",
+        "Angela Merkel, Olaf Scholz and Emmanuel Macron",
+    ],
+)
+def test_words_names_and_codes_have_none(text: str) -> None:
+    assert language_of(text) is None
+
+
+@given(st.text(max_size=400))
+def test_every_text_gets_an_answer(text: str) -> None:
+    assert language_of(text) in {None, *NAMES}
+
+
+def test_of_many_texts_some_that_lie_evenly_are_counted() -> None:
+    assert count_languages([]) == Counter()
+    assert count_languages([GERMAN, "x"]) == Counter({"de": 1, "": 1})
+    assert count_languages(["x"] * LOOKED_AT + [GERMAN] * LOOKED_AT) == Counter(
+        {"": LOOKED_AT // 2, "de": LOOKED_AT // 2}
+    )
+
+
+def test_a_language_is_learnt_from_a_twentieth_of_the_texts_on() -> None:
+    assert learnt({"de": 5, "en": 95, "": 1000}) == ("en", "de")
+    assert learnt({"de": 4, "en": 96}) == ("en",)
+    assert learnt({"": 3}) == learnt({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("counts", "languages", "words"),
+    [
+        ({"de": 1, "en": 2}, ["en"], "1 of 3 texts seems to be German, but labels are English"),
+        (
+            {"de": 1, "fr": 2000},
+            ["en", "es"],
+            "2,001 of 2,001 texts seem to be French (2,000) or German (1), "
+            "but labels are English and Spanish",
+        ),
+        ({"en": 2, "": 5}, ["en"], ""),
+        ({"de": 2}, [], ""),  # nothing is known
+        ({}, ["en"], ""),
+    ],
+)
+def test_texts_in_other_languages_are_counted_in_words(
+    counts: dict[str, int], languages: list[str], words: str
+) -> None:
+    assert others(counts, languages, "texts", "labels are") == words
