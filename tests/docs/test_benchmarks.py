@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,27 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path:
     # The model is nearly always right, so that its shares are too, however labels were chosen.
     assert all(line["shares"] < 2 and 0.9 < line["true accuracy"] <= 1 for line in lines)
     assert all(abs(line["accuracy"]) < 0.15 for line in lines)
+
+
+def test_expected_shares_of_right_answers_are_compared_with_true_ones(
+    told_apart: Path, tmp_path: Path
+) -> None:
+    foreign = pd.read_parquet(told_apart / "table.parquet")
+    foreign["text"] += " Elsewhere."
+    foreign.to_parquet(tmp_path / "foreign.parquet")
+    vectors = np.zeros((240, 12))
+    vectors[:, -1] = 1
+    np.savez(tmp_path / "foreign.npz", texts=foreign["text"].to_numpy(str), vectors=vectors)
+    shutil.copy(told_apart / "table.npz", tmp_path)
+    options = ["--none", "other", "--time", "year", "--mixture", "label", "--labels", "60"]
+    kept = ["--draws", "3", "--embeddings", str(tmp_path)]
+    kept += ["--foreign", str(tmp_path / "foreign.parquet")]
+    lines = run_benchmark("expected", told_apart, tmp_path / "results.json", *options, *kept)
+    figures = {line["texts"]: line for line in lines}
+    assert [*figures] == ["same kind", "later", "mixture of label", "foreign: foreign"]
+    assert figures["foreign: foreign"]["told"] == 0
+    for name in ("same kind", "later"):
+        assert figures[name]["told"] == 1 and figures[name]["held"] > 0.6  # of 3 intervals
 
 
 def test_slices_are_named_where_they_are_planted(tmp_path: Path) -> None:

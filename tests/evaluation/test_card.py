@@ -19,7 +19,7 @@ from paratopic.inference.folder import CARD, is_card_of
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Reading
 from paratopic.project.metrics import metrics_in
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
@@ -38,10 +38,10 @@ class Answers:
 
     weights = ContextWeights()
 
-    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
+    def read(self, texts: Sequence[Text]) -> Reading:
         mode = mode_of("single")
         logits = mode.logits(mode.complete(np.array([[2 / 3, 0.1, 0.1]] * len(texts))))
-        return logits, np.ones(len(texts), dtype=np.int64)
+        return Reading(logits, np.ones(len(texts), dtype=np.int64), np.zeros(len(texts)))
 
 
 @pytest.fixture

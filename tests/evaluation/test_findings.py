@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.metadata import UNKNOWN
 from paratopic.evaluation.figures import draw_shares
 from paratopic.evaluation.findings import (
     ALL,
@@ -27,6 +26,7 @@ from paratopic.evaluation.findings import (
     sentence,
 )
 from paratopic.project.errors import UserError
+from paratopic.project.periods import UNKNOWN
 from paratopic.project.topics import ModeName, Topics
 
 TOPICS = Topics("single", ("trade", "security"))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.corpus.metadata import UNKNOWN
 from paratopic.evaluation.mistakes import Answered
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.slices import ALPHA, LEAST, columns_of, find_slices
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError
+from paratopic.project.periods import UNKNOWN
 
 N = 60
 

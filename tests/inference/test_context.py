@@ -141,7 +141,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
     own = np.asarray(model.embed([AROUND.text]))
     total = own + of_context
     expected = head.logits(total / np.linalg.norm(total))
-    logits, windows = classifier.logits([AROUND])
+    logits, windows, _ = classifier.read([AROUND])
     assert windows.tolist() == [1]
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     # Of a long text, what is around it is read with each window; its neighbours weigh less.
@@ -153,7 +153,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
     total = classifier._model.run(tokens) + of_context
     of_windows = head.logits(total / np.linalg.norm(total, axis=1, keepdims=True))
     expected = np.average(of_windows, axis=0, weights=[len(window) for window in tokens])[None]
-    logits, windows = classifier.logits([replace(AROUND, text=LONG)])
+    logits, windows, _ = classifier.read([replace(AROUND, text=LONG)])
     assert windows.tolist() == [len(tokens)] and len(tokens) > 5
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
@@ -176,7 +176,7 @@ def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(
     assert np.linalg.norm(own) == pytest.approx(np.sqrt(2))
     features = transform_passages(classifier._union.transform, [AROUND], READING).toarray()
     np.testing.assert_allclose(features, expected, atol=1e-12)
-    np.testing.assert_allclose(classifier.logits([AROUND])[0], head_of(model).logits(expected))
+    np.testing.assert_allclose(classifier.read([AROUND]).logits, head_of(model).logits(expected))
     # A text without a known word is what is around it.
     unknown = replace(AROUND, text="\u2603")
     features = transform_passages(classifier._union.transform, [unknown], READING).toarray()

@@ -173,9 +173,19 @@ def setting(*keys: str, to: Any) -> Callable[[Manifest], None]:
     return change
 
 
-def alone(**changes: list[Any]) -> dict[str, Any]:
+def alone(**changes: Any) -> dict[str, Any]:
     """A calibration of texts alone, as a manifest has it."""
     return asdict(Calibration()) | changes
+
+
+CERTAIN = {
+    "mean": 0.8,
+    "right": 0.7,
+    "noise": 0.001,
+    "between": 0.0,
+    "n_labels": 50.0,
+    "n_groups": 9,
+}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +207,13 @@ def alone(**changes: list[Any]) -> dict[str, Any]:
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
         (setting("calibration", "alone", to=alone(thresholds=[])), "0 numbers as thresholds"),
         (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
-        (setting("calibration", "alone", to=alone(certainty=[-0.1])), "a share is not"),
+        (
+            setting("calibration", "alone", to=alone(certainty=CERTAIN | {"mean": 1.1})),
+            "a share is",
+        ),
+        (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": -1})), "negative"),
+        (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": 1e999})), "finite"),
+        (setting("calibration", "alone", to=alone(certainty={"mean": 0.5})), "damaged, or not"),
         (setting("calibration", "alone", to=alone(scale=["x"])), "damaged, or not the manifest"),
         (setting("calibration", "alone", to=alone(other=[1.0])), "damaged, or not the manifest"),
         (setting("calibration", "alone", to="x"), "damaged, or not the manifest"),

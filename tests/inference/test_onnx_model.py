@@ -80,7 +80,7 @@ def test_a_processor_that_computes_something_else_uses_floats(
         return EncoderClassifier(folder, mode_of("single"), settings | changes)
 
     def probabilities(model: EncoderClassifier) -> Scores:
-        return mode_of("single").probabilities(model.logits(texts)[0])
+        return mode_of("single").probabilities(model.read(texts).logits)
 
     usual = opened()
     assert not usual._model.floats

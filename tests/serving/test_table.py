@@ -25,7 +25,7 @@ from tests.documents import PAGE
 from tests.programs import run_cli
 from tests.serving.bulk_runs import predict, read_shards
 
-ADDED = ["predicted_topic", "confidence", "sure", "windows"]
+ADDED = ["predicted_topic", "confidence", "sure", "windows", "likeness"]
 ADDED += ["score_trade", "score_technology", "score_security", "text_language", "error"]
 
 

@@ -114,8 +114,9 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     path = tmp_path / "in.csv"
     path.write_text('text\nA tariff.\nThe navy.\n" "\nA chip.\nNothing.\n', encoding="utf-8")
     whole = predict(model, [path], tmp_path / "whole")
-    assert whole.texts == sum(whole.counts) == 4 and len(whole.counts) == 4
-    assert whole.certainty == pytest.approx(
+    answers = whole.all_answers
+    assert answers.texts == answers.articles == sum(whole.counts) == 4 and len(whole.counts) == 4
+    assert answers.certainty == pytest.approx(
         sum(a.confidence if a.topic else 1 - sum(a.scores.values()) for a in model.predict(TEXTS))
     )
     write = bulk._write_shard
@@ -132,10 +133,22 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     assert predict(model, [path], tmp_path / "out", resume=True) == whole
 
 
-@pytest.mark.parametrize(("usual", "warned"), [(1.0, True), (0.3, False)])
-def test_a_run_ends_with_what_was_predicted_and_a_warning_where_it_is_doubtful(
-    usual: float,
-    warned: bool,
+CERTAINTY = {"mean": 0.7, "right": 0.6, "noise": 0.01, "between": 0.0, "n_groups": 30}
+
+
+@pytest.mark.parametrize(
+    ("n_labels", "alike", "reason"),
+    [
+        (30.0, True, ""),
+        (10.0, True, "the model has too few labelled paragraphs"),
+        (30.0, False, "the texts are unlike the labelled paragraphs"),
+    ],
+)
+def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be_right(
+    n_labels: float,
+    alike: bool,
+    reason: str,
+    rows: pd.DataFrame,
     baseline_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -143,19 +156,40 @@ def test_a_run_ends_with_what_was_predicted_and_a_warning_where_it_is_doubtful(
 ) -> None:
     shutil.copytree(baseline_folder, tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / MANIFEST).read_text(encoding="utf-8"))
-    manifest["calibration"] |= {"shares": [0.2, 0.3, 0.4, 0.1], "certainty": [usual]}
+    certainty = CERTAINTY | {"n_labels": n_labels}
+    manifest["calibration"] |= {"shares": [0.2, 0.3, 0.4, 0.1], "certainty": certainty}
     (tmp_path / "model" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     path = tmp_path / "in.csv"
-    path.write_text("text\n" + "\n".join(TEXTS) + "\n", encoding="utf-8")
-    words = ["predict", str(path), "--model", str(tmp_path / "model")]
+    texts = list(rows["text"]) if alike else ["Zyx."] * len(rows)
+    dates = [f"202{number % 2}-01-05" for number in range(len(rows))]
+    pd.DataFrame({"date": dates, "text": texts}).to_csv(path, index=False)
+    words = ["predict", str(path), "--model", str(tmp_path / "model"), "--by", "year"]
     for out in ("out", "out.csv"):
         assert run_cli(monkeypatch, *words, "--out", str(tmp_path / out)) == 0
         printed = capsys.readouterr().out
-        assert "of the answers are expected to be right" in printed
-        assert f"as {usual:.0%} of those on the labelled paragraphs are" in printed
-        assert re.search(r"trade +1 +25 +20 ", printed)
         assert "Counts of answers are not shares of the texts" in printed
-        assert ("these texts may be unlike them" in printed) == warned
+        if reason:
+            assert f"cannot be told: {reason}" in printed
+        else:
+            assert "of those on the labelled paragraphs 60% are" in printed
+            assert re.search(r"(?m)^ *2020 +\d+ +\d+ \(\d+–\d+\)", printed)
+
+
+def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it(
+    baseline_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text\nA tariff.\n", encoding="utf-8")
+    words = ["predict", str(path), "--model", str(baseline_folder), "--by", "outlet"]
+    assert run_cli(monkeypatch, *words, "--out", str(tmp_path / "out")) == 1
+    assert "no row has a value of it; the results are complete" in capsys.readouterr().out
+    article = tmp_path / "in.txt"
+    article.write_text("A tariff.", encoding="utf-8")
+    assert run_cli(monkeypatch, "predict", str(article), *words[2:]) == 1
+    assert "--by outlet: name a table or a folder" in capsys.readouterr().out
 
 
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(

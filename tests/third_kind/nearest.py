@@ -16,7 +16,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers, Scores, softmax
+from paratopic.inference.scores import Array, Reading, Scores, softmax
 from paratopic.project.files import aside
 from paratopic.project.params import SECTION, Positive
 from paratopic.project.passages import Text, plain
@@ -84,8 +84,10 @@ class NearestClassifier:
         self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))
         self._slope, self._mode = settings["slope"], mode
 
-    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
-        """Logits (n, `n_logits`), and one window for each text."""
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Read texts, each in one window; no text is like the labelled ones or unlike them."""
         scores = score(plain(texts), self._definitions, self._slope)
         windows = np.ones(len(texts), dtype=np.int64)
-        return self._mode.logits(self._mode.complete(scores)), windows
+        return Reading(
+            self._mode.logits(self._mode.complete(scores)), windows, np.zeros(len(texts))
+        )

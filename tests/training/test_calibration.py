@@ -251,11 +251,18 @@ def test_a_calibration_knows_what_it_was_fitted_to() -> None:
     calibration = calibrate(true, frame)[1]
     topics = np.bincount(true, minlength=3) / 300
     np.testing.assert_allclose(calibration.shares, [*topics, 0.0])
-    (certainty,) = calibration.certainty
+    certainty = calibration.certainty
+    assert certainty is not None
     scores = apply_calibration(frame[list(NAMES)].to_numpy(), calibration, mode_of("single"))
     highest = scores.max(axis=1)
-    right = np.where(highest >= 0.5, highest, 1 - scores.sum(axis=1))
-    assert certainty == pytest.approx(right.mean())
+    sure = np.where(highest >= 0.5, highest, 1 - scores.sum(axis=1))
+    assert certainty.mean == pytest.approx(sure.mean())
+    right = (highest >= 0.5) & (scores.argmax(axis=1) == true)
+    assert certainty.right == pytest.approx(right.mean())
+    # Repeats are no further evidence.
+    twice = pd.concat([frame, frame.assign(repeat=1)], ignore_index=True)
+    again = calibrate(np.tile(true, 2), twice)[1].certainty
+    assert again is not None and again.n_labels == pytest.approx(certainty.n_labels)
 
 
 def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -> None:

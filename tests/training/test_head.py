@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
 from paratopic.training.examples import Evidence
@@ -208,7 +208,8 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
     expected = with_nearest(features, descriptions, nearest) @ coef.T + intercept
     if k == 0:  # the column is 0 then, whatever its coefficients; a fit leaves them 0
         coef[:, -1] = 0
-    head = LinearHead(*without_nearest(coef, intercept, nearest), descriptions)
+    linear = without_nearest(coef, intercept, nearest)
+    head = LinearHead(*linear, descriptions, *centre_of(features))
     np.testing.assert_allclose(head.logits(features), expected, atol=1e-9)
 
 
@@ -220,7 +221,8 @@ def single_head(
     prior = prior_of(descriptions, 2)
     learnt = lessons(wide, targets, evidence, mode_of("single"))
     coef, intercept = fit_head(learnt, mode_of("single"), 1.0, prior)
-    return LinearHead(*without_nearest(coef, intercept, NEAREST), descriptions)
+    linear = without_nearest(coef, intercept, NEAREST)
+    return LinearHead(*linear, descriptions, *centre_of(features))
 
 
 # Near the first description, near the second, even, far from both.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, centre_of
 from paratopic.transformer.network import Network, chunks
 
 
@@ -28,7 +28,8 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> No
         network.slope, network.descriptions = map(torch.from_numpy, (slope, descriptions))
         logits = network.logits(torch.from_numpy(embeddings)).numpy()
     np.testing.assert_allclose(plain, embeddings @ coef.T + intercept, atol=1e-9)
-    expected = LinearHead(coef, slope, intercept, descriptions).logits(csr_matrix(embeddings))
+    head = LinearHead(coef, slope, intercept, descriptions, *centre_of(embeddings))
+    expected = head.logits(csr_matrix(embeddings))
     np.testing.assert_allclose(logits, expected, atol=1e-9)
     assert (k == 0) == np.allclose(plain, logits)
 

@@ -26,7 +26,7 @@ from paratopic.corpus.folds import ALWAYS_TRAIN, deal
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights, surroundings
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
 from paratopic.inference.tfidf import TfIdfUnion
@@ -172,7 +172,8 @@ def fit(
         rows = np.arange(len(examples.texts))
         coef, intercept = next(heads(features(context), rows, [strength]))
     advance(1.0)
-    head = LinearHead(*without_nearest(coef, intercept, NEAREST), described)
+    centre = centre_of(transform_passages(transform, examples.texts, context))
+    head = LinearHead(*without_nearest(coef, intercept, NEAREST), described, *centre)
     return FittedBaseline(history, context, topics, keywords, union, head)
 
 

@@ -34,6 +34,7 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
+from paratopic.project.periods import UNKNOWN
 from paratopic.project.progress import stderr
 from paratopic.reading.article import (
     Article,
@@ -58,9 +59,8 @@ log = logging.getLogger(__name__)
 # Exit status if all work was done, but some rows or labels have an error.
 SOME_ERRORS = 3
 
-# Texts are unlike those that were labelled if the answers are expected to be right less often, by
-# this share.
-UNLIKE = 0.1
+# Confidence of the interval of the share of answers that are right.
+CONFIDENCE = 0.95
 
 TABLES = (".csv", ".xlsx", ".jsonl", ".parquet")
 
@@ -100,6 +100,13 @@ Out = Annotated[
 ]
 TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
 Resume = Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="With --out: also say how many answers are expected to be right in each year, month "
+        "or date, or for each value of a column."
+    ),
+]
 EngineName = Annotated[
     Literal["local", "ray"],
     typer.Option(help="What computes --out: this process, or a Ray cluster (RAY_ADDRESS)."),
@@ -115,6 +122,7 @@ def predict(
     text: TextColumnName = "text",
     resume: Resume = False,
     engine: EngineName = "local",
+    by: By = None,
 ) -> None:
     """Predict topics for the paragraphs of articles, or for the rows of tables.
 
@@ -124,7 +132,9 @@ def predict(
     if out is not None:
         if why:
             raise UserError("--why: explains articles on the terminal or as --json, without --out")
-        raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine))
+        raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine, by))
+    if by is not None:
+        raise UserError(f"--by {by}: name a table or a folder for the results (--out)")
     _check_articles(paths, engine)
     labelled = neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
@@ -276,7 +286,13 @@ def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
 
 
 def _predict_files(
-    model: Model, paths: list[str], out: Path, column: str, resume: bool, engine: str
+    model: Model,
+    paths: list[str],
+    out: Path,
+    column: str,
+    resume: bool,
+    engine: str,
+    by: str | None,
 ) -> int:
     """Predict files, with progress on a terminal; returns the exit status."""
     suffix = "" if out.is_dir() else out.suffix.lower()
@@ -293,7 +309,7 @@ def _predict_files(
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:
-            job = bulk.Job(model, inputs, column, started)
+            job = bulk.Job(model, inputs, column, started, by)
             if one_table:
                 done = predict_table(job, out, advance)
             else:
@@ -303,21 +319,22 @@ def _predict_files(
         again = "run the command again" if one_table else again
         raise UserError(f"{error}: mend this, and {again}") from None
     print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
-    if done.texts:
+    if done.answers:
         _summarise(model, done)
+        _print_expected(model, done, by)
     return SOME_ERRORS if done.errors else 0
 
 
 def _summarise(model: Model, done: bulk.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
-    known, certainty = model.calibration.shares, done.certainty / done.texts
+    known, texts = model.calibration.shares, done.all_answers.texts
     table = Table("answer", box=box.SIMPLE_HEAD)
     for column in ("count", "percent", "percent of the labels"):
         table.add_column(column, justify="right")
     for name, count, share in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
             of_labels = "" if share is None else f"{100 * share:.0f}"
-            table.add_row(name, f"{count:,}", f"{100 * count / done.texts:.0f}", of_labels)
+            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels)
     Console().print(table)
     print(
         "Counts of answers are not shares of the texts, because models miss rare topics: "
@@ -325,17 +342,39 @@ def _summarise(model: Model, done: bulk.Done) -> None:
     )
     if warning := _of_languages(model, done.languages):
         print(warning)
-    print(f"{certainty:.0%} of the answers are expected to be right", end="")
-    if not model.calibration.certainty:
-        print(".")
-        return
-    (usual,) = model.calibration.certainty
-    print(f", as {usual:.0%} of those on the labelled paragraphs are.")
-    if certainty < usual - UNLIKE:
+
+
+def _print_expected(model: Model, done: bulk.Done, by: str | None) -> None:
+    """Print how many of the answers are expected to be right, of all and of each part."""
+    from paratopic.evaluation.expected import expect
+
+    known = model.calibration.certainty
+    share, reason = expect(known, done.all_answers, CONFIDENCE)
+    if share is None:
         print(
-            "warning: the model is much less certain than it was on the labelled paragraphs: these "
-            "texts may be unlike them. Label some (`paratopic suggest`), and train again."
+            f"How many of the answers are right cannot be told: {reason}. Label some of these "
+            "(`paratopic suggest`), and train again."
         )
+    else:
+        print(
+            f"{share.value:.0%} of the answers are expected to be right ({CONFIDENCE:.0%} interval "
+            f"{share.low:.0%} to {share.high:.0%})",
+            end="",
+        )
+        print(f"; of those on the labelled paragraphs {known.right:.0%} are." if known else ".")
+    if by is None:
+        return
+    if list(done.answers) == [UNKNOWN]:
+        raise UserError(f"--by {by}: no row has a value of it; the results are complete")
+    table = Table(by, "answers", "percent expected to be right", box=box.SIMPLE_HEAD)
+    for part, answers in sorted(done.answers.items()):
+        share, reason = expect(known, answers, CONFIDENCE)
+        cell = f"cannot be told: {reason}"
+        if share is not None:
+            value, low, high = (f"{100 * end:.0f}" for end in (share.value, share.low, share.high))
+            cell = f"{value} ({low}–{high})"
+        table.add_row(part, f"{answers.texts:,}", cell)
+    Console().print(table)
 
 
 def _of_languages(model: Model, counts: Mapping[str, int]) -> str:

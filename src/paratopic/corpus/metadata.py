@@ -17,11 +17,8 @@ import pyarrow.parquet as pq
 from paratopic.corpus.table import SCHEMA, read_parquet
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
+from paratopic.project.periods import PERIODS, values_by
 
-# Periods that follow from the field date → number of its characters that name one.
-PERIODS = {"year": 4, "month": 7, "date": 10}
-# In place of a value that is not known.
-UNKNOWN = "(unknown)"
 # The most characters of fields in a list of paragraphs.
 LONGEST_LINE = 100
 
@@ -76,20 +73,19 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
     UserError
         There is no such column, or no paragraph has a date.
     """
+    own = [str(column) for column in rows if column not in SCHEMA.names]
+    known = ["article", "title", "heading", *own]
     if name in PERIODS and (name not in rows or name == "date"):
         if "date" not in rows or rows["date"].isna().all():
             raise UserError(
                 f"--by {name}: no paragraph has a date; give the articles' dates in a metadata.csv "
                 "beside them, or the table a column date, and run `dvc repro`"
             )
-        dates = rows["date"].fillna("").str[: PERIODS[name]]
-        return [date if len(date) == PERIODS[name] else UNKNOWN for date in dates]
-    own = [str(column) for column in rows if column not in SCHEMA.names]
-    known = ["article", "title", "heading", *own]
-    if name not in known:
+    elif name not in known:
         known += [period for period in PERIODS if "date" in own and period not in own]
         raise UserError(f"--by {name}: there is no such column; there are {', '.join(known)}")
-    return [str(cell) if isinstance(cell, str) and cell else UNKNOWN for cell in rows[name]]
+    columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
+    return values_by(columns, name, len(rows))
 
 
 def in_words(about: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:

@@ -22,7 +22,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.corpus.metadata import UNKNOWN
 from paratopic.corpus.table import NO_TOPIC
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.findings import ALL, Findings
@@ -31,6 +30,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.periods import UNKNOWN
 
 # Why there is no chart.
 UNMEASURED = "nothing was held out: nothing measured"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.metadata import PERIODS, UNKNOWN, values_of, with_metadata
+from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.corpus.table import NO_TOPIC, SCHEMA, labelled_rows, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
@@ -35,6 +35,7 @@ from paratopic.evaluation.shares import (
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError
+from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.topics import Topics
 
 # Period → its unit.

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.metadata import PERIODS, values_of, with_metadata
+from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, noise, write_p
 from paratopic.evaluation.mistakes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError
+from paratopic.project.periods import PERIODS
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10

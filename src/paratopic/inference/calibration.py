@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from paratopic.inference.certainty import Certainty
 from paratopic.inference.scores import Array
 
 
@@ -29,8 +30,7 @@ class Calibration:
         Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
         it is not known.
     certainty
-        Mean probability that an out-of-fold answer is right (see `modes.Mode.certainty`), one
-        number; empty, the default, where it is not known.
+        How certain and how right out-of-fold answers are; None, the default, where it is not known.
     alone
         Calibration of texts of which nothing is read but themselves; None, the default, where it is
         this one.
@@ -40,7 +40,7 @@ class Calibration:
     shift: tuple[float, ...] = (0.0,)
     thresholds: tuple[float, ...] = (0.0,)
     shares: tuple[float, ...] = ()
-    certainty: tuple[float, ...] = ()
+    certainty: Certainty | None = None
     alone: Calibration | None = None
 
     def apply(self, logits: Array) -> Array:
@@ -54,6 +54,11 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    numbers = {name: tuple(part) for name, part in values.items() if name != "alone"}
-    alone = values.get("alone")
-    return Calibration(**numbers, alone=None if alone is None else read_calibration(alone))
+    others = ("certainty", "alone")
+    numbers = {name: tuple(part) for name, part in values.items() if name not in others}
+    certainty, alone = map(values.get, others)
+    return Calibration(
+        **numbers,
+        certainty=None if certainty is None else Certainty(**certainty),
+        alone=None if alone is None else read_calibration(alone),
+    )

@@ -206,19 +206,22 @@ def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None
     """Raise a ValueError unless the numbers fit a model of k topics."""
     n_logits = mode_of(mode).n_logits(k)
     numbers = asdict(replace(calibration, alone=None)) | {"alone": ()}
-    if not all(map(math.isfinite, chain.from_iterable(numbers.values()))):
+    of_answers = numbers.pop("certainty") or {}
+    if not all(map(math.isfinite, chain(of_answers.values(), *numbers.values()))):
         raise ValueError("calibration: not all numbers are finite")
     for name, sizes in (
         ("scale", (1, n_logits)),
         ("shift", (1, n_logits)),
         ("thresholds", (1, k)),
         ("shares", (0, n_logits)),
-        ("certainty", (0, 1)),
     ):
         if len(numbers[name]) not in sizes:
             raise ValueError(f"calibration has {len(numbers[name])} numbers as {name}")
-    if not all(0 <= share <= 1 for share in (*calibration.shares, *calibration.certainty)):
+    shares = [*calibration.shares, *(of_answers[name] for name in ("mean", "right") if of_answers)]
+    if not all(0 <= share <= 1 for share in shares):
         raise ValueError("calibration: a share is not between 0 and 1")
+    if any(value < 0 for value in of_answers.values()):
+        raise ValueError("calibration: a variance or a number of labels is negative")
 
 
 def classifier_of(kind: str) -> Any:

@@ -9,6 +9,9 @@ import numpy as np
 
 from paratopic.inference.scores import Array, Features
 
+# Labelled texts whose products with their centre differ by less are all the same.
+ROUNDING = 1e-9
+
 
 class LinearHead(NamedTuple):
     """Logits of features, which see how similar a text is to the nearest description.
@@ -19,12 +22,17 @@ class LinearHead(NamedTuple):
         (r, d), (r,) and (r,) coefficients, of the features and of that similarity, and intercepts.
     descriptions
         (k, d) features of the topics' descriptions; (0, d) for none.
+    centre, usual
+        (d,) and (1,) mean of the labelled texts' features, and the mean product of these with it,
+        both over the standard deviation of the products. Zeros where labels are too few.
     """
 
     coef: Array
     slope: Array
     intercept: Array
     descriptions: Array
+    centre: Array
+    usual: Array
 
     def effective(self, features: Features) -> Array:
         """Coefficients (r, d) that alone give the logits of one text's features, (d,) or (1, d)."""
@@ -41,12 +49,36 @@ class LinearHead(NamedTuple):
             logits += similarity.max(axis=1, keepdims=True) * self.slope
         return logits
 
+    def likeness(self, features: Features) -> Array:
+        """How like the labelled texts others are, (n,), from features (n, d).
+
+        It is 0 for a usual labelled text, and falls by 1 for each standard deviation among these.
+        """
+        return np.asarray(features @ self.centre - self.usual)
+
     def save(self, path: Path) -> None:
         """Write the head as safetensors, the same bytes every time."""
         from safetensors.numpy import save_file
 
         # Of an array that is a part of another one, safetensors writes what lies between, too.
         save_file({name: np.ascontiguousarray(part) for name, part in self._asdict().items()}, path)
+
+
+def centre_of(features: Features) -> tuple[Array, Array]:
+    """`LinearHead.centre` and `LinearHead.usual` of the features (n, d) of labelled texts.
+
+    The product of a text with the mean of the others says how like them it is. For foreign texts
+    it falls by a standard deviation or more on average (benchmarks/expected.py).
+    """
+    n, d = features.shape
+    mean = np.asarray(features.mean(axis=0)).ravel() if n else np.zeros(d)
+    squared = features**2 if isinstance(features, np.ndarray) else features.multiply(features)
+    own = np.asarray(squared.sum(axis=1)).ravel()
+    products = (n * (features @ mean) - own) / max(n - 1, 1)
+    spread = float(products.std()) if n > 1 else 0.0
+    if spread <= ROUNDING:
+        return np.zeros(d), np.zeros(1)
+    return mean / spread, np.array([products.mean() / spread])
 
 
 def read_head(path: Path) -> LinearHead:
@@ -62,9 +94,13 @@ def read_head(path: Path) -> LinearHead:
     weights = load_file(path)
     head = LinearHead(**{name: weights[name] for name in LinearHead._fields})
     r, d = head.coef.shape
-    shapes = (head.slope.shape, head.intercept.shape, head.descriptions.shape[1:])
-    if shapes != ((r,), (r,), (d,)):
+    shapes = (
+        *(head.slope.shape, head.intercept.shape, head.descriptions.shape[1:]),
+        *(head.centre.shape, head.usual.shape),
+    )
+    if shapes != ((r,), (r,), (d,), (d,), (1,)):
         raise ValueError(f"weights of {head.coef.shape} do not fit {shapes}")
-    if not all(np.isfinite(part).all() for part in (head.coef, head.slope, head.descriptions)):
+    finite = (head.coef, head.slope, head.descriptions, head.centre, head.usual)
+    if not all(np.isfinite(part).all() for part in finite):
         raise ValueError("weights are not finite")
     return head

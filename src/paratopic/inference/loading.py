@@ -165,6 +165,6 @@ def _load(folder: Path) -> Model:
 
 def _check_answer(classifier: Classifier, n_logits: int) -> None:
     """Refuse a model whose pieces do not fit together, or whose weights are no numbers."""
-    logits, _ = classifier.logits([PROBE])
+    logits = classifier.read([PROBE]).logits
     if logits.shape != (1, n_logits) or np.isnan(logits).any():
         raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")

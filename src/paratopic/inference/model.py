@@ -20,7 +20,7 @@ from paratopic.inference.context import ContextWeights
 from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
-from paratopic.inference.scores import Array, Features, Integers, Scores
+from paratopic.inference.scores import Array, Features, Integers, Reading, Scores
 from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
 from paratopic.project.topics import ModeName
 
@@ -42,16 +42,8 @@ class Classifier(Protocol):
     FILES: ClassVar[tuple[str, ...]]
     weights: ContextWeights
 
-    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
-        """Compute logits of n texts, none of which is blank.
-
-        Returns
-        -------
-        logits
-            (n, `Mode.n_logits`) logits before calibration.
-        windows
-            (n,) number of windows that each text was read in.
-        """
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Read n texts, none of which is blank."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Features:
@@ -162,7 +154,28 @@ class Model:
         """
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
+        return self._predictions(self._score(_listed(texts)))
+
+    def predict_with_likeness(self, texts: Sequence[Text]) -> tuple[list[Prediction], list[float]]:
+        """Predict the topics of n texts, and say how like the labelled texts each of them is.
+
+        Parameters
+        ----------
+        texts
+            As for `predict`.
+
+        Returns
+        -------
+        predictions
+            As from `predict`.
+        likeness
+            0 for a text as like the labelled ones as these are to each other, and 1 less for each
+            standard deviation among them; 0 for a blank text.
+        """
         answers = self._score(_listed(texts))
+        return self._predictions(answers), answers.likeness.tolist()
+
+    def _predictions(self, answers: _Scored) -> list[Prediction]:
         classes, mode = self.classes_, mode_of(self.mode)
         rows = zip(
             answers.scores.tolist(),
@@ -269,14 +282,15 @@ class Model:
         in_context[filled] = [self.context.reads(passage) for passage in passages]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
+        likeness = np.zeros(len(texts))
         if filled:
-            logits, windows[filled] = self._classifier.logits(passages)
+            logits, windows[filled], likeness[filled] = self._classifier.read(passages)
             for is_read in (True, False):
                 rows = in_context[filled] == is_read
                 calibration = self._calibration_of(is_read)
                 logits[rows] = calibration.apply(logits[rows])
             scores[filled] = mode_of(self.mode).scores(logits)
-        return _Scored(scores, windows, self._thresholds(in_context))
+        return _Scored(scores, windows, self._thresholds(in_context), likeness)
 
     def _calibration_of(self, in_context: bool) -> Calibration:
         """Calibration of texts with something read around them, or of texts alone."""
@@ -289,7 +303,7 @@ class Model:
 
     def _topics(self, answers: _Scored) -> list[tuple[str, ...]]:
         """Topics predicted for each text, the most probable first."""
-        scores, windows, thresholds = answers
+        scores, windows, thresholds, _ = answers
         predicted = mode_of(self.mode).predicted(scores, thresholds)
         predicted &= windows[:, None] > 0
         order = np.argsort(-scores, axis=1, kind="stable")
@@ -301,7 +315,7 @@ class Model:
 
 
 class _Scored(NamedTuple):
-    """Scores (n, k), numbers of windows (n,) and thresholds (n, k) or (n, 1) of n texts.
+    """Scores (n, k), numbers of windows (n,), thresholds (n, k) or (n, 1) and likeness (n,).
 
     Those of blank texts are 0.
     """
@@ -309,6 +323,7 @@ class _Scored(NamedTuple):
     scores: Scores
     windows: Integers
     thresholds: Array
+    likeness: Array
 
 
 def _listed(texts: object) -> list[Text]:

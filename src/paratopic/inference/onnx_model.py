@@ -26,7 +26,7 @@ from paratopic.inference.context import (
 from paratopic.inference.explanation import Contributions
 from paratopic.inference.head import LinearHead, read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array, Integers, Reading
 from paratopic.project.errors import UserError
 from paratopic.project.passages import PARTS, Passage, Text
 
@@ -94,11 +94,13 @@ class EncoderClassifier:
         answers = self._mode.probabilities(self._head.logits(embeddings))
         return bool(np.abs(answers - probabilities).mean() <= PROBE_GAP)
 
-    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
-        """Logits (n, `n_logits`) of n texts, and numbers of windows (n,)."""
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Read n texts; the likeness of a long one is the mean of its windows."""
         windows = read_passages(self._tokenizer, texts, self.weights, self._model.run)
         logits = text_logits(self._head, windows, self._mode, len(texts))
-        return logits, np.bincount(windows.owner, minlength=len(texts))
+        number = np.bincount(windows.owner, minlength=len(texts))
+        likeness = self._head.likeness(windows.features)
+        return Reading(logits, number, np.bincount(windows.owner, likeness, len(texts)) / number)
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Embeddings of n texts, (n, d): of several windows the mean, weighted by their lengths."""

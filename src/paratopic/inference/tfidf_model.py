@@ -18,7 +18,7 @@ from paratopic.inference.context import ContextWeights, Surroundings, read_weigh
 from paratopic.inference.explanation import Contributions
 from paratopic.inference.head import read_head
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array, Integers, Reading
 from paratopic.inference.tfidf import TfIdf, TfIdfUnion, clean
 from paratopic.project.passages import PARTS, Passage, Text
 
@@ -72,10 +72,11 @@ class BaselineClassifier:
         ):
             raise ValueError(f"weights of {self._head.coef.shape} do not fit {d} terms")
 
-    def logits(self, texts: Sequence[Text]) -> tuple[Array, Integers]:
-        """Logits (n, `n_logits`) of n texts, and one window for each text."""
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Read n texts, each in one window."""
         features = transform_passages(self._union.transform, texts, self.weights)
-        return self._head.logits(features), np.ones(len(texts), dtype=np.int64)
+        windows = np.ones(len(texts), dtype=np.int64)
+        return Reading(self._head.logits(features), windows, self._head.likeness(features))
 
     def embed(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """TF-IDF features of n texts, (n, d); a row of zeros for a text without a known term."""

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from paratopic.inference.certainty import Answers
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
@@ -33,18 +34,22 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
+from paratopic.project.periods import values_by
 from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.reading.metadata import SHEET
 from paratopic.serving import shards
-from paratopic.serving.context import with_context
+from paratopic.serving.context import GROUP, with_context
 from paratopic.serving.shards import FORMATS, Articles, Chunk, Columns, format_of
 
 log = logging.getLogger(__name__)
 
 # Texts that are predicted together; progress is reported after them.
 STEP = 250
+
+# Name of the column with how like the labelled texts a text is.
+LIKENESS = "likeness"
 
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
@@ -73,12 +78,11 @@ class Done:
         Rows among them that have an error.
     shards
         Shards written so far.
-    texts
-        Rows among them that have a text.
     counts
-        Number of these with each outcome (`Mode.outcomes`), as predicted; empty before the first.
-    certainty
-        Sum of the probabilities that these predictions are right.
+        Number of rows with a text with each outcome (`Mode.outcomes`), as predicted; empty before
+        the first.
+    answers
+        The answers to these texts, by their values of `Job.by`; without it all under "".
     languages
         Language → number of these texts in it; "" for those without one.
     """
@@ -88,13 +92,29 @@ class Done:
     rows: int = 0
     errors: int = 0
     shards: int = 0
-    texts: int = 0
     counts: tuple[int, ...] = ()
-    certainty: float = 0.0
+    answers: dict[str, Answers] = field(default_factory=dict)
     languages: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, model: Model, columns: Columns) -> Done:
-        """Count the rows that these columns were added to, and what was predicted for them."""
+    @property
+    def all_answers(self) -> Answers:
+        """The answers to all texts."""
+        return sum(self.answers.values(), Answers())
+
+    def add(self, model: Model, columns: Columns, own: Columns, by: str | None) -> Done:
+        """Count the rows that columns were added to, and what was predicted for them.
+
+        Parameters
+        ----------
+        model
+            The model that predicted.
+        columns
+            The columns that were added.
+        own
+            The rows' own columns, of one shard of an input.
+        by
+            As `Job.by`.
+        """
         errors = columns["error"]
         n_errors = sum(error is not None for error in errors)
         done = replace(self, rows=self.rows + len(errors), errors=self.errors + n_errors)
@@ -108,13 +128,29 @@ class Done:
         predicted = np.array([[name in answer for name in model.classes_] for answer in answers])
         outcomes = mode.outcomes(predicted).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
-        certainty = self.certainty + float(mode.certainty(scores, predicted).sum())
+        certainty = mode.certainty(scores, predicted).tolist()
+        parts, articles = [""] * len(errors), _articles(own, len(errors))
+        if by is not None:
+            parts = values_by(own, by, len(errors))
+        sums, seen = dict(self.answers), set()
+        for row, right in zip(known, certainty, strict=True):
+            part, likeness = parts[row], columns[LIKENESS][row]
+            is_new = (part, articles[row]) not in seen
+            seen.add((part, articles[row]))
+            sums[part] = sums.get(part, Answers()) + Answers(1, right, likeness, is_new)
+        rounded = {
+            part: replace(
+                each,
+                certainty=round(each.certainty, DIGITS),
+                likeness=round(each.likeness, DIGITS),
+            )
+            for part, each in sums.items()
+        }
         languages = Counter(columns[LANGUAGE][row] or "" for row in known)
         return replace(
             done,
-            texts=self.texts + len(known),
             counts=tuple(counts.tolist()),
-            certainty=round(certainty, DIGITS),
+            answers=rounded,
             languages=dict(Counter(self.languages) + languages),
         )
 
@@ -191,18 +227,22 @@ class Job:
         Name of a table's column that holds the texts.
     engine
         Where predictions are computed; the files are the same with any engine.
+    by
+        Column of the inputs, or one of `periods.PERIODS`, by whose values answers are summed up;
+        None, the default, for all of them together.
     """
 
     model: Model
     inputs: Sequence[Path]
     column: str
     engine: Engine = local
+    by: str | None = None
 
     @property
     def added(self) -> list[str]:
         """Names of the columns that are added to a row."""
         scores = [f"score_{topic}" for topic in self.model.classes_]
-        answer = [_topics(self.model), "confidence", "sure", "windows"]
+        answer = [_topics(self.model), "confidence", "sure", "windows", LIKENESS]
         return [*answer, *scores, LANGUAGE, "error"]
 
     def work(self, added: Sequence[str], done: Done) -> Work:
@@ -222,12 +262,13 @@ Advance = Callable[[int, float], None]
 
 def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     """The columns that are added to the rows of these texts, except that of the errors."""
-    answers = model.predict(texts)
+    answers, likeness = model.predict_with_likeness(texts)
     columns: Columns = {
         _topics(model): [topic_cell(model, answer) for answer in answers],
         "confidence": [answer.confidence for answer in answers],
         "sure": [answer.sure for answer in answers],
         "windows": [answer.windows for answer in answers],
+        LIKENESS: likeness,
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
     return columns | scores | {LANGUAGE: [language_of(text) for text in plain(texts)]}
@@ -259,7 +300,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
-        sure, windows, ``score_TOPIC`` for each topic, text_language and error.
+        sure, windows, likeness, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
     advance
@@ -286,7 +327,8 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         ahead = partial(_ahead, advance, done.rows, share)
         columns = predict_chunk(predict, chunk, job.added, ahead)
         _write_shard(out, number, shard, path, chunk, columns)
-        counted = done.add(job.model, columns)
+        own = format_of(path).columns(chunk.rows)
+        counted = done.add(job.model, columns, own, job.by)
         done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
         _write_progress(out, done)
         share = share_done(sizes, number, chunk.share)
@@ -304,6 +346,7 @@ def _plan(job: Job) -> dict[str, Any]:
     return {
         "model": digest_of(job.model.folder),
         "column": job.column,
+        "by": job.by,
         "format": FORMAT,
         "rows_a_shard": shards.SHARD,
         "inputs": [
@@ -352,7 +395,8 @@ def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
     if values.pop("digest", None) != _digest(values):
         raise UserError(f"{path} is damaged; name another folder")
-    return Done(**values | {"counts": tuple(values["counts"])})
+    answers = {part: Answers(**each) for part, each in values["answers"].items()}
+    return Done(**values | {"counts": tuple(values["counts"]), "answers": answers})
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -372,7 +416,12 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
-    for key, what in (("model", "the model"), ("inputs", "the inputs"), ("column", "--text")):
+    for key, what in (
+        ("model", "the model"),
+        ("inputs", "the inputs"),
+        ("column", "--text"),
+        ("by", "--by"),
+    ):
         if begun.get(key) != plan[key]:
             raise UserError(f"{out} cannot be resumed: {what} changed since; name another folder")
     if begun != plan:
@@ -443,6 +492,17 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
 
 def _ahead(advance: Advance, rows: int, share: float, more: int) -> None:
     advance(rows + more, share)
+
+
+def _articles(own: Columns, n: int) -> list[object]:
+    """What names the article of each of n rows: of tables the group, without which rows are alone.
+
+    Rows of an article that a table has in several shards count once in each.
+    """
+    for name in ("article", GROUP):
+        if name in own:
+            return [str(cell) for cell in own[name]]
+    return list(range(n))
 
 
 def _topics(model: Model) -> str:

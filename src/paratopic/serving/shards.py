@@ -360,7 +360,12 @@ def with_columns(rows: pa.Table, columns: Columns) -> pa.Table:
     """Add columns to rows of parquet, those of `bulk.Job.added` with the same types for all."""
     import pyarrow as pa
 
-    kinds = {"windows": pa.int64(), "confidence": pa.float64(), "sure": pa.bool_()}
+    kinds = {
+        "windows": pa.int64(),
+        "confidence": pa.float64(),
+        "likeness": pa.float64(),
+        "sure": pa.bool_(),
+    }
     for name, values in columns.items():
         kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
         rows = rows.append_column(name, pa.array(values, kind))

@@ -110,8 +110,9 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         ahead = partial(_ahead, advance, done.rows, n_rows)
         answers = predict_chunk(predict, chunk, job.added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
+        own = format_of(path).columns(chunk.rows)
         parts.append(Part(path, chunk.rows, source, answers))
-        done = done.add(job.model, answers)
+        done = done.add(job.model, answers, own, job.by)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
     return replace(done, input=len(job.inputs))

@@ -18,6 +18,7 @@ from scipy.optimize import minimize, minimize_scalar
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated, sample_weights, targets_of
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.certainty import measure
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import (
@@ -126,12 +127,12 @@ def calibrate_rows(
     calibrated = table.copy()
     calibrated[names], calibrated[topics.thresholds] = scores, thresholds
     calibration = fit_calibration(every.of(counted).once(n_repeats), mode)
+    paragraphs = pd.factorize(table["id"])[0][counted]
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
     if not calibration.thresholds:
-        paragraphs = table["id"].to_numpy()[counted]
         sure = _sure(final, paragraphs, groups[counted], mode, promise)
         calibration = replace(calibration, thresholds=(sure,))
-    return calibrated, _with_frequencies(calibration, final, mode)
+    return calibrated, _with_frequencies(calibration, final, paragraphs, groups[counted], mode)
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
@@ -258,19 +259,31 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
-def _with_frequencies(calibration: Calibration, final: KnownScores, mode: Mode) -> Calibration:
+def _with_frequencies(
+    calibration: Calibration,
+    final: KnownScores,
+    paragraphs: Integers,
+    groups: Integers,
+    mode: Mode,
+) -> Calibration:
     """The calibration with how frequent outcomes and right answers are among its rows."""
-    if not len(final.scores):
+    if not final.which.any():
         return calibration
     shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.which)
     predicted = mode.predicted(final.scores, calibration.thresholds)
-    certainty = np.average(mode.certainty(final.scores, predicted), weights=final.which)
-    return replace(calibration, shares=tuple(shares.tolist()), certainty=(float(certainty),))
+    right = (predicted == final.targets).all(axis=1)
+    _, first, number = np.unique(paragraphs, return_index=True, return_inverse=True)
+    certainty, rights = (
+        np.bincount(number, each) / np.bincount(number)
+        for each in (mode.certainty(final.scores, predicted), right)
+    )
+    measured = measure(certainty, rights, final.which[first], groups[first])
+    return replace(calibration, shares=tuple(shares.tolist()), certainty=measured)
 
 
 def _sure(
     final: KnownScores,
-    paragraphs: npt.NDArray[np.object_],
+    paragraphs: Integers,
     groups: Integers,
     mode: Mode,
     promise: Promise,

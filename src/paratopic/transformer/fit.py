@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
-from paratopic.inference.head import LinearHead
+from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
+    ReadWindows,
     read_passages,
     read_windows,
     text_logits,
@@ -384,7 +385,8 @@ class _HeadFit:
         weights = evidence(self.examples, topics)
         descriptions = _describe(embedder, tokenizer, topics)
         prior = beside[:, None] * prior_of(descriptions, len(topics.names))
-        learnt = self._lessons(embedder, tokenizer, descriptions, weights, context)
+        read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
+        learnt = self._lessons(read, descriptions, weights)
         head = fit_head(learnt, mode, strength, prior)
         if self.examples.unlabelled:
             unlabelled, _ = embedder.texts(self.short, self.examples.unlabelled, first=True)
@@ -396,18 +398,11 @@ class _HeadFit:
                 head = fit_head(
                     with_answers(learnt, features, answers, mode), mode, strength, prior
                 )
-        return LinearHead(*without_nearest(*head, self.nearest), descriptions)
+        linear = without_nearest(*head, self.nearest)
+        return LinearHead(*linear, descriptions, *centre_of(read.features))
 
-    def _lessons(
-        self,
-        embedder: Embedder,
-        tokenizer: Tokenizer,
-        descriptions: Array,
-        weights: Evidence,
-        context: ContextWeights,
-    ) -> Lessons:
+    def _lessons(self, read: ReadWindows, descriptions: Array, weights: Evidence) -> Lessons:
         """Lessons from the examples' windows; those of a text share its weight."""
-        read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
         owner = read.owner
         share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
         windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)

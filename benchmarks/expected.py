@@ -1,0 +1,290 @@
+"""Whether the share of right answers that is expected on other texts is right, and when not.
+
+Texts of a labelled table are drawn and labelled. On a frozen encoder's embeddings the project's
+head is fitted, cross-validated and calibrated. It then answers other texts: of the same kind, of a
+later time, of one later document, of another mixture, or of another table. The share that is
+expected to be right, without their labels, is compared with the share that is.
+
+    python benchmarks/expected.py --data BILLS --none other --time introduced --mixture code
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from simulation import Embeddings, calibrated, embeddings, frozen, population, without
+from tables import RESULTS, machine, read
+
+from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import targets_of
+from paratopic.evaluation.expected import expect
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.certainty import Answers
+from paratopic.inference.head import centre_of
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topics, split_cell
+from paratopic.training.calibration import apply_calibration
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.examples import Fit, Fitted
+
+MOST_ROWS = 2500  # of a table
+N_TEXTS = 600  # that are answered, at most
+CONFIDENCE = 0.95
+MODE = mode_of("single")
+
+
+def take(
+    rows: pd.DataFrame, n: int, rng: np.random.Generator, weights: Array | None = None
+) -> pd.DataFrame:
+    """At most n rows at random, those with larger weights more often."""
+    chances = None if weights is None else weights / weights.sum()
+    return rows.iloc[rng.choice(len(rows), min(n, len(rows)), replace=False, p=chances)]
+
+
+def parts(rows: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The earlier half of the rows and the later one; without times, halves of the articles."""
+    if rows["time"].notna().any():
+        is_first = rows["time"].rank(pct=True) <= 0.5
+    else:
+        articles = rng.permutation(rows["article"].unique())
+        is_first = rows["article"].isin(articles[: len(articles) // 2])
+    return rows[is_first], rows[~is_first]
+
+
+def to_answer(
+    same: pd.DataFrame,
+    rest: pd.DataFrame,
+    mixtures: Sequence[str],
+    documents: bool,
+    others: dict[str, pd.DataFrame],
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Texts to answer, and what they differ in from those that are labelled.
+
+    Parameters
+    ----------
+    same
+        Rows of the part that labels are from.
+    rest
+        Rows of the other part.
+    mixtures
+        Columns whose values are mixed in other shares, drawn at random.
+    documents
+        Whether the rows' articles are documents with many texts.
+    others
+        Other tables.
+    rng
+        Draws the texts.
+    """
+    yield "same kind", take(same, N_TEXTS, rng)
+    if rest["time"].notna().any():
+        yield "later", take(rest, N_TEXTS, rng)
+    if documents:
+        yield "one later document", rest[rest["article"] == rng.choice(rest["article"].unique())]
+    for mixture in mixtures:
+        counts = rest[mixture].value_counts()
+        shares = pd.Series(rng.dirichlet(np.ones(len(counts))), counts.index)
+        chances = rest[mixture].map(shares / counts)
+        weights = np.asarray(chances, dtype=np.float64) + np.float64(1e-9)
+        yield f"mixture of {mixture}", take(rest, N_TEXTS // 2, rng, weights)
+    for name, table in others.items():
+        yield f"foreign: {name}", take(table, N_TEXTS, rng)
+
+
+class Trained(NamedTuple):
+    """A model, what it knows of its own certainty, and the centre of the labelled texts."""
+
+    model: Fitted
+    calibration: Calibration
+    centre: Array
+    usual: Array
+
+
+def train(
+    labelled: pd.DataFrame,
+    fit: Fit,
+    vectors: Embeddings,
+    topics: Topics,
+    params: Params,
+    seed: int,
+) -> Trained:
+    """Cross-validate, calibrate and fit a model, as the pipeline does.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    labelled = labelled.sort_values("id", ignore_index=True)
+    folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
+    data = Labelled(labelled, topics, folds)
+    _, calibration = calibrated(data, cross_validate(data, fit, seed).scores, params)
+    features = np.array([vectors[text] for text in labelled["text"]])
+    return Trained(fit_all(data, fit, seed), calibration, *centre_of(features))
+
+
+def figures(
+    trained: Trained, rows: pd.DataFrame, vectors: Embeddings, documents: bool
+) -> dict[str, Any]:
+    """The expected share, by the project and as the plain mean certainty, and the true one."""
+    texts, names = list(rows["text"]), list(trained.model.classes_)
+    scores = apply_calibration(trained.model.predict_proba(texts), trained.calibration, MODE)
+    predicted = MODE.predicted(scores, ())
+    certainty = MODE.certainty(scores, predicted)
+    likeness = np.array([vectors[text] for text in texts]) @ trained.centre - trained.usual
+    n_articles = rows["article"].nunique() if documents else len(texts)
+    answers = Answers(len(texts), float(certainty.sum()), float(likeness.sum()), n_articles)
+    share, _ = expect(trained.calibration.certainty, answers, CONFIDENCE)
+    value, low, high = share or (None, None, None)
+    right = (predicted == targets_of(rows, names)).all(axis=1)
+    return {
+        "true": float(right.mean()),
+        "plain": float(certainty.mean()),
+        "likeness": float(likeness.mean()),
+        "told": share is not None,
+        "value": value,
+        "low": low,
+        "high": high,
+    }
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """A line for each scenario and number of labels; errors and widths in points."""
+    runs = runs.astype({"value": float, "low": float, "high": float, "told": float})
+    held = (runs["low"] <= runs["true"]) & (runs["true"] <= runs["high"])
+    runs = runs.assign(
+        plain=100 * (runs["plain"] - runs["true"]) ** 2 * 100,
+        error=100 * (runs["value"] - runs["true"]) ** 2 * 100,
+        held=held.where(runs["told"] > 0).astype(float),
+        width=100 * (runs["high"] - runs["low"]),
+        true=100 * runs["true"],
+    )
+    lines = runs.groupby(["table", "texts", "labels"], sort=False).agg(
+        draws=("draw", "size"),
+        true=("true", "mean"),
+        plain=("plain", "mean"),
+        told=("told", "mean"),
+        error=("error", "mean"),
+        held=("held", "mean"),
+        width=("width", "mean"),
+        least_likeness=("likeness", "min"),
+        most_likeness=("likeness", "max"),
+    )
+    lines[["plain", "error"]] **= 0.5
+    return lines.reset_index()
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """The summary as a table."""
+    head = (
+        "| table | texts | labels | right | plain mean off by | cannot be told | off by | width "
+        "| held |"
+    )
+    out = [head, "|---" * 9 + "|"]
+    for line in lines.to_dict("records"):
+        rest = ["", "", ""]
+        if line["told"]:
+            rest = [f"{line['error']:.1f}", f"{line['width']:.0f}", f"{line['held']:.0%}"]
+        cells = [
+            line["table"],
+            line["texts"],
+            f"{line['labels']}",
+            f"{line['true']:.0f} %",
+            f"{line['plain']:.1f}",
+            f"{1 - line['told']:.0%}",
+            *rest,
+        ]
+        out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def prepared(
+    path: Path, none: list[str], time_column: str | None, mixtures: Sequence[str], params: Params
+) -> pd.DataFrame:
+    """At most `MOST_ROWS` rows of a table, with their time and what a mixture is of."""
+    table = read(str(path))
+    rows = without(population(table), none)
+    columns = pd.read_parquet(path)
+    rows["time"] = columns[time_column] if time_column else None
+    for mixture in mixtures:
+        rows[mixture] = columns[mixture].astype(str)
+    if time_column and table.rows["group"].nunique() < len(rows) / 10:
+        rows["article"] = table.rows["group"]  # as it is: speeches have few documents
+    if len(rows) > MOST_ROWS:
+        rows = rows.sample(MOST_ROWS, random_state=params.seed)
+    return rows.sort_values("id", ignore_index=True)
+
+
+def main() -> None:
+    """Print a markdown table and add it to the JSON of results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="a parquet file")
+    parser.add_argument("--none", nargs="*", default=[], help="labels that mean: no topic")
+    parser.add_argument("--time", help="column by which half of the texts are later")
+    parser.add_argument("--documents", action="store_true", help="groups are documents")
+    parser.add_argument(
+        "--mixture", nargs="*", default=[], help="columns whose values are mixed in other shares"
+    )
+    parser.add_argument("--foreign", type=Path, nargs="*", default=[], help="other tables")
+    parser.add_argument("--labels", type=int, nargs="*", default=[100, 300])
+    parser.add_argument("--draws", type=int, default=100, help="of each kind")
+    parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
+    parser.add_argument("--results", type=Path, help="file to write")
+    arguments = parser.parse_args()
+    params, started = read_params(), time.perf_counter()
+
+    def embedded(path: Path, rows: pd.DataFrame) -> Embeddings:
+        kept = arguments.embeddings and arguments.embeddings / f"{path.stem}.npz"
+        return embeddings(list(rows["text"]), params, kept)
+
+    path = arguments.data
+    rows = prepared(path, arguments.none, arguments.time, arguments.mixture, params)
+    names, vectors = sorted(set(rows["label"]) - {""}), embedded(path, rows)
+    others = {}
+    for other in arguments.foreign:
+        table = prepared(other, arguments.none, None, [], params)
+        # A text with a label that no topic is of has none of the topics.
+        label = table["label"].where(table["label"].isin(names), "")
+        others[other.stem] = table.assign(label=label, topic=label.map(split_cell))
+        vectors = vectors | embedded(other, table)
+    topics = Topics("single", tuple(names))
+    fit = frozen(vectors)(topics)
+    runs: list[dict[str, Any]] = []
+    for number in range(arguments.draws):
+        for n in arguments.labels:
+            rng = np.random.default_rng([params.seed, n, number])
+            first, rest = parts(rows, rng)
+            labelled = take(first, n, rng)
+            try:
+                trained = train(labelled, fit, vectors, topics, params, number)
+            except TooFewLabels:
+                continue
+            same = first.drop(labelled.index)
+            drawn = to_answer(same, rest, arguments.mixture, arguments.documents, others, rng)
+            for what, texts in drawn:
+                about = {"table": path.stem, "texts": what, "labels": n, "draw": number}
+                runs.append(about | figures(trained, texts, vectors, arguments.documents))
+        if number % 10 != 9 and number != arguments.draws - 1:
+            continue
+        seconds = round(time.perf_counter() - started)
+        print(f"{number + 1} draws: {seconds} s", flush=True)
+        lines = summary(pd.DataFrame(runs))
+        about = machine("scikit-learn", "numpy") | {"confidence": CONFIDENCE, "seconds": seconds}
+        results = arguments.results or RESULTS / f"expected_{path.stem}.json"
+        known = lines.astype(object).where(lines.notna(), None)
+        write_json(results, about | {"results": known.to_dict("records")})
+    print(markdown(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The share of answers that are right on texts without labels, as far as that can be told.
+
+The mean probability that the answers are right is corrected by how far it was from the share of
+right ones on the labelled paragraphs. The interval adds up the noise of that comparison, the
+differences between articles, the chance of the texts at hand, and a drift: answers that are less
+certain than those on the labelled paragraphs, or more, may be wrong by as much again. Nothing is
+known of texts that are unlike the labelled ones as a whole, so there is no interval for them.
+
+The constants were chosen in a benchmark, benchmarks/expected.py, which also says what the interval
+does not allow for. Nothing is read here, and pandas is not needed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, wilson
+from paratopic.inference.certainty import Answers, Certainty
+
+# The models of the folds share training paragraphs, and the final model is another one; as for
+# other figures, see `intervals.DESIGN_EFFECT`.
+DESIGN_EFFECT = 1.25
+# Difference in mean certainty from the labelled paragraphs → standard error of what it hides.
+DRIFT = 1.0
+# Texts are unlike the labelled ones if their mean likeness is lower.
+LEAST_LIKENESS = -0.75
+# Lowest variance of an answer that is right or wrong, as of 999 right answers in 1,000.
+LEAST_SPREAD = 0.001
+
+
+class Interval(NamedTuple):
+    """A share, 0 to 1, and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Expected(NamedTuple):
+    """The share of right answers, or the reason why it cannot be told.
+
+    Attributes
+    ----------
+    share
+        The share with its interval; None if it cannot be told.
+    reason
+        Why it cannot be told; empty if it can.
+    """
+
+    share: Interval | None
+    reason: str = ""
+
+
+def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expected:
+    """Estimate the share of right answers.
+
+    Parameters
+    ----------
+    known
+        How certain and how right the model was on the labelled paragraphs; None if it has none.
+    answers
+        The answers, at least one.
+    confidence
+        Confidence of the interval, such as 0.95.
+    """
+    if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
+        return Expected(None, "the model has too few labelled paragraphs")
+    if answers.likeness / answers.texts < LEAST_LIKENESS:
+        return Expected(None, "the texts are unlike the labelled paragraphs")
+    certainty = answers.certainty / answers.texts
+    value = float(np.clip(certainty + known.right - known.mean, 0.0, 1.0))
+    spread = max(value * (1 - value), LEAST_SPREAD)
+    variance = (
+        DESIGN_EFFECT * known.noise
+        + known.between / answers.articles
+        + (DRIFT * (certainty - known.mean)) ** 2
+        + spread / answers.texts
+    )
+    quantile = float(stdtrit(known.n_groups - 1, (1 + confidence) / 2))
+    size = np.array([spread / variance])
+    (low,), (high,) = wilson(np.array([value]), size, confidence, quantile)
+    return Expected(Interval(value, float(low), float(high)))

@@ -1,0 +1,70 @@
+"""The share of right answers that is expected on texts without labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paratopic.evaluation.expected import Interval, expect
+from paratopic.inference.certainty import Answers, Certainty, measure
+
+KNOWN = Certainty(mean=0.8, right=0.75, noise=0.001, between=0.01, n_labels=200, n_groups=200)
+ALIKE = Answers(texts=500, certainty=400.0, likeness=0.0, articles=50)
+
+
+def share(known: Certainty, answers: Answers) -> Interval:
+    expected, reason = expect(known, answers, 0.95)
+    assert expected is not None and not reason
+    return expected
+
+
+def width(known: Certainty, answers: Answers) -> float:
+    return share(known, answers).high - share(known, answers).low
+
+
+def test_the_mean_certainty_is_corrected_by_what_labels_say() -> None:
+    assert share(KNOWN, ALIKE).value == pytest.approx(0.75)
+    assert share(KNOWN, replace(ALIKE, certainty=350.0)).value == pytest.approx(0.65)
+
+
+def test_the_interval_is_wider_where_less_is_known() -> None:
+    usual = width(KNOWN, ALIKE)
+    assert width(replace(KNOWN, noise=0.002), ALIKE) > usual
+    assert width(KNOWN, replace(ALIKE, articles=1)) > usual
+    assert width(KNOWN, Answers(50, 40.0, 0.0, 50)) > usual
+    assert width(KNOWN, replace(ALIKE, certainty=370.0)) > usual  # drift
+
+
+def test_what_cannot_be_told_is_not_told() -> None:
+    few = "the model has too few labelled paragraphs"
+    for known in (None, replace(KNOWN, n_labels=19.0), replace(KNOWN, n_groups=5)):
+        assert expect(known, ALIKE, 0.95) == (None, few)
+    unlike = replace(ALIKE, likeness=-376.0)
+    assert expect(KNOWN, unlike, 0.95) == (None, "the texts are unlike the labelled paragraphs")
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1), st.integers(1, 10**6))
+def test_the_interval_holds_the_share_and_is_possible(
+    mean: float, right: float, noise: float, certainty: float, texts: int
+) -> None:
+    known = replace(KNOWN, mean=mean, right=right, noise=noise)
+    value, low, high = share(known, Answers(texts, certainty * texts, 0.0, 1))
+    assert 0 <= low <= value <= high <= 1
+
+
+def test_intervals_hold_in_a_simulation() -> None:
+    rng = np.random.default_rng(0)
+
+    def holds() -> bool:
+        certainty = rng.uniform(0.5, 1, 400)
+        right = (rng.uniform(size=400) < certainty - 0.05).astype(np.float64)
+        known = measure(certainty[:100], right[:100], np.ones(100), np.arange(100))
+        others = Answers(300, float(certainty[100:].sum()), 0.0, 300)
+        _, low, high = share(known, others)
+        return bool(low <= right[100:].mean() <= high)
+
+    assert np.mean([holds() for _ in range(300)]) > 0.93
