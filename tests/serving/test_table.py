@@ -174,7 +174,7 @@ def test_one_parquet_table_of_all_inputs(model: Model, inputs: list[Path], tmp_p
     out = tmp_path / "out.parquet"
     assert predict_table(Job(model, inputs, "text"), out, silent).rows == 13
     table = pq.read_table(out)
-    assert table.schema.names[0] == "source" and table.schema.names[-8:] == ADDED
+    assert table.schema.names[0] == "source" and table.schema.names[-len(ADDED) :] == ADDED
     n = ["007", "=1+1", "x", "9", "10000000000000000", "1.5", "1", "2", "1", "=2"]
     assert table["n"].to_pylist() == [None, None, None, *n]
     assert table["year"].to_pylist() == [None] * 11 + [2020, 2021]
