@@ -22,6 +22,7 @@ from paratopic.transformer.network import Network, embed_windows
 from paratopic.transformer.tuning import (
     _RECIPES,
     _mixed_batches,
+    _n_steps,
     _sizes,
     balanced_batches,
     pair_loss,
@@ -54,6 +55,17 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
     assert [len(batch) for batch in drawn] == [4, 4, 1] * 2
     for epoch in (drawn[:3], drawn[3:]):
         assert sorted(np.concatenate(epoch)) == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (300, 60, 20), (3000, 500, 64)]
+)
+def test_fewer_steps_are_taken_where_neighbours_are_read(
+    n: int, alone: int, in_context: int
+) -> None:
+    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=500)
+    targets = one_hot(np.arange(n) % 2, 2)
+    assert [_n_steps(targets, params, reads) for reads in (False, True)] == [alone, in_context]
 
 
 def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
