@@ -247,21 +247,30 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert client.get("/gone").headers["content-security-policy"]
 
 
-def test_a_port_in_use_is_an_error(session: page.Session) -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
-            web.serve(page.application(session), "", port)
+            web.listen("", port)
+
+
+def test_the_address_is_printed_before_the_page_is_served(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with web.listen("Label at {address} (…)", 0) as listener:
+        host, port = listener.getsockname()
+        assert capsys.readouterr().out == f"Label at http://{host}:{port} (…)\n"
+        socket.create_connection((host, port), timeout=5).close()  # a browser waits there
 
 
 SERVE = """
 import sys
 from pathlib import Path
 from paratopic.annotation.page import Session, application
-from paratopic.annotation.web import serve
+from paratopic.annotation.web import listen, serve
 from tests.samples import TOPICS, suggestions
 session = Session(Path(sys.argv[1]), "ann", suggestions(TOPICS), lambda: TOPICS)
-serve(application(session), "Label at {address}", 0)
+serve(application(session), listen("Label at {address}", 0))
 """
 
 
@@ -350,7 +359,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         pytest.skip("there is no chromium and chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
-    for word in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
+    for word in (
+        *("headless", "no-sandbox", "disable-gpu", "disable-background-networking"),
+        "window-size=1280,900",
+    ):
         options.add_argument(f"--{word}")
     # No name is resolved, so that anything that needs the network fails.
     options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
@@ -415,6 +427,60 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.wait_for("text", "rose</b> 0 times")
     assert browser.chosen() == ["trade", "security"]
     assert messages(browser.driver) == []
+
+
+def test_enter_leaves_a_note_although_no_topic_is_chosen(browser: Browser, path: Path) -> None:
+    browser.press("n")
+    browser.press("3 or 0? so" + Keys.ENTER)
+    browser.wait_for("message", "Choose a topic first")
+    browser.press("3" + Keys.ENTER)
+    browser.wait_for("count", "1 of 3 labelled")
+    assert answers_in(path) == [("news:0", "security", "ann", "3 or 0? so")]
+
+
+def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
+    browser: Browser, path: Path
+) -> None:
+    browser.press(Keys.ENTER.join("123") + Keys.ENTER)
+    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.press("2n0" + Keys.ENTER)
+    topic = browser.driver.find_element(By.CSS_SELECTOR, ".topic")
+    webdriver.ActionChains(browser.driver).move_to_element(topic).click().perform()
+    assert browser.chosen() == ["security"]
+    browser.driver.refresh()
+    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.press("2" + Keys.ENTER)
+    expected = ["trade", "technology", "security"]
+    assert [cell for _, cell, _, _ in answers_in(path)] == expected
+    assert len(read_lines(path)) == 3
+    browser.press("u")
+    browser.wait_for("message", "Undone: nothing is saved here.")
+    browser.press("32" + Keys.ENTER)
+    browser.wait_for("message", "All paragraphs here are labelled.")
+    browser.press(Keys.ARROW_LEFT)
+    browser.wait_for("place", "2 / 3")
+    browser.press("1" + Keys.ENTER)
+    browser.wait_for("message", "All paragraphs here are labelled.")
+    expected = ["trade", "technology;trade", "technology"]
+    assert [cell for _, cell, _, _ in answers_in(path)] == expected
+
+
+@pytest.mark.parametrize("wide", [((1400, 757), 77)], indirect=True)
+def test_one_of_many_topics_is_found_by_its_name(wide: Browser, path: Path) -> None:
+    assert wide.hidden("#filter, #note, #answer button") == []
+    wide.press("/")
+    wide.press("topic 7")  # letters and digits are text now
+    assert wide.shown("topics").count("a topic with number") == 14  # 7, 17 … 67, 70 … 76
+    wide.press("6" + Keys.ENTER)
+    wide.press("a")
+    assert wide.chosen() == ["a topic with number 9", "a topic with number 76"]
+    wide.press("/")
+    wide.press("none of" + Keys.ESCAPE)
+    assert wide.shown("topics").count("a topic with number") == 77
+    wide.press(Keys.ENTER)
+    wide.wait_for("count", "1 of 2 labelled")
+    cell = "a topic with number 76;a topic with number 9"
+    assert answers_in(path) == [("news:0", cell, "ann", "")]
 
 
 def test_the_page_shows_a_changed_codebook_before_it_saves(
@@ -656,14 +722,16 @@ def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
     assert wide.hidden(".topic .row", scroll=True) == []
 
 
-@pytest.mark.parametrize("wide", [((400, 800), 4), ((400, 800), 9)], indirect=True)
+@pytest.mark.parametrize("wide", [((400, 800), n) for n in (4, 9, 77)], indirect=True)
 def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None:
     assert wide.driver.execute_script("return document.documentElement.scrollWidth") == 400
-    assert wide.hidden("#note, #answer button, nav button, #help") == []
-    assert wide.hidden(".topic, #model, #why", scroll=True) == []
-    topic = wide.driver.find_elements(By.CSS_SELECTOR, ".topic")[1]
-    wide.driver.execute_script("arguments[0].scrollIntoView()", topic)
-    topic.click()
+    first_topics = ".topic:nth-child(-n + 4)"
+    assert wide.hidden(f"{first_topics}, #model, #why, #note, #answer button, nav button") == []
+    seen = "const box = document.getElementById('text').getBoundingClientRect(); return box.top"
+    assert 0 < wide.driver.execute_script(seen) < 300
+    assert not any(k.is_displayed() for k in wide.driver.find_elements(By.TAG_NAME, "kbd"))
+    wide.driver.find_elements(By.CSS_SELECTOR, ".topic")[1].click()
+    assert wide.hidden(".topic", scroll=True) == []
     wide.driver.find_element(By.ID, "save").click()
     wide.wait_for("count", "1 of 2 labelled")
     assert answers_in(path) == [("news:0", "a topic with number 1", "ann", "")]

@@ -165,7 +165,7 @@ def test_a_dropped_topic_is_looked_at_again_on_the_page(
     served: list[Session] = []
     monkeypatch.setattr("paratopic.annotation.page.application", served.append)
     monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
-    cli("label", "todo.csv", "--blind", "--annotator", "ann")
+    cli("label", "todo.csv", "--port", "0", "--blind", "--annotator", "ann")
     state = served[0].state()
     items, codebook = state["items"], state["codebook"]
     assert [item["id"] for item in items] == list(read_paragraphs(PARAGRAPHS)["id"][:3])

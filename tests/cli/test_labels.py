@@ -213,13 +213,13 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         ("bo", ["--no-blind"], False),
         ("ann", ["--blind"], True),
     ):
-        printed = cli("label", "sheet.csv", "--annotator", annotator, *options)
+        printed = cli("label", "sheet.csv", "--port", "0", "--annotator", annotator, *options)
         hidden = [not item["scores"] for item in served[-1].state()["items"]]
         assert hidden == [blind] * 3
         assert served[-1].state()["explains"] == (not blind)
         told = "note: ann labelled some of these paragraphs too" in printed
         assert told == (blind and not options)
-    cli("label", "--blind")  # what is suggested, without a sheet
+    cli("label", "--port", "0", "--blind")  # what is suggested, without a sheet
     assert all(not item["scores"] for item in served[-1].state()["items"])
 
 
@@ -334,7 +334,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["--n", "4", "--mixed"], True),
         (["--n", "4", "--random"], True),
     ):
-        assert run_cli(monkeypatch, "label", *options) == 0
+        assert run_cli(monkeypatch, "label", "--port", "0", *options) == 0
         items = served[-1].state()["items"]
         assert [not item["scores"] for item in items] == [hidden] * 4
         assert served[-1].state()["explains"] == (not hidden)

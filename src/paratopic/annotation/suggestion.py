@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import unlabelled
+from paratopic.annotation.worth import worth_labelling
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import Mode, mode_of
@@ -48,7 +49,8 @@ def suggest(
 
     Returns
     -------
-    At most n suggestions, the most uncertain first.
+    At most n suggestions, the most uncertain first. Paragraphs that are not worth a label
+    (`worth_labelling`) come after all others.
     """
     rows = unlabelled(frame, judged)
     if rows.empty:
@@ -57,10 +59,17 @@ def suggest(
     predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 
-    def embed_rows(numbers: Integers) -> Features:
-        return model.embed([texts[number] for number in numbers])
+    chosen: list[int] = []
+    worth = worth_labelling(frame, rows)
+    for part in (np.flatnonzero(worth), np.flatnonzero(~worth)):
+        if len(chosen) == n:
+            break
 
-    chosen = choose(scores, embed_rows, n, seed, mode_of(model.mode))
+        def embed_part(numbers: Integers, part: Integers = part) -> Features:
+            return model.embed([texts[number] for number in part[numbers]])
+
+        places = choose(scores[part], embed_part, n - len(chosen), seed, mode_of(model.mode))
+        chosen += part[places].tolist()
     suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
     return with_predictions(suggestions, [predictions[number] for number in chosen])
 

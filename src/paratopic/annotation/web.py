@@ -101,19 +101,17 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def serve(application: ASGIApp, greeting: str, port: int, host: str = HOST) -> None:
-    """Serve an application until Ctrl-C.
+def listen(greeting: str, port: int, host: str = HOST) -> socket.socket:
+    """Take a port, and print its address; requests wait there until `serve` answers them.
 
     Parameters
     ----------
-    application
-        What answers the requests.
     greeting
-        Line to print once the server listens; "{address}" in it is replaced by its address.
+        Line to print; "{address}" in it is replaced by the address.
     port
-        Port to serve on; 0 for any free one.
+        Port to take; 0 for any free one.
     host
-        Address of this machine to serve on; by default the one that other machines cannot reach.
+        Address of this machine to listen on; by default the one that other machines cannot reach.
 
     Raises
     ------
@@ -130,5 +128,18 @@ def serve(application: ASGIApp, greeting: str, port: int, host: str = HOST) -> N
         ) from None
     port = listener.getsockname()[1]
     print(greeting.format(address=f"http://{host}:{port}"), flush=True)
+    return listener
+
+
+def serve(application: ASGIApp, listener: socket.socket) -> None:
+    """Serve an application until Ctrl-C.
+
+    Parameters
+    ----------
+    application
+        What answers the requests.
+    listener
+        From `listen`.
+    """
     config = uvicorn.Config(application, lifespan="off", ws="none", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])

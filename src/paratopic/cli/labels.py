@@ -299,26 +299,28 @@ def label(
     from paratopic.project.params import read_params
 
     draw = Draw(random, mixed, articles, by)
-    project, name = read_project(), _name(annotator)
-    if path is None:
-        hidden = _hides(blind, draw.reason_to_hide)
-        suggestions, shown = _suggestions(project, n, draw, model, hidden)
-    elif draw != Draw():
+    if path is not None and draw != Draw():
         raise UserError(
             f"{path} says which paragraphs to label, so none are drawn; leave out the file, or "
             "--random, --mixed, --articles and --by"
         )
-    else:
-        drawn = formats.read_drawn(path, project.paragraphs)
-        hidden = _hides(blind, _reason_to_hide(project, drawn, name))
-        shown = None if hidden else load(model)
-        suggestions = _in_context(project, drawn, shown)
-    explain = shown.explain if shown else None
-    session = page.Session(
-        project.labels_file, name, suggestions, lambda: read_params().topics, explain
-    )
+    project, name = read_project(), _name(annotator)
+    # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    web.serve(page.application(session), greeting, port)
+    with web.listen(greeting, port) as listener:
+        if path is None:
+            hidden = _hides(blind, draw.reason_to_hide)
+            suggestions, shown = _suggestions(project, n, draw, model, hidden)
+        else:
+            drawn = formats.read_drawn(path, project.paragraphs)
+            hidden = _hides(blind, _reason_to_hide(project, drawn, name))
+            shown = None if hidden else load(model)
+            suggestions = _in_context(project, drawn, shown)
+        explain = shown.explain if shown else None
+        session = page.Session(
+            project.labels_file, name, suggestions, lambda: read_params().topics, explain
+        )
+        web.serve(page.application(session), listener)
 
 
 def backend(
@@ -343,7 +345,9 @@ def backend(
             "user paratopic"
         )
     served = application(make_backend(model, blind), token)
-    web.serve(served, "Label Studio's backend is at {address} (press Ctrl-C to stop)", port, host)
+    greeting = "Label Studio's backend is at {address} (press Ctrl-C to stop)"
+    with web.listen(greeting, port, host) as listener:
+        web.serve(served, listener)
 
 
 def make_backend(model: str | None = None, blind: bool = False) -> Backend:
