@@ -53,7 +53,7 @@ def answers_of(
         The labels are too few for folds.
     """
     folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
-    data = Labelled(labelled, topics, folds)
+    data = Labelled(labelled.assign(heading=""), topics, folds)
     return answered(data, calibrated(data, cross_validate(data, fit, seed).scores, params)[0])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
@@ -22,6 +23,9 @@ from tests.programs import ROOT, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
+# A busy machine takes longer for an example than hypothesis allows.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 # What programs import that the tests start.
 collect_ignore = ["third_kind", "trace"]
 # Folder beside the first results: which modules each stage loaded.

@@ -251,7 +251,7 @@ def bodies(draw: st.DrawFn) -> Any:
 def test_any_json_is_answered(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "TRAIN", (sys.executable, "-c", ""))
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(bodies())
     def answered(body: Any) -> None:
         for path in ("/setup", "/predict", "/webhook"):

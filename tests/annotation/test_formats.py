@@ -258,7 +258,7 @@ def test_a_file_of_another_format_is_an_error(
         formats.read_answers(tmp_path / "gone.csv", frame, topics)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.sampled_from([".json", ".csv"]), st.data())
 def test_any_content_is_answers_or_one_message(
     tmp_path_factory: pytest.TempPathFactory, topics: Topics, suffix: str, data: st.DataObject

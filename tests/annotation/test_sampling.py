@@ -60,7 +60,7 @@ def test_each_paragraph_is_as_often_the_first_of_a_random_draw() -> None:
         assert max(abs(count - 80) for count in firsts.values()) < 32
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=40), st.integers(0, 9))
 def test_each_beginning_of_a_draw_by_strata_is_in_proportion(
     values: list[str | None], seed: int

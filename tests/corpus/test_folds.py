@@ -63,7 +63,7 @@ def table_of(items: list[tuple[str, int, int]]) -> pd.DataFrame:
     return frame(topics, [f"a{number}" for number in articles], texts)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(TABLES, st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000))
 def test_what_folds_guarantee(
     items: list[tuple[str, int, int]], n_folds: int, repeats: int, seed: int
@@ -111,7 +111,7 @@ def test_what_folds_guarantee(
         assert any(f": {folds.n_folds} folds" in message for message in folds.messages)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TABLES, st.permutations(["c", "a", "b"]), st.integers(0, 1000))
 def test_the_order_of_rows_and_the_names_of_topics_do_not_matter(
     items: list[tuple[str, int, int]], names: list[str], seed: int
@@ -275,7 +275,7 @@ def test_whole_articles_come_as_near_to_the_share_as_they_can() -> None:
     assert (dealt(rows, holdout=0.4).table["fold"] == 0).sum() == 40
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TABLES, st.floats(0.001, 0.5), st.integers(0, 99))
 def test_any_holdout_holds_some_out_and_trains_some(
     items: list[tuple[str, int, int]], holdout: float, seed: int

@@ -18,5 +18,5 @@ def test_an_experiment_runs_and_appears_with_its_name(run_page: Callable[[str], 
     assert "baseline" in sh(project, "dvc", "metrics", "diff", "HEAD", "milder")
     sh(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
-    assert '"title": "actual"' in page and "transformer: reliability" in page
+    assert '"title": "answer"' in page and "transformer: reliability" in page
     assert ".png" not in page

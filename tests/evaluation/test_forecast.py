@@ -57,7 +57,7 @@ def test_the_further_the_forecast_the_wider_its_interval() -> None:
 
 
 @given(st.integers(4, 60), st.data(), st.integers(2, 4), st.floats(0.5, 0.95))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidence: float) -> None:
     points = [
         CurvePoint(size, with_errors(n, data.draw(st.integers(0, n)), k))

@@ -139,7 +139,7 @@ probability = st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=3, max_size=3)
 labelled = st.tuples(st.sets(st.sampled_from(NAMES)).map(sorted), probability, st.integers(0, 4))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(labelled, min_size=1, max_size=25))
 def test_every_label_is_ranked_once_whatever_the_order_of_the_rows(
     items: list[tuple[list[str], list[float], int]],

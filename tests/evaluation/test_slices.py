@@ -123,7 +123,7 @@ def test_weights_count() -> None:
     assert {bad.n} <= {36, 40} and not bad.is_worse
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_slices_do_not_depend_on_units_or_order_of_columns(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -77,7 +77,7 @@ def test_parts_add_up_to_the_logits(trained: tuple[Fitted, Path], text: str) -> 
     assert len(why.tokens) >= len(text.split())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=80) | st.lists(st.sampled_from([*"ÀÇß¨.", "navy"])).map(" ".join))
 def test_parts_of_any_text_add_up(trained: tuple[Fitted, Path], text: str) -> None:
     model = load(trained[1])
@@ -90,7 +90,7 @@ def test_parts_of_any_text_add_up(trained: tuple[Fitted, Path], text: str) -> No
 KNOWN = st.lists(st.sampled_from([*WORDS["trade"], *WORDS["security"]]), max_size=4).map(" ".join)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     st.builds(
         Passage,

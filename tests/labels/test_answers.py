@@ -146,7 +146,7 @@ def test_blanks_around_a_name_or_a_note_make_no_new_line(path: Path, topics: Top
     assert {line.annotator for line in read_lines(path)} == {"ann"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=6))
 def test_the_order_of_merges_does_not_matter_and_no_line_is_lost(
     tmp_path_factory: pytest.TempPathFactory, topics: Topics, one: list[Label], other: list[Label]

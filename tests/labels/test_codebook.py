@@ -209,7 +209,7 @@ def change_of(step: str, names: list[str], number: int) -> Change:
     return make[step]()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(ANSWERS | STEPS, max_size=12), st.randoms(use_true_random=False))
 def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: Random) -> None:
     names = list(TOPICS)

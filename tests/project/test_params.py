@@ -117,7 +117,7 @@ def test_a_file_without_params_is_refused(tmp_path: Path, content: bytes, messag
         read_params(path)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(0, len(TEXT)),
     st.integers(0, 30),

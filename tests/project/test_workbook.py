@@ -26,7 +26,7 @@ CELLS = (
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=4))
 def test_a_spreadsheet_finds_the_cells_that_were_written(
     tmp_path: Path, rows: list[list[object]]
@@ -104,7 +104,7 @@ def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
 def test_texts_are_read_as_they_were_written(tmp_path: Path, rows: list[list[str]]) -> None:
     write_workbook(tmp_path / "out.xlsx", Tab([["a", "b"], *rows]))

@@ -139,7 +139,7 @@ def test_any_bytes_are_read_or_refused(suffix: str) -> None:
     assert check(suffix, WHOLE[suffix]) == "read"
 
     @given(contents(suffix))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def attempt(data: bytes) -> None:
         check(suffix, data)
 

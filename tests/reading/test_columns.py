@@ -107,7 +107,6 @@ cell = st.text(max_size=6) | st.sampled_from(
 )
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # the file is written anew
 )
 def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[str]]) -> None:

@@ -98,7 +98,7 @@ def test_files_without_text_are_refused(
 
 
 @given(st.integers(0, 2**32), st.sampled_from([".html", ".pdf", ".docx"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_damaged_files_are_read_or_refused_with_one_message(seed: int, suffix: str) -> None:
     rng = random.Random(seed)
     data = bytearray(SAMPLES[suffix])

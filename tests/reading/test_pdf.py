@@ -85,7 +85,7 @@ def made_up_paragraphs(
     st.sampled_from([(8.0, 0.0), (0.0, 12.0), (8.0, 12.0)]),
     st.integers(0, 999).map(random.Random),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_paragraphs_are_whole_wherever_lines_and_pages_end(
     count: int, width: float, rows: int, layout: tuple[float, float], rng: random.Random
 ) -> None:

@@ -360,9 +360,7 @@ def inputs(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in ("one.csv", "two.parquet", "three.txt", "four.jsonl")]
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments=st.lists(st.integers(0, 12), max_size=4))
 def test_interrupted_and_resumed_runs_write_the_same_bytes(
     model: Model,

@@ -169,7 +169,7 @@ ODD: st.SearchStrategy[Any] = st.recursive(
 NAMES = ["group", "position", "text_preceding", "text_following", "heading", "title"]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     texts=st.lists(st.none() | st.text(max_size=3) | st.integers(0, 9), min_size=1, max_size=5),
     names=st.sets(st.sampled_from(NAMES)),
@@ -193,7 +193,6 @@ def test_odd_values_around_a_text_do_no_harm(
 
 
 @settings(
-    deadline=None,
     max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 from paratopic.project.errors import UserError
 from paratopic.serving.shards import Chunk, Columns, format_of
 
-quick = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)  # with lone surrogates
 VALUES = st.recursive(

@@ -123,7 +123,7 @@ cells = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cells, st.integers(2, 5), st.integers(0, 99))
 def test_folds_keep_groups_whole_and_hold_every_row_out(
     items: list[tuple[set[int], int]], n_folds: int, seed: int

@@ -48,7 +48,7 @@ def test_a_paragraph_with_a_control_character_is_not_written(tmp_path: Path) -> 
     assert path.read_bytes() == before and len(read_lines(path)) == 1
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(ODD_CELLS, ODD_CELLS)
 def test_a_cell_that_people_wrote_stays_one_cell_when_the_file_is_written_anew(
     text: str, further: str
@@ -68,7 +68,7 @@ def test_a_cell_that_people_wrote_stays_one_cell_when_the_file_is_written_anew(
         assert backup(path).exists()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(ODD_CELLS)
 def test_no_part_of_a_cell_becomes_a_row_of_a_sheet(text: str) -> None:
     suggestion = Suggestion("a:1", text, "", "a", (), (), {}, "unsure")

@@ -52,7 +52,6 @@ log = logging.getLogger(__name__)
 
 many = settings(
     max_examples=INPUTS,
-    deadline=None,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
