@@ -1,51 +1,53 @@
 """Predictions over HTTP: POST /predict with {"texts": [...]} gives an answer for each text.
 
+/docs describes the server to people, and /openapi.json to programs.
+
 PARATOPIC_MODEL=models/transformer uvicorn --app-dir examples/serving app:app
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
-from paratopic import load
+from paratopic import Prediction, load
 
 # Of one request: a longer list is for `paratopic predict --out`.
 MOST_TEXTS, MOST_BYTES = 1000, 10_000_000
 
 model = load()
+app = FastAPI(title="Topics of paragraphs")
 
 
-async def predict(request: Request) -> JSONResponse:
-    """Answer one request; what is no list of texts is refused."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BYTES:
-            return JSONResponse({"error": f"more than {MOST_BYTES:,} bytes"}, 413)
-    try:
-        texts = json.loads(body)["texts"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return JSONResponse({"error": 'send {"texts": ["...", "..."]} as JSON'}, 400)
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return JSONResponse({"error": "texts has to be a list of strings"}, 400)
-    if len(texts) > MOST_TEXTS:
-        return JSONResponse({"error": f"more than {MOST_TEXTS:,} texts in one request"}, 413)
-    answers = await run_in_threadpool(model.predict, texts)
-    return JSONResponse([asdict(answer) for answer in answers])
+class Texts(BaseModel):
+    """Texts to predict topics for."""
+
+    model_config = ConfigDict(strict=True)
+    texts: list[str] = Field(max_length=MOST_TEXTS, examples=[["Steel tariffs rose."]])
 
 
-async def health(request: Request) -> JSONResponse:
+@app.middleware("http")
+async def limit(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse bodies that are too long, or do not say how long they are, before they are read."""
+    length = request.headers.get("content-length", "")
+    if request.method == "POST" and not (length.isdecimal() and int(length) <= MOST_BYTES):
+        return JSONResponse(
+            {"detail": f"send at most {MOST_BYTES:,} bytes, with their number"}, 413
+        )
+    return await go_on(request)
+
+
+@app.post("/predict")
+def predict(request: Texts) -> list[Prediction]:
+    """Predict topics: an answer for each text, in their order."""
+    return model.predict(request.texts)
+
+
+@app.get("/health")
+def health() -> dict[str, Any]:
     """Say which model answers."""
-    return JSONResponse({"kind": model.kind, "topics": list(model.classes_)})
-
-
-app = Starlette(
-    routes=[Route("/predict", predict, methods=["POST"]), Route("/health", health)],
-)
+    return {"kind": model.kind, "topics": list(model.classes_)}

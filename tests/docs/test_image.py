@@ -60,7 +60,8 @@ def served(image: Path, packages: Path) -> Iterator[str]:
 
 def ask(url: str, body: dict[str, list[str]] | None = None) -> object:
     """Ask a server that is starting, until it answers."""
-    request = Request(url, json.dumps(body).encode() if body else None)
+    headers = {"Content-Type": "application/json"}
+    request = Request(url, json.dumps(body).encode() if body else None, headers)
     for _ in range(150):
         try:
             with urlopen(request, timeout=10) as answer:
