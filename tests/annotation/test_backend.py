@@ -362,7 +362,7 @@ def test_a_model_that_is_trained_anew_predicts_from_then_on(
     assert client.post("/setup", json={}).json() == {"model_version": after}
     answer = client.post("/predict", json={"tasks": [task(FIRST)]}).json()
     assert answer["model_version"] == answer["results"][0][0]["model_version"] == after
-    assert "another model predicts from now on" in capsys.readouterr().err
+    assert "a new model predicts from now on" in capsys.readouterr().err
 
 
 def test_training_is_started_once_at_a_time(

@@ -252,7 +252,7 @@ def test_label_studio_and_the_backend_work_together(
         assert len(predicted(third)) == 1
         call("POST", f"/api/ml/{connected['id']}/train", {})
 
-    assert "note: dvc repro is started" in log.read_text(), log.read_text()
+    assert "note: dvc repro was started" in log.read_text(), log.read_text()
     suggested = sh(folder, "paratopic", "suggest")
     assert third in suggested and first not in suggested and second not in suggested
     path = f"/api/projects/{project}/export?exportType=JSON"

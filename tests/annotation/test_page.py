@@ -176,7 +176,7 @@ def test_a_change_that_is_not_finished_stops_the_page(client: TestClient, path: 
         client.post("/save", json=answer("news:0", "security")),
         client.post("/undo", json=SHOWN),
     ):
-        assert not response.is_success and "which finishes the change" in response.text
+        assert not response.is_success and "again to finish the change" in response.text
     assert path.read_bytes() == before
 
 
@@ -511,7 +511,7 @@ def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: 
     browser.press("why" + Keys.ENTER)
     browser.wait_for("count", "1 of 3 labelled")
     browser.press("u")
-    browser.wait_for("message", "Undone: nothing is saved here.")
+    browser.wait_for("message", "Undone: this paragraph has no saved answer.")
     assert browser.chosen() == ["trade", "security"] and answers_in(path) == []
     browser.press("3" + Keys.ENTER)  # the mistake was a topic too many
     browser.wait_for("count", "1 of 3 labelled")
@@ -609,7 +609,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
         browser = Browser(chromium, address)
         assert shades() == []
         browser.press("w")
-        browser.wait_for("message", "Shaded: what speaks for trade.")
+        browser.wait_for("message", "Shaded sentences support trade.")
         rain, tariffs = shades()
         expected = explained.why("news:0")["sentences"][1]["share"]
         assert rain < tariffs == pytest.approx(min(1, expected))
@@ -642,7 +642,7 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
         ("single", ["technology"], False, "The model predicts technology, but is not sure."),
         ("single", [], False, "The model predicts no topic."),
         ("multi", ["technology", "security"], False, "The model predicts technology and security."),
-        ("single", None, False, "What the model thinks is hidden."),
+        ("single", None, False, "The model's prediction is hidden."),
     ],
 )
 def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(

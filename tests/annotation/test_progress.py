@@ -59,11 +59,11 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
         "figures for new articles",
         "sure predictions",
     ]
-    assert notes[0].endswith("nothing to learn from and measure with")
+    assert notes[0].endswith("too few to be learnt and measured")
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
-    assert missing(few, described, FEW)[0].endswith("and so nothing to measure with")
-    assert "3 different paragraphs with a topic" in notes[3] and "there are 2" in notes[3]
-    assert "there are 1;" in notes[2]
+    assert missing(few, described, FEW)[0].endswith("too few to be measured")
+    assert "3 distinct paragraphs with a topic" in notes[3] and "there are 2" in notes[3]
+    assert "there is 1." in notes[2]
     many = table(
         *(
             (article, "hand", topics)
@@ -74,9 +74,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert missing(many, TOPICS, MANY) == []
     assert missing(many, TOPICS, None) == []
     (note,) = missing(many, TOPICS, FEW)
-    assert "there were 1 different paragraphs with a topic, and there are 8 now" in note
+    assert "It had 1 distinct paragraphs with a topic; there are 8 now" in note
     (note,) = missing(many, TOPICS, measured(None, 3))
-    assert note.endswith("too many answers are wrong to promise that 90% are right: 4 of 9")
+    assert note.endswith("4 of 9 answers are wrong, too many to promise that 90% are right")
 
 
 def test_the_seed_has_a_status(
@@ -85,11 +85,11 @@ def test_the_seed_has_a_status(
     monkeypatch.chdir(project)
     assert run_cli(monkeypatch, "status") == 0
     printed = capsys.readouterr().out
-    assert "Labels of 25 of 25 paragraphs" in printed
+    assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
-    assert "44 different paragraphs with a topic, all answered right, and there are 21" in printed
-    assert "labels: how the paragraphs were chosen is not known" in printed
+    assert "44 distinct paragraphs with a topic, all answered right; there are 21" in printed
+    assert "labels: nothing says how the paragraphs were chosen" in printed
     assert "put more articles into seeds" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert run_cli(monkeypatch, "status") == 1

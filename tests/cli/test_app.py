@@ -52,4 +52,4 @@ def test_errors_are_said_quietly_too(
     assert run_cli(monkeypatch, "-q", "predict", "--modle", "x") == 2
     assert "No such option" in capsys.readouterr().err
     assert run_cli(monkeypatch, "-q", "status", "-v") == 1
-    assert "--quiet and --verbose exclude each other" in capsys.readouterr().out
+    assert "--quiet and --verbose cannot be used together" in capsys.readouterr().out

@@ -81,9 +81,9 @@ def test_renamed_and_merged_labels_count_at_once(
 ) -> None:
     printed = cli("codebook", "rename", "security", "defence")
     assert "security is renamed to defence, in params.yaml and seeds/labels.csv" in printed
-    assert "3 answers count as defence" in printed
+    assert "defence now has 3 answers" in printed
     printed = cli("codebook", "merge", "trade", "defence", "--into", "defence")
-    assert "4 answers count as defence" in printed and "definitions are joined" in printed
+    assert "defence now has 4 answers" in printed and "definitions were joined" in printed
     assert answers() == ["defence", "defence", "defence", "defence", ""]
     assert read_params().topics.names == ("defence", "technology", "diplomacy_venue")
     assert "4 defence" in prepare(capsys)
@@ -94,19 +94,19 @@ def test_a_split_is_looked_at_again_and_imported(
     cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printed = cli("codebook", "split", "security", "--into", "army", "navy", "security")
-    assert "3 paragraphs are to be looked at again" in printed
+    assert "3 paragraphs have to be looked at again" in printed
     names = ("trade", "technology", "army", "navy", "security", "diplomacy_venue")
     assert read_params().topics.names == names
     assert answers() == ["trade", ""]
     printed = prepare(capsys)
     assert "2 labelled by hand" in printed
-    assert "3 paragraphs have no label until somebody looks at them again" in printed
+    assert "3 paragraphs have no label until somebody looks again" in printed
     assert "the codebook changed: 3 paragraphs" in cli("status")
     assert "2 of 3 paragraphs" in cli("codebook", "todo", "--n", "2", "--out", "two.xlsx")
 
     printed = cli("codebook", "todo", "--out", "todo.csv")
     assert "3 of 3 paragraphs" in printed
-    assert "nothing says what army, navy covers but the name" in printed
+    assert "these topics have no definition: army, navy." in printed
     with Path("todo.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["reason"] for row in rows} == {"security is split into army, navy, security"}
@@ -118,7 +118,7 @@ def test_a_split_is_looked_at_again_and_imported(
         writer.writeheader()
         writer.writerows(rows)
     for added in (3, 0):
-        assert f"{added} new labels" in cli("import", "todo.csv", "--annotator", "ann")
+        assert f"{added} new label" in cli("import", "todo.csv", "--annotator", "ann")
     assert sorted(answers()) == ["", "security", "security", "security", "trade"]
     assert "There is nothing to look at again" in cli("codebook", "todo")
     assert "1 on the codebook" in cli("import", str(LABELS))
@@ -135,8 +135,8 @@ def test_labels_of_a_table_follow_too(cli: Cli, capsys: pytest.CaptureFixture[st
     assert "2 answers and 2 labels of tables count as commerce" in printed
     assert "commerce" in prepare(capsys)
     printed = cli("codebook", "split", "security", "--into", "army", "navy")
-    assert "5 paragraphs are to be looked at again" in printed
-    assert "5 paragraphs have no label until somebody looks at them again" in prepare(capsys)
+    assert "5 paragraphs have to be looked at again" in printed
+    assert "5 paragraphs have no label until somebody looks again" in prepare(capsys)
     assert "the codebook changed: 5 paragraphs" in cli("status")
     cli("codebook", "todo", "--out", "todo.csv")
     with Path("todo.csv").open(encoding="utf-8", newline="") as file:
@@ -184,7 +184,8 @@ def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[st
     assert "2 answers count as defence" in cli("codebook", "rename", "trade", "defence")
     assert answers() == ["security;defence", "security", "security", "defence", ""]
     assert "2 defence, 3 security" in " ".join(prepare(capsys).split())
-    assert "3 paragraphs are to be" in cli("codebook", "split", "security", "--into", "army", "sea")
+    printed = cli("codebook", "split", "security", "--into", "army", "sea")
+    assert "3 paragraphs have to be looked at again" in printed
     cli("codebook", "todo", "--out", "todo.csv")
     todo = pd.read_csv("todo.csv")
     todo.assign(topics=["army;sea;defence", "sea", "army"]).to_csv("todo.csv", index=False)
@@ -275,7 +276,7 @@ def test_a_crash_between_the_two_files_is_explained_and_finished(
     told = f"but not in params.yaml: run `paratopic codebook {' '.join(words)}` again"
     for other in (["status"], ["codebook", "rename", "technology", "x"]):
         assert told in cli(*other, fails=True)
-    with pytest.raises(UserError, match="which finishes the change"):
+    with pytest.raises(UserError, match="again to finish the change"):
         stage.main()
     cli("codebook", *words)
     assert contents() == done

@@ -21,8 +21,8 @@ def test_the_champion_learns_from_shares_of_the_labels(
     printed = capsys.readouterr().out
     sizes = [int(size) for size in re.findall(r"(?m)^│ +([\d,]+) │", printed)]
     assert len(sizes) == 2 and sizes[1] == sizes[0] + 20
-    said = rf"With 30 more labels than the {sizes[1] - 30} there are, 0\.\d\d to \d\.\d\d is "
-    assert re.search(rf"{said}expected \(macro-F1, topic forced\); it is \d\.\d\d\d now", printed)
+    now = rf"macro-F1, topic forced: \d\.\d\d\d with today's {sizes[1] - 30} labels"
+    assert re.search(rf"{now}\. With 30 more, expect 0\.\d\d to \d\.\d\d\.", printed)
 
 
 def test_what_is_not_measured_has_no_curve(
@@ -36,7 +36,7 @@ def test_what_is_not_measured_has_no_curve(
     assert "paratopic: params.yaml not found" in capsys.readouterr().out
     shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns("mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
-    changed = "labels or params changed since they were scored: run `dvc repro` first"
+    changed = "labels or params changed since the last scores: run `dvc repro` first"
     text = PARAMS.read_text()
     for old, new in (("inner_folds: 3", "inner_folds: 2"), ("epochs: 6", "epochs: 5")):
         assert old in text

@@ -91,7 +91,7 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     assert "note:" not in printed
     printed = import_from(clone, "bo")
     assert printed.count("disputed: harbour:") == 2
-    assert "ann: security; bo: trade → a tie, which another" in printed
+    assert "ann: security; bo: trade → a tie; another" in printed
     after = labels.read_bytes()
     assert "ann.csv: 0 new labels" in import_from(clone, "ann")
     assert labels.read_bytes() == after
@@ -101,11 +101,11 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     assert labels.read_bytes() == after
     assert labels.with_name("labels.csv.bak").exists()
     for command in ("label", "suggest"):
-        assert "nothing to label" in sh(clone, "paratopic", command, fails=True)
+        assert "nothing left to label" in sh(clone, "paratopic", command, fails=True)
 
     printed = prepare(clone)
-    assert "1 disputed paragraphs: most annotators' answer counts" in printed
-    assert "1 disputed paragraphs without a majority have no label" in printed
+    assert "1 disputed paragraph gets the answer of most annotators" in printed
+    assert "1 tie between annotators, without a label" in printed
     assert "Ties between annotators: 1 paragraphs, without a label" in sh(
         clone, "paratopic", "status"
     )
@@ -116,7 +116,9 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
         sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
     printed = sh(clone, "paratopic", "review", "--out", "again.csv")
     assert "ann: security; bo: trade: a tie between annotators" in printed
-    assert "1 ties, 1 listed: another answer settles each, without a label until then" in printed
+    assert (
+        "1 tie (1 listed). Another answer settles a tie. Until then, the paragraph has" in printed
+    )
     assert read_sheet(clone, "again.csv")[0]["reason"] == "a tie between annotators"
     printed = " ".join(sh(clone, "paratopic", "report").split())
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
@@ -127,7 +129,7 @@ def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None
     fill(clone, "ann.csv", tariffs="trade", navy="securty")
     printed = sh(clone, "paratopic", "import", "ann.csv", fails=True)
     assert 'unknown topic "securty" (did you mean "security"?)' in printed
-    assert "1 new labels" in printed and "1 not imported" in printed
+    assert "1 new label in" in printed and "1 not imported" in printed
     assert "the file's ending says" in sh(clone, "paratopic", "import", "x.txt", fails=True)
     params = (clone / "params.yaml").read_text(encoding="utf-8")
     without = params.replace("labels: seeds/labels.csv", "labels: null")
@@ -176,7 +178,9 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(
     for name in ("ann.csv", "excel.csv", "excel2.csv"):
         fill(clone, name, tariffs="trade", navy="security")
     printed = cli("import", "ann.csv", "excel.csv", "excel2.csv")
-    assert "ann.csv, excel.csv, excel2.csv name no annotator and count as cy's" in printed
+    assert (
+        "ann.csv, excel.csv, excel2.csv name no annotator, so they are recorded as cy's" in printed
+    )
     lines = read_lines(clone / "seeds/labels.csv")
     assert [line.annotator for line in lines if line.annotator] == ["cy", "cy"]
 
@@ -284,7 +288,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     assert run_cli(monkeypatch, "status") == 0
     assert told in capsys.readouterr().out
     labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
-    assert "labels: how the paragraphs were chosen is not known" in prepare(small)
+    assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
     assert read_paragraphs(small / PARAGRAPHS)["weight"].isna().all()
 
 
@@ -311,7 +315,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
         return capsys.readouterr().err
 
     assert "note:" not in told(0, 1)
-    assert "note: 2 paragraphs have an answer although the one that was drawn" in told(0, 3, 5)
+    assert "note: 2 paragraphs have an answer although the paragraph drawn" in told(0, 3, 5)
     assert "note:" not in told(4)  # the one before it has an answer in labels.csv
     assert "note:" not in told(*range(6))
     imported = {line.paragraph: line.drawn for line in read_lines(small / "seeds/labels.csv")}
@@ -347,11 +351,11 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["suggest", "--random", "--mixed"], "--random and --mixed exclude each other"),
+        (["suggest", "--random", "--mixed"], "--random and --mixed cannot be used together"),
         (["suggest", "--articles"], "--articles says what to draw at random; add --random"),
         (["suggest", "--mixed", "--by", "article"], "--by says what to draw at random"),
-        (["label", "--random", "--articles", "--by", "article"], "--articles and --by exclude"),
-        (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; there"),
+        (["label", "--random", "--articles", "--by", "article"], "--articles and --by cannot"),
+        (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; the"),
         (["label", "sheet.csv", "--random"], "sheet.csv says which paragraphs to label"),
     ],
 )
@@ -369,11 +373,11 @@ def test_options_that_contradict_each_other_are_refused(
 def test_topics_that_only_the_model_knows_are_named(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "has no more" not in drawn_by(small, monkeypatch, capsys)[2]
+    assert "no longer in" not in drawn_by(small, monkeypatch, capsys)[2]
     params = (small / "params.yaml").read_text(encoding="utf-8")
     renamed = params.replace("- name: trade\n", "- name: commerce\n")
     (small / "params.yaml").write_text(renamed, encoding="utf-8")
-    assert "topics that the codebook has no more: trade" in drawn_by(small, monkeypatch, capsys)[2]
+    assert "no longer in the codebook: trade" in drawn_by(small, monkeypatch, capsys)[2]
 
 
 def test_articles_with_a_label_are_not_drawn(

@@ -73,15 +73,15 @@ def test_mistakes_and_slices_are_listed(
     assert run_cli(monkeypatch, "errors", "--n", "2", "--out", "again.csv") == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == [
-        "baseline: 20 of 60 answers wrong, 2 listed",
-        "trade taken for security: 10 of 60 labelled trade",
-        "trade not seen (no topic answered): 10 of 60 labelled trade",
+        "baseline: 20 of 60 answers wrong (2 listed)",
+        "trade mistaken for security: 10 of 60 labelled trade",
+        "trade missed (no topic predicted): 10 of 60 labelled trade",
     ]
-    assert "label: trade, answer: security 0.61" in lines  # the most confident
+    assert "label: trade, answer: security (certainty 0.61)" in lines  # the most confident
     assert "table  a09:1 (source Post)" in lines
-    assert sum(line.startswith("≈ ") for line in lines) == 2
-    named = [line for line in lines if line.startswith("source: ")]
-    assert len(named) == 1 and named[0].startswith("source: Post: 33 % of 30 answers right (")
+    assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
+    named = [line for line in lines if line.startswith("source = ")]
+    assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")
     with Path("again.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
@@ -100,11 +100,12 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     assert run_cli(monkeypatch, "errors", "--n", "60", "--out", "again.csv") == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == [
-        "baseline: 40 of 60 answers wrong, 40 listed",
+        "baseline: 40 of 60 answers wrong (40 listed)",
         "security missed: 30 of 40 labelled security",
         "trade missed: 20 of 60 labelled trade",
     ]
-    assert "label: trade;security, answer: trade 0.66" in lines  # 0.9 for each of four topics
+    # 0.9 for each of four topics
+    assert "label: trade;security, answer: trade (certainty 0.66)" in lines
     with Path("again.csv").open(encoding="utf-8", newline="") as file:
         assert {row["paragraph"] for row in csv.DictReader(file)} == set(frame["id"][:40])
 
@@ -114,10 +115,10 @@ def test_columns_are_chosen_and_a_model_is_not_needed(
 ) -> None:
     assert run_cli(monkeypatch, "errors", "--by", "length") == 0
     printed = capsys.readouterr()
-    assert "no similar labelled paragraphs are shown" in printed.err and "≈" not in printed.out
-    assert "source: " not in printed.out
+    assert "labelled paragraphs are not shown" in printed.err and "≈" not in printed.out
+    assert "source = " not in printed.out
     assert run_cli(monkeypatch, "errors", "--by", "outlet") == 1
-    message = "--by outlet: there is no such column; there are length, position, heading, annotator"
+    message = "--by outlet: there is no such column; the columns are length, position, heading, ann"
     assert message in capsys.readouterr().out
 
 
@@ -130,12 +131,12 @@ def test_where_there_is_nothing_to_list(
     assert run_cli(monkeypatch, "errors") == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
-        "baseline: 0 of 60 answers wrong, 0 listed",
-        "No slice of 2 tried is worse by more than chance explains.",
+        "baseline: 0 of 60 answers wrong (0 listed)",
+        "2 slices were tested, and none is worse by more than chance explains.",
     ]
     scores[:0].to_parquet(path)
     assert run_cli(monkeypatch, "errors") == 1
-    assert "nothing is measured yet, so that no mistakes are known" in capsys.readouterr().out
+    assert "nothing has been measured yet, so no mistakes" in capsys.readouterr().out
     COMPARISON.unlink()
     assert run_cli(monkeypatch, "errors") == 1
     assert "comparison.json not found" in capsys.readouterr().out

@@ -153,7 +153,7 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     shown = {part: share for part, share in whys[1]["context"].items()}
     topic = max(expected[1].scores, key=expected[1].scores.__getitem__)
     around = ", ".join(f"{part} {share[topic]:+.2f}" for part, share in shown.items())
-    assert f"around it: {around}" in printed
+    assert f"context: {around}" in printed
 
 
 def test_of_a_model_that_reads_texts_alone_nothing_around_them_is_shown(
@@ -207,7 +207,7 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     assert run_cli(monkeypatch, *command) == 0
     shown = capsys.readouterr()
     assert "≈" not in shown.out
-    assert "no similar labelled paragraphs are shown: " in shown.err and "is damaged" in shown.err
+    assert "labelled paragraphs are not shown: " in shown.err and "is damaged" in shown.err
 
 
 def test_predictions_that_are_not_sure_have_no_mark(

@@ -63,8 +63,10 @@ def test_report_shows_figures_notes_and_differences(
     assert "note: one article: expect lower figures on new articles" in lines
     assert "baseline - dummy: +0.557 macro-F1 of answers, p = 0.0235, significant" in lines
     assert "champion: baseline: there is no other model" in lines
-    people = "people (5 paragraphs): macro-F1 0.900 against each other, the ceiling of what a model"
-    assert f"{people} can reach; Krippendorff's alpha 0.800" in " ".join(printed.split())
+    people = (
+        "annotators (5 paragraphs): macro-F1 0.900 against each other, which a model can hardly"
+    )
+    assert f"{people} exceed; Krippendorff's alpha 0.800" in " ".join(printed.split())
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,10 @@ def test_report_shows_figures_notes_and_differences(
                 "precision": {"value": 0.85},
                 "abstention": {"sure": FEW},
             },
-            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
-            "labels are too few; to promise that 90% are right takes at least 44 different "
-            "articles with a topic, all answered right, and there are 21",
+            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
+            "(precision). No prediction is marked sure: labels are too few. Promising that 90% are "
+            "right takes at least 44 distinct articles with a topic, all answered right; there are "
+            "21.",
         ),
         (
             {
@@ -90,8 +93,9 @@ def test_report_shows_figures_notes_and_differences(
                 "precision": {"value": 0.85},
                 "abstention": {"sure": WRONG},
             },
-            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; none is sure: "
-            "too many answers are wrong to promise that 90% are right: 100 of 300",
+            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
+            "(precision). No prediction is marked sure: 100 of 300 answers are wrong, too many to "
+            "promise that 90% are right.",
         ),
         (
             {
@@ -100,8 +104,9 @@ def test_report_shows_figures_notes_and_differences(
                 "precision": {"value": 0.85},
                 "abstention": {"sure": MANY},
             },
-            "predicts a topic for 36% of paragraphs (coverage), 85% of them right; 21% of "
-            "paragraphs have a sure one, of which at least 90% are promised to be right",
+            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
+            "(precision). 21% of paragraphs get a prediction that is marked sure; at least 90% of "
+            "these are promised to be right.",
         ),
         (
             {"mode": "single", "coverage": {"value": 0.0}, "abstention": {"sure": FEW}},

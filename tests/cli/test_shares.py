@@ -181,18 +181,21 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
 ) -> None:
     write_paragraphs(pd.read_parquet(PARAGRAPHS).assign(draw="", weight=np.nan), PARAGRAPHS)
     assert run_cli(monkeypatch, "shares") == 1
-    assert "draw some at random (`paratopic label --random`)" in capsys.readouterr().out
+    assert "label a random sample (`paratopic label --random`)" in capsys.readouterr().out
     assert not PREDICTED.exists()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--by", "outlet"], "--by outlet: there is no such column; there are article, title"),
+        (
+            ["--by", "outlet"],
+            "--by outlet: there is no such column; the columns are article, title",
+        ),
         (["--by", "month", "--by", "year", "--by", "date"], "there are two columns at most"),
-        (["--of", "articles"], "0 articles that were drawn at random are labelled as a whole"),
-        (["--compare", "2025-04", "2025-09"], "--compare: name the column that the groups are of"),
-        (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such part"),
+        (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),
+        (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),
+        (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
         (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
         (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
     ],

@@ -46,18 +46,18 @@ def test_a_project_starts_with_a_table(
             TABLE.astype({"date": int}).to_parquet(path)
     assert run_cli(monkeypatch, "init", "--table", str(path)) == 0
     assert capsys.readouterr().out.splitlines()[:12] == [
-        f"{path}: 40 rows. Taken for",
+        f"{path}: 40 rows. They are read as follows:",
         "  text   column body: 49 characters on average",
         "  label  column topic: 30 rows are labelled, 10 are not",
-        "  group  column date: 14 groups, none of which a split divides, for want of a column of "
-        "articles",
-        "  id     column id: paragraphs are called speeches:s0",
+        "  group  column date: 14 groups; a split never divides a group (no column names the "
+        "article)",
+        "  id     column id: ids of paragraphs, such as speeches:s0",
         "  date   column date: 1990 to 2003",
         "  kept   speaker",
         "  topic  Foreign Trade: 10 rows",
         "  topic  Law, order: 10 rows, labelled Law; order",
         "  none   of the topics: 10 rows, labelled Other",
-        "This folder is a project of paratopic.",
+        "This folder is now a paratopic project.",
         "Next:",
     ]
     params = read_params()
@@ -95,9 +95,9 @@ def test_a_table_elsewhere_without_labels_needs_topics(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "say what the topics are: --topics sport,weather, or --table FILE"),
+        ([], "name the topics (--topics sport,weather), or take them"),
         (["--table", "t.csv", "--topics", "a,b"], "labels in its column topic become the topics"),
-        (["--table", "t.txt"], r"--table t.txt: tables are .csv, .xlsx, .jsonl, .parquet"),
+        (["--table", "t.txt"], r"--table t.txt: a table can be .csv, .xlsx, .jsonl, .parquet"),
         (["--table", "gone.csv"], "gone.csv cannot be read: No such file"),
         (["--table", "empty.csv"], "empty.csv, row 3: the text is empty; remove the row"),
     ],

@@ -53,8 +53,8 @@ def test_the_best_is_corrected_for_the_choice(
     lines = capsys.readouterr().out.splitlines()
     # It is the better one in every draw.
     assert lines[-1] == (
-        "baseline: the best is many, macro-F1 of answers 1.000; "
-        "corrected for the choice among 2: 1.000"
+        "baseline: the best of 2 is many with macro-F1 of answers 1.000. "
+        "Corrected for having been chosen, it is 1.000."
     )
     # What another model is set to makes no other configuration of this one.
     transformer = replace(few.params.section("transformer"), epochs=9)
@@ -62,9 +62,9 @@ def test_the_best_is_corrected_for_the_choice(
     again = replace(few, name="again", params=replace(few.params, sections=sections))
     print_sweep([few, many, again])
     printed = capsys.readouterr().out
-    assert "among 2" in printed and "again" not in printed and "epochs" not in printed
+    assert "the best of 2" in printed and "again" not in printed and "epochs" not in printed
     print_sweep([few, again])
-    assert capsys.readouterr().out.startswith("no model's out-of-fold scores differ")
+    assert capsys.readouterr().out.startswith("all experiments have the same out-of-fold scores")
 
 
 def test_experiments_on_other_folds_or_labels_are_refused(tmp_path: Path) -> None:
@@ -89,6 +89,6 @@ def test_a_choice_takes_two_experiments(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_cli(monkeypatch, "sweep", "lone") == 1
-    assert "a choice takes two experiments, and there is 1" in capsys.readouterr().out
+    assert "two or more experiments, and there is only 1" in capsys.readouterr().out
     assert run_cli(monkeypatch, "sweep") == 1
     assert "DVC cannot list the experiments" in capsys.readouterr().out

@@ -90,7 +90,7 @@ def test_what_folds_guarantee(
     trains = topics.map(lambda some: bool(some) and some <= names)
     assert (table["fold"] == ALWAYS_TRAIN).tolist() == trains.tolist() * repeats
     assert table["fold"].max() < folds.n_folds
-    assert sum("not measurable yet" in message for message in folds.messages) == len(names)
+    assert sum("cannot be measured yet" in message for message in folds.messages) == len(names)
     seen = []
     for repeat, fold, train, held_out in iterate_folds(table, list(rows["id"])):
         seen += [(repeat, fold, row) for row in held_out]
@@ -108,7 +108,9 @@ def test_what_folds_guarantee(
     assert len(seen) == (~trains).sum() * repeats
     # Messages tell of fewer folds.
     if folds.n_folds < n_folds:
-        assert any(f": {folds.n_folds} folds" in message for message in folds.messages)
+        assert any(
+            f"{folds.n_folds} folds instead of {n_folds}" in message for message in folds.messages
+        )
 
 
 @settings(max_examples=60)
@@ -134,7 +136,7 @@ def test_a_topic_in_one_article_trains_only_and_leaves_the_other_topics_as_they_
     rows = pd.concat([thirty_articles(), few], ignore_index=True)
     folds = dealt(rows)
     assert (folds.split_unit, folds.n_folds) == ("article", 5)
-    assert folds.messages == ("topic w is in one article only: not measurable yet",)
+    assert folds.messages == ("topic w is in only one article, so it cannot be measured yet",)
     fold = folds.table.set_index("id")["fold"]
     assert (fold[["q0", "q1"]] == ALWAYS_TRAIN).all()
     assert fold.drop(["q0", "q1"]).tolist() == dealt(thirty_articles()).table["fold"].tolist()
@@ -162,7 +164,7 @@ def test_a_topic_of_a_single_recurring_text_trains_only() -> None:
     rows.loc[rows["topic"].isin([("w",)]), "text"] = RECURRING
     folds = dealt(rows)
     assert folds.split_unit == "article"
-    assert folds.messages == ("topic w is in one paragraph only: not measurable yet",)
+    assert folds.messages == ("topic w is in only one paragraph, so it cannot be measured yet",)
 
 
 def test_copies_of_an_article_are_one_group() -> None:
@@ -176,21 +178,21 @@ def test_copies_of_an_article_are_one_group() -> None:
 @pytest.mark.parametrize(
     ("articles", "topics", "message"),
     [
-        (["a"] * 12, ["x", "y"] * 6, "one article"),
+        (["a"] * 12, ["x", "y"] * 6, "all labels are from one article"),
         (
             ["a", "a", "b", "b", "c", "c"],
             ["x", "y"] * 3,
-            "3 distinct articles with a topic, fewer than the 4 that a split by article takes",
+            "3 distinct articles have a topic, and a split by article needs 4",
         ),
         (
             ["a", "a", "a", "a", "b", "c", "d"],
             ["x", "y", "x", "y", "", "", ""],
-            "1 distinct article with a topic, fewer than the 4 that a split by article takes",
+            "1 distinct article has a topic, and a split by article needs 4",
         ),
         (
             ["a", "b", "c", "d", "d"],
             ["x", "x", "x", "y", "y"],
-            "fewer than two topics are in two distinct articles or more",
+            "fewer than two topics are in two or more distinct articles",
         ),
     ],
 )
@@ -208,13 +210,15 @@ def test_articles_that_have_no_topic_of_their_own_are_not_counted() -> None:
     rows = frame(["x", "y", "y", "x"] * 3, [f"a{i // 2}" for i in range(12)], texts)
     folds = dealt(rows, 2)
     assert folds.split_unit == "paragraph"
-    assert folds.messages[0].startswith("0 distinct articles with a topic, fewer than the 4")
+    assert folds.messages[0].startswith(
+        "0 distinct articles have a topic, and a split by article needs 4"
+    )
 
 
 def test_a_rare_topic_reduces_the_folds_and_is_named() -> None:
     folds = dealt(frame(["x"] * 10 + ["y"] * 4), 6)
     assert folds.n_folds == 4
-    assert folds.messages == ("topic y has 4 articles, fewer than the 6 folds: 4 folds",)
+    assert folds.messages == ("topic y has only 4 articles, so there are 4 folds instead of 6",)
     # Not below four while another topic has as many: training parts stay big.
     assert dealt(frame(["x"] * 10 + ["y"] * 2)).n_folds == 4
     assert dealt(frame(["x"] * 3 + ["y"] * 2)).n_folds == 3
@@ -232,8 +236,7 @@ def test_a_topic_that_some_training_part_lacks_is_named() -> None:
     folds = dealt(rows, 4)
     assert folds.split_unit == "article"
     assert folds.messages == (
-        "y: in some folds no example is left to learn from, so that the topic cannot be predicted "
-        "there",
+        "y: some folds leave no example to learn from, so models cannot predict the topic there",
     )
 
 
@@ -253,9 +256,24 @@ def test_a_holdout_is_the_share_that_was_asked_for(holdout: float, n: int) -> No
 @pytest.mark.parametrize(
     ("holdout", "n_rare", "share", "message"),
     [
-        (0.42, 5, 0.4, "topic y has 5 articles: the share held out is about 0.40, not 0.42"),
-        (0.2, 3, 0.25, "topic y has 3 articles: the share held out is about 0.25, not 0.2"),
-        (0.05, 10, 0.1, "topic y has 10 articles: the share held out is about 0.10, not 0.05"),
+        (
+            0.42,
+            5,
+            0.4,
+            "topic y has only 5 articles, so about 0.40 of the labels are held out, not 0.42",
+        ),
+        (
+            0.2,
+            3,
+            0.25,
+            "topic y has only 3 articles, so about 0.25 of the labels are held out, not 0.2",
+        ),
+        (
+            0.05,
+            10,
+            0.1,
+            "topic y has only 10 articles, so about 0.10 of the labels are held out, not 0.05",
+        ),
     ],
 )
 def test_a_rare_topic_makes_the_share_coarser(

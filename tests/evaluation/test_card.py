@@ -111,12 +111,13 @@ def test_a_hub_reads_it(
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
         "no topic is more likely right than wrong",
-        "in this language: en.",
-        "A topic was predicted for 60% of the paragraphs (coverage), and 91% of these predictions "
-        "were right. Predictions with a probability of at least 0.70 are called sure (30% of the "
-        "paragraphs): of them at least 90% are promised to be right.",
-        "38 labelled paragraphs (38 by hand) of 6 articles; 2 of them",
-        "It also learnt from 7 paragraphs without a label. It starts from the topics' definitions.",
+        "Language of the training texts: en.",
+        "The model predicted a topic for 60% of the paragraphs (coverage), and 91% of these topics "
+        "were right (precision). Predictions with a probability of at least 0.70 are marked sure "
+        "(30% of the paragraphs); at least 90% of them are promised to be right.",
+        "38 labelled paragraphs (38 by hand) of 6 articles; 2 paragraphs have",
+        "The model also learnt from 7 paragraphs without a label. The model starts from the "
+        "topics' definitions.",
         "- second note",
         "within 0.04 of those in full precision",
         "answer = model.predict('About trade.')",
@@ -136,9 +137,9 @@ def test_where_labels_are_too_few_nothing_is_promised(
     report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
     written = render_card(shipped(threshold=NEVER), topics, rows, report)
     assert (
-        "A topic was predicted for 0% of the paragraphs (coverage). None is called sure: labels "
-        "are too few; to promise that 90% are right takes at least 44 different articles with a "
-        "topic, all answered right, and there are 6."
+        "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
+        "sure: labels are too few. Promising that 90% are right takes at least 44 distinct "
+        "articles with a topic, all answered right; there are 6."
     ) in written
     assert "2.00" not in written
 

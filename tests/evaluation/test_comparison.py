@@ -132,7 +132,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert held_out.champion == "baseline"
     assert held_out.leads == held_out.differences
     assert held_out.reason.startswith(
-        "out-of-fold, its answers' macro-F1 is 0.500 higher than that of the tr"
+        "out-of-fold, the macro-F1 of its answers is 0.500 higher than the transformer's"
     )
 
     informed = compare(data, out_of_fold, by_definitions, *arguments, "baseline", 1)
@@ -146,7 +146,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert informed.leads[pair].value == pytest.approx(0.5)
     assert informed.differences[pair].value == pytest.approx(-0.5)
     assert informed.reason.startswith(
-        "knowing the definitions alone, its answers' macro-F1 is 0.500 higher than"
+        "with the definitions alone, the macro-F1 of its answers is 0.500 higher than"
     )
 
     alike = compare(data, {"baseline": good, "transformer": good}, {}, *arguments, None, 1)

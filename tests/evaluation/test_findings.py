@@ -157,7 +157,9 @@ def test_the_last_period_is_compared_with_the_first_or_as_asked() -> None:
     assert changes["change"].sum() == pytest.approx(0)
     other = find(whole, ["month"], 0.95, compare=("2025-04", "2025-09")).changes
     assert other["change"].to_numpy() == pytest.approx(-changes["change"].to_numpy())
-    with pytest.raises(UserError, match="--compare May: there is no such part: 2025-04"):
+    with pytest.raises(
+        UserError, match="--compare May: there is no such value; the values are 2025-04"
+    ):
         find(whole, ["month"], 0.95, compare=("May", "2025-09"))
 
 
@@ -202,7 +204,7 @@ def test_articles_are_known_where_each_of_their_texts_is_labelled() -> None:
     frame.loc[first[0], "text"] = frame["text"][first[1]]  # a copy is labelled once
     assert len(corpus(frame, counted="articles").sample.labelled) == 30
     frame["draw"] = "paragraph"
-    with pytest.raises(UserError, match="0 articles that were drawn at random are labelled as a"):
+    with pytest.raises(UserError, match="0 articles drawn at random have all"):
         corpus(frame, counted="articles")
 
 
@@ -263,17 +265,17 @@ def test_the_sentence_has_the_figures_of_the_table() -> None:
     assert f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" in text
     change = sentence(find(whole, ["month"], 0.95), whole, 0.95)
     assert (
-        "between 2025-04 and 2025-09 no share of the paragraphs differs by more than chance"
+        "no topic's share of the paragraphs differs significantly between 2025-04 and 2025-09"
         in change
     )
 
 
 def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
-    with pytest.raises(UserError, match="nothing tells how the labelled paragraphs were chosen"):
+    with pytest.raises(UserError, match="nothing says how these paragraphs were chosen"):
         corpus(table(draw="", weight=np.nan))
     few = table()
     few.loc[12:, "weight"] = np.nan
-    with pytest.raises(UserError, match="12 paragraphs that were drawn .* label 8 more"):
+    with pytest.raises(UserError, match="12 paragraphs drawn .* label 8 more"):
         find(corpus(few), [], 0.95)
     articles = table(draw=["article" if n < 80 else "" for n in range(N)])
     articles["article"] = [f"a{n % 5}" for n in range(N)]
@@ -284,7 +286,9 @@ def test_what_cannot_be_estimated_is_refused_with_what_is_missing() -> None:
     ):
         find(corpus(of_whole_articles(19), counted="articles"), [], 0.95)
     whole = corpus(table())
-    with pytest.raises(UserError, match="--by outlet: there is no such column; there are article"):
+    with pytest.raises(
+        UserError, match="--by outlet: there is no such column; the columns are article"
+    ):
         find(whole, ["outlet"], 0.95)
     with pytest.raises(UserError, match="--by month: no paragraph has a date"):
         find(whole, ["month"], 0.95)

@@ -99,9 +99,9 @@ def test_missed_topics_are_paired_with_wrong_ones() -> None:
 
 def test_confusions_are_told_in_words() -> None:
     assert confusions(single(), SINGLE) == [
-        "security taken for trade: 2 of 3 labelled security",
-        "trade not seen (no topic answered): 1 of 2 labelled trade",
-        "(none) taken for security: 1 of 1 labelled (none)",
+        "security mistaken for trade: 2 of 3 labelled security",
+        "trade missed (no topic predicted): 1 of 2 labelled trade",
+        "(none) mistaken for security: 1 of 1 labelled (none)",
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
     assert answers.table["answer"].tolist()[:2] == ["trade;security"] * 2
     assert answers.table["certainty"][3] == pytest.approx(0.9 * 0.7)
     assert confusions(answers, MULTI) == [
-        "security wrongly given: 2 of 3 answered security",
+        "security wrongly predicted: 2 of 3 predicted",
         "security missed: 1 of 2 labelled security",
     ]
 

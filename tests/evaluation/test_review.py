@@ -193,7 +193,7 @@ def test_the_command_lists_and_writes_doubtful_labels(
 ) -> None:
     assert command(monkeypatch) == 0
     printed = capsys.readouterr().out
-    assert "1 of 3 hand labels are doubtful, 1 listed" in printed
+    assert "1 of 3 hand labels doubtful (1 listed)" in printed
     assert "security (suggestion: trade 0.90): the models say otherwise" in printed
     assert printed.startswith("table  p001 (speaker Ann)")
     assert "word1 is 1" in printed and "word0" not in printed
@@ -215,7 +215,7 @@ def test_the_command_says_that_no_label_is_doubtful(
         table = pd.read_parquet(path)
         table[table["id"] != "p001"].to_parquet(path)
     assert command(monkeypatch) == 0
-    assert capsys.readouterr().out == "0 of 2 hand labels are doubtful, 0 listed\n"
+    assert capsys.readouterr().out == "0 of 2 hand labels doubtful (0 listed)\n"
 
 
 def test_the_list_fits_80_columns_and_shows_id_and_line(

@@ -79,9 +79,9 @@ def test_columns_are_fields_periods_and_what_the_table_says() -> None:
 def test_unknown_columns_and_those_with_many_values_are_refused() -> None:
     table = frame()
     about = pd.DataFrame({"id": table["id"], "page": [str(n) for n in range(N)]})
-    with pytest.raises(UserError, match="no such column; there are length, position, heading, ann"):
+    with pytest.raises(UserError, match="no such column; the columns are length, position"):
         columns_of(table, about, list(table["id"]), {}, ["pge"])
-    with pytest.raises(UserError, match="--by page: the column has 60 values; slices are of col"):
+    with pytest.raises(UserError, match="--by page: the column has 60 values; slices need a col"):
         columns_of(table, about, list(table["id"]), {}, ["page"])
 
 
@@ -92,8 +92,8 @@ def test_a_slice_by_hand() -> None:
     assert bad.low < 0.4 and 0.6 < bad.high < 0.7
     assert bad.is_worse and bad.p == pytest.approx(1 / 2001)
     assert str(bad) == (
-        f"half: a: 50 % of 40 answers right ({100 * bad.low:.0f}–{100 * bad.high:.0f}), elsewhere "
-        "100 %, p < 0.001"
+        f"half = a: 50 % of 40 answers right ({100 * bad.low:.0f}–{100 * bad.high:.0f}), against "
+        "100 % elsewhere (p < 0.001)"
     )
     assert good.value == "b" and not good.is_worse and good.accuracy == good.high == 1
 

@@ -165,7 +165,7 @@ def test_a_change_that_params_lacks_is_explained(path: Path) -> None:
     lines = read_lines(path)
     assert unfinished(lines, before) == (
         f"{path}, line 3: security is renamed to defence, but not in params.yaml: run `paratopic "
-        "codebook rename security defence` again, which finishes the change"
+        "codebook rename security defence` again to finish the change"
     )
     assert unfinished(lines, after) == "" and unfinished(lines[:1], before) == ""
     log_of(path, Change("drop", ("defence",)))

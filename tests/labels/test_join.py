@@ -79,18 +79,18 @@ def test_the_label_of_a_changed_paragraph_is_refused_with_the_nearest_one(
     with pytest.raises(UserError) as caught:
         joined(path, frame, topics, "one:0123456789,trade,Tariffs rose on most goods")
     assert "labels.csv, line 2: one:0123456789" in str(caught.value)
-    assert f'nearest now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
+    assert f'most similar now: {frame["id"][0]} "Tariffs rose on all goods."' in str(caught.value)
 
 
 def test_labels_of_a_renamed_article_are_refused_those_of_an_absent_one_ignored(
     path: Path, frame: pd.DataFrame, topics: Topics
 ) -> None:
-    with pytest.raises(UserError, match=f"nearest now: {frame['id'][0]}"):
+    with pytest.raises(UserError, match=f"most similar now: {frame['id'][0]}"):
         joined(path, frame, topics, "old name:0123456789,trade,Tariffs rose on")
     _, messages = joined(
         path, frame, topics, "gone:0123456789,another list's topic,Nothing like it", "gone:1,trade,"
     )
-    assert messages == ["article gone is not among the sources (labels ignored: 2)"]
+    assert messages == ["article gone is not among the sources (2 labels ignored)"]
 
 
 @pytest.mark.parametrize("white", [" ", "  ", "\n", "\u00a0"])
@@ -103,7 +103,7 @@ def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_betwe
     frame = frame_of([]).reindex([0])
     frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
     frame["topics"], frame["label_source"] = None, "none"
-    with pytest.raises(UserError, match="nearest now: new:1"):
+    with pytest.raises(UserError, match="most similar now: new:1"):
         join_labels(
             frame, [Label("line 2", "old:1", "trade", first_words(text))], topics, "leave_out"
         )
@@ -117,17 +117,17 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
         for paragraph, cells in answers.items()
         for n, cell in enumerate(cells)
     ]
-    most = "1 disputed paragraphs: most annotators' answer counts"
-    settled = "another answer settles each, and `paratopic review` lists them"
+    most = "1 disputed paragraph gets the answer of most annotators"
+    settled = "Another answer settles a tie; `paratopic review` lists all ties."
     table, messages = join_labels(frame, labels, topics, "first")
     assert table["topics"].tolist()[:2] == [["security"], ["trade"]]
-    get = "get the answer that is first in the codebook (prepare.ties: first)"
-    assert messages == [most, f"1 disputed paragraphs without a majority {get}; {settled}"]
+    get = "labelled with the answer that comes first in the codebook (prepare.ties: first)"
+    assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
     table, messages = join_labels(frame, labels, topics, "leave_out")
     assert table["topics"].tolist()[:2] == [["security"], None]
     assert table["label_source"].tolist()[:2] == ["hand", "none"]
-    get = "have no label (prepare.ties: leave_out)"
-    assert messages == [most, f"1 disputed paragraphs without a majority {get}; {settled}"]
+    get = "without a label (prepare.ties: leave_out)"
+    assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
 
 
 def test_a_tie_keeps_weak_labels_from_its_article(frame: pd.DataFrame, topics: Topics) -> None:

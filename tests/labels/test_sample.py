@@ -165,7 +165,7 @@ def test_of_whole_articles_labels_stand_for_the_other_paragraphs() -> None:
 def test_what_the_labels_are_a_sample_of_is_said() -> None:
     frame = table(4, ["000", "001", "003"], article=list("aabb"))
     for lines, kind, drawn, told in (
-        ([line("000")], None, 0, "is not known; `paratopic suggest --random` draws a sample"),
+        ([line("000")], None, 0, "random sample; `paratopic suggest --random` draws one"),
         ([line("000", "1"), line("001")], "paragraph", 1, "1 of 3 were drawn at random (paragr"),
         ([line("000", "article")], "article", 1, "1 of 3 were drawn at random (whole articles)"),
     ):

@@ -99,7 +99,7 @@ def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
     assert 1 < before < len(read_shards(tmp_path / "whole"))
     assert driver.returncode == SOME_ERRORS, stderr
     assert "so the task will be retried" in stderr  # the step of the suspended process
-    assert stdout.startswith(f"30642 rows of 3 files in {out}, 2 with an error\n")
+    assert stdout.startswith(f"{out}: 30,642 rows from 3 files, 2 with an error\n")
     assert read_shards(out) == read_shards(tmp_path / "whole")
 
 

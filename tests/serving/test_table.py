@@ -224,13 +224,13 @@ def test_one_table_on_the_command_line(
     words = ["predict", "--model", str(model.folder), *map(str, inputs), "--out"]
     assert run_cli(monkeypatch, *words, str(out)) == SOME_ERRORS
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"11 rows of 4 files in {out}, 2 with an error\n")
+    assert printed.out.startswith(f"{out}: 11 rows from 4 files, 2 with an error\n")
     assert f"{inputs[0]}: skipped (byline): By Jane Doe, Reuters" in printed.err
     before = out.read_bytes()
     for more, message in (
-        ([str(out), "--resume"], "--resume continues a run in a folder"),
+        ([str(out), "--resume"], "--resume works only with a folder"),
         ([str(inputs[1])], "is one of the inputs"),
-        ([str(tmp_path / "answers.jsonl")], "one table is written as .csv, .xlsx, .parquet"),
+        ([str(tmp_path / "answers.jsonl")], "one table can be .csv, .xlsx, .parquet"),
     ):
         assert run_cli(monkeypatch, *words, *more) == 1
         assert message in capsys.readouterr().out

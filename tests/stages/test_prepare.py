@@ -85,7 +85,7 @@ def test_files_that_cannot_be_read_are_counted_and_named(
     )
     main()
     lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if line.startswith("2 files cannot be read and are skipped")]
+    (line,) = [line for line in lines if line.startswith("2 files could not be read")]
     assert line.endswith(": broken.pdf, empty.txt")
     report = json.loads(Path("reports/prepare.json").read_text(encoding="utf-8"))
     assert report["skipped"]["unreadable"] == 2
@@ -108,7 +108,7 @@ def test_what_paragraphs_are_from_is_written_and_said_once(
     Path("metadata.csv").write_text("article;source;date\nplain;Post;2025\nno;;\n")
     main()
     printed = capsys.readouterr().out
-    said = "metadata: date of 1 of 2 articles (1 from metadata.csv), source of 1\n"
+    said = "metadata: date for 1 of 2 articles (1 from metadata.csv), source for 1\n"
     assert said in printed
     assert "note: metadata.csv names articles that are not in its folder: no\n" in printed
     assert PARAGRAPHS.read_bytes() == paragraphs
@@ -122,10 +122,10 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
     params = Prepare((str(folder / "plain.txt"),), None, (), "leave_out")
     trade = Topic("trade", "Goods.", heading="trade")
     for security, messages in (
-        (Topic("security", "Armies."), ["only its definition is known"]),
+        (Topic("security", "Armies."), ["models know only its definition"]),
         (
             Topic("security", "In: armies."),
-            ["definitions are not used, because they have to be there", "it cannot be learnt"],
+            ["definitions are not used, because every topic", "it is not learnt"],
         ),
     ):
         report = prepare(params, Topics("single", (trade, security)))[3]

@@ -140,7 +140,12 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     assert len(html.encode()) < 150_000
     assert written() == html
     for heading in (
-        *("What was labelled", "The models", "Which ships, and why", "Topic by topic"),
+        *(
+            "What was labelled",
+            "The models",
+            "Which model is the champion, and why",
+            "Topic by topic",
+        ),
         *("Can the probabilities be trusted?", "What is gained by answering less", "Training"),
         *("Where it goes wrong", "Labels worth a second look"),
     ):
@@ -165,7 +170,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     n_shares = len(WORDS) + (mode == "single")
     assert whole.count('role="img"') == 4 + n_shares and "By month" in whole
     wrong = text.partition("Where it goes wrong")[2]
-    mistaken = "technology taken for trade: 1 of" if mode == "single" else "technology missed: "
+    mistaken = "technology mistaken for trade: 1 of" if mode == "single" else "technology missed: "
     assert mistaken in wrong and "≈" in wrong
     assert "is worse by more than chance explains" in wrong
 
@@ -231,7 +236,7 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
     doubtful = page.partition("Labels worth a second look")[2]
     ids = [row for row in rows["id"] if row in "".join(listed.split())]
     assert ids and all(each in doubtful for each in ids)
-    assert f"{len(ids)} of {n} hand labels are doubtful" in listed
+    assert f"{len(ids)} of {n} hand labels doubtful" in listed
     assert f"{len(ids)} are doubtful" in doubtful
     assert "security + trade" not in doubtful
 

@@ -30,7 +30,7 @@ def table_of(topics: str, hand: str) -> pd.DataFrame:
 def test_labelled_paragraphs_are_dealt() -> None:
     folds = split(table_of("xxxxyyyyz", "xyz"), TOPICS, Split(5, 2, None), 0)
     assert (folds.split_unit, folds.n_folds, folds.n_repeats) == ("article", 4, 2)
-    assert folds.messages[0] == "topic z is in one article only: not measurable yet"
+    assert folds.messages[0] == "topic z is in only one article, so it cannot be measured yet"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_where_nothing_can_be_measured_definitions_have_to_do(
 ) -> None:
     folds = split(table, TOPICS, Split(5, 2, None), 0)
     assert (folds.split_unit, folds.n_folds) == ("nothing", 0)
-    assert folds.messages[0].startswith(why) and "nothing can be measured" in folds.messages[0]
+    assert folds.messages[0].startswith(why) and "nothing is measured" in folds.messages[0]
     assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(table)
     bare = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
     with pytest.raises(TooFewLabels, match=why):

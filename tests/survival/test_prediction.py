@@ -167,11 +167,11 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     for out in ("out", "out.csv"):
         assert run_cli(monkeypatch, *words, "--out", str(tmp_path / out)) == 0
         printed = capsys.readouterr().out
-        assert "Counts of answers are not shares of the texts" in printed
+        assert "Do not take these for the true shares of the topics" in printed
         if reason:
-            assert f"cannot be told: {reason}" in printed
+            assert f"cannot be estimated, because {reason}" in printed
         else:
-            assert "of those on the labelled paragraphs 60% are" in printed
+            assert "On the labelled paragraphs, 60% are." in printed
             assert re.search(r"(?m)^ *2020 +\d+ +\d+ \(\d+–\d+\)", printed)
 
 
@@ -185,7 +185,7 @@ def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it
     path.write_text("text\nA tariff.\n", encoding="utf-8")
     words = ["predict", str(path), "--model", str(baseline_folder), "--by", "outlet"]
     assert run_cli(monkeypatch, *words, "--out", str(tmp_path / "out")) == 1
-    assert "no row has a value of it; the results are complete" in capsys.readouterr().out
+    assert "no row has a value in this column; the results are" in capsys.readouterr().out
     article = tmp_path / "in.txt"
     article.write_text("A tariff.", encoding="utf-8")
     assert run_cli(monkeypatch, "predict", str(article), *words[2:]) == 1
@@ -214,7 +214,7 @@ def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
     article.write_text("Talks went on.", encoding="utf-8")
     words = ["--model", str(model.folder), "--out", str(tmp_path / "out"), "--text", "caf\udce9"]
     assert run_cli(monkeypatch, "predict", str(article), *words) == 1
-    assert r"--text 'caf\udce9': no column has this name" in capsys.readouterr().out
+    assert r"--text 'caf\udce9': this name is not UTF-8" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 

@@ -93,11 +93,11 @@ class CurrentModel:
                 folder = current_folder(self._folder)
                 if digest_of(folder) != self._version:
                     self._model, self._version = self._load(folder)
-                    _note(f"another model predicts from now on: {folder}")
+                    _note(f"a new model predicts from now on: {folder}")
                 self._problem = ""
             except (UserError, OSError) as error:
                 if str(error) != self._problem:
-                    _note(f"the model before goes on predicting ({error})")
+                    _note(f"the previous model goes on predicting ({error})")
                 self._problem = str(error)
             return self._model, self._version
 
@@ -196,7 +196,7 @@ class Backend:
         saved = Saved.model_validate_json(body)
         if len(saved.task) != len(saved.annotation):
             raise UserError(
-                f"{len(saved.annotation)} annotations are not of {len(saved.task)} tasks"
+                f"{len(saved.annotation)} annotations do not match {len(saved.task)} tasks"
             )
         return {"problems": self._add(zip(saved.task, saved.annotation, strict=True))}
 
@@ -204,9 +204,9 @@ class Backend:
         """Start to train in the background, unless that goes on already."""
         with self._lock:
             if self._training is not None and self._training.poll() is None:
-                _note("dvc repro is running already")
+                _note("dvc repro is already running")
                 return
-            _note("dvc repro is started")
+            _note("dvc repro was started")
             self._training = subprocess.Popen(TRAIN)
 
 

@@ -350,7 +350,7 @@ def _as_in_codebook(name: str, topics: Topics) -> str:
 
 
 def _unknown_paragraph(where: str, paragraph: str) -> UserError:
-    problem = "no paragraph id is given"
+    problem = "the paragraph id is missing"
     if paragraph:
         problem = f"the sources have no paragraph {first_words(paragraph)}"
     return UserError(f"{where}: {problem}; `dvc repro prepare` reads new sources")

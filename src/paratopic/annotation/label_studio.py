@@ -214,7 +214,7 @@ def _why(suggestion: Suggestion, explain: Explain) -> str:
     topic = explanation.topic
     shares = {sentence.text: sentence.shares.get(topic, 0.0) for sentence in explanation.sentences}
     strongest = max(shares, key=shares.__getitem__, default="")
-    return f"Speaks most for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""
+    return f"Strongest evidence for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""
 
 
 def _add_choices(

@@ -134,7 +134,7 @@ class Session:
         """
         item = self._item(paragraph)
         if self._explain is None or not item.scores:
-            raise UserError(f"what the model thinks of {paragraph} is hidden")
+            raise UserError(f"the model's prediction for {paragraph} is hidden")
         explanation = self._explain(item.passage)
         topic = explanation.topic
         sentences = [

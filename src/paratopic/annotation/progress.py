@@ -59,20 +59,20 @@ def missing(
     by_hand = counts.loc[list(topics.names), "hand"]
     notes = []
     if few := [name for name, n in by_hand.items() if n < 2]:
-        lacking = "measure with" if topics.descriptions else "learn from and measure with"
+        lacking = "measured" if topics.descriptions else "learnt and measured"
         notes.append(
-            f"{', '.join(map(str, few))}: fewer than 2 labels by hand, and so nothing to {lacking}"
+            f"{', '.join(map(str, few))}: fewer than 2 hand labels, too few to be {lacking}"
         )
     if not counts.loc[NO_TOPIC, "hand"]:
         notes.append(
-            f"{NO_TOPIC}: no label; a few paragraphs that have none teach the models when to "
-            "predict nothing"
+            f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
         )
     n_articles = _n_articles(frame, topics)
     if n_articles < LEAST_FOLDS:
         notes.append(
-            f"figures for new articles: topics in {LEAST_FOLDS} articles, and there are "
-            f"{n_articles}; until then paragraphs of one article are on both sides of a split"
+            f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
+            f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, a split puts "
+            "paragraphs of one article on both sides"
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:

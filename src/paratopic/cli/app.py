@@ -46,13 +46,14 @@ class _Stderr(logging.Handler):
         print(self.format(record), file=sys.stderr)
 
 
-@app.callback(epilog="-q and -v may also stand after the command.")
+@app.callback(epilog="-q and -v can also come after the command.")
 def options(
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no notes, errors only.")
+        bool, typer.Option("--quiet", "-q", help="Print errors only: no progress and no notes.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Note the model, each file and the time taken.")
+        bool,
+        typer.Option("--verbose", "-v", help="Also print the model, each file and the time taken."),
     ] = False,
     version: Annotated[
         bool,
@@ -66,7 +67,7 @@ def options(
 ) -> None:
     """Paragraph topics from few labels."""
     if quiet and verbose:
-        raise UserError("--quiet and --verbose exclude each other; leave one out")
+        raise UserError("--quiet and --verbose cannot be used together; leave one out")
     log = logging.getLogger("paratopic")
     log.handlers = [_Stderr()]
     log.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
@@ -103,8 +104,8 @@ def _main() -> None:
         if (error.name or "").startswith("paratopic"):
             raise
         raise UserError(
-            f"this command needs {error.name}, which an install for prediction alone lacks: "
-            "pip install 'paratopic[train]'"
+            f"this command needs {error.name}, which is not part of an install for prediction "
+            "alone: pip install 'paratopic[train]'"
         ) from None
 
 

@@ -20,6 +20,7 @@ from paratopic.inference.loading import load
 from paratopic.project.codebook import Change, Kind, first_definition
 from paratopic.project.errors import UserError
 from paratopic.project.paths import CHAMPION, PARAMS
+from paratopic.project.plurals import plural
 
 if TYPE_CHECKING:
     from paratopic.labels.answers import Reopened
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 codebook = typer.Typer(
-    no_args_is_help=True, help="Change the topics while labels are there: the labels follow."
+    no_args_is_help=True, help="Change the topics of a project that has labels; the labels follow."
 )
 
 
@@ -37,7 +38,7 @@ def rename(
     old: Annotated[str, typer.Argument(help="Name of a topic.")],
     new: Annotated[str, typer.Argument(help="Its new name.")],
 ) -> None:
-    """Rename a topic; its labels count under the new name at once."""
+    """Rename a topic; its labels get the new name at once."""
     _change("rename", [old], [new])
 
 
@@ -48,7 +49,7 @@ def merge(
         str | None, typer.Option(help="Name of the merged topic: one of them, or a new one.")
     ] = None,
 ) -> None:
-    """Merge topics into one; their labels count as its labels at once."""
+    """Merge topics into one; their labels become its labels at once."""
     _change("merge", names, [] if into is None else [into])
 
 
@@ -61,28 +62,28 @@ def split(
     into: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME NAME ...", help="Topics that it becomes; it may be one of them."
+            metavar="NAME NAME ...", help="Topics that replace it; the old name may be one of them."
         ),
     ] = None,
 ) -> None:
-    """Split a topic; paragraphs that have it are to be looked at again."""
+    """Split a topic; somebody has to look at its paragraphs again."""
     # An option takes one word each time that it is given: the words after it are arguments.
     _change("split", names[:1], [*(into or []), *names[1:]] if into else [])
 
 
 @codebook.command()
 def drop(name: Annotated[str, typer.Argument(help="Name of a topic.")]) -> None:
-    """Drop a topic; paragraphs that have it are to be looked at again."""
+    """Drop a topic; somebody has to look at its paragraphs again."""
     _change("drop", [name], [])
 
 
 @codebook.command()
 def todo(n: Count = 50, out: Tasks = None) -> None:
-    """List what is to be looked at again because a topic was split or dropped.
+    """List the paragraphs to look at again because a topic was split or dropped.
 
-    The most doubtful paragraphs come first: those that are almost equally like two of the topics
-    that may have taken the place of theirs. This takes a model and the topics' definitions; else
-    they are in the order of the table. Without --out they are printed as CSV.
+    The hardest paragraphs come first: those that are almost equally similar to two of the topics
+    that could replace theirs. This order needs a model and the topics' definitions; without them,
+    paragraphs are in the order of the table. Without --out, the list is printed as CSV.
     """
     from paratopic.annotation import formats
     from paratopic.annotation.again import look_again
@@ -99,8 +100,8 @@ def todo(n: Count = 50, out: Tasks = None) -> None:
     if model and bare:
         model = None
         log.warning(
-            "note: nothing says what %s covers but the name, so paragraphs are in the order of the "
-            "table; write definitions in params.yaml to have the most doubtful first",
+            "note: these topics have no definition: %s. Paragraphs are therefore in the order of "
+            "the table; write definitions in params.yaml to see the hardest first",
             ", ".join(bare),
         )
     listed = look_again(project.paragraphs, again, topics, model)[:n]
@@ -108,9 +109,8 @@ def todo(n: Count = 50, out: Tasks = None) -> None:
         sys.stdout.write(formats.sheet(listed))
         return
     written = formats.write_tasks(out, listed, topics, model.kind if model else "")
-    print(
-        f"{len(listed)} of {len(again)} paragraphs to look at again: {', '.join(map(str, written))}"
-    )
+    n = plural(len(again), "paragraph")
+    print(f"{len(listed)} of {n} to look at again: {', '.join(map(str, written))}")
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:
@@ -152,22 +152,23 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     print(f"{change}, in {PARAMS} and {path}")
     if change.opens:
         n_new = len(after.again.keys() - before.keys())
-        print(f"{n_new} paragraphs are to be looked at again: `paratopic codebook todo`")
+        waiting = plural(n_new, "paragraph has", "paragraphs have")
+        print(f"{waiting} to be looked at again: `paratopic codebook todo`")
     else:
         of_tables = frame["topics"][frame["label_source"] == "hand"]
         counts = {
-            "answers": sum(change.into[0] in answer.names for answer in after.answers),
-            "labels of tables": sum(change.into[0] in names for names in of_tables),
+            "answer": sum(change.into[0] in answer.names for answer in after.answers),
+            "table label": sum(change.into[0] in names for names in of_tables),
         }
-        counted = " and ".join(f"{n} {what}" for what, n in counts.items() if n) or "No answers"
-        print(f"{counted} count as {change.into[0]}")
+        labels = " and ".join(plural(n, what) for what, n in counts.items() if n) or "no labels"
+        print(f"{change.into[0]} now has {labels}")
     print(_ABOUT_DEFINITIONS[kind])
 
 
 _ABOUT_DEFINITIONS: dict[Kind, str] = {
-    "rename": "The definition is as before. Next: dvc repro",
-    "merge": "The definitions are joined: read what they make in params.yaml. Next: dvc repro",
-    "split": "Say in params.yaml what each of the topics covers. Next: dvc repro prepare",
+    "rename": "The definition has not changed. Next: dvc repro",
+    "merge": "The definitions were joined: read the result in params.yaml. Next: dvc repro",
+    "split": "Define each of the topics in params.yaml. Next: dvc repro prepare",
     "drop": "Next: dvc repro prepare",
 }
 

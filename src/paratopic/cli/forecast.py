@@ -18,6 +18,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.paths import COMPARISON, SCORES
+from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ MORE = (25, 50, 100, 200)
 
 More = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="How many labels more; repeat for several. [default: 25 50 100 200]"),
+    typer.Option(min=1, help="How many more labels; repeat for several. [default: 25 50 100 200]"),
 ]
 
 
 def forecast(more: More = None) -> None:
-    """Forecast the champion's macro-F1 with more labels that are like those so far.
+    """Forecast the champion's macro-F1 with more labels of the same kind.
 
-    The champion learns anew from a quarter and from half of the labels of each fold.
+    To measure the trend, the champion is trained on a quarter and on half of the labels.
     """
     from paratopic.evaluation import forecast as curves
     from paratopic.evaluation.intervals import Tally, value_of
@@ -63,10 +64,10 @@ def forecast(more: More = None) -> None:
     number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
     now = value_of(measured, Tally.macro_f1)
     print(
-        f"With {number} more labels than the {n_labels:,} there are, {estimate.low:.2f} to "
-        f"{estimate.high:.2f} is expected ({title}); it is {now:.3f} now."
+        f"{title}: {now:.3f} with today's {plural(n_labels, 'label')}. With {number} more, "
+        f"expect {estimate.low:.2f} to {estimate.high:.2f}."
     )
-    print("That is if they are like the labels so far; new articles may be unlike them.")
+    print("This holds for labels like those so far. Labels of new articles may differ.")
 
 
 def check_scored(champion: str) -> None:
@@ -80,7 +81,7 @@ def check_scored(champion: str) -> None:
     except DvcException as error:
         raise UserError(f"DVC cannot tell whether the scores are up to date: {error}") from None
     if changes:
-        raise UserError("labels or params changed since they were scored: run `dvc repro` first")
+        raise UserError("labels or params changed since the last scores: run `dvc repro` first")
 
 
 def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, int]:
@@ -100,8 +101,8 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     check_scored(champion)
     if known.empty:
         raise UserError(
-            "nothing is measured yet, so that no curve can be drawn: label some more paragraphs, "
-            "and run `dvc repro`"
+            "nothing has been measured yet, so there is no trend to forecast from: label more "
+            "paragraphs, and run `dvc repro`"
         )
     measured = outcomes(data, known)
     first = replace(data, folds=data.folds[data.folds["repeat"] == 0])

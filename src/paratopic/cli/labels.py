@@ -25,10 +25,11 @@ from rich.text import Text
 from paratopic.cli.predict import SOME_ERRORS, Files, ModelName, article_files, read_article
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.log import Label, first_words, one_line
+from paratopic.labels.log import UNNAMED, Label, first_words, one_line
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, PARAGRAPHS, SKIPPED
+from paratopic.project.plurals import plural
 from paratopic.project.progress import stderr
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
@@ -53,7 +54,7 @@ Tasks = Annotated[
 Again = Annotated[
     Path | None,
     typer.Option(
-        help="Write the listed paragraphs to a file, to be labelled again: .json (Label Studio), "
+        help="Write the listed paragraphs to a file, to label them again: .json (Label Studio), "
         ".csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
@@ -63,20 +64,20 @@ Exports = Annotated[
 ]
 DefaultAnnotator = Annotated[
     str | None,
-    typer.Option(help="Annotator of labels that name none; default: your login name."),
+    typer.Option(help="Annotator of the labels that name none; default: your login name."),
 ]
 Sheet = Annotated[
     Path | None,
     typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
 ]
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
-Blind = Annotated[bool, typer.Option(help="Leave out what the model thinks.")]
+Blind = Annotated[bool, typer.Option(help="Hide the model's predictions.")]
 Blinding = Annotated[
     bool | None,
     typer.Option(
         "--blind/--no-blind",
-        help="Hide what the model thinks; default: hidden where paragraphs are drawn at random, or "
-        "others have labelled some of the sheet.",
+        help="Hide the model's predictions; default: hide them if paragraphs are drawn at random, "
+        "or if others have labelled some of the sheet.",
         show_default=False,
     ),
 ]
@@ -85,22 +86,23 @@ Random = Annotated[
 ]
 Mixed = Annotated[
     bool,
-    typer.Option("--mixed", help="Draw some at random among those that the model suggests."),
+    typer.Option("--mixed", help="Mix the model's suggestions with paragraphs drawn at random."),
 ]
-Articles = Annotated[bool, typer.Option("--articles", help="With --random: whole articles.")]
+Articles = Annotated[bool, typer.Option("--articles", help="With --random: draw whole articles.")]
 By = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="With --random: from each value of a column, such as month or article, in proportion.",
+        help="With --random: draw from each value of a column, such as month or article, in "
+        "proportion to its paragraphs.",
         show_default=False,
     ),
 ]
 Host = Annotated[
     str,
     typer.Option(
-        help="Address to serve on. Any but 127.0.0.1 needs a token in the environment variable "
-        "PARATOPIC_TOKEN, the password of user paratopic."
+        help="Address to serve on. Any address but 127.0.0.1 needs a token in the environment "
+        "variable PARATOPIC_TOKEN; it is the password of user paratopic."
     ),
 ]
 BackendPort = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
@@ -198,9 +200,9 @@ class Draw:
 
     def __post_init__(self) -> None:
         if self.random and self.mixed:
-            raise UserError("--random and --mixed exclude each other; leave one out")
+            raise UserError("--random and --mixed cannot be used together; leave one out")
         if self.articles and self.by is not None:
-            raise UserError("--articles and --by exclude each other; leave one out")
+            raise UserError("--articles and --by cannot be used together; leave one out")
         if (self.articles or self.by is not None) and not self.random:
             option = "--articles" if self.articles else "--by"
             raise UserError(f"{option} says what to draw at random; add --random")
@@ -212,7 +214,7 @@ class Draw:
 
 
 def paragraphs(paths: Files) -> None:
-    """Print lines for seeds/labels.csv; replace each "?" by the paragraph's topics."""
+    """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
     from paratopic.labels.log import UNDECIDED
 
     writer = csv.writer(LineFeeds(sys.stdout))
@@ -241,7 +243,7 @@ def suggest(
 ) -> None:
     """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
 
-    Without --out they are printed as CSV; `paratopic label` opens them in a browser.
+    Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
     """
     from paratopic.annotation import formats
 
@@ -256,15 +258,16 @@ def suggest(
         written = formats.write_tasks(out, suggestions, topics, "")
     else:
         written = formats.write_tasks(out, suggestions, topics, shown.kind, shown.explain)
-    print(f"{len(suggestions)} paragraphs to label: {', '.join(map(str, written))}")
+    picked = plural(len(suggestions), "paragraph")
+    print(f"{picked} to label: {', '.join(map(str, written))}")
 
 
 def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
-    """Add labels that people gave elsewhere to the project's labels.csv.
+    """Add labels from other files to the project's labels.csv.
 
     The order of the files does not matter, and labels that are already there are not added again.
-    Rows with an unknown paragraph or topic are reported by line or task; all other rows are
-    imported. The exit status is then 3.
+    Rows with an unknown paragraph or topic are reported by line or task, and the exit status is
+    then 3. All other rows are imported.
     """
     from paratopic.annotation import formats
 
@@ -301,7 +304,7 @@ def label(
     draw = Draw(random, mixed, articles, by)
     if path is not None and draw != Draw():
         raise UserError(
-            f"{path} says which paragraphs to label, so none are drawn; leave out the file, or "
+            f"{path} already says which paragraphs to label; leave out either the file or "
             "--random, --mixed, --articles and --by"
         )
     project, name = read_project(), _name(annotator)
@@ -329,10 +332,10 @@ def backend(
     model: ModelName = None,
     blind: Blind = False,
 ) -> None:
-    """Serve Label Studio's ML backend: predictions for its tasks, and labels.csv from its events.
+    """Serve Label Studio's ML backend: predict for its tasks, and import its annotations.
 
     Annotations are imported as they are saved. "Start Training" in Label Studio runs `dvc repro`;
-    the model that is trained then predicts.
+    after that, the new model predicts.
     """
     from paratopic.annotation import web
     from paratopic.annotation.backend import application
@@ -340,9 +343,9 @@ def backend(
     token = os.environ.get("PARATOPIC_TOKEN") or None
     if token is None and host not in (web.HOST, "localhost"):
         raise UserError(
-            f"other machines reach {host}, so requests need a token: set the environment variable "
-            "PARATOPIC_TOKEN to a long random text, and give it to Label Studio as the password of "
-            "user paratopic"
+            f"other machines can reach {host}, so requests need a token: set the environment "
+            "variable PARATOPIC_TOKEN to a long random text, and give it to Label Studio as the "
+            "password of user paratopic"
         )
     served = application(make_backend(model, blind), token)
     greeting = "Label Studio's backend is at {address} (press Ctrl-C to stop)"
@@ -389,9 +392,9 @@ def review(
 ) -> None:
     """List ties between annotators, then the hand labels that are doubtful, and why.
 
-    Reasons: out-of-fold scores contradict the label, or a near-duplicate has another label. The
-    most doubtful label is the first. The file of --out does not show the labels: whoever labels
-    again decides anew.
+    A label is doubtful if out-of-fold scores contradict it, or if a near-duplicate has another
+    label. The most doubtful label comes first. The file of --out does not show the labels, so that
+    nobody is influenced by them.
     """
     import pandas as pd
 
@@ -403,8 +406,10 @@ def review(
     tied = list(ties)[:n]
     if tied:
         Console().print(_tied_table({id_: ties[id_] for id_ in tied}, project))
-        until = ", without a label until then" if project.params.prepare.ties == "leave_out" else ""
-        print(f"{len(ties)} ties, {len(tied)} listed: another answer settles each{until}")
+        left_out = project.params.prepare.ties == "leave_out"
+        until = " Until then, the paragraph has no label." if left_out else ""
+        n_ties = plural(len(ties), "tie")
+        print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
     rows, scores = read_scores(models, topics)
     if rows.empty and not tied:
         raise UserError(
@@ -416,11 +421,13 @@ def review(
     listed = doubtful.head(n)
     if len(doubtful):
         Console().print(_doubtful_table(listed, project))
-    print(f"{len(doubtful)} of {len(rows)} hand labels are doubtful, {len(listed)} listed")
+    n_labels = plural(len(rows), "hand label")
+    print(f"{len(doubtful)} of {n_labels} doubtful ({len(listed)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
+        others = plural(n_unsure, "other label names", "other labels name")
         print(
-            f"{n_unsure} more have a topic where the models find none probable: they are unsure "
-            "there, and say nothing against the label (see `paratopic errors`)"
+            f"{others} a topic where the models find no topic probable. The models are unsure "
+            "there, which does not make a label doubtful (see `paratopic errors`)."
         )
     if out is not None:
         unsettled = pd.DataFrame(
@@ -518,7 +525,7 @@ def _suggestions(
     names = project.params.topics.names
     if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
         log.warning(
-            "note: the model still suggests topics that the codebook has no more: %s; "
+            "note: the model still suggests topics that are no longer in the codebook: %s; "
             "`dvc repro` trains it again",
             ", ".join(gone),
         )
@@ -537,13 +544,13 @@ def _suggestions(
                 suggestions = context.blind(suggestions)
     if unread := _unread_articles(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        message = f"{PARAGRAPHS} lacks {unread[0]}{more}: `dvc repro prepare` reads new sources"
+        message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
         if not suggestions:
             raise UserError(message)
         log.warning("note: %s", message)
     if not suggestions:
-        has = "article has a paragraph with" if draw.articles else "paragraph of the sources has"
-        raise UserError(f"there is nothing to label: every {has} a label")
+        labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
+        raise UserError(f"there is nothing left to label: every {labelled}")
     return suggestions, shown
 
 
@@ -585,7 +592,9 @@ def _in_context(
 def _hides(blind: bool | None, reason: str) -> bool:
     """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
     if blind is None and reason:
-        log.warning("note: %s, so what the model thinks is hidden; --no-blind shows it", reason)
+        log.warning(
+            "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
+        )
     return bool(reason) if blind is None else blind
 
 
@@ -609,7 +618,7 @@ def _unread_articles(project: Project) -> list[Path]:
 def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
     """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
     known = {line.annotator for line in project.answers if line.paragraph in drawn}
-    if others := sorted(name or "somebody without a name" for name in known - {annotator}):
+    if others := sorted(name or UNNAMED for name in known - {annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
     return DRAWN if any(drawn.values()) else ""
 
@@ -617,7 +626,8 @@ def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) 
 def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
     """Say whose labels these become; ask about several files, if somebody is there to answer."""
     log.warning(
-        "note: labels in %s name no annotator and count as %s's; --annotator gives another name",
+        "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
+        "another name",
         ", ".join(map(str, paths)),
         name,
     )
@@ -632,10 +642,10 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
     before = chain.from_iterable(imported.drawn_after.values() for imported in read)
     if n_early := sum(id_ not in labelled for id_ in before):
         log.warning(
-            "note: %d paragraphs have an answer although the one that was drawn just before them "
-            "has none; unless Label Studio shows its tasks in random order, the answers are no "
-            "random sample until all that was drawn has one",
-            n_early,
+            "note: %s an answer although the paragraph drawn just before has none. Unless Label "
+            "Studio shows its tasks in random order, the answers are not a random sample until "
+            "every paragraph that was drawn has one.",
+            plural(n_early, "paragraph has", "paragraphs have"),
         )
 
 
@@ -651,8 +661,9 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
     for dispute in merged.disputes:
         print(f"disputed: {dispute}")
     left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
+    new = plural(merged.added, "new label")
     print(
-        f"{source}: {merged.added} new labels in {target}, {merged.known} already there, "
+        f"{source}: {new} in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
 
@@ -681,7 +692,7 @@ def _tied_table(tied: Mapping[str, Sequence[Label]], project: Project) -> Table:
     table = Table.grid(padding=(0, 2, 1, 0))
     for paragraph, answers in tied.items():
         given = "; ".join(
-            f"{answer.annotator or 'nobody named'}: {answer.cell or 'none of the topics'}"
+            f"{answer.annotator or UNNAMED}: {answer.cell or 'none of the topics'}"
             for answer in answers
         )
         details = [paragraph, first_words(text_of[paragraph]), f"{given}: {TIE}"]
@@ -724,4 +735,5 @@ def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path
         for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
     ]
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
-    print(f"to be labelled again: {', '.join(map(str, written))}")
+    again = plural(len(suggestions), "paragraph")
+    print(f"{again} to label again: {', '.join(map(str, written))}")

@@ -19,10 +19,11 @@ from paratopic.cli.labels import Again, Project, lines_of, read_project, write_a
 from paratopic.cli.predict import neighbourhood
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
-from paratopic.labels.log import first_words
+from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, SCORES
+from paratopic.project.plurals import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ By = Annotated[
     list[str] | None,
     typer.Option(
         help="Column to look for slices in: length, position, heading, annotator, year, month, or "
-        "any column of metadata; repeat for several. By default all.",
+        "any column of metadata; repeat for several. Default: all.",
         show_default=False,
     ),
 ]
@@ -51,9 +52,9 @@ def mistakes(
     by: By = None,
     out: Again = None,
 ) -> None:
-    """List what the champion answers wrong out-of-fold, and slices where it is worse.
+    """List the champion's wrong out-of-fold answers, and the slices where it does worse.
 
-    The file of --out does not show the label: whoever labels again decides anew.
+    The file of --out does not show the labels, so that nobody is influenced by them.
     """
     from paratopic.evaluation.mistakes import confusions
 
@@ -63,12 +64,13 @@ def mistakes(
     answers = answers_of(project, champion)
     slices = slices_of(project, answers, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
-    print(f"{champion}: {n_wrong} of {len(answers.table)} answers wrong, {len(listed)} listed")
+    n_answers = plural(len(answers.table), "answer")
+    print(f"{champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
     kinds = confusions(answers, project.params.topics)
     for kind in kinds[:MOST_KINDS]:
         print(f"  {kind}")
     if len(kinds) > MOST_KINDS:
-        print(f"  and {len(kinds) - MOST_KINDS} rarer ones")
+        print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
         Console(highlight=False).print(_table(listed, project, labelled_by(champion)))
     _print_slices(slices)
@@ -93,8 +95,8 @@ def answers_of(project: Project, champion: str) -> Answered:
     scores = read_parquet(SCORES / champion / "scores.parquet")
     if scores.empty:
         raise UserError(
-            "nothing is measured yet, so that no mistakes are known: label some more paragraphs, "
-            "and run `dvc repro`"
+            "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
+            "run `dvc repro`"
         )
     return answered(read_labelled(project.params.topics), scores)
 
@@ -112,7 +114,7 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
     from paratopic.labels.answers import by_paragraph
 
     people = {
-        paragraph: " and ".join(sorted({line.annotator or "nobody named" for line in lines}))
+        paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
         for paragraph, lines in by_paragraph(project.answers).items()
     }
     params, ids = project.params, list(answers.table["id"])
@@ -125,7 +127,7 @@ def labelled_by(champion: str) -> Neighbourhood | None:
     try:
         return neighbourhood(load(str(MODELS / champion)))
     except UserError as error:
-        log.warning("note: no similar labelled paragraphs are shown: %s", error)
+        log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
 
 
@@ -138,11 +140,14 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
-        verdict = f"label: {label}, answer: {answer} {row['certainty']:.2f}"
+        verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
         details = [names[row["id"]], row["text"], verdict]
         if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or NONE
-            details.append(f"≈ {near.similarity:.2f} {topics} {near.id}: {first_words(near.text)}")
+            details.append(
+                f"most similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
+                f"{first_words(near.text)}"
+            )
         where = lines_of(answers.get(row["id"], []))
         table.add_row(where, Text("\n".join(details), overflow="fold"))
     return table

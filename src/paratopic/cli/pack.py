@@ -19,9 +19,9 @@ Out = Annotated[Path, typer.Argument(help="Folder to write; it must not exist ye
 
 
 def pack(out: Out, model: ModelName = None) -> None:
-    """Copy a model with only the files that prediction reads, and its card.
+    """Copy only the files of a model that prediction reads, and the model card.
 
-    The copy gives the same answers. What sentence-transformers would need is left out.
+    The copy gives the same answers. The files that only sentence-transformers needs are left out.
     """
     folder = load(model).folder
     if out.exists():
@@ -43,5 +43,5 @@ def _card(folder: Path) -> Path:
     if not card.exists():
         return folder / CARD
     if not is_card_of(card.read_text(encoding="utf-8"), folder):
-        raise UserError(f"{card} is not the card of {folder} as it is now: run `dvc repro`")
+        raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
     return card

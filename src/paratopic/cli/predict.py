@@ -35,6 +35,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.project.periods import UNKNOWN
+from paratopic.project.plurals import plural
 from paratopic.project.progress import stderr
 from paratopic.reading.article import (
     Article,
@@ -94,8 +95,8 @@ Why = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for the results, where each input keeps its format, or one table of all of "
-        "them (.csv, .xlsx, .parquet)."
+        help="Folder for the results, with one file in the same format for each input; or one "
+        "table for all of them (.csv, .xlsx, .parquet)."
     ),
 ]
 TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
@@ -103,13 +104,13 @@ Resume = Annotated[bool, typer.Option(help="Continue an interrupted run in --out
 By = Annotated[
     str | None,
     typer.Option(
-        help="With --out: also say how many answers are expected to be right in each year, month "
-        "or date, or for each value of a column."
+        help="With --out: also print the share of answers that are expected to be right in each "
+        "year, month or date, or for each value of a column."
     ),
 ]
 EngineName = Annotated[
     Literal["local", "ray"],
-    typer.Option(help="What computes --out: this process, or a Ray cluster (RAY_ADDRESS)."),
+    typer.Option(help="Where --out is computed: here, or on a Ray cluster (RAY_ADDRESS)."),
 ]
 
 
@@ -131,10 +132,13 @@ def predict(
     loaded = load(model)
     if out is not None:
         if why:
-            raise UserError("--why: explains articles on the terminal or as --json, without --out")
+            raise UserError(
+                "--why and --out cannot be used together; --why explains articles on the "
+                "terminal, or with --json"
+            )
         raise typer.Exit(_predict_files(loaded, paths, out, text, resume, engine, by))
     if by is not None:
-        raise UserError(f"--by {by}: name a table or a folder for the results (--out)")
+        raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
     labelled = neighbourhood(loaded) if why else None
     for article in map(read_article, paths):
@@ -181,10 +185,13 @@ def read_article(path: str) -> Article:
 def _check_articles(paths: list[str], engine: str) -> None:
     """Refuse what only --out can do."""
     if engine != "local":
-        raise UserError(f"--engine {engine}: name a table or a folder for the results (--out)")
+        raise UserError(f"--engine {engine} needs --out: name a table or a folder for the results")
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
-            raise UserError(f"{path}: name a table or a folder for the results (--out)")
+            what = "a folder" if path.is_dir() else "a table"
+            raise UserError(
+                f"{path} is {what}, so name a table or a folder for the results (--out)"
+            )
 
 
 class _Row(NamedTuple):
@@ -231,7 +238,7 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
         with stderr().status("reading the labelled paragraphs"):  # on a terminal only
             return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
     except (ImportError, UserError) as error:  # pandas is for training
-        log.warning("note: no similar labelled paragraphs are shown: %s", error)
+        log.warning("note: similar labelled paragraphs are not shown: %s", error)
         return None
 
 
@@ -257,9 +264,15 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
     Console().print(table)
     if why:
-        print("Before each sentence: what it adds to the logit of the most probable topic.")
+        print(
+            "The number before a sentence is what the sentence adds to the logit of the most "
+            "probable topic."
+        )
     if any(row.nearest for row in rows):
-        print("After ≈: how similar a labelled paragraph is to the model, its topics and its id.")
+        print(
+            "Lines that begin with ≈ are the labelled paragraphs most similar to this one: "
+            "similarity, topics, id."
+        )
 
 
 def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
@@ -276,7 +289,7 @@ def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
     around = {part: shares.get(reason.topic, 0.0) for part, shares in reason.context.items()}
     if around:
         parts = ", ".join(f"{part} {share:+.2f}" for part, share in around.items())
-        lines.append(Text(f"around it: {parts}", "italic"))
+        lines.append(Text(f"context: {parts}", "italic"))
     for neighbour in nearest:
         topics = "; ".join(neighbour.topics) or "–"
         words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")
@@ -299,13 +312,13 @@ def _predict_files(
     one_table = suffix in WRITERS
     if suffix in TABLES and not one_table:
         raise UserError(
-            f"--out {out}: one table is written as {', '.join(WRITERS)}; or name a folder, such "
-            f"as {out.with_suffix('')}, where each input gets files of its own"
+            f"--out {out}: one table can be {', '.join(WRITERS)}; or name a folder, such as "
+            f"{out.with_suffix('')}, for one file per input"
         )
     if one_table and resume:
-        raise UserError(f"--out {out}: --resume continues a run in a folder; leave it out")
+        raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
     if column.encode(errors="ignore").decode() != column:
-        raise UserError(f"--text {column!r}: no column has this name, which is not UTF-8")
+        raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
     inputs = bulk.find_inputs(paths)
     try:
         with _started(engine) as started, _progress() as advance:
@@ -315,10 +328,11 @@ def _predict_files(
             else:
                 done = bulk.predict_files(job, out, resume, advance)
     except OSError as error:  # an input without permission to read it, a full disk
-        again = f"continue the run with --resume; what is in {out} is complete"
+        again = f"continue the run with --resume; the results so far are in {out}"
         again = "run the command again" if one_table else again
-        raise UserError(f"{error}: mend this, and {again}") from None
-    print(f"{done.rows} rows of {len(inputs)} files in {out}, {done.errors} with an error")
+        raise UserError(f"{error}: fix this, and {again}") from None
+    rows, read = plural(done.rows, "row"), plural(len(inputs), "file")
+    print(f"{out}: {rows} from {read}, {done.errors} with an error")
     if done.answers:
         _summarise(model, done)
         _print_expected(model, done, by)
@@ -329,7 +343,7 @@ def _summarise(model: Model, done: bulk.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
     known, texts = model.calibration.shares, done.all_answers.texts
     table = Table("answer", box=box.SIMPLE_HEAD)
-    for column in ("count", "percent", "percent of the labels"):
+    for column in ("count", "% of answers", "% of labels"):
         table.add_column(column, justify="right")
     for name, count, share in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
@@ -337,8 +351,8 @@ def _summarise(model: Model, done: bulk.Done) -> None:
             table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels)
     Console().print(table)
     print(
-        "Counts of answers are not shares of the texts, because models miss rare topics: "
-        "`paratopic shares` estimates those of a project's paragraphs."
+        "Do not take these for the true shares of the topics, because models miss rare topics. "
+        "`paratopic shares` estimates the shares in a project's paragraphs."
     )
     if warning := _of_languages(model, done.languages):
         print(warning)
@@ -352,24 +366,24 @@ def _print_expected(model: Model, done: bulk.Done, by: str | None) -> None:
     share, reason = expect(known, done.all_answers, CONFIDENCE)
     if share is None:
         print(
-            f"How many of the answers are right cannot be told: {reason}. Label some of these "
-            "(`paratopic suggest`), and train again."
+            f"The share of right answers cannot be estimated, because {reason}. Label some of "
+            "these texts (`paratopic suggest`), and train again."
         )
     else:
+        of_labelled = f" On the labelled paragraphs, {known.right:.0%} are." if known else ""
         print(
             f"{share.value:.0%} of the answers are expected to be right ({CONFIDENCE:.0%} interval "
-            f"{share.low:.0%} to {share.high:.0%})",
-            end="",
+            f"{share.low:.0%} to {share.high:.0%}).{of_labelled}"
         )
-        print(f"; of those on the labelled paragraphs {known.right:.0%} are." if known else ".")
     if by is None:
         return
     if list(done.answers) == [UNKNOWN]:
-        raise UserError(f"--by {by}: no row has a value of it; the results are complete")
-    table = Table(by, "answers", "percent expected to be right", box=box.SIMPLE_HEAD)
+        raise UserError(f"--by {by}: no row has a value in this column; the results are complete")
+    expected = f"% expected to be right ({CONFIDENCE:.0%} interval)"
+    table = Table(by, "answers", expected, box=box.SIMPLE_HEAD)
     for part, answers in sorted(done.answers.items()):
         share, reason = expect(known, answers, CONFIDENCE)
-        cell = f"cannot be told: {reason}"
+        cell = f"unknown, because {reason}"
         if share is not None:
             value, low, high = (f"{100 * end:.0f}" for end in (share.value, share.low, share.high))
             cell = f"{value} ({low}–{high})"
@@ -380,7 +394,7 @@ def _print_expected(model: Model, done: bulk.Done, by: str | None) -> None:
 def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
     """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
     unread = others(counts, model.languages, "texts", "the model is for")
-    return f"warning: {unread}: do not rely on its answers to them." if unread else ""
+    return f"warning: {unread}: do not rely on the answers for them." if unread else ""
 
 
 def _started(engine: str) -> AbstractContextManager[bulk.Engine]:

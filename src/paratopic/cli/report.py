@@ -24,6 +24,7 @@ from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, WHOLE_PAGE
+from paratopic.project.plurals import plural
 
 if TYPE_CHECKING:
     from paratopic.evaluation.page import OnRequest, Weaknesses
@@ -44,7 +45,7 @@ def report(
     open_page: Annotated[
         bool,
         typer.Option(
-            "--open", help=f"Make the whole report, {WHOLE_PAGE}, and open it in a browser instead."
+            "--open", help=f"Write the whole report, {WHOLE_PAGE}, and open it in a browser."
         ),
     ] = False,
 ) -> None:
@@ -132,7 +133,7 @@ def _or_why(make: Callable[[], Made]) -> Made | str:
 def _open(page: Path) -> None:
     """Open a page in the user's browser, or say where it is."""
     if not webbrowser.open(page.resolve().as_uri()):
-        raise UserError(f"no browser was found: open {page.resolve()} yourself")
+        raise UserError(f"there is no browser here: open {page.resolve()} yourself")
 
 
 def _table(comparison: Mapping[str, Any]) -> Table:
@@ -174,12 +175,12 @@ def _agreement(people: Mapping[str, Any]) -> str:
     parts = []
     if people["macro_f1"] is not None:
         parts.append(
-            f"macro-F1 {people['macro_f1']:.3f} against each other, the ceiling of what a model "
-            "can reach"
+            f"macro-F1 {people['macro_f1']:.3f} against each other, which a model can hardly exceed"
         )
     if people["alpha"] is not None:
         parts.append(f"Krippendorff's alpha {people['alpha']:.3f}")
-    return f"people ({people['paragraphs']} paragraphs): {'; '.join(parts) or 'not measured'}"
+    n = plural(people["paragraphs"], "paragraph")
+    return f"annotators ({n}): {'; '.join(parts) or 'not measured'}"
 
 
 def _thresholds(measured: Mapping[str, Any]) -> str:
@@ -187,23 +188,24 @@ def _thresholds(measured: Mapping[str, Any]) -> str:
     if measured["mode"] == "multi":
         numbers = measured["naming"]
         return (
-            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph, "
+            f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "
             f"people chose {numbers['topics_a_paragraph']:.2f}"
         )
     coverage = f"predicts a topic for {measured['coverage']['value']:.0%} of paragraphs (coverage)"
     if "precision" not in measured:
         return coverage
-    return f"{coverage}, {measured['precision']['value']:.0%} of them right; {_sure(measured)}"
+    right = f"{measured['precision']['value']:.0%} of these topics are right (precision)"
+    return f"{coverage}; {right}. {_sure(measured)}"
 
 
 def _sure(measured: Mapping[str, Any]) -> str:
     """What is promised of sure predictions."""
     numbers = measured["abstention"]["sure"]
     if numbers["threshold"] is None:
-        return f"none is sure: {why_none_is_sure(measured)}"
+        return f"No prediction is marked sure: {why_none_is_sure(measured)}."
     return (
-        f"{numbers['coverage']:.0%} of paragraphs have a sure one, of which at least "
-        f"{numbers['target']:.0%} are promised to be right"
+        f"{numbers['coverage']:.0%} of paragraphs get a prediction that is marked sure; at least "
+        f"{numbers['target']:.0%} of these are promised to be right."
     )
 
 

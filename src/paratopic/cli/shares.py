@@ -45,7 +45,8 @@ By = Annotated[
 Compare = Annotated[
     tuple[str, str] | None,
     typer.Option(
-        help="Two groups: the first minus the second. By default the last period minus the first.",
+        help="Two values of the column of --by: the first minus the second. Default: the last "
+        "period minus the first.",
         show_default=False,
     ),
 ]
@@ -57,7 +58,7 @@ Of = Annotated[
     ),
 ]
 Distinct = Annotated[
-    bool, typer.Option("--distinct", help="Count copies of a text once in each group.")
+    bool, typer.Option("--distinct", help="Count copies of a text once for each value of --by.")
 ]
 Outs = Annotated[
     list[Path] | None,
@@ -72,19 +73,19 @@ def shares(
     distinct: Distinct = False,
     out: Outs = None,
 ) -> None:
-    """Estimate how much of the project is about each topic, with intervals that hold.
+    """Estimate how much of the project is about each topic, with confidence intervals.
 
-    All paragraphs of the project count. Predictions are corrected by labels that were drawn at
-    random (`paratopic label --random`), for shares of articles by whole articles (`--articles`).
+    All paragraphs of the project count. Labels that were drawn at random correct the predictions
+    (`paratopic label --random`; for shares of articles `--random --articles`).
     """
     from paratopic.evaluation import findings
     from paratopic.project.params import read_params
 
     columns, outs = by or [], out or []
     if len(columns) > 2:
-        raise UserError("--by: there are two columns at most; leave one out")
+        raise UserError("--by: name two columns at most")
     if compare and not columns:
-        raise UserError("--compare: name the column that the groups are of (--by)")
+        raise UserError("--compare needs --by: name the column that has these values")
     for path in outs:
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
@@ -102,7 +103,7 @@ def shares(
             path,
             estimated,
             columns,
-            f"Shares of the {of} with {confidence:.0%} intervals (hollow: none)",
+            f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)",
         )
         print(f"written: {path}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paratopic.project.errors import UserError
+from paratopic.project.plurals import plural
 from paratopic.project.sources import NONE
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def init(
         return
     if not names:
         raise UserError(
-            "say what the topics are: --topics sport,weather, or --table FILE for the labels of a "
-            "table"
+            "name the topics (--topics sport,weather), or take them from the labels of a table "
+            "(--table FILE)"
         )
     _print_note(folder, create(folder, new_topics(names)))
-    print("  put articles into seeds/, and say in params.yaml what each topic covers")
+    print("  put articles into seeds/, and define each topic in params.yaml")
     print("  dvc repro                  train the models and measure them")
     print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
 
@@ -59,7 +60,7 @@ def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
     from paratopic.reading.tables import LOADERS, read_labelled_table, read_table
 
     if table.suffix.lower() not in LOADERS:
-        raise UserError(f"--table {table}: tables are {', '.join(LOADERS)}")
+        raise UserError(f"--table {table}: a table can be {', '.join(LOADERS)}")
     path, root = table.resolve(), folder.resolve()
     path = path.relative_to(root) if path.is_relative_to(root) else path
     proposal = propose(read_table(table).columns, path.as_posix())
@@ -79,10 +80,8 @@ def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
     note = create(folder, topics, proposal.source)
     _print_proposal(table, proposal, frame, fields)
     _print_note(folder, note)
-    print(
-        "  check the above in params.yaml (prepare.sources), and say in topics.codebook what each"
-    )
-    print("  topic covers: where labels are few, definitions decide")
+    print("  check the above in params.yaml (prepare.sources), and define each topic there")
+    print("  (topics.codebook): with few labels, models rely on the definitions")
     if names:
         print("  dvc repro prepare         read the table")
         print("  paratopic label --random  label some of its paragraphs")
@@ -99,14 +98,14 @@ def _print_proposal(
     about = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(by_hand)} rows are labelled, {len(frame) - len(by_hand)} are not",
-        "group": f"{frame['article'].nunique()} groups, none of which a split divides",
-        "id": f"paragraphs are called {frame['id'][0]}",
+        "group": f"{plural(frame['article'].nunique(), 'group')}; a split never divides a group",
+        "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
     if columns.get("group") == columns.get("date"):
-        about["group"] += ", for want of a column of articles"
+        about["group"] += " (no column names the article)"
     if "date" in fields:
         about["date"] = f"{fields['date'].min()} to {fields['date'].max()}"
-    print(f"{table}: {len(frame)} rows. Taken for")
+    print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
     for key in (key for key in about if key in columns):
         print(f"  {key:6} column {columns[key]}: {about[key]}")
     if "group" not in columns:
@@ -116,10 +115,10 @@ def _print_proposal(
     counts = Counter(name for names in by_hand["topics"] for name in names)
     for name in proposal.topics:
         meant = [label for label, topic in labels.items() if topic == name]
-        print(f"  topic  {name}: {counts[name]} rows{_of(meant)}")
+        print(f"  topic  {name}: {plural(counts[name], 'row')}{_of(meant)}")
     if n_none := int((by_hand["topics"].str.len() == 0).sum()):
         meant = [label for label, topic in labels.items() if topic == NONE]
-        print(f"  none   of the topics: {n_none} rows{_of(meant)}")
+        print(f"  none   of the topics: {plural(n_none, 'row')}{_of(meant)}")
 
 
 def _of(labels: Sequence[str]) -> str:
@@ -128,7 +127,7 @@ def _of(labels: Sequence[str]) -> str:
 
 def _print_note(folder: Path, note: str) -> None:
     """Say that there is a project, and what there is to say about its repository."""
-    print(f"{'This folder' if folder == Path() else folder} is a project of paratopic.")
+    print(f"{'This folder' if folder == Path() else folder} is now a paratopic project.")
     if note:
         print(note)
     print("Next:")
@@ -142,13 +141,13 @@ def ui(
         typer.Option(
             min=0,
             max=65535,
-            help="Port of the page; 0 takes a free one. Default: 5000, or a free one where that is "
+            help="Port of the page; 0 takes a free one. Default: 5000, or a free one if 5000 is "
             "taken.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Compare the runs in MLflow: serve the project's store, and open its page."""
+    """Compare the runs in MLflow: start its server for this project, and open its page."""
     from paratopic.tracking import ui as page
 
     page.main(port)

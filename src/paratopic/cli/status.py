@@ -10,14 +10,16 @@ from rich.table import Table
 from paratopic.cli.labels import read_project
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS
+from paratopic.project.plurals import plural
 
 
 def status() -> None:
-    """Show what is labelled by topic and annotator, what more labels would allow, and what is next.
+    """Show the labels by topic and annotator, what is missing, and what to do next.
 
     The paragraphs are those of the last `dvc repro prepare`.
     """
     from paratopic.annotation.progress import count_labels, missing
+    from paratopic.corpus.table import describe_size
     from paratopic.labels.answers import IN_A_TIE
     from paratopic.labels.sample import describe_sample, sample_of
 
@@ -25,7 +27,7 @@ def status() -> None:
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     labelled = len(frame) - len(unlabelled)
-    table = Table("topic", title=f"Labels of {labelled} of {len(frame)} paragraphs")
+    table = Table("topic", title=f"{labelled} of {plural(len(frame), 'paragraph')} labelled")
     for column in ("by hand", "from headings", "articles"):
         table.add_column(column, justify="right")
     for topic, row in count_labels(frame, topics).iterrows():
@@ -35,10 +37,8 @@ def status() -> None:
         print(describe_sample(sample_of(frame), by_hand))
     annotators = Counter(line.annotator for line in project.answers if line.annotator)
     for name, n in annotators.most_common():
-        print(f"{name}: {n} paragraphs")
-    print(
-        f"{len(unlabelled)} paragraphs of {unlabelled['article'].nunique()} articles have no label"
-    )
+        print(f"labelled by {name}: {plural(n, 'paragraph')}")
+    print(f"not labelled: {describe_size(unlabelled)}")
     measured = None
     if COMPARISON.exists():
         champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
@@ -50,10 +50,12 @@ def status() -> None:
             print(f"  {note}")
     if n_tied := len(project.tied):
         left_out = project.params.prepare.ties == "leave_out"
-        counted = "without a label" if left_out else f"with {IN_A_TIE[topics.mode]}"
-        print(f"Ties between annotators: {n_tied} paragraphs, {counted} until another answer")
+        given = "without a label" if left_out else f"labelled with {IN_A_TIE[topics.mode]}"
+        tied = plural(n_tied, "paragraph")
+        print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_again := len(project.again):
-        print(f"To be looked at again, because the codebook changed: {n_again} paragraphs")
+        again = plural(n_again, "paragraph")
+        print(f"To look at again, because the codebook changed: {again}")
     print("Next:")
     if n_again:
         print("  paratopic codebook todo            list the paragraphs to look at again")
@@ -62,11 +64,9 @@ def status() -> None:
             "  paratopic review --out ties.csv    list the ties, and write a sheet to settle them"
         )
     if len(unlabelled):
-        print(
-            "  paratopic suggest --out sheet.csv  pick the paragraphs that are most worth a label"
-        )
+        print("  paratopic suggest --out sheet.csv  pick the paragraphs most worth labelling")
         print("  paratopic label sheet.csv          label them in the browser")
     else:
         sources = ", ".join(project.params.prepare.paths)
         print(f"  put more articles into {sources}, and run `dvc repro prepare`")
-    print("  dvc repro                          train, and measure again")
+    print("  dvc repro                          train and measure again")

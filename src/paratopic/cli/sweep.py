@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(help="Names of DVC experiments; default: all of the present commit."),
+    typer.Argument(help="Names of DVC experiments; default: all of the current commit."),
 ]
 
 
@@ -53,12 +53,13 @@ class Experiment:
 
 
 def sweep(names: Names = None) -> None:
-    """Compare experiments, and correct the best one's figure for having been chosen."""
+    """Find the best experiment, and correct its figure for having been chosen as the best."""
     names = names or _names_of_experiments()
     if len(names) < 2:
+        there = "there is only 1" if names else "there are none"
         raise UserError(
-            f"a choice takes two experiments, and there {'is 1' if names else 'is none'}: run more "
-            "of them (dvc exp run --queue -S ..., then dvc exp run --run-all) or give their names"
+            f"sweep compares two or more experiments, and {there}: run more (dvc exp run --queue "
+            "-S ..., then dvc exp run --run-all) or give their names"
         )
     with TemporaryDirectory() as folder:
         experiments = []
@@ -140,13 +141,16 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
         chosen = select(candidates, params.evaluate.n_draws, params.seed)
         best = chosen.best
         console.print(
-            f"{model}: the best is {distinct[best].name}, {title} {chosen.values[best]:.3f}; "
-            f"corrected for the choice among {len(distinct)}: {chosen.corrected:.3f}",
+            f"{model}: the best of {len(distinct)} is {distinct[best].name} with {title} "
+            f"{chosen.values[best]:.3f}. Corrected for having been chosen, it is "
+            f"{chosen.corrected:.3f}.",
             highlight=False,
             soft_wrap=True,
         )
     if not models:
-        console.print("no model's out-of-fold scores differ: there is nothing to choose")
+        console.print(
+            "all experiments have the same out-of-fold scores: there is nothing to choose"
+        )
 
 
 def _refuse_other_folds(one: Experiment, other: Experiment) -> None:
@@ -158,13 +162,13 @@ def _refuse_other_folds(one: Experiment, other: Experiment) -> None:
         or not one.data.rows[measured].equals(other.data.rows[measured])
     ):
         raise UserError(
-            f"{one.name} and {other.name} have different labels, topics or folds, so that their "
+            f"{one.name} and {other.name} have different labels, topics or folds, so their "
             "figures cannot be compared: name experiments that share them (paratopic sweep NAME "
             "NAME ...)"
         )
     for experiment in (one, other):
         if any(scores.empty for scores in experiment.scores.values()):
-            raise UserError(f"{experiment.name}: nothing was held out, so nothing is measured")
+            raise UserError(f"{experiment.name}: nothing was held out, so nothing was measured")
 
 
 def _distinct(experiments: Sequence[Experiment], model: str) -> list[Experiment]:

@@ -21,6 +21,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.table import targets_of
 from paratopic.project.errors import UserError
+from paratopic.project.plurals import plural
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1
@@ -131,7 +132,7 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
-    message = f"{why}; models know the topics by their descriptions, and nothing can be measured"
+    message = f"{why}; models know the topics only by their definitions, and nothing is measured"
     return Folds(table.assign(repeat=0, fold=ALWAYS_TRAIN), "nothing", 0, 0, (message,))
 
 
@@ -218,12 +219,13 @@ def _refuse_too_few(has: pd.DataFrame, duplicates: npt.NDArray[np.int64]) -> Non
         )
     if len(has.columns) < 2:
         raise TooFewLabels(
-            f"only one topic is labelled ({has.columns[0]}): a classifier needs paragraphs of two"
+            f"only one topic is labelled ({has.columns[0]}): a classifier needs two topics"
         )
     # Where only one topic is held out, a model that always predicts it is never wrong.
     if len(_measurable(has, duplicates, duplicates)) < 2:
         raise TooFewLabels(
-            "fewer than two topics have two distinct paragraphs: label some more to hold any out"
+            "fewer than two topics have two distinct paragraphs, so nothing can be held out: label "
+            "more"
         )
 
 
@@ -245,12 +247,12 @@ def _choose_groups(
     if n >= LEAST_FOLDS and len(_measurable(has, articles, duplicates)) >= 2:
         return "article", articles, []
     if articles.max() == 0:
-        why = "one article"
+        why = "all labels are from one article"
     elif n < LEAST_FOLDS:
-        some = "1 distinct article" if n == 1 else f"{n} distinct articles"
-        why = f"{some} with a topic, fewer than the {LEAST_FOLDS} that a split by article takes"
+        few = plural(n, "distinct article has", "distinct articles have")
+        why = f"{few} a topic, and a split by article needs {LEAST_FOLDS}"
     else:
-        why = "fewer than two topics are in two distinct articles or more"
+        why = "fewer than two topics are in two or more distinct articles"
     return "paragraph", duplicates, [f"{why}: expect lower figures on new articles"]
 
 
@@ -276,7 +278,7 @@ def _not_measurable(has: pd.DataFrame, groups: npt.NDArray[np.int64], split_unit
     messages = []
     for name, n in _groups_per_topic(has, groups).items():
         unit = split_unit if n == 1 else "paragraph"
-        messages.append(f"topic {name} is in one {unit} only: not measurable yet")
+        messages.append(f"topic {name} is in only one {unit}, so it cannot be measured yet")
     return messages
 
 
@@ -296,15 +298,15 @@ def _choose_number(
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
-    units = "articles" if split_unit == "article" else "distinct paragraphs"
-    rare = f"topic {rarest} has {counts[rarest]} {units}"
+    unit = "article" if split_unit == "article" else "distinct paragraph"
+    rare = f"topic {rarest} has only {plural(counts[rarest], unit)}"
     if holdout is None:
         used = min(n_folds, most)
-        message = f"{rare}, fewer than the {n_folds} folds: {used} folds"
+        message = f"{rare}, so there are {used} folds instead of {n_folds}"
         return used, [message] if used < n_folds else []
     finest = max(FINEST_SHARE, round(1 / holdout))
     share = _nearest_share(holdout, min(finest, most))
-    message = f"{rare}: the share held out is about {float(share):.2f}, not {holdout:g}"
+    message = f"{rare}, so about {float(share):.2f} of the labels are held out, not {holdout:g}"
     return share.denominator, [message] if share != _nearest_share(holdout, finest) else []
 
 
@@ -373,6 +375,6 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
     if not untrained:
         return []
     return [
-        f"{', '.join(sorted(untrained))}: in some folds no example is left to learn from, so that "
-        "the topic cannot be predicted there"
+        f"{', '.join(sorted(untrained))}: some folds leave no example to learn from, so models "
+        "cannot predict the topic there"
     ]

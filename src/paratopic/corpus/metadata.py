@@ -83,7 +83,7 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
             )
     elif name not in known:
         known += [period for period in PERIODS if "date" in own and period not in own]
-        raise UserError(f"--by {name}: there is no such column; there are {', '.join(known)}")
+        raise UserError(f"--by {name}: there is no such column; the columns are {', '.join(known)}")
     columns = {str(column): rows[column].tolist() for column in rows if column in (name, "date")}
     return values_by(columns, name, len(rows))
 

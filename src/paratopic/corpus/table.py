@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 # Where topics are named, the name of none of them.
@@ -49,6 +50,25 @@ SCHEMA = pa.schema(
         ("weight", pa.float64()),
     ]
 )
+
+
+def describe_size(frame: pd.DataFrame) -> str:
+    """Say how many paragraphs there are, and in how many articles if these are fewer.
+
+    Each row of a table without groups is an article of its own, which nobody would call so.
+
+    >>> describe_size(pd.DataFrame({"article": ["a", "a", "b"]}))
+    '3 paragraphs in 2 articles'
+
+    Parameters
+    ----------
+    frame
+        Rows of the paragraph table.
+    """
+    n_articles, paragraphs = frame["article"].nunique(), plural(len(frame), "paragraph")
+    if n_articles == len(frame) != 1:
+        return paragraphs
+    return f"{paragraphs} in {plural(n_articles, 'article')}"
 
 
 def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from paratopic.inference.model import Model
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.kinds import KINDS, Kind
 from paratopic.project.metrics import metrics_in
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -98,6 +99,7 @@ def render_card(
         reads=reads(shipped.final["context"]),
         gained=gained(shipped.final["context"], report),
         why_none_is_sure=why_none_is_sure,
+        plural=plural,
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
         answer=shipped.model.predict(example),

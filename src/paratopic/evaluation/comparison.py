@@ -148,7 +148,7 @@ def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
     description occur in a paragraph is chance.
     """
     champion = by_simplicity(models)[-1]
-    reason = "nothing was measured, and an encoder understands definitions without labels"
+    reason = "nothing was measured, but an encoder understands definitions without labels"
     return Comparison(mode, champion, 0, "", {}, {}, {}, reason)
 
 
@@ -215,7 +215,7 @@ def _reason(
     """Why the champion is champion."""
     if len(models) < 2:
         return "there is no other model"
-    evidence = "knowing the definitions alone," if by_definitions else "out-of-fold,"
+    evidence = "with the definitions alone," if by_definitions else "out-of-fold,"
     parts = []
     for pair, lead in leads.items():
         if champion not in pair or DUMMY in pair:
@@ -223,10 +223,10 @@ def _reason(
         other = pair.simpler if pair.model == champion else pair.model
         higher = (lead.value > 0) == (pair.model == champion)
         parts.append(
-            f"{evidence} its answers' macro-F1 is {abs(lead.value):.3f} "
-            f"{'higher' if higher else 'lower'} than that of the {other} (a lead counts from "
-            f"{min_lead:g}; that the {pair.model} has one is {lead.beyond:.0%} probable, "
-            f"p = {lead.p:.2f})"
+            f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
+            f"{'higher' if higher else 'lower'} than the {other}'s (only a lead above "
+            f"{min_lead:g} counts; the probability that the {pair.model} has one is "
+            f"{lead.beyond:.0%}, p = {lead.p:.2f})"
         )
     return "; ".join(parts)
 

@@ -69,7 +69,7 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expe
     if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
         return Expected(None, "the model has too few labelled paragraphs")
     if answers.likeness / answers.texts < LEAST_LIKENESS:
-        return Expected(None, "the texts are unlike the labelled paragraphs")
+        return Expected(None, "the texts differ too much from the labelled paragraphs")
     certainty = answers.certainty / answers.texts
     value = float(np.clip(certainty + known.right - known.mean, 0.0, 1.0))
     spread = max(value * (1 - value), LEAST_SPREAD)

@@ -33,7 +33,7 @@ from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.periods import UNKNOWN
 
 # Why there is no chart.
-UNMEASURED = "nothing was held out: nothing measured"
+UNMEASURED = "nothing was held out, so nothing was measured"
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
 COLOURS = {
@@ -373,7 +373,7 @@ def training_chart(
         mean = history.groupby(x)[[y]].mean().reset_index()
         _curve(axes, mean, x, y, INK, label="mean of the folds")
     if len(final):
-        _curve(axes, final.sort_values(x), x, y, COLOURS[model], label="the model that ships")
+        _curve(axes, final.sort_values(x), x, y, COLOURS[model], label="the final model")
     axes.set(xlabel=x, ylabel=y.replace("_", " "))
     if x == "C":
         candidates = sorted({*history.get(x, ()), *final.get(x, ())})

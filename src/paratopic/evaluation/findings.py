@@ -36,6 +36,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 # Period → its unit.
@@ -48,15 +49,16 @@ NARROW = 0.02
 Counted = Literal["paragraphs", "words", "articles"]
 # What shares are of → what counts equally much.
 COUNTS: Mapping[Counted, str] = {
-    "paragraphs": "Each paragraph counts the same.",
-    "words": "Each word counts the same.",
-    "articles": "Each article counts the same; it has a topic if any of its paragraphs has it.",
+    "paragraphs": "All paragraphs count equally.",
+    "words": "All words count equally.",
+    "articles": "All articles count equally; an article has a topic if any of its paragraphs has "
+    "it.",
 }
 # The method in two lines, to cite.
 METHOD = (
-    "Shares are mean probabilities of the model, corrected by the labels that were drawn at random "
+    "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
-    "Intervals are Wilson's (1927) for the number of labels that leave the same noise."
+    "Intervals are Wilson intervals (1927) for the effective number of labels."
 )
 
 
@@ -174,9 +176,9 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     rows = frame[is_drawn & is_whole]
     if (n := rows["article"].nunique()) < LEAST_LABELS:
         raise UserError(
-            f"{n} articles that were drawn at random are labelled as a whole; shares of articles "
-            f"need {LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label --random "
-            "--articles`), and run `dvc repro`"
+            f"{plural(n, 'article')} drawn at random have all their paragraphs labelled; shares "
+            f"of articles need {LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label "
+            "--random --articles`), and run `dvc repro`"
         )
     return rows.assign(topic=rows["text"].map(topic_of))
 
@@ -185,20 +187,20 @@ def _check_sample(rows: pd.DataFrame) -> None:
     """Refuse labels that are no sample, or too few to say anything."""
     if not (rows["draw"] != "").any():
         raise UserError(
-            "shares need labels that are a sample, and nothing tells how the labelled paragraphs "
-            "were chosen: draw some at random (`paratopic label --random`), label them, and run "
-            "`dvc repro`"
+            "shares need labels of paragraphs that were drawn at random, and nothing says how "
+            "these paragraphs were chosen: label a random sample (`paratopic label --random`), "
+            "and run `dvc repro`"
         )
     n_labels, n_articles = size_of(rows["weight"].to_numpy()), rows["article"].nunique()
     if _by_article(rows) and n_articles < LEAST_ARTICLES:
         raise UserError(
-            f"{n_articles} articles that were drawn have labels; shares need "
+            f"{plural(n_articles, 'article')} drawn at random have labels; shares need "
             f"{LEAST_ARTICLES}: label {LEAST_ARTICLES - n_articles} more "
             "(`paratopic label --random --articles`), and run `dvc repro`"
         )
     if n_labels < LEAST_LABELS:
         raise UserError(
-            f"{n_labels} paragraphs that were drawn at random have labels; shares need "
+            f"{plural(n_labels, 'paragraph')} drawn at random have labels; shares need "
             f"{LEAST_LABELS}: label {LEAST_LABELS - n_labels} more (`paratopic label --random`), "
             "and run `dvc repro`"
         )
@@ -433,7 +435,7 @@ class Findings:
 
 
 # What a share rests on.
-OWN, BORROWED, FEW = "its own labels", "all labels: errors taken to be alike", "few labels"
+OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few labels"
 ALL = "all"
 
 
@@ -525,7 +527,9 @@ def _changes(
     if compare is not None:
         for name in compare:
             if name not in names:
-                raise UserError(f"--compare {name}: there is no such part: {', '.join(names)}")
+                raise UserError(
+                    f"--compare {name}: there is no such value; the values are {', '.join(names)}"
+                )
         pairs = [(names.index(compare[0]), names.index(compare[1]))]
     elif len(known) > 1 and (grouping.times or len(known) == 2):
         pairs = [(known[-1], known[0])]
@@ -559,7 +563,7 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         has, of = "have a paragraph about", "with a paragraph about"
     basis = (
         f"estimated from predictions for all {len(corpus.rows):,} {units} and {n_labels:,} "
-        f"{labels} that were drawn at random"
+        f"{labels} drawn at random"
     )
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
@@ -571,10 +575,9 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
         interval = f"({interval} {low:+.0f} to {high:+.0f})"
         if low <= 0 <= high:
             return (
-                f"To cite: between {other} and {one} no share of the {corpus.counted} differs by "
-                f"more than chance may "
-                f"explain; that of {row['topic']} differs most, by {change:+.0f} points "
-                f"{interval}, {basis}."
+                f"To cite: no topic's share of the {corpus.counted} differs significantly between "
+                f"{other} and {one}; the share of {row['topic']} differs most, by {change:+.0f} "
+                f"points {interval}, {basis}."
             )
         return (
             f"To cite: the share of the {corpus.counted} {of} {row['topic']} is {abs(change):.0f} "
@@ -600,8 +603,8 @@ def notes(findings: Findings) -> list[str]:
     lines = []
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
-            f"* has fewer than {LEAST_LABELS} labels of its own, and no interval: the share takes "
-            f"the model to\n  err here as it does elsewhere.{_verdict(findings.differ)}"
+            f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "
+            f"that the model\n  errs here as it does elsewhere.{_verdict(findings.differ)}"
         )
     for row in findings.changes[findings.changes["low"].notna()].to_dict("records"):
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
@@ -618,12 +621,13 @@ def _verdict(p: float | None) -> str:
     """What labels say of the assumption that the model errs alike in all groups."""
     if p is None:
         return ""
-    return f" The labels {'contradict' if p < 0.05 else 'do not contradict'} that ({write_p(p)})."
+    verdict = "contradict" if p < 0.05 else "do not contradict"
+    return f" The labels {verdict} this assumption ({write_p(p)})."
 
 
 def counting(counted: Counted, copies: bool) -> str:
     """Say what counts equally much; the parameters are those of `Corpus` and `Corpus.masses`."""
-    often = "each time" if copies else "once in each group"
+    often = "every time" if copies else "once for each value of --by"
     return f"{COUNTS[counted]} Copies of a text count {often}."
 
 
@@ -633,8 +637,8 @@ def outlook(findings: Findings, corpus: Corpus) -> list[str]:
         return []
     labels = "labelled articles" if corpus.counted == "articles" else "labels"
     return [
-        f"About {more:,} more {labels} at random would give intervals of ± {100 * NARROW:.0f} "
-        f"points or less for all {corpus.counted}."
+        f"About {more:,} more {labels}, drawn at random, would narrow all intervals for the whole "
+        f"corpus to ± {100 * NARROW:.0f} points or less."
     ]
 
 

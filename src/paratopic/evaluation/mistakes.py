@@ -144,8 +144,8 @@ def confusions(answers: Answered, topics: Topics) -> list[str]:
 
     Returns
     -------
-    In mode single such as "security taken for diplomacy: 7 of 31 labelled security"; in mode multi
-    what is missed and what is wrongly given, for each topic.
+    In mode single such as "security mistaken for trade: 7 of 31 labelled security"; in mode multi
+    how often each topic is missed, and how often it is wrongly predicted.
     """
     find = _taken if topics.mode == "single" else _missed
     return [text for text, count in sorted(find(answers, topics), key=lambda kind: -kind[1])]
@@ -157,7 +157,7 @@ def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
     n_labelled = counts.groupby("label")["count"].sum()
     for label, answer, count in counts.itertuples(index=False, name=None):
         if label != answer and count:
-            what = "not seen (no topic answered)" if answer == NONE else f"taken for {answer}"
+            what = "missed (no topic predicted)" if answer == NONE else f"mistaken for {answer}"
             yield f"{label} {what}: {count} of {n_labelled[label]} labelled {label}", count
 
 
@@ -168,4 +168,4 @@ def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
         if missed := int((has & ~answered_with).sum()):
             yield f"{name} missed: {missed} of {has.sum()} labelled {name}", missed
         if wrong := int((answered_with & ~has).sum()):
-            yield f"{name} wrongly given: {wrong} of {answered_with.sum()} answered {name}", wrong
+            yield f"{name} wrongly predicted: {wrong} of {answered_with.sum()} predicted", wrong

@@ -25,6 +25,7 @@ from paratopic.evaluation.mistakes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS
+from paratopic.project.plurals import plural
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10
@@ -81,8 +82,8 @@ class Slice:
             f"{100 * share:.0f}" for share in (self.accuracy, self.low, self.high, self.elsewhere)
         )
         return (
-            f"{self.column}: {self.value}: {here} % of {self.n} answers right ({low}–{high}), "
-            f"elsewhere {there} %, {write_p(self.p)}"
+            f"{self.column} = {self.value}: {here} % of {self.n} answers right ({low}–{high}), "
+            f"against {there} % elsewhere ({write_p(self.p)})"
         )
 
 
@@ -90,10 +91,13 @@ def verdict(slices: Sequence[Slice]) -> str:
     """Say in a line whether any slice of those from `find_slices` is worse."""
     if any(each.is_worse for each in slices):
         return (
-            f"Where it is worse, of {len(slices)} slices tried (at most one report in twenty names "
-            "a slice where nothing is wrong):"
+            f"Slices where the answers are worse, of {len(slices)} tested (by chance alone, at "
+            "most one report in twenty lists any):"
         )
-    return f"No slice of {len(slices)} tried is worse by more than chance explains."
+    if not slices:
+        return "No slice is large enough to test."
+    tested = plural(len(slices), "slice was", "slices were")
+    return f"{tested} tested, and none is worse by more than chance explains."
 
 
 def columns_of(
@@ -148,12 +152,12 @@ def columns_of(
     for name in wanted:
         if name in many:
             raise UserError(
-                f"--by {name}: the column has {len(set(many[name]))} values; slices are of columns "
-                f"with {MOST_VALUES} at most"
+                f"--by {name}: the column has {len(set(many[name]))} values; slices need a column "
+                f"with {MOST_VALUES} or fewer"
             )
         if name not in columns:
             known = ", ".join(columns)
-            raise UserError(f"--by {name}: there is no such column; there are {known}")
+            raise UserError(f"--by {name}: there is no such column; the columns are {known}")
     return {name: values for name, values in columns.items() if not wanted or name in wanted}
 
 

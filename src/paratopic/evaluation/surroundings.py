@@ -17,12 +17,12 @@ def reads(context: Mapping[str, float]) -> str:
     """What is read around a paragraph.
 
     >>> reads({"neighbours": 0.6, "heading": 0.3, "title": 0.0})
-    'reads with each paragraph the paragraphs before and after it (weight 0.6), its heading (0.3)'
+    'reads each paragraph with the paragraphs before and after it (weight 0.6), its heading (0.3)'
     """
     parts = [f"{NAMES[name]} ({weight:g})" for name, weight in context.items() if weight]
     if not parts:
         return "reads each paragraph alone"
-    return "reads with each paragraph " + ", ".join(parts).replace("(", "(weight ", 1)
+    return "reads each paragraph with " + ", ".join(parts).replace("(", "(weight ", 1)
 
 
 def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
@@ -39,11 +39,11 @@ def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
         return ""
     if "context" not in metrics:
         return (
-            "What that gains is not measured: the split is by paragraph, so held-out paragraphs "
-            "are read alone, and the figures are those of paragraphs alone."
+            "The gain was not measured: because the split is by paragraph, the figures are for "
+            "paragraphs that are read alone."
         )
     gain = metrics["context"]["gain"]
     return (
-        f"With it the answers' macro-F1 is {gain['value']:+.3f} ({gain['low']:+.3f} to "
-        f"{gain['high']:+.3f}) compared with the same model on the paragraphs alone."
+        f"This changes the macro-F1 of the answers by {gain['value']:+.3f} ({gain['low']:+.3f} to "
+        f"{gain['high']:+.3f}), compared with the same model on the paragraphs alone."
     )

@@ -91,18 +91,18 @@ def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> 
     """
     sure = measured["abstention"]["sure"]
     needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups
-    units = f"{measured['split_unit']}s"
+    units = f"{measured['split_unit']}s with a topic"
     if known < needed:
         return (
-            f"labels are too few; to promise that {sure['target']:.0%} are right takes at least "
-            f"{needed} different {units} with a topic, all answered right, and there are {known}"
+            f"labels are too few. Promising that {sure['target']:.0%} are right takes at least "
+            f"{needed} distinct {units}, all answered right; there are {known}"
         )
     if sure["groups"] < needed:
         return (
-            f"labels were too few when it was measured; there were {sure['groups']} different "
-            f"{units} with a topic, and there are {known} now: run `dvc repro`"
+            f"labels were too few at the last `dvc repro`. It had {sure['groups']} distinct "
+            f"{units}; there are {known} now, so run it again"
         )
     return (
-        f"too many answers are wrong to promise that {sure['target']:.0%} are right: "
-        f"{measured['mistakes']} of {measured['n']}"
+        f"{measured['mistakes']} of {measured['n']} answers are wrong, too many to promise that "
+        f"{sure['target']:.0%} are right"
     )

@@ -18,6 +18,7 @@ from typing import Literal
 from paratopic.labels.codebook import Today, changes_of, in_todays_names
 from paratopic.labels.log import (
     UNDECIDED,
+    UNNAMED,
     Label,
     locked,
     one_line,
@@ -32,7 +33,7 @@ from paratopic.project.topics import ModeName, Topics, join_cell
 Reason = Literal["agreed", "majority", "tie"]
 # What `resolve` chooses in a tie. It counts only if params.yaml says so (`TieRule`).
 IN_A_TIE: Mapping[ModeName, str] = {
-    "single": "the answer that is first in the codebook",
+    "single": "the answer that comes first in the codebook",
     "multi": "the topics that half of the annotators chose",
 }
 
@@ -216,7 +217,7 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
         cells = _cells_by_annotator(lines_on_it, topics)
         if len({cell for each in cells.values() for cell in each}) > 1:
             given = "; ".join(
-                f"{annotator or 'nobody named'}: {', then '.join(dict.fromkeys(each))}"
+                f"{annotator or UNNAMED}: {', then '.join(dict.fromkeys(each))}"
                 for annotator, each in cells.items()
             )
             verdict = _verdict(counting.get(paragraph, []), topics)
@@ -307,11 +308,11 @@ def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, lis
 
 def _verdict(answers: Sequence[Label], topics: Topics) -> str:
     if not answers:
-        return "taken back or to be looked at again, no label"
+        return "no label, because the answer was taken back or the codebook changed"
     names, reason = resolve(answers, topics)
     if reason == "tie":
-        return "a tie, which another answer settles"
-    rule = {"agreed": "the latest", "majority": "most annotators"}[reason]
+        return "a tie; another answer settles it"
+    rule = {"agreed": "latest answer", "majority": "answer of most annotators"}[reason]
     return f"{_shown(names, topics)} counts ({rule})"
 
 

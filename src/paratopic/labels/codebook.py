@@ -108,8 +108,8 @@ def unfinished(lines: Sequence[Label], topics: Topics) -> str:
             words = ["codebook", change.kind, *change.names, *option, *change.into]
             command = f"paratopic {shlex.join(words)}"
             return (
-                f"{line.where}: {change}, but not in params.yaml: run `{command}` again, which "
-                "finishes the change"
+                f"{line.where}: {change}, but not in params.yaml: run `{command}` again to finish "
+                "the change"
             )
     return ""
 

@@ -15,6 +15,7 @@ from paratopic.labels.answers import IN_A_TIE, Reason, by_paragraph, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
+from paratopic.project.plurals import plural
 from paratopic.project.topics import TieRule, Topics
 
 
@@ -70,7 +71,7 @@ def _check(answer: Label, topics: Topics) -> None:
         topics.check(answer.names, answer.where)
     except UserError as error:
         raise UserError(
-            f"{error}. If the topic was renamed or removed in params.yaml, put it back there, and "
+            f"{error}. If the topic was renamed or removed in params.yaml, restore it there, and "
             "change it with `paratopic codebook`, which changes its labels too."
         ) from None
 
@@ -135,16 +136,17 @@ def _messages(
     ties: TieRule,
 ) -> list[str]:
     messages = [
-        f"article {article} is not among the sources (labels ignored: {count})"
+        f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())
     ]
     if majority := disputed.get("majority"):
-        messages.append(f"{len(majority)} disputed paragraphs: most annotators' answer counts")
+        disputed_ones = plural(len(majority), "disputed paragraph gets", "disputed paragraphs get")
+        messages.append(f"{disputed_ones} the answer of most annotators")
     if tied := disputed.get("tie"):
-        get = "have no label" if ties == "leave_out" else f"get {IN_A_TIE[topics.mode]}"
+        how = "without a label" if ties == "leave_out" else f"labelled with {IN_A_TIE[topics.mode]}"
         messages.append(
-            f"{len(tied)} disputed paragraphs without a majority {get} (prepare.ties: {ties}); "
-            "another answer settles each, and `paratopic review` lists them"
+            f"{plural(len(tied), 'tie')} between annotators, {how} (prepare.ties: {ties}). "
+            "Another answer settles a tie; `paratopic review` lists all ties."
         )
     return messages
 
@@ -153,7 +155,7 @@ def _lost(label: Label, nearest: pd.Series | None) -> str:
     message = f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph'
     if nearest is None:
         return message
-    return f'{message}; nearest now: {nearest["id"]} "{first_words(nearest["text"])}"'
+    return f'{message}; most similar now: {nearest["id"]} "{first_words(nearest["text"])}"'
 
 
 def _most_alike(words: str, frame: pd.DataFrame) -> pd.Series | None:

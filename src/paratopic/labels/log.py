@@ -47,6 +47,8 @@ ARTICLE = "article"
 CODEBOOK = "codebook"
 # What a line on the codebook has in place of a paragraph. The id of a paragraph has no blank.
 _CHANGE = re.compile(rf"{CODEBOOK}: ({'|'.join(get_args(Kind))})")
+# How an annotator without a name is called in messages.
+UNNAMED = "unnamed annotator"
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -388,7 +390,7 @@ def _next_time(label: Label, lines: Iterable[Label]) -> str:
     except OverflowError:
         latest = max(before, key=lambda line: line.time)
         raise UserError(
-            f"{latest.annotator} has an answer of the end of time; correct its column `when`"
+            f"{latest.annotator} has an answer dated at the end of time; correct its column `when`"
         ) from None
     return now.isoformat(timespec="microseconds")
 

@@ -106,8 +106,8 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
     """
     if sample["kind"] is None:
         return (
-            "labels: how the paragraphs were chosen is not known; `paratopic suggest --random` "
-            "draws a sample"
+            "labels: nothing says how the paragraphs were chosen, so they are no random sample; "
+            "`paratopic suggest --random` draws one"
         )
     kind = KINDS[sample["kind"]]
     return f"labels: {sample['drawn']} of {n_labels} were drawn at random ({kind})"

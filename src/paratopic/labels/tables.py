@@ -87,6 +87,6 @@ def _refuse_taken(label: Label, today: Label, topics: Topics) -> None:
     if taken:
         raise UserError(
             f'{label.where}: "{taken[0]}" was the name of {join_cell(today.names)} before the '
-            f"codebook changed, and is that of another topic now; write into a column {WHEN} of "
-            "the table when its labels were given, such as 2025-09-15"
+            f"codebook changed, and is the name of another topic now; add a column {WHEN} to the "
+            "table with the date of each label, such as 2025-09-15"
         )

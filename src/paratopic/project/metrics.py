@@ -79,7 +79,7 @@ METRICS = (
     Metric(
         "macro_f1",
         "macro-F1, topic forced",
-        "F1 averaged over the topics; of paragraphs that have one, and none is no answer",
+        "F1 averaged over the topics, on paragraphs that have one; every answer is a topic",
         ("single",),
         is_main=True,
         in_terminal=True,
@@ -104,14 +104,14 @@ METRICS = (
     Metric(
         "map",
         "mean average precision",
-        "how far up a topic's paragraphs rank by its probability",
+        "how high a topic's paragraphs rank by its probability",
         ("multi",),
         in_terminal=True,
     ),
     Metric(
         "accuracy",
         "accuracy, topic forced",
-        "the most probable topic, of paragraphs that have one; none is no answer",
+        "share of paragraphs with a topic whose most probable topic is right",
         ("single",),
         hub="accuracy",
     ),
@@ -125,7 +125,7 @@ METRICS = (
     Metric(
         "log_loss",
         "log loss",
-        "of the probabilities; lower is better",
+        "mean penalty for low probabilities of the labels; lower is better",
         is_main=True,
         in_terminal=True,
     ),

@@ -92,8 +92,8 @@ def _sheet(
     for column in required:
         if column not in columns:
             raise UserError(
-                f'{where}: there is no column "{column}"; there are {", ".join(columns)}. In CSV, '
-                "columns are separated by commas, semicolons or tabs."
+                f'{where}: there is no column "{column}"; the columns are {", ".join(columns)}. In '
+                "CSV, columns are separated by commas, semicolons or tabs."
             )
     least = 1 + max(map(columns.index, required), default=-1)
     named = []

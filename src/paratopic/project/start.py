@@ -113,7 +113,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _codebook(topics: Topics) -> str:
     lines = [
-        "  # Say in a sentence or two what each topic covers: with few labels, definitions decide.",
+        "  # Define each topic in a sentence or two: with few labels, models rely on them.",
         "  codebook:",
     ]
     return "\n".join(lines) + "\n" + "".join(written(topic, "    ") for topic in topics.topics)
@@ -144,9 +144,10 @@ def _commit(folder: Path, paths: Sequence[str]) -> str:
     if not _git(folder, *commit):
         return ""
     if _git(folder, *_NOBODY, *commit):
-        return "git refuses a first commit, which experiments start from: `git commit` says why."
+        return "git refused the first commit, which experiments need: run `git commit` to see why."
     return (
-        "git knows no user, so the first commit is by paratopic; `git config user.name` sets one."
+        "git knows no user here, so the first commit is by paratopic; `git config user.name` sets "
+        "one."
     )
 
 

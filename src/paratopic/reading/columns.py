@@ -102,7 +102,9 @@ def propose(columns: Columns, path: str) -> Proposal:
     longest = sorted(cells, key=lambda name: -sum(map(len, cells[name])))
     choose("text", lambda values: _is_text(values, cells[longest[0]]), longest[:1])
     if chosen["text"] is None:
-        raise UserError(f"{path}: there is no column of texts; there are {', '.join(columns)}")
+        raise UserError(
+            f"{path}: there is no column of texts; the columns are {', '.join(columns)}"
+        )
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
     are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]

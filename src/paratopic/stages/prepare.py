@@ -15,6 +15,7 @@ from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import (
     LEAST_DRAWN,
     NO_TOPIC,
+    describe_size,
     labelled_rows,
     outcomes_of,
     write_paragraphs,
@@ -30,6 +31,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
 from paratopic.reading.metadata import DATE, ORIGINS
@@ -67,8 +69,8 @@ def prepare(
     messages += notes
     if n_again := int(frame["id"].isin(list(reading.again)).sum()):
         messages.append(
-            f"{n_again} paragraphs have no label until somebody looks at them again, because the "
-            "codebook changed: `paratopic codebook todo` lists them"
+            f"{plural(n_again, 'paragraph has', 'paragraphs have')} no label until somebody looks "
+            "again, because the codebook changed: see `paratopic codebook todo`"
         )
     frame["draw"], frame["weight"] = weigh_sample(frame, lines)
     headings = headings_against_hand(frame, topics)
@@ -94,10 +96,10 @@ def prepare(
     }
     if drawn := report["sample"]["drawn"]:
         messages.append(
-            "figures stand for all paragraphs, because labels are weighed by how they were drawn"
+            "labels are weighted by how they were drawn, so the figures hold for all paragraphs"
             if drawn >= LEAST_DRAWN
-            else f"{drawn} labels were drawn at random; from {LEAST_DRAWN} on, figures are weighed "
-            "by how labels were drawn"
+            else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
+            f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
         )
     annotators = agreement(labels, topics)
     if annotators is not None:
@@ -105,14 +107,14 @@ def prepare(
     bare = [topic.name for topic in topics.topics if not topic.description]
     if 0 < len(bare) < len(topics.topics):
         messages.append(
-            "definitions are not used, because they have to be there for each topic, and nothing "
-            f"stands before In: or Out: for {', '.join(bare)}"
+            "definitions are not used, because every topic needs one; there is no text before In: "
+            f"or Out: for {', '.join(bare)}"
         )
     if unlike := _other_languages(frame, rows, topics):
         messages.append(f"{unlike}: label some of them, or leave them out")
     for name, count in report["topics"].items():
         if count == 0:
-            so = "only its definition is known" if topics.descriptions else "it cannot be learnt"
+            so = "models know only its definition" if topics.descriptions else "it is not learnt"
             messages.append(f"topic {name} has no labelled paragraph: {so}")
     return frame, skipped, metadata, report
 
@@ -139,14 +141,14 @@ def _found(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
     """What was found of how many articles; of dates, which may be wrong, where they are from too.
 
     >>> _found({"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}, 4)
-    'date of 3 of 4 articles (2 from documents, 1 from file names), source of 3'
+    'date for 3 of 4 articles (2 from documents, 1 from file names), source for 3'
     """
     parts: list[str] = []
     for name, origins in metadata.items():
-        of_all = "" if parts else f" of {n_articles} articles"
+        of_all = "" if parts else f" of {plural(n_articles, 'article')}"
         wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
         parts.append(
-            f"{name} of {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
+            f"{name} for {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
         )
     return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
 
@@ -160,7 +162,7 @@ def main() -> None:
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(skipped, columns=columns))
     files.write_json(PREPARED, report)
-    print(f"{report['paragraphs']} paragraphs of {report['articles']} articles")
+    print(describe_size(frame))
     for source, title in SOURCES.items():
         if number := report["labelled_by"].get(source):
             counts = report["topics_by"].get(source, {})
@@ -170,24 +172,23 @@ def main() -> None:
         print(f"metadata: {_found(report['metadata'], report['articles'])}")
     unreadable = [part.article for part in skipped if _kind(part) == UNREADABLE]
     if unreadable:
-        print(
-            f"{len(unreadable)} files cannot be read and are skipped, {SKIPPED} says why: "
-            + textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
-        )
+        names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
+        print(f"{plural(len(unreadable), 'file')} could not be read (see {SKIPPED}): {names}")
     if by_hand := report["labelled_by"].get("hand"):
         print(describe_sample(report["sample"], by_hand))
     headings = report["headings_against_hand"]
     if headings.get("kappa") is not None:
         print(
-            f"headings agree with hand labels on {headings['same']} of {headings['paragraphs']} "
-            f"paragraphs (Cohen's kappa {headings['kappa']:.2f})"
+            f"headings agree with hand labels on {headings['same']} of "
+            f"{plural(headings['paragraphs'], 'paragraph')} "
+            f"(Cohen's kappa {headings['kappa']:.2f})"
         )
     if skipped:
         whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
-        print(f"skipped, as {SKIPPED} tells: {whys}")
+        print(f"skipped (see {SKIPPED}): {whys}")
     if (weak := frame["label_source"] == "heading").any():
         trust = frame.loc[weak, "trust"].iloc[0]
-        print(f"a label by a heading weighs {trust:.2f} of one by hand")
+        print(f"a label from a heading counts {trust:.2f} times as much as one by hand")
     for message in report["messages"]:
         print(f"note: {message}")
 

@@ -9,6 +9,7 @@ from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
 from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
@@ -30,8 +31,8 @@ def main() -> None:
     }
     files.write_json(SPLIT, report)
     print(
-        f"{folds.n_repeats} × {folds.n_folds} folds of {report['groups']} groups, "
-        f"split by {folds.split_unit}"
+        f"{folds.n_repeats} × {folds.n_folds} folds, split by {folds.split_unit} "
+        f"({plural(report['groups'], 'group')})"
     )
     for message in folds.messages:
         print(f"note: {message}")

@@ -9,6 +9,7 @@ from paratopic.inference.registry import store_uri
 from paratopic.project import errors
 from paratopic.project.lock import read_lock
 from paratopic.project.params import read_params
+from paratopic.project.plurals import plural
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
 
@@ -26,7 +27,7 @@ def main() -> None:
     trial = experiment is not None
     written = write_runs(uri, params.track.experiment, models, root / "mlruns", trial)
     if written:
-        print(f"{written} new MLflow run{'s' * (written > 1)} in {uri}: `paratopic ui` shows them")
+        print(f"{plural(written, 'new MLflow run')} in {uri}: see `paratopic ui`")
     else:
         print(f"MLflow is up to date: {uri}")
 

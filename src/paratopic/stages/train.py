@@ -13,6 +13,7 @@ from paratopic.project.kinds import KINDS
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import read_params
 from paratopic.project.paths import FINAL, MODEL_REPORTS, MODELS, SCORES
+from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
 from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all, is_first_process
@@ -82,9 +83,10 @@ def main() -> None:
     seconds = time.monotonic() - started
     for note in notes:
         print(f"note: {note}")
+    labelled = plural(n_labelled, "labelled paragraph")
     print(
-        f"{name}: trained on {n_labelled} labelled paragraphs and {n_unlabelled} without a label "
-        f"in {seconds:.0f} s, saved in {MODELS / name}"
+        f"{name}: trained on {labelled} and {n_unlabelled:,} without a label in {seconds:.0f} s, "
+        f"saved in {MODELS / name}"
     )
 
 
