@@ -109,8 +109,8 @@ def todo(n: Count = 50, out: Tasks = None) -> None:
         sys.stdout.write(formats.sheet(listed))
         return
     written = formats.write_tasks(out, listed, topics, model.kind if model else "")
-    n = plural(len(again), "paragraph")
-    print(f"{len(listed)} of {n} to look at again: {', '.join(map(str, written))}")
+    waiting = plural(len(again), "paragraph")
+    print(f"{len(listed)} of {waiting} to look at again: {', '.join(map(str, written))}")
 
 
 def _change(kind: Kind, names: list[str], into: list[str]) -> None:

@@ -22,17 +22,18 @@ def main() -> None:
     folds = split(read_paragraphs(PARAGRAPHS), params.topics, params.split, params.seed)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
+    n_groups = int(folds.table["group"].nunique())
     report = {
         "split_unit": folds.split_unit,
         "n_folds": folds.n_folds,
         "n_repeats": folds.n_repeats,
-        "groups": int(folds.table["group"].nunique()),
+        "groups": n_groups,
         "messages": list(folds.messages),
     }
     files.write_json(SPLIT, report)
     print(
         f"{folds.n_repeats} × {folds.n_folds} folds, split by {folds.split_unit} "
-        f"({plural(report['groups'], 'group')})"
+        f"({plural(n_groups, 'group')})"
     )
     for message in folds.messages:
         print(f"note: {message}")
