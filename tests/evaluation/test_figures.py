@@ -95,13 +95,13 @@ def test_risk_ends_at_the_share_of_mistakes() -> None:
 def test_the_candidates_for_c_are_evenly_spaced_and_losses_start_at_0() -> None:
     past = history("C", [100.0, 1.0, 10.0], folds=2)
     chart = training(past, past[["C", "log_loss"]])
-    assert legend(chart) == ["a fold", "mean of the folds", "the model that ships"]
+    assert legend(chart) == ["a fold", "mean of the folds", "the final model"]
     axes = axes_of(chart)
     assert axes.get_xscale() == "log"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "100"]
     assert axes.get_ylim() == (0, 1)
     assert legend(training(past)) == ["a fold", "mean of the folds"]
-    assert legend(training(past.iloc[:0], past[["C", "log_loss"]])) == ["the model that ships"]
+    assert legend(training(past.iloc[:0], past[["C", "log_loss"]])) == ["the final model"]
 
 
 @pytest.mark.filterwarnings("error")
