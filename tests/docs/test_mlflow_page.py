@@ -20,3 +20,4 @@ def test_an_experiment_runs_and_appears_with_its_name(run_page: Callable[[str], 
     page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert '"title": "answer"' in page and "transformer: reliability" in page
     assert ".png" not in page
+    assert "reports/index.html" in page  # for those without a network

@@ -16,14 +16,9 @@ from paratopic.evaluation import figures
 from paratopic.evaluation.comparison import unmeasured
 from paratopic.evaluation.intervals import Estimate
 
-BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "share": [0.25, 0.75]})
+BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "n": [10, 30]})
 METRICS: dict[str, Any] = {
     "mode": "single",
-    "n": 50,
-    "n_topical": 40,
-    "confidence": 0.95,
-    "topics": {},
-    "coverage": {"value": 0.5},
     "abstention": {"sure": {"target": 0.9}},
 }
 CURVE = pd.DataFrame({"coverage": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
@@ -55,27 +50,24 @@ def legend(chart: Figure) -> list[str]:
 
 
 def test_intervals_of_bins_are_wilsons_and_stay_possible() -> None:
-    table = figures._with_intervals(BINS, METRICS)
-    assert table["n"].tolist() == [10, 30]
+    table = figures._with_intervals(BINS, 0.95)
     expected = [
         binomtest(right, n).proportion_ci(0.95, method="wilson") for right, n in ((5, 10), (30, 30))
     ]
     assert table["low"].tolist() == pytest.approx([interval.low for interval in expected])
     assert table["high"].tolist() == pytest.approx([interval.high for interval in expected])
     assert (table["high"] <= 1).all()
-    several = {**METRICS, "mode": "multi", "naming": {}, "topics": {"a": {}, "b": {}}}
-    assert figures._with_intervals(BINS, several)["n"].tolist() == [25, 75]
 
 
 def test_reliability_has_a_diagonal_intervals_and_numbers_of_answers() -> None:
-    bins = BINS.assign(share=[0.025, 0.975])
-    chart = figures.reliability_chart("baseline", bins, METRICS)
+    bins = BINS.assign(n=[1, 39])
+    chart = figures.reliability_chart("baseline", bins, 0.95)
     axes = axes_of(chart)
     assert axes.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert [text.get_text() for text in axes.texts] == ["n", "1", "39"]
     heights = [text.get_position()[1] for text in axes.texts[1:]]
     assert heights[0] != heights[1]
-    table = figures._with_intervals(bins, METRICS)
+    table = figures._with_intervals(bins, 0.95)
     for bars, low, high in zip(axes.collections, table["low"], table["high"], strict=True):
         (bar,) = bars.get_segments()
         assert bar[:, 1].tolist() == [low, high]
@@ -126,7 +118,7 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
 
 def test_each_estimate_has_a_line() -> None:
     estimates = {"dummy": Estimate(0.1), "baseline": Estimate(0.5, 0.3, 0.8)}
-    axes = axes_of(figures._interval(estimates, ["dummy", "baseline"], 0.9))
+    axes = axes_of(figures.comparison_chart(estimates, 0.9))
     assert [text.get_text() for text in axes.texts] == ["0.10", "0.50"]
     assert [bars.get_segments()[0].tolist() for bars in axes.collections] == [[[0.3, 1], [0.8, 1]]]
     assert axes.get_xlabel() == "90% interval"
@@ -141,9 +133,9 @@ def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
 
 def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> None:
     def written() -> tuple[str, bytes]:
-        chart = figures.reliability_chart("baseline", BINS, METRICS)
+        chart = figures.reliability_chart("baseline", BINS, 0.95)
         svg, path = figures.as_svg(chart, "title"), tmp_path / "chart.png"
-        figures._write_png(path, chart, "title")
+        figures._write(path, chart, "title")
         return svg, path.read_bytes()
 
     with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.fonttype": "path"}):
@@ -153,7 +145,7 @@ def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> N
 
 
 def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
-    chart = figures.reliability_chart("baseline", BINS, METRICS)
+    chart = figures.reliability_chart("baseline", BINS, 0.95)
     first, second = (figures.as_svg(chart, title) for title in ("first", "<second>"))
     ids = [re.findall(r' id="([^"]*)"', svg) for svg in (first, second)]
     assert ids[0] and not {*ids[0]} & {*ids[1]}
@@ -166,3 +158,26 @@ def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
         assert ">accuracy</text>" in svg
         assert "<title>confidence 30%, accuracy 50% (24% to 76%), n = 10</title>" in svg
     assert 'role="img" aria-label="&lt;second&gt;"' in second
+
+
+def test_charts_for_a_paper_are_files_in_each_format(tmp_path: Path) -> None:
+    f1 = {"value": 0.5, "low": 0.3, "high": 0.8}
+    topics = {"trade": {"support": 3, "f1": f1}, "rare": {"support": 0, "f1": f1}}
+    report = {**METRICS, "confidence": 0.95, "topics": topics}
+    comparison = {"mode": "single", "models": {"baseline": {"answer_macro_f1": f1}}}
+    counts = {"trade": {"trade": 2, "(none)": 1}, "(none)": {"trade": 0, "(none)": 4}}
+    names = figures.write_figures(
+        tmp_path / "paper",
+        comparison,
+        {"baseline": (report, BINS, CURVE)},
+        {"baseline": counts},
+    )
+    assert names == ["comparison", "topics", "risk", "reliability-baseline", "confusion-baseline"]
+    written = {path.name for path in (tmp_path / "paper").iterdir()}
+    assert written == {f"{name}.{form}" for name in names for form in ("svg", "png", "pdf")}
+    cells = axes_of(figures.confusion_chart("baseline", counts)).texts
+    assert [cell.get_text() for cell in cells] == ["2", "1", "4"]
+    # Lines of models are told apart in a print without colours.
+    both = {name: (CURVE, report) for name in ("baseline", "transformer")}
+    lines = axes_of(figures.risk_coverage_chart(both)).lines
+    assert len({line.get_linestyle() for line in lines}) == 3

@@ -28,6 +28,13 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
     return ModelReport("baseline", {}, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
 
 
+def article(texts: list[str]) -> pd.DataFrame:
+    """A paragraph table of one article."""
+    table = pd.DataFrame({"id": [f"p{n}" for n in range(len(texts))], "text": texts})
+    table = table.assign(article="a", position=range(len(texts)), ordered=True)
+    return table.assign(before="", after="", heading="", title="")
+
+
 ONE_TOPIC = report(
     [
         ("trade", "trade", 0.9, 0.05),
@@ -40,9 +47,13 @@ ONE_TOPIC = report(
 
 
 def test_mistakes_come_by_the_probability_of_the_label() -> None:
-    mistakes = page.worst([ONE_TOPIC], SINGLE)
+    mistakes = page.worst([ONE_TOPIC], SINGLE, article(["first", "x", "y", "word " * 99, "last"]))
     assert [m.id for m in mistakes] == ["p1", "p4", "p2"]
-    first, second, _ = mistakes
+    first, second, third = mistakes
+    assert (first.before, first.after) == ("first", "y")
+    # Neighbours are cut between words, on the side that is far from the paragraph.
+    assert second.after == "" and second.before == "… " + " ".join(["word"] * 39)
+    assert third.after == " ".join(["word"] * 39) + " …"
     assert (first.label, first.answers) == ("trade", {"baseline": "security"})
     # None of the topics has what the topics leave.
     assert [(b.name, b.labelled) for b in second.bars] == [
@@ -53,7 +64,7 @@ def test_mistakes_come_by_the_probability_of_the_label() -> None:
 
 def test_a_mistake_shows_each_topic_of_its_label() -> None:
     rows = [("trade;security", "trade;security", 0.9, 0.9), ("trade", "trade;security", 0.9, 0.45)]
-    (mistake,) = page.worst([report(rows)], MULTI)
+    (mistake,) = page.worst([report(rows)], MULTI, article(["x", "y"]))
     assert mistake.bars == [Bar("trade", 0.9, True), Bar("security", 0.45, False)]
 
 

@@ -113,4 +113,4 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
     mode = mode_of("single")
     table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.answers(scores)))
     assert table["confidence"].tolist() == [0.65, 0.95]
-    assert table["accuracy"].tolist() == [0, 1] and table["share"].tolist() == [0.5, 0.5]
+    assert table["accuracy"].tolist() == [0, 1] and table["n"].tolist() == [1, 1]

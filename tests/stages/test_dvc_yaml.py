@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -119,6 +120,13 @@ def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures(
     plots = [path for name in STAGES for path in paths_of(name, "plots")]
     names = ("confusion", "precision_recall", "reliability", "risk_coverage")
     assert plots == [f"reports/models/{ITEM}/{name}.csv" for name in names]
+
+
+def test_models_have_their_colours_in_plots() -> None:
+    text = (ROOT / ".dvc/plots/reliability.json").read_text(encoding="utf-8")
+    names, colours = re.findall(r'"(?:domain|range)": (\["[^]]*\])', text)
+    kinds = dict(zip(json.loads(names), json.loads(colours), strict=True))
+    assert kinds == {kind.name: kind.colour for kind in KINDS.values()}
 
 
 def test_no_kind_of_model_is_named() -> None:

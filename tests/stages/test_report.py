@@ -133,6 +133,8 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     html = written()
     page = Page(html)
     assert page.loads == ["data:,"]
+    sections = re.findall(r'<section id="(\w+)"', html)
+    assert re.findall(r'<a href="#(\w+)"', html) == sections and len(sections) == 11
     assert not {"script", "iframe", "img", "object", "embed"} & page.tags
     assert len(page.ids) == len(set(page.ids))
     assert EVIL in page.text

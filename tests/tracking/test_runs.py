@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from paratopic import load, predict
 from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import store_uri
 from paratopic.project.errors import UserError
-from paratopic.tracking import runs
+from paratopic.tracking import runs, view
 from paratopic.tracking.runs import COMPARED, Record, open_store, write_runs
 
 
@@ -97,6 +98,25 @@ def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
     assert compared("c2", "transformer") == "c2: yes"
     assert compared("c3", "baseline", trial=True) == "c2: yes"
     assert len(runs_in(uri, "compared")) == 2
+
+
+def test_the_view_of_an_older_version_is_renewed_and_the_description_is_the_owners(
+    uri: str, baseline: Record, tmp_path: Path
+) -> None:
+    client = MlflowClient(uri)
+    number = client.create_experiment("old", (tmp_path / "runs").as_uri())
+    for key in (view.VIEW_TAG, view.DESCRIPTION):
+        client.set_experiment_tag(number, key, "old")
+    write_runs(uri, "old", [baseline], tmp_path / "runs")
+    tags = client.get_experiment(number).tags
+    assert tags[view.DESCRIPTION] == "old"
+    state = json.loads(json.loads(tags[view.VIEW_TAG])["state"])
+    columns = [column.partition(".")[2].strip("`") for column in state["selectedColumns"]]
+    headline = "answer_macro_f1"
+    assert columns[:4] == ["champion", headline, f"{headline}_low", f"{headline}_high"]
+    # Names that begin alike are told apart: a character takes 7 pixels.
+    widths = state["columnWidths"]
+    assert all(widths[f"metrics.`{name}`"] > 7 * len(name) for name in columns[1:4])
 
 
 def test_an_incomplete_run_is_written_again(

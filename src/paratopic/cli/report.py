@@ -48,8 +48,17 @@ def report(
             "--open", help=f"Write the whole report, {WHOLE_PAGE}, and open it in a browser."
         ),
     ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write the charts as SVG, PNG and PDF to this folder instead."
+        ),
+    ] = None,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
+    if figures is not None:
+        _write_figures(figures)
+        return
     if open_page:
         _write_page()
         _open(WHOLE_PAGE)
@@ -89,6 +98,26 @@ def _write_page() -> None:
 
     champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
     files.write_text(WHOLE_PAGE, page(read_params(), _on_request(champion)))
+
+
+def _write_figures(folder: Path) -> None:
+    """Write the charts of the report, for a paper."""
+    from paratopic.evaluation.figures import write_figures
+    from paratopic.evaluation.page import confusion
+    from paratopic.project.params import read_params
+    from paratopic.stages.report import read_report
+
+    comparison = files.read_json(COMPARISON, "`dvc repro`")
+    if not comparison["models"]:
+        raise UserError("there are no figures: nothing was held out, so nothing was measured")
+    models = [read_report(name) for name in read_params().models]
+    names = write_figures(
+        folder,
+        comparison,
+        {model.name: (model.metrics, model.reliability, model.risk_coverage) for model in models},
+        {model.name: confusion(model) for model in models},
+    )
+    print(f"{folder}: {', '.join(names)}, each as SVG, PNG and PDF")
 
 
 def _on_request(champion: str) -> OnRequest:

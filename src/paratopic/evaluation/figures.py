@@ -1,4 +1,4 @@
-"""Charts of the reports, each drawn once: a PNG file for MLflow and README, SVG for the page.
+"""Charts of the reports, each drawn once: SVG for the page; PNG, SVG and PDF files.
 
 Nothing is measured here: the numbers come from `report` and `comparison`. The same numbers give
 the same bytes.
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.corpus.table import NO_TOPIC
@@ -29,7 +30,7 @@ from paratopic.evaluation.intervals import Estimate
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.metrics import HEADLINE, Metric, metrics_in
 from paratopic.project.periods import UNKNOWN
 
 # Why there is no chart.
@@ -97,12 +98,62 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     """
     models = comparison.models
     if not models:
-        _write_png(path, _sentence(UNMEASURED), "Comparison of models")
+        _write(path, _sentence(UNMEASURED), "Comparison of models")
         return
     metric = metrics_in(comparison.mode)[HEADLINE[comparison.mode]]
     estimates = {name: measured[metric.key] for name, measured in models.items()}
-    chart = _interval(estimates, list(models), confidence)
-    _write_png(path, chart, f"{metric.title}, out-of-fold, same folds")
+    _write(path, comparison_chart(estimates, confidence), _comparison_title(metric))
+
+
+def _comparison_title(metric: Metric) -> str:
+    return f"{metric.title}, out-of-fold, same folds"
+
+
+def write_figures(
+    folder: Path,
+    comparison: Mapping[str, Any],
+    models: Mapping[str, tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]],
+    confusions: Mapping[str, Mapping[str, Mapping[str, int]]],
+) -> list[str]:
+    """Write the charts of the report for a paper: each as SVG, PNG and PDF.
+
+    Parameters
+    ----------
+    folder
+        Folder for the files; it is made if it is missing.
+    comparison
+        Content of comparison.json.
+    models
+        Model → content of metrics.json, and the files reliability.csv and risk_coverage.csv.
+    confusions
+        Model → as for `confusion_chart`.
+
+    Returns
+    -------
+    Names of the charts, which the files have, too.
+    """
+    metric = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
+    reports = {name: report for name, (report, _, _) in models.items()}
+    confidence = next(iter(reports.values()))["confidence"]
+    estimates = {
+        name: Estimate(**measured[metric.key]) for name, measured in comparison["models"].items()
+    }
+    curves = {name: (curve, report) for name, (report, _, curve) in models.items()}
+    charts = {
+        "comparison": (comparison_chart(estimates, confidence), _comparison_title(metric)),
+        "topics": (topic_chart(reports), f"F1 by topic, {confidence:.0%} intervals"),
+        "risk": (risk_coverage_chart(curves), "Risk by coverage, the most certain first"),
+    }
+    for name, (_, bins, _) in models.items():
+        chart = reliability_chart(name, bins, confidence)
+        charts[f"reliability-{name}"] = chart, f"{name}: accuracy by confidence"
+        chart = confusion_chart(name, confusions[name])
+        charts[f"confusion-{name}"] = chart, f"{name}: label and answer"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (chart, title) in charts.items():
+        for form in WITHOUT:
+            _write(folder / f"{name}.{form}", chart, title)
+    return list(charts)
 
 
 @STYLED
@@ -160,7 +211,7 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
             f"{columns[1]} has {n}; name it first, or leave it out"
         )
     chart = _share_charts(findings, columns)
-    (_write_svg if path.suffix.lower() == ".svg" else _write_png)(path, chart, title)
+    _write(path, chart, title)
 
 
 @STYLED
@@ -272,10 +323,14 @@ def _whiskers(
     places = np.arange(len(names)) + offset
     axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
     _marks(axes, rows["share"], places, rows["low"], mark, label)
-    words = [shorten(name, 30, placeholder=" …") for name in names]
-    axes.set_yticks(np.arange(len(names)), words, color=INK)
+    axes.set_yticks(np.arange(len(names)), [_short(name) for name in names], color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
+
+
+def _short(name: str) -> str:
+    """A name that has room beside an axis."""
+    return shorten(name, 30, placeholder=" …")
 
 
 def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) -> None:
@@ -295,7 +350,7 @@ def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:
 
 
 @STYLED
-def reliability_chart(model: str, bins: pd.DataFrame, metrics: Mapping[str, Any]) -> Figure:
+def reliability_chart(model: str, bins: pd.DataFrame, confidence: float) -> Figure:
     """Accuracy by confidence: a point with its interval, and its number of answers, for each bin.
 
     Parameters
@@ -303,16 +358,16 @@ def reliability_chart(model: str, bins: pd.DataFrame, metrics: Mapping[str, Any]
     model
         Name of the model.
     bins
-        Columns confidence, accuracy and share.
-    metrics
-        Content of metrics.json.
+        Columns confidence, accuracy and n.
+    confidence
+        Confidence of the intervals.
     """
     figure, axes = _shares("confidence", "accuracy")
     _guide(axes, (0, 1), "confidence is accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
-    label = f"accuracy of n answers, {metrics['confidence']:.0%} interval"
-    table = _with_intervals(bins, metrics)[["confidence", "accuracy", "n", "low", "high"]]
+    label = f"accuracy of n answers, {confidence:.0%} interval"
+    table = _with_intervals(bins, confidence)[["confidence", "accuracy", "n", "low", "high"]]
     for number, (x, y, n, low, high) in enumerate(table.to_numpy(dtype=np.float64).tolist()):
         axes.vlines(x, low, high, color=COLOURS[model], linewidth=2, alpha=0.5)
         tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n:.0f}"
@@ -335,11 +390,12 @@ def risk_coverage_chart(
         Model → columns coverage and risk, and the content of metrics.json.
     """
     figure, axes = _shares("coverage", "risk")
-    for name, (curve, metrics) in models.items():
+    for (name, (curve, metrics)), (_, line) in zip(models.items(), MARKS, strict=False):
         if metrics["mode"] == "single":
             allowed = 1 - metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
-        _curve(axes, curve, "coverage", "risk", COLOURS[name], ds="steps-post", label=name)
+        style = {"ls": line, "ds": "steps-post", "label": name}
+        _curve(axes, curve, "coverage", "risk", COLOURS[name], **style)
     return _legend(figure, axes)
 
 
@@ -384,12 +440,82 @@ def training_chart(
 
 
 @STYLED
-def _interval(
-    estimates: Mapping[str, Estimate], models: Sequence[str], confidence: float
-) -> Figure:
-    """Estimates with their intervals, a line for each in the colour of its model."""
+def topic_chart(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Draw F1 by topic with its interval, a mark for each model.
+
+    Parameters
+    ----------
+    models
+        Model → content of metrics.json.
+    """
+    names = list(next(iter(models.values()))["topics"])
+    figure, axes = _axes(6, 1.1 + 0.25 * len(names) * len(models))
+    for number, (model, metrics) in enumerate(models.items()):
+        offset = 0.6 * ((number + 0.5) / len(models) - 0.5)
+        colour, mark = COLOURS[model], MARKS[number][0]
+        for line, name in enumerate(names):
+            f1 = metrics["topics"][name]["f1"]
+            if not metrics["topics"][name]["support"]:
+                continue
+            if f1["low"] is not None:
+                axes.hlines(line + offset, f1["low"], f1["high"], color=colour, alpha=0.5)
+            _point(axes, f1["value"], line + offset, model, marker=mark, label=model)
+    support = next(iter(models.values()))["topics"]
+    words = [f"{_short(name)} (n = {support[name]['support']})" for name in names]
+    axes.set_yticks(range(len(names)), words, color=INK)
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel="F1")
+    axes.grid(False, axis="y")
+    return _legend(figure, axes)
+
+
+@STYLED
+def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Draw a confusion matrix: labels in rows, answers in columns, shaded by share of the row.
+
+    Parameters
+    ----------
+    model
+        Name of the model, in whose colour it is shaded.
+    counts
+        Topic of the label → topic of the answer → number of paragraphs.
+    """
+    names = list(counts)
+    figure, axes = _axes(2 + 0.5 * len(names), 1.6 + 0.4 * len(names))
+    for line, row in enumerate(counts.values()):
+        total = max(1, sum(row.values()))
+        for place, count in enumerate(row.values()):
+            corner = (place - 0.5, line - 0.5)
+            axes.add_patch(
+                Rectangle(corner, 1, 1, fc=COLOURS[model], alpha=0.5 * count / total, lw=0)
+            )
+            if count:
+                weight = "bold" if place == line else "normal"
+                axes.text(place, line, str(count), ha="center", va="center", weight=weight)
+    ends = (-0.5, len(names) - 0.5)
+    words = [_short(name) for name in names]
+    axes.set(xlim=ends, ylim=ends[::-1], xlabel="answer", ylabel="label")
+    axes.set_xticks(range(len(names)), words, rotation=45, ha="right", color=INK)
+    axes.set_yticks(range(len(names)), words, color=INK)
+    axes.grid(False)
+    for border in np.arange(-0.5, len(names)):
+        axes.axhline(border, color=COLOURS["line"], linewidth=0.8, clip_on=False)
+        axes.axvline(border, color=COLOURS["line"], linewidth=0.8, clip_on=False)
+    return figure
+
+
+@STYLED
+def comparison_chart(estimates: Mapping[str, Estimate], confidence: float) -> Figure:
+    """Draw estimates with their intervals, a line for each model.
+
+    Parameters
+    ----------
+    estimates
+        Model → its estimate.
+    confidence
+        Confidence of the intervals.
+    """
     figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
-    for line, (estimate, model) in enumerate(zip(estimates.values(), models, strict=True)):
+    for line, (model, estimate) in enumerate(estimates.items()):
         if estimate.low is not None and estimate.high is not None:
             ends = (estimate.low, estimate.high)
             axes.hlines(line, *ends, color=COLOURS[model], linewidth=2, alpha=0.5)
@@ -411,19 +537,17 @@ def _sentence(message: str) -> Figure:
     return figure
 
 
-def _with_intervals(bins: pd.DataFrame, metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Add columns n (number of answers), low and high to bins of reliability.
+def _with_intervals(bins: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Add columns low and high to bins of reliability.
 
     The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
     which never leaves 0 to 1.
     """
-    is_multi = metrics["mode"] == "multi"
-    answers = metrics["n"] * len(metrics["topics"]) if is_multi else metrics["n_topical"]
-    z = NormalDist().inv_cdf((1 + metrics["confidence"]) / 2)
-    n, right = bins["share"] * answers, bins["accuracy"]
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    n, right = bins["n"], bins["accuracy"]
     centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + (z / (2 * n)) ** 2)
-    return bins.assign(n=n, low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
+    return bins.assign(low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -451,12 +575,13 @@ def _curve(axes: Axes, rows: pd.DataFrame, x: str, y: str, color: str, **setting
 
 def _guide(axes: Axes, ends: tuple[float, float], label: str) -> None:
     """Draw the line that the eye compares with, from one side to the other."""
-    axes.plot([0, 1], ends, "--", color=DIM, linewidth=1.2, clip_on=False, label=label)
+    axes.plot([0, 1], ends, ":", color=DIM, linewidth=1.2, clip_on=False, label=label)
 
 
 def _point(axes: Axes, x: float, y: float, model: str, **settings: Any) -> None:
     """Draw a point with a rim, which tells it from the lines behind it."""
-    axes.plot([x], [y], "o", color=COLOURS[model], ms=7, mec=CARD, clip_on=False, **settings)
+    style: dict[str, Any] = {"marker": "o", "ls": "", "ms": 7, "mec": CARD} | settings
+    axes.plot([x], [y], color=COLOURS[model], clip_on=False, **style)
 
 
 def _legend(figure: Figure, axes: Axes) -> Figure:
@@ -469,21 +594,20 @@ def _legend(figure: Figure, axes: Axes) -> Figure:
     return figure
 
 
-@STYLED
-def _write_png(path: Path, chart: Figure, title: str) -> None:
-    """Write a chart and its title as a PNG file."""
-    chart.suptitle(title, x=0, ha="left")
-    with aside(path) as draft:
-        # The version of matplotlib would change the bytes.
-        metadata = {"Software": None}
-        chart.savefig(draft, format="png", dpi=144, bbox_inches="tight", metadata=metadata)
+# Format → metadata that it has no use for: the version of matplotlib would change the bytes.
+WITHOUT = {
+    "png": ("Software",),
+    "svg": ("Creator", "Date"),
+    "pdf": ("Creator", "Producer", "CreationDate"),
+}
 
 
 @STYLED
-def _write_svg(path: Path, chart: Figure, title: str) -> None:
-    """Write a chart and its title as an SVG file."""
+def _write(path: Path, chart: Figure, title: str) -> None:
+    """Write a chart and its title in the format that the file's suffix names."""
+    form = path.suffix[1:].lower()
     matplotlib.rcParams["svg.hashsalt"] = title
     chart.suptitle(title, x=0, ha="left")
+    metadata = dict.fromkeys(WITHOUT[form])
     with aside(path) as draft:
-        metadata = dict.fromkeys(("Creator", "Date"))
-        chart.savefig(draft, format="svg", bbox_inches="tight", metadata=metadata)
+        chart.savefig(draft, format=form, dpi=144, bbox_inches="tight", metadata=metadata)

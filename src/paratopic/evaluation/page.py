@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.table import passages, targets_of
 from paratopic.evaluation.figures import (
     COLOURS,
     as_svg,
@@ -51,8 +51,12 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
 N_SHOWN = 12
-# Number of characters that are shown of a paragraph, and of topics that are probable in it.
-EXCERPT, N_PROBABLE = 900, 6
+# Number of those that are answered wrong that are shown at once; a click shows the others.
+N_OPEN = 4
+# Number of characters that are shown of a paragraph, and of those beside it.
+EXCERPT, BESIDE = 900, 200
+# Number of topics that are shown of those that are probable in a paragraph.
+N_PROBABLE = 6
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,9 @@ class Mistake:
         What the champion sees in the paragraph: its highest probabilities and those of the label.
     whole
         The paragraph, uncut.
+    before, after
+        The end of the paragraph before it in its article, and the beginning of the next one; ""
+        where there is none.
     """
 
     id: str
@@ -158,6 +165,8 @@ class Mistake:
     answers: Mapping[str, str]
     bars: Sequence[Bar]
     whole: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,7 @@ def render_page(
     split: Mapping[str, Any],
     comparison: Mapping[str, Any],
     models: Sequence[ModelReport],
+    paragraphs: pd.DataFrame,
     reviewed: pd.DataFrame,
     on_request: OnRequest | None = None,
 ) -> str:
@@ -205,6 +215,8 @@ def render_page(
         Contents of prepare.json, split.json and comparison.json.
     models
         Reports of the trained models, in any order.
+    paragraphs
+        Paragraph table.
     reviewed
         From `review.rank_doubtful`; no rows where no label is by hand.
     on_request
@@ -223,7 +235,7 @@ def render_page(
     templates.filters["percent"] = lambda share: f"{share:.0%}"
     templates.filters["svg"] = as_svg
     templates.filters["shares"] = _by_part
-    wrong = worst(models, topics) if measured else []
+    wrong = worst(models, topics, paragraphs) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         topics=topics,
         prepared=prepared,
@@ -240,7 +252,9 @@ def render_page(
         gained=gained,
         why_none_is_sure=why_none_is_sure,
         reliabilities={
-            m.name: reliability_chart(m.name, m.reliability, m.metrics) for m in models if measured
+            m.name: reliability_chart(m.name, m.reliability, m.metrics["confidence"])
+            for m in models
+            if measured
         },
         risk=risk_coverage_chart({m.name: (m.risk_coverage, m.metrics) for m in models[::-1]})
         if measured
@@ -258,6 +272,7 @@ def render_page(
         verdict=verdict,
         wrong=wrong,
         n_shown=N_SHOWN,
+        n_open=N_OPEN,
         doubtful=second_look(reviewed),
         n_unsure=int(reviewed["unsure"].sum()),
     )
@@ -276,8 +291,8 @@ def confusion(model: ModelReport) -> dict[str, dict[str, int]]:
     return counts
 
 
-def worst(models: Sequence[ModelReport], topics: Topics) -> list[Mistake]:
-    """Mistakes of the first model, the least probable label first."""
+def worst(models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame) -> list[Mistake]:
+    """Mistakes of the first model, the least probable label first, as in the paragraph table."""
     table, mode = models[0].predictions, mode_of(topics.mode)
     scores = table[[f"score {name}" for name in topics.names]].to_numpy(dtype=np.float64)
     probabilities = mode.complete(scores)
@@ -287,6 +302,8 @@ def worst(models: Sequence[ModelReport], topics: Topics) -> list[Mistake]:
     classes = (*topics.names, NONE)[: outcomes.shape[1]]
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
+    wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
+    places = pd.Index(paragraphs["id"]).get_indexer(table["id"].iloc[wrong])
     return [
         Mistake(
             **{name: table[name][row] for name in ("id", "article", "heading")},
@@ -295,9 +312,16 @@ def worst(models: Sequence[ModelReport], topics: Topics) -> list[Mistake]:
             answers={model.name: _named(model.predictions["answer"][row]) for model in models},
             bars=_bars(classes, probabilities[row], outcomes[row]),
             whole=table["text"][row],
+            before=_last_words("".join(passage.before[-1:])),
+            after=textwrap.shorten("".join(passage.after[:1]), BESIDE, placeholder=" …"),
         )
-        for row in sorted(wrong.tolist(), key=lambda row: of_label[row])
+        for row, passage in zip(wrong.tolist(), passages(paragraphs, places), strict=True)
     ]
+
+
+def _last_words(text: str) -> str:
+    """The end of a text, from a whole word on."""
+    return textwrap.shorten(text[::-1], BESIDE, placeholder=" …")[::-1]
 
 
 def second_look(reviewed: pd.DataFrame) -> list[Doubtful]:

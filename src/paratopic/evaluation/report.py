@@ -36,7 +36,7 @@ from paratopic.project.topics import ModeName
 EMPTY = {
     "confusion": ["label", "answer", "count"],
     "precision_recall": ["topic", "recall", "precision"],
-    "reliability": ["confidence", "accuracy", "share"],
+    "reliability": ["confidence", "accuracy", "n"],
     "risk_coverage": ["coverage", "risk"],
     "training": ["repeat", "fold", "step", "loss"],
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
@@ -242,7 +242,7 @@ def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.Data
 
 
 def reliability_table(outcome: Outcomes) -> pd.DataFrame:
-    """Mean confidence, accuracy and share of the answers in each confidence bin, in one repeat.
+    """Mean confidence, accuracy and number of the answers in each confidence bin, in one repeat.
 
     A topic is forced in mode single: the answer is a paragraph's most probable topic. In mode multi
     each topic is an answer.
@@ -253,7 +253,7 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
         {"confidence": scores[is_answer], "accuracy": outcome.true[is_answer].astype(float)}
     )
     grouped = answers.groupby(metrics.bins(answers["confidence"].to_numpy()))
-    return grouped.mean().assign(share=grouped.size() / len(answers)).reset_index(drop=True)
+    return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
 def risk_coverage_table(answers: Answered) -> pd.DataFrame:

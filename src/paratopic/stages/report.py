@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paratopic.corpus.table import read_paragraphs
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
@@ -16,6 +17,7 @@ from paratopic.project.paths import (
     FINAL,
     MODEL_REPORTS,
     PAGE,
+    PARAGRAPHS,
     PREPARED,
     SPLIT,
 )
@@ -47,6 +49,7 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
         files.read_json(SPLIT, "stage split"),
         files.read_json(COMPARISON, "stage compare"),
         [read_report(name) for name in params.models],
+        read_paragraphs(PARAGRAPHS),
         rank_doubtful(rows, scores, params.topics),
         on_request,
     )

@@ -208,7 +208,11 @@ def _make_database(path: Path) -> None:
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) -> str:
-    """Id of an experiment, which is created, restored or described if need be."""
+    """Id of an experiment, which is created, restored or described if need be.
+
+    Its view is renewed, because an older version may have written it. What else describes it is
+    for its owners to change.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = str(client.tracking_uri).startswith("sqlite:")
@@ -217,7 +221,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) 
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     for key, value in view.experiment_tags(mode).items():
-        if key not in experiment.tags:
+        if key not in experiment.tags or (key == view.VIEW_TAG and experiment.tags[key] != value):
             client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)
 

@@ -15,7 +15,7 @@ DESCRIPTION = "mlflow.note.content"
 
 # Experiment tag that holds the view which "Views" on the page of the runs offers as "Models".
 VIEW = "paratopic"
-_VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
 _SECTION = "main"
 
@@ -39,9 +39,11 @@ def main_metrics(mode: str) -> list[str]:
 def experiment_tags(mode: str) -> dict[str, str]:
     """Tags that describe the experiment, whose topics have a mode, to those who open it."""
     metrics = main_metrics(mode)
+    # In pixels. By default names are cut, and those with the same beginning look the same.
+    widths = {f"metrics.`{name}`": 28 + 7 * len(name) for name in metrics}
     columns = [
         "tags.`champion`",
-        *(f"metrics.`{name}`" for name in metrics),
+        *widths,
         "attributes.`Models`",
         "attributes.`Source`",
         "attributes.`Dataset`",
@@ -49,6 +51,7 @@ def experiment_tags(mode: str) -> dict[str, str]:
     state = {
         "selectedColumns": columns,
         "columnOrder": columns,
+        "columnWidths": widths,
         "compareRunCharts": [_chart(name) for name in metrics if name in metrics_in(mode)],
         "compareRunSections": [{"uuid": _SECTION, "name": "Main metrics", "display": True}],
         "isAccordionReordered": True,
@@ -58,7 +61,7 @@ def experiment_tags(mode: str) -> dict[str, str]:
         "mlflow.experimentKind": "custom_model_development",
         DESCRIPTION: "Models that predict the topics of paragraphs. Figures are out-of-fold; "
         "`_low` and `_high` are the ends of their intervals.",
-        _VIEW_TAG: json.dumps({"name": "Models", "createdAt": 0, "state": json.dumps(state)}),
+        VIEW_TAG: json.dumps({"name": "Models", "createdAt": 0, "state": json.dumps(state)}),
     }
 
 
@@ -75,5 +78,5 @@ def address(server: str, experiment_id: str, tags: Mapping[str, str]) -> str:
         Its tags. Without the view's tag the page has MLflow's own columns.
     """
     page = f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs"
-    shared = f"&viewStateShareKey={VIEW}" if _VIEW_TAG in tags else ""
+    shared = f"&viewStateShareKey={VIEW}" if VIEW_TAG in tags else ""
     return f"{page}?workflowType=machine_learning{shared}"
