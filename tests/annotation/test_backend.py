@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -352,7 +353,7 @@ def test_a_model_that_is_trained_anew_predicts_from_then_on(
     for _ in range(2):  # while the new one is trained
         assert client.post("/setup", json={}).json() == {"model_version": before}
         assert client.post("/predict", json={"tasks": [task(FIRST)]}).json()["results"][0]
-    assert capsys.readouterr().err.count("the model before goes on predicting") == 1
+    assert capsys.readouterr().err.count("the previous model goes on predicting") == 1
     shutil.copytree(kept, MODELS / "transformer")
     manifest = MODELS / "transformer" / MANIFEST
     manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -426,7 +427,13 @@ def test_other_machines_need_a_token(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served: list[Any] = []
-    monkeypatch.setattr(web, "serve", lambda *given: served.append(given[2:]))
+
+    def listen(greeting: str, port: int, host: str) -> AbstractContextManager[None]:
+        served.append((port, host))
+        return nullcontext()
+
+    monkeypatch.setattr(web, "listen", listen)
+    monkeypatch.setattr(web, "serve", lambda application, listener: None)
     assert run_cli(monkeypatch, "backend", "--host", "0.0.0.0") == 1
     assert "set the environment variable PARATOPIC_TOKEN" in capsys.readouterr().out
     monkeypatch.setenv("PARATOPIC_TOKEN", TOKEN)

@@ -353,7 +353,9 @@ def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_s
         raise UserError("this model cannot say why")
 
     explain = load(baseline_folder).explain
-    assert why(shown, explain) == ("Speaks most for trade: The tariff on goods and the quota rose.")
+    assert why(shown, explain) == (
+        "Strongest evidence for trade: The tariff on goods and the quota rose."
+    )
     assert why(blind(shown), explain) == why(shown) == why(shown, cannot) == ""
 
 

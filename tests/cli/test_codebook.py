@@ -132,7 +132,7 @@ def test_labels_of_a_table_follow_too(cli: Cli, capsys: pytest.CaptureFixture[st
     PARAMS.write_text(params.replace("[seeds]", "[seeds, table.csv]"), encoding="utf-8")
     prepare(capsys)
     printed = cli("codebook", "rename", "trade", "commerce")
-    assert "2 answers and 2 labels of tables count as commerce" in printed
+    assert "commerce now has 2 answers and 2 table labels" in printed
     assert "commerce" in prepare(capsys)
     printed = cli("codebook", "split", "security", "--into", "army", "navy")
     assert "5 paragraphs have to be looked at again" in printed
@@ -181,7 +181,7 @@ def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[st
     PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
     CHAMPION.unlink()  # it has the other mode
     assert "2 trade, 3 security" in " ".join(prepare(capsys).split())
-    assert "2 answers count as defence" in cli("codebook", "rename", "trade", "defence")
+    assert "defence now has 2 answers" in cli("codebook", "rename", "trade", "defence")
     assert answers() == ["security;defence", "security", "security", "defence", ""]
     assert "2 defence, 3 security" in " ".join(prepare(capsys).split())
     printed = cli("codebook", "split", "security", "--into", "army", "sea")

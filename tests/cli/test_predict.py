@@ -149,7 +149,7 @@ def test_paragraphs_of_an_article_are_read_with_what_stands_around_them(
     monkeypatch.setenv("COLUMNS", "120")
     assert run_cli(monkeypatch, *words, "--why") == 0
     printed = capsys.readouterr().out
-    assert printed.count("around it: ") == 3
+    assert printed.count("context: ") == 3
     shown = {part: share for part, share in whys[1]["context"].items()}
     topic = max(expected[1].scores, key=expected[1].scores.__getitem__)
     around = ", ".join(f"{part} {share[topic]:+.2f}" for part, share in shown.items())

@@ -114,7 +114,7 @@ def test_report_shows_figures_notes_and_differences(
         ),
         (
             {"mode": "multi", "naming": {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}},
-            "predicts 1.23 topics per paragraph, people chose 1.50",
+            "predicts 1.23 topics per paragraph; people chose 1.50",
         ),
     ],
 )

@@ -153,7 +153,7 @@ def test_of_several_topics_each_has_a_share_of_its_own(
     assert (overall["labels"] == len(has)).all() and (overall["articles"] == N_ARTICLES).all()
     assert ((overall["share"] - has.mean()).abs() < 0.1).all() and overall["share"].sum() > 1
     assert ((overall["low"] <= overall["share"]) & (overall["share"] <= overall["high"])).all()
-    assert f"% of {of}, 95% intervals" in printed and f"for all {of}." in printed
+    assert f"% of {of}, 95% intervals" in printed and "for the whole corpus" in printed
     assert ("has a topic if any of its paragraphs has it" in printed) == (of == "articles")
     assert Path("a.png").stat().st_size > 5000
 
@@ -192,7 +192,7 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
             ["--by", "outlet"],
             "--by outlet: there is no such column; the columns are article, title",
         ),
-        (["--by", "month", "--by", "year", "--by", "date"], "there are two columns at most"),
+        (["--by", "month", "--by", "year", "--by", "date"], "name two columns at most"),
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),
         (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
