@@ -44,7 +44,10 @@ def test_what_cannot_be_told_is_not_told() -> None:
     for known in (None, replace(KNOWN, n_labels=19.0), replace(KNOWN, n_groups=5)):
         assert expect(known, ALIKE, 0.95) == (None, few)
     unlike = replace(ALIKE, likeness=-376.0)
-    assert expect(KNOWN, unlike, 0.95) == (None, "the texts are unlike the labelled paragraphs")
+    assert expect(KNOWN, unlike, 0.95) == (
+        None,
+        "the texts differ too much from the labelled paragraphs",
+    )
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1), st.integers(1, 10**6))

@@ -141,7 +141,7 @@ CERTAINTY = {"mean": 0.7, "right": 0.6, "noise": 0.01, "between": 0.0, "n_groups
     [
         (30.0, True, ""),
         (10.0, True, "the model has too few labelled paragraphs"),
-        (30.0, False, "the texts are unlike the labelled paragraphs"),
+        (30.0, False, "the texts differ too much from the labelled paragraphs"),
     ],
 )
 def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be_right(

@@ -109,7 +109,7 @@ def propose(columns: Columns, path: str) -> Proposal:
     are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
-    choose("id", lambda values: all(values) and len(set(values)) == len(values), are_ids)
+    choose("id", _are_distinct, are_ids)
     choose("label", _are_labels, [name for name in fewest if _are_few(cells[name])])
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"]) is not None]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
@@ -155,6 +155,12 @@ def _rank(name: str, known: Sequence[str]) -> tuple[int, int] | None:
 def _is_text(values: Sequence[str], longest: Sequence[str]) -> bool:
     """Whether cells are texts: not much shorter than those of the column with the longest ones."""
     return sum(map(len, values)) >= sum(map(len, longest)) / 4 > 0
+
+
+def _are_distinct(values: Sequence[str]) -> bool:
+    """Whether each cell is an id of its own, as ids are read."""
+    ids = set(map(cleaned, values))
+    return all(ids) and len(ids) == len(values)
 
 
 def _are_labels(values: Sequence[str]) -> bool:
