@@ -454,7 +454,7 @@ def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     assert [cell for _, cell, _, _ in answers_in(path)] == expected
     assert len(read_lines(path)) == 3
     browser.press("u")
-    browser.wait_for("message", "Undone: nothing is saved here.")
+    browser.wait_for("message", "Undone: this paragraph has no saved answer.")
     browser.press("32" + Keys.ENTER)
     browser.wait_for("message", "All paragraphs here are labelled.")
     browser.press(Keys.ARROW_LEFT)

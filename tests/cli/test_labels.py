@@ -106,7 +106,7 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
     printed = prepare(clone)
     assert "1 disputed paragraph gets the answer of most annotators" in printed
     assert "1 tie between annotators, without a label" in printed
-    assert "Ties between annotators: 1 paragraphs, without a label" in sh(
+    assert "Ties between annotators: 1 paragraph, without a label" in sh(
         clone, "paratopic", "status"
     )
     report = json.loads((clone / "reports/prepare.json").read_text())
@@ -159,13 +159,13 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[
     (clone / "seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
     (clone / "seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
     printed = cli("suggest", "--out", "sheet.csv")
-    assert "lacks seeds/pier.txt and 1 more: `dvc repro prepare` reads" in printed
+    assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
     assert "3 paragraphs to label: sheet.csv" in printed
     fill(clone, "ann.csv", tariffs="trade", navy="security", chip="technology")
     cli("import", "ann.csv", "--annotator", "ann")
     for command in ("suggest", "label"):
         printed = cli(command, fails=True)
-        assert "lacks seeds/pier.txt and 1 more: `dvc repro prepare` reads" in printed
+        assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
     prepare(clone)
     printed = cli("suggest")  # an article without paragraphs is not new for ever
     assert "pier:" in printed and "note:" not in printed
@@ -253,7 +253,7 @@ def drawn_by(
     rows = read_sheet(folder, "sheet.csv")
     shown = {bool(row["suggestion"]) for row in rows}
     notes = capsys.readouterr().err
-    assert shown == {"is hidden" not in notes}
+    assert shown == {"are hidden" not in notes}
     return [row["drawn"] for row in rows], [row["paragraph"][0] for row in rows], notes
 
 
@@ -264,7 +264,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     assert draw("--n", "3")[0] == ["", "", ""]
     drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
     assert drawn == ["1"] * 6 and Counter(articles) == dict.fromkeys("abc", 2)
-    assert "paragraphs are drawn at random, so what the model thinks is hidden" in notes
+    assert "paragraphs are drawn at random, so the model's predictions are hidden" in notes
     drawn, articles, _ = draw("--random", "--articles", "--n", "9", "--no-blind")
     assert drawn == ["article"] * 16 and len(set(articles)) == 2
     mixed, _, _ = draw("--mixed", "--n", "20")
@@ -356,7 +356,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["suggest", "--mixed", "--by", "article"], "--by says what to draw at random"),
         (["label", "--random", "--articles", "--by", "article"], "--articles and --by cannot"),
         (["suggest", "--random", "--by", "sorce"], "--by sorce: there is no such column; the"),
-        (["label", "sheet.csv", "--random"], "sheet.csv says which paragraphs to label"),
+        (["label", "sheet.csv", "--random"], "sheet.csv already says which paragraphs to label"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
@@ -388,4 +388,4 @@ def test_articles_with_a_label_are_not_drawn(
     lines = "".join(f"{row['paragraph']},trade\n" for row in rows)
     (small / "seeds/labels.csv").write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
     assert run_cli(monkeypatch, "suggest", "--random", "--articles") == 1
-    assert "every article has a paragraph with a label" in "".join(capsys.readouterr())
+    assert "every article has a labelled paragraph" in "".join(capsys.readouterr())

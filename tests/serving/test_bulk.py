@@ -406,7 +406,7 @@ def test_a_killed_process_is_resumed(
     before = len(read_shards(tmp_path / "out"))
     assert 0 < before < 7
     resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
-    assert f"30000 rows of 1 files in {tmp_path / 'out'}, 0 with an error" in resumed.stdout
+    assert f"{tmp_path / 'out'}: 30,000 rows from 1 file, 0 with an error" in resumed.stdout
     assert resumed.stderr == ""  # no progress bar without a terminal
     predict(model, [table], tmp_path / "whole")
     assert read_shards(tmp_path / "out") == read_shards(tmp_path / "whole")
@@ -486,10 +486,13 @@ def test_predict_with_out_on_the_command_line(
 ) -> None:
     words = ["predict", "--model", str(model.folder), *map(str, inputs)]
     assert run_cli(monkeypatch, *words) == 1
-    assert "one.csv: name a table or a folder for the results (--out)" in capsys.readouterr().out
+    assert (
+        "one.csv is a table, so name a table or a folder for the results (--out)"
+        in capsys.readouterr().out
+    )
     out = ["--out", str(tmp_path / "out")]
     assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
-    said = f"26 rows of 4 files in {tmp_path / 'out'}, 1 with an error\n"
+    said = f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n"
     assert capsys.readouterr().out.startswith(said)
     assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0
 

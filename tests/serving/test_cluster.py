@@ -122,7 +122,7 @@ def test_wrong_addresses_and_a_missing_ray_are_reported(
     words = ["predict", str(tmp_path / "a.csv"), "--model", str(baseline_folder)]
     words += ["--engine", "ray"]
     assert run_cli(monkeypatch, *words) == 1
-    assert "--engine ray: name a table or a folder" in capsys.readouterr().out
+    assert "--engine ray needs --out: name a table or a folder" in capsys.readouterr().out
     words += ["--out", str(tmp_path / "out")]
     for address, message in (
         ("ray://machine:10001", "give HOST:PORT"),

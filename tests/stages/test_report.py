@@ -246,7 +246,7 @@ def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyP
     html = written()
     page = Page(html)
     assert "Nothing was measured" in page.text and "2 not labelled" in page.text
-    assert "nothing can be measured" in page.text
+    assert "nothing is measured" in page.text
     assert "svg" not in page.tags
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(monkeypatch).partition("How much is about what")[2]

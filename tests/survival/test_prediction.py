@@ -189,7 +189,7 @@ def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it
     article = tmp_path / "in.txt"
     article.write_text("A tariff.", encoding="utf-8")
     assert run_cli(monkeypatch, "predict", str(article), *words[2:]) == 1
-    assert "--by outlet: name a table or a folder" in capsys.readouterr().out
+    assert "--by outlet needs --out: name a table or a folder" in capsys.readouterr().out
 
 
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
