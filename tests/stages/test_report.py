@@ -250,4 +250,4 @@ def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyP
     assert "svg" not in page.tags
     assert "The models" not in page.text and "goes wrong" not in page.text
     shares = on_request(monkeypatch).partition("How much is about what")[2]
-    assert "draw some at random (<code>paratopic label --random</code>)" in shares
+    assert "label a random sample (<code>paratopic label --random</code>)" in shares
