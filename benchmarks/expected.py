@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from simulation import Embeddings, calibrated, embeddings, frozen, population, without
+from simulation import Embeddings, cross_validated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import TooFewLabels, make_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation.expected import expect
 from paratopic.inference.calibration import Calibration
@@ -34,7 +33,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import fit_all
 from paratopic.training.examples import Fit, Fitted
 
 MOST_ROWS = 2500  # of a table
@@ -126,9 +125,7 @@ def train(
         The labels are too few for folds.
     """
     labelled = labelled.sort_values("id", ignore_index=True)
-    folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
-    data = Labelled(labelled, topics, folds)
-    _, calibration = calibrated(data, cross_validate(data, fit, seed).scores, params)
+    data, _, calibration = cross_validated(labelled, fit, topics, params, seed)
     features = np.array([vectors[text] for text in labelled["text"]])
     return Trained(fit_all(data, fit, seed), calibration, *centre_of(features))
 

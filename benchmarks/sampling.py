@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from shares import outcomes
-from simulation import Learner, calibrated, embeddings, frozen, population, without
+from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
 from tables import RESULTS, machine, read
 
@@ -65,11 +65,12 @@ def drawn_ids(
     rows = rows.assign(label_source="hand")
     folds = make_folds(rows, N_FOLDS, 1, None, seed).table
     model = fit_all(Labelled(rows, topics, folds), learner(topics), seed)
+    assert isinstance(model, Frozen)
     rest = unlabelled(frame, first)
-    texts = list(rest["text"])
+    texts, known = list(rest["text"]), model.known
 
     def embed(numbers: Integers) -> Features:
-        return np.array([model.known[texts[number]] for number in numbers])  # type: ignore[attr-defined]  # a `Frozen`
+        return np.array([known[texts[number]] for number in numbers])
 
     suggested = list(
         rest["id"].iloc[choose(model.predict_proba(texts), embed, sizes.more, seed, MODE)]

@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import calibrated, embeddings, frozen, population, without
+from simulation import cross_validated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import TooFewLabels, make_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
 from paratopic.evaluation.findings import in_articles
 from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
@@ -34,7 +33,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.crossval import fit_all
 from paratopic.training.examples import Fit
 
 MOST_ROWS = 2500  # of a table
@@ -69,10 +68,7 @@ def sample(
         The labels are too few for folds.
     """
     labelled = labelled.sort_values("id", ignore_index=True)
-    split = params.split
-    folds = make_folds(labelled, split.n_folds, 1, None, seed).table
-    data = Labelled(labelled, topics, folds)
-    scores, calibration = calibrated(data, cross_validate(data, fit, seed).scores, params)
+    data, scores, calibration = cross_validated(labelled, fit, topics, params, seed)
     model, names = fit_all(data, fit, seed), list(topics.names)
     answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
     place = pd.Index(rows["id"]).get_indexer(scores["id"])

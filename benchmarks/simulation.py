@@ -20,7 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tables import Table, read
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds
+from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 from paratopic.inference.calibration import Calibration
@@ -32,6 +32,7 @@ from paratopic.project.params import Params
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
+from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
 from paratopic.training.head import fit_head, lessons
 from paratopic.transformer.encoder import load_encoder, pick_device
@@ -109,6 +110,21 @@ def calibrated(
     """Calibrated out-of-fold scores and the final model's calibration, as stage score has them."""
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     return calibrate_rows(data, scores, promise)
+
+
+def cross_validated(
+    labelled: pd.DataFrame, fit: Fit, topics: Topics, params: Params, seed: int
+) -> tuple[Labelled, pd.DataFrame, Calibration]:
+    """Labelled rows in the folds of one repeat, and what `calibrated` makes of their scores.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
+    data = Labelled(labelled, topics, folds)
+    return data, *calibrated(data, cross_validate(data, fit, seed).scores, params)
 
 
 def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embeddings:

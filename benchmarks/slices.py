@@ -19,17 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from simulation import calibrated, embeddings, frozen, population, without
+from simulation import cross_validated, embeddings, frozen, population, without
 from tables import RESULTS, machine, read
 
-from paratopic.corpus.folds import TooFewLabels, make_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.mistakes import Answered, answered
 from paratopic.evaluation.slices import Slice, columns_of, find_slices
 from paratopic.project import files
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import cross_validate
 from paratopic.training.examples import Fit
 
 MOST_ROWS = 2500  # of a table
@@ -52,9 +50,9 @@ def answers_of(
     TooFewLabels
         The labels are too few for folds.
     """
-    folds = make_folds(labelled, params.split.n_folds, 1, None, seed).table
-    data = Labelled(labelled.assign(heading=""), topics, folds)
-    return answered(data, calibrated(data, cross_validate(data, fit, seed).scores, params)[0])
+    rows = labelled.assign(heading="")
+    data, scores, _ = cross_validated(rows, fit, topics, params, seed)
+    return answered(data, scores)
 
 
 def shuffled(columns: Columns, rng: np.random.Generator) -> dict[str, list[str]]:
