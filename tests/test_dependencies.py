@@ -49,7 +49,9 @@ def declared(extra: str) -> set[str]:
         if own := re.fullmatch(r"paratopic\[(.+)\]", requirement):
             names |= set[str]().union(*map(declared, own[1].split(",")))
         else:
-            names.add(_plain(re.match(r"[\w.-]+", requirement)[0]))  # type: ignore[index]
+            name = re.match(r"[\w.-]+", requirement)
+            assert name is not None, requirement
+            names.add(_plain(name[0]))
     return names
 
 

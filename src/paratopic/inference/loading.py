@@ -55,8 +55,9 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     return model
 
 
-@overload  # a str is an iterable of str too: the first that fits is meant
-def predict(texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]
+# mypy objects that a str is an iterable of str too: the first overload that fits is meant.
+@overload
+def predict(texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
 
 
 @overload

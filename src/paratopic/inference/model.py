@@ -133,8 +133,9 @@ class Model:
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
         return self._score(_listed(texts)).scores
 
-    @overload  # a str is an iterable of str too: the first that fits is meant
-    def predict(self, texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]
+    # mypy objects that a str is an iterable of str too: the first overload that fits is meant.
+    @overload
+    def predict(self, texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
     @overload
     def predict(self, texts: Iterable[Text]) -> list[Prediction]: ...
     def predict(self, texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:

@@ -97,7 +97,7 @@ def fetch(uri: str, root: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
         if in_database:
-            import sqlalchemy  # noqa: F401  # mlflow-skinny lacks it
+            import sqlalchemy  # noqa: F401  # whether it is installed: mlflow-skinny lacks it
     except ModuleNotFoundError as error:
         what, extra = ("a database", "train") if in_database else ("a server", "registry")
         raise UserError(

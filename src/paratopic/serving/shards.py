@@ -351,7 +351,7 @@ def require_pyarrow(path: Path) -> None:
         It is not.
     """
     try:
-        import pyarrow  # noqa: F401 -- whether it is there is all that is asked
+        import pyarrow  # noqa: F401  # whether it is installed is all that is asked
     except ImportError:
         raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
 
