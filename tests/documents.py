@@ -1,4 +1,7 @@
-"""Made-up documents: encoded text, a web page with an article and its surroundings, PDF, Word."""
+"""Made-up documents: encoded text, a web page with an article and its surroundings, PDF, Word.
+
+Tables are written in the format of their suffix.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import docx
+import pandas as pd
 
 from paratopic.reading.files import read_file
 from tests.samples import BODIES, DOCUMENT
@@ -20,6 +24,22 @@ ENCODED = {
 }
 
 Text = tuple[float, float, float, str, str]  # left, bottom, size, font, text
+
+
+def write_table(table: pd.DataFrame, path: Path, separator: str = ",") -> Path:
+    """Write a table in the format of the path's suffix, and return the path."""
+    match path.suffix:
+        case ".csv":
+            table.to_csv(path, index=False, sep=separator)
+        case ".xlsx":
+            table.to_excel(path, index=False)
+        case ".jsonl":
+            table.to_json(path, orient="records", lines=True)
+        case ".parquet":
+            table.to_parquet(path)
+        case suffix:
+            raise ValueError(suffix)
+    return path
 
 
 def save(folder: Path, name: str, data: str | bytes) -> Path:

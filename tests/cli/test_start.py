@@ -14,6 +14,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
+from tests.documents import write_table
 from tests.programs import run_cli
 
 N = 40
@@ -36,14 +37,8 @@ def test_a_project_starts_with_a_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = Path(f"speeches{suffix}")
-    match suffix:
-        case ".csv":
-            TABLE.to_csv(path, index=False)
-        case ".xlsx":
-            TABLE.to_excel(path, index=False)
-        case ".parquet":
-            TABLE.astype({"date": int}).to_parquet(path)
+    table = TABLE.astype({"date": int}) if suffix == ".parquet" else TABLE
+    path = write_table(table, Path(f"speeches{suffix}"))
     assert run_cli(monkeypatch, "init", "--table", str(path)) == 0
     assert capsys.readouterr().out.splitlines()[:12] == [
         f"{path}: 40 rows. They are read as follows:",

@@ -20,6 +20,7 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import Tab, write_workbook
 from paratopic.reading.tables import read_labelled_table
+from tests.documents import write_table
 
 TABLE = pd.DataFrame(
     {
@@ -33,18 +34,9 @@ TABLE = pd.DataFrame(
 
 @pytest.mark.parametrize("suffix", ["csv", "csv;", "csv\t", "xlsx", "jsonl", "parquet"])
 def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix: str) -> None:
-    path = tmp_path / f"set.{suffix.rstrip(';	')}"
-    match suffix:
-        case "csv":
-            TABLE.to_csv(path, index=False)
-        case "csv;" | "csv\t":
-            TABLE.to_csv(path, index=False, sep=suffix[-1])
-        case "xlsx":
-            TABLE.to_excel(path, index=False)
-        case "jsonl":
-            TABLE.to_json(path, orient="records", lines=True)
-        case "parquet":
-            TABLE.to_parquet(path)
+    kind = suffix.rstrip(";\t")
+    separator = suffix.removeprefix(kind) or ","
+    path = write_table(TABLE, tmp_path / f"set.{kind}", separator)
     frame, _ = read_labelled_table(path, topics, ["other"])
     assert frame["text"].tolist() == TABLE["text"].tolist()
     assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
@@ -327,16 +319,7 @@ FIELDS = pd.DataFrame(
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 def test_all_other_columns_are_fields(tmp_path: Path, topics: Topics, suffix: str) -> None:
-    path = tmp_path / f"set.{suffix}"
-    match suffix:
-        case "csv":
-            FIELDS.to_csv(path, index=False)
-        case "xlsx":
-            FIELDS.to_excel(path, index=False)
-        case "jsonl":
-            FIELDS.to_json(path, orient="records", lines=True)
-        case "parquet":
-            FIELDS.to_parquet(path)
+    path = write_table(FIELDS, tmp_path / f"set.{suffix}")
     frame, fields = read_labelled_table(path, topics, [])
     assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() == ["set:x", "set:y"]
     assert fields.to_dict("list") == {
@@ -422,16 +405,7 @@ MEANT = Source(
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 def test_columns_and_labels_of_other_names(tmp_path: Path, topics: Topics, suffix: str) -> None:
-    path = tmp_path / f"set.{suffix}"
-    match suffix:
-        case "csv":
-            OWN.to_csv(path, index=False, sep=";")
-        case "xlsx":
-            OWN.to_excel(path, index=False)
-        case "jsonl":
-            OWN.to_json(path, orient="records", lines=True)
-        case "parquet":
-            OWN.to_parquet(path)
+    path = write_table(OWN, tmp_path / f"set.{suffix}", ";")
     frame, fields = read_labelled_table(path, topics, [], MEANT)
     assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
     assert frame["text"].tolist() == OWN["body"].tolist()

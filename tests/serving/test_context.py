@@ -22,6 +22,7 @@ from paratopic.project.passages import Passage, Text
 from paratopic.serving import bulk, cluster
 from paratopic.serving.context import with_context
 from paratopic.serving.shards import Chunk, Columns
+from tests.documents import write_table
 from tests.samples import paragraph_table
 from tests.serving.bulk_runs import predict, read_shards
 
@@ -52,17 +53,6 @@ def predicted(model: Model, path: Path, out: Path) -> list[float]:
 
 def confidences(answers: Sequence[Prediction]) -> list[float]:
     return [answer.confidence for answer in answers]
-
-
-def write(table: pd.DataFrame, path: Path) -> Path:
-    match path.suffix:
-        case ".csv":
-            table.to_csv(path, index=False)
-        case ".jsonl":
-            table.to_json(path, orient="records", lines=True)
-        case ".parquet":
-            table.to_parquet(path)
-    return path
 
 
 any_format = pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
@@ -99,7 +89,7 @@ def test_neighbours_heading_and_title_of_a_table_are_read(
             Passage(TEXTS[4]),
         ]
     )
-    path = write(table, tmp_path / f"in{suffix}")
+    path = write_table(table, tmp_path / f"in{suffix}")
     assert predicted(reading, path, tmp_path / "out") == confidences(expected)
     assert (expected[0] == reading.predict(TEXTS[0]), expected[4] == reading.predict(TEXTS[4])) == (
         False,
@@ -114,7 +104,7 @@ def test_the_order_of_a_group_gives_the_neighbours(
     order = [3, 0, 4, 2, 1]
     table = pd.DataFrame({"text": [TEXTS[n] for n in order], "group": "a", "position": order})
     other = pd.DataFrame({"text": TEXTS[:2], "group": ["b", "c"], "position": [0, 1]})
-    path = write(pd.concat([table, other]), tmp_path / f"in{suffix}")
+    path = write_table(pd.concat([table, other]), tmp_path / f"in{suffix}")
     whole = reading.predict_article(TEXTS)
     expected = [*(whole[n] for n in order), *reading.predict(TEXTS[:2])]
     assert predicted(reading, path, tmp_path / "out") == confidences(expected)
@@ -149,14 +139,14 @@ def test_a_table_without_these_columns_is_predicted_as_texts_alone(
     reading: Model, tmp_path: Path, suffix: str
 ) -> None:
     table = pd.DataFrame({"text": TEXTS, "group": 1, "before": "The navy.", "id": range(5)})
-    path = write(table, tmp_path / f"in{suffix}")
+    path = write_table(table, tmp_path / f"in{suffix}")
     assert predicted(reading, path, tmp_path / "out") == confidences(reading.predict(TEXTS))
 
 
 def test_a_model_that_reads_nothing_around_texts_gets_them_alone(
     model: Model, tmp_path: Path
 ) -> None:
-    path = write(pd.DataFrame({"text": TEXTS, "heading": "Duty"}), tmp_path / "in.csv")
+    path = write_table(pd.DataFrame({"text": TEXTS, "heading": "Duty"}), tmp_path / "in.csv")
     assert list(work_of(model, path).texts()) == [TEXTS]
     assert predicted(model, path, tmp_path / "out") == confidences(model.predict(TEXTS))
 
@@ -223,8 +213,8 @@ def test_the_cluster_gets_what_stands_around_texts(
     """What is sent to it is told from what the process that writes the shards reads itself."""
     (tmp_path / "news.md").write_text(ARTICLE, encoding="utf-8")
     table = pd.DataFrame({"text": TEXTS, "group": "a", "position": range(5), "heading": "Duty é"})
-    write(table, tmp_path / "in.csv")
-    write(table[["text"]], tmp_path / "alone.csv")
+    write_table(table, tmp_path / "in.csv")
+    write_table(table[["text"]], tmp_path / "alone.csv")
     work = work_of(reading, tmp_path / name)
     monkeypatch.setattr(cluster, "_model", lambda files: reading)
     steps: list[list[Text]] = list(work.texts())
