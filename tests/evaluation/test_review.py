@@ -248,7 +248,7 @@ def test_weak_labels_from_headings_are_not_reviewed(
     rows = read_paragraphs(PARAGRAPHS)
     write_paragraphs(rows.assign(label_source="heading"), PARAGRAPHS)
     params = read_params()
-    assert read_scores(params.models, params.topics)[0].empty
+    assert read_scores(read_paragraphs(PARAGRAPHS), params.models, params.topics)[0].empty
     assert "no paragraph has a hand label" in str(command(monkeypatch))
 
 

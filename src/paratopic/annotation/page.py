@@ -97,7 +97,10 @@ class Session:
         UserError
             The codebook or the labels cannot be read, or a change is not finished.
         """
-        topics = self._current_topics()
+        return self._shown(self._current_topics())
+
+    def _shown(self, topics: Topics) -> dict[str, Any]:
+        """The `state` with this codebook, which was just read."""
         items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
         for item in items:
             del (
@@ -164,7 +167,7 @@ class Session:
         with locked(self._path):  # so that the codebook does not change before the line is written
             topics = self._current_topics()
             if answer.codebook != version_of(topics):
-                return {"state": self.state()}
+                return {"state": self._shown(topics)}
             checked = topics.check(answer.topics, paragraph)
             replaced = self._answers.get(paragraph)
             self._write(paragraph, checked, answer.note)
@@ -190,8 +193,9 @@ class Session:
             This session has no answer to take back, or as for `state`.
         """
         with locked(self._path):
-            if shown.codebook != version_of(self._current_topics()):
-                return {"state": self.state()}
+            topics = self._current_topics()
+            if shown.codebook != version_of(topics):
+                return {"state": self._shown(topics)}
             if not self._replaced:
                 raise UserError("there is nothing to undo")
             paragraph, replaced = self._replaced[-1]

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,7 +134,7 @@ class Project:
     paragraphs: pd.DataFrame
     lines: list[Label]
 
-    @property
+    @cached_property
     def answers(self) -> list[Label]:
         """The answers that count: the latest of each annotator on each paragraph."""
         from paratopic.labels.answers import current
@@ -148,7 +149,7 @@ class Project:
         of_all, ids = tied(self.answers, self.params.topics), self.paragraphs["id"]
         return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
-    @property
+    @cached_property
     def again(self) -> dict[str, Reopened]:
         """Id of each paragraph to look at again because the codebook changed → why."""
         from paratopic.labels.tables import follow_changes
@@ -410,7 +411,7 @@ def review(
         until = " Until then, the paragraph has no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
-    rows, scores = read_scores(models, topics)
+    rows, scores = read_scores(project.paragraphs, models, topics)
     if rows.empty and not tied:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
@@ -637,10 +638,12 @@ def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
 
 def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
+    drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
+    if not drawn_after:
+        return
     labelled = {line.paragraph for line in project.answers}
     labelled |= {label.paragraph for imported in read for label in imported.labels}
-    before = chain.from_iterable(imported.drawn_after.values() for imported in read)
-    if n_early := sum(id_ not in labelled for id_ in before):
+    if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the paragraph drawn just before has none. Unless Label "
             "Studio shows its tasks in random order, the answers are not a random sample until "

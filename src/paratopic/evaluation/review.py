@@ -17,13 +17,12 @@ from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import (
     NO_TOPIC,
     labelled_rows,
-    read_paragraphs,
     read_parquet,
     targets_of,
 )
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
-from paratopic.project.paths import PARAGRAPHS, SCORES
+from paratopic.project.paths import SCORES
 from paratopic.project.topics import ModeName, Topics
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
@@ -39,11 +38,15 @@ DUPLICATE = "near-duplicate of"
 Judge = Callable[[pd.DataFrame, Targets, Topics], tuple[Array, Targets]]
 
 
-def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Read the hand-labelled paragraphs and each model's calibrated out-of-fold scores.
+def read_scores(
+    frame: pd.DataFrame, models: Sequence[str], topics: Topics
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
 
     Parameters
     ----------
+    frame
+        Paragraph table.
     models
         Kinds of models, as in params.yaml.
     topics
@@ -59,7 +62,7 @@ def read_scores(models: Sequence[str], topics: Topics) -> tuple[pd.DataFrame, li
         A file is missing, or was made from other paragraphs or topics.
     """
     paths = [SCORES / model / "scores.parquet" for model in models]
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
+    rows = labelled_rows(frame, topics)
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():

@@ -39,6 +39,11 @@ def size_of(weights: Array) -> int:
     return int(np.minimum(weights, 1.0).sum() + ROUNDING)
 
 
+def _is_few(n_labels: int, n_articles: int | None) -> bool:
+    """Whether labels, or articles that were drawn, are too few for an interval."""
+    return n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
+
+
 @dataclass(frozen=True)
 class Sample:
     """A corpus of N texts, of which n were drawn at random and labelled; K outcomes.
@@ -103,18 +108,6 @@ class Sample:
         if self.articles is None:
             return None
         return len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
-
-    def is_few(self, masses: Array) -> bool:
-        """Whether a part has too few labels, or too few articles that were drawn, for an interval.
-
-        Parameters
-        ----------
-        masses
-            (N,) how much each text counts, as for `shares`.
-        """
-        n_articles = self.n_articles(masses)
-        few_articles = n_articles is not None and n_articles < LEAST_ARTICLES
-        return self.size(masses) < LEAST_LABELS or few_articles
 
 
 @dataclass(frozen=True)
@@ -184,7 +177,7 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
     of_labels = weights / weights.sum()
     values = sample.factor * everywhere + of_labels @ sample.residuals
     values = np.clip(values, 0.0, 1.0)
-    if sample.is_few(masses):
+    if _is_few(n_labels, n_articles):
         return Part(tuple(Share(float(value)) for value in values), n_labels, n_articles, False)
     sizes = _sizes(sample, masses, weights, values)
     units = n_labels if n_articles is None else n_articles
@@ -289,7 +282,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     leverage = away[sample.labelled] / spread
     leans = leverage[:, None] * centred
     slopes = slopes + of_labels @ leans
-    if sample.is_few(masses):
+    if _is_few(n_labels, n_articles):
         return Part(tuple(Share(float(value)) for value in slopes), n_labels, n_articles, False)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
     extra, units = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum(), n_labels

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
 
 from paratopic.inference.scores import Array, Integers, Targets
 
@@ -67,6 +66,8 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
     -------
     The threshold; `NEVER` if no share keeps the promise.
     """
+    from scipy.special import betaincinv  # slow, and the command line imports this module
+
     ordered = np.sort(confidence)[::-1]
     for share in SHARES if len(ordered) else ():
         threshold = float(ordered[math.ceil(share * len(ordered)) - 1])

@@ -38,7 +38,7 @@ from paratopic.project.periods import values_by
 from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
-from paratopic.reading.metadata import SHEET
+from paratopic.reading.metadata import DATE, SHEET
 from paratopic.serving import shards
 from paratopic.serving.context import GROUP, with_context
 from paratopic.serving.shards import FORMATS, Articles, Chunk, Columns, format_of
@@ -111,7 +111,8 @@ class Done:
         columns
             The columns that were added.
         own
-            The rows' own columns, of one shard of an input.
+            The rows' own columns, of one shard of an input: at least those that name articles,
+            dates and the values of `by`, if there are any.
         by
             As `Job.by`.
         """
@@ -327,7 +328,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
         ahead = partial(_ahead, advance, done.rows, share)
         columns = predict_chunk(predict, chunk, job.added, ahead)
         _write_shard(out, number, shard, path, chunk, columns)
-        own = format_of(path).columns(chunk.rows)
+        own = format_of(path).columns_named(chunk.rows, {"article", GROUP, DATE, job.by or ""})
         counted = done.add(job.model, columns, own, job.by)
         done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
         _write_progress(out, done)

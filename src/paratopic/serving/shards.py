@@ -11,7 +11,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -108,6 +108,10 @@ class BulkFormat(Protocol[Rows]):
         """The rows' own columns, with cells as texts where the file has cells."""
         ...
 
+    def columns_named(self, rows: Rows, names: Collection[str]) -> Columns:
+        """Those of `columns` that have one of these names; others are not even converted."""
+        return {name: cells for name, cells in self.columns(rows).items() if name in names}
+
     def values(self, rows: Rows) -> Columns:
         """The rows' own columns, with numbers and dates where the file has them."""
         return self.columns(rows)
@@ -157,6 +161,9 @@ class Parquet(BulkFormat["pa.Table"]):
         import pyarrow as pa
 
         return {name: _values(rows[name], pa.string()) for name in rows.schema.names}
+
+    def columns_named(self, rows: pa.Table, names: Collection[str]) -> Columns:
+        return self.columns(rows.select([name for name in rows.schema.names if name in names]))
 
     def values(self, rows: pa.Table) -> Columns:
         import pyarrow as pa

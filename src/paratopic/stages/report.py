@@ -1,6 +1,6 @@
 """Stage report: everything that was measured, as one page to read and to send.
 
-What the model that ships has to be read for is no part of it: `paratopic report --open` adds that.
+Sections that need the champion to be loaded are left out: `paratopic report --open` adds them.
 """
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
     on_request
         As for `evaluation.page.render_page`.
     """
-    rows, scores = read_scores(params.models, params.topics)
+    frame = read_paragraphs(PARAGRAPHS)
+    rows, scores = read_scores(frame, params.models, params.topics)
     return render_page(
         params.topics,
         files.read_json(PREPARED, "stage prepare"),
         files.read_json(SPLIT, "stage split"),
         files.read_json(COMPARISON, "stage compare"),
         [read_report(name) for name in params.models],
-        read_paragraphs(PARAGRAPHS),
+        frame,
         rank_doubtful(rows, scores, params.topics),
         on_request,
     )

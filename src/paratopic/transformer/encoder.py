@@ -155,8 +155,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     return encoder
 
 
+@functools.cache
 def _no_answer(hub: str) -> str:
-    """Why a model hub does not answer; "" if it does. Loading would try for minutes."""
+    """Why a model hub does not answer; "" if it does. Asked once: loading would try for minutes."""
     try:
         get_session().head(hub, timeout=HUB_SECONDS)
     except Exception as error:  # of a library of huggingface_hub's, which versions differ in
