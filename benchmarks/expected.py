@@ -148,7 +148,7 @@ def figures(
         "true": float(right.mean()),
         "plain": float(certainty.mean()),
         "likeness": float(likeness.mean()),
-        "told": share is not None,
+        "estimated": share is not None,
         "value": value,
         "low": low,
         "high": high,
@@ -157,12 +157,12 @@ def figures(
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
     """A line for each scenario and number of labels; errors and widths in points."""
-    runs = runs.astype({"value": float, "low": float, "high": float, "told": float})
+    runs = runs.astype({"value": float, "low": float, "high": float, "estimated": float})
     held = (runs["low"] <= runs["true"]) & (runs["true"] <= runs["high"])
     runs = runs.assign(
         plain=100 * (runs["plain"] - runs["true"]) ** 2 * 100,
         error=100 * (runs["value"] - runs["true"]) ** 2 * 100,
-        held=held.where(runs["told"] > 0).astype(float),
+        held=held.where(runs["estimated"] > 0).astype(float),
         width=100 * (runs["high"] - runs["low"]),
         true=100 * runs["true"],
     )
@@ -170,7 +170,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         draws=("draw", "size"),
         true=("true", "mean"),
         plain=("plain", "mean"),
-        told=("told", "mean"),
+        estimated=("estimated", "mean"),
         error=("error", "mean"),
         held=("held", "mean"),
         width=("width", "mean"),
@@ -184,13 +184,13 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
 def markdown(lines: pd.DataFrame) -> str:
     """The summary as a table."""
     head = (
-        "| table | texts | labels | right | plain mean off by | cannot be told | off by | width "
+        "| table | texts | labels | right | plain mean off by | no estimate | off by | width "
         "| held |"
     )
     out = [head, "|---" * 9 + "|"]
     for line in lines.to_dict("records"):
         rest = ["", "", ""]
-        if line["told"]:
+        if line["estimated"]:
             rest = [f"{line['error']:.1f}", f"{line['width']:.0f}", f"{line['held']:.0%}"]
         cells = [
             line["table"],
@@ -198,7 +198,7 @@ def markdown(lines: pd.DataFrame) -> str:
             f"{line['labels']}",
             f"{line['true']:.0f} %",
             f"{line['plain']:.1f}",
-            f"{1 - line['told']:.0%}",
+            f"{1 - line['estimated']:.0%}",
             *rest,
         ]
         out.append("| " + " | ".join(cells) + " |")

@@ -31,14 +31,14 @@ class Texts(BaseModel):
 
 
 @app.middleware("http")
-async def limit(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+async def limit(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Refuse bodies that are too long, or do not say how long they are, before they are read."""
     length = request.headers.get("content-length", "")
     if request.method == "POST" and not (length.isdecimal() and int(length) <= MOST_BYTES):
         return JSONResponse(
             {"detail": f"send at most {MOST_BYTES:,} bytes, with their number"}, 413
         )
-    return await go_on(request)
+    return await call_next(request)
 
 
 @app.post("/predict")

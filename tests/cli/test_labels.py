@@ -221,8 +221,8 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
         hidden = [not item["scores"] for item in served[-1].state()["items"]]
         assert hidden == [blind] * 3
         assert served[-1].state()["explains"] == (not blind)
-        told = "note: ann labelled some of these paragraphs too" in printed
-        assert told == (blind and not options)
+        is_noted = "note: ann labelled some of these paragraphs too" in printed
+        assert is_noted == (blind and not options)
     cli("label", "--port", "0", "--blind")  # what is suggested, without a sheet
     assert all(not item["scores"] for item in served[-1].state()["items"])
 
@@ -278,15 +278,15 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     labels = small / "seeds/labels.csv"
     assert run_cli(monkeypatch, "import", "ann.csv", "--annotator", "ann") == 0
     assert [line.drawn for line in read_lines(labels)] == ["1"] * 24
-    told = "labels: 24 of 24 were drawn at random (paragraphs)"
-    assert told in prepare(small)
+    sampled = "labels: 24 of 24 were drawn at random (paragraphs)"
+    assert sampled in prepare(small)
     report = json.loads((small / "reports/prepare.json").read_text())
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}
     frame = read_paragraphs(small / PARAGRAPHS)
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
     capsys.readouterr()
     assert run_cli(monkeypatch, "status") == 0
-    assert told in capsys.readouterr().out
+    assert sampled in capsys.readouterr().out
     labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
     assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
     assert read_paragraphs(small / PARAGRAPHS)["weight"].isna().all()
@@ -304,7 +304,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
     drawn = {task["data"]["paragraph"]: task["data"]["drawn"] for task in tasks}
     assert all(drawn.values()) and not any("predictions" in task for task in tasks)
 
-    def told(*numbers: int) -> str:
+    def notes_of(*numbers: int) -> str:
         """What is said of an export in which these tasks alone have an answer."""
         value = {"choices": ["trade"]}
         done = {"completed_by": 1, "result": [{"from_name": "dominant", "value": value}]}
@@ -314,10 +314,10 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
         assert run_cli(monkeypatch, "import", "export.json") == 0
         return capsys.readouterr().err
 
-    assert "note:" not in told(0, 1)
-    assert "note: 2 paragraphs have an answer although the paragraph drawn" in told(0, 3, 5)
-    assert "note:" not in told(4)  # the one before it has an answer in labels.csv
-    assert "note:" not in told(*range(6))
+    assert "note:" not in notes_of(0, 1)
+    assert "note: 2 paragraphs have an answer although the paragraph drawn" in notes_of(0, 3, 5)
+    assert "note:" not in notes_of(4)  # the one before it has an answer in labels.csv
+    assert "note:" not in notes_of(*range(6))
     imported = {line.paragraph: line.drawn for line in read_lines(small / "seeds/labels.csv")}
     assert imported == dict(list(drawn.items())[:6])
 

@@ -136,9 +136,9 @@ def test_expected_shares_of_right_answers_are_compared_with_true_ones(
     lines = run_benchmark("expected", told_apart, tmp_path / "results.json", *options, *kept)
     figures = {line["texts"]: line for line in lines}
     assert [*figures] == ["same kind", "later", "mixture of label", "foreign: foreign"]
-    assert figures["foreign: foreign"]["told"] == 0
+    assert figures["foreign: foreign"]["estimated"] == 0
     for name in ("same kind", "later"):
-        assert figures[name]["told"] == 1 and figures[name]["held"] > 0.6  # of 3 intervals
+        assert figures[name]["estimated"] == 1 and figures[name]["held"] > 0.6  # of 3 intervals
 
 
 def test_slices_are_named_where_they_are_planted(tmp_path: Path) -> None:

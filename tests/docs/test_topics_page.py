@@ -22,10 +22,12 @@ def test_mode_multi_runs_through_the_whole_pipeline(run_page: Callable[[str], Pa
         assert values["support"] == labels.str.split(";").map(lambda some, n=name: n in some).sum()
     comparison = json.loads((project / "reports/comparison.json").read_text())
     assert set(comparison["models"]) == {"dummy", "baseline", "transformer"}
-    said = pd.read_csv(project / "reports/models/baseline/predictions.csv", keep_default_na=False)
-    label, answer = (said[column].str.split(";").map(set) for column in ("label", "answer"))
+    predictions = pd.read_csv(
+        project / "reports/models/baseline/predictions.csv", keep_default_na=False
+    )
+    label, answer = (predictions[column].str.split(";").map(set) for column in ("label", "answer"))
     assert (label.map(len) > 1).any()
-    assert said["right"].tolist() == (label == answer).tolist()
+    assert predictions["right"].tolist() == (label == answer).tolist()
     pairs = pd.read_csv(project / "reports/models/baseline/confusion.csv")
     assert list(pairs["label"].unique()) == [*report["topics"], "(none)"]
     assert "topics per paragraph" in sh(project, "paratopic", "report")

@@ -492,8 +492,8 @@ def test_predict_with_out_on_the_command_line(
     )
     out = ["--out", str(tmp_path / "out")]
     assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
-    said = f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n"
-    assert capsys.readouterr().out.startswith(said)
+    summary = f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n"
+    assert capsys.readouterr().out.startswith(summary)
     assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0
 
 

@@ -123,8 +123,8 @@ class Backend:
     judged
         Function that reads the ids of the paragraphs that somebody has labelled. What the model
         thinks of them is hidden: whoever is shown one is to answer without it, as on the labelling
-        page. So it is of paragraphs that were drawn at random, which Label Studio can then not
-        order by it.
+        page. It is hidden for paragraphs drawn at random as well, so that Label Studio cannot order
+        them by it.
     blind
         Whether to hide what the model thinks of all paragraphs.
     """

@@ -49,9 +49,10 @@ def worth_labelling(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.b
     it.
     """
     texts = [_DIGITS.sub("0", text) for text in frame["text"]]
-    kinds = pd.Series(near_duplicates(texts), frame.index)
-    articles = pd.Series(article_groups(pd.factorize(frame["article"])[0], kinds.to_numpy()))
-    n_articles = articles.groupby(kinds.to_numpy()).nunique()
+    numbers = near_duplicates(texts)
+    articles = pd.Series(article_groups(pd.factorize(frame["article"])[0], numbers))
+    n_articles = articles.groupby(numbers).nunique()
+    kinds = pd.Series(numbers, frame.index)
     kind = kinds[left.index]
     unfit = left["text"].map(_is_reference) | left["text"].map(_is_fragment)
     worth = ~(left["ordered"] & unfit) & (kind.map(n_articles) < RECURRING)

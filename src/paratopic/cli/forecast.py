@@ -47,7 +47,7 @@ def forecast(more: More = None) -> None:
     from paratopic.project.params import read_params
 
     params = read_params()
-    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    champion = read_champion()
     curve, measured, n_labels = _curve(params, champion)
     numbers = sorted(set(more or MORE))
     sizes = [n_labels + number for number in numbers]
@@ -68,6 +68,11 @@ def forecast(more: More = None) -> None:
         f"expect {estimate.low:.2f} to {estimate.high:.2f}."
     )
     print("This holds for labels like those so far. Labels of new articles may differ.")
+
+
+def read_champion() -> str:
+    """Name of the champion; a `UserError` says that no models were compared yet."""
+    return str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
 
 
 def check_scored(champion: str) -> None:

@@ -14,15 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paratopic.cli.forecast import check_scored
+from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.labels import Again, Project, lines_of, read_project, write_again
 from paratopic.cli.predict import neighbourhood
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import COMPARISON, METADATA, MODELS, SCORES
+from paratopic.project.paths import METADATA, MODELS, SCORES
 from paratopic.project.plurals import plural
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def mistakes(
     from paratopic.evaluation.mistakes import confusions
 
     project = read_project()
-    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    champion = read_champion()
     check_scored(champion)
     answers = answers_of(project, champion)
     slices = slices_of(project, answers, by or [])

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.forecast import check_scored
+from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.labels import Project, read_project
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.shares import read_corpus
@@ -92,11 +92,11 @@ def report(
 
 
 def _write_page() -> None:
-    """Write the whole page: what stages wrote, and what takes the model that ships."""
+    """Write the whole page, with the sections that need the champion to be loaded."""
     from paratopic.project.params import read_params
     from paratopic.stages.report import page
 
-    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    champion = read_champion()
     files.write_text(WHOLE_PAGE, page(read_params(), _on_request(champion)))
 
 
@@ -121,7 +121,7 @@ def _write_figures(folder: Path) -> None:
 
 
 def _on_request(champion: str) -> OnRequest:
-    """What takes the model that ships, or why it is not there."""
+    """The sections that need the champion to be loaded, or why they are missing."""
     from paratopic.evaluation.findings import overview
     from paratopic.evaluation.page import OnRequest
     from paratopic.labels.sample import describe_sample, sample_of

@@ -14,12 +14,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.forecast import check_scored
+from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.project import files
 from paratopic.project.errors import UserError
-from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.progress import bar
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def shares(
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
     params = read_params()
-    champion = str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
+    champion = read_champion()
     check_scored(champion)
     corpus, confidence = read_corpus(params, champion, of), params.evaluate.confidence
     copies = not distinct

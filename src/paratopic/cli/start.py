@@ -47,7 +47,7 @@ def init(
             "name the topics (--topics sport,weather), or take them from the labels of a table "
             "(--table FILE)"
         )
-    _print_note(folder, create(folder, new_topics(names)))
+    _print_created(folder, create(folder, new_topics(names)))
     print("  put articles into seeds/, and define each topic in params.yaml")
     print("  dvc repro                  train the models and measure them")
     print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
@@ -79,7 +79,7 @@ def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
     frame, fields = read_labelled_table(table, topics, [], proposal.source)
     note = create(folder, topics, proposal.source)
     _print_proposal(table, proposal, frame, fields)
-    _print_note(folder, note)
+    _print_created(folder, note)
     print("  check the above in params.yaml (prepare.sources), and define each topic there")
     print("  (topics.codebook): with few labels, models rely on the definitions")
     if names:
@@ -125,8 +125,8 @@ def _of(labels: Sequence[str]) -> str:
     return f", labelled {', '.join(labels)}" if labels else ""
 
 
-def _print_note(folder: Path, note: str) -> None:
-    """Say that there is a project, and what there is to say about its repository."""
+def _print_created(folder: Path, note: str) -> None:
+    """Say that there is a project, what its repository has, and what comes next."""
     print(f"{'This folder' if folder == Path() else folder} is now a paratopic project.")
     if note:
         print(note)

@@ -20,7 +20,7 @@ def status() -> None:
     """
     from paratopic.annotation.progress import count_labels, missing
     from paratopic.corpus.table import describe_size
-    from paratopic.labels.answers import IN_A_TIE
+    from paratopic.labels.answers import label_in_a_tie
     from paratopic.labels.sample import describe_sample, sample_of
 
     project, console = read_project(), Console(highlight=False)
@@ -49,8 +49,7 @@ def status() -> None:
         for note in notes:
             print(f"  {note}")
     if n_tied := len(project.tied):
-        left_out = project.params.prepare.ties == "leave_out"
-        given = "without a label" if left_out else f"labelled with {IN_A_TIE[topics.mode]}"
+        given = label_in_a_tie(project.params.prepare.ties, topics.mode)
         tied = plural(n_tied, "paragraph")
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_again := len(project.again):

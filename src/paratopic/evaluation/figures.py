@@ -448,20 +448,20 @@ def topic_chart(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     models
         Model → content of metrics.json.
     """
-    names = list(next(iter(models.values()))["topics"])
+    topics = next(iter(models.values()))["topics"]
+    names = list(topics)
     figure, axes = _axes(6, 1.1 + 0.25 * len(names) * len(models))
     for number, (model, metrics) in enumerate(models.items()):
         offset = 0.6 * ((number + 0.5) / len(models) - 0.5)
         colour, mark = COLOURS[model], MARKS[number][0]
         for line, name in enumerate(names):
-            f1 = metrics["topics"][name]["f1"]
             if not metrics["topics"][name]["support"]:
                 continue
+            f1 = metrics["topics"][name]["f1"]
             if f1["low"] is not None:
                 axes.hlines(line + offset, f1["low"], f1["high"], color=colour, alpha=0.5)
             _point(axes, f1["value"], line + offset, model, marker=mark, label=model)
-    support = next(iter(models.values()))["topics"]
-    words = [f"{_short(name)} (n = {support[name]['support']})" for name in names]
+    words = [f"{_short(name)} (n = {topic['support']})" for name, topic in topics.items()]
     axes.set_yticks(range(len(names)), words, color=INK)
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel="F1")
     axes.grid(False, axis="y")

@@ -176,9 +176,10 @@ def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     rows = frame[is_drawn & is_whole]
     if (n := rows["article"].nunique()) < LEAST_LABELS:
         raise UserError(
-            f"{plural(n, 'article')} drawn at random have all their paragraphs labelled; shares "
-            f"of articles need {LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label "
-            "--random --articles`), and run `dvc repro`"
+            plural(n, "article drawn at random has", "articles drawn at random have")
+            + f" all {'its' if n == 1 else 'their'} paragraphs labelled; shares of articles need "
+            f"{LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label --random "
+            "--articles`), and run `dvc repro`"
         )
     return rows.assign(topic=rows["text"].map(topic_of))
 
@@ -194,15 +195,15 @@ def _check_sample(rows: pd.DataFrame) -> None:
     n_labels, n_articles = size_of(rows["weight"].to_numpy()), rows["article"].nunique()
     if _by_article(rows) and n_articles < LEAST_ARTICLES:
         raise UserError(
-            f"{plural(n_articles, 'article')} drawn at random have labels; shares need "
-            f"{LEAST_ARTICLES}: label {LEAST_ARTICLES - n_articles} more "
+            plural(n_articles, "article drawn at random has", "articles drawn at random have")
+            + f" labels; shares need {LEAST_ARTICLES}: label {LEAST_ARTICLES - n_articles} more "
             "(`paratopic label --random --articles`), and run `dvc repro`"
         )
     if n_labels < LEAST_LABELS:
         raise UserError(
-            f"{plural(n_labels, 'paragraph')} drawn at random have labels; shares need "
-            f"{LEAST_LABELS}: label {LEAST_LABELS - n_labels} more (`paratopic label --random`), "
-            "and run `dvc repro`"
+            plural(n_labels, "paragraph drawn at random has", "paragraphs drawn at random have")
+            + f" labels; shares need {LEAST_LABELS}: label {LEAST_LABELS - n_labels} more "
+            "(`paratopic label --random`), and run `dvc repro`"
         )
 
 

@@ -163,9 +163,9 @@ def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
 
 def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
     """What is missed and what is wrongly given of each topic, and how often."""
-    true, given = answers.outcomes.true, answers.outcomes.predicted[0]
-    for name, has, answered_with in zip(topics.names, true.T, given.T, strict=True):
-        if missed := int((has & ~answered_with).sum()):
+    true, predicted = answers.outcomes.true, answers.outcomes.predicted[0]
+    for name, has, given in zip(topics.names, true.T, predicted.T, strict=True):
+        if missed := int((has & ~given).sum()):
             yield f"{name} missed: {missed} of {has.sum()} labelled {name}", missed
-        if wrong := int((answered_with & ~has).sum()):
-            yield f"{name} wrongly predicted: {wrong} of {answered_with.sum()} predicted", wrong
+        if wrong := int((given & ~has).sum()):
+            yield f"{name} wrongly predicted: {wrong} of {given.sum()} predicted", wrong

@@ -43,6 +43,7 @@ from paratopic.inference.promise import why_none_is_sure
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics, join_cell, split_cell
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Weaknesses:
 
 @dataclass(frozen=True)
 class OnRequest:
-    """What is worked out when somebody asks for the page: the model that ships has to be read.
+    """The sections that are made when somebody asks for the page: they need the champion loaded.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def render_page(
     reviewed
         From `review.rank_doubtful`; no rows where no label is by hand.
     on_request
-        What takes the model that ships; None, the default, for the page without it.
+        Sections that need the champion to be loaded; None, the default, for a page without them.
 
     Returns
     -------
@@ -237,6 +238,7 @@ def render_page(
     templates.filters["shares"] = _by_part
     wrong = worst(models, topics, paragraphs) if measured else []
     return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        plural=plural,
         topics=topics,
         prepared=prepared,
         split=split,

@@ -27,7 +27,7 @@ from paratopic.labels.log import (
     tidy,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.topics import ModeName, Topics, join_cell
+from paratopic.project.topics import ModeName, TieRule, Topics, join_cell
 
 # How an answer was chosen: all annotators gave it, most did, or they are divided.
 Reason = Literal["agreed", "majority", "tie"]
@@ -190,10 +190,15 @@ def tied(answers: Iterable[Label], topics: Topics) -> dict[str, list[Label]]:
     return {paragraph: each for paragraph, each in grouped if resolve(each, topics)[1] == "tie"}
 
 
+def label_in_a_tie(ties: TieRule, mode: ModeName) -> str:
+    """What label a paragraph has while annotators are divided on it, for messages."""
+    return "without a label" if ties == "leave_out" else f"labelled with {IN_A_TIE[mode]}"
+
+
 def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) -> list[str]:
     """Describe where lines contradict each other, and which answer counts.
 
-    Example: "a:1 – ann: trade, then security → security counts (the latest)".
+    Example: "a:1 – ann: trade, then security → security counts (latest answer)".
 
     Parameters
     ----------

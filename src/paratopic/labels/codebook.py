@@ -76,16 +76,7 @@ def in_todays_names(lines: Sequence[Label]) -> list[Today]:
 
 def before_all(labels: Sequence[Label], lines: Sequence[Label]) -> list[Today]:
     """Read n answers as `in_todays_names` would if they stood above all lines of labels.csv."""
-    changes = changes_of(lines)
-    times = [line.time for line, _ in changes]
-    return [
-        _today(
-            label,
-            [number for number, changed in enumerate(times) if label.time < changed],
-            [change for _, change in changes],
-        )
-        for label in labels
-    ]
+    return in_todays_names([*labels, *lines])[: len(labels)]
 
 
 def unfinished(lines: Sequence[Label], topics: Topics) -> str:

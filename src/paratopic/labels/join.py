@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from paratopic.labels.answers import IN_A_TIE, Reason, by_paragraph, resolve
+from paratopic.labels.answers import Reason, by_paragraph, label_in_a_tie, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
@@ -143,7 +143,7 @@ def _messages(
         disputed_ones = plural(len(majority), "disputed paragraph gets", "disputed paragraphs get")
         messages.append(f"{disputed_ones} the answer of most annotators")
     if tied := disputed.get("tie"):
-        how = "without a label" if ties == "leave_out" else f"labelled with {IN_A_TIE[topics.mode]}"
+        how = label_in_a_tie(ties, topics.mode)
         messages.append(
             f"{plural(len(tied), 'tie')} between annotators, {how} (prepare.ties: {ties}). "
             "Another answer settles a tie; `paratopic review` lists all ties."

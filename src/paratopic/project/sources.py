@@ -6,7 +6,7 @@ This module reads no file (`reading.sources` and `reading.tables` do).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from paratopic.project.codebook import scalar
@@ -85,10 +85,7 @@ class Source:
 
 
 # The keys that stand for columns.
-KEYS = (
-    *("text", "label", "group", "position", "text_preceding", "text_following"),
-    *("heading", "title", "drawn", "id", "date"),
-)
+KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "labels"))
 
 
 def written(source: Source, indent: str) -> str:

@@ -30,8 +30,6 @@ from paratopic.reading.tables import LOADERS, read_labelled_table
 UNREADABLE = "unreadable"
 # Why a table in a folder is left out.
 UNNAMED = "a table that prepare.sources does not name"
-# Why a table in a folder is left out.
-UNNAMED = "a table that prepare.sources does not name"
 
 
 class Sources(NamedTuple):

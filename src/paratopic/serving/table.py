@@ -1,7 +1,7 @@
 """Bulk prediction into one table, .csv, .xlsx or .parquet, with all rows of all inputs.
 
-Everything is read before anything is predicted: what no spreadsheet holds is refused at once. Files
-of any size, and runs that can be resumed, are for `bulk.predict_files`.
+Everything is read before anything is predicted: what the table cannot hold is refused at once.
+Files of any size, and runs that can be resumed, are for `bulk.predict_files`.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     Raises
     ------
     UserError
-        An input cannot be read, lacks the column, or already has one that would be added; or the
-        table has more rows or columns than a spreadsheet, or a cell of a workbook is too long.
+        An input cannot be read, lacks the column, or already has one that would be added; a .csv or
+        .xlsx table has more rows or columns than a spreadsheet, or a cell of a workbook is too
+        long; or parquet is asked for without pyarrow.
     """
     if out.exists() and any(out.samefile(path) for path in job.inputs):
         raise UserError(f"--out {out} is one of the inputs; name another file")

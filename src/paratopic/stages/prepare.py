@@ -137,10 +137,11 @@ def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
     return {str(name): int(n) for name, n in outcomes_of(rows, topics.names).sum().items()}
 
 
-def _found(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
-    """What was found of how many articles; of dates, which may be wrong, where they are from too.
+def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
+    """How many articles have each field; for dates, which may be wrong, where they are from too.
 
-    >>> _found({"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}, 4)
+    >>> origins = {"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}
+    >>> _describe_metadata(origins, 4)
     'date for 3 of 4 articles (2 from documents, 1 from file names), source for 3'
     """
     parts: list[str] = []
@@ -169,7 +170,7 @@ def main() -> None:
             topics = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
             print(f"  {number} {title}{': ' if topics else ''}{topics}")
     if report["metadata"]:
-        print(f"metadata: {_found(report['metadata'], report['articles'])}")
+        print(f"metadata: {_describe_metadata(report['metadata'], report['articles'])}")
     unreadable = [part.article for part in skipped if _kind(part) == UNREADABLE]
     if unreadable:
         names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
