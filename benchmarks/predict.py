@@ -56,9 +56,8 @@ def train(rows: Draw, names: tuple[str, ...], models: Path) -> tuple[list[int], 
     transformer.CLOSE = 2.0  # No cosine is: so nothing is rounded.
     model = transformer.fit(examples, topics, params.section("transformer"), 0)
     model.save(models / "full", Calibration())
-    layer = model._network.head
     # But the logit of having a topic at all, which others do not know.
-    coef, intercept = (part.detach().numpy()[:-1] for part in (layer.weight, layer.bias))
+    coef, intercept = model._head.coef[:-1], model._head.intercept[:-1]
     np.savez(models / "full" / "head.npz", coef=coef, intercept=intercept)
     answers = model.predict_proba(list(rows.capped["text"])).argmax(axis=1)
     return [int(n) for n in answers], parity

@@ -273,28 +273,3 @@ def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> No
         os.mkfifo(folder / name)  # whoever opens it waits for ever
         with pytest.raises(UserError, match=f"{message} {name}"):
             load(folder)
-
-
-ROW = [0.2, 0.3, 0.5, 0.0]
-
-
-@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-@pytest.mark.parametrize(
-    "probe",
-    [
-        {"windows": [[10**30]], "probabilities": [ROW]},
-        {"windows": [[10**6]], "probabilities": [ROW]},
-        {"windows": ["words"], "probabilities": [ROW]},
-        {"windows": [[5]], "probabilities": []},
-        {"windows": [[5]], "probabilities": [ROW * 2]},
-        {"windows": [[5]], "probabilities": [[10**400]]},
-        {"windows": [[5]], "probabilities": [ROW], "more": 1},
-        [],
-    ],
-)
-def test_a_probe_that_makes_no_sense_is_refused(
-    trained: tuple[Fitted, Path], tmp_path: Path, probe: object
-) -> None:
-    folder = altered(trained[1], tmp_path / "model", setting("settings", "probe", to=probe))
-    with pytest.raises(UserError, match="train the model again"):
-        load(folder)

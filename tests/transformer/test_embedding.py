@@ -10,8 +10,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from paratopic.inference.onnx_model import OnnxModel, windowing
-from paratopic.inference.scores import Array
+from paratopic.inference.onnx_model import windowing
 from paratopic.project.topics import Topics
 from paratopic.transformer import embedding
 from paratopic.transformer import export as onnx
@@ -78,20 +77,3 @@ def test_few_windows_and_full_precision_are_for_torch(
     monkeypatch.setattr(embedding, "MANY", 2)
     full = network.with_encoder(load_encoder(str(tiny_encoder), pick_device("cpu")))
     assert Embedder(full).windows(windows).shape == (3, 32)
-
-
-def test_a_processor_that_multiplies_otherwise_computes_floats(
-    network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    windows = [[5, 6, 7], [8, 9, 10], [11, 12]]
-    expected = Embedder(network).windows(windows)
-    monkeypatch.setattr(embedding, "MANY", 2)
-    run = OnnxModel.run
-
-    def saturated(self: OnnxModel, windows: list[list[int]]) -> Array:
-        rows = run(self, windows)
-        return rows if self.floats else np.roll(rows, 1, axis=1)
-
-    monkeypatch.setattr(OnnxModel, "run", saturated)
-    cosines = (Embedder(network).windows(windows) * expected).sum(axis=1)
-    assert cosines.min() > 0.999

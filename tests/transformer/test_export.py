@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
@@ -41,6 +42,22 @@ def test_embeddings_are_the_encoders_and_the_tokens_add_up_to_them(
     with torch.no_grad():
         here, _ = network(torch.tensor([windows[0]]))
     np.testing.assert_allclose(here.numpy()[0], embeddings[0], atol=1e-6)
+
+
+def test_attention_is_one_operator_that_moves_no_heads(tiny_encoder: Path, tmp_path: Path) -> None:
+    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
+    model = encoder.transformers_model
+    assert model is not None
+    usual = model.config._attn_implementation
+    export(EmbeddingNetwork(encoder), tmp_path / "model.onnx")
+    assert model.config._attn_implementation == usual
+    nodes = list(onnx.load(tmp_path / "model.onnx").graph.node)
+    attention = [node for node in nodes if node.op_type == "Attention"]
+    assert len(attention) == model.config.num_hidden_layers
+    for node in attention:
+        assert len(node.input) == 3  # and no mask
+        heads = {each.name: each.i for each in node.attribute}
+        assert heads["q_num_heads"] == heads["kv_num_heads"] == model.config.num_attention_heads
 
 
 def test_an_encoder_that_takes_the_first_token_has_no_parts(

@@ -65,6 +65,20 @@ def test_products_are_within_the_steps_of_rounding(seed: int, outlier: float, bi
     assert (gap <= 0.5 * bound + 1e-4).all()
 
 
+@given(st.integers(0, 2**31), st.integers(1, 9), st.sampled_from([0.1, 1.0, 30.0]))
+def test_rounded_neighbours_of_one_sign_have_sums_that_fit(
+    seed: int, columns: int, power: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(6, columns, generator=generator) ** 3 * power
+    rounded, scale = quantise.round_rows(weight, quantise.largest_pairs(weight))
+    assert ((rounded * scale - weight).abs() <= 0.5 * scale + 1e-6).all()  # nothing is cut off
+    for row in rounded.tolist():
+        for first, second in zip(row[::2], [*row[1::2], 0], strict=False):
+            assert first * second < 0 or abs(first + second) <= quantise.OF_PAIRS
+    assert rounded.abs().amax(dim=1).min() >= quantise.OF_WEIGHTS // 2
+
+
 def test_layers_with_one_input_share_what_rounds_it() -> None:
     encoder = Attention()
     copy = quantise.quantise(encoder, lambda it: (it(torch.randn(2, 9, 24)), it(torch.ones(3, 24))))

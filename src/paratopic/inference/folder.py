@@ -39,7 +39,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
 """
-FORMAT = 9
+FORMAT = 10
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")

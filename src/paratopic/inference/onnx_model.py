@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 OVERLAP = 32
 # Number of tokens that are computed together: on a CPU, more gain nothing and overflow its caches.
 BATCH_TOKENS = 256
-# Largest mean difference of the probes' probabilities. Where a number is rounded up by one
-# processor and down by another, it is about .0004; where sums are cut off at 16 bits, over .005.
-PROBE_GAP = 0.003
 # Names of the ONNX model's outputs: embeddings (n, d) of unit length, and what each token adds to
 # them, (n, length, d), where the encoder lets that be said. PyTorch's operators name the values
 # between, so that an output must not be called as one of them.
@@ -61,10 +58,7 @@ class EncoderClassifier:
     mode
         Mode of the topics.
     settings
-        ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`. For an 8-bit
-        model, ``probe`` has ``windows``, lists of token ids, and ``probabilities``, what the model
-        and the head make of them. A processor on which they make something else, as those without
-        8-bit instructions may, computes the same numbers as floats.
+        ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`.
     """
 
     MODEL, TOKENIZER, HEAD = "model.onnx", "tokenizer.json", "head.safetensors"
@@ -81,18 +75,6 @@ class EncoderClassifier:
         self._tokenizer = windowing(tokenizer, max_tokens)
         self._head, self._mode = read_head(folder / self.HEAD), mode
         self._model = OnnxModel(folder / self.MODEL)
-        if not self._is_as_expected(**settings.get("probe", {})):
-            self._model = OnnxModel(folder / self.MODEL, floats=True)
-
-    def _is_as_expected(
-        self, windows: Sequence[Sequence[int]] = (), probabilities: Sequence[Sequence[float]] = ()
-    ) -> bool:
-        """Whether the model and the head make what they should of windows."""
-        if not windows:
-            return True
-        embeddings = np.array([self._model.run([window])[0] for window in windows])
-        answers = self._mode.probabilities(self._head.logits(embeddings))
-        return bool(np.abs(answers - probabilities).mean() <= PROBE_GAP)
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts; the likeness of a long one is the mean of its windows."""
@@ -239,7 +221,7 @@ def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[
     """
     windows: list[list[int]] = []
     owner: list[int] = []
-    encodings: list[Encoding] = tokenizer.encode_batch(list(texts))
+    encodings: list[Encoding] = tokenizer.encode_batch_fast(list(texts))
     for number, encoding in enumerate(encodings):
         for window in (encoding, *encoding.overflowing):
             windows.append(window.ids)
@@ -258,14 +240,10 @@ class OnnxModel:
     ----------
     path
         File of the model.
-    floats
-        Whether 8-bit numbers are computed as floats, which takes three times as long; no by
-        default.
     """
 
-    def __init__(self, path: Path, floats: bool = False) -> None:
-        self._model, self.floats = path.read_bytes(), floats
-        self._path = path
+    def __init__(self, path: Path) -> None:
+        self._model, self._path = path.read_bytes(), path
         self._sessions: dict[int, InferenceSession] = {}  # by number of threads
         self._open(n_processors())
         _opened.add(self)
@@ -278,7 +256,8 @@ class OnnxModel:
         windows
             Token ids of each window. Windows of one length are computed together, without padding.
         """
-        chunks = batches([len(window) for window in windows], BATCH_TOKENS)
+        # The longest first: they take longest, and no processor is to wait for them at the end.
+        chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)
 
         def run(rows: Integers) -> npt.NDArray[np.float32]:
@@ -317,7 +296,6 @@ class OnnxModel:
 
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-            options.add_session_config_entry("session.disable_quant_qdq", f"{self.floats:d}")
             # Weights in further files would be read from any place: there is no such folder.
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(self._path)
