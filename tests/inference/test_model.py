@@ -42,7 +42,7 @@ def test_a_texts_scores_do_not_depend_on_the_other_texts_or_on_threads(
     same(model.predict_proba(texts[::-1])[::-1])
     same(np.array([model.predict_proba([text])[0] for text in texts]))
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr("paratopic.inference.onnx_model._pool", lambda: pool)
+        monkeypatch.setattr("paratopic.inference.onnx_model.thread_pool", lambda: pool)
         np.testing.assert_array_equal(model.predict_proba(texts), together)
 
 

@@ -27,9 +27,7 @@ def network(tiny_encoder: Path) -> Network:
     encoder = load_encoder(str(tiny_encoder), pick_device("cpu"))
     full = Network(encoder, torch.nn.Linear(32, 4)).eval()
     windows = [list(range(5, 5 + length)) for length in (3, 7, 12)]
-    encoder = quantise(
-        encoder, lambda encoder: embed_windows(full.with_encoder(encoder), windows, 3)
-    )
+    encoder = quantise(encoder, lambda encoder: embed_windows(full.with_encoder(encoder), windows))
     return full.with_encoder(encoder)
 
 

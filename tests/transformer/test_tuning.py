@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 
 from paratopic.inference.onnx_model import windowing
 from paratopic.inference.scores import one_hot
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import silent
+from paratopic.transformer import network as networks
 from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
-from paratopic.transformer.network import Network, embed_windows
+from paratopic.transformer.network import Encoded, Network, encode
 from paratopic.transformer.tuning import (
     _RECIPES,
     _mixed_batches,
@@ -113,6 +115,32 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2)
 
 
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_weights_do_not_depend_on_the_number_of_processors(
+    mode: ModeName, rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(mode, tuple(map(Topic, WORDS)))
+    section = replace(
+        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=2, batch_size=20
+    )
+
+    def tuned(n_threads: int) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        encoder = load_encoder(section.encoder, pick_device("cpu"))
+        network = Network(encoder, nn.Linear(32, len(topics.names)))
+        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        data = examples(rows, topics.names)
+        usual = torch.get_num_threads()
+        with ThreadPoolExecutor(n_threads) as pool:
+            monkeypatch.setattr(networks, "thread_pool", lambda: pool)
+            tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
+        assert torch.get_num_threads() == usual
+        return network.state_dict()
+
+    one, three = tuned(1), tuned(3)
+    assert all(torch.equal(one[name], three[name]) for name in one)
+
+
 def test_definitions_and_their_clauses_are_among_the_texts(
     rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,11 +150,11 @@ def test_definitions_and_their_clauses_are_among_the_texts(
     tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
     batches: list[list[str]] = []
 
-    def recorded(network: Network, windows: list[list[int]], size: int, mixed: bool) -> Tensor:
+    def recorded(network: Network, windows: list[list[int]], mixed: bool) -> list[Encoded]:
         batches.append([tokens.decode(window) for window in windows])
-        return embed_windows(network, windows, size, mixed=mixed)
+        return encode(network, windows, mixed=mixed)
 
-    monkeypatch.setattr(tuning, "embed_windows", recorded)
+    monkeypatch.setattr(tuning, "encode", recorded)
     monkeypatch.setattr(tuning, "share_of_labels", lambda *_: 0.75)
     section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
     data = examples(rows, topics.names)

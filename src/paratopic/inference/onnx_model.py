@@ -266,7 +266,7 @@ class OnnxModel:
             (answers,) = session.run([EMBEDDINGS], {"input_ids": ids})
             return answers
 
-        parts = [run(chunks[0])] if len(chunks) == 1 else list(_pool().map(run, chunks))
+        parts = [run(chunks[0])] if len(chunks) == 1 else list(thread_pool().map(run, chunks))
         answers = np.empty((len(windows), parts[0].shape[1]))
         answers[np.concatenate(chunks)] = np.concatenate(parts)
         return answers
@@ -338,7 +338,8 @@ def n_processors() -> int:
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
+def thread_pool() -> ThreadPoolExecutor:
+    """Threads that compute on one processor each."""
     return ThreadPoolExecutor(n_processors(), thread_name_prefix="paratopic")
 
 
@@ -352,4 +353,4 @@ def _close_threads() -> None:
 
 if hasattr(os, "register_at_fork"):
     # A child has none of its parent's threads, and would wait for them for ever.
-    os.register_at_fork(before=_close_threads, after_in_child=_pool.cache_clear)
+    os.register_at_fork(before=_close_threads, after_in_child=thread_pool.cache_clear)

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from paratopic.inference.onnx_model import OnnxModel, read_windows
 from paratopic.inference.scores import Array, Integers
 from paratopic.transformer.export import EmbeddingNetwork, export
-from paratopic.transformer.network import PREDICT_BATCH, Network, embed_windows, processes
+from paratopic.transformer.network import Network, embed_windows, processes
 from paratopic.transformer.quantise import is_quantised
 
 # Number of windows from which on an export, of five seconds, takes less time than it saves.
@@ -89,8 +88,7 @@ class Embedder:
         return self._exported.run(windows)
 
     def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
-        with torch.inference_mode():
-            return embed_windows(self.network, windows, PREDICT_BATCH).cpu().double().numpy()
+        return embed_windows(self.network, windows).cpu().double().numpy()
 
     def _export(self) -> OnnxModel:
         with tempfile.TemporaryDirectory() as folder:

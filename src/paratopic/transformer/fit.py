@@ -60,7 +60,6 @@ from paratopic.transformer.embedding import Embedder
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import (
-    PREDICT_BATCH,
     Network,
     embed_windows,
     processes,
@@ -197,8 +196,8 @@ class FittedTransformer:
     def _embed(self, encoder: SentenceTransformer) -> Array:
         """Embeddings of the windows that an encoder was chosen by, (n windows, d)."""
         network = self._network.with_encoder(encoder)
-        with torch.inference_mode():  # by this process alone: the others write nothing
-            embeddings = embed_windows(network, self._windows, PREDICT_BATCH, together=False)
+        # By this process alone: the others write nothing.
+        embeddings = embed_windows(network, self._windows, together=False)
         return np.asarray(embeddings.cpu().double().numpy())
 
 
@@ -330,14 +329,12 @@ def _quantise_if_close(network: Network, windows: Sequence[Sequence[int]]) -> fl
     """
 
     def embed(encoder: SentenceTransformer, some: Sequence[Sequence[int]]) -> Tensor:
-        embedder = network.with_encoder(encoder)
-        return embed_windows(embedder, some, PREDICT_BATCH, together=False)
+        return embed_windows(network.with_encoder(encoder), some, together=False)
 
     of_ranges = [window for number, window in enumerate(windows) if number % 4]
     quantised = quantise(network.encoder, lambda encoder: embed(encoder, of_ranges))
     others = windows[::4]
-    with torch.inference_mode():
-        cosines = (embed(network.encoder, others) * embed(quantised, others)).sum(dim=1)
+    cosines = (embed(network.encoder, others) * embed(quantised, others)).sum(dim=1)
     similarity = float(cosines.mean())
     if similarity >= CLOSE:
         network.encoder = quantised

@@ -1,6 +1,8 @@
 """Encoder and head as one network, and embeddings of windows.
 
-If torchrun started several processes, each encodes a share of the windows, and all of them get all
+On the CPU, windows are divided into chunks, and each chunk is computed by one thread. Results do
+not depend on the number of processors, and threads never wait for each other within a product. If
+torchrun started several processes, each encodes a share of the windows, and all of them get all
 embeddings. Texts are for `embedding`, training is for `tuning` and `fit`.
 """
 
@@ -8,8 +10,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +20,17 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, distributed, nn
 
 from paratopic.inference.head import LinearHead
+from paratopic.inference.onnx_model import thread_pool
 from paratopic.inference.scores import Integers
 from paratopic.transformer.encoder import autocast
 
-# Number of windows that are encoded together without gradients.
-PREDICT_BATCH = 32
+# Number of windows, of similar length, that are encoded together.
+CHUNK = 8
 # A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
 CERTAIN = 1e4
+
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 
 class Network(nn.Module):
@@ -95,14 +102,29 @@ def pad(windows: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
     return ids, mask
 
 
+class Encoded(NamedTuple):
+    """Embeddings (n rows, d) of some windows, and the rows that these windows have among all."""
+
+    rows: Tensor
+    embeddings: Tensor
+
+
 def embed_windows(
+    network: Network, windows: Sequence[Sequence[int]], together: bool = True
+) -> Tensor:
+    """Embed windows, (n windows, d), without gradients; parameters as in `encode`."""
+    with torch.no_grad():
+        encoded = encode(network, windows, together)
+        return joined(network, encoded, len(windows), together)
+
+
+def encode(
     network: Network,
     windows: Sequence[Sequence[int]],
-    size: int,
     together: bool = True,
     mixed: bool = False,
-) -> Tensor:
-    """Embed windows, (n windows, d).
+) -> list[Encoded]:
+    """Embed windows in chunks, each of which has a graph of its own for gradients.
 
     Parameters
     ----------
@@ -110,33 +132,85 @@ def embed_windows(
         Network whose encoder is used.
     windows
         Token ids of each window.
-    size
-        Number of windows, of similar length, that are encoded at a time.
     together
-        Whether all processes share the work. Each then encodes a part of the windows and gets all
-        embeddings; gradients reach the encoder through its own part only (see `add_gradients`).
+        Whether all processes share the work, so that each embeds a part of the windows alone.
     mixed
         Whether CUDA may compute in mixed precision, which is for tuning alone: what is scored and
         saved is what predicts, in full precision.
     """
     device = network.head.weight.device
     rank, world = processes() if together else (0, 1)
-    embeddings = torch.zeros(len(windows), network.head.in_features, device=device)
-    order, parts = [], []
-    for chunk in chunks([len(window) for window in windows], size)[rank::world]:
+    with_gradients = torch.is_grad_enabled()
+
+    def run(chunk: Integers) -> Encoded:
         ids, mask = (torch.from_numpy(a).to(device) for a in pad([windows[n] for n in chunk]))
-        with autocast(device) if mixed else nullcontext():
-            parts.append(network.embed(ids, mask).float())
-        order.append(chunk)
-    if parts:
-        rows = torch.from_numpy(np.concatenate(order)).to(device)
-        embeddings = embeddings.index_copy(0, rows, torch.cat(parts))
-    if world > 1:
-        total = embeddings.detach().clone()
-        distributed.all_reduce(total)
-        # The values of all processes with the gradients of this one.
-        embeddings = embeddings + (total - embeddings.detach())
+        precision = autocast(device) if mixed else nullcontext()
+        with torch.set_grad_enabled(with_gradients), precision:  # which each thread has of its own
+            return Encoded(torch.from_numpy(chunk).to(device), network.embed(ids, mask).float())
+
+    # The longest first: no thread is to wait for the other at the end.
+    of_all = chunks([len(window) for window in windows], CHUNK)[::-1]
+    return list(_each(device, run, of_all[rank::world]))
+
+
+def joined(
+    network: Network, encoded: Sequence[Encoded], n_windows: int, together: bool = True
+) -> Tensor:
+    """Embeddings of all windows, (n windows, d), without gradients: those of all processes."""
+    weight = network.head.weight
+    embeddings = torch.zeros(n_windows, network.head.in_features, device=weight.device)
+    for chunk in encoded:
+        embeddings[chunk.rows] = chunk.embeddings.detach()
+    if together and processes()[1] > 1:
+        distributed.all_reduce(embeddings)
     return embeddings
+
+
+def backpropagate(
+    encoded: Sequence[Encoded], gradients: Tensor, parameters: Sequence[nn.Parameter]
+) -> None:
+    """Give parameters the gradients that follow from those of all embeddings, (n windows, d).
+
+    They are added up in the order of the chunks, and then over all processes. Parameters have none
+    before.
+    """
+
+    def run(chunk: Encoded) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(
+            chunk.embeddings, parameters, gradients[chunk.rows], allow_unused=True
+        )
+
+    for of_chunk in _each(gradients.device, run, encoded):
+        for parameter, gradient in zip(parameters, of_chunk, strict=True):
+            if gradient is not None:  # some encoders have parts that embeddings do not depend on
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+    if processes()[1] > 1:
+        for parameter in parameters:
+            if parameter.grad is None:  # this process has no chunk
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)
+
+
+def _each(
+    device: torch.device, task: Callable[[Given], Done], parts: Sequence[Given]
+) -> Iterator[Done]:
+    """What a task makes of each part, in order; on the CPU, threads share the parts."""
+    if device.type != "cpu":
+        yield from map(task, parts)
+        return
+    with one_thread_each():
+        yield from thread_pool().map(task, parts)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let PyTorch compute each product, sum and the like on one thread."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def processes() -> tuple[int, int]:
@@ -153,15 +227,3 @@ def processes() -> tuple[int, int]:
         distributed.init_process_group()
         atexit.register(distributed.destroy_process_group)
     return distributed.get_rank(), world
-
-
-def add_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Add up the gradients that each process has for its part of a batch.
-
-    All processes then take the same step.
-    """
-    if processes()[1] > 1:
-        for parameter in parameters:
-            if parameter.grad is None:  # this process had no part of the batch
-                parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)

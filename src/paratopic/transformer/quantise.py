@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock, get_ident
 from typing import TypeVar
 
 import torch
@@ -221,12 +222,14 @@ class _Watch:
         self.inputs: dict[str, _Input] = {}
         self.embeddings: dict[str, nn.Embedding] = {}
         self._group_of: dict[str, str] = {}  # layer → first of those that it shares an input with
-        self._of_batch: list[tuple[str, Tensor]] = []
+        # Of each thread, which all run the encoder: what it read in this batch.
+        self._of_batch: dict[int, list[tuple[str, Tensor]]] = {}
+        self._lock = Lock()
 
     @contextmanager
     def over(self, encoder: nn.Module) -> Iterator[None]:
         """Watch an encoder."""
-        hooks = [encoder.register_forward_pre_hook(lambda *_: self._of_batch.clear())]
+        hooks = [encoder.register_forward_pre_hook(lambda *_: self._begin())]
         for name, module in encoder.named_modules():
             if isinstance(module, nn.Linear) or type(module) is nn.Embedding:
                 hooks.append(module.register_forward_pre_hook(partial(self._note, name)))
@@ -236,18 +239,23 @@ class _Watch:
             for hook in hooks:
                 hook.remove()
 
+    def _begin(self) -> None:
+        self._of_batch[get_ident()] = []
+
     def _note(self, name: str, layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        if isinstance(layer, nn.Linear):
-            self._note_input(name, layer, arguments[0])
-        elif isinstance(layer, nn.Embedding):
-            self.embeddings[name] = layer
+        with self._lock:
+            if isinstance(layer, nn.Linear):
+                self._note_input(name, layer, arguments[0])
+            elif isinstance(layer, nn.Embedding):
+                self.embeddings[name] = layer
 
     def _note_input(self, name: str, layer: nn.Linear, activations: Tensor) -> None:
-        of_same = {group for group, seen in self._of_batch if seen is activations}
+        of_batch = self._of_batch[get_ident()]
+        of_same = {group for group, seen in of_batch if seen is activations}
         # A layer that is used twice stays in its group.
         group = self._group_of.setdefault(name, min(of_same, default=name))
         if group not in of_same:
-            self._of_batch.append((group, activations))
+            of_batch.append((group, activations))
             low, high = activations.flatten(0, -2).aminmax(dim=0)
             known = self.inputs.setdefault(group, _Input(low, high))
             known.low, known.high = known.low.minimum(low), known.high.maximum(high)

@@ -30,10 +30,15 @@ from paratopic.inference.scores import Integers, Targets, classes, one_hot
 from paratopic.project.passages import plain
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Advance, Examples, share_of_labels
-from paratopic.transformer.network import Network, add_gradients, embed_windows
+from paratopic.transformer.network import (
+    Network,
+    backpropagate,
+    encode,
+    joined,
+    one_thread_each,
+)
 from paratopic.transformer.settings import Transformer
 
-CHUNK = 8  # number of texts of similar length that are encoded together within a batch
 LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through more than once
 LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
@@ -61,6 +66,7 @@ class _Recipe(NamedTuple):
     trains_head: bool
 
 
+@one_thread_each()
 def tune(
     network: Network,
     tokenizer: Tokenizer,
@@ -121,11 +127,13 @@ def tune(
     losses: list[float] = []
     start = [parameter.detach().clone() for parameter in tuned]
     for windows, of_batch in _draw_windows(tokenizer, texts, targets, topics, batches, rng):
-        loss = loss_of(network, embed_windows(network, windows, CHUNK, mixed=True), of_batch)
+        encoded = encode(network, windows, mixed=True)
+        embeddings = joined(network, encoded, len(windows)).requires_grad_()
+        loss = loss_of(network, embeddings, of_batch)
         optimiser.zero_grad()
-        if loss.requires_grad:  # not if other processes encoded the whole batch
-            loss.backward()
-        add_gradients(tuned)
+        loss.backward()
+        assert embeddings.grad is not None
+        backpropagate(encoded, embeddings.grad, tuned)
         nn.utils.clip_grad_norm_(tuned, 1.0)
         optimiser.step()
         schedule.step()
@@ -305,7 +313,7 @@ def _optimiser(
     groups = [{"params": list(tuned), "lr": rate}]
     if head:
         groups.append({"params": list(head), "lr": HEAD_RATE})
-    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     rising = max(1, int(WARMUP * n_steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
