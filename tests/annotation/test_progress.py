@@ -90,6 +90,6 @@ def test_the_seed_has_a_status(
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
     assert "44 distinct paragraphs with a topic, all answered right; there are 21" in printed
     assert "labels: nothing says how the paragraphs were chosen" in printed
-    assert "put more articles into seeds" in printed
+    assert "add more texts to seeds, and run" in printed
     monkeypatch.chdir(ROOT / "tests")
     assert run_cli(monkeypatch, "status") == 1

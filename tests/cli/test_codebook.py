@@ -154,6 +154,11 @@ def test_labels_of_a_table_follow_too(cli: Cli, capsys: pytest.CaptureFixture[st
     assert list(frame["topics"]["Tanks"]) == ["army"]
     Path("table.csv").write_text("text,label\nTanks,security\nGuns,navy\n", encoding="utf-8")
     assert "3 paragraphs have no label" in prepare(capsys)  # those of the article
+    Path("table.csv").unlink()
+    note = "table.csv names no file: give the path of an article or a table"
+    for words in (("status",), ("codebook", "todo"), ("codebook", "rename", "commerce", "trade")):
+        assert note in cli(*words)
+    assert "trade" in read_params().topics.names
 
 
 def test_a_dropped_topic_is_looked_at_again_on_the_page(

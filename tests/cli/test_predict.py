@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from paratopic.cli import predict
 from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
@@ -91,8 +92,12 @@ def test_texts_in_a_language_that_the_model_is_not_for_are_counted(
                 languages = [json.loads(line)["text_language"] for line in lines]
                 assert languages == ["en", None, "de"]  # the second is short
     article.write_text(f"{TEXT}\nZeitgeist\n\n3295-F1-P.\n", encoding="utf-8")
-    assert run_cli(monkeypatch, "predict", str(article)) == 0
-    assert "warning" not in "".join(capsys.readouterr())
+    read: list[str] = []
+    monkeypatch.setattr(predict, "language_of", read.append)  # no language
+    assert run_cli(monkeypatch, "predict", "--json", str(article)) == 0
+    printed = capsys.readouterr()
+    assert "warning" not in printed.err
+    assert read == [json.loads(line)["text"] for line in printed.out.splitlines()]  # once each
 
 
 def test_why_shows_what_each_sentence_adds(

@@ -172,8 +172,8 @@ def test_without_a_browser_the_message_says_where_the_page_is(
 ) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     monkeypatch.setattr(report, "_write_page", lambda: None)
-    assert run_cli(monkeypatch, "report", "--open") == 1
-    assert f"open {WHOLE_PAGE.resolve()} yourself" in capsys.readouterr().out
+    assert run_cli(monkeypatch, "report", "--open") == 0
+    assert f"The report is {WHOLE_PAGE.resolve()}." in capsys.readouterr().out
 
 
 def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(

@@ -242,6 +242,17 @@ def test_the_list_fits_80_columns_and_shows_id_and_line(
     assert long in "".join(line.removeprefix("line 3, 5").strip() for line in printed.splitlines())
 
 
+def test_ties_come_first_with_what_their_paragraphs_are_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    labels = Path("seeds/labels.csv")
+    labels.parent.mkdir()
+    answers = "p001,security,x,ann\np001,trade,x,bo\n"
+    labels.write_text(f"paragraph,topics,text,annotator\n{answers}", encoding="utf-8")
+    assert command(monkeypatch) == 0
+    assert capsys.readouterr().out.startswith("line 2, 3  p001 (speaker Ann)")
+
+
 def test_weak_labels_from_headings_are_not_reviewed(
     monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:

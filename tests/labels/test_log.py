@@ -26,7 +26,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["a:1"], r"line 2: a line needs"),
+        (["a:1"], r'line 2 ends before the column "topics"'),
         ([",trade,x"], r"line 2: a line needs"),
         (["a:1,trade,The talks, and more"], r"line 2: more cells than columns"),
     ],

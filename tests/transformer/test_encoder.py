@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import re
 import shutil
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +71,19 @@ def test_the_bundled_encoders_checksums_are_checked(
     with pytest.raises(UserError, match=f"{piece}: this is not that of {BUNDLED}"):
         resolve_encoder(BUNDLED)
     resolve_encoder.cache_clear()
+
+
+def test_an_encoder_that_nobody_uses_takes_no_memory() -> None:
+    """Also where Python does not look for circles of references, as between fits that follow."""
+    loaded = load_encoder(BUNDLED, torch.device("cpu"))
+    copied = copy.deepcopy(loaded)
+    kept = [weakref.ref(encoder.transformers_model) for encoder in (loaded, copied)]
+    gc.disable()
+    try:
+        del loaded, copied
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.fixture

@@ -425,7 +425,7 @@ def review(
     n_labels = plural(len(rows), "hand label")
     print(f"{len(doubtful)} of {n_labels} doubtful ({len(listed)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
-        others = plural(n_unsure, "other label names", "other labels name")
+        others = plural(n_unsure, "label names", "labels name")
         print(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
@@ -481,6 +481,8 @@ def read_project() -> Project:
 def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the labelled tables among the sources anew, as the codebook may have changed since.
 
+    A note on stderr says which sources are missing; they are left out.
+
     Parameters
     ----------
     params
@@ -495,7 +497,7 @@ def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, p
     Raises
     ------
     UserError
-        A source is missing, or a table cannot be read.
+        A table cannot be read.
     """
     from paratopic.labels.tables import former_names
     from paratopic.reading import sources
@@ -504,6 +506,8 @@ def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, p
     read = sources.read_tables(
         prepare.sources, params.topics, prepare.no_topic, former_names(lines)
     )
+    for note in read.notes:
+        log.warning("note: %s", note)
     return read.frame, read.metadata
 
 
@@ -551,7 +555,11 @@ def _suggestions(
         log.warning("note: %s", message)
     if not suggestions:
         labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
-        raise UserError(f"there is nothing left to label: every {labelled}")
+        paths = ", ".join(project.params.prepare.paths)
+        raise UserError(
+            f"there is nothing left to label: every {labelled}. Texts are read from {paths}, which "
+            "prepare.sources of params.yaml names"
+        )
     return suggestions, shown
 
 
@@ -692,13 +700,14 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
 def _tied_table(tied: Mapping[str, Sequence[Label]], project: Project) -> Table:
     """The lines of the answers on each paragraph, the paragraph and who gave it which topics."""
     text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
+    names = project.in_words(tied)
     table = Table.grid(padding=(0, 2, 1, 0))
     for paragraph, answers in tied.items():
         given = "; ".join(
             f"{answer.annotator or UNNAMED}: {answer.cell or 'none of the topics'}"
             for answer in answers
         )
-        details = [paragraph, first_words(text_of[paragraph]), f"{given}: {TIE}"]
+        details = [names[paragraph], first_words(text_of[paragraph]), f"{given}: {TIE}"]
         table.add_row(lines_of(answers), Text("\n".join(details), overflow="fold"))
     return table
 

@@ -195,29 +195,29 @@ def _check_articles(paths: list[str], engine: str) -> None:
 
 
 class _Row(NamedTuple):
-    """A paragraph, its prediction, and with --why the reason and similar labelled paragraphs."""
+    """A paragraph, its language (None if that is not clear) and its prediction.
+
+    With --why also the reason and similar labelled paragraphs.
+    """
 
     paragraph: Paragraph
+    language: str | None
     answer: Prediction
     reason: Explanation | None = None
     nearest: Sequence[Neighbour] = ()
-
-    @property
-    def language(self) -> str | None:
-        """Language of the paragraph; see `languages.language_of`."""
-        return language_of(self.paragraph.text)
 
 
 def _rows(
     model: Model, paragraphs: list[Paragraph], why: bool, labelled: Neighbourhood | None
 ) -> list[_Row]:
     texts = article_passages(paragraphs)
+    languages = [language_of(paragraph.text) for paragraph in paragraphs]
     if not why:
-        return list(map(_Row, paragraphs, model.predict(texts)))
+        return list(map(_Row, paragraphs, languages, model.predict(texts)))
     reasons = [model.explain(text) for text in texts]
     answers = [reason.prediction for reason in reasons]
     alike = [labelled.nearest(text.text) if labelled else [] for text in texts]
-    return list(map(_Row, paragraphs, answers, reasons, alike))
+    return list(map(_Row, paragraphs, languages, answers, reasons, alike))
 
 
 def neighbourhood(model: Model) -> Neighbourhood | None:
@@ -257,7 +257,7 @@ def _print_json(rows: Sequence[_Row]) -> None:
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
     why = any(row.reason for row in rows)
     table = Table("topic", "confidence", "sure", "paragraph", title=title, show_lines=why)
-    for paragraph, answer, reason, nearest in rows:
+    for paragraph, _, answer, reason, nearest in rows:
         topics = "; ".join(answer.topics) or "–"
         sure = "✓" if answer.sure else ""
         text = paragraph.text if reason is None else _reason(reason, nearest)

@@ -162,7 +162,7 @@ def _or_why(make: Callable[[], Made]) -> Made | str:
 def _open(page: Path) -> None:
     """Open a page in the user's browser, or say where it is."""
     if not webbrowser.open(page.resolve().as_uri()):
-        raise UserError(f"there is no browser here: open {page.resolve()} yourself")
+        print(f"The report is {page.resolve()}. There is no browser here to open it.")
 
 
 def _table(comparison: Mapping[str, Any]) -> Table:

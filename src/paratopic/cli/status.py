@@ -67,5 +67,5 @@ def status() -> None:
         print("  paratopic label sheet.csv          label them in the browser")
     else:
         sources = ", ".join(project.params.prepare.paths)
-        print(f"  put more articles into {sources}, and run `dvc repro prepare`")
+        print(f"  add more texts to {sources}, and run `dvc repro prepare`")
     print("  dvc repro                          train and measure again")

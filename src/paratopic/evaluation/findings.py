@@ -189,8 +189,8 @@ def _check_sample(rows: pd.DataFrame) -> None:
     if not (rows["draw"] != "").any():
         raise UserError(
             "shares need labels of paragraphs that were drawn at random, and nothing says how "
-            "these paragraphs were chosen: label a random sample (`paratopic label --random`), "
-            "and run `dvc repro`"
+            "these paragraphs were chosen: label a random sample (`paratopic label --random`), or "
+            "write 1 into a column `drawn` of a table whose rows are one; then run `dvc repro`"
         )
     n_labels, n_articles = size_of(rows["weight"].to_numpy()), rows["article"].nunique()
     if _by_article(rows) and n_articles < LEAST_ARTICLES:

@@ -99,7 +99,11 @@ def _sheet(
     named = []
     for place, cells in rows:
         if len(cells) < least:
-            raise UserError(f"{place}: a line needs a cell for each of {', '.join(required)}")
+            absent = next(name for name in required if columns.index(name) >= len(cells))
+            raise UserError(
+                f'{place} ends before the column "{absent}"; each row needs a cell there, even if '
+                "it is empty"
+            )
         if len(cells) > len(columns):
             raise UserError(f"{place}: more cells than columns; quote a cell with the separator")
         cells = cells + [""] * (len(columns) - len(cells))

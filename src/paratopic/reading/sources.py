@@ -47,7 +47,8 @@ class Sources(NamedTuple):
     origins
         Name of a field and where it was found → number of articles.
     notes
-        What there is to say about files of metadata, and about tables that are left out.
+        What there is to say about files of metadata, and about tables and sources that are left
+        out.
     """
 
     frame: pd.DataFrame
@@ -129,6 +130,8 @@ def read_tables(
 ) -> Sources:
     """Read the labelled tables among the sources alone, of which there may be none.
 
+    A note says which sources are missing; they are left out.
+
     Parameters
     ----------
     sources, topics, no_topic, former
@@ -137,17 +140,24 @@ def read_tables(
     Raises
     ------
     UserError
-        A pattern matches no file, keys name columns of a file that is no table, or a table cannot
-        be read.
+        Keys name columns of a file that is no table, or a table cannot be read.
     """
-    entries = _entries(sources)
+    entries: list[Source] = []
+    notes: list[str] = []
+    for entry in _entries(sources):
+        try:
+            find_files([entry.path], SUFFIXES)
+        except UserError as error:
+            notes.append(f"prepare.sources: {error}. Until then, its labels are left out")
+        else:
+            entries.append(entry)
     paths, _ = find_files([entry.path for entry in entries], SUFFIXES)
     source_of = _sources_of_tables(entries)
     tables = [path for path in paths if path.suffix.lower() in LOADERS]
     read = [_read_source(path, topics, no_topic, source_of.get(path), former) for path in tables]
     filled = [source for source in read if not source.frame.empty]
     nothing = Sources(frame_of([]), [], pd.DataFrame(), Counter())
-    return _together(filled or [nothing], [], ())
+    return _together(filled or [nothing], [], notes)
 
 
 def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:

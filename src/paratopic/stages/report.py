@@ -11,6 +11,7 @@ from paratopic.corpus.table import read_paragraphs
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
+from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import (
     COMPARISON,
@@ -57,21 +58,30 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
 
 
 def read_report(name: str) -> ModelReport:
-    """Read what stages evaluate and train wrote of a model."""
+    """Read what stages evaluate and train wrote of a model.
+
+    Raises
+    ------
+    UserError
+        A file is missing.
+    """
     folder = MODEL_REPORTS / name
-    return ModelReport(
-        name=name,
-        shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
-        metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
-        **{
-            table: pd.read_csv(folder / f"{table}.csv", keep_default_na=False, dtype=TEXTS)
-            for table in ("predictions", "confusion")
-        },
-        **{
-            table: pd.read_csv(folder / f"{table}.csv")
-            for table in ("reliability", "risk_coverage", "training", "final")
-        },
-    )
+    try:
+        return ModelReport(
+            name=name,
+            shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
+            metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
+            **{
+                table: pd.read_csv(folder / f"{table}.csv", keep_default_na=False, dtype=TEXTS)
+                for table in ("predictions", "confusion")
+            },
+            **{
+                table: pd.read_csv(folder / f"{table}.csv")
+                for table in ("reliability", "risk_coverage", "training", "final")
+            },
+        )
+    except FileNotFoundError as error:  # git has the JSON files alone
+        raise UserError(f"{error.filename} not found: `dvc repro` writes it") from None
 
 
 if __name__ == "__main__":

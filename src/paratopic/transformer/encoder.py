@@ -152,6 +152,9 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
         ) from None
     if not hasattr(encoder.tokenizer, "backend_tokenizer"):
         raise UserError(f"transformer.encoder: {name} has no tokenizer.json (a fast tokenizer)")
+    # What describes an encoder in a card refers back to it. Without this circle, its memory is free
+    # as soon as nobody uses it; Python's search for circles comes after several more fits.
+    encoder.model_card_data.model = None
     return encoder
 
 
