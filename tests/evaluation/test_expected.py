@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.evaluation.expected import Interval, expect
+from paratopic.evaluation.expected import WIDEST, Interval, expect
 from paratopic.inference.certainty import Answers, Certainty, measure
 
 KNOWN = Certainty(mean=0.8, right=0.75, noise=0.001, between=0.01, n_labels=200, n_groups=200)
@@ -48,6 +48,9 @@ def test_what_cannot_be_told_is_not_told() -> None:
         None,
         "the texts differ too much from the labelled paragraphs",
     )
+    learnt = replace(ALIKE, certainty=498.0)  # as of the labelled paragraphs themselves
+    anything = "the interval would be from 0% to 100%"
+    assert expect(replace(KNOWN, mean=0.3, right=0.3), learnt, 0.95) == (None, anything)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 1), st.integers(1, 10**6))
@@ -55,8 +58,11 @@ def test_the_interval_holds_the_share_and_is_possible(
     mean: float, right: float, noise: float, certainty: float, texts: int
 ) -> None:
     known = replace(KNOWN, mean=mean, right=right, noise=noise)
-    value, low, high = share(known, Answers(texts, certainty * texts, 0.0, 1))
-    assert 0 <= low <= value <= high <= 1
+    expected, reason = expect(known, Answers(texts, certainty * texts, 0.0, 1), 0.95)
+    assert bool(reason) == (expected is None)
+    if expected is not None:
+        value, low, high = expected
+        assert 0 <= low <= value <= high <= low + WIDEST and high <= 1
 
 
 def test_intervals_hold_in_a_simulation() -> None:

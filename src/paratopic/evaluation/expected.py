@@ -27,6 +27,8 @@ DESIGN_EFFECT = 1.25
 DRIFT = 1.0
 # Texts are unlike the labelled ones if their mean likeness is lower.
 LEAST_LIKENESS = -0.75
+# A wider interval tells nothing.
+WIDEST = 0.8
 # Lowest variance of an answer that is right or wrong, as of 999 right answers in 1,000.
 LEAST_SPREAD = 0.001
 
@@ -82,4 +84,6 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expe
     quantile = float(stdtrit(known.n_groups - 1, (1 + confidence) / 2))
     size = np.array([spread / variance])
     (low,), (high,) = wilson(np.array([value]), size, confidence, quantile)
+    if high - low > WIDEST:
+        return Expected(None, f"the interval would be from {low:.0%} to {high:.0%}")
     return Expected(Interval(value, float(low), float(high)))
