@@ -1,33 +1,101 @@
-"""Progress without a terminal: a line per step at most, and none with --quiet."""
+"""Progress: a few lines in a log, few redraws of a terminal, and nothing with --quiet."""
 
 from __future__ import annotations
 
+import io
 import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
 
 import pytest
 
 from paratopic.project import progress
 
 
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+@pytest.fixture(autouse=True)
+def log() -> Iterator[logging.Logger]:
     log = logging.getLogger("paratopic")
-    monkeypatch.setattr(log, "level", logging.WARNING)
-    return log
+    level = log.level
+    log.setLevel(logging.WARNING)
+    yield log
+    log.setLevel(level)
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    with progress.bar("baseline: fit", 3) as advance:
-        for done in (0.5, 1.0, 1.5, 1.9, 2, 3):
-            advance(done)
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time, which tests change."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    yield now
+
+
+def lines(
+    capsys: pytest.CaptureFixture[str], seconds: list[float], total: int, last: float, parts: int
+) -> list[str]:
+    """What is printed of work in equal parts that take `last` seconds in all."""
+    seconds[0] = 0.0
+    with progress.bar("baseline: fit", total) as advance:
+        for part in range(1, parts + 1):
+            seconds[0] = last * part / parts
+            advance(total * part / parts)
     return capsys.readouterr().err.splitlines()
 
 
-def test_each_step_is_a_line_in_a_log(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: logging.Logger
+def test_each_fold_is_a_line_in_a_log(
+    capsys: pytest.CaptureFixture[str], seconds: list[float], log: logging.Logger
 ) -> None:
-    assert lines(capsys) == []  # because it was quick
-    monkeypatch.setattr(progress, "APART", 0)
-    assert lines(capsys) == ["baseline: fit 1 of 3", "baseline: fit 2 of 3"]
+    assert lines(capsys, seconds, 15, 5.0, 600) == []  # because it was quick
+    of_folds = lines(capsys, seconds, 15, 300.0, 9_000)
+    assert [re.sub(",.*", "", line) for line in of_folds] == [
+        f"baseline: fit {n} of 15" for n in range(1, 15)
+    ]
+    assert of_folds[2] == "baseline: fit 3 of 15, about 4 min left"
+    assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"
+    assert len(lines(capsys, seconds, 15, 50.0, 9_000)) == 4  # ten seconds apart
     log.setLevel(logging.ERROR)
-    assert lines(capsys) == []
+    assert lines(capsys, seconds, 15, 300.0, 9_000) == []
+
+
+@pytest.mark.parametrize("total", [1, 70_000])
+def test_many_steps_and_one_are_a_line_a_tenth(
+    capsys: pytest.CaptureFixture[str], seconds: list[float], total: int
+) -> None:
+    tenths = lines(capsys, seconds, total, 6_000.0, 5_000)
+    assert len(tenths) == 9
+    share = "70%" if total == 1 else "49,000 of 70,000"
+    assert tenths[6] == f"baseline: fit {share}, about 30 min left"
+
+
+def test_a_note_stands_in_the_line(
+    capsys: pytest.CaptureFixture[str], seconds: list[float]
+) -> None:
+    with progress.bar("predict", 1) as advance:
+        seconds[0] = 30
+        advance(0.5, "1,200 rows")
+    assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
+
+
+def test_colours_that_are_forced_make_no_bar_of_a_log(
+    capsys: pytest.CaptureFixture[str], seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    (line, *_) = lines(capsys, seconds, 2, 60.0, 600)
+    assert line == "baseline: fit 1 of 2, about 30 s left"
+
+
+def test_a_terminal_is_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.bar("baseline: fit", 15) as advance:
+        for step in range(10_000):
+            advance(15 * step / 10_000)
+    drawn = terminal.getvalue()
+    assert "baseline: fit" in drawn
+    assert drawn.count("baseline: fit") < 20  # thousands of steps took a second or two

@@ -73,10 +73,17 @@ def keys_read(tree: ast.AST) -> set[str]:
     return whole
 
 
+def options_of(name: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Path → options of each of a stage's deps, outs, metrics or plots."""
+    options: dict[str, dict[str, Any]] = {}
+    for item in STAGES[name].get(kind, []):
+        options |= {item: {}} if isinstance(item, str) else item
+    return options
+
+
 def paths_of(name: str, kind: str) -> list[str]:
     """Paths among a stage's deps, outs, metrics or plots."""
-    items = STAGES[name].get(kind, [])
-    return [item if isinstance(item, str) else next(iter(item)) for item in items]
+    return list(options_of(name, kind))
 
 
 @pytest.mark.parametrize("name", DEPENDENT)
@@ -120,6 +127,15 @@ def test_the_tables_of_dvc_show_the_small_files_alone_and_its_plots_no_pictures(
     plots = [path for name in STAGES for path in paths_of(name, "plots")]
     names = ("confusion", "precision_recall", "reliability", "risk_coverage")
     assert plots == [f"reports/models/{ITEM}/{name}.csv" for name in names]
+
+
+def test_results_are_in_the_cache_of_dvc_and_not_in_git() -> None:
+    """Figures differ in last digits from machine to machine: a clone would seem to be changed."""
+    for name in STAGES:
+        for kind in ("outs", "metrics", "plots"):
+            assert all(options.get("cache", True) for options in options_of(name, kind).values())
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"/{paths.REPORTS}/" in ignored
 
 
 def test_models_have_their_colours_in_plots() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from tests.programs import ROOT
 
+RUNS = "import paratopic; print('runs')"
 
-def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+
+def run(folder: Path, code: str = RUNS, **env: str) -> subprocess.CompletedProcess[str]:
     """What dvc.yaml runs, in a shell whose `python`, if any, has no paratopic."""
-    command = ["sh", str(ROOT / ".dvc/stage.sh"), "python", "-c", "import paratopic; print('runs')"]
+    command = ["sh", str(ROOT / ".dvc/stage.sh"), "python", "-c", code]
     return subprocess.run(
         command,
         cwd=folder,
@@ -39,3 +41,10 @@ def test_without_an_environment_it_says_how_to_get_one(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 1
     assert "make repro" in ended.stderr and "source .venv/bin/activate" in ended.stderr
+
+
+def test_threads_that_wait_do_not_take_the_processor_from_others(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    policy = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+    assert run(tmp_path, policy).stdout == "passive\n"
+    assert run(tmp_path, policy, OMP_WAIT_POLICY="active").stdout == "active\n"

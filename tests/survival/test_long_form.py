@@ -113,7 +113,7 @@ def test_repro_goes_on_where_it_was_killed(clone: Path) -> None:
             assert contents_of(clone, *outputs, "dvc.lock") == whole
             for name in outputs:
                 shutil.rmtree(clone / name)
-            sh(clone, "git", "checkout", "--", "data", "models", "reports")
+            sh(clone, "git", "checkout", "--", "data", "models")
             shutil.rmtree(clone / ".dvc" / "cache", ignore_errors=True)
             (clone / "dvc.lock").unlink()
         check_lock = [sys.executable, "-m", "paratopic.project.lock"]

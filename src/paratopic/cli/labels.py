@@ -31,7 +31,7 @@ from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, PARAGRAPHS, SKIPPED
 from paratopic.project.plurals import plural
-from paratopic.project.progress import stderr
+from paratopic.project.progress import waiting
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
 
@@ -535,7 +535,7 @@ def _suggestions(
             ", ".join(gone),
         )
     shown = None if hidden else suggesting
-    with stderr().status("reading the unlabelled paragraphs"):  # on a terminal only
+    with waiting("reading the unlabelled paragraphs"):
         if draw.random or suggesting is None:
             drawn = _drawn_at_random(project, judged, n, draw)
             suggestions = _in_context(project, drawn, shown)

@@ -12,8 +12,8 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +35,7 @@ from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.project.periods import UNKNOWN
 from paratopic.project.plurals import plural
-from paratopic.project.progress import stderr
+from paratopic.project.progress import bar, waiting
 from paratopic.reading.article import (
     Article,
     Paragraph,
@@ -235,7 +234,7 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
         rows = table[table["topics"].notna()]
         if rows.empty:
             return None
-        with stderr().status("reading the labelled paragraphs"):  # on a terminal only
+        with waiting("reading the labelled paragraphs"):
             return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
     except (ImportError, UserError) as error:  # pandas is for training
         log.warning("note: similar labelled paragraphs are not shown: %s", error)
@@ -307,7 +306,7 @@ def _predict_files(
     engine: str,
     by: str | None,
 ) -> int:
-    """Predict files, with progress on a terminal; returns the exit status."""
+    """Predict files, and show progress; returns the exit status."""
     suffix = "" if out.is_dir() else out.suffix.lower()
     one_table = suffix in WRITERS
     if suffix in TABLES and not one_table:
@@ -321,7 +320,11 @@ def _predict_files(
         raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
     inputs = bulk.find_inputs(paths)
     try:
-        with _started(engine) as started, _progress() as advance:
+        with _started(engine) as started, bar("predict", 1) as show:
+
+            def advance(rows: int, share: float) -> None:
+                show(share, f"{rows:,} rows")
+
             job = bulk.Job(model, inputs, column, started, by)
             if one_table:
                 done = predict_table(job, out, advance)
@@ -403,19 +406,3 @@ def _started(engine: str) -> AbstractContextManager[bulk.Engine]:
     from paratopic.serving import cluster
 
     return cluster.started()
-
-
-@contextmanager
-def _progress() -> Iterator[bulk.Advance]:
-    """Show rows, the share that is done and the time that is left, on a terminal only."""
-    console = stderr()
-    with Progress(
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("predict", total=1.0, rows=0)
-        yield lambda rows, share: progress.update(task, completed=share, rows=rows)

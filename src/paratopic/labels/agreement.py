@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score, f1_score
 
 from paratopic.labels.log import Label
 from paratopic.project.passages import section_heading
@@ -209,8 +208,15 @@ def _masi(one: Answer, other: Answer) -> float:
 
 
 def _kappa(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
-    # Kappa is not defined where both always give the same one answer.
-    return float(cohen_kappa_score(one, other)) if len(np.unique([one, other])) > 1 else None
+    """Cohen's kappa of two annotators' answers; None where both always give the same one."""
+    # Not that of scikit-learn, which takes a second to load: stage prepare runs every time.
+    kinds, codes = np.unique([one, other], return_inverse=True)
+    if len(kinds) == 1:
+        return None
+    first, second = codes.reshape(2, -1)
+    by_chance = np.bincount(first, minlength=len(kinds)) @ np.bincount(second, minlength=len(kinds))
+    expected = by_chance / len(first) ** 2
+    return float(((first == second).mean() - expected) / (1 - expected))
 
 
 def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:
@@ -219,8 +225,9 @@ def _macro_f1(true: Targets, given: Targets, mode: ModeName) -> float | None:
     if not len(present):
         return None
     rows = true.any(axis=1) | (mode == "multi")
-    score = f1_score(true[rows], given[rows], labels=present, average="macro", zero_division=0)
-    return float(score)
+    true, given = true[rows][:, present], given[rows][:, present]
+    of_topics = 2 * (true & given).sum(axis=0) / (true.sum(axis=0) + given.sum(axis=0))
+    return float(of_topics.mean())
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

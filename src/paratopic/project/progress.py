@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, and elsewhere, such as in a log, a line now and then.
+"""Progress of long work: a bar on a terminal, and elsewhere, such as in a log, a few lines.
 
 The caller decides what counts as a step of the work.
 """
@@ -7,67 +7,134 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+# A log has a line for each step if there are at most so many, and else one for each tenth.
+MOST_LINES, TENTHS = 20, 10
 # Seconds between two lines in a log, at least.
 APART = 10.0
+# Times a second that a terminal is drawn, at most.
+REDRAWS = 4
+# Seconds of past work from which the time left is told: a single step may take minutes.
+MEASURED = 3600.0
 
 
-def stderr() -> Console:
-    """The console of stderr for progress, which shows nothing where notes are not wanted either."""
-    wanted = logging.getLogger("paratopic").isEnabledFor(logging.WARNING)
-    return Console(stderr=True, quiet=not wanted)
+class Advance(Protocol):
+    """Shows that a number of steps are done, and a note on them, by default none."""
+
+    def __call__(self, done: float, note: str = "") -> None: ...
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Say what is being done while the block runs; only on a terminal.
+
+    Parameters
+    ----------
+    what
+        What is being done: "reading the paragraphs".
+    """
+    console, is_terminal = _stderr()
+    return console.status(what, refresh_per_second=REDRAWS) if is_terminal else nullcontext()
 
 
 @contextmanager
-def bar(label: str, total: int) -> Iterator[Callable[[float], None]]:
+def bar(label: str, total: int) -> Iterator[Advance]:
     """Show a progress bar on stderr while the block runs; where that is no terminal, print lines.
 
-    A line is printed after a step, `APART` seconds after the one before it, and not after the last
-    step.
+    A line is printed after a step, or after a tenth of the work if there are many steps or one. It
+    comes `APART` seconds after the line before it at the earliest, and not after the last step.
 
     Parameters
     ----------
     label
         Text before the bar, and of each line.
     total
-        Number of steps.
+        Number of steps; of 1 step, the share that is done is shown.
 
     Yields
     ------
     A function to call with the number of steps done so far.
     """
-    console = stderr()
-    if not console.is_terminal:
-        yield _Lines(console, label, total).advance
+    console, is_terminal = _stderr()
+    if not is_terminal:
+        yield _Lines(console, label, total)
         return
     with Progress(
         TextColumn(label),
-        MofNCompleteColumn(),
+        _Done(),
         BarColumn(),
+        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        refresh_per_second=REDRAWS,
+        speed_estimate_period=MEASURED,
     ) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        task = progress.add_task(label, total=total, note="")
+        yield lambda done, note="": progress.update(task, completed=done, note=note)
+
+
+def _stderr() -> tuple[Console, bool]:
+    """Stderr, silent where notes are not wanted either, and whether it is a terminal."""
+    wanted = logging.getLogger("paratopic").isEnabledFor(logging.WARNING)
+    console = Console(stderr=True, quiet=not wanted)
+    # Not `console.is_terminal`, which FORCE_COLOR makes true of a log as well.
+    return console, console.file.isatty()
+
+
+def _done(done: float, total: float) -> str:
+    """How much is done: "3 of 15", or the share of a single step.
+
+    >>> _done(3.4, 15), _done(0.4, 1)
+    ('3 of 15', '40%')
+    """
+    return f"{done:.0%}" if total == 1 else f"{int(done):,} of {int(total):,}"
+
+
+def _time(seconds: float) -> str:
+    """A time that is about right.
+
+    >>> _time(49.6), _time(170), _time(7000)
+    ('50 s', '3 min', '117 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+class _Done(ProgressColumn):
+    """How much is done, beside the bar."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_done(task.completed, task.total or 1))
 
 
 class _Lines:
-    """Progress in lines: "transformer: fit 3 of 15"."""
+    """Progress in lines: "transformer: fit 3 of 15, about 4 min left"."""
 
     def __init__(self, console: Console, label: str, total: int) -> None:
         self._console, self._label, self._total = console, label, total
-        self._shown, self._when = 0, time.monotonic()
+        self._n_lines = total if 1 < total <= MOST_LINES else TENTHS
+        self._started = self._when = time.monotonic()
+        self._shown = 0
 
-    def advance(self, done: float) -> None:
+    def __call__(self, done: float, note: str = "") -> None:
         """Print a line if there is news."""
-        steps, now = int(done), time.monotonic()
-        if self._shown < steps < self._total and now - self._when >= APART:
-            self._shown, self._when = steps, now
-            line = f"{self._label} {steps:,} of {self._total:,}"
-            self._console.print(line, highlight=False, soft_wrap=True)
+        part, now = int(done * self._n_lines / self._total), time.monotonic()
+        if self._shown < part < self._n_lines and now - self._when >= APART:
+            self._shown, self._when = part, now
+            left = (now - self._started) * (self._total - done) / done
+            line = f"{self._label} {_done(done, self._total)}"
+            words = ", ".join(filter(None, [line, note, f"about {_time(left)} left"]))
+            self._console.print(words, highlight=False, soft_wrap=True)
