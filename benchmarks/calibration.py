@@ -113,7 +113,7 @@ def run(
     labelled, held_out = draw(rows, names, shots, tests, seed)
     started = time.perf_counter()
     split = params.split
-    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+    folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
     topics = Topics("single", names)
     fit, data = learner(topics), Labelled(labelled, topics, folds)
     scores = cross_validate(data, fit, seed).scores

@@ -64,7 +64,7 @@ def trial(
     labelled, split = drawn.labelled, params.split
     if labelled["label"].value_counts().min() < 2:
         return None
-    folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+    folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
     labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()

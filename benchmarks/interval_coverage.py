@@ -53,7 +53,7 @@ def trial(
     labelled, split, level = drawn.labelled, params.split, params.evaluate.confidence
     ids = list(labelled["id"])
     try:
-        folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+        folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
     except TooFewLabels:
         return
     labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)

@@ -76,14 +76,14 @@ def with_copies(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 def projects_folds(rows: pd.DataFrame, split: Split, seed: int) -> Iterator[Fold]:
     """Repeat, training rows and held-out rows."""
-    table = make_folds(rows, split.n_folds, split.n_repeats, None, seed).table
+    table = make_folds(rows, split.n_folds, split.repeats(len(rows)), None, seed).table
     for repeat, _, train, test in iterate_folds(table, list(rows["id"])):
         yield repeat, train, test
 
 
 def naive_folds(rows: pd.DataFrame, split: Split, seed: int) -> Iterator[Fold]:
     """The same, each row dealt out for itself."""
-    for repeat in range(split.n_repeats):
+    for repeat in range(split.repeats(len(rows))):
         dealer = StratifiedKFold(split.n_folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)

@@ -56,7 +56,7 @@ def trial(
     rest = mixed(shuffled[~shuffled["article"].isin(labelled["article"])], len(rows))
     split = params.split
     try:
-        folds = make_folds(labelled, split.n_folds, split.n_repeats, None, seed).table
+        folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
     except TooFewLabels:
         return None
     data = Labelled(labelled, topics, folds)

@@ -62,3 +62,11 @@ def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch
     assert (folds[100].table["fold"] == 0).sum() == 20
     always = split(tables[100], TOPICS, Split(5, 2, None), 0)
     assert always.n_folds == 5
+
+
+def test_few_labels_are_dealt_three_times_and_several_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paratopic.project.params.SEVERAL", 50)
+    tables = {n: table_of("xy" * (n // 2), "xy") for n in (48, 50)}
+    repeats = {n: split(tables[n], TOPICS, Split(5, "auto", None), 0).n_repeats for n in tables}
+    assert repeats == {48: 3, 50: 1}
+    assert split(tables[50], TOPICS, Split(5, 4, None), 0).n_repeats == 4

@@ -81,13 +81,30 @@ def _check_holdout(value: object) -> object:
     return value
 
 
+def _check_repeats(value: object) -> object:
+    if not (value == "auto" or (type(value) is int and value >= 1)):
+        raise ValueError("should be auto, or a number of at least 1")
+    return value
+
+
+# `split.n_repeats: auto` deals so many labelled paragraphs and more once, and fewer so often: with
+# many, each repeat takes minutes and changes a figure little.
+SEVERAL, REPEATS = 200, 3
+
+
 @dataclass(frozen=True, config=SECTION)
 class Split:
     """Repeated stratified folds, or a single held-out share for big tables."""
 
     n_folds: Annotated[int, Field(ge=2)]
-    n_repeats: Count
+    n_repeats: Annotated[int | Literal["auto"], BeforeValidator(_check_repeats)]
     holdout: Annotated[float | Literal["auto"] | None, BeforeValidator(_check_holdout)]
+
+    def repeats(self, n_labelled: int) -> int:
+        """How often n labelled paragraphs are dealt to folds."""
+        if self.n_repeats == "auto":
+            return REPEATS if n_labelled < SEVERAL else 1
+        return self.n_repeats
 
 
 @dataclass(frozen=True, config=SECTION)

@@ -66,7 +66,7 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
     if holdout == "auto":
         holdout = SHARE if len(rows) >= MANY else None
     try:
-        folds = make_folds(rows, params.n_folds, params.n_repeats, holdout, seed)
+        folds = make_folds(rows, params.n_folds, params.repeats(len(rows)), holdout, seed)
         _refuse_unmeasured(rows, folds)
     except TooFewLabels as error:
         if not topics.descriptions:
