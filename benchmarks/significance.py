@@ -61,7 +61,9 @@ def main() -> None:
             labelled = draw(rows, n, seed).labelled
             vectors = np.array([known[text] for text in labelled["text"]])
             split = params.split
-            folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
+            folds = make_folds(
+                labelled, split.n_folds, split.repeats(len(labelled)), None, seed
+            ).table
             rng = np.random.default_rng([seed, n])
             labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
             for pair, strengths in enumerate(NOISE):
