@@ -23,6 +23,7 @@ lint: .venv/dev
 	ruff check src tests benchmarks examples
 	ruff format --check src tests benchmarks examples
 	mypy
+	python benchmarks/record.py
 
 # Articles in, labels from the page, figures before and after; in a clone, and needs Chromium.
 story: .venv/dev

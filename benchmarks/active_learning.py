@@ -18,9 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from record import made_with
 from simulation import Embeddings, embeddings, frozen
 from sklearn.metrics import f1_score
-from tables import RESULTS, Table, machine, read
+from tables import RESULTS, Table, read
 
 from paratopic.annotation.suggestion import choose
 from paratopic.inference.modes import mode_of
@@ -187,7 +188,7 @@ def main() -> None:
     lines = summary(pd.DataFrame(runs))
     options = {"budget": arguments.budget, "batch": arguments.batch, "shots": SHOTS}
     options |= {"pool_rows": arguments.pool_rows, "test_rows": arguments.test_rows}
-    made_on = machine("scikit-learn", "sentence-transformers")
+    made_on = made_with(__file__, "scikit-learn", "sentence-transformers")
     write_json(arguments.results, options | made_on | {"summary": lines, "runs": runs})
     picture(pd.DataFrame(runs), arguments.results.with_suffix(".png"))
     print("| data | order | labels to reach random's | saved | macro-F1 at the end |")

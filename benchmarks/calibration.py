@@ -17,9 +17,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from record import made_with
 from simulation import Learner, calibrated, embeddings, frozen, population, trained, without
 from sklearn.metrics import roc_auc_score
-from tables import RESULTS, Table, machine, read
+from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
@@ -207,7 +208,7 @@ def main() -> None:
         means, errors = runs.mean().to_numpy(), runs.sem().to_numpy()
         cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
     told: dict[str, object] = {"data": table.name, "none": arguments.none, "shots": arguments.shots}
     told |= {"repeats": params.split.n_repeats, "target": params.calibrate.precision}
     # The precision of no prediction is not defined.

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import draw, least_squares, noisy, out_of_fold, stand_ins
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
@@ -83,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--draws", type=int, default=25, help="of each table, noise and size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
@@ -95,18 +97,21 @@ def main() -> None:
         for noise in NOISE:
             rng = np.random.default_rng(params.seed)
             seen = noisy(vectors, noise, rng)
-            for n in SIZES:
+            for n in arguments.sizes:
                 for seed in range(arguments.draws):
                     features = {TFIDF: tfidf, ENCODER: seen}
                     result = trial(rows, features, n, seed, params)
                     if result:
                         trials.append({"table": table, "noise": noise, "n": n} | result)
         print(f"{table}: {len(trials)} comparisons so far", flush=True)
-    report(trials, rules(params), time.perf_counter() - started)
+    report(trials, arguments.sizes, rules(params), time.perf_counter() - started)
 
 
 def report(
-    trials: list[dict[str, Any]], choices: dict[str, Callable[[Difference], str]], seconds: float
+    trials: list[dict[str, Any]],
+    sizes: Sequence[int],
+    choices: dict[str, Callable[[Difference], str]],
+    seconds: float,
 ) -> None:
     """Print and write what each rule loses."""
     frame = pd.DataFrame(
@@ -130,18 +135,21 @@ def report(
                 "lost": 100 * lost.mean(),
                 "real encoder": {
                     str(n): 100 * lost[(frame["noise"] == 0) & (frame["n"] == n)].mean()
-                    for n in SIZES
+                    for n in sizes
                 },
                 "worse crowned": float(crowned[worse].mean()) if worse.any() else 0.0,
                 "worse": int(worse.sum()),
             }
         )
-    print("| rule | points lost | real encoder, n = " + " / ".join(map(str, SIZES)) + " | ", end="")
+    print("| rule | points lost | real encoder, n = " + " / ".join(map(str, sizes)) + " | ", end="")
     print(f"crowned though {WORSE:.0%} worse |\n|---|---|---|---|")
     for line in lines:
         real = " / ".join(f"{value:.1f}" for value in line["real encoder"].values())
         print(f"| {line['rule']} | {line['lost']:.2f} | {real} | {line['worse crowned']:.1%} |")
-    about = machine("scikit-learn", "numpy") | {"comparisons": len(trials), "results": lines}
+    about = made_with(__file__, "scikit-learn", "numpy") | {
+        "comparisons": len(trials),
+        "results": lines,
+    }
     write_json(RESULTS / "champion.json", about | {"seconds": round(seconds)})
 
 

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from few_shot import codebook, train_setfit
+from record import made_with
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import passages
@@ -275,7 +276,7 @@ def main() -> None:
                 task = Task(train, tests, definitions, params, seed, arguments.minutes)
                 line |= METHODS[method](task)
                 print(*(f"{name}={value}" for name, value in line.items()), flush=True)
-                kept.append(line | machine(*VERSIONS))
+                kept.append(line | made_with(__file__, *VERSIONS))
                 write_json(arguments.results, {"runs": kept})
     runs = pd.DataFrame(kept)
     asked = runs["seed"].isin(seeds) & runs["labels"].isin(arguments.labels)

@@ -30,7 +30,8 @@ import lxml.html
 import mammoth
 import pandas as pd
 from pdfminer.high_level import extract_text
-from tables import RESULTS, machine
+from record import made_with
+from tables import RESULTS
 
 from paratopic.project.files import write_json
 from paratopic.reading.article import Segment, skipped_of
@@ -343,7 +344,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         results = measure(articles, arguments.formats, arguments.keep or Path(temporary))
     print_table(results)
-    versions = machine("trafilatura", "mammoth", "pdfminer.six", "lxml")
+    versions = made_with(__file__, "trafilatura", "mammoth", "pdfminer.six", "lxml")
     write_json(RESULTS / "documents.json", versions | {"results": results})
 
 

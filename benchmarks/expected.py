@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import Embeddings, cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.corpus.table import targets_of
@@ -276,7 +277,10 @@ def main() -> None:
         seconds = round(time.perf_counter() - started)
         print(f"{number + 1} draws: {seconds} s", flush=True)
         lines = summary(pd.DataFrame(runs))
-        about = machine("scikit-learn", "numpy") | {"confidence": CONFIDENCE, "seconds": seconds}
+        about = made_with(__file__, "scikit-learn", "numpy") | {
+            "confidence": CONFIDENCE,
+            "seconds": seconds,
+        }
         results = arguments.results or RESULTS / f"expected_{path.stem}.json"
         known = lines.astype(object).where(lines.notna(), None)
         write_json(results, about | {"results": known.to_dict("records")})

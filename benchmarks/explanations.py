@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tables import RESULTS, Table, draw, machine, read
+from record import made_with
+from tables import RESULTS, Table, draw, read
 
-from paratopic import Explanation, load
 from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.explanation import Explanation
+from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.scores import one_hot
 from paratopic.project.files import write_json
@@ -104,7 +106,7 @@ def main() -> None:
                 f"| {line['random_lowered']:.1%} "
                 f"| {line['strongest_drop']:.2f}, {line['random_drop']:.2f} |"
             )
-    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
     write_json(RESULTS / f"explanations_{table.name.replace(' ', '_')}.json", lines | versions)
 
 

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from record import made_with
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, Draw, Table, draw, machine, read
+from tables import RESULTS, Draw, Table, draw, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import classes, one_hot
@@ -350,7 +351,7 @@ def main() -> None:
                     line |= run(table, drawn, seed, method, arguments)
                     print(*(f"{name}={value}" for name, value in line.items()), flush=True)
                     versions = (*VERSIONS, "setfit") if method == "setfit" else VERSIONS
-                    kept.append(line | machine(*versions))
+                    kept.append(line | made_with(__file__, *versions))
                     write_json(arguments.results, {"runs": kept})
     runs = asked_for(pd.DataFrame(kept), tables, arguments)
     lines = summary(runs)

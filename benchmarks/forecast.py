@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import (
     MOST_ROWS,
     Draw,
@@ -31,7 +32,7 @@ from simulation import (
     trained,
 )
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.cli.forecast import CONFIDENCE, SHARES
@@ -158,13 +159,15 @@ def main() -> None:
                 learners[name] = frozen(embeddings(list(rows["text"]), params, kept))
             else:
                 room = {"baseline": baseline, "transformer": transformer}[name]
-                learners[name] = trained(room, getattr(params, name))
+                learners[name] = trained(room, params.section(name))
         for n in arguments.sizes:
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.draws):
                 lines += trials(table.name, rows, learners, n, seed, params)
             print(f"{table.name}, {n} labels: done", flush=True)
     print(markdown(pd.DataFrame(lines)))
-    about = machine("scikit-learn", "numpy") | {"seconds": round(time.perf_counter() - started)}
+    about = made_with(__file__, "scikit-learn", "numpy") | {
+        "seconds": round(time.perf_counter() - started)
+    }
     stem = "forecast" if "transformer" not in arguments.models else "forecast_transformer"
     write_json(RESULTS / f"{stem}.json", about | {"results": lines})
 

@@ -20,9 +20,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import draw, is_held_out, least_squares, out_of_fold, stand_ins
 from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.intervals import (
@@ -127,7 +128,9 @@ def main() -> None:
             lines += lines_of(table, n, intervals)
             print(f"{table}, {n} labels: done", flush=True)
     print(markdown(lines))
-    about = machine("scikit-learn", "numpy") | {"seconds": round(time.perf_counter() - started)}
+    about = made_with(__file__, "scikit-learn", "numpy") | {
+        "seconds": round(time.perf_counter() - started)
+    }
     write_json(RESULTS / "interval_coverage.json", about | {"results": lines})
     picture(lines, RESULTS / "interval_coverage.png")
 

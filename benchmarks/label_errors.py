@@ -18,11 +18,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from record import made_with
 from simulation import Embeddings, Learner, calibrated, embeddings, frozen, trained
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.model_selection import cross_val_predict
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds
@@ -58,7 +59,8 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
     topic = rows["label"].map(lambda label: (label,))
-    return rows.assign(article=rows["id"], topics=topic, topic=topic)
+    more = {"topic": topic, "topics": topic, "label_source": "hand", "trust": 1.0}
+    return rows.assign(article=rows["id"], **more)
 
 
 def scored(
@@ -204,7 +206,7 @@ def main() -> None:
             "repeats": arguments.repeats,
             "found": found,
         }
-        | machine(*versions),
+        | made_with(__file__, *versions),
     )
     print(markdown(found, arguments.first))
     title = f"{arguments.data.stem}: {len(rows):,} labels, {wrong.mean():.0%} wrong"

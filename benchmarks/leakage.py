@@ -28,6 +28,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from record import made_with
 from scipy import sparse
 from simulation import draw, population
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -35,7 +36,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import iterate_folds, make_folds
@@ -202,7 +203,7 @@ def main() -> None:
             "size": arguments.size,
             "draws": arguments.draws,
             "seconds": round(time.perf_counter() - started),
-            **machine("scikit-learn", "numpy"),
+            **made_with(__file__, "scikit-learn", "numpy"),
             "results": lines,
         },
     )

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from few_shot import train_setfit
+from record import made_with
 from simulation import calibrated
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -34,7 +35,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import make_folds
@@ -95,6 +96,7 @@ def read(path: Path, column: str, n_topics: int) -> tuple[pd.DataFrame, Topics]:
             "text": table["text"],
             "topic": kept,
             "label_source": "hand",
+            "trust": 1.0,
         }
     )
     return rows[rows["topic"].map(bool)].drop_duplicates("text").reset_index(drop=True), topics
@@ -297,13 +299,13 @@ def main() -> None:
                 wanted = {"shots": shots, "seed": seed, "from": method}
                 if any(wanted.items() <= run.items() for run in runs):
                     continue
+                made = made_with(__file__, *VERSIONS, *arguments.against)
                 for label, answer in METHODS[method](task).items():
                     told = wanted | {"method": label, "n": len(train)} | figures(task, answer)
                     print(told, flush=True)
-                    runs.append(told)
-                made_on = machine(*VERSIONS, *arguments.against)
+                    runs.append(told | made)
                 about = {"data": name, "topics": list(topics.names), "rows": len(rows)}
-                write_json(results, about | made_on | {"runs": runs})
+                write_json(results, about | {"runs": runs})
     table = pd.DataFrame(runs).sort_values("shots", kind="stable")
     picture(table, results.with_suffix(".png"))
     print("\n".join(summary(table)))

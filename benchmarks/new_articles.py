@@ -18,8 +18,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from record import made_with
 from sklearn.metrics import f1_score, roc_auc_score
-from tables import RESULTS, Table, machine, read
+from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of, with_passages
@@ -103,7 +104,7 @@ def main() -> None:
             part = found[found["knowledge"] == knowledge]
             cells = [f"{value:.3f}" for value in part[table.name]]
             print(f"| {table.name} | {knowledge} | " + " | ".join(cells) + " |")
-    versions = machine("scikit-learn", "sentence-transformers", "torch", "transformers")
+    versions = made_with(__file__, "scikit-learn", "sentence-transformers", "torch", "transformers")
     write_json(RESULTS / "new_articles.json", versions | {"runs": lines})
 
     figure, axes = plt.subplots(

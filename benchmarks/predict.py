@@ -23,8 +23,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from engines import ENGINES, REPEATS, SIZES
+from record import made_with
 from sklearn.metrics import f1_score
-from tables import RESULTS, Draw, draw, machine, read
+from tables import RESULTS, Draw, draw, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
@@ -149,7 +150,7 @@ def main() -> None:
     print({name: value for name, value in told.items()})
     frame = pd.DataFrame(lines)
     print(markdown(frame))
-    versions = machine("onnxruntime", "sentence-transformers", "torch", "transformers")
+    versions = made_with(__file__, "onnxruntime", "sentence-transformers", "torch", "transformers")
     write_json(RESULTS / f"predict_{table.name}.json", told | {"engines": lines} | versions)
     title = f"{len(true)} texts of {table.name}"
     picture(frame, title, RESULTS / f"predict_{table.name}.png")

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from shares import outcomes
 from simulation import Frozen, Learner, calibrated, embeddings, frozen, population, without
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
 from paratopic.annotation.suggestion import choose
@@ -187,7 +188,7 @@ def main() -> None:
                 f"{mean['true accuracy']:.3f} | {mean['true macro_f1']:.3f} |",
                 flush=True,
             )
-    about = machine("scikit-learn", "numpy") | sizes._asdict()
+    about = made_with(__file__, "scikit-learn", "numpy") | sizes._asdict()
     seconds = round(time.perf_counter() - started)
     write_json(arguments.results, about | {"seconds": seconds, "results": results})
 

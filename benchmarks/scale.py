@@ -23,22 +23,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from ruamel.yaml import YAML
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_union
-from tables import RESULTS, Table, machine, read
+from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.scores import one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics
+from paratopic.stages import compare, evaluate, prepare, score, split, train
 from paratopic.training.examples import Examples
 
-STAGES = ("prepare", "split", "score", "evaluate", "train", "compare")
-OF_A_MODEL = {"score", "evaluate", "train"}
+STAGES = (prepare, split, score, evaluate, train, compare)
+OF_A_MODEL = {score, evaluate, train}
 FITS = ("one fit", "scikit-learn")
 # Share of recombined texts that are copies of another, but for a word.
 COPIES = 0.03
@@ -130,7 +132,10 @@ def measured(table: Table, n: int, models: list[str]) -> list[dict[str, Any]]:
         folder = Path(name)
         make_project(folder, table, n, models)
         commands = {
-            f"{stage} {model}".strip(): ["-m", f"paratopic.stages.{stage}", *model.split()]
+            f"{stage.__name__.rpartition('.')[2]} {model}".strip(): [
+                *("-m", stage.__name__),
+                *model.split(),
+            ]
             for stage in STAGES
             for model in (models if stage in OF_A_MODEL else [""])
         }
@@ -177,7 +182,7 @@ def main() -> None:
     models = arguments.models
     lines = [line for n in sorted(arguments.rows) for line in measured(table, n, models)]
     print(markdown(pd.DataFrame(lines)))
-    about = machine("scikit-learn", "scipy", "numpy")
+    about = made_with(__file__, "scikit-learn", "scipy", "numpy")
     name = "_".join(["scale", table.name, *(models if models != ["baseline"] else [])])
     write_json(RESULTS / f"{name}.json", about | {"results": lines})
 

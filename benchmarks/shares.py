@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
@@ -281,7 +282,10 @@ def main() -> None:
     lines = summary(pd.concat(parts))
     print(markdown(lines))
     seconds = round(time.perf_counter() - started)
-    about = machine("scikit-learn", "numpy") | {"confidence": CONFIDENCE, "seconds": seconds}
+    about = made_with(__file__, "scikit-learn", "numpy") | {
+        "confidence": CONFIDENCE,
+        "seconds": seconds,
+    }
     results = arguments.results or RESULTS / f"shares_{table.name}.json"
     known = lines.astype(object).where(lines.notna(), None)
     write_json(results, about | {"results": known.to_dict("records")})

@@ -21,8 +21,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import draw, embeddings, noisy, out_of_fold, population
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.intervals import difference
@@ -97,7 +98,7 @@ def main() -> None:
             "rows": len(rows),
             "permutations": PERMUTATIONS,
             "seconds": round(time.perf_counter() - started),
-            **machine("scikit-learn", "numpy"),
+            **made_with(__file__, "scikit-learn", "numpy"),
             "results": lines,
         },
     )

@@ -22,12 +22,12 @@ from tables import Table, read
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.outcomes import Outcomes, of_one_topic
+from paratopic.evaluation.outcomes import Outcomes, learnt_shares, of_one_topic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise
-from paratopic.inference.scores import Array, Features, Integers, Scores
+from paratopic.inference.scores import Array, Features, Integers, Scores, one_hot
 from paratopic.project.params import Params
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics, split_cell
@@ -215,7 +215,8 @@ def out_of_fold(
     outcome = of_one_topic(
         labels[measured], pd.factorize(groups[measured])[0].astype(np.int64), scores[:, measured]
     )
-    return replace(outcome, train_share=float(np.mean(shares)))
+    of_topics = learnt_shares(one_hot(labels, scores.shape[2]), folds, ids)
+    return replace(outcome, train_share=float(np.mean(shares)), topic_shares=of_topics)
 
 
 def is_held_out(folds: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import cross_validated, embeddings, frozen, population, without
-from tables import RESULTS, machine, read
+from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation.mistakes import Answered, answered
@@ -156,9 +157,11 @@ def main() -> None:
     print(markdown(shares))
     seconds = round(time.perf_counter() - started)
     known = files.read_json(path, "this script")["results"] if path.exists() else []
-    results = [line for line in known if line["table"] != table.name] + shares.to_dict("records")
-    about_run = machine("scikit-learn", "numpy") | {"planted": PLANTED, "seconds": seconds}
-    files.write_json(path, about_run | {"results": results})
+    made = made_with(__file__, "scikit-learn", "numpy")
+    made |= {"planted": PLANTED, "seconds": seconds}
+    results = [line for line in known if line["table"] != table.name]
+    results += [line | made for line in shares.to_dict("records")]
+    files.write_json(path, {"results": results})
 
 
 if __name__ == "__main__":

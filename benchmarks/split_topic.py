@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from record import made_with
 from simulation import Embeddings, embeddings, frozen
 from sklearn.metrics import f1_score
-from tables import RESULTS, machine
+from tables import RESULTS
 
 from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.project.codebook import first_definition
@@ -32,7 +33,6 @@ DEFINITIONS = (
     "The armed forces and defence: weapons, bases, operations, sanctions and border security.",
     "Former members of the armed forces: their benefits, health care, schooling and housing.",
 )
-N_LABELS = 300
 SHARES = (0.1, 0.3, 0.5)
 
 
@@ -50,13 +50,15 @@ def fitted(texts: list[str], labels: Integers, known: Embeddings, seed: int) -> 
     return frozen(known)(Topics("single", NAMES))(examples, seed, silent)
 
 
-def runs_of(rows: pd.DataFrame, known: Embeddings, seed: int) -> list[dict[str, object]]:
+def runs_of(
+    rows: pd.DataFrame, known: Embeddings, n_labels: int, seed: int
+) -> list[dict[str, object]]:
     """A line for each order and share that is labelled again."""
     rng = np.random.default_rng([seed, 117])
     groups = rng.permutation(rows["group"].unique())
     rank = pd.Series(np.arange(len(groups)), index=groups)
     rows = rows.iloc[np.argsort(rank[rows["group"]].to_numpy(), kind="stable")]
-    pool, rest = rows[:N_LABELS], rows[N_LABELS:]
+    pool, rest = rows[:n_labels], rows[n_labels:]
     rest = rest[~rest["group"].isin(pool["group"])]
     texts, truth = list(pool["text"]), pool["veterans_flag"].to_numpy().astype(np.int64)
     held_out, true = list(rest["text"]), rest["veterans_flag"].to_numpy().astype(np.int64)
@@ -98,6 +100,7 @@ def main() -> None:
     """Print a markdown table, and write every run as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="the table of bills")
+    parser.add_argument("--labels", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--kept", type=Path, help="folder that keeps embeddings for another run")
     parser.add_argument("--results", type=Path, default=RESULTS / "split_topic.json")
@@ -109,18 +112,29 @@ def main() -> None:
     kept = arguments.kept and arguments.kept / f"{arguments.data.stem}-{SPLIT}.npz"
     known = embeddings(texts, read_params(), kept)
     runs = pd.DataFrame(
-        [line for seed in range(arguments.seeds) for line in runs_of(rows, known, seed)]
+        [
+            line
+            for seed in range(arguments.seeds)
+            for line in runs_of(rows, known, arguments.labels, seed)
+        ]
     )
     runs["macro_f1"] = runs[list(NAMES)].mean(axis=1)
     keys = ["order", "share", "answers"]
     means = runs.groupby(keys, sort=False)[["right", *NAMES, "macro_f1"]].mean().round(4)
     spread = runs.groupby(keys, sort=False)["macro_f1"].sem().round(4)
     summary = means.assign(standard_error=spread).reset_index().to_dict("records")
-    options = {"labels": N_LABELS, "seeds": arguments.seeds, "definitions": list(DEFINITIONS)}
-    made_on = machine("scikit-learn", "sentence-transformers")
+    options = {
+        "labels": arguments.labels,
+        "seeds": arguments.seeds,
+        "definitions": list(DEFINITIONS),
+    }
+    made_on = made_with(__file__, "scikit-learn", "sentence-transformers")
     write_json(
         arguments.results,
-        options | made_on | {"summary": summary, "runs": runs.to_dict("records")},
+        options
+        | {"definitions": list(DEFINITIONS)}
+        | made_on
+        | {"summary": summary, "runs": runs.to_dict("records")},
     )
     print("| order | labelled again | others | right of the others | military | veterans | mean |")
     print("|---|---|---|---|---|---|---|")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import glob
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -117,13 +114,3 @@ def draw(table: Table, shots: int, seed: int, test_rows: int, unlabelled: int = 
     capped = rest[rest.groupby("label").cumcount() < test_rows]
     parts = known[few], rest[:NATURAL], capped, known[~few][:unlabelled]
     return Draw(*(part.sort_index() for part in parts))
-
-
-def machine(*packages: str) -> dict[str, object]:
-    """What the figures were measured on: processor, threads and versions."""
-    threads = os.environ.get("OMP_NUM_THREADS")
-    return {
-        "machine": platform.machine(),
-        "cores": int(threads) if threads else len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-    } | {package: version(package) for package in packages}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,11 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         print(code)
         return 1
     return int(code or 0)
+
+
+def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *words: str) -> None:
+    """Run a script of benchmarks/ with these arguments in this process, from a folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setattr("sys.argv", [f"{script}.py", *words])
+    runpy.run_path(str(ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")

@@ -6,20 +6,20 @@ import json
 import random
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.programs import ROOT
+from tests.programs import ROOT, run_benchmark
 from tests.samples import FILLER, WORDS, paragraph
 
 
-def test_context_is_measured_on_pairs_of_the_same_draw(tmp_path: Path) -> None:
+def test_context_is_measured_on_pairs_of_the_same_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = random.Random(0)
     rows = []
     for document in range(20):
@@ -36,19 +36,13 @@ def test_context_is_measured_on_pairs_of_the_same_draw(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     files = ["--data", str(tmp_path / "table.parquet"), "--results", str(results)]
     options = ["--labels", "60", "--draws", "2", "--methods", "tfidf", "tfidf in context"]
-    run = subprocess.run(
-        [sys.executable, "benchmarks/context.py", *files, *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    run_benchmark(monkeypatch, ROOT, "context", *files, *options)
     runs = pd.DataFrame(json.loads(results.read_text())["runs"])
     macro_f1 = runs.pivot(index="seed", columns="method", values="macro_f1")
     assert macro_f1.shape == (2, 2)
     gains = 100 * (macro_f1["tfidf in context"] - macro_f1["tfidf"])
     assert gains.mean() > 5  # a quarter of the texts have no word of their topic
-    gain = re.search(r"\| ([-+][\d.]+) ± [\d.]+ \|$", run.stdout.strip())
+    gain = re.search(r"\| ([-+][\d.]+) ± [\d.]+ \|$", capsys.readouterr().out.strip())
     assert gain and abs(float(gain[1]) - gains.mean()) < 0.06
 
 
@@ -69,24 +63,28 @@ def told_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_benchmark(script: str, folder: Path, results: Path, *options: str) -> list[dict[str, Any]]:
-    """Run a script on the table of a folder; the lines of its results."""
-    files = ["--data", str(folder / "table.parquet"), "--results", str(results)]
-    run = subprocess.run(
-        [sys.executable, f"benchmarks/{script}.py", *files, *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    lines: list[dict[str, Any]] = json.loads(results.read_text())["results"]
-    return lines
+class Benchmark(Protocol):
+    """Runs a script on the table of a folder; the lines of its results."""
+
+    def __call__(self, script: str, folder: Path, *options: str) -> list[dict[str, Any]]: ...
 
 
-def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def lines_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Benchmark:
+    def measured(script: str, folder: Path, *options: str) -> list[dict[str, Any]]:
+        results = tmp_path / "results.json"
+        files = ["--data", str(folder / "table.parquet"), "--results", str(results)]
+        run_benchmark(monkeypatch, ROOT, script, *files, *options)
+        lines: list[dict[str, Any]] = json.loads(results.read_text())["results"]
+        return lines
+
+    return measured
+
+
+def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--none", "other", "--time", "year", "--sizes", "60", "--documents", "8"]
     kept = ["--draws", "4", "--embeddings", str(told_apart)]
-    lines = run_benchmark("shares", told_apart, tmp_path / "results.json", *options, *kept)
+    lines = lines_of("shares", told_apart, *options, *kept)
     figures = {(line["drawn"], line["what"], line["method"]): line for line in lines}
     for drawn in ("texts", "documents"):
         corrected = figures[drawn, "all", "corrected"]
@@ -98,20 +96,20 @@ def test_shares_are_nearer_to_the_truth_than_counts(told_apart: Path, tmp_path: 
 
 
 def test_shares_of_documents_that_have_a_topic_are_measured(
-    told_apart: Path, tmp_path: Path
+    told_apart: Path, lines_of: Benchmark
 ) -> None:
     options = ["--none", "other", "--sizes", "--documents", "30", "--cut", "4", "--draws", "3"]
     kept = ["--embeddings", str(told_apart)]
-    lines = run_benchmark("shares", told_apart, tmp_path / "results.json", *options, *kept)
+    lines = lines_of("shares", told_apart, *options, *kept)
     figures = {line["method"]: line for line in lines if line["what"] == "documents"}
     assert figures["corrected"]["rmse"] < figures["labels alone"]["rmse"]
     assert figures["corrected"]["covered"] > 0.7  # of 12 intervals
 
 
-def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path: Path) -> None:
+def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, lines_of: Benchmark) -> None:
     options = ["--none", "other", "--draws", "3", "--embeddings", str(told_apart)]
     sizes = ["--first", "40", "--more", "60"]
-    lines = run_benchmark("sampling", told_apart, tmp_path / "r.json", *options, *sizes)
+    lines = lines_of("sampling", told_apart, *options, *sizes)
     kinds = {line["labels"]: line for line in lines}
     assert [*kinds] == ["random", "suggested", "mixed", "mixed, weighted"]
     assert all(line["draws"] == 3 for line in lines)
@@ -121,7 +119,7 @@ def test_weights_undo_what_suggestions_do_to_figures(told_apart: Path, tmp_path:
 
 
 def test_expected_shares_of_right_answers_are_compared_with_true_ones(
-    told_apart: Path, tmp_path: Path
+    told_apart: Path, tmp_path: Path, lines_of: Benchmark
 ) -> None:
     foreign = pd.read_parquet(told_apart / "table.parquet")
     foreign["text"] += " Elsewhere."
@@ -133,7 +131,7 @@ def test_expected_shares_of_right_answers_are_compared_with_true_ones(
     options = ["--none", "other", "--time", "year", "--mixture", "label", "--labels", "60"]
     kept = ["--draws", "3", "--embeddings", str(tmp_path)]
     kept += ["--foreign", str(tmp_path / "foreign.parquet")]
-    lines = run_benchmark("expected", told_apart, tmp_path / "results.json", *options, *kept)
+    lines = lines_of("expected", told_apart, *options, *kept)
     figures = {line["texts"]: line for line in lines}
     assert [*figures] == ["same kind", "later", "mixture of label", "foreign: foreign"]
     assert figures["foreign: foreign"]["estimated"] == 0
@@ -141,7 +139,7 @@ def test_expected_shares_of_right_answers_are_compared_with_true_ones(
         assert figures[name]["estimated"] == 1 and figures[name]["held"] > 0.6  # of 3 intervals
 
 
-def test_slices_are_named_where_they_are_planted(tmp_path: Path) -> None:
+def test_slices_are_named_where_they_are_planted(tmp_path: Path, lines_of: Benchmark) -> None:
     rng = random.Random(0)
     topics = sorted(WORDS)
     table = pd.DataFrame({"label": [topics[n % 3] for n in range(150)]})
@@ -155,7 +153,7 @@ def test_slices_are_named_where_they_are_planted(tmp_path: Path) -> None:
     np.savez(tmp_path / "table.npz", texts=table["text"].to_numpy(str), vectors=vectors)
     options = ["--date", "day", "--columns", "outlet", "--plant", "outlet: 1", "--draws", "4"]
     kept = ["--embeddings", str(tmp_path), "--labels", "120"]
-    results = run_benchmark("slices", tmp_path, tmp_path / "results.json", *options, *kept)
+    results = lines_of("slices", tmp_path, *options, *kept)
     lines = {line["what"]: line for line in results}
     assert [*lines] == ["shuffled over texts", "dealt to documents", "planted in outlet: 1"]
     assert lines["planted in outlet: 1"]["named"] >= 0.75  # of 40 answers 12 are made wrong

@@ -18,10 +18,20 @@ from paratopic.evaluation.intervals import (
     answer_estimates,
     difference,
     estimates,
+    learnt_of_topics,
     n_rows,
+    share_estimates,
+    shares_of,
     value_of,
 )
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, of_one_topic, outcomes
+from paratopic.evaluation.outcomes import (
+    Outcomes,
+    answer_outcomes,
+    learnt_shares,
+    of_one_topic,
+    outcomes,
+)
+from paratopic.inference.scores import one_hot
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import ModeName, Topics, split_cell
 
@@ -286,3 +296,25 @@ def test_a_row_that_stands_for_two_counts_as_two() -> None:
     equal = replace(once, weights=np.full(40, 7.0))
     assert n_rows(equal) == pytest.approx(40)
     assert difference(equal, equal, 0.95, 50, 1).value == 0
+
+
+def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
+    folds = pd.DataFrame({"id": list("abcdefg"), "repeat": 0, "fold": [0, 0, 1, 1, 0, 1, -1]})
+    targets = one_hot(np.array([0, 0, 0, 0, 1, 1, 2]), 3)
+    # Two of four and one of two are held out at a time; the last topic only trains.
+    assert learnt_shares(targets, folds, list("abcdefg")).tolist() == [0.5, 0.5, 1]
+    folds["fold"] = [0, 1, 2, 3, 0, 1, -1]
+    shares = learnt_shares(targets, folds, list("abcdefg"))
+    assert shares.tolist() == [0.75, 0.5, 1]
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    scores = one_hot(np.array([0, 0, 0, 0, 0, 0]), 2)[None].astype(np.float64)
+    outcome = replace(
+        of_one_topic(labels, np.arange(6), scores), train_share=0.75, topic_shares=shares[:2]
+    )
+    # Of the first topic F1 is .8, of the other 0: the error of the other weighs five times as much.
+    assert learnt_of_topics(outcome) == pytest.approx((0.2 * 0.75 + 1 * 0.5) / 1.2)
+    rare, alike = (
+        share_estimates(each, shares_of(each), 0.95, 200, 0)["macro_f1"]
+        for each in (outcome, replace(outcome, topic_shares=None))
+    )
+    assert bounds(rare)[0] == bounds(alike)[0] and bounds(rare)[1] > bounds(alike)[1]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from paratopic.inference.promise import NEVER, SHARES, Promise, sure_threshold
+from paratopic.inference.promise import NEVER, SHARES, Promise, probability_below, sure_threshold
 
 PROMISE = Promise(0.9, 0.95)
 
@@ -92,12 +94,22 @@ def test_a_group_counts_once() -> None:
 def test_a_group_is_right_in_the_share_of_its_predictions_that_is() -> None:
     confidence = np.full(2000, 0.8)
     place, groups = np.arange(2000) % 20, np.arange(2000) // 20
-    # Of 20, 60 and all of 100 groups one prediction of 20 is wrong: 99, 97 and 95 hits. So many or
-    # more have at most the risk at a precision of .9 in the first two cases.
-    for wrong, hits, expected in ((20, 99, 0.8), (60, 97, 0.8), (100, 95, NEVER)):
-        right = (place > 0) | (groups >= wrong)
-        assert (stats.binom(100, 0.9).sf(hits - 1) <= 0.01) == (expected == 0.8)
+    # All groups are alike, so they tell more than 100 that are each wholly right or wrong.
+    for wrong, expected in ((0, 0.8), (1, 0.8), (2, NEVER)):
+        right = place >= wrong
         assert sure_threshold(confidence, right, groups, PROMISE) == expected
+    right = groups >= 5
+    assert sure_threshold(confidence, right, groups, PROMISE) == NEVER
+
+
+@given(st.integers(0, 200), st.integers(44, 200), st.floats(0.5, 0.95))
+def test_right_and_wrong_groups_have_the_exact_binomial_bound(
+    wrong: int, n: int, precision: float
+) -> None:
+    hits = max(1, n - wrong)
+    values = np.repeat([1.0, 0.0], [hits, n - hits])
+    exact = stats.beta(hits, n - hits + 1).cdf(precision)
+    assert probability_below(values, precision) == pytest.approx(exact, abs=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 4])

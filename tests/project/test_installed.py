@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.project.installed import PACKAGE, code, code_of_stage, imports, stage_digests
+from paratopic.project.installed import PACKAGE, code, imports, modules_of, stage_digests
 from paratopic.project.kinds import KINDS
 from tests.conftest import TRACE
 
@@ -87,7 +87,7 @@ def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None
     surplus: dict[str, set[str]] = {}
     for path in folder.iterdir():
         stage, _, kind = path.name.partition("-")
-        declared = code_of_stage(f"stages.{stage}", [kind] if kind else KINDS, arrows)
+        declared = modules_of([f"stages.{stage}"], [kind] if kind else KINDS, arrows)
         loaded = set(path.read_text(encoding="utf-8").split()) & arrows.keys()
         assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
         surplus[path.name] = declared - loaded

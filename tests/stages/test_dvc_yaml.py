@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.project import paths
-from paratopic.project.installed import code_of_stage, imports, stage_digests
+from paratopic.project.installed import imports, modules_of, stage_digests
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.params import Params
 from tests.programs import ROOT
@@ -47,7 +47,7 @@ def params_of(name: str) -> set[str]:
 
 def files_of(name: str) -> set[Path]:
     """Files of the modules that a stage runs, for all kinds of model."""
-    modules = code_of_stage(f"stages.{name}", KINDS, ARROWS)
+    modules = modules_of([f"stages.{name}"], KINDS, ARROWS)
     return {SOURCE.joinpath(*module.split(".")).with_suffix(".py") for module in modules}
 
 

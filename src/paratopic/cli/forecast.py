@@ -67,7 +67,10 @@ def forecast(more: More = None) -> None:
         f"{title}: {now:.3f} with today's {plural(n_labels, 'label')}. With {number} more, "
         f"expect {estimate.low:.2f} to {estimate.high:.2f}."
     )
-    print("This holds for labels like those so far. Labels of new articles may differ.")
+    print(
+        f"This is about the {plural(int(measured.present.sum()), 'topic')} measured so far, and "
+        "for labels like those so far. Labels of new articles may differ."
+    )
 
 
 def read_champion() -> str:

@@ -110,7 +110,8 @@ def make_folds(
     tables = []
     for repeat in range(n_repeats if holdout is None else 1):
         fold = np.full(len(rows), ALWAYS_TRAIN, dtype=np.int64)
-        fold[dealt] = deal(targets[dealt], groups[dealt], n_dealt, seed + repeat)
+        own = np.random.SeedSequence((seed, repeat)).generate_state(1)[0]
+        fold[dealt] = deal(targets[dealt], groups[dealt], n_dealt, int(own))
         if holdout is not None:
             fold = _hold_out_share(fold, n_dealt, holdout)
         tables.append(about.assign(repeat=repeat, fold=fold))

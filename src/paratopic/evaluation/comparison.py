@@ -228,7 +228,9 @@ def _reason(
             f"{min_lead:g} counts; the probability that the {pair.model} has one is "
             f"{lead.beyond:.0%}, p = {lead.p:.2f})"
         )
-    return "; ".join(parts)
+    return "; ".join(parts) + by_definitions * (
+        ". It is no evidence from outside if whoever wrote the definitions had read these articles"
+    )
 
 
 def as_json(

@@ -2,7 +2,8 @@
 
 Errors fall with the number of labels roughly as a power law (Hestness et al. 2017,
 arXiv:1712.00409). Its exponent is read off models that learnt from nested shares of the labels, and
-leans on a usual one where these tell little. The next labels are taken to be like those so far.
+leans on a usual one where these tell little. The next labels are taken to be like those so far,
+and topics that they would be the first of are left out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from paratopic.evaluation.intervals import (
     draws_of,
     few_groups,
     interval,
+    learnt_of_topics,
     noise,
     size_of_mean,
     value_of,
@@ -90,6 +92,8 @@ def forecast(
         variance = noise(float(_extend(known, draws, size).var()), spread / size_of_mean(measured))
         variance += ((1 - value) * np.log(size / known[-1]) * STRAY) ** 2
         low, high = interval(value, spread / variance / few**2, confidence)
+        # Rare topics lost more of their labels than others, and may gain as much more.
+        high = 1 - (1 - high) * min(1.0, learnt_of_topics(measured) / measured.train_share)
         estimates.append(Estimate(value, low, high))
     return estimates
 

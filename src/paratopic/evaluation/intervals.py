@@ -210,13 +210,36 @@ class Proportion(NamedTuple):
         Computes it, (d,), from the counts of d draws.
     size
         Number of independent paragraphs that it rests on; 0 where there is no such figure.
-    is_quality
-        Whether more labels make it better.
+    learnt
+        Share of the labels that the models learnt from, which the final model has all of. Its
+        errors are at least this share of theirs; 1 where more labels make no figure better.
     """
 
     figure: Callable[[Tally], Array]
     size: Callable[[Outcomes], float]
-    is_quality: bool = True
+    learnt: Callable[[Outcomes], float]
+
+
+def train_share(outcomes: Outcomes) -> float:
+    """Share of the labels that the models learnt from."""
+    return outcomes.train_share
+
+
+def learnt_of_topics(outcomes: Outcomes) -> float:
+    """As `train_share`, mean over topics, in which each weighs as much as its F1 lacks.
+
+    A rare topic loses more of its labels to the part that is held out than a frequent one.
+    """
+    tallies = _tallies(outcomes, outcomes.counts[None])
+    f1 = np.mean([metrics.f1(t.hit, t.predicted, t.true)[0] for t in tallies], axis=0)
+    lacking = (1 - f1) * outcomes.present
+    if outcomes.topic_shares is None or not lacking.any():
+        return outcomes.train_share
+    return float(np.average(outcomes.topic_shares, weights=lacking))
+
+
+def _all(outcomes: Outcomes) -> float:
+    return 1.0
 
 
 def n_rows(outcomes: Outcomes) -> float:
@@ -246,17 +269,17 @@ def size_of_mean(outcomes: Outcomes) -> float:
 
 # Key of a metric (see `project.metrics`) → how it is computed, of the topics and of the answers.
 OF_TOPICS: Mapping[str, Proportion] = {
-    "macro_f1": Proportion(Tally.macro_f1, size_of_mean),
-    "micro_f1": Proportion(Tally.micro_f1, n_rows),
-    "map": Proportion(Tally.mean_average_precision, size_of_mean),
-    "accuracy": Proportion(Tally.accuracy, n_rows),
-    "subset_accuracy": Proportion(Tally.accuracy, n_rows),
+    "macro_f1": Proportion(Tally.macro_f1, size_of_mean, learnt_of_topics),
+    "micro_f1": Proportion(Tally.micro_f1, n_rows, train_share),
+    "map": Proportion(Tally.mean_average_precision, size_of_mean, learnt_of_topics),
+    "accuracy": Proportion(Tally.accuracy, n_rows, train_share),
+    "subset_accuracy": Proportion(Tally.accuracy, n_rows, train_share),
 }
 OF_ANSWERS: Mapping[str, Proportion] = {
-    "answer_macro_f1": Proportion(Tally.macro_f1, size_of_mean),
-    "answer_accuracy": Proportion(Tally.accuracy, n_rows),
-    "coverage": Proportion(Tally.coverage, n_rows, is_quality=False),
-    "precision": Proportion(Tally.precision, n_predicted),
+    "answer_macro_f1": Proportion(Tally.macro_f1, size_of_mean, learnt_of_topics),
+    "answer_accuracy": Proportion(Tally.accuracy, n_rows, train_share),
+    "coverage": Proportion(Tally.coverage, n_rows, _all),
+    "precision": Proportion(Tally.precision, n_predicted, train_share),
 }
 
 
@@ -272,13 +295,17 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     support = np.maximum(_equal_rows((counts * answers.true).T), 1)
     of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
+    of_topics = answers.topic_shares
     for topic in range(answers.k):
+        learnt = answers.train_share if of_topics is None else float(of_topics[topic])
         for name, figure, sizes in (
             ("precision", _precision, predicted),
             ("recall", _recall, support),
             ("f1", _f1, support),
         ):
-            shares[name, topic] = Proportion(partial(figure, topic), partial(_known, sizes[topic]))
+            shares[name, topic] = Proportion(
+                partial(figure, topic), partial(_known, sizes[topic]), partial(_known, learnt)
+            )
     return shares
 
 
@@ -288,8 +315,8 @@ def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metri
     return {key: share for key, share in shares.items() if key in keys and share.size(outcomes)}
 
 
-def _known(size: float, outcomes: Outcomes) -> float:
-    return float(size)
+def _known(number: float, outcomes: Outcomes) -> float:
+    return float(number)
 
 
 def _precision(topic: int, tally: Tally) -> Array:
@@ -375,16 +402,17 @@ def share_estimates(
         tallies = _tallies(outcomes, rows)
         for name, share in shares.items():
             draws[name].append(_mean(tallies, share.figure))
-    few = few_groups(outcomes, confidence)
+    n_groups = _n_groups(outcomes)
     measured: dict[Metric, Estimate] = {}
     for name, share in shares.items():
-        value, seen = values[name], float(np.concatenate(draws[name]).var())
-        size = _equivalent_size(value, seen, share.size(outcomes)) / few**2
+        # Draws of G groups have (G - 1) / (G + 1) of the variance that samples of them have.
+        seen = float(np.concatenate(draws[name]).var()) * (n_groups + 1) / max(n_groups - 1, 1)
+        value = values[name]
+        size = _equivalent_size(value, seen, share.size(outcomes), n_groups, confidence)
         low, high = interval(value, size, confidence)
-        if share.is_quality:
-            # The final model has more labels than those of the folds. Errors fall no faster than in
-            # proportion.
-            high = 1 - (1 - high) * outcomes.train_share
+        # The final model has more labels than those of the folds. Errors fall no faster than in
+        # proportion.
+        high = 1 - (1 - high) * share.learnt(outcomes)
         measured[name] = Estimate(value, low, high)
     return measured
 
@@ -404,20 +432,36 @@ def noise(seen: float, independent: float) -> float:
 
 
 def few_groups(outcomes: Outcomes, confidence: float) -> float:
-    """How much wider intervals are because few groups say little of the noise itself, at least 1.
+    """How much wider intervals are because few groups say little of their noise, at least 1."""
+    return _wider(_n_groups(outcomes) - 1, confidence)
 
-    It is the quantile of Student's t distribution over that of the normal one.
+
+def _n_groups(outcomes: Outcomes) -> int:
+    """Number of groups that count."""
+    return len(np.unique(outcomes.groups[outcomes.counts > 0]))
+
+
+def _wider(freedom: float, confidence: float) -> float:
+    """Quantile of Student's t distribution over that of the normal one."""
+    quantile = (1 + confidence) / 2
+    return float(stdtrit(max(freedom, 1), quantile) / ndtri(quantile))
+
+
+def _equivalent_size(
+    value: float, seen: float, rows: float, n_groups: int, confidence: float
+) -> float:
+    """Number of independent paragraphs with which a share would have its noise.
+
+    That few groups say little of it counts for the part that is seen in them (Satterthwaite 1946).
     """
-    quantile, n_groups = (1 + confidence) / 2, len(np.unique(outcomes.groups[outcomes.counts > 0]))
-    return float(stdtrit(max(n_groups - 1, 1), quantile) / ndtri(quantile))
-
-
-def _equivalent_size(value: float, seen: float, rows: float) -> float:
-    """Number of independent paragraphs with which a share would have its noise."""
     spread = value * (1 - value)
     if not spread:
-        return rows / DESIGN_EFFECT
-    return spread / noise(seen, spread / rows)
+        return rows / DESIGN_EFFECT / _wider(n_groups - 1, confidence) ** 2
+    independent = spread / rows
+    variance = noise(seen, independent)
+    from_groups = DESIGN_EFFECT * (seen if seen >= independent else seen / 2)
+    freedom = (n_groups - 1) * (variance / from_groups) ** 2 if from_groups else np.inf
+    return spread / variance / _wider(freedom, confidence) ** 2
 
 
 def interval(value: float, size: float, confidence: float) -> tuple[float, float]:
@@ -514,7 +558,9 @@ def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, s
     variance = float(seen.var())
     added = noise(variance, differ / size_of_mean(one)) - DESIGN_EFFECT * variance
     # The final models have more labels, from which each gains between nothing and this.
-    gains = [(1 - value_of(o, Tally.macro_f1)) * (1 - o.train_share**0.5) for o in (one, other)]
+    gains = [
+        (1 - value_of(o, Tally.macro_f1)) * (1 - learnt_of_topics(o) ** 0.5) for o in (one, other)
+    ]
     added += sum(gain**2 for gain in gains) / 3
     chances: Array = np.sqrt(DESIGN_EFFECT) * seen
     chances += np.sqrt(added) * rng.standard_normal(n_permutations)

@@ -5,6 +5,7 @@ Scores are calibrated already; nothing is measured here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,6 +42,10 @@ class Outcomes:
     train_share
         Share of the labelled rows that each fold's model learnt from, on average; 1 for a model
         that is used as it is.
+    topic_shares
+        (k,) share of each topic's labelled rows that the models of its held-out rows learnt from,
+        on average: a topic with two rows has one half. None, the default, if each has
+        `train_share`.
     weights
         (n,) how much of the corpus each row stands for, in any unit; None, the default, if all
         rows count the same.
@@ -52,6 +57,7 @@ class Outcomes:
     scores: Array
     predicted: Targets
     train_share: float = 1.0
+    topic_shares: Array | None = None
     weights: Array | None = None
 
     @cached_property
@@ -107,9 +113,16 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     probabilities = mode.conditional(_stack(repeats, list(topics.names)))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
-    groups, share = _groups(rows, data.folds), _train_share(data.folds)
-    weights = sample_weights(rows)
-    return Outcomes(mode, true, groups, probabilities, predicted, share, weights)
+    return Outcomes(
+        mode,
+        true,
+        _groups(rows, data.folds),
+        probabilities,
+        predicted,
+        _train_share(data.folds),
+        learnt_shares(targets_of(data.rows, topics.names), data.folds, list(data.rows["id"])),
+        sample_weights(rows),
+    )
 
 
 def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -131,8 +144,38 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
         np.stack([mode.complete(repeat) for repeat in probabilities]),
         np.stack([mode.outcomes(repeat) for repeat in predicted]),
         _train_share(data.folds),
+        learnt_shares(
+            mode.outcomes(targets_of(data.rows, topics.names)),
+            data.folds,
+            list(data.rows["id"]),
+        ),
         sample_weights(rows),
     )
+
+
+def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
+    """Share of each topic's rows that models learnt from when its rows were held out, (k,).
+
+    Parameters
+    ----------
+    targets
+        (n, k) which topics each labelled row has.
+    folds
+        Table of `corpus.folds.make_folds`.
+    ids
+        Ids of the labelled rows.
+
+    Returns
+    -------
+    Means over the held-out rows of each topic; 1 for a topic that is never held out.
+    """
+    held_out = folds[folds["fold"] != ALWAYS_TRAIN]
+    part = held_out.groupby(["repeat", "fold"]).ngroup().to_numpy()
+    counts = np.zeros((part.max(initial=-1) + 1, targets.shape[1]))
+    np.add.at(counts, part, targets[pd.Index(ids).get_indexer(held_out["id"])])
+    possible = counts.sum(axis=0) * targets.sum(axis=0)
+    lost = np.zeros(len(possible))
+    return 1 - np.divide((counts**2).sum(axis=0), possible, out=lost, where=possible > 0)
 
 
 def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:

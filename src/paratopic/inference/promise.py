@@ -51,9 +51,9 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
     """Find the lowest confidence at and above which predictions keep a promise.
 
     Of the `SHARES` of the most confident predictions, the largest is taken whose lower bound
-    (Clopper & Pearson 1934) reaches the precision; they divide the risk among them (Bonferroni, as
-    in Learn then Test: Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts
-    as one observation, right in the share of its predictions that is right.
+    reaches the precision; they divide the risk among them (Bonferroni, as in Learn then Test:
+    Angelopoulos et al. 2021, https://arxiv.org/abs/2110.01052). A group counts as one observation,
+    right in the share of its predictions that is right.
 
     Parameters
     ----------
@@ -66,18 +66,53 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
     -------
     The threshold; `NEVER` if no share keeps the promise.
     """
-    from scipy.special import betaincinv  # slow, and the command line imports this module
-
     ordered = np.sort(confidence)[::-1]
     for share in SHARES if len(ordered) else ():
         threshold = float(ordered[math.ceil(share * len(ordered)) - 1])
         sure = confidence >= threshold
         number = np.unique(groups[sure], return_inverse=True)[1]
-        size = np.bincount(number)
-        hits = float((np.bincount(number, weights=right[sure]) / size).sum())
-        if hits and betaincinv(hits, len(size) - hits + 1, promise.risk) >= promise.precision:
+        shares_right = np.bincount(number, weights=right[sure]) / np.bincount(number)
+        if len(shares_right) >= promise.least_groups and (
+            probability_below(shares_right, promise.precision) <= promise.risk
+        ):
             return threshold
     return NEVER
+
+
+def probability_below(values: Array, mean: float) -> float:
+    """Probability that a mean of independent values from 0 to 1 is below a number.
+
+    It is that of the Bayesian bootstrap (Rubin 1981) of the values and of one more, which is 0.
+    That is the bound of Gaffke (2005), see Learned-Miller & Thomas 2019 (arXiv:1905.06208), which
+    holds in simulations and is not proven in general. Where all values are 0 or 1 it is that of
+    Clopper & Pearson (1934), which is; where they vary less, it says more.
+
+    Parameters
+    ----------
+    values
+        (n,) the values.
+    mean
+        The number, above 0 and below 1.
+
+    Examples
+    --------
+    >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
+    True
+    """
+    from scipy.integrate import quad  # slow, and the command line imports this module
+
+    # The weights are exponential, so that the sum of weighted distances from the number has a
+    # simple characteristic function, which is inverted at 0 (Gil-Pelaez 1951).
+    away = np.append(values, 0.0) - mean
+    away /= np.linalg.norm(away)
+
+    def integrand(at: float) -> float:
+        steps = away * at
+        size = np.exp(-np.log1p(steps**2).sum() / 2)
+        return float(np.sin(np.arctan(steps).sum()) * size / at)
+
+    integral = quad(integrand, 0, np.inf, limit=200)[0]
+    return float(0.5 - integral / np.pi)
 
 
 def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> str:

@@ -11,7 +11,7 @@ import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,38 +51,40 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
         if "training.fitting" in closure([stage], arrows):
             digests[name] = {
                 kind.name: digest(
-                    code_of_stage(stage, [kind.name], arrows) - {ENTRIES},
+                    modules_of([stage], [kind.name], arrows) - {ENTRIES},
                     package,
                     repr((kind.fit, kind.settings, kind.learns_from_unlabelled)),
                 )
                 for kind in KINDS.values()
             }
         else:
-            digests[name] = digest(code_of_stage(stage, KINDS, arrows), package)
+            digests[name] = digest(modules_of([stage], KINDS, arrows), package)
     return digests
 
 
-def code_of_stage(stage: str, kinds: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
-    """Modules that a stage runs for kinds of model.
+def modules_of(
+    modules: Collection[str], kinds: Iterable[str], arrows: Mapping[str, set[str]]
+) -> set[str]:
+    """All modules that some modules run for kinds of model, these included.
 
     Parameters
     ----------
-    stage
-        Dotted name below the package, such as ``"stages.split"``.
+    modules
+        Dotted names below the package, such as ``"stages.split"``.
     kinds
         Names of the kinds.
     arrows
         From `imports`.
     """
-    modules = closure([stage], arrows)
+    reached = closure(modules, arrows)
     named = {
         getattr(KINDS[kind], entry).partition(":")[0].removeprefix(f"{PACKAGE.name}.")
         for module, entries in BY_KIND.items()
-        if module in modules
+        if module in reached
         for kind in kinds
         for entry in entries
     }
-    return closure({stage} | (named & arrows.keys()), arrows)
+    return closure({*modules} | (named & arrows.keys()), arrows)
 
 
 def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
@@ -178,13 +180,18 @@ def _path(module: str, package: Path) -> Path:
 
 
 def _imports(path: Path, package: str) -> set[str]:
-    """Dotted names below the package of what a module imports, and of what these lie in.
+    """Dotted names below the package of what a module imports, and of what these lie in."""
+    names = (name.partition(".") for name in imported(path))
+    return {below for first, _, below in names if first == package}
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of what a file of Python imports when it runs, and of what these lie in.
 
     What is imported from a module may be a module itself, or a name in it.
     """
     parts = [name.split(".") for name in _imported(ast.parse(path.read_text(encoding="utf-8")))]
-    inside = [words[1:] for words in parts if words[0] == package]
-    return {".".join(words[:n]) for words in inside for n in range(1, len(words) + 1)}
+    return {".".join(words[:n]) for words in parts for n in range(1, len(words) + 1)}
 
 
 def _imported(node: ast.AST) -> Iterator[str]:

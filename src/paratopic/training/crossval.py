@@ -166,9 +166,10 @@ def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> F
 def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """Score every labelled paragraph with a model that knows the topics' definitions alone.
 
-    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles. They
-    are read alone, as paragraphs are that are held out beside others of their article: headings
-    could have been in the mind of whoever wrote the definitions. Parameters as in `cross_validate`.
+    It has learnt nothing of the paragraphs' articles, so its scores tell about new articles, unless
+    whoever wrote the definitions had read these. They are read alone, as paragraphs are that are
+    held out beside others of their article: headings could have been in the mind of whoever wrote
+    the definitions. Parameters as in `cross_validate`.
 
     Returns
     -------

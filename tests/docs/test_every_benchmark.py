@@ -1,0 +1,112 @@
+"""Every script of benchmarks/ on a made-up table of 200 rows and an encoder of a few weights."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from paratopic.corpus.table import write_paragraphs
+from tests.programs import ROOT, run_benchmark
+from tests.samples import BODIES, WORDS, paragraph, paragraph_table
+
+# What other scripts import or start, or what measures nothing.
+SHARED = {"engines", "record", "simulation", "tables"}
+OPTIONS = {
+    "active_learning": "--seeds 2 --budget 36 --orders random suggested",
+    "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
+    "champion": "--sizes 60 --draws 1",
+    "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
+    "documents": "articles --formats 'html, elements' 'html, divs' docx",
+    "expected": "--none other --time year --labels 60 --draws 2",
+    "explanations": "--shots 8 --rows 10",
+    "few_shot": "--shots 4 --seeds 1 --unlabelled 40 --methods tfidf frozen paratopic pool",
+    "forecast": "--sizes 30 --draws 1 --models baseline 'frozen encoder' transformer",
+    "interval_coverage": "--sizes 24 --draws 2",
+    "label_errors": "--noisy noisy --first 20",
+    "leakage": "table.parquet --size 40 --draws 2",
+    "multi_label": "--column subjects --topics 3 --shots 8 --seeds 1 --tests 60",
+    "new_articles": "",
+    "predict": "--shots 4 --rows 40 --engines paratopic",
+    "promise": "--none other --sizes 60 --draws 2 --cut 4",
+    "sampling": "--none other --first 40 --more 40 --draws 2",
+    "scale": "--rows 80",
+    "shares": "--none other --time year --sizes 60 --draws 2",
+    "significance": "table.parquet --sizes 24 --draws 2",
+    "slices": "--none other --date introduced --columns year --labels 100 --draws 2",
+    "split_topic": "--labels 36 --seeds 4",
+}
+# Scripts that take their table by position, or none.
+BY_POSITION = {"documents", "leakage", "significance"}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A folder with the settings of a tiny encoder, a table, an article and the pipeline's rows."""
+    folder, rng = tmp_path_factory.mktemp("workplace"), random.Random(0)
+    settings = YAML(typ="safe").load(ROOT / "params.yaml")
+    settings["transformer"] |= {"encoder": str(tiny_encoder), "epochs": 1, "device": "cpu"}
+    settings["transformer"] |= {"max_tokens": 32, "train_tokens": 16, "unlabelled": 20}
+    settings["split"]["n_repeats"] = 1
+    YAML(typ="safe").dump(settings, folder / "params.yaml")
+    topics = [*sorted(WORDS), "other"]
+    labels = [rng.choice(topics) for _ in range(200)]
+    texts = [
+        f"{paragraph(rng.choice(topics[:3]) if label == 'other' else label, rng)} "
+        f"{paragraph(rng.choice(topics[:3]), rng, 6)}"
+        for label in labels
+    ]
+    table = pd.DataFrame({"text": texts, "label": labels})
+    table["group"] = [f"document {number // 2}" for number in range(200)]
+    table["noisy"] = [rng.choice(topics) if rng.random() < 0.2 else label for label in labels]
+    table["subjects"] = [sorted({label, rng.choice(topics)}) for label in labels]
+    table["year"] = [2000 + number % 8 for number in range(200)]
+    table["introduced"] = table["year"].astype(str) + "-03-01"
+    table["veterans_flag"] = [rng.random() < 0.5 for _ in labels]
+    table["text_preceding"] = table.groupby("group")["text"].shift(1).fillna("")
+    table["text_following"] = table.groupby("group")["text"].shift(-1).fillna("")
+    table.to_parquet(folder / "table.parquet")
+    labelled = paragraph_table(
+        text=texts[:40],
+        article=[f"article {number % 8}" for number in range(40)],
+        topics=[[] if label == "other" else [label] for label in labels[:40]],
+        label_source=["hand"] * 40,
+    )
+    write_paragraphs(labelled, folder / "data" / "paragraphs.parquet")
+    (folder / "articles").mkdir()
+    (folder / "articles" / "one.txt").write_text("Harbour Talks Open\n\n" + "\n\n".join(BODIES))
+    (folder / "benchmarks" / "results").mkdir(parents=True)
+    codebook = {"table": {topic: f"About {topic}." for topic in topics}}
+    (folder / "benchmarks" / "codebooks.json").write_text(json.dumps(codebook))
+    return folder
+
+
+def test_every_script_is_run() -> None:
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - SHARED == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("script", OPTIONS)
+def test_a_script_runs_and_says_what_its_results_were_made_with(
+    script: str,
+    workplace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from paratopic.transformer import fit as transformer
+
+    shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(transformer, "CLOSE", transformer.CLOSE)  # predict.py changes it
+    table = [] if script in BY_POSITION else ["--data", "table.parquet"]
+    run_benchmark(monkeypatch, tmp_path, script, *table, *shlex.split(OPTIONS[script]))
+    assert "|---|" in capsys.readouterr().out
+    (results,) = (tmp_path / "benchmarks" / "results").glob("*.json")
+    from record import older
+
+    assert not older(results)

@@ -1,0 +1,61 @@
+"""Results of benchmarks that are older than the code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.programs import ROOT
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("record")
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """A folder with a script and what it imports."""
+    (tmp_path / "measure.py").write_text("import beside\nfrom paratopic.project import plurals\n")
+    (tmp_path / "beside.py").write_text("x = 1\n")
+    return tmp_path
+
+
+def result(folder: Path, lines: object) -> Path:
+    path = folder / "result.json"
+    path.write_text(json.dumps(lines))
+    return path
+
+
+def test_a_result_is_older_once_what_its_script_imports_has_changed(
+    record: ModuleType, scripts: Path
+) -> None:
+    made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
+    path = result(scripts, made | {"runs": []})
+    (scripts / "beside.py").write_text("# one\nx = 1\n")
+    record.code_digest.cache_clear()
+    assert not record.older(path, scripts)
+    (scripts / "beside.py").write_text("x = 2\n")
+    record.code_digest.cache_clear()
+    assert record.older(path, scripts)
+
+
+def test_one_old_run_among_others_makes_a_result_old(record: ModuleType, scripts: Path) -> None:
+    made = {"script": "measure.py", "code": record.code_digest(scripts / "measure.py")}
+    assert not record.older(result(scripts, {"runs": [made, made]}), scripts)
+    assert record.older(result(scripts, {"runs": [made, {"seed": 1}]}), scripts)
+    assert record.older(result(scripts, {"runs": [{"seed": 1}]}), scripts)
+
+
+def test_the_page_names_older_results_once(record: ModuleType) -> None:
+    page = f"before\n{record.START}old line\n{record.END}after\n"
+    marked = record.mark(page, [Path("results/a.json"), Path("results/b.json")])
+    links = "[a](results/a.json), [b](results/b.json)"
+    assert marked.count(links) == 1 and "old line" not in marked
+    assert marked.startswith("before\n") and marked.endswith("after\n")
+    assert record.mark(marked, []) == f"before\n{record.START}{record.END}after\n"
