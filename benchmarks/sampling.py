@@ -117,7 +117,7 @@ def project(
         accuracy = float((predicted == true).all(axis=1).mean())
         macro_f1 = f1_score(true.argmax(axis=1), predicted.argmax(axis=1), average="macro")
         place = pd.Index(frame["id"]).get_indexer(scores["id"])
-        probabilities[place] = scores[names].to_numpy()
+        probabilities[place] = scores[topics.scores].to_numpy()
         weights = frame["weight"].iloc[np.sort(place)].to_numpy() if weighted else None
         sample = Sample(
             MODE.complete(probabilities),

@@ -73,7 +73,7 @@ def sample(
     model, names = fit_all(data, fit, seed), list(topics.names)
     answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
     place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    answers[place] = scores[names].to_numpy()
+    answers[place] = scores[topics.scores].to_numpy()
     numbers = np.sort(place)
     truth = outcomes(rows.iloc[numbers], names)
     return Sample(MODE.complete(answers), numbers, truth, np.ones(len(numbers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import shutil
@@ -68,3 +69,12 @@ def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *w
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.setattr("sys.argv", [f"{script}.py", *words])
     runpy.run_path(str(ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
+
+
+def run_stages(*stages: str) -> None:
+    """Run stages in the current directory, in this process."""
+    for stage in stages:
+        name, *words = stage.split()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["stage", *words])
+            importlib.import_module(f"paratopic.stages.{name}").main()

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.progress import count_labels, missing
-from paratopic.corpus.table import NO_TOPIC
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from tests.programs import ROOT, run_cli
 from tests.samples import paragraph_table
 

@@ -7,9 +7,9 @@ import io
 import json
 import random
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import chdir, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.log import read_lines
 from paratopic.project.paths import PARAGRAPHS
 from tests.annotation.small_project import make_project
-from tests.programs import run_cli, sh
+from tests.programs import run_cli, run_stages
 from tests.samples import WORDS, paragraph
 
 ARTICLE = """Harbour news
@@ -33,18 +33,42 @@ A chip maker printed that its software was copied.
 """
 
 
-@pytest.fixture
-def clone(project: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with an unlabelled article, after stage prepare."""
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("prepared") / "project"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git", "cache", "mlruns"))
     (folder / "seeds/harbour.txt").write_text(ARTICLE, encoding="utf-8")
     prepare(folder)
     return folder
 
 
+@pytest.fixture
+def clone(prepared: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared, tmp_path / "project"))
+
+
 def prepare(folder: Path) -> str:
-    return sh(folder, sys.executable, "-m", "paratopic.stages.prepare")
+    """Run stage prepare in a folder; gives what it prints."""
+    with chdir(folder), redirect_stdout(io.StringIO()) as printed:
+        run_stages("prepare")
+    return printed.getvalue()
+
+
+@pytest.fixture
+def cli(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run `paratopic` in the clone, in this process; gives what it prints."""
+
+    def run(*words: str, fails: bool = False) -> str:
+        assert (run_cli(monkeypatch, *words) != 0) == fails
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("LOGNAME", "cy")
+    return run
 
 
 def read_sheet(folder: Path, name: str) -> list[dict[str, str]]:
@@ -63,19 +87,16 @@ def fill(folder: Path, name: str, **topic_of: str) -> None:
         writer.writerows(rows)
 
 
-def import_from(folder: Path, annotator: str) -> str:
-    """Import the sheet that an annotator filled in."""
-    return sh(folder, "paratopic", "import", f"{annotator}.csv", "--annotator", annotator)
-
-
-def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> None:
+def test_suggested_paragraphs_are_labelled_imported_and_counted(
+    clone: Path, cli: Callable[..., str]
+) -> None:
     labels = clone / "seeds/labels.csv"
     before = labels.read_bytes()
-    printed = sh(clone, "paratopic", "suggest", "--n", "2")
+    printed = cli("suggest", "--n", "2")
     assert len(list(csv.DictReader(printed.splitlines()))) == 2
-    assert sh(clone, "paratopic", "suggest", "--n", "2") == printed
-    sh(clone, "paratopic", "suggest", "--out", "sheet.csv")
-    sh(clone, "paratopic", "suggest", "--out", "tasks.json")
+    assert cli("suggest", "--n", "2") == printed
+    cli("suggest", "--out", "sheet.csv")
+    cli("suggest", "--out", "tasks.json")
     tasks = json.loads((clone / "tasks.json").read_text())
     assert len(tasks) == len(read_sheet(clone, "sheet.csv")) == 3
     champion = json.loads((clone / "models/champion").read_text())["champion"]
@@ -85,74 +106,57 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path) -> 
 
     fill(clone, "ann.csv", tariffs="trade;security", navy="security")
     fill(clone, "bo.csv", tariffs="trade", navy="trade", chip="technology")
-    printed = import_from(clone, "ann")
+    printed = cli("import", "ann.csv", "--annotator", "ann")
     assert "ann.csv: 2 new labels in seeds/labels.csv, 0 already there, " in printed
     assert "0 disputed, 0 not imported, " in printed and "1 undecided" in printed
     assert "note:" not in printed
-    printed = import_from(clone, "bo")
+    printed = cli("import", "bo.csv", "--annotator", "bo")
     assert printed.count("disputed: harbour:") == 2
     assert "ann: security; bo: trade → a tie; another" in printed
     after = labels.read_bytes()
-    assert "ann.csv: 0 new labels" in import_from(clone, "ann")
+    assert "ann.csv: 0 new labels" in cli("import", "ann.csv", "--annotator", "ann")
     assert labels.read_bytes() == after
     labels.write_bytes(before)
-    import_from(clone, "bo")
-    import_from(clone, "ann")
+    cli("import", "bo.csv", "--annotator", "bo")
+    cli("import", "ann.csv", "--annotator", "ann")
     assert labels.read_bytes() == after
     assert labels.with_name("labels.csv.bak").exists()
     for command in ("label", "suggest"):
-        assert "nothing left to label" in sh(clone, "paratopic", command, fails=True)
+        assert "nothing left to label" in cli(command, fails=True)
 
     printed = prepare(clone)
     assert "1 disputed paragraph gets the answer of most annotators" in printed
     assert "1 tie between annotators, without a label" in printed
-    assert "Ties between annotators: 1 paragraph, without a label" in sh(
-        clone, "paratopic", "status"
-    )
+    assert "Ties between annotators: 1 paragraph, without a label" in cli("status")
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
     assert report["annotators"]["paragraphs"] == 2
-    for stage in ("split", "score baseline", "score transformer", "compare"):
-        sh(clone, sys.executable, "-m", *f"paratopic.stages.{stage}".split())
-    printed = sh(clone, "paratopic", "review", "--out", "again.csv")
+    run_stages("split", "score baseline", "score transformer", "compare")
+    printed = cli("review", "--out", "again.csv")
     assert "ann: security; bo: trade: a tie between annotators" in printed
     assert (
         "1 tie (1 listed). Another answer settles a tie. Until then, the paragraph has" in printed
     )
     assert read_sheet(clone, "again.csv")[0]["reason"] == "a tie between annotators"
-    printed = " ".join(sh(clone, "paratopic", "report").split())
+    printed = " ".join(cli("report").split())
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
 
 
-def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path) -> None:
-    sh(clone, "paratopic", "suggest", "--out", "sheet.csv")
+def test_import_reports_unknown_topics_and_imports_the_rest(
+    clone: Path, cli: Callable[..., str]
+) -> None:
+    cli("suggest", "--out", "sheet.csv")
     fill(clone, "ann.csv", tariffs="trade", navy="securty")
-    printed = sh(clone, "paratopic", "import", "ann.csv", fails=True)
+    printed = cli("import", "ann.csv", fails=True)
     assert 'unknown topic "securty" (did you mean "security"?)' in printed
     assert "1 new label in" in printed and "1 not imported" in printed
-    assert "the file's ending says" in sh(clone, "paratopic", "import", "x.txt", fails=True)
+    assert "the file's ending says" in cli("import", "x.txt", fails=True)
     params = (clone / "params.yaml").read_text(encoding="utf-8")
     without = params.replace("labels: seeds/labels.csv", "labels: null")
     (clone / "params.yaml").write_text(without, encoding="utf-8")
-    assert "set prepare.labels" in sh(clone, "paratopic", "import", "ann.csv", fails=True)
+    assert "set prepare.labels" in cli("import", "ann.csv", fails=True)
     (clone / "data/paragraphs.parquet").unlink()
-    assert "dvc repro prepare" in sh(clone, "paratopic", "suggest", fails=True)
-
-
-@pytest.fixture
-def cli(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Run `paratopic` in the clone, in this process; gives what it prints."""
-
-    def run(*words: str, fails: bool = False) -> str:
-        assert (run_cli(monkeypatch, *words) != 0) == fails
-        printed = capsys.readouterr()
-        return printed.out + printed.err
-
-    monkeypatch.chdir(clone)
-    monkeypatch.setenv("LOGNAME", "cy")
-    return run
+    assert "dvc repro prepare" in cli("suggest", fails=True)
 
 
 def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[..., str]) -> None:
@@ -183,6 +187,23 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(
     )
     lines = read_lines(clone / "seeds/labels.csv")
     assert [line.annotator for line in lines if line.annotator] == ["cy", "cy"]
+
+
+def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
+    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getuser() -> str:  # as of a user id without an entry in the password file
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    cli("suggest", "--out", "sheet.csv")
+    fill(clone, "ann.csv", tariffs="trade")
+    before = (clone / "seeds/labels.csv").read_bytes()
+    for command in ("import ann.csv", "label"):
+        printed = cli(*command.split(), fails=True)
+        assert "--annotator NAME" in printed and "uid" not in printed
+    assert (clone / "seeds/labels.csv").read_bytes() == before
+    assert "1 new label" in cli("import", "ann.csv", "--annotator", "ann")
 
 
 def test_on_a_terminal_import_asks_whether_one_person_filled_in_several_sheets(

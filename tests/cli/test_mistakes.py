@@ -46,9 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     topics = read_params().topics
     scores = pd.DataFrame({"id": ids, "repeat": 0, "fold": 0})
-    scores[[*topics.names]] = 0.1
-    scores["trade"] = [0.2 if n < 20 else 0.9 for n in range(N)]
-    scores["security"] = [0.6 + n / 1000 if n < 10 else 0.1 for n in range(N)]
+    scores[topics.scores] = 0.1
+    scores["score trade"] = [0.2 if n < 20 else 0.9 for n in range(N)]
+    scores["score security"] = [0.6 + n / 1000 if n < 10 else 0.1 for n in range(N)]
     scores[topics.thresholds] = 0.5
     outlets = pd.DataFrame({"id": ids, "source": ["Post" if n < 30 else "Times" for n in range(N)]})
     folds = pd.DataFrame({"id": ids, "group": range(N), "repeat": 0, "fold": 0})
@@ -127,7 +127,7 @@ def test_where_there_is_nothing_to_list(
 ) -> None:
     path = SCORES / "baseline" / "scores.parquet"
     scores = pd.read_parquet(path)
-    scores.assign(trade=0.9, security=0.1).to_parquet(path)
+    scores.assign(**{"score trade": 0.9, "score security": 0.1}).to_parquet(path)
     assert run_cli(monkeypatch, "errors") == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed == [

@@ -58,9 +58,9 @@ def test_the_dummy_scores_shares_of_the_training_part(mode: ModeName) -> None:
     folds = folds.assign(group=range(4), duplicates=range(4))
     scores = majority_scores(Labelled(rows, Topics(mode, TOPICS.names), folds))
     first = scores[scores["id"] == "a"].iloc[0]
-    assert first[["trade", "security"]].tolist() == pytest.approx([1 / 3, 1 / 3])
+    assert first[TOPICS.scores].tolist() == pytest.approx([1 / 3, 1 / 3])
     others = scores[scores["id"] != "a"]
-    np.testing.assert_array_equal(others[["trade", "security"]].to_numpy(), [[1.0, 0.0]] * 3)
+    np.testing.assert_array_equal(others[TOPICS.scores].to_numpy(), [[1.0, 0.0]] * 3)
     assert (scores[TOPICS.thresholds] == 0).all(axis=None)
 
 
@@ -105,8 +105,8 @@ def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
 def scores_of(rows: pd.DataFrame, right: list[bool]) -> pd.DataFrame:
     """Scores of one repeat that are right about these rows."""
     table = pd.DataFrame({"id": rows["id"], "repeat": 0})
-    for name in TOPICS.names:
-        table[name] = np.where(rows["topic"].isin([(name,)]) == np.array(right), 0.8, 0.2)
+    for name, column in zip(TOPICS.names, TOPICS.scores, strict=True):
+        table[column] = np.where(rows["topic"].isin([(name,)]) == np.array(right), 0.8, 0.2)
     return table.assign(**dict.fromkeys(TOPICS.thresholds, 0.5))
 
 

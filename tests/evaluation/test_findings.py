@@ -62,7 +62,7 @@ def corpus(
     """The corpus of a table, whose model says nothing."""
     _, first = distinct_texts(frame)
     hand = frame[frame["label_source"] == "hand"]
-    scores = pd.DataFrame({"id": hand["id"], "trade": 0.3, "security": 0.3})
+    scores = pd.DataFrame({"id": hand["id"], "score trade": 0.3, "score security": 0.3})
     predicted = np.full((len(first), 2), 0.3)
     about = frame[["id"]] if about is None else about
     topics = Topics(mode, TOPICS.names)
@@ -212,7 +212,7 @@ def test_shares_of_articles_are_corrected_by_predictions_out_of_fold() -> None:
     frame = of_whole_articles()
     hand = frame[frame["label_source"] == "hand"]
     sharp = [[0.9 if name in names else 0.05 for name in TOPICS.names] for names in frame["topics"]]
-    scores = pd.DataFrame(sharp, columns=[*TOPICS.names]).loc[hand.index]
+    scores = pd.DataFrame(sharp, columns=TOPICS.scores).loc[hand.index]
     scores.insert(0, "id", hand["id"])
     blunt = np.full((N, 2), 0.5)
     rows = sampled_rows(frame, scores, TOPICS, "articles")
@@ -327,7 +327,7 @@ def test_of_several_topics_each_has_a_share_of_its_own(tmp_path: Path) -> None:
     frame["topics"] = [both[n % 3] for n in range(N)]
     topics = Topics("multi", ("trade", "security"))
     _, first = distinct_texts(frame)
-    scores = pd.DataFrame({"id": frame["id"][:80], "trade": 0.4, "security": 0.6})
+    scores = pd.DataFrame({"id": frame["id"][:80], "score trade": 0.4, "score security": 0.6})
     rows, predicted = sampled_rows(frame, scores, topics), np.full((len(first), 2), 0.4)
     whole = corpus_of(frame, dated(frame), predicted, rows, scores, topics)
     findings = find(whole, ["month"], 0.95)

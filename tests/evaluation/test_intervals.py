@@ -219,7 +219,7 @@ def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
         {"id": ids, "group": range(len(ids)), "repeat": 0, "fold": range(len(ids))}
     )
     topics = Topics("single", ("x", "y"))
-    table = pd.DataFrame(scores, columns=["x", "y"]).assign(id=ids, repeat=0)
+    table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0)
     table = table.assign(**dict.fromkeys(topics.thresholds, 0.0))
     return answer_outcomes(Labelled(rows, topics, folds), table)
 
@@ -252,9 +252,9 @@ def test_only_hand_labels_count_where_there_are_any() -> None:
         }
     )
     folds = pd.DataFrame({"id": ["a", "b", "c"], "group": [0, 1, 2], "repeat": 0, "fold": 0})
-    scores = pd.DataFrame({"id": ["a", "b", "c"], "repeat": 0, "x": [1.0, 0, 0], "y": [0.0, 1, 1]})
     topics = Topics("single", ("x", "y"))
-    scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.5))
+    scores = pd.DataFrame([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], columns=topics.scores)
+    scores = scores.assign(id=list("abc"), repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
     outcome = outcomes(Labelled(rows, topics, folds), scores)
     assert outcome.true.tolist() == [[True, False]]
     assert outcome.scores.shape == (1, 1, 2)
@@ -269,7 +269,7 @@ def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) ->
     ids = [str(number) for number in range(2 * half)]
     rows = pd.DataFrame({"id": ids, "topic": [("x",), ("y",)] * half, "label_source": "hand"})
     folds = pd.DataFrame({"id": ids, "group": range(2 * half), "repeat": 0, "fold": 0})
-    table = pd.DataFrame([[0.7, 0.2], [0.2, 0.7]] * half, columns=["x", "y"])
+    table = pd.DataFrame([[0.7, 0.2], [0.2, 0.7]] * half, columns=topics.scores)
     table = table.assign(id=ids, repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
     data = Labelled(rows, topics, folds)
     measured = estimates(outcomes(data, table), 0.95, 100, 1)

@@ -7,15 +7,8 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.mistakes import (
-    NONE,
-    Answered,
-    answered,
-    confusion,
-    confusion_pairs,
-    confusions,
-)
-from paratopic.project.topics import Topics
+from paratopic.evaluation.mistakes import Answered, answered, confusion, confusion_pairs, confusions
+from paratopic.project.topics import NONE, Topics
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
@@ -34,10 +27,10 @@ def data_of(labels: list[tuple[str, ...]], topics: Topics) -> Labelled:
 def scores_of(probabilities: list[tuple[float, float]], topics: Topics) -> pd.DataFrame:
     """The scores of two repeats whose mean is given; those of the heading's paragraph are wrong."""
     given = [*probabilities, (0.1, 0.8)]
-    table = pd.DataFrame(given, columns=list(topics.names))
+    table = pd.DataFrame(given, columns=topics.scores)
     table = table.assign(id=[*(f"p{n}" for n in range(len(probabilities))), "h"], fold=0)
     repeats = [
-        table.assign(repeat=repeat, **{name: table[name] + shift for name in topics.names})
+        table.assign(repeat=repeat, **{name: table[name] + shift for name in topics.scores})
         for repeat, shift in enumerate((-0.05, 0.05))
     ]
     return pd.concat(repeats).assign(**dict.fromkeys(topics.thresholds, 0.5))

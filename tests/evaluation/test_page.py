@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation import page
-from paratopic.evaluation.mistakes import NONE
 from paratopic.evaluation.page import Bar, ModelReport
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NONE, Topics
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))

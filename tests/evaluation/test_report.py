@@ -47,7 +47,7 @@ def test_what_might_be_predicted(
 ) -> None:
     rows = pd.DataFrame({"id": ["a", "b"], "topic": [("trade",), ()], "label_source": "hand"})
     topics = Topics(mode, NAMES)
-    scores = pd.DataFrame([[0.6, 0.3, 0.1], [0.05, 0.9, 0.05]], columns=list(NAMES))
+    scores = pd.DataFrame([[0.6, 0.3, 0.1], [0.05, 0.9, 0.05]], columns=topics.scores)
     scores = scores.assign(id=["a", "b"], repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
     candidates = candidate_table(Labelled(rows, topics, folds_of(rows)), scores)
     assert candidates["confidence"].tolist() == confidence
@@ -73,7 +73,7 @@ def test_abstention_by_hand() -> None:
     topics = Topics("single", NAMES)
     columns = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
     columns += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
-    scores = pd.DataFrame(columns, columns=list(NAMES)).assign(id=list("abcdef"), repeat=0)
+    scores = pd.DataFrame(columns, columns=topics.scores).assign(id=list("abcdef"), repeat=0)
     scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.0))
     candidates = candidate_table(Labelled(rows, topics, folds_of(rows)), scores)
     assert candidates["p_topical"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])

@@ -43,7 +43,7 @@ def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFra
 
 
 def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
-    table = pd.DataFrame(given, columns=list(NAMES))
+    table = pd.DataFrame(given, columns=TOPICS.scores)
     return table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
 
 
@@ -172,7 +172,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_metadata(pd.DataFrame({"id": rows["id"], "speaker": [None, "Ann", "Bo"]}), METADATA)
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
-    table = pd.DataFrame(likely, columns=list(params.topics.names))
+    table = pd.DataFrame(likely, columns=params.topics.scores)
     table = table.assign(id=rows["id"], repeat=0, fold=0, threshold=0.5)
     for model in params.models:
         path = SCORES / model / "scores.parquet"

@@ -32,6 +32,11 @@ def test_a_whole_lock_is_read(tmp_path: Path) -> None:
     assert out["size"] == 16433
 
 
+def test_before_the_first_run_it_says_that_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"dvc.lock not found: run `dvc repro` first"):
+        lock.read_lock(tmp_path / "dvc.lock")
+
+
 @pytest.mark.parametrize("end", ["", "    params:\n", "      params", "    - pat", "'2"])
 def test_a_torn_lock_is_refused_with_what_brings_it_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -232,3 +233,13 @@ def test_packed_pages_are_read_even_if_their_end_is_damaged(lost: int) -> None:
 )
 def test_a_pdf_says_when_and_by_whom_it_was_made(info: str, fields: dict[str, str | None]) -> None:
     assert pdf_fields(pdf([[(72, 700, 10, "F", "Talks went on.")]], info)) == fields
+
+
+def test_reading_leaves_the_library_as_it_is_for_other_programs() -> None:
+    pdf_segments(SAMPLES[".pdf"], "a.pdf")
+    modules = [module for name, module in sys.modules.items() if name.startswith("pdfminer")]
+    assert modules
+    for module in modules:
+        assert vars(module).get("zlib", zlib) is zlib
+        made_by = {str(getattr(value, "__module__", "")) for value in vars(module).values()}
+        assert not [name for name in made_by if name.startswith("paratopic")]

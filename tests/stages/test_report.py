@@ -5,11 +5,9 @@ What it counts is what all other files and commands count.
 
 from __future__ import annotations
 
-import importlib
 import random
 import re
 import shutil
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.cli import mistakes
-from paratopic.evaluation.mistakes import NONE
 from paratopic.project.files import read_json, write_csv
 from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES, WHOLE_PAGE
-from paratopic.project.topics import ModeName
-from tests.programs import ROOT, run_cli
+from paratopic.project.topics import NONE, ModeName
+from tests.programs import ROOT, run_cli, run_stages
 from tests.samples import WORDS, paragraph
 
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
@@ -61,14 +58,6 @@ class Page(HTMLParser):
         self.loads += re.findall(r"url\([^)]*\)|@import[^;]*|image-set\([^)]*\)", style)
 
 
-def run(*stages: str) -> None:
-    """Run stages in the current directory, in this process."""
-    for stage in stages:
-        name, *words = stage.split()
-        sys.argv = ["stage", *words]
-        importlib.import_module(f"paratopic.stages.{name}").main()
-
-
 def start(mode: ModeName, models: list[str], source: str) -> None:
     """Write params.yaml for a source with the topics of `WORDS`."""
     params = YAML(typ="safe").load(ROOT / "params.yaml")
@@ -83,11 +72,10 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
 
 
 def written() -> str:
-    run("report")
+    run_stages("report")
     return PAGE.read_text(encoding="utf-8")
 
 
@@ -121,12 +109,12 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     dates = table["group"].map(lambda name: "2025-04" if name < "article 4" else "2025-09")
     write_csv(Path("table.csv"), table.assign(date=dates))
     start(mode, ["baseline", "transformer"], "table.csv")
-    run("prepare", "split", "score baseline")
+    run_stages("prepare", "split", "score baseline")
     # A second model with the same scores, which has no history.
     shutil.copytree(SCORES / "baseline", SCORES / "transformer")
     empty = pd.DataFrame(columns=["repeat", "fold", "step", "loss"])
     write_csv(SCORES / "transformer" / "history.csv", empty)
-    run("evaluate baseline", "evaluate transformer", "train baseline", "compare")
+    run_stages("evaluate baseline", "evaluate transformer", "train baseline", "compare")
     write_csv(MODEL_REPORTS / "transformer" / "final.csv", empty[["step", "loss"]])
     shutil.copy(MODEL_REPORTS / "baseline" / FINAL, MODEL_REPORTS / "transformer")
 
@@ -196,8 +184,10 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
     table = pd.DataFrame([*made, *both, *wrong], columns=["text", "label", "group"])
     write_csv(Path("table.csv"), table)
     start("single", ["baseline"], "table.csv")
-    run("prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare")
-    run("report")
+    run_stages(
+        "prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare"
+    )
+    run_stages("report")
 
     folder = MODEL_REPORTS / "baseline"
     rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
@@ -242,7 +232,9 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
 def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
     start("single", ["baseline"], "plain.txt")
-    run("prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare")
+    run_stages(
+        "prepare", "split", "score baseline", "evaluate baseline", "train baseline", "compare"
+    )
     html = written()
     page = Page(html)
     assert "Nothing was measured" in page.text and "2 not labelled" in page.text

@@ -249,9 +249,9 @@ def test_each_topic_of_a_label_can_be_doubtful() -> None:
     scores = pd.DataFrame(
         {
             "id": ["a", "b", "c"],
-            "trade": [0.9, 0.95, 0.05],
-            "technology": [0.1, 0.8, 0.1],
-            "security": [0.7, 0.1, 0.02],
+            "score trade": [0.9, 0.95, 0.05],
+            "score technology": [0.1, 0.8, 0.1],
+            "score security": [0.7, 0.1, 0.02],
         }
     ).assign(repeat=0, **{name: 0.4 for name in TOPICS.thresholds})
     found = rank_doubtful(rows, [scores], TOPICS)

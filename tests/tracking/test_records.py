@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.project.errors import UserError
 from paratopic.tracking.records import git_tags, metrics_of, outputs_of, state_of, title_of
 
 
@@ -84,3 +85,10 @@ def test_runs_are_named_after_the_experiment_or_the_commit(
     assert title_of(tags, "milder") == "milder"
     (tmp_path / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
     assert title_of(git_tags(), None) == f"{tags['git_commit'][:7]}-dirty"
+
+
+def test_an_output_that_the_pipeline_has_not_made_yet_is_named() -> None:
+    with pytest.raises(
+        UserError, match=r"^dvc.lock lists no models/baseline: run `dvc repro` first"
+    ):
+        outputs_of({"stages": {"prepare": {"cmd": "x"}}})["models/baseline"]

@@ -151,7 +151,7 @@ def calibrate(
 
 def table(n: int) -> tuple[np.ndarray, pd.DataFrame]:
     true, scores = drawn(n, 3.0)
-    frame = pd.DataFrame(scores, columns=list(NAMES))
+    frame = pd.DataFrame(scores, columns=TOPICS.scores)
     frame.insert(0, "id", [f"p{row}" for row in range(n)])
     frame.insert(1, "repeat", 0)
     frame.insert(2, "fold", np.arange(n) % 4)
@@ -167,9 +167,9 @@ def test_a_fold_is_calibrated_by_the_other_folds_only(mode: ModeName) -> None:
     changed = np.where(frame["fold"] == 0, (true + 1) % 3, true)
     after, _ = calibrate(changed, frame, topics=topics)
     own = (frame["fold"] == 0).to_numpy()
-    columns = [*NAMES, *topics.thresholds]
+    columns = [*topics.scores, *topics.thresholds]
     pd.testing.assert_frame_equal(before.loc[own, columns], after.loc[own, columns])
-    scores = [table.loc[~own, list(NAMES)] for table in (before, after)]
+    scores = [table.loc[~own, TOPICS.scores] for table in (before, after)]
     assert (scores[0] != scores[1]).all(axis=None)
     thresholds = [table.loc[~own, topics.thresholds] for table in (before, after)]
     assert (thresholds[0] != thresholds[1]).all(axis=None) == (mode == "multi")
@@ -182,10 +182,10 @@ def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the
     known, whole = calibrate(true[:200], frame[:200])
     scores, calibration = calibrate(true, frame, np.arange(400) < 200)
     assert calibration == whole
-    np.testing.assert_allclose(scores[list(NAMES)][:200], known[list(NAMES)], rtol=1e-6)
+    np.testing.assert_allclose(scores[TOPICS.scores][:200], known[TOPICS.scores], rtol=1e-6)
     # Nor are their articles counted where topics are described.
     with_some, lower = np.where(np.arange(400) % 5 == 0, -1, true), frame.copy()
-    lower[list(NAMES)] *= 0.9
+    lower[TOPICS.scores] *= 0.9
     described = calibrate(with_some[:200], lower[:200], topics=DESCRIBED)[1]
     assert calibrate(with_some, lower, np.arange(400) < 200, topics=DESCRIBED)[1] == described
     none = np.where(np.arange(400) < 200, true, -1)
@@ -200,12 +200,12 @@ def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the
 def test_equal_repeats_change_nothing(mode: ModeName) -> None:
     true, frame = table(40)
     true = np.where(np.arange(40) % 5 == 0, -1, true)
-    frame[list(NAMES)] *= 0.9
+    frame[TOPICS.scores] *= 0.9
     topics = Topics(mode, DESCRIBED.codebook)
     once, calibration = calibrate(true, frame, topics=topics)
     repeats = pd.concat([frame.assign(repeat=n) for n in range(3)], ignore_index=True)
     thrice, again = calibrate(np.tile(true, 3), repeats, topics=topics)
-    columns = [*NAMES, *topics.thresholds]
+    columns = [*topics.scores, *topics.thresholds]
     for n in range(3):
         part = thrice.loc[thrice["repeat"] == n, columns]
         np.testing.assert_allclose(part, once[columns], rtol=1e-5)
@@ -217,7 +217,7 @@ def test_having_any_topic_is_weighed_by_the_number_of_articles_where_topics_are_
     any_topic = rng.uniform(0.2, 0.8, size=60)
     true = np.where(any_topic > 0.5, 0, -1)  # always right: without a prior certain
     frame = pd.DataFrame({"id": [f"p{n}" for n in range(60)], "repeat": 0, "fold": 0})
-    frame = frame.assign(a=any_topic, b=0.0, c=0.0)
+    frame[TOPICS.scores] = np.column_stack([any_topic, np.zeros((60, 2))])
     lone, apart = np.zeros(60, dtype=np.int64), np.arange(60)
 
     def scale(articles: np.ndarray, topics: Topics) -> float:
@@ -241,7 +241,7 @@ def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_noth
     groups = np.arange(200) // 3
     before, _ = calibrate(true, frame, groups=groups)
     changed, _ = calibrate(np.where(groups == 0, (true + 1) % 3, true), frame, groups=groups)
-    other_half = (before[list(NAMES)] != changed[list(NAMES)]).any(axis=1).to_numpy()
+    other_half = (before[TOPICS.scores] != changed[TOPICS.scores]).any(axis=1).to_numpy()
     np.testing.assert_array_equal(other_half, groups % 2 == 1)
     assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4, thresholds=(NEVER,))
 
@@ -253,7 +253,7 @@ def test_a_calibration_knows_what_it_was_fitted_to() -> None:
     np.testing.assert_allclose(calibration.shares, [*topics, 0.0])
     certainty = calibration.certainty
     assert certainty is not None
-    scores = apply_calibration(frame[list(NAMES)].to_numpy(), calibration, mode_of("single"))
+    scores = apply_calibration(frame[TOPICS.scores].to_numpy(), calibration, mode_of("single"))
     highest = scores.max(axis=1)
     sure = np.where(highest >= 0.5, highest, 1 - scores.sum(axis=1))
     assert certainty.mean == pytest.approx(sure.mean())
@@ -275,13 +275,13 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
     repeats = []
     for number, sign in enumerate((1, -1)):
         top = np.clip(confidence + sign * swing, 0.4, 0.999)
-        scores = {"a": top, "b": (1 - top) / 2, "c": (1 - top) / 2}
+        scores = dict(zip(TOPICS.scores, (top, (1 - top) / 2, (1 - top) / 2), strict=True))
         repeats.append(frame.assign(repeat=number, **scores))
     groups = np.arange(300) // 2
     both = pd.concat(repeats, ignore_index=True)
     _, calibration = calibrate(np.tile(true, 2), both, groups=np.tile(groups, 2))
     final = [
-        apply_calibration(part[list(NAMES)].to_numpy(), calibration, mode_of("single"))
+        apply_calibration(part[TOPICS.scores].to_numpy(), calibration, mode_of("single"))
         for part in repeats
     ]
     mean = (final[0] + final[1]) / 2
@@ -295,10 +295,10 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
 
 def test_topics_that_no_label_calibrates_are_each_predicted_for_their_share_of_rows() -> None:
     frame = table(60)[1]
-    frame[list(NAMES)] = frame[list(NAMES)] ** [0.1, 1, 10]  # of any level
+    frame[TOPICS.scores] = frame[TOPICS.scores] ** [0.1, 1, 10]  # of any level
     given = with_expected_thresholds(frame, TOPICS)
     pd.testing.assert_frame_equal(given[list(frame)], frame)
-    predicted = frame[list(NAMES)].to_numpy() >= given[TOPICS.thresholds].to_numpy()
+    predicted = frame[TOPICS.scores].to_numpy() >= given[TOPICS.thresholds].to_numpy()
     np.testing.assert_array_equal(predicted.sum(axis=0), 20)
 
 

@@ -82,12 +82,12 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
     fit = Recorder()
     scores, _, _ = cross_validate(Labelled(rows, topics, folds), fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
-    assert list(scores) == ["id", "repeat", "fold", *topics.names]
+    assert list(scores) == ["id", "repeat", "fold", *topics.scores]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
     merged = scores.merge(folds, on=["id", "repeat"], suffixes=("", " dealt")).merge(rows, on="id")
     assert (merged["fold"] == merged["fold dealt"]).all()
-    assert (merged["trade"] == merged["text"].str.len()).all()
-    for text, number in zip(merged["text"], merged["technology"], strict=True):
+    assert (merged["score trade"] == merged["text"].str.len()).all()
+    for text, number in zip(merged["text"], merged["score technology"], strict=True):
         assert text not in plain(fit.examples[int(number) - 1].texts)
 
 
@@ -171,7 +171,7 @@ def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -
     nothing = no_folds(rows, "too few labels").table
     scores, history, _ = cross_validate(Labelled(rows, topics, nothing), Recorder(), 1)
     assert n_fits(nothing) == 0
-    assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.names]
+    assert scores.empty and list(scores) == ["id", "repeat", "fold", *topics.scores]
     assert history.empty and list(history) == ["repeat", "fold"]
 
 
@@ -184,9 +184,9 @@ def test_definitions_alone_score_every_row_without_having_seen_any(
     assert (len(examples.texts), examples.targets.shape) == (0, (0, 3))
     assert len(examples.groups) == len(examples.articles) == 0
     assert fit.seeds == [7]
-    assert list(scores) == ["id", "repeat", *topics.names]
+    assert list(scores) == ["id", "repeat", *topics.scores]
     assert scores["id"].tolist() == rows["id"].tolist() and set(scores["repeat"]) == {0}
-    assert scores["trade"].tolist() == rows["text"].str.len().tolist()
+    assert scores["score trade"].tolist() == rows["text"].str.len().tolist()
 
 
 def test_only_the_first_of_several_processes_writes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,11 +224,11 @@ def test_what_is_held_out_is_scored_in_context_and_alone(
     befores = {
         row: len(passage.before) for row, passage in zip(rows["id"], data.passages, strict=True)
     }
-    assert scores["security"].tolist() == [befores[row] for row in scores["id"]]
-    assert scores["security"].max() == REACH
+    assert scores["score security"].tolist() == [befores[row] for row in scores["id"]]
+    assert scores["score security"].max() == REACH
     # Articles are held out whole, so that each fit learns from all that stands around its texts.
     assert {each for part in fit.examples for each in part.texts} == set(data.passages)
-    pd.testing.assert_frame_equal(alone, scores.assign(security=0.0), check_exact=True)
+    pd.testing.assert_frame_equal(alone, scores.assign(**{"score security": 0.0}), check_exact=True)
     # A table of texts alone is scored once.
     texts, _, same = cross_validate(Labelled(rows, topics, folds), Recorder(), 1)
     pd.testing.assert_frame_equal(texts, same, check_exact=True)
@@ -271,7 +271,8 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
 
     def share_right(data: Labelled) -> float:
         scores = cross_validate(data, fit_baseline, 1).scores.set_index("id")
-        answers = scores.loc[list(rows["id"]), list(names)].idxmax(axis=1)
+        of_rows = scores.loc[list(rows["id"]), topics.scores].to_numpy()
+        answers = np.array(names)[of_rows.argmax(axis=1)]
         return float(
             np.mean(
                 [(answer,) == label for answer, label in zip(answers, rows["topic"], strict=True)]

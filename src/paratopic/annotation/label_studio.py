@@ -15,10 +15,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import as_passage
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import NO_TOPIC, ModeName, Topics
 
 # Choice "none of the topics", because choosing nothing means undecided.
-NONE = "(none of the topics)"
+NONE = f"({NO_TOPIC})"
 # Control for the topic that counts, and that shows the model's suggestion, in each mode.
 CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
 # Text field for notes.

@@ -9,9 +9,9 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
-from paratopic.corpus.table import NO_TOPIC, evaluated, labelled_rows, outcomes_of
+from paratopic.corpus.table import evaluated, labelled_rows, outcomes_of
 from paratopic.inference.promise import why_none_is_sure
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC, Topics
 
 
 def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:

@@ -275,7 +275,7 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     project = read_project()
     topics = project.params.topics
     read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
-    name = _name(annotator)
+    name = _name_of_rest((label for part in read.values() for label in part.labels), annotator)
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
     if unnamed and annotator is None:
         _warn_of_one_annotator(unnamed, name)
@@ -377,7 +377,7 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
         project = read_project()
         topics = project.params.topics
         read = formats.read_annotations(annotations, SOURCE, project.paragraphs, topics)
-        _merge(project, SOURCE, read, _name(None))
+        _merge(project, SOURCE, read, _name_of_rest(read.labels, None))
         return read.problems
 
     def judged() -> set[str]:
@@ -451,7 +451,21 @@ def labels_file(params: Params) -> Path:
 
 
 def _name(annotator: str | None) -> str:
-    return one_line(annotator or "") or getpass.getuser()
+    """Who labels: the annotator that is named, or whoever is logged in."""
+    if name := one_line(annotator or ""):
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        raise UserError(
+            "the system has no name for its user, so it is not known who labels: name the "
+            "annotator with --annotator NAME, or in the environment variable LOGNAME"
+        ) from None
+
+
+def _name_of_rest(labels: Iterable[Label], annotator: str | None) -> str:
+    """Whose labels those are that name no annotator; "" where all of them do."""
+    return "" if all(label.annotator for label in labels) else _name(annotator)
 
 
 def read_project() -> Project:

@@ -23,6 +23,7 @@ from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, MODELS, SCORES
 from paratopic.project.plurals import plural
+from paratopic.project.topics import NONE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,6 @@ def labelled_by(champion: str) -> Neighbourhood | None:
 
 def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None) -> Table:
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
-    from paratopic.evaluation.mistakes import NONE
     from paratopic.labels.answers import by_paragraph
 
     answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))

@@ -21,6 +21,7 @@ from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.progress import bar
+from paratopic.project.topics import NO_TOPIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,8 +187,6 @@ def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
     """A line for each group, or for each topic if there is one group or are many topics."""
-    from paratopic.corpus.table import NO_TOPIC
-
     table, outcomes = findings.table, corpus.outcomes
     title = f"% of {corpus.counted}, {confidence:.0%} intervals"
     shown = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))

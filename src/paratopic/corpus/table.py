@@ -19,10 +19,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
 from paratopic.project.plurals import plural
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC, Topics
 
-# Where topics are named, the name of none of them.
-NO_TOPIC = "none of the topics"
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of
 # all that are labelled.
 LEAST_DRAWN = 20

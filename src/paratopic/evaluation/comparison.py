@@ -164,7 +164,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
     parts = []
     for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):
-        shares = dict(zip(topics.names, targets[train].mean(axis=0), strict=True))
+        shares = dict(zip(topics.scores, targets[train].mean(axis=0), strict=True))
         held_out = {"id": ids[test], "repeat": repeat, "fold": fold}
         parts.append(pd.DataFrame(held_out | shares | thresholds))
     return pd.concat(parts, ignore_index=True)

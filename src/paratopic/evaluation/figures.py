@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.corpus.table import NO_TOPIC
 from paratopic.evaluation.comparison import Comparison
 from paratopic.evaluation.findings import ALL, Findings
 from paratopic.evaluation.intervals import Estimate
@@ -32,6 +31,7 @@ from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
 from paratopic.project.periods import UNKNOWN
+from paratopic.project.topics import NO_TOPIC
 
 # Why there is no chart.
 UNMEASURED = "nothing was held out, so nothing was measured"

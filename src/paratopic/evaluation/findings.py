@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.corpus.table import NO_TOPIC, SCHEMA, labelled_rows, targets_of
+from paratopic.corpus.table import SCHEMA, labelled_rows, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -37,7 +37,7 @@ from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN
 from paratopic.project.plurals import plural
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC, Topics
 
 # Period → its unit.
 UNITS = {"year": "year", "month": "month", "date": "day"}
@@ -239,7 +239,8 @@ def corpus_of(
     mode, names = mode_of(topics.mode), list(topics.names)
     text, _ = distinct_texts(frame)
     number_of = pd.Series(text, frame["id"])
-    out_of_fold = scores.groupby(number_of.loc[scores["id"]].to_numpy())[names].mean()
+    number = number_of.loc[scores["id"]].to_numpy()
+    out_of_fold = scores.groupby(number)[topics.scores].mean()
     probabilities = predicted.copy()
     probabilities[out_of_fold.index] = out_of_fold.to_numpy()
     probabilities = mode.complete(probabilities)

@@ -19,10 +19,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import evaluated
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats
 from paratopic.inference.scores import Array, Targets, topical
-from paratopic.project.topics import Topics
-
-# How labels and answers with none of the topics are named where they are counted or shown.
-NONE = "(none)"
+from paratopic.project.topics import NONE, Topics
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
         most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1),
         certainty=outcomes.mode.certainty(probabilities, given),
-        **{f"score {name}": p for name, p in zip(topics.names, probabilities.T, strict=True)},
+        **dict(zip(topics.scores, probabilities.T, strict=True)),
     )
     return Answered(table.reset_index(drop=True), outcomes)
 

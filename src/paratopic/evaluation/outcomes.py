@@ -110,7 +110,7 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     rows = _scored(data.rows, scores)
     rows = rows[mode.informative(targets_of(rows, topics.names))]
     repeats = _repeats(rows, scores)
-    probabilities = mode.conditional(_stack(repeats, list(topics.names)))
+    probabilities = mode.conditional(_stack(repeats, topics.scores))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
     true = targets_of(rows, topics.names)
     return Outcomes(
@@ -135,7 +135,7 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     topics, mode = data.topics, mode_of(data.topics.mode)
     rows = _scored(data.rows, scores)
     repeats = _repeats(rows, scores)
-    probabilities = _stack(repeats, list(topics.names))
+    probabilities = _stack(repeats, topics.scores)
     predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
     return Outcomes(
         mode,
@@ -172,10 +172,11 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
     held_out = folds[folds["fold"] != ALWAYS_TRAIN]
     part = held_out.groupby(["repeat", "fold"]).ngroup().to_numpy()
     counts = np.zeros((part.max(initial=-1) + 1, targets.shape[1]))
-    np.add.at(counts, part, targets[pd.Index(ids).get_indexer(held_out["id"])])
+    np.add.at(counts, part, targets[pd.Index(ids).get_indexer(pd.Index(held_out["id"]))])
     possible = counts.sum(axis=0) * targets.sum(axis=0)
     lost = np.zeros(len(possible))
-    return 1 - np.divide((counts**2).sum(axis=0), possible, out=lost, where=possible > 0)
+    np.divide((counts**2).sum(axis=0), possible, out=lost, where=possible > 0)
+    return 1 - lost
 
 
 def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
@@ -188,7 +189,7 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     topics
         The codebook.
     """
-    mean = scores.groupby("id")[[*topics.names, *topics.thresholds]].mean()
+    mean = scores.groupby("id")[[*topics.scores, *topics.thresholds]].mean()
     return mean.assign(repeat=0).reset_index()
 
 

@@ -35,7 +35,6 @@ from paratopic.evaluation.findings import (
     counting,
     notes,
 )
-from paratopic.evaluation.mistakes import NONE
 from paratopic.evaluation.slices import Slice, verdict
 from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.modes import mode_of
@@ -44,7 +43,7 @@ from paratopic.inference.scores import Array, Targets
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.plurals import plural
-from paratopic.project.topics import Topics, join_cell, split_cell
+from paratopic.project.topics import NONE, Topics, join_cell, split_cell
 
 if TYPE_CHECKING:
     from paratopic.inference.neighbours import Neighbour
@@ -296,7 +295,7 @@ def confusion(model: ModelReport) -> dict[str, dict[str, int]]:
 def worst(models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame) -> list[Mistake]:
     """Mistakes of the first model, the least probable label first, as in the paragraph table."""
     table, mode = models[0].predictions, mode_of(topics.mode)
-    scores = table[[f"score {name}" for name in topics.names]].to_numpy(dtype=np.float64)
+    scores = table[topics.scores].to_numpy(dtype=np.float64)
     probabilities = mode.complete(scores)
     outcomes = mode.outcomes(
         targets_of(table["label"].map(split_cell).to_frame("topic"), topics.names)

@@ -278,7 +278,7 @@ def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
     topics, rows = data.topics, data.rows[evaluated(data.rows)]
     scores = scores[scores["id"].isin(rows["id"])]
     true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
-    confidence = scores[list(topics.names)].to_numpy()
+    confidence = scores[topics.scores].to_numpy()
     thresholds = scores[topics.thresholds].to_numpy()
     is_candidate = mode_of(topics.mode).answers(confidence)
 

@@ -14,16 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import (
-    NO_TOPIC,
-    labelled_rows,
-    read_parquet,
-    targets_of,
-)
+from paratopic.corpus.table import labelled_rows, read_parquet, targets_of
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.errors import UserError
 from paratopic.project.paths import SCORES
-from paratopic.project.topics import ModeName, Topics
+from paratopic.project.topics import NO_TOPIC, ModeName, Topics
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
 PROBABLE = 0.5
@@ -65,7 +60,7 @@ def read_scores(
     rows = labelled_rows(frame, topics)
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
-        if not set(topics.names) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
+        if not set(topics.scores) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
             raise UserError(
                 f"{path} was made from other topics or paragraphs: run `dvc repro` again"
             )
@@ -134,12 +129,12 @@ def _mean_scores(scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame
     """Means over models and repeats: a row for each scored paragraph, its id as the index."""
     table = pd.concat(scores)
     # Thresholds of single topics are there in mode multi only.
-    columns = [name for name in (*topics.names, *topics.thresholds) if name in table]
+    columns = [name for name in (*topics.scores, *topics.thresholds) if name in table]
     return table.groupby("id")[columns].mean()
 
 
 def _probabilities(mean: pd.DataFrame, topics: Topics) -> Array:
-    return mean[list(topics.names)].to_numpy(dtype=np.float64)
+    return mean[topics.scores].to_numpy(dtype=np.float64)
 
 
 def _judge_whole(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:

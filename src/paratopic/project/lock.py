@@ -19,7 +19,7 @@ def read_lock(path: Path = LOCK) -> dict[str, Any]:
     Raises
     ------
     UserError
-        The file is damaged.
+        The file is missing or damaged.
     """
     # Late: DVC takes a third of a second to load, and only the pipeline has it.
     from dvc.exceptions import DvcException
@@ -28,6 +28,8 @@ def read_lock(path: Path = LOCK) -> dict[str, Any]:
 
     try:
         lock: dict[str, Any] = load(str(path), COMPILED_LOCKFILE_SCHEMA)[0]
+    except FileNotFoundError:
+        raise UserError(f"{path} not found: run `dvc repro` first") from None
     except (DvcException, ValueError):  # the latter of a number or a date that is cut off
         raise UserError(
             f"{path} is damaged: a run was killed while DVC wrote it. Bring back the version of "

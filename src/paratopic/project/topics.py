@@ -27,6 +27,13 @@ ModeName = Literal["single", "multi"]
 # settles it, or the rule in `labels.answers.IN_A_TIE` decides.
 TieRule = Literal["leave_out", "first"]
 
+# What is written where a text has none of the topics: in full, and where there is little room.
+NO_TOPIC = "none of the topics"
+NONE = "(none)"
+
+# Names that no topic has, because they stand for no answer or for none of the topics.
+_TAKEN = ("", "?", NO_TOPIC, f"({NO_TOPIC})", NONE)
+
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -95,10 +102,11 @@ class Topic:
     heading: str = ""
 
     def __post_init__(self) -> None:
-        if self.name in ("", "?") or self.name != self.name.strip() or _REFUSED.search(self.name):
+        if self.name in _TAKEN or self.name != self.name.strip() or _REFUSED.search(self.name):
             raise ValueError(
                 f"{self.name!r} is not a topic name: it must not be empty or a question mark, "
-                f"begin or end with a space, or contain {SEPARATOR!r} or a control character"
+                f"{NO_TOPIC!r} or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} "
+                "or a control character"
             )
         try:
             re.compile(self.heading)
@@ -157,8 +165,13 @@ class Topics:
         return tuple(topic.name for topic in self.topics)
 
     @property
+    def scores(self) -> list[str]:
+        """Names of the columns with the topics' scores, in tables beside columns such as "id"."""
+        return [f"score {name}" for name in self.names]
+
+    @property
     def thresholds(self) -> list[str]:
-        """Names of the columns with the topics' thresholds, in tables of scores."""
+        """Names of the columns with the topics' thresholds, in the same tables."""
         return [f"threshold {name}" for name in self.names]
 
     @property

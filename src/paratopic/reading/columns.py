@@ -200,7 +200,7 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         parts = split_cell(cell)
         counts.update(parts if set(parts) <= whole else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    topical = [label for label in ranked if label.lower() not in NO_TOPIC]
+    topical = [label for label in ranked if label.lower().strip("()") not in NO_TOPIC]
     if len(topical) < 2:
         topical = ranked
     names: dict[str, str] = {}

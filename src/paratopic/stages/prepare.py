@@ -14,7 +14,6 @@ import pandas as pd
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import (
     LEAST_DRAWN,
-    NO_TOPIC,
     describe_size,
     labelled_rows,
     outcomes_of,
@@ -32,7 +31,7 @@ from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.plurals import plural
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC, Topics
 from paratopic.reading.article import Skipped
 from paratopic.reading.metadata import DATE, ORIGINS
 from paratopic.reading.sources import UNREADABLE, read_sources

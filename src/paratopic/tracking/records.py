@@ -19,6 +19,7 @@ import pandas as pd
 
 from paratopic.corpus.table import labelled_rows, read_paragraphs
 from paratopic.project import files
+from paratopic.project.errors import UserError
 from paratopic.project.params import Params
 from paratopic.project.paths import (
     COMPARISON,
@@ -42,10 +43,17 @@ from paratopic.tracking.view import main_metrics
 _REFUSED = re.compile(r"[^\w\-. :]")
 
 
-def outputs_of(lock: Mapping[str, Any]) -> dict[str, str]:
-    """Path → md5 of each output that dvc.lock lists."""
+class Outputs(dict[str, str]):
+    """Path → md5 of each output of the pipeline; a UserError says that there is none."""
+
+    def __missing__(self, path: str) -> str:
+        raise UserError(f"{LOCK} lists no {path}: run `dvc repro` first")
+
+
+def outputs_of(lock: Mapping[str, Any]) -> Outputs:
+    """Outputs that dvc.lock lists."""
     stages = lock["stages"].values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+    return Outputs((out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ()))
 
 
 def state_of(outputs: Mapping[str, str], name: str) -> str:

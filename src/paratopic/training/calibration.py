@@ -102,19 +102,19 @@ def calibrate_rows(
         Calibration fitted to all evaluated rows, for the final model.
     """
     rows, topics = data.rows, data.topics
-    names, mode = list(topics.names), mode_of(topics.mode)
+    mode = mode_of(topics.mode)
     place = pd.Index(rows["id"]).get_indexer(table["id"])
     counted = evaluated(rows).to_numpy()[place]
     groups = data.groups[place]
     articles = pd.factorize(rows["article"])[0][place]
-    raw = table[names].to_numpy(dtype=np.float64)
+    raw = table[topics.scores].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
     weights = sample_weights(rows[evaluated(rows)])
     stands_for = np.ones(len(rows))
     if weights is not None:
         stands_for[evaluated(rows)] = weights
     every = KnownScores(
-        targets_of(rows, names)[place],
+        targets_of(rows, topics.names)[place],
         raw,
         stands_for[place],
         stands_for[place] * weigh(articles, counted, bool(topics.descriptions), n_repeats),
@@ -125,7 +125,7 @@ def calibrate_rows(
         scores[part] = apply_calibration(raw[part], calibration, mode)
         thresholds[part] = calibration.thresholds or 0.0
     calibrated = table.copy()
-    calibrated[names], calibrated[topics.thresholds] = scores, thresholds
+    calibrated[topics.scores], calibrated[topics.thresholds] = scores, thresholds
     calibration = fit_calibration(every.of(counted).once(n_repeats), mode)
     paragraphs = pd.factorize(table["id"])[0][counted]
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
@@ -152,7 +152,7 @@ def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFram
     predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
     topic on average and no topic were rarer than another.
     """
-    thresholds = table[list(topics.names)].quantile(1 - 1 / len(topics.names))
+    thresholds = table[topics.scores].quantile(1 - 1 / len(topics.names))
     return table.assign(**dict(zip(topics.thresholds, thresholds, strict=True)))
 
 

@@ -121,7 +121,7 @@ def cross_validate(
         Share of the groups of each training part that is learnt from; 1, the default, is all of
         them. A smaller share is part of a larger one.
     """
-    rows, pool = data.rows, data.pool
+    rows, pool, columns = data.rows, data.pool, data.topics.scores
     parts = [
         (repeat, fold, _part(train, data.groups, share, (seed, repeat, fold)), test)
         for repeat, fold, train, test in iterate_folds(data.folds, list(rows["id"]))
@@ -146,11 +146,11 @@ def cross_validate(
             advance(done)
         where = {"repeat": repeat, "fold": fold}
         ids = pd.DataFrame({"id": rows["id"].to_numpy()[test]} | where)
-        scores.append(ids.join(pd.DataFrame(fitted.scores, columns=list(data.names))))
-        alone.append(ids.join(pd.DataFrame(fitted.alone, columns=list(data.names))))
+        scores.append(ids.join(pd.DataFrame(fitted.scores, columns=columns)))
+        alone.append(ids.join(pd.DataFrame(fitted.alone, columns=columns)))
         history.append(pd.DataFrame(where, index=fitted.history.index).join(fitted.history))
     if not scores:
-        empty = pd.DataFrame(columns=["id", "repeat", "fold", *data.names])
+        empty = pd.DataFrame(columns=["id", "repeat", "fold", *columns])
         return CrossValidated(empty, empty[["repeat", "fold"]], empty)
     return CrossValidated(
         *(pd.concat(each, ignore_index=True) for each in (scores, history, alone))
@@ -177,7 +177,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     """
     model = fit(examples_of(data, slice(0), (), ()), seed, silent)
     probabilities = model.predict_proba(plain(data.passages))
-    scores = pd.DataFrame(probabilities, columns=list(data.names))
+    scores = pd.DataFrame(probabilities, columns=data.topics.scores)
     return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
 
 
