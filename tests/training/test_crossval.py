@@ -280,5 +280,5 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
         )
 
     assert fit_all(Labelled(rows, topics, dealt.table), fit_baseline, 1).context.neighbours > 0.5
-    assert share_right(Unmasked(rows, topics, dealt.table)) > 0.8
+    assert share_right(Unmasked(rows, topics, dealt.table)) > 0.7
     assert share_right(Labelled(rows, topics, dealt.table)) < 0.4

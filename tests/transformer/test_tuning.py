@@ -60,12 +60,12 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (300, 60, 20), (3000, 500, 64)]
+    ("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (300, 32, 20), (3000, 32, 64)]
 )
 def test_fewer_steps_are_taken_where_neighbours_are_read(
     n: int, alone: int, in_context: int
 ) -> None:
-    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=500)
+    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=32)
     targets = one_hot(np.arange(n) % 2, 2)
     assert [_n_steps(targets, params, reads) for reads in (False, True)] == [alone, in_context]
 

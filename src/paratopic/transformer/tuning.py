@@ -47,12 +47,12 @@ WEIGHT_DECAY = 0.01
 # Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
 # of one article.
 OF_CLAUSES = 0.25
-# Where the head reads neighbours: share of the way at most, and what the number of steps is divided
-# by, within bounds. On draws of speeches that are not reported, with 100 to 500 labels, three times
-# as many steps gave nothing, and the whole way cost 2 to 3 points of macro-F1. With 3,000 labels,
-# 24, 60 and 166 steps were equally good.
+# Where the head reads neighbours: share of the way at most, what the number of steps is divided by,
+# the least number, and the most in units of `max_steps`. On draws of speeches that are not
+# reported, with 100 to 500 labels, three times as many steps gave nothing, and the whole way cost 2
+# to 3 points of macro-F1. With 3,000 labels, 24, 60 and 166 steps were equally good.
 OF_TUNED_IN_CONTEXT = 0.5
-FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT, MOST_STEPS_IN_CONTEXT = 3, 12, 64
+FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT, MOST_IN_CONTEXT = 3, 12, 2
 
 # Loss of a batch: of the network, its texts' embeddings (n, d) and their targets (n, k).
 Loss = Callable[[Network, Tensor, Targets], Tensor]
@@ -231,11 +231,11 @@ def _n_steps(targets: Targets, params: Transformer, in_context: bool) -> int:
     if of_topic.max() < 2 or (of_topic > 0).sum() < 2:
         return 0
     of_epoch = max(-(-len(targets) // params.batch_size), LEAST_BATCHES)
-    n_steps = min(params.epochs * of_epoch, params.max_steps)
+    n_steps = params.epochs * of_epoch
     if not in_context:
-        return n_steps
-    fewer = min(n_steps // FEWER_STEPS_IN_CONTEXT, MOST_STEPS_IN_CONTEXT)
-    return max(fewer, min(n_steps, LEAST_STEPS_IN_CONTEXT))
+        return min(n_steps, params.max_steps)
+    fewer = min(n_steps // FEWER_STEPS_IN_CONTEXT, MOST_IN_CONTEXT * params.max_steps)
+    return max(fewer, min(n_steps, params.max_steps, LEAST_STEPS_IN_CONTEXT))
 
 
 def _clauses(topics: Topics) -> tuple[list[str], Targets]:
