@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "evaluation": {"corpus", "inference"},
     "tracking": {"corpus", "inference"},
     "serving": {"reading", "inference"},
+    "sklearn": {"inference", "training"},
     "annotation": {"labels", "corpus", "inference"},
     "stages": {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
@@ -51,6 +52,7 @@ HOME = {
     "trafilatura": {"reading"},
     "onnx": {"transformer"},
     "py3langid": {"project"},
+    "datasets": {"reading"},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import datasets
 import pandas as pd
 import pytest
 
@@ -110,3 +111,23 @@ def test_nothing_is_written_where_something_is_missing(
     assert run_cli(monkeypatch, "init", "new", *words) == 1
     assert message in capsys.readouterr().out
     assert not Path("new").exists()
+
+
+def test_a_project_starts_with_a_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = {"text": [f"Speech {n}." for n in range(12)], "label": [n % 2 for n in range(12)]}
+    names = datasets.ClassLabel(names=["Trade", "Sports; Culture"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    data = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict(train=data, test=data).save_to_disk("new/speeches")
+    assert run_cli(monkeypatch, "init", "new", "--table", "dataset://new/speeches?split=test") == 0
+    assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in capsys.readouterr().out
+    (source,) = read_params(Path("new/params.yaml")).prepare.sources
+    meant = {"Sports; Culture": "Sports, Culture"}
+    assert source == Source("dataset://speeches?split=test", labels=meant)
+    words = ["init", "other", "--table", "dataset://new/speeches?text=text"]
+    assert run_cli(monkeypatch, *words) == 1
+    assert "leave out text: which columns are meant is proposed" in capsys.readouterr().out

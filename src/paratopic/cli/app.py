@@ -16,6 +16,7 @@ from paratopic.cli.labels import backend, import_labels, label, paragraphs, revi
 from paratopic.cli.mistakes import mistakes
 from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
+from paratopic.cli.publish import publish
 from paratopic.cli.report import report
 from paratopic.cli.shares import shares
 from paratopic.cli.start import init, ui
@@ -89,6 +90,7 @@ app.command()(review)
 app.command()(status)
 app.command()(sweep)
 app.add_typer(codebook, name="codebook")
+app.add_typer(publish, name="publish")
 app.command()(ui)
 
 

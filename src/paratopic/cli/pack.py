@@ -26,15 +26,32 @@ def pack(out: Out, model: ModelName = None) -> None:
     folder = load(model).folder
     if out.exists():
         raise UserError(f"{out} exists already; name another folder")
-    names = prediction_files(folder)
     with aside(out) as draft:
         draft.mkdir()
-        for name in names:
-            shutil.copyfile(folder / name, draft / name)
-        shutil.copyfile(_card(folder), draft / CARD)
-        load(draft)
-    size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{out}: {len(names) + 1} files of {folder}, {size / 1e6:.1f} MB")
+        copy_model(folder, draft)
+    sizes = [path.stat().st_size for path in out.iterdir()]
+    print(f"{out}: {len(sizes)} files of {folder}, {sum(sizes) / 1e6:.1f} MB")
+
+
+def copy_model(folder: Path, target: Path) -> None:
+    """Copy the files of a model that prediction reads, and its card, and check the copy.
+
+    Parameters
+    ----------
+    folder
+        The model's folder, which was loaded before.
+    target
+        Folder that is there and empty.
+
+    Raises
+    ------
+    UserError
+        The card is out of date.
+    """
+    for name in prediction_files(folder):
+        shutil.copyfile(folder / name, target / name)
+    shutil.copyfile(_card(folder), target / CARD)
+    load(target)
 
 
 def _card(folder: Path) -> Path:

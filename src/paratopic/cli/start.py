@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,9 +29,10 @@ def init(
         typer.Option(help="Names of the topics, separated by commas.", show_default=False),
     ] = None,
     table: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Labelled table (.csv, .xlsx, .jsonl, .parquet), whose labels become the topics.",
+            help="Labelled table (.csv, .xlsx, .jsonl, .parquet, or the address of a dataset: "
+            "hf://OWNER/NAME@COMMIT, dataset://PATH), whose labels become the topics.",
             show_default=False,
         ),
     ] = None,
@@ -53,17 +55,22 @@ def init(
     print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
 
 
-def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
+def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     from paratopic.project.start import create, new_topics
     from paratopic.project.topics import Topics
     from paratopic.reading.columns import propose
+    from paratopic.reading.datasets import from_project, is_address
     from paratopic.reading.tables import LOADERS, read_labelled_table, read_table
 
-    if table.suffix.lower() not in LOADERS:
-        raise UserError(f"--table {table}: a table can be {', '.join(LOADERS)}")
-    path, root = table.resolve(), folder.resolve()
-    path = path.relative_to(root) if path.is_relative_to(root) else path
-    proposal = propose(read_table(table).columns, path.as_posix())
+    if is_address(table):
+        place: Path | str = table
+        path = from_project(table, lambda path: _from(folder, path))
+    else:
+        place = Path(table)
+        if place.suffix.lower() not in LOADERS:
+            raise UserError(f"--table {table}: a table can be {', '.join(LOADERS)}")
+        path = _from(folder, place)
+    proposal = propose(read_table(place).columns, path)
     if proposal.topics and names:
         raise UserError(
             f"--table {table}: the labels in its column {proposal.columns['label']} become the "
@@ -76,7 +83,8 @@ def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
         )
     topics = new_topics(names) if names else Topics("single", tuple(proposal.topics))
     # What stage prepare would refuse is said before anything is written.
-    frame, fields = read_labelled_table(table, topics, [], proposal.source)
+    here = replace(proposal.source, path=str(place))
+    frame, fields = read_labelled_table(place, topics, [], here)
     note = create(folder, topics, proposal.source)
     _print_proposal(table, proposal, frame, fields)
     _print_created(folder, note)
@@ -89,8 +97,14 @@ def _init_with_table(folder: Path, names: list[str], table: Path) -> None:
     print("  paratopic report          see how good they are")
 
 
+def _from(folder: Path, path: Path) -> str:
+    """A path as the project in a folder writes it: from there if it is inside, or else whole."""
+    whole, root = path.resolve(), folder.resolve()
+    return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
+
+
 def _print_proposal(
-    table: Path, proposal: Proposal, frame: pd.DataFrame, fields: pd.DataFrame
+    table: str, proposal: Proposal, frame: pd.DataFrame, fields: pd.DataFrame
 ) -> None:
     """Say which columns and labels are taken for what."""
     columns, labels = proposal.columns, proposal.source.labels

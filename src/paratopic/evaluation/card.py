@@ -7,7 +7,7 @@ card has no date, since the same labels have to give the same bytes on another d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +60,8 @@ class Shipped:
     language
         Language of the texts that it learnt from, as a code such as ``"en"``. None, the default,
         where it is not known.
+    datasets
+        Names of the datasets on a hub that its paragraphs are from; empty, the default, for none.
     """
 
     model: Model
@@ -67,6 +69,7 @@ class Shipped:
     encoder: str | None = None
     license: str | None = None
     language: str | None = None
+    datasets: Sequence[str] = ()
 
 
 def render_card(
@@ -125,6 +128,7 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
             metric_type=metric.hub,
             metric_name=metric.title,
             metric_value=report[key]["value"],
+            metric_args=_interval(report, key),
         )
         for key, metric in metrics_in(report["mode"]).items()
         if metric.hub is not None and key in report
@@ -133,6 +137,7 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
     given: dict[str, Any] = {
         "language": shipped.language,
         "license": shipped.license,
+        "datasets": list(shipped.datasets) or None,
         "base_model": shipped.encoder if is_hub_id else None,
         "eval_results": results or None,
         "model_name": shipped.model.kind if results else None,
@@ -144,6 +149,13 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
         tags=["paratopic", "text-classification"],
         **{key: value for key, value in given.items() if value is not None},
     )
+
+
+def _interval(report: Mapping[str, Any], key: str) -> dict[str, float] | None:
+    """The interval around a figure; None where there is none."""
+    if report[key]["low"] is None:
+        return None
+    return {"confidence": report["confidence"], **{k: report[key][k] for k in ("low", "high")}}
 
 
 def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:

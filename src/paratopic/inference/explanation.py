@@ -24,9 +24,17 @@ from paratopic.project.passages import PARTS
 # Name of the logit of having a topic at all, which is the last one in mode single.
 ANY_TOPIC = "(any topic)"
 
-# A full stop after one capital letter, as in "U.S. exports", or after a title ends no sentence.
+# What a sentence begins with: quotation marks of any language, then a capital letter or a digit.
+_BEGIN = r"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁ]"""
+_MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+# A full stop ends no sentence after one letter, as in "U.S. exports" and "z. B.", after a title,
+# and in a German date, as in "3. Oktober". Chinese and Japanese sentences have no blank between.
 _END = re.compile(
-    r"""(?<!\b[A-Z]\.)(?<!\b(?:Mr|Ms|Dr|St)\.)(?<!\bMrs\.)(?<=[.!?…])["'”’)\]]*\s+(?=["'“‘(\[]*[A-Z\d])"""
+    r"(?<!\b[^\W\d_]\.)(?<!\b(?:Mr|Ms|Dr|St|Sr|Nr|ca)\.)(?<!\b(?:Mrs|Sra|Dra|bzw)\.)"
+    r"(?<!\bProf\.)"
+    r"""(?<=[.!?…])["'”’“»)\]]*(?:\s»)?\s+"""
+    rf"(?!(?:(?<=\b\d\.\s)|(?<=\b\d\d\.\s))(?:{'|'.join(_MONTHS.split())})\b)(?={_BEGIN})"
+    r"|(?<=[。！？])[”’」』）]*\s*"
     r"|\n\s*",
 )
 

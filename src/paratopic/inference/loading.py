@@ -17,12 +17,20 @@ from typing import overload
 
 import numpy as np
 
-from paratopic.inference.folder import MANIFEST, PLAIN_NAME, classifier_of, read_manifest
+from paratopic.inference.folder import (
+    MANIFEST,
+    PLAIN_NAME,
+    classifier_of,
+    digest_of,
+    read_manifest,
+)
+from paratopic.inference.hub import fetch_from_hub
 from paratopic.inference.model import Classifier, Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
+from paratopic.project.hub import HUB
 from paratopic.project.passages import Text
 from paratopic.project.paths import CHAMPION, root_with
 
@@ -39,15 +47,17 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     ----------
     folder
         Folder of a model, such as ``models/transformer``, or the URI of a model in MLflow:
-        ``models:/paratopic@champion``, ``runs:/ID/model``. None, the default, takes the value of
-        the environment variable PARATOPIC_MODEL; without one, the champion of the project that
-        the current directory lies in.
+        ``models:/paratopic@champion``, ``runs:/ID/model``, or on a hub: ``hf://OWNER/NAME@COMMIT``.
+        Each may end with the model's digest, ``#sha256:HEX``, as its card has it; another model is
+        then refused. None, the default, takes the value of the environment variable
+        PARATOPIC_MODEL; without one, the champion of the project that the current directory lies
+        in.
 
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model, or a file in it is missing or
-        damaged; the message names the file.
+        The folder does not exist or is not a paratopic model, it is not that of the digest, or a
+        file in it is missing or damaged; the message names the file.
     """
     started = time.monotonic()
     model = _load(_folder(folder))
@@ -67,7 +77,7 @@ def predict(texts: Iterable[Text]) -> list[Prediction]: ...
 def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     """Predict with the default model (see `load`), which stays loaded until it is trained again.
 
-    A model from MLflow is fetched once a process.
+    A model from MLflow or a hub is fetched once a process.
 
     Parameters
     ----------
@@ -91,7 +101,7 @@ def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
 def current_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """Find the folder that `load` would read now, to notice that a model was trained again.
 
-    A model from MLflow is fetched once a process.
+    A model from MLflow or a hub is fetched once a process.
 
     Parameters
     ----------
@@ -111,18 +121,22 @@ def _default_model(folder: Path, changed: int) -> Model:
     return _load(folder)
 
 
+def _fetch(uri: str, root: Path) -> Path:
+    return fetch_from_hub(uri) if uri.startswith(HUB) else fetch(uri, root)
+
+
 # Of a process: what an alias points to may change meanwhile.
-_fetch_once = functools.cache(fetch)
+_fetch_once = functools.cache(_fetch)
 
 
 def _folder(
-    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = fetch
+    folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = _fetch
 ) -> Path:
     """Find the folder of a model that is given, or of the default one where none is."""
-    chosen = folder or os.environ.get("PARATOPIC_MODEL")
+    chosen, _, digest = str(folder or os.environ.get("PARATOPIC_MODEL") or "").partition("#sha256:")
     here, project = Path.cwd(), root_with(CHAMPION)
-    if str(chosen).startswith(("models:/", "runs:/")):
-        path = fetch(str(chosen), project or here)
+    if chosen.startswith(("models:/", "runs:/", HUB)):
+        path = fetch(chosen, project or here)
     elif chosen:
         path = Path(chosen)
     elif project:
@@ -133,7 +147,12 @@ def _folder(
             "in the project, or give a model's folder (load(folder), PARATOPIC_MODEL)"
         )
     # A file is a champion file, which names the folder beside it.
-    return (_champion(path) if path.is_file() else path).absolute()
+    path = (_champion(path) if path.is_file() else path).absolute()
+    if digest and (path / MANIFEST).exists() and digest_of(path) != digest:
+        raise UserError(
+            f"{chosen} is another model than sha256:{digest}: its digest is {digest_of(path)}"
+        )
+    return path
 
 
 def _champion(path: Path) -> Path:

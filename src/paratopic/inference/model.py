@@ -131,7 +131,7 @@ class Model:
         """
         if isinstance(texts, (str, Passage)):
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
-        return self._score(_listed(texts)).scores
+        return self._score(listed(texts)).scores
 
     # mypy objects that a str is an iterable of str too: the first overload that fits is meant.
     @overload
@@ -155,7 +155,7 @@ class Model:
         """
         if isinstance(texts, (str, Passage)):
             return self.predict([texts])[0]
-        return self._predictions(self._score(_listed(texts)))
+        return self._predictions(self._score(listed(texts)))
 
     def predict_with_likeness(self, texts: Sequence[Text]) -> tuple[list[Prediction], list[float]]:
         """Predict the topics of n texts, and say how like the labelled texts each of them is.
@@ -173,7 +173,7 @@ class Model:
             0 for a text as like the labelled ones as these are to each other, and 1 less for each
             standard deviation among them; 0 for a blank text.
         """
-        answers = self._score(_listed(texts))
+        answers = self._score(listed(texts))
         return self._predictions(answers), answers.likeness.tolist()
 
     def _predictions(self, answers: _Scored) -> list[Prediction]:
@@ -220,7 +220,7 @@ class Model:
         """
         if isinstance(paragraphs, (str, Passage)):
             raise TypeError("paragraphs must be a list of str, those of one article")
-        return self.predict(article_passages(plain(_listed(paragraphs)), headings, title))
+        return self.predict(article_passages(plain(listed(paragraphs)), headings, title))
 
     def explain(self, text: Text) -> Explanation:
         """Predict the topics of a text, and take the logits apart by sentence and by token.
@@ -273,7 +273,7 @@ class Model:
         """
         if isinstance(texts, (str, Passage)):
             raise TypeError("texts must be a list of str; for one text write embed([text])")
-        return self._classifier.embed([_without_surrogates(text) for text in plain(_listed(texts))])
+        return self._classifier.embed([_without_surrogates(text) for text in plain(listed(texts))])
 
     def _score(self, texts: list[Text]) -> _Scored:
         """Scores of texts, blank ones among them."""
@@ -327,8 +327,8 @@ class _Scored(NamedTuple):
     likeness: Array
 
 
-def _listed(texts: object) -> list[Text]:
-    """The texts as a list; a TypeError says what to do about anything but an iterable of texts."""
+def listed(texts: object) -> list[Text]:
+    """Make a list of an iterable of texts; a TypeError says what to do about anything else."""
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise TypeError(
             f"texts is a {type(texts).__name__}, which is iterated by names; give the texts alone, "
@@ -336,12 +336,12 @@ def _listed(texts: object) -> list[Text]:
         )
     if isinstance(texts, bytes) or not isinstance(texts, Iterable):
         raise TypeError(f"texts must be a str or an iterable of str, not {type(texts).__name__}")
-    listed = list(texts)
-    for number, text in enumerate(listed):
+    items = list(texts)
+    for number, text in enumerate(items):
         if not isinstance(text, (str, Passage)):
             kind = type(text).__name__
             raise TypeError(f"texts[{number}] is {kind}, not str{_REMEDIES.get(kind, '')}")
-    return listed
+    return items
 
 
 # Name of a type → what to do about an item of it.

@@ -46,12 +46,16 @@ class TfIdf:
     def __init__(
         self, terms: Sequence[str], idf: npt.NDArray[np.float64], keywords: Mapping[str, Any]
     ) -> None:
-        self.terms, self.idf = terms, idf
+        self.terms, self.idf, self._keywords = terms, idf, keywords
         self._column = {term: number for number, term in enumerate(terms)}
         self._range = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
         # A language has few words: most of a text's words were split before.
         self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._split_word)
         self._count = {"word": self._words, "char_wb": self._characters}[keywords["analyzer"]]
+
+    def __reduce__(self) -> tuple[type[TfIdf], tuple[Any, ...]]:
+        # What words were split before cannot be copied to another process.
+        return TfIdf, (self.terms, self.idf, self._keywords)
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Compute the features of n texts, (n, n terms)."""

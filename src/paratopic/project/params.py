@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -200,6 +200,31 @@ def parse_params(text: str, path: Path = PARAMS) -> Params:
     if params is None or messages:
         raise UserError("\n".join(f"{path}: {message}" for message in messages))
     return replace(params, sections=sections)
+
+
+def with_settings(params: Params, kind: str, settings: Mapping[str, Any]) -> Params:
+    """Replace settings of a kind of model.
+
+    Parameters
+    ----------
+    params
+        All of params.yaml.
+    kind
+        Name of the kind of model.
+    settings
+        Name of a setting → its value; those that are not there stay as they are.
+
+    Raises
+    ------
+    UserError
+        The kind has no such setting, or a value is ill-typed.
+    """
+    messages: list[str] = []
+    values = asdict(params.section(kind)) | {**settings}
+    section = _checked(named_object(KINDS[kind].settings), values, (kind,), messages)
+    if messages:
+        raise UserError("\n".join(messages))
+    return replace(params, sections={**params.sections, kind: section})
 
 
 def _checked(

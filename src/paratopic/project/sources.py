@@ -1,15 +1,16 @@
 """What `prepare.sources` of params.yaml says: where articles and tables are, and a table's columns.
 
-This module reads no file (`reading.sources` and `reading.tables` do).
+This module reads no file and no address (`reading.sources`, `tables` and `datasets` do).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from paratopic.project.codebook import scalar
+from paratopic.project.hub import HUB, parse_repository
 
 # In `Source.labels`, what a label means that is none of the topics.
 NONE = "none"
@@ -26,7 +27,7 @@ class Source:
     Parameters
     ----------
     path
-        A file, a folder or a glob.
+        A file, a folder, a glob, or the address of a dataset.
     text
         Column with the paragraphs.
     label
@@ -82,6 +83,17 @@ class Source:
     def named(self) -> dict[str, str]:
         """The keys that name a column, and these columns."""
         return {key: name for key in KEYS if (name := getattr(self, key))}
+
+
+def datasets_on_hub(sources: Sequence[Source | str]) -> list[str]:
+    """Names of the sources that are datasets on a hub.
+
+    >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
+    ['owner/news']
+    """
+    paths = [source if isinstance(source, str) else source.path for source in sources]
+    places = [path.partition("?")[0] for path in paths if path.startswith(HUB)]
+    return list(dict.fromkeys(parse_repository(place).name for place in places))
 
 
 # The keys that stand for columns.

@@ -58,7 +58,8 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     topics
         The codebook.
     table
-        The source of paragraphs, with a path from the folder; by default the articles in seeds/.
+        The source of paragraphs, with a path from the folder or the address of a dataset; by
+        default the articles in seeds/.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     UserError
         The folder has a file that a project has.
     """
-    template = _template()
+    shared = template()
     new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
     if present := [str(folder / path) for path in new if (folder / path).exists()]:
         raise UserError(
@@ -77,8 +78,8 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
         )
     (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
     for name in SAME:
-        _copy(template / name, folder / name)
-    params = (template / PARAMS).read_text(encoding="utf-8")
+        _copy(shared / name, folder / name)
+    params = (shared / PARAMS).read_text(encoding="utf-8")
     codebook = _codebook(topics)
     params = _LANGUAGE.sub("language: null\n", params)
     params = _CODEBOOK.sub(lambda _: f"{codebook}\n", params)
@@ -89,11 +90,13 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     files.write_text(folder / LABELS, "paragraph,topics,text\n")
     readme = (PACKAGE / "project" / "readme.md").read_text(encoding="utf-8")
     files.write_text(folder / README, readme.format(name=folder.resolve().name))
-    tables = [table.path] if table is not None and not Path(table.path).is_absolute() else []
+    # A table elsewhere is not the repository's, and a dataset may be large.
+    inside = table is not None and not Path(table.path).is_absolute()
+    tables = [table.path] if table and inside and (folder / table.path).is_file() else []
     return _commit(folder, [*map(str, new), str(LABELS.parent), *tables])
 
 
-def _template() -> Path:
+def template() -> Path:
     """Folder of the files that projects share: in the wheel, or the repository that it is made of.
 
     A package that is installed from a repository's folder has the repository's files.

@@ -1,4 +1,4 @@
-"""All sources of a project, articles and labelled tables, in one paragraph table and one of fields.
+"""All sources of a project, articles and tables, in one paragraph table and one of fields.
 
 Hand labels of articles are not joined here (`labels.join` does).
 """
@@ -22,9 +22,10 @@ from paratopic.project.paths import PARAMS
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
+from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.metadata import DATE, ID, IN_TABLE, SHEET, article_fields, check_sheets
-from paratopic.reading.tables import LOADERS, read_labelled_table
+from paratopic.reading.tables import LOADERS, read_labelled_table, table_name
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
@@ -70,8 +71,9 @@ def read_sources(
     Parameters
     ----------
     sources
-        `prepare.sources` of params.yaml: paths and globs of articles and tables, and folders of
-        articles. Tables in a folder are not read: those that are meant are named.
+        `prepare.sources` of params.yaml: paths and globs of articles and tables, folders of
+        articles, and addresses of datasets. Tables in a folder are not read: those that are meant
+        are named.
     own_files
         The project's own files that may lie in such folders, and are not reported as skipped.
     topics
@@ -89,7 +91,7 @@ def read_sources(
         beside an article cannot be read, keys name columns of a file that is no table, or no source
         holds a paragraph.
     """
-    entries = _entries(sources)
+    entries, datasets = _entries(sources)
     patterns = [entry.path for entry in entries]
     own = {file.resolve() for file in own_files}
     try:
@@ -98,7 +100,7 @@ def read_sources(
     except UserError as error:
         hints = [_hint(path) for path in _tables_in(patterns) if path.resolve() not in own]
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
-    _refuse_same_names(paths)
+    _refuse_same_names([*paths, *(dataset.path for dataset in datasets)])
     left_out = [
         (path, UNNAMED if path.suffix.lower() in LOADERS else reason)
         for path, reason in left_out
@@ -108,8 +110,10 @@ def read_sources(
     notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
     notes += [_hint(path) for path, reason in left_out if reason == UNNAMED]
     filled: list[Sources] = []
-    for path in paths:
-        source = _read_source(path, topics, no_topic, source_of.get(path), former)
+    named: list[tuple[Path | str, Source | None]] = [(p, source_of.get(p)) for p in paths]
+    named += [(dataset.path, dataset) for dataset in datasets]
+    for path, entry in named:
+        source = _read_source(path, topics, no_topic, entry, former)
         if not source.frame.empty:
             filled.append(source)
         skipped += source.skipped
@@ -117,7 +121,8 @@ def read_sources(
         unreadable = [
             f"{s.article}: {s.reason}" for s in skipped if s.reason.startswith(UNREADABLE)
         ]
-        what = f"prepare.sources: there is no paragraph in {', '.join(patterns)}"
+        all_paths = [*patterns, *(dataset.path for dataset in datasets)]
+        what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
 
@@ -142,9 +147,10 @@ def read_tables(
     UserError
         Keys name columns of a file that is no table, or a table cannot be read.
     """
+    files, datasets = _entries(sources)
     entries: list[Source] = []
     notes: list[str] = []
-    for entry in _entries(sources):
+    for entry in files:
         try:
             find_files([entry.path], SUFFIXES)
         except UserError as error:
@@ -153,8 +159,11 @@ def read_tables(
             entries.append(entry)
     paths, _ = find_files([entry.path for entry in entries], SUFFIXES)
     source_of = _sources_of_tables(entries)
-    tables = [path for path in paths if path.suffix.lower() in LOADERS]
-    read = [_read_source(path, topics, no_topic, source_of.get(path), former) for path in tables]
+    tables: list[tuple[Path | str, Source | None]] = [
+        (path, source_of.get(path)) for path in paths if path.suffix.lower() in LOADERS
+    ]
+    tables += [(dataset.path, dataset) for dataset in datasets]
+    read = [_read_source(path, topics, no_topic, entry, former) for path, entry in tables]
     filled = [source for source in read if not source.frame.empty]
     nothing = Sources(frame_of([]), [], pd.DataFrame(), Counter())
     return _together(filled or [nothing], [], notes)
@@ -170,8 +179,13 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     return Sources(frame, skipped, metadata, origins, notes)
 
 
-def _entries(sources: Sequence[Source | str]) -> list[Source]:
-    return [Source(source) if isinstance(source, str) else source for source in sources]
+def _entries(sources: Sequence[Source | str]) -> tuple[list[Source], list[Source]]:
+    """The sources that are files, and those that are datasets."""
+    entries = [Source(source) if isinstance(source, str) else source for source in sources]
+    return (
+        [entry for entry in entries if not is_address(entry.path)],
+        [entry for entry in entries if is_address(entry.path)],
+    )
 
 
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
@@ -210,14 +224,15 @@ def _hint(table: Path) -> str:
 
 
 def _read_source(
-    path: Path,
+    path: Path | str,
     topics: Topics,
     no_topic: Sequence[str],
     source: Source | None,
     former: Collection[str],
 ) -> Sources:
-    suffix = path.suffix.lower()
-    if suffix in LOADERS:
+    """What a file holds, or the dataset that a str is the address of."""
+    suffix = "" if isinstance(path, str) else path.suffix.lower()
+    if isinstance(path, str) or suffix in LOADERS:
         frame, fields = read_labelled_table(path, topics, no_topic, source, former)
         origins = Counter(
             {
@@ -247,15 +262,16 @@ def _read_article(path: Path) -> Sources:
     return Sources(frame, skipped_of(article), metadata, origins)
 
 
-def _refuse_same_names(paths: Sequence[Path]) -> None:
-    names: dict[str, Path] = {}
+def _refuse_same_names(paths: Sequence[Path | str]) -> None:
+    names: dict[str, Path | str] = {}
     for path in paths:
-        if path.stem in names:
+        name = table_name(path)
+        if name in names:
             raise UserError(
-                f"{path} and {names[path.stem]} have the same name, which labels refer to: rename "
-                "or remove one of them"
+                f"{path} and {names[name]} have the same name, which labels refer to: rename or "
+                "remove one of them"
             )
-        names[path.stem] = path
+        names[name] = path
 
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:

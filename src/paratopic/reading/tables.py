@@ -1,4 +1,4 @@
-"""Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet) → rows of the paragraph table.
+"""Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet, datasets) → paragraph table.
 
 A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
 columns that no key of `project.sources.Source` stands for become fields of the rows.
@@ -7,6 +7,7 @@ columns that no key of `project.sources.Source` stands for become fields of the 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,11 +26,15 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode, without_controls
 from paratopic.project.passages import BESIDE
 from paratopic.project.paths import PARAMS
+from paratopic.project.plurals import plural
 from paratopic.project.sheets import read_sheet
 from paratopic.project.sources import KEYS, NONE, Source
-from paratopic.project.topics import Topics, split_cell
+from paratopic.project.topics import Topics, join_cell, split_cell
 from paratopic.reading.article import number_repeats, paragraph_id
+from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
+
+log = logging.getLogger(__name__)
 
 # Name of a column → its values.
 Columns = dict[str, list[object]]
@@ -51,7 +56,7 @@ class Table(NamedTuple):
         Name of a column → its values, in the order of the table.
     wheres
         Where each row is: file and row as a spreadsheet counts them, from 2; in JSON lines, file
-        and line.
+        and line; in a dataset, its address and the row from 0.
     """
 
     columns: Columns
@@ -59,7 +64,7 @@ class Table(NamedTuple):
 
 
 def read_labelled_table(
-    path: Path,
+    path: Path | str,
     topics: Topics,
     no_topic: Sequence[str],
     source: Source | None = None,
@@ -73,8 +78,8 @@ def read_labelled_table(
     Parameters
     ----------
     path
-        A .csv, .xlsx, .jsonl or .parquet file. In CSV, cells are separated by commas, semicolons or
-        tabs.
+        A .csv, .xlsx, .jsonl or .parquet file, or the address of a dataset. In CSV, cells are
+        separated by commas, semicolons or tabs. Rows of a dataset without a text are left out.
     topics
         The codebook. A label is a topic, or several as in labels.csv, the dominant one first. An
         empty label leaves the row unlabelled.
@@ -98,9 +103,13 @@ def read_labelled_table(
         The file cannot be read, a column is missing, a text is empty, a label is unknown, an id is
         missing or there twice, or a position is no number or is there twice in a group.
     """
-    source = source or Source(str(path))
+    source, name = source or Source(str(path)), table_name(path)
+    if is_address(source.path):
+        source = with_address(source, parse_address(source.path))
     table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
     columns, wheres = _by_key(table.columns, path, source), table.wheres
+    if is_address(source.path):
+        columns, wheres = _with_text(source.path, columns, wheres)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
     answers = _answers(path, columns, wheres, topics, no_topic, source, former)
     beside = {
@@ -113,13 +122,11 @@ def read_labelled_table(
     none = [""] * len(texts)
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     if ID in columns:
-        ids = _own_ids(path, columns[ID], wheres)
+        ids = _own_ids(path, name, columns[ID], wheres)
     else:
-        ids = number_repeats(paragraph_id(path.stem, text) for text in texts)
+        ids = number_repeats(paragraph_id(name, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
-    articles = [
-        f"{path.stem}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)
-    ]
+    articles = [f"{name}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)]
     rows = {
         "id": ids,
         "article": articles,
@@ -139,26 +146,50 @@ def read_labelled_table(
     return pd.DataFrame(rows, columns=SCHEMA.names), _fields(columns)
 
 
-def read_table(path: Path, whole: Collection[str] = ()) -> Table:
+def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
     """Read a table.
 
     Parameters
     ----------
     path
-        A file with a suffix of `LOADERS`.
+        A file with a suffix of `LOADERS`, or the address of a dataset.
     whole
-        Names of the columns whose values keep their types in parquet. The others become texts, and
-        lists, objects and bytes are left empty. By default there are none.
+        Names of the columns whose values keep their types in parquet and datasets. The others
+        become texts, and lists, objects and bytes are left empty. By default there are none.
 
     Raises
     ------
     UserError
-        The file cannot be read, or has two columns of the same name.
+        The file or dataset cannot be read, or has two columns of the same name.
     """
-    return LOADERS[path.suffix.lower()](path, whole)
+    if is_address(str(path)):
+        return _read_dataset(str(path), whole)
+    return LOADERS[Path(path).suffix.lower()](Path(path), whole)
 
 
-def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
+def table_name(path: Path | str) -> str:
+    """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
+    return (
+        parse_address(path).name if isinstance(path, str) and is_address(path) else Path(path).stem
+    )
+
+
+def _with_text(place: str, columns: Columns, wheres: list[str]) -> tuple[Columns, list[str]]:
+    """The rows that have a text: nobody can remove the others from a dataset of somebody else."""
+    texts = columns["text"]
+    kept = [row for row, text in enumerate(texts) if text is not None and not _is_blank(text)]
+    if n_left_out := len(wheres) - len(kept):
+        log.warning("%s: %s left out", place, plural(n_left_out, "row has no text and is"))
+        columns = {name: [values[row] for row in kept] for name, values in columns.items()}
+        wheres = [wheres[row] for row in kept]
+    return columns, wheres
+
+
+def _is_blank(text: object) -> bool:
+    return isinstance(text, str) and not without_controls(text).strip()
+
+
+def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
     """The columns by the keys that stand for them, and the others by their own names.
 
     A column that has the name of a key, but which the key does not stand for, is left out.
@@ -177,7 +208,9 @@ def _by_key(columns: Columns, path: Path, source: Source) -> Columns:
     return own | {name: values for name, values in columns.items() if name not in taken}
 
 
-def _own_ids(path: Path, values: Sequence[object], wheres: Sequence[str]) -> list[str]:
+def _own_ids(
+    path: Path | str, name: str, values: Sequence[object], wheres: Sequence[str]
+) -> list[str]:
     """Paragraph ids that end with the ids of the rows."""
     hint = f"correct it, or write `{{path: {path}, id: null}}` in prepare.sources to go without ids"
     first: dict[str, str] = {}
@@ -188,7 +221,7 @@ def _own_ids(path: Path, values: Sequence[object], wheres: Sequence[str]) -> lis
         if own in first:
             raise UserError(f'{where}: the id "{own}" is that of {first[own]} too; {hint}')
         first[own] = where
-    return [f"{path.stem}:{own}" for own in first]
+    return [f"{name}:{own}" for own in first]
 
 
 def _fields(columns: Columns) -> pd.DataFrame:
@@ -214,7 +247,7 @@ def _field(value: object) -> str:
 
 
 def _positions(
-    path: Path,
+    path: Path | str,
     articles: Sequence[str],
     beside: Mapping[str, Sequence[str]],
     wheres: Sequence[str],
@@ -278,7 +311,7 @@ def _once(texts: Sequence[str]) -> dict[str, int]:
 
 
 def _answers(
-    path: Path,
+    path: Path | str,
     columns: Columns,
     wheres: Sequence[str],
     topics: Topics,
@@ -400,19 +433,55 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         file = pq.ParquetFile(BytesIO(_read_bytes(path)))
         schema = file.schema_arrow
         read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
-        columns: Columns = {name: [None] * read.num_rows for name in schema.names}
-        for name, column in zip(read.schema.names, read.columns, strict=True):
-            columns[name] = column.to_pylist() if name in whole else _as_texts(column)
+        columns = _arrow_columns(read, schema.names, whole, _class_names(schema))
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from None
-    for name, names in _class_names(schema).items():
+    return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
+
+
+def _read_dataset(path: str, whole: Collection[str]) -> Table:
+    address = parse_address(path)
+    rows = read_rows(address, whole, _is_read)
+    columns = _arrow_columns(rows.table, rows.names, whole, rows.class_names)
+    return Table(columns, [f"{address}, row {row}" for row in range(rows.table.num_rows)])
+
+
+def _arrow_columns(
+    read: pa.Table,
+    names: Sequence[str],
+    whole: Collection[str],
+    class_names: Mapping[str, Sequence[object]],
+) -> Columns:
+    """Columns of an Arrow table; those that it lacks are empty.
+
+    Parameters
+    ----------
+    read
+        The columns that are read.
+    names
+        Names of all columns.
+    whole
+        Names of those whose values keep their types; the others become texts.
+    class_names
+        Column whose numbers stand for names → the names.
+    """
+    columns: Columns = {name: [None] * read.num_rows for name in names}
+    for name, column in zip(read.schema.names, read.columns, strict=True):
+        columns[name] = column.to_pylist() if name in whole else _as_texts(column)
+    for name, named in class_names.items():
         # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
         by_number: dict[object, object] = {"-1": None}
-        by_number |= {str(number): each for number, each in enumerate(names)}
-        # Numbers beside an empty cell may be floats.
-        texts = [str(value).removesuffix(".0") for value in columns[name]]
-        columns[name] = list(map(by_number.get, texts, columns[name]))
-    return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
+        by_number |= {str(number): each for number, each in enumerate(named)}
+        columns[name] = [_named(value, by_number) for value in columns[name]]
+    return columns
+
+
+def _named(value: object, by_number: Mapping[object, object]) -> object:
+    """The name that a number stands for, or the names of a list of them as a cell."""
+    if isinstance(value, list):
+        return join_cell(str(_named(each, by_number)) for each in value) or NONE
+    # Numbers beside an empty cell may be floats.
+    return by_number.get(str(value).removesuffix(".0"), value)
 
 
 def _is_read(field: pa.Field) -> bool:

@@ -10,6 +10,7 @@ from paratopic.inference.loading import load
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
 from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS, PARAGRAPHS
+from paratopic.project.sources import datasets_on_hub
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
         getattr(params.section(name), "encoder", None),
         params.license,
         params.language,
+        datasets_on_hub(params.prepare.sources),
     )
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
     report = files.read_json(MODEL_REPORTS / name / "metrics.json", "stage evaluate")

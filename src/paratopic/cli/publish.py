@@ -1,0 +1,144 @@
+"""The command `paratopic publish`: a model or labels for others, in a folder or on a hub."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from paratopic.cli.pack import copy_model
+from paratopic.cli.predict import ModelName
+from paratopic.inference.folder import digest_of
+from paratopic.inference.loading import load
+from paratopic.project.errors import UserError
+from paratopic.project.files import aside
+from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
+from paratopic.project.paths import PARAGRAPHS
+
+publish = typer.Typer(
+    no_args_is_help=True, help="Write a model or the labels for others: a folder, or on a hub."
+)
+To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Public = Annotated[
+    bool,
+    typer.Option("--public", help="Let everybody see a repository that is made for it."),
+]
+
+
+@publish.command("model")
+def publish_model(
+    to: To, model: ModelName = None, yes: Yes = False, public: Public = False
+) -> None:
+    """Publish a model: the files that prediction reads, and its card."""
+    folder = load(model).folder
+    made = _publish(to, "model", lambda draft: copy_model(folder, draft), yes, public)
+    print(f'load("{made}#sha256:{digest_of(folder)}") opens it')
+
+
+@publish.command("labels")
+def publish_labels(
+    to: To,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Number the annotators, and leave out their notes."),
+    ] = False,
+    yes: Yes = False,
+    public: Public = False,
+) -> None:
+    """Publish the labelled paragraphs as a dataset: their texts, labels and answers, and a card."""
+    from paratopic.corpus.table import read_paragraphs
+    from paratopic.labels.dataset import About, write_dataset
+    from paratopic.labels.log import read_lines
+    from paratopic.project.params import read_params
+    from paratopic.project.sources import datasets_on_hub
+    from paratopic.reading.datasets import LOCAL
+
+    params, frame = read_params(), read_paragraphs(PARAGRAPHS)
+    lines = [] if params.prepare.labels is None else read_lines(Path(params.prepare.labels))
+    about = About(
+        Path(to.removeprefix(HUB)).name,
+        params.license,
+        params.language,
+        datasets_on_hub(params.prepare.sources),
+    )
+
+    def write(draft: Path) -> None:
+        write_dataset(draft, frame, params.topics, about, lines, anonymous)
+
+    made = _publish(to, "dataset", write, yes, public)
+    address = made if made.startswith(HUB) else f"{LOCAL}{made}"
+    print(f"{address} is its address; its card says how to read it")
+
+
+def _publish(
+    to: str,
+    kind: Literal["model", "dataset"],
+    write: Callable[[Path], None],
+    yes: bool,
+    public: bool,
+) -> str:
+    """Show what is to be published, ask, and publish it; returns its address."""
+    if not to.startswith(HUB):
+        out = Path(to)
+        if out.exists():
+            raise UserError(f"{out} exists already; name another folder")
+        if not out.absolute().parent.is_dir():
+            raise UserError(
+                f"{out}: there is no folder {out.parent}; make it, or write {HUB}{to} for a hub"
+            )
+        with aside(out) as draft:
+            draft.mkdir()
+            write(draft)
+            _ask(draft, f"the folder {out}", yes)
+        return to
+    repository = parse_repository(to)
+    if repository.revision or "/" not in repository.name:
+        raise UserError(f"{to}: write hf://OWNER/NAME")
+    with tempfile.TemporaryDirectory(prefix="paratopic-") as name:
+        draft = Path(name)
+        write(draft)
+        seen = "public" if public else "private"
+        _ask(draft, f"{repository} ({seen}, unless it is there already)", yes)
+        commit = _upload(draft, repository, kind, public)
+    return f"{repository}@{commit}"
+
+
+def _ask(draft: Path, where: str, yes: bool) -> None:
+    """Show the files of a folder, and end the command unless they are to be published."""
+    paths = sorted(path for path in draft.rglob("*") if path.is_file())
+    print(f"To {where}:")
+    for path in paths:
+        print(f"  {path.stat().st_size:>12,} bytes  {path.relative_to(draft)}")
+    if not yes:
+        typer.confirm("Publish these files?", abort=True)
+
+
+def _upload(
+    draft: Path, repository: Repository, kind: Literal["model", "dataset"], public: bool
+) -> str:
+    """Send the files to the hub; returns the name of the commit."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    if problem := no_answer(constants.ENDPOINT):
+        raise UserError(f"{repository}: the hub cannot be reached ({problem})")
+    try:
+        hub = HfApi()
+        hub.create_repo(repository.name, repo_type=kind, private=not public, exist_ok=True)
+        sent = hub.upload_folder(
+            repo_id=repository.name,
+            repo_type=kind,
+            folder_path=draft,
+            commit_message=f"Publish a {kind} of paratopic",
+        )
+    except (HfHubHTTPError, LocalTokenNotFoundError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{repository}: the hub refused it ({reason}); log in with `hf auth login`, and check "
+            "that you may write there"
+        ) from None
+    return str(sent.oid)

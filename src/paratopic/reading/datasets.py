@@ -1,0 +1,290 @@
+"""Datasets that the library `datasets` opens: on a hub, or in a folder or file of this machine.
+
+Each has an address, which stands in `prepare.sources` where a table has its path. No code of a
+dataset is run: the library opens files of data alone. What columns mean is for `tables`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from paratopic.project.errors import UserError
+from paratopic.project.hub import COMMIT, HUB, Repository, check_repository, parse_repository
+from paratopic.project.sources import KEYS, Source
+from paratopic.project.topics import nearest
+
+LOCAL = "dataset://"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a dataset is, and which part of it is meant.
+
+    Parameters
+    ----------
+    scheme
+        `HUB` or `LOCAL`.
+    place
+        ``owner/name`` on the hub, or the path of a folder or file.
+    revision
+        Commit of a dataset on the hub; empty for one of this machine.
+    config
+        Configuration of the dataset; None, the default, for its only one.
+    split
+        Split, or a part of it such as ``train[:10%]``; by default ``train``.
+    keys
+        Key of `Source` → the column that the address names; empty by default.
+    """
+
+    scheme: str
+    place: str
+    revision: str = ""
+    config: str | None = None
+    split: str = "train"
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        at = f"@{self.revision}" if self.revision else ""
+        return f"{self.scheme}{self.place}{at}"
+
+    @property
+    def name(self) -> str:
+        """What paragraph ids begin with: the names of the dataset, its configuration and split.
+
+        >>> Address(HUB, "owner/news", config="en", split="train[:10%]").name
+        'news-en-train'
+        """
+        names = (Path(self.place).stem, self.config, self.split.partition("[")[0])
+        return "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names if name)
+
+
+class Rows(NamedTuple):
+    """The rows of a dataset.
+
+    Parameters
+    ----------
+    table
+        Those of its columns that were asked for.
+    names
+        All of its columns.
+    class_names
+        Column whose numbers, or lists of them, stand for names → the names, in their order.
+    """
+
+    table: pa.Table
+    names: list[str]
+    class_names: dict[str, list[str]]
+
+
+def is_address(path: str) -> bool:
+    """Whether an entry of `prepare.sources` is the address of a dataset, not a path."""
+    return path.startswith((HUB, LOCAL))
+
+
+def parse_address(text: str) -> Address:
+    """Read an address.
+
+    >>> parse_address("hf://owner/news@" + 40 * "0" + "?split=test&text=body&group=").keys
+    {'text': 'body', 'group': None}
+
+    Parameters
+    ----------
+    text
+        ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
+        split and the keys of `Source`, where an empty value is null.
+
+    Raises
+    ------
+    UserError
+        The address names no dataset, no commit, or an unknown key.
+    """
+    scheme = HUB if text.startswith(HUB) else LOCAL
+    place, _, query = text.removeprefix(scheme).partition("?")
+    given: dict[str, str] = {}
+    known = ("config", "split", *KEYS)
+    for part in filter(None, query.split("&")):
+        key, _, value = part.partition("=")
+        if key not in known:
+            raise UserError(f"{text}: unknown key {key}{nearest(key, known)}")
+        if key in given:
+            raise UserError(f"{text}: has {key} twice")
+        given[key] = unquote(value)
+    keys = {key: value or None for key, value in given.items() if key in KEYS}
+    address = Address(
+        scheme, place, "", given.get("config") or None, given.get("split") or "train", keys
+    )
+    if scheme == LOCAL:
+        return address
+    name, revision = parse_repository(place)
+    if not COMMIT.fullmatch(revision):
+        raise UserError(
+            f"{text}: write the whole commit after the name, hf://{name}@COMMIT, so that the data "
+            "stay the same; the dataset's page has it under Files, History"
+        )
+    return replace(address, place=name, revision=revision)
+
+
+def from_project(text: str, written: Callable[[Path], str]) -> str:
+    """Write an address as a project does, without columns.
+
+    Parameters
+    ----------
+    text
+        The address, with a path from the current directory if it is of this machine.
+    written
+        Gives such a path as the project writes it.
+
+    Raises
+    ------
+    UserError
+        It is no address, or it names columns.
+    """
+    address = parse_address(text)
+    if address.keys:
+        raise UserError(
+            f"{text}: leave out {', '.join(address.keys)}: which columns are meant is proposed, "
+            "and you correct it in params.yaml"
+        )
+    if address.scheme == LOCAL:
+        address = replace(address, place=written(Path(address.place)))
+    query = [f"config={address.config}"] if address.config else []
+    query += [f"split={address.split}"] if address.split != "train" else []
+    return f"{address}?{'&'.join(query)}" if query else str(address)
+
+
+def with_address(source: Source, address: Address) -> Source:
+    """The source with the columns that its address names.
+
+    Raises
+    ------
+    UserError
+        A key is in the address and beside it.
+    """
+    for key in address.keys:
+        if getattr(source, key) != "":
+            raise UserError(
+                f"prepare.sources: {key} is in the address {address} and beside it; remove one"
+            )
+    columns: dict[str, Any] = {**address.keys}
+    return replace(source, **columns)
+
+
+def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
+    """Read the rows of a dataset; values within objects have columns such as ``json.label``.
+
+    Parameters
+    ----------
+    address
+        The dataset.
+    whole
+        Names of columns that are read whatever their type.
+    is_read
+        Says of a field of an Arrow schema whether its column is read.
+
+    Raises
+    ------
+    UserError
+        There is no such dataset, configuration or split, or it can neither be reached nor is it
+        in the cache.
+    """
+    data = _open(address).flatten()
+    schema = data.features.arrow_schema
+    kept = [each.name for each in schema if each.name in whole or is_read(each)]
+    table = data.select_columns(kept).with_format("arrow")[:]
+    # Of a list, the feature says what its items are.
+    items = {name: getattr(item, "feature", item) for name, item in data.features.items()}
+    class_names = {name: list(i.names) for name, i in items.items() if hasattr(i, "names")}
+    return Rows(table, list(schema.names), class_names)
+
+
+def _open(address: Address) -> Any:
+    """A split of a dataset, as the library maps it into memory."""
+    import datasets
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    for library in ("datasets", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        disable_progress_bars()
+    try:
+        return _on_hub(address) if address.scheme == HUB else _on_disk(address)
+    except UserError:
+        raise
+    # Each of the formats and libraries below has errors of its own.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{address}: cannot be read as a dataset: {reason[:300]}") from None
+
+
+def _on_hub(address: Address) -> Any:
+    import datasets
+
+    builder = _cached(address)
+    if builder is None:
+        check_repository(Repository(address.place, address.revision), "dataset")
+        builder = datasets.load_dataset_builder(
+            address.place, address.config, revision=address.revision
+        )
+        builder.download_and_prepare()
+    return builder.as_dataset(split=address.split)
+
+
+def _cached(address: Address) -> Any:
+    """The dataset in the library's cache, of exactly this commit; None if it is not there.
+
+    By itself, the library asks the hub first, and without network takes the commit of last time.
+    """
+    from datasets import config
+    from datasets.naming import camelcase_to_snakecase
+    from datasets.packaged_modules.cache.cache import Cache
+
+    *owner, name = address.place.split("/")
+    folder = "___".join([*owner, camelcase_to_snakecase(name)])
+    found = list(
+        Path(config.HF_DATASETS_CACHE, folder).glob(
+            f"{address.config or '*'}/*/{address.revision}/dataset_info.json"
+        )
+    )
+    if len(found) != 1:
+        return None
+    of_config, version, revision = found[0].parts[-4:-1]
+    return Cache(
+        repo_id=address.place,
+        dataset_name=name,
+        config_name=of_config,
+        version=version,
+        hash=revision,
+    )
+
+
+def _on_disk(address: Address) -> Any:
+    import datasets
+
+    path = Path(address.place)
+    if not path.exists():
+        raise UserError(f"{address}: there is no such folder or file")
+    saved = path / "dataset_dict.json", path / "state.json"  # by `save_to_disk`
+    if any(map(Path.exists, saved)):
+        data = datasets.load_from_disk(str(path))
+        if isinstance(data, datasets.Dataset):
+            return data
+        if address.split not in data:
+            raise UserError(
+                f"{address}: there is no split {address.split}; there are {', '.join(data)}"
+            )
+        return data[address.split]
+    if path.is_dir():
+        return datasets.load_dataset(str(path), address.config, split=address.split)
+    return datasets.load_dataset(
+        str(path.parent), data_files={"train": path.name}, split=address.split
+    )

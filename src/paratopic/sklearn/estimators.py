@@ -1,0 +1,349 @@
+"""Classifiers of texts with the interface of scikit-learn: one to fit, and one that was trained.
+
+Neither writes a model's folder, calibrates probabilities or promises anything of sure predictions:
+the pipeline does (`stages`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model, listed
+from paratopic.inference.modes import HALF, mode_of
+from paratopic.inference.scores import Scores, Targets
+from paratopic.project.kinds import KINDS
+from paratopic.project.params import Params, read_params, with_settings
+from paratopic.project.passages import Text
+from paratopic.project.paths import PARAMS
+from paratopic.project.start import template
+from paratopic.project.topics import ModeName, Topic, Topics
+from paratopic.training.examples import Examples, silent
+from paratopic.training.fitting import fitter
+
+# A label of y: a str or a number.
+Label = Hashable
+Labels = npt.NDArray[Any]
+
+
+# scikit-learn has no types, so that mypy knows nothing of its classes.
+class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # as above
+    """What both estimators do alike; one sets `classes_` and `_mode`, and gives `_scores`."""
+
+    none: Label | None
+    classes_: Labels
+
+    @property
+    def _mode(self) -> ModeName:
+        raise NotImplementedError
+
+    @property
+    def _topics(self) -> Sequence[Label]:
+        """Labels of the topics, in the order of the columns of `_scores`."""
+        raise NotImplementedError
+
+    def _scores(self, texts: Sequence[Text]) -> Scores:
+        """Probabilities of the topics alone, (n, k)."""
+        raise NotImplementedError
+
+    def predict_proba(self, X: Iterable[Text]) -> Scores:
+        """Compute the probabilities of the classes.
+
+        Parameters
+        ----------
+        X
+            n texts, each a str or a `Passage`.
+
+        Returns
+        -------
+        (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
+        no label means none of the topics, the probabilities are those given that it has a topic.
+
+        Raises
+        ------
+        TypeError
+            An item is not a text.
+        NotFittedError
+            The estimator has not been fitted.
+        """
+        check_is_fitted(self)
+        scores, columns = self._scores(listed(X)), list(self._topics)
+        mode = mode_of(self._mode)
+        if self._mode == "single" and len(columns) < len(self.classes_):
+            scores, columns = mode.complete(scores), [*columns, self.none]
+        else:
+            scores = mode.conditional(scores)
+        return scores[:, [columns.index(label) for label in self.classes_.tolist()]]
+
+    def predict(self, X: Iterable[Text]) -> Labels:
+        """Predict the most probable class of each text; of several topics, those of one half.
+
+        Unlike `Model.predict`, it does not withhold an answer that is more likely wrong than right.
+
+        Parameters
+        ----------
+        X
+            n texts, each a str or a `Passage`.
+
+        Returns
+        -------
+        (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
+
+        Raises
+        ------
+        TypeError
+            An item is not a text.
+        NotFittedError
+            The estimator has not been fitted.
+        """
+        probabilities = self.predict_proba(X)
+        if self._mode == "multi":
+            return (probabilities >= HALF).astype(np.int64)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class TopicClassifier(_Classifier):
+    """A kind of model that is not trained yet.
+
+    Its probabilities are not calibrated; `CalibratedClassifierCV` does that. It learns from the
+    labelled texts and the definitions alone, and from no paragraphs without a label.
+
+    Parameters
+    ----------
+    kind
+        ``"baseline"``, the default: TF-IDF and logistic regression; or ``"transformer"``.
+    definitions
+        Label → definition of its topic, for every label but `none`; labels that `fit` does not see
+        can be predicted too. None, the default, leaves the meaning of the topics to labels alone.
+    none
+        The label of texts that have none of the topics; None, the default, if there are no such
+        texts. It has no effect where texts have several topics.
+    settings
+        Settings of the kind of model, by their names in its section of params.yaml. Those that are
+        not there are as in a new project, which is all of them by default.
+    random_state
+        Seed of the random draws, or a generator of it; None, the default, takes another each time.
+
+    Attributes
+    ----------
+    classes_
+        Labels in their order; numbers of the columns of y if texts have several topics.
+    """
+
+    def __init__(
+        self,
+        kind: str = "baseline",
+        *,
+        definitions: Mapping[Any, str] | None = None,
+        none: Label | None = None,
+        settings: Mapping[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.kind = kind
+        self.definitions = definitions
+        self.none = none
+        self.settings = settings
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Iterable[Text],
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X
+            n texts, each a str or a `Passage`.
+        y
+            (n,) labels, or (n, k) zeros and ones if texts have several topics.
+        groups
+            (n,) which article each text is from. Texts of one article count less than as many of
+            others, and are not divided when a setting is chosen. None, the default, makes each text
+            an article of its own.
+
+        Raises
+        ------
+        TypeError
+            An item is not a text.
+        ValueError
+            There are fewer than two topics, a label lacks its definition, or the lengths differ.
+        UserError
+            The settings are not those of the kind of model.
+        """
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
+        texts, y = listed(X), self._checked(y)
+        check_consistent_length(texts, y, groups)
+        self.classes_ = self._classes(y)
+        topics, targets = self._topics, self._targets(y)
+        if len(topics) < 2:
+            raise ValueError(
+                f"y has {len(topics)} class of topics, and a classifier needs two at least"
+            )
+        defined = self.definitions or {}
+        # Any label can be a topic that is named by its number.
+        codebook = [Topic(str(i), defined.get(label, "")) for i, label in enumerate(topics)]
+        params = with_settings(_usual(), self.kind, self.settings or {})
+        params = replace(params, topics=Topics(self._mode, tuple(codebook)))
+        of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        fit = fitter(KINDS[self.kind], params)
+        self._fitted = fit(Examples(texts, targets, of, of), seed, silent)
+        return self
+
+    def _checked(self, y: npt.ArrayLike | None) -> Labels:
+        """The labels, (n,), or those of several topics, (n, k)."""
+        if y is None:
+            raise ValueError("this classifier requires y to be passed, but the target y is None")
+        check_classification_targets(y)
+        self._is_multi = type_of_target(y) == "multilabel-indicator"
+        if not self._is_multi:
+            return np.asarray(column_or_1d(y, warn=True))
+        return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+
+    def _classes(self, y: Labels) -> Labels:
+        seen = list(range(y.shape[1])) if self._is_multi else np.unique(y).tolist()
+        if self.definitions is None:
+            return np.array(seen)
+        topics = [label for label in seen if self._is_multi or label != self.none]
+        if lacking := [label for label in topics if label not in self.definitions]:
+            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
+        return np.unique([*seen, *self.definitions])
+
+    def _targets(self, y: Labels) -> Targets:
+        if self._is_multi:
+            return y.astype(bool)
+        return np.asarray(y[:, None] == np.array(self._topics)[None])
+
+    @property
+    def _mode(self) -> ModeName:
+        return "multi" if self._is_multi else "single"
+
+    @property
+    def _topics(self) -> Sequence[Label]:
+        labels: list[Label] = self.classes_.tolist()
+        return [label for label in labels if self._is_multi or label != self.none]
+
+    def _scores(self, texts: Sequence[Text]) -> Scores:
+        return self._fitted.predict_proba(texts)
+
+
+class TrainedTopicClassifier(_Classifier):
+    """A model that is trained already; `fit` learns nothing.
+
+    In a `VotingClassifier` it votes by probabilities (``voting="soft"``). Where others are fitted
+    to all topics of the model, its columns are theirs.
+
+    Parameters
+    ----------
+    model
+        As for `paratopic.load`: a folder or an address; None, the default, is the default model.
+    none
+        The label to give texts that have none of the topics; None, the default, always gives the
+        most probable topic. It has no effect where texts have several topics.
+
+    Attributes
+    ----------
+    classes_
+        Names of the topics, and `none`, in the order of the alphabet.
+    model_
+        The model, loaded when it is first needed.
+    """
+
+    def __init__(
+        self, model: str | os.PathLike[str] | None = None, *, none: str | None = None
+    ) -> None:
+        self.model = model
+        self.none = none
+
+    def fit(
+        self,
+        X: Iterable[Text] | None = None,
+        y: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Load the model, and leave it as it is.
+
+        Parameters
+        ----------
+        X, y, groups
+            Not read; none by default.
+
+        Raises
+        ------
+        UserError
+            There is no such model, or it is damaged.
+        """
+        del X, y, groups
+        self._model = load(self.model)
+        return self
+
+    @property
+    def model_(self) -> Model:
+        """The model."""
+        if not hasattr(self, "_model"):
+            self._model = load(self.model)
+        return self._model
+
+    @property
+    def classes_(self) -> Labels:  # type: ignore[override]  # it is read, and nobody sets it
+        none = [self.none] if self.none is not None and self._mode == "single" else []
+        return np.unique([*self.model_.classes_, *none])
+
+    def predict(self, X: Iterable[Text]) -> Labels:
+        """As `TopicClassifier.predict`; several topics are predicted by the model's thresholds."""
+        if self._mode == "single":
+            return super().predict(X)
+        answers = self.model_.predict(listed(X))
+        classes: list[str] = self.classes_.tolist()
+        return np.array([[int(name in answer.topics) for name in classes] for answer in answers])
+
+    @property
+    def _mode(self) -> ModeName:
+        return self.model_.mode
+
+    @property
+    def _topics(self) -> Sequence[Label]:
+        return self.model_.classes_
+
+    def _scores(self, texts: Sequence[Text]) -> Scores:
+        return self.model_.predict_proba(texts)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit, tags.target_tags.required = False, False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process that gets a copy loads the model from its folder.
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_model"}
+
+
+@cache
+def _usual() -> Params:
+    """The settings of a new project."""
+    return read_params(template() / PARAMS)

@@ -1,0 +1,85 @@
+"""`paratopic publish`, and models that are loaded from where they were published."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paratopic import UserError, load
+from paratopic.inference.folder import digest_of
+from tests.hub import running
+from tests.programs import run_cli
+from tests.samples import TARIFF
+
+PROGRAM = """
+import sys
+from paratopic import UserError, load
+from paratopic.cli.app import main
+
+words, address = sys.argv[1:-1], sys.argv[-1]
+if words:
+    sys.argv = ["paratopic", *words]
+    main()
+try:
+    print(load(address).predict(%r).topic)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
+    baseline_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["publish", "model", "--model", str(baseline_folder), "--to", "out"]
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    run_cli(monkeypatch, *words)
+    printed = capsys.readouterr().out
+    assert "To the folder out:" in printed and "bytes  paratopic.json" in printed
+    assert not Path("out").exists()  # nobody said yes
+    assert run_cli(monkeypatch, *words, "--yes") == 0
+    digest = digest_of(baseline_folder)
+    assert f'load("out#sha256:{digest}") opens it' in capsys.readouterr().out
+    assert load(f"out#sha256:{digest}").predict(TARIFF).topic == "trade"
+    monkeypatch.setenv("PARATOPIC_MODEL", f"out#sha256:{digest[::-1]}")
+    with pytest.raises(UserError, match=f"out is another model than sha256:{digest[::-1]}"):
+        load()
+    assert run_cli(monkeypatch, *words, "--yes") == 1
+    assert run_cli(monkeypatch, *words[:-1], "press/model", "--yes") == 1
+    said = capsys.readouterr().out
+    assert "out exists already" in said and "or write hf://press/model for a hub" in said
+
+
+def test_a_model_is_sent_to_a_hub_and_loaded_from_there(
+    baseline_folder: Path, tmp_path: Path
+) -> None:
+    def run(endpoint: str, *words: str) -> list[str]:
+        home = {"HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_nobody"}
+        program = [sys.executable, "-c", PROGRAM % TARIFF, *words]
+        env = {**os.environ, "HF_ENDPOINT": endpoint} | home
+        return subprocess.run(program, env=env, capture_output=True, text=True).stdout.splitlines()
+
+    publish = ("publish", "model", "--model", str(baseline_folder), "--yes", "--to")
+    with running() as hub:
+        run(hub.address, *publish, "hf://press/topics", "")
+        (commit,) = hub.repositories["models", "press/topics"]
+        address = f"hf://press/topics@{commit}#sha256:{digest_of(baseline_folder)}"
+        assert run(hub.address, address) == ["trade"]
+        fetched = [line for line in hub.asked if line.startswith("GET") and "resolve" in line]
+        assert not [line for line in fetched if "README" in line]
+        wrong = run(hub.address, f"hf://press/topicz@{commit}")
+        other = {"other.txt": b"no model"}
+        none = run(hub.address, f"hf://press/x@{hub.commit('models', 'press/x', other)}")
+    assert "hf://press/topicz" in wrong[0] and "there is no such model" in wrong[0]
+    assert "is not a paratopic model: it has no paratopic.json" in none[0]
+    nobody = "http://127.0.0.1:9"
+    assert run(nobody, address) == ["trade"]  # from the cache
+    assert "the hub cannot be reached" in run(nobody, f"hf://press/topics@{commit[::-1]}")[0]
+    assert "write the commit after the name" in run(nobody, "hf://press/topics")[0]

@@ -1,0 +1,96 @@
+"""Labelled paragraphs are published as a dataset that others open."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import datasets
+import pandas as pd
+import pytest
+
+from paratopic.corpus.table import write_paragraphs
+from paratopic.labels.dataset import About, write_dataset
+from paratopic.labels.log import Label
+from paratopic.project.topics import ModeName, Topics
+from paratopic.reading.tables import read_labelled_table
+from tests.samples import paragraph_table
+
+ABOUT = About("harbour", "cc-by-4.0", "en", ["press/news"])
+FRAME = paragraph_table(
+    text=["Tariffs rose.", "Troops left.", "Rain fell.", "Nobody read this."],
+    topics=[["trade", "security"], ["security"], [], None],
+    label_source=["hand", "hand", "hand", "none"],
+)
+LINES = [
+    Label("l.csv, line 2", "000", "trade", "Tariffs", "Ann", "2025-09-15", "Bo asked"),
+    Label("l.csv, line 3", "000", "security", "Tariffs", "Bo", "2025-09-16"),
+    Label("l.csv, line 4", "001", "security", "Troops", "Ann"),
+    Label("l.csv, line 5", "gone", "security", "Ships", "Ann"),
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode: ModeName) -> None:
+    topics = replace(topics, mode=mode)
+    folder = tmp_path / "harbour"
+    folder.mkdir()
+    write_dataset(folder, FRAME, topics, ABOUT, LINES, anonymous=False)
+    data = datasets.load_dataset(str(folder), split="train")
+    column = "label" if mode == "single" else "labels"
+    of = data.features[column] if mode == "single" else data.features[column].feature
+    rest = ["none of the topics"] if mode == "single" else []
+    assert of.names == [*topics.names, *rest] and len(data) == 3
+    answers = datasets.load_dataset(str(folder), "answers", split="train")
+    assert answers["annotator"] == ["Ann", "Bo", "Ann"] and answers[0]["note"] == "Bo asked"
+    path = f"dataset://{folder}?label={column}&group=article"
+    frame, _ = read_labelled_table(path, topics, ["none of the topics", "none"])
+    first = ["trade"] if mode == "single" else ["trade", "security"]
+    assert list(frame["topics"]) == [first, ["security"], []]
+
+
+def test_the_table_of_a_project_opens_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "paragraphs.parquet"
+    write_paragraphs(FRAME, path)
+    data = datasets.load_dataset("parquet", data_files=str(path), split="train")
+    assert data["topics"] == [["trade", "security"], ["security"], [], None]
+
+
+def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> None:
+    write_dataset(tmp_path, FRAME, topics, ABOUT, LINES, anonymous=True)
+    answers = pd.read_parquet(tmp_path / "answers.parquet")
+    assert list(answers) == ["paragraph", "topics", "annotator", "when", "drawn"]
+    assert answers.to_numpy().tolist() == [
+        ["000", "trade", "annotator 1", "2025-09-15", ""],
+        ["000", "security", "annotator 2", "2025-09-16", ""],
+        ["001", "security", "annotator 1", "", ""],
+    ]
+
+
+def test_its_card_says_what_it_is(topics: Topics, tmp_path: Path) -> None:
+    write_dataset(tmp_path, FRAME, topics, ABOUT, [], anonymous=False)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "license: cc-by-4.0\n" in card and "3 labelled paragraphs of 1 article." in card
+    assert "| security | 1 | About security. |" in card and "from the dataset press/news" in card
+    assert not (tmp_path / "answers.parquet").exists() and "config_name: answers" not in card
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_croissant_is_valid_and_gives_the_rows(
+    topics: Topics, tmp_path: Path, mode: ModeName
+) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="of the extra dev")
+    write_dataset(tmp_path, FRAME, replace(topics, mode=mode), ABOUT, LINES, anonymous=False)
+    described = mlcroissant.Dataset(str(tmp_path / "croissant.json"))
+    assert not described.metadata.ctx.issues.errors
+    (first, *_), about = (
+        described.records("paragraphs"),
+        json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8")),
+    )
+    assert first["paragraphs/text"] == b"Tariffs rose." and about["license"] == "cc-by-4.0"

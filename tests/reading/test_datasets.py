@@ -1,0 +1,200 @@
+"""Datasets are sources as tables are: from a hub, a folder, or a file of any format."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import datasets
+import pytest
+
+from paratopic.project.errors import UserError
+from paratopic.project.sources import Source
+from paratopic.project.topics import Topics
+from paratopic.reading.datasets import parse_address, with_address
+from paratopic.reading.sources import read_sources
+from paratopic.reading.tables import read_labelled_table
+from tests.hub import running
+
+COMMIT = "0" * 40
+LABELS = {"World": "security", "Business": "trade", "Sci/Tech": "technology"}
+ROWS = {
+    "content": ["Troops left.", "Tariffs rose.", "Chips sold out.", " ", "Rain fell."],
+    "category": [0, 1, 2, 1, -1],
+    "story": [1, 1, 2, 2, 3],
+    "about": [{"paper": "Press"}] * 5,
+}
+
+
+@pytest.fixture(scope="module")
+def data() -> datasets.Dataset:
+    features = datasets.Features(
+        {
+            "content": datasets.Value("string"),
+            "category": datasets.ClassLabel(names=list(LABELS)),
+            "story": datasets.Value("int32"),
+            "about": {"paper": datasets.Value("string")},
+        }
+    )
+    return datasets.Dataset.from_dict(ROWS, features=features)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def source(path: Path | str) -> Source:
+    return Source(f"dataset://{path}", "content", "category", "story", labels=LABELS)
+
+
+@pytest.mark.parametrize("form", ["saved", "splits", "folder", "rows.parquet", "rows.arrow"])
+def test_every_form_gives_the_same_rows(
+    data: datasets.Dataset, topics: Topics, tmp_path: Path, form: str, caplog: object
+) -> None:
+    path = tmp_path / form
+    match form:
+        case "saved":
+            data.save_to_disk(path)
+        case "splits":
+            datasets.DatasetDict(train=data, test=data.select([0])).save_to_disk(path)
+        case "folder":
+            (path / "data").mkdir(parents=True)
+            (path / "news.py").write_text("raise SystemExit('code of the dataset')\n")
+            data.to_parquet(path / "data" / "train-00000-of-00001.parquet")
+        case "rows.parquet":
+            data.to_parquet(path)
+        case _:
+            data.save_to_disk(tmp_path / "saved")
+            (tmp_path / "saved" / "data-00000-of-00001.arrow").rename(path)
+    of = source(path)
+    frame, fields = read_labelled_table(of.path, topics, [], of)
+    assert list(frame["text"]) == ["Troops left.", "Tariffs rose.", "Chips sold out.", "Rain fell."]
+    assert list(frame["topics"]) == [["security"], ["trade"], ["technology"], None]
+    name = f"{path.stem}-train"
+    assert list(frame["article"]) == [f"{name}/{n}" for n in (1, 1, 2, 3)]
+    assert fields["about.paper"].tolist() == ["Press"] * 4
+
+
+def test_a_table_of_the_web_and_lines_of_text(topics: Topics, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "web.tar", "w") as file:
+        for name, content in (
+            ("0.txt", "Troops left."),
+            ("0.json", json.dumps({"of": "security"})),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            file.addfile(entry, io.BytesIO(content.encode()))
+    path = f"dataset://{tmp_path / 'web.tar'}?text=txt&label=json.of&group="
+    frame, _ = read_labelled_table(path, topics, [])
+    assert list(frame["topics"]) == [["security"]]
+    (tmp_path / "lines.txt").write_text("Troops left.\n\nTariffs rose.\n", encoding="utf-8")
+    frame, _ = read_labelled_table(f"dataset://{tmp_path / 'lines.txt'}?label=", topics, [])
+    assert list(frame["text"]) == ["Troops left.", "Tariffs rose."]
+
+
+def test_lists_of_classes_are_several_topics(topics: Topics, tmp_path: Path) -> None:
+    names = datasets.List(datasets.ClassLabel(names=["trade", "security"]))
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    rows = {"text": ["Tariffs on arms.", "Rain fell."], "label": [[1, 0], []]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "several")
+    frame, _ = read_labelled_table(f"dataset://{tmp_path / 'several'}", topics, ["none"])
+    assert list(frame["topics"]) == [["security", "trade"], []]
+
+
+def test_a_dataset_stands_beside_articles(
+    data: datasets.Dataset, topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "news.txt").write_text("The tariff on goods rose again.\n", encoding="utf-8")
+    data.save_to_disk(tmp_path / "set")
+    with caplog.at_level(logging.WARNING):
+        read = read_sources([str(tmp_path / "news.txt"), source(tmp_path / "set")], [], topics, [])
+    assert len(read.frame) == 5 and read.origins["about.paper", "tables"] == 3
+    assert f"dataset://{tmp_path / 'set'}: 1 row has no text and is left out" in caplog.text
+    with pytest.raises(UserError, match="have the same name"):
+        read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], topics, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("hf://press/news", "write the whole commit after the name, hf://press/news@COMMIT"),
+        ("hf://press/news@main", "write the whole commit"),
+        ("hf://press/the/news", "press/the/news: is no address on a hub"),
+        (f"hf://press/news@{COMMIT}?txt=a", r'unknown key txt \(did you mean "text"\?\)'),
+        ("dataset://set?split=a&split=b", "has split twice"),
+        ("dataset://gone", "dataset://gone: there is no such folder or file"),
+        ("dataset://set?split=valid", "there is no split valid; there are train, test"),
+        ("dataset://set?text=body", 'there is no column "body" for text; this table has content'),
+        ("dataset://set?text=content&label=category", 'unknown topic "World".*labels: {"World"'),
+        ("dataset://empty", "dataset://empty: cannot be read as a dataset: "),
+    ],
+)
+def test_a_mistake_is_said_in_one_message(
+    data: datasets.Dataset,
+    topics: Topics,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "news.py").write_text("raise SystemExit('code of the dataset')\n")
+    datasets.DatasetDict(train=data, test=data).save_to_disk("set")
+    with pytest.raises(UserError, match=message) as caught:
+        read_labelled_table(path, topics, [])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_named_once() -> None:
+    address = parse_address("dataset://set?text=content&group=")
+    merged = with_address(Source("dataset://set", label="category"), address)
+    assert (merged.text, merged.label, merged.group) == ("content", "category", None)
+    with pytest.raises(UserError, match="text is in the address dataset://set and beside it"):
+        with_address(Source("dataset://set", text="body"), address)
+
+
+READ = """
+import sys
+from paratopic.project.errors import UserError
+from paratopic.reading.datasets import parse_address, read_rows
+for address in sys.argv[1:]:
+    try:
+        print(read_rows(parse_address(address), ["text"], lambda _: True).table["text"].to_pylist())
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
+    tmp_path: Path,
+) -> None:
+    def read(endpoint: str, *addresses: str) -> list[str]:
+        env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")}
+        words = [sys.executable, "-c", READ, *addresses]
+        return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
+
+    with running() as hub:
+        commits = []
+        for text in ("Tariffs rose.", "Troops left."):
+            file = {"train.jsonl": json.dumps({"text": text}).encode()}
+            commits.append(hub.commit("datasets", "press/news", file))
+        old, new = (f"hf://press/news@{commit}" for commit in commits)
+        script = hub.commit("datasets", "press/script", {"script.py": b"raise SystemExit"})
+        gone, wrong = f"hf://press/news@{COMMIT}", f"hf://press/newz@{COMMIT}"
+        said = read(hub.address, old, new, gone, wrong, f"hf://press/script@{script}")
+    assert said[:2] == ["['Tariffs rose.']", "['Troops left.']"]
+    assert said[2] == f"{gone}: there is no such commit, branch or tag"
+    assert said[3].startswith(f"{wrong}: there is no such dataset, or it is private")
+    assert "Dataset scripts are no longer supported" in said[4]
+    # Nobody answers there.
+    later = read("http://127.0.0.1:9", old, new, gone)
+    assert later[:2] == said[:2]
+    assert later[2].startswith(f"{gone}: the hub cannot be reached, and this revision is")
