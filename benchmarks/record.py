@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
@@ -144,9 +143,8 @@ def mark(page: str, files: list[Path]) -> str:
     """The page with these files of results named as older than the code."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
-    links = ", ".join(f"[{path.stem}]({path.parent.name}/{path.name})" for path in files)
-    sentence = f"These results are older than the code that they are about: {links}."
-    lines = textwrap.wrap(sentence, 100, break_long_words=False, break_on_hyphens=False)
+    links = [f"- [{path.stem}]({path.parent.name}/{path.name})" for path in files]
+    lines = ["These results are older than the code that they are about:", "", *links]
     named = "".join(f"{line}\n" for line in lines) if files else ""
     return f"{before}{START}{named}{END}{after}"
 

@@ -55,7 +55,7 @@ def test_one_old_run_among_others_makes_a_result_old(record: ModuleType, scripts
 def test_the_page_names_older_results_once(record: ModuleType) -> None:
     page = f"before\n{record.START}old line\n{record.END}after\n"
     marked = record.mark(page, [Path("results/a.json"), Path("results/b.json")])
-    links = "[a](results/a.json), [b](results/b.json)"
+    links = "- [a](results/a.json)\n- [b](results/b.json)\n"
     assert marked.count(links) == 1 and "old line" not in marked
     assert marked.startswith("before\n") and marked.endswith("after\n")
     assert record.mark(marked, []) == f"before\n{record.START}{record.END}after\n"
