@@ -136,7 +136,8 @@ def test_expected_shares_of_right_answers_are_compared_with_true_ones(
     assert [*figures] == ["same kind", "later", "mixture of label", "foreign: foreign"]
     assert figures["foreign: foreign"]["estimated"] == 0
     for name in ("same kind", "later"):
-        assert figures[name]["estimated"] == 1 and figures[name]["held"] > 0.6  # of 3 intervals
+        # Of 3 draws; of 60 labels, an interval may be too wide to tell anything.
+        assert figures[name]["estimated"] > 0.6 and figures[name]["held"] > 0.6
 
 
 def test_slices_are_named_where_they_are_planted(tmp_path: Path, lines_of: Benchmark) -> None:

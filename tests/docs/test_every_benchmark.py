@@ -20,7 +20,7 @@ from tests.samples import BODIES, WORDS, paragraph, paragraph_table
 # What other scripts import or start, or what measures nothing.
 SHARED = {"engines", "record", "simulation", "tables"}
 OPTIONS = {
-    "active_learning": "--seeds 2 --budget 36 --orders random suggested",
+    "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
     "champion": "--sizes 60 --draws 1",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
