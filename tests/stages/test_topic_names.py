@@ -77,7 +77,7 @@ def test_names_are_kept_apart_from_columns(names: list[str], mode: ModeName) -> 
         label_source=["hand"] * len(label),
     ).assign(topic=pd.Series([(name,) for name in label]))
     data = Labelled(rows, topics, make_folds(rows, 2, 2, None, 1).table)
-    raw = cross_validate(data, Guess, 1).scores  # type: ignore[arg-type] # no model to save
+    raw = cross_validate(data, Guess, 1).scores  # type: ignore[arg-type]  # no model to save
     scores, _ = calibrate_rows(data, raw, Promise(0.9, 0.95))
     keys = ["id", "repeat", "fold"]
     assert scores[keys].equals(raw[keys]) and len(scores) == 2 * len(rows)

@@ -7,6 +7,7 @@ the pipeline does (`stages`).
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -37,25 +38,25 @@ Label = Hashable
 Labels = npt.NDArray[Any]
 
 
-# scikit-learn has no types, so that mypy knows nothing of its classes.
-class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # as above
+class _Classifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sklearn has no types
     """What both estimators do alike; one sets `classes_` and `_mode`, and gives `_scores`."""
 
     none: Label | None
     classes_: Labels
 
     @property
+    @abstractmethod
     def _mode(self) -> ModeName:
-        raise NotImplementedError
+        """Mode of the topics."""
 
     @property
+    @abstractmethod
     def _topics(self) -> Sequence[Label]:
         """Labels of the topics, in the order of the columns of `_scores`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _scores(self, texts: Sequence[Text]) -> Scores:
         """Probabilities of the topics alone, (n, k)."""
-        raise NotImplementedError
 
     def predict_proba(self, X: Iterable[Text]) -> Scores:
         """Compute the probabilities of the classes.
