@@ -137,20 +137,20 @@ def main() -> None:
                 for seed in range(arguments.draws)
             ]
             figures = pd.DataFrame([figures for figures in results if figures])
-            some = figures["sure_right"].dropna()
+            right = figures["sure_right"].dropna()
             line: dict[str, Any] = {
                 "table": table.name,
                 "n": n,
                 "documents of": arguments.cut,
                 "sets": len(figures),
-                "some_sure": len(some),
-                "kept": int((some >= params.calibrate.precision).sum()),
-                "lowest": float(some.min()) if len(some) else None,
+                "some_sure": len(right),
+                "kept": int((right >= params.calibrate.precision).sum()),
+                "lowest": float(right.min()) if len(right) else None,
             }
             line |= {str(key): float(figures[key].mean()) for key in ("sure", "coverage", "right")}
             lines.append(line)
             cells = [str(line[key]) for key in ("sets", "some_sure", "kept")]
-            cells.append(f"{line['lowest']:.1%}" if len(some) else "–")
+            cells.append(f"{line['lowest']:.1%}" if len(right) else "–")
             cells += [f"{line[key]:.0%}" for key in ("sure", "coverage", "right")]
             print(f"| {table.name} | {n} | {' | '.join(cells)} |", flush=True)
     about = made_with(__file__, "scikit-learn", "numpy") | {"precision": params.calibrate.precision}

@@ -43,7 +43,7 @@ def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
     run_cli(monkeypatch, *words)
     printed = capsys.readouterr().out
     assert "To the folder out:" in printed and "bytes  paratopic.json" in printed
-    assert not Path("out").exists()  # nobody said yes
+    assert not Path("out").exists()  # nobody printed yes
     assert run_cli(monkeypatch, *words, "--yes") == 0
     digest = digest_of(baseline_folder)
     assert f'load("out#sha256:{digest}") opens it' in capsys.readouterr().out
@@ -53,8 +53,8 @@ def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
         load()
     assert run_cli(monkeypatch, *words, "--yes") == 1
     assert run_cli(monkeypatch, *words[:-1], "press/model", "--yes") == 1
-    said = capsys.readouterr().out
-    assert "out exists already" in said and "or write hf://press/model for a hub" in said
+    printed = capsys.readouterr().out
+    assert "out exists already" in printed and "or write hf://press/model for a hub" in printed
 
 
 def test_a_model_is_sent_to_a_hub_and_loaded_from_there(

@@ -189,12 +189,12 @@ def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
         old, new = (f"hf://press/news@{commit}" for commit in commits)
         script = hub.commit("datasets", "press/script", {"script.py": b"raise SystemExit"})
         gone, wrong = f"hf://press/news@{COMMIT}", f"hf://press/newz@{COMMIT}"
-        said = read(hub.address, old, new, gone, wrong, f"hf://press/script@{script}")
-    assert said[:2] == ["['Tariffs rose.']", "['Troops left.']"]
-    assert said[2] == f"{gone}: there is no such commit, branch or tag"
-    assert said[3].startswith(f"{wrong}: there is no such dataset, or it is private")
-    assert "Dataset scripts are no longer supported" in said[4]
+        messages = read(hub.address, old, new, gone, wrong, f"hf://press/script@{script}")
+    assert messages[:2] == ["['Tariffs rose.']", "['Troops left.']"]
+    assert messages[2] == f"{gone}: there is no such commit, branch or tag"
+    assert messages[3].startswith(f"{wrong}: there is no such dataset, or it is private")
+    assert "Dataset scripts are no longer supported" in messages[4]
     # Nobody answers there.
     later = read("http://127.0.0.1:9", old, new, gone)
-    assert later[:2] == said[:2]
+    assert later[:2] == messages[:2]
     assert later[2].startswith(f"{gone}: the hub cannot be reached, and this revision is")

@@ -83,10 +83,10 @@ def test_names_are_kept_apart_from_columns(names: list[str], mode: ModeName) -> 
     assert scores[keys].equals(raw[keys]) and len(scores) == 2 * len(rows)
     assert len(set(scores)) == len(keys) + 2 * len(names)
     for table in (scores, majority_scores(data)):
-        found = answered(data, table)
-        assert found.table["id"].tolist() == rows["id"].tolist()
-        assert set(found.table["most_probable"]) <= set(names)
-        assert confusion(found, topics)["count"].sum() >= len(rows)
+        rows_answered = answered(data, table)
+        assert rows_answered.table["id"].tolist() == rows["id"].tolist()
+        assert set(rows_answered.table["most_probable"]) <= set(names)
+        assert confusion(rows_answered, topics)["count"].sum() >= len(rows)
         assert outcomes(data, table).true.sum() == len(rows)
         assert len(candidate_table(data, table)) % (2 * len(rows)) == 0
         assert set(rank_doubtful(rows, [table], topics)["paragraph"]) == set(rows["id"])

@@ -7,7 +7,6 @@ the kinds of model themselves. Those of a stranger can take all time or memory; 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -20,6 +19,7 @@ from typing import Any, get_args
 from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
+from paratopic.project.files import sha256
 from paratopic.project.kinds import KINDS, named_object
 from paratopic.project.languages import NAMES
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -105,7 +105,7 @@ def write_manifest(
         "calibration": asdict(calibration),
         "languages": list(languages),
         "settings": settings,
-        "files": {name: _digest(folder / name) for name in sorted(files)},
+        "files": {name: sha256(folder / name) for name in sorted(files)},
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -160,7 +160,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise UserError(
                 f"{folder} lacks {name}; copy the whole folder, or train the model again"
             )
-        if _digest(folder / name) != checksum:
+        if sha256(folder / name) != checksum:
             raise UserError(
                 f"{folder / name} is damaged (its checksum differs); train the model again"
             )
@@ -174,7 +174,7 @@ def prediction_files(folder: Path) -> list[str]:
 
 def digest_of(folder: Path) -> str:
     """Digest of a model: of its manifest, which has those of its other files."""
-    return _digest(folder / MANIFEST)
+    return sha256(folder / MANIFEST)
 
 
 def card_mark(folder: Path) -> dict[str, str]:
@@ -238,8 +238,3 @@ def _checksums(files: Mapping[str, str], needed: Iterable[str]) -> dict[str, str
         if name not in files:
             raise ValueError(f"files: {name!r}, which prediction reads, is not listed")
     return dict(files)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -65,9 +65,10 @@ def load(folder: str | os.PathLike[str] | None = None) -> Model:
     return model
 
 
-# mypy objects that a str is an iterable of str too: the first overload that fits is meant.
 @overload
-def predict(texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
+def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
+    texts: Text,
+) -> Prediction: ...
 
 
 @overload
@@ -148,10 +149,8 @@ def _folder(
         )
     # A file is a champion file, which names the folder beside it.
     path = (_champion(path) if path.is_file() else path).absolute()
-    if digest and (path / MANIFEST).exists() and digest_of(path) != digest:
-        raise UserError(
-            f"{chosen} is another model than sha256:{digest}: its digest is {digest_of(path)}"
-        )
+    if digest and (path / MANIFEST).exists() and (own := digest_of(path)) != digest:
+        raise UserError(f"{chosen} is another model than sha256:{digest}: its digest is {own}")
     return path
 
 

@@ -133,9 +133,10 @@ class Model:
             raise TypeError("texts must be a list of str; for one text write predict_proba([text])")
         return self._score(listed(texts)).scores
 
-    # mypy objects that a str is an iterable of str too: the first overload that fits is meant.
     @overload
-    def predict(self, texts: Text) -> Prediction: ...  # type: ignore[overload-overlap]  # as above
+    def predict(  # type: ignore[overload-overlap]  # a str is an iterable of str: the first that fits
+        self, texts: Text
+    ) -> Prediction: ...
     @overload
     def predict(self, texts: Iterable[Text]) -> list[Prediction]: ...
     def predict(self, texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:

@@ -6,7 +6,6 @@ The library `datasets` opens its folder, and so does a project, as a source. Not
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from huggingface_hub import DatasetCardData
 
 from paratopic.corpus.table import labelled_rows, outcomes_of, targets_of
 from paratopic.labels.log import Label
-from paratopic.project.files import write_json, write_text
+from paratopic.project.files import sha256, write_json, write_text
 from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -31,7 +30,7 @@ TABLE, ANSWERS, CARD, CROISSANT = (
     "croissant.json",
 )
 # Columns of the answers. Without names there are no notes, which may have some.
-COLUMNS = ("paragraph", "topics", "annotator", "when", "drawn", "note")
+OF_ANSWERS = ("paragraph", "topics", "annotator", "when", "drawn", "note")
 # Column → its type in the card and in Arrow, and what it is. The label's comes last.
 _COLUMNS = {
     "id": ("string", "id of the paragraph"),
@@ -157,7 +156,7 @@ def _write_table(path: Path, rows: pd.DataFrame, topics: Topics) -> None:
 
 def _answers(lines: Sequence[Label], ids: set[str], anonymous: bool) -> list[list[str]]:
     """The answers on the paragraphs, below the names of their columns."""
-    columns = COLUMNS[:-1] if anonymous else COLUMNS
+    columns = OF_ANSWERS[:-1] if anonymous else OF_ANSWERS
     codes: dict[str, str] = {"": ""}
     answers = [list(columns)]
     for line in lines:
@@ -193,7 +192,7 @@ def _card(
         f"# {about.name}\n",
         f"{plural(len(rows), 'labelled paragraph')} of "
         f"{plural(rows['article'].nunique(), 'article')}.",
-        f"SHA-256 of {TABLE}: `{_digest(folder / TABLE)}`.\n",
+        f"SHA-256 of {TABLE}: `{sha256(folder / TABLE)}`.\n",
         "## Topics\n",
         "| topic | paragraphs | definition |\n|---|---|---|",
         *(f"| {name} | {n} | {_cell(of.get(str(name), ''))} |" for name, n in counts.items()),
@@ -201,8 +200,7 @@ def _card(
         f"`{TABLE}`:\n",
         "| column | type | content |\n|---|---|---|",
         *(f"| `{name}` | {kind} | {what} |" for name, (kind, what) in _COLUMNS.items()),
-        f"| `{_label(topics)}` | {'class' if topics.mode == 'single' else 'list of classes'} | "
-        "the dominant topic, or none of them |\n"
+        f"| `{_label(topics)}` | class | the dominant topic, or none of them |\n"
         if topics.mode == "single"
         else f"| `{_label(topics)}` | list of classes | all topics; empty for none of them |\n",
     ]
@@ -265,7 +263,7 @@ def _croissant(folder: Path, topics: Topics, about: About) -> dict[str, Any]:
                 "name": TABLE,
                 "contentUrl": TABLE,
                 "encodingFormat": "application/x-parquet",
-                "sha256": _digest(folder / TABLE),
+                "sha256": sha256(folder / TABLE),
             }
         ],
         "recordSet": [
@@ -277,8 +275,3 @@ def _croissant(folder: Path, topics: Topics, about: About) -> dict[str, Any]:
             }
         ],
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import hashlib
 import json
 import os
 import re
@@ -133,6 +134,12 @@ def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
     """
     text = json.dumps(_rounded(values, digits), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:

@@ -48,10 +48,10 @@ def parse_repository(address: str) -> Repository:
     UserError
         It is no such address.
     """
-    found = _REPOSITORY.fullmatch(address.removeprefix(HUB))
-    if found is None:
+    parts = _REPOSITORY.fullmatch(address.removeprefix(HUB))
+    if parts is None:
         raise UserError(f"{address}: is no address on a hub; write hf://OWNER/NAME@COMMIT")
-    return Repository(found[1], found[2] or "")
+    return Repository(parts[1], parts[2] or "")
 
 
 def check_repository(repository: Repository, kind: Literal["model", "dataset"]) -> None:

@@ -250,14 +250,14 @@ def _cached(address: Address) -> Any:
 
     *owner, name = address.place.split("/")
     folder = "___".join([*owner, camelcase_to_snakecase(name)])
-    found = list(
+    copies = list(
         Path(config.HF_DATASETS_CACHE, folder).glob(
             f"{address.config or '*'}/*/{address.revision}/dataset_info.json"
         )
     )
-    if len(found) != 1:
+    if len(copies) != 1:
         return None
-    of_config, version, revision = found[0].parts[-4:-1]
+    of_config, version, revision = copies[0].parts[-4:-1]
     return Cache(
         repo_id=address.place,
         dataset_name=name,

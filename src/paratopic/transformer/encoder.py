@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from huggingface_hub.constants import ENDPOINT
 from sentence_transformers import SentenceTransformer
 
 from paratopic.project.errors import UserError
+from paratopic.project.files import sha256
 from paratopic.project.hub import no_answer
 from paratopic.transformer.settings import BUNDLED, Transformer
 
@@ -82,8 +82,7 @@ def resolve_encoder(name: str) -> str:
         )
     folder = Path(package.origin).parent / "model"
     for piece, expected in BUNDLED_SHA256.items():
-        with (folder / piece).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(folder / piece)
         if digest != expected:
             raise UserError(
                 f"{folder / piece}: this is not that of {name} (sha256 {digest}); install "
