@@ -44,7 +44,7 @@ def at_random(scores: Scores, features: Array, n: int, seed: int) -> Integers:
 
 def suggested(scores: Scores, features: Array, n: int, seed: int) -> Integers:
     """What `paratopic suggest` picks."""
-    return choose(scores, features.__getitem__, n, seed, mode_of("single"))
+    return choose(mode_of("single").doubt(scores), features.__getitem__, n, seed)
 
 
 def uncertain(scores: Scores, features: Array, n: int, seed: int) -> Integers:

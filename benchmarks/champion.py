@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from record import made_with
-from simulation import draw, least_squares, noisy, out_of_fold, stand_ins
+from simulation import draw, least_squares, noisy, out_of_fold, products, stand_ins
 from sklearn.metrics import f1_score
-from tables import RESULTS
+from tables import RESULTS, read
 
 from paratopic.corpus.folds import make_folds
 from paratopic.evaluation.comparison import Pair, choose_champion
 from paratopic.evaluation.intervals import Difference, difference
-from paratopic.inference.scores import Features
+from paratopic.inference.scores import Array
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 
@@ -55,7 +55,7 @@ def rules(params: Params) -> dict[str, Callable[[Difference], str]]:
 
 
 def trial(
-    rows: pd.DataFrame, features: dict[str, Features], n: int, seed: int, params: Params
+    rows: pd.DataFrame, each: dict[str, Array], n: int, seed: int, params: Params
 ) -> dict[str, Any] | None:
     """One labelled set: the encoder's lead as the project sees it, and the true macro-F1 of both.
 
@@ -70,9 +70,10 @@ def trial(
     place = pd.Series(np.arange(len(rows)), index=rows["id"])
     inside, outside = place[labelled["id"]].to_numpy(), place[drawn.rest["id"]].to_numpy()
     outcomes, truth = {}, {}
-    for name, vectors in features.items():
-        outcomes[name] = out_of_fold(vectors[inside], labels, folds, list(labelled["id"]))
-        answers = least_squares(vectors[inside], vectors[outside], labels).argmax(axis=1)
+    for name, known in each.items():
+        train, test = known[np.ix_(inside, inside)], known[np.ix_(outside, inside)]
+        outcomes[name] = out_of_fold(train, labels, folds, list(labelled["id"]))
+        answers = least_squares(train, test, labels).argmax(axis=1)
         truth[name] = float(f1_score(drawn.truth(), answers, average="macro"))
     level = params.evaluate.confidence
     lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, PERMUTATIONS, seed)
@@ -83,7 +84,9 @@ def main() -> None:
     """Print a markdown table and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
+    parser.add_argument(
+        "--leave-out", nargs="*", default=[], help="labels to leave out, where they are"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--draws", type=int, default=25, help="of each table, noise and size")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
@@ -91,19 +94,18 @@ def main() -> None:
     params, started = read_params(), time.perf_counter()
     trials: list[dict[str, Any]] = []
     for pattern in arguments.data:
-        table, rows, tfidf, vectors = stand_ins(
-            pattern, arguments.leave_out, params, arguments.embeddings
-        )
+        labels = set(read(pattern).rows["label"])
+        table = read(pattern, [label for label in arguments.leave_out if label in labels])
+        rows, tfidf, vectors = stand_ins(table, params, arguments.embeddings)
         for noise in NOISE:
             rng = np.random.default_rng(params.seed)
-            seen = noisy(vectors, noise, rng)
+            each = {TFIDF: products(tfidf), ENCODER: products(noisy(vectors, noise, rng))}
             for n in arguments.sizes:
                 for seed in range(arguments.draws):
-                    features = {TFIDF: tfidf, ENCODER: seen}
-                    result = trial(rows, features, n, seed, params)
+                    result = trial(rows, each, n, seed, params)
                     if result:
-                        trials.append({"table": table, "noise": noise, "n": n} | result)
-        print(f"{table}: {len(trials)} comparisons so far", flush=True)
+                        trials.append({"table": table.name, "noise": noise, "n": n} | result)
+        print(f"{table.name}: {len(trials)} comparisons so far", flush=True)
     report(trials, arguments.sizes, rules(params), time.perf_counter() - started)
 
 

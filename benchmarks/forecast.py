@@ -58,19 +58,16 @@ ENCODER = "frozen encoder"
 
 
 def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
-    """n labelled paragraphs, and a draw of these and more, without topics that the n lack."""
+    """n labelled paragraphs, and a draw of these and more."""
     later = draw(rows, n + max(LEAST, round(ADDED * n)), seed)
     now = draw(later.labelled, n, seed).labelled.assign(trust=1.0, heading="")
-    known = set(now["label"])
-    labelled = later.labelled[later.labelled["label"].isin(known)].reset_index(drop=True)
-    rest = later.rest[later.rest["label"].isin(known)]
-    return now, replace(later, labelled=labelled, rest=rest.iloc[:MOST_TESTED])
+    return now, replace(later, rest=later.rest.iloc[:MOST_TESTED])
 
 
 def forecast_of(
     now: pd.DataFrame, size: int, topics: Topics, learner: Learner, params: Params, seed: int
-) -> tuple[Estimate, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """The forecast for `size` labels, and which topics it is about."""
+) -> Estimate:
+    """The forecast for `size` labels."""
     folds = make_folds(now, params.split.n_folds, 1, None, seed).table
     data, curve = Labelled(now, topics, folds), []
     for share in (*SHARES, 1.0):
@@ -78,17 +75,19 @@ def forecast_of(
         scores, _ = calibrated(data, raw, params)
         measured = outcomes(data, scores)
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))
-    (estimate,) = forecast(curve, curve[-1].outcomes, [size], CONFIDENCE, BOOTSTRAP, seed)
-    return estimate, curve[-1].outcomes.present
+    labels = targets_of(now, topics.names).sum(axis=0).astype(np.float64)
+    measured = curve[-1].outcomes
+    (estimate,) = forecast(curve, measured, labels, [size], CONFIDENCE, BOOTSTRAP, seed)
+    return estimate
 
 
-def truth_of(later: Draw, topics: Topics, learner: Learner, measured: Any, seed: int) -> float:
-    """Macro-F1 of the measured topics on the rest of the table, with all labels."""
+def truth_of(later: Draw, topics: Topics, learner: Learner, seed: int) -> float:
+    """Macro-F1 on the rest of the table, with all labels, of topics that have two at least."""
     labelled, rest = later.labelled, later.rest
     articles = pd.factorize(labelled["article"])[0].astype(np.int64)
     targets = targets_of(labelled, topics.names)
     examples = Examples(list(labelled["text"]), targets, articles, articles)
-    names = np.array(topics.names)[measured]
+    names = np.array(topics.names)[targets.sum(axis=0) >= 2]
     tested = rest[rest["label"].isin(names)]
     scores = learner(topics)(examples, seed, silent).predict_proba(list(tested["text"]))
     answers = np.array(topics.names)[scores.argmax(axis=1)]
@@ -102,13 +101,13 @@ def trials(
     now, later = project(rows, n, seed)
     lines = []
     for name, learner in learners.items():
-        topics = Topics("single", tuple(sorted(set(now["label"]))))
+        topics = later.topics
         size = len(later.labelled)
         try:
-            estimate, measured = forecast_of(now, size, topics, learner, params, seed)
+            estimate = forecast_of(now, size, topics, learner, params, seed)
         except TooFewLabels:
             continue
-        truth = truth_of(later, topics, learner, measured, seed)
+        truth = truth_of(later, topics, learner, seed)
         about = {"table": table, "model": name, "n": n, "seed": seed, "later": size}
         figures = {"low": estimate.low, "value": estimate.value, "high": estimate.high}
         lines.append(about | figures | {"truth": truth})

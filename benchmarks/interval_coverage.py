@@ -1,101 +1,241 @@
-"""How often intervals hold the truth: those of single figures, and of the difference of two models.
+"""How often intervals hold the truth: of single figures, of the difference of models, of forecasts.
 
 Small labelled sets are drawn from big labelled tables. Two models are measured on the project's own
 folds, with the project's intervals: regularised least squares on TF-IDF, and on a frozen encoder's
 embeddings. The truth is the quality, on the rest of the table, of the models fitted on the whole
-set. The rest is finite, and its own error counts against the intervals.
+set. A forecast is of a set with half as many labels more; its truth is the macro-F1 of the models
+fitted on that set, over the topics that can be measured then. With `--groups`, whole articles are
+drawn, and some rows of each. The rest is finite, and its own error counts against the intervals:
+where most articles of a table are drawn, it is larger than theirs. With `--cut`, parts of articles
+are drawn instead, which are many.
+
+A cell that the file of results has is not repeated.
 
     python benchmarks/interval_coverage.py --data TABLE.parquet OTHER.parquet --leave-out other
+    python benchmarks/interval_coverage.py --data SENTENCES.parquet --groups 4 6 12 20
+    python benchmarks/interval_coverage.py --data SENTENCES.parquet --groups 4 6 12 20 --cut 25
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from record import made_with
-from simulation import draw, is_held_out, least_squares, out_of_fold, stand_ins
-from sklearn.metrics import accuracy_score, f1_score
-from tables import RESULTS
+from simulation import is_held_out, least_squares, out_of_fold, products, stand_ins
+from tables import RESULTS, read
 
+from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
+from paratopic.evaluation.forecast import CurvePoint, forecast
 from paratopic.evaluation.intervals import (
     Metric,
+    Proportion,
     difference,
     share_estimates,
     shares_of,
 )
-from paratopic.inference.scores import Features
+from paratopic.evaluation.metrics import f1
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 
 SIZES = (24, 100, 500)
+GROUP_ROWS = 25
+# Labels that a forecast is about, and articles: so many more, but at least this many.
+ADDED, LEAST_ROWS, LEAST_ARTICLES = 0.5, 50, 2
 PERMUTATIONS = 499
 BOOTSTRAP = 400
 TFIDF, ENCODER = "TF-IDF", "encoder"
-WANTED = (0.92, 0.98)
+DIFFERENCE, FORECAST = "difference", "forecast"
+WANTED = (0.93, 0.98)
 
-# Low, high and true value of a figure.
-Interval = tuple[float, float, float]
+# Low and high end of a figure's interval.
+Interval = tuple[float, float]
+
+
+class Population(NamedTuple):
+    """Rows of a table, their articles and classes by number, and products of features by model."""
+
+    rows: pd.DataFrame
+    article: Integers
+    label: Integers
+    each: dict[str, Array]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, each: dict[str, Array]) -> Population:
+        """Number articles in order of appearance, and classes in order of their names."""
+        article = pd.factorize(rows["article"])[0].astype(np.int64)
+        return cls(rows, article, pd.factorize(rows["label"], sort=True)[0].astype(np.int64), each)
+
+
+class Labelled(NamedTuple):
+    """A labelled set whose models were measured.
+
+    Attributes
+    ----------
+    outcomes
+        Out-of-fold outcomes of each model.
+    measured
+        (k,) whether each class of the table can be measured.
+    answered
+        (k, k) of each model: number of rows of the rest by true class and answer.
+    """
+
+    outcomes: dict[str, Outcomes]
+    measured: Targets
+    answered: dict[str, Array]
+
+
+def drawn(known: Population, n: int, group_rows: int | None, seed: int) -> list[Integers]:
+    """Positions of a labelled set, and of the same with the labels that a forecast is about.
+
+    The set has n rows, or so many rows of n articles.
+    """
+    rng = np.random.default_rng([seed, n])
+    rank = rng.permutation(known.article.max() + 1)[known.article]
+    order = rng.permutation(len(rank))
+    order = order[np.argsort(rank[order], kind="stable")]
+    if group_rows is None:
+        return [np.sort(order[:m]) for m in (n, n + max(LEAST_ROWS, round(ADDED * n)))]
+    order = order[pd.Series(rank[order]).groupby(rank[order]).cumcount().to_numpy() < group_rows]
+    articles = (n, n + max(LEAST_ARTICLES, round(ADDED * n)))
+    return [np.sort(order[rank[order] < m]) for m in articles]
+
+
+def measure(known: Population, inside: Integers, params: Params, seed: int) -> Labelled:
+    """Measure both models on a labelled set, and count their answers to the rest.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    rows, split = known.rows.iloc[inside], params.split
+    folds = make_folds(rows, split.n_folds, split.repeats(len(rows)), None, seed).table
+    names, labels = np.unique(known.label[inside], return_inverse=True)
+    ids, k = list(rows["id"]), int(known.label.max()) + 1
+    measured = np.isin(np.arange(k), names[labels[is_held_out(folds, ids)]])
+    outcomes = {
+        name: out_of_fold(each[np.ix_(inside, inside)], labels, folds, ids)
+        for name, each in known.each.items()
+    }
+    answered = {name: answers_of(known, name, inside, measured) for name in known.each}
+    return Labelled(outcomes, measured, answered)
+
+
+def answers_of(known: Population, name: str, inside: Integers, measured: Targets) -> Array:
+    """Number of rows of the rest, of classes that are measured, by true class and answer, (k, k).
+
+    The answers are those of a model that is fitted on the rows inside.
+    """
+    outside = ~np.isin(known.article, known.article[inside]) & measured[known.label]
+    names, labels = np.unique(known.label[inside], return_inverse=True)
+    each, tested = known.each[name], np.flatnonzero(outside)
+    scores = least_squares(each[np.ix_(inside, inside)], each[np.ix_(tested, inside)], labels)
+    counts = np.zeros((len(measured), len(measured)))
+    np.add.at(counts, (known.label[tested], names[scores.argmax(axis=1)]), 1)
+    return counts
+
+
+def quality(counts: Array, measured: Targets) -> dict[str, float]:
+    """Macro-F1 and accuracy, of numbers of rows by true class and answer, (k, k)."""
+    hit, predicted, true = np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
+    each = f1(hit, predicted, true)[measured]
+    return {"macro_f1": float(each.mean()), "accuracy": float(hit.sum() / counts.sum())}
+
+
+def forecast_of(
+    known: Population, name: str, sets: Sequence[Integers], params: Params, seed: int
+) -> Interval:
+    """A model's forecast of the second set's macro-F1, from the first set."""
+    now, later = sets
+    rows, each = known.rows.iloc[now], known.each[name][np.ix_(now, now)]
+    folds = make_folds(rows, params.split.n_folds, 1, None, seed).table
+    names, labels = np.unique(known.label[now], return_inverse=True)
+    # The codebook has the topics of the second set too, which the first may lack.
+    k, curve = len(np.union1d(names, known.label[later])), []
+    for share in (*SHARES, 1.0):
+        outcomes = out_of_fold(each, labels, folds, list(rows["id"]), share, k)
+        curve.append(CurvePoint(outcomes.train_share * len(now), outcomes))
+    counts = np.bincount(labels, minlength=k).astype(np.float64)
+    (estimate,) = forecast(
+        curve, curve[-1].outcomes, counts, [len(later)], CONFIDENCE, BOOTSTRAP, seed
+    )
+    assert estimate.low is not None and estimate.high is not None
+    return estimate.low, estimate.high
 
 
 def trial(
-    rows: pd.DataFrame, features: dict[str, Features], n: int, seed: int, params: Params
-) -> Iterator[tuple[str, Interval]]:
-    """Name of each figure of one labelled set, and its interval; nothing if labels are too few."""
-    drawn = draw(rows, n, seed)
-    labelled, split, level = drawn.labelled, params.split, params.evaluate.confidence
-    ids = list(labelled["id"])
-    try:
-        folds = make_folds(labelled, split.n_folds, split.repeats(len(labelled)), None, seed).table
-    except TooFewLabels:
-        return
-    labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
-    place = pd.Series(np.arange(len(rows)), index=rows["id"])
-    inside, outside = place[ids].to_numpy(), place[drawn.rest["id"]].to_numpy()
-    # The truth is that of the topics that are measured.
-    measured = np.unique(labels[is_held_out(folds, ids)])
-    known = np.isin(drawn.truth(), measured)
-    true = drawn.truth()[known]
-    outcomes, macro_f1 = {}, {}
-    for name, vectors in features.items():
-        outcomes[name] = out_of_fold(vectors[inside], labels, folds, ids)
-        answers = least_squares(vectors[inside], vectors[outside], labels).argmax(axis=1)[known]
-        macro_f1[name] = float(f1_score(true, answers, labels=measured, average="macro"))
-        truth: dict[Metric, float] = {
-            "macro_f1": macro_f1[name],
-            "accuracy": float(accuracy_score(true, answers)),
+    known: Population, sets: Sequence[Integers], params: Params, seed: int
+) -> tuple[dict[str, Interval], dict[str, float]]:
+    """Intervals of each figure from one labelled set, and the true figures.
+
+    Raises
+    ------
+    TooFewLabels
+        The labels are too few for folds.
+    """
+    now, later = sets
+    level, measured = params.evaluate.confidence, measure(known, now, params, seed)
+    intervals, truth = {}, {}
+    for name, outcomes in measured.outcomes.items():
+        true = quality(measured.answered[name], measured.measured)
+        shares: dict[Metric, Proportion] = {
+            key: share for key, share in shares_of(outcomes).items() if key in true
         }
-        every = shares_of(outcomes[name])
-        shares = {key: share for key, share in every.items() if key in truth}
-        for key, estimate in share_estimates(
-            outcomes[name], shares, level, BOOTSTRAP, seed
-        ).items():
+        estimates = share_estimates(outcomes, shares, level, BOOTSTRAP, seed)
+        for key, estimate in estimates.items():
             assert estimate.low is not None and estimate.high is not None
-            yield f"{key} {name}", (estimate.low, estimate.high, truth[key])
-    lead = difference(outcomes[ENCODER], outcomes[TFIDF], level, PERMUTATIONS, seed)
-    yield "difference", (lead.low, lead.high, macro_f1[ENCODER] - macro_f1[TFIDF])
+            intervals[f"{key} {name}"] = estimate.low, estimate.high
+            truth[f"{key} {name}"] = true[str(key)]
+        intervals[f"{FORECAST} {name}"] = forecast_of(known, name, sets, params, seed)
+        truth[f"{FORECAST} {name}"] = true_later(known, name, later)
+    encoder, tfidf = (measured.outcomes[name] for name in (ENCODER, TFIDF))
+    lead = difference(encoder, tfidf, level, PERMUTATIONS, seed)
+    intervals[DIFFERENCE] = lead.low, lead.high
+    truth[DIFFERENCE] = truth[f"macro_f1 {ENCODER}"] - truth[f"macro_f1 {TFIDF}"]
+    return intervals, truth
 
 
-def lines_of(table: str, n: int, intervals: dict[str, list[Interval]]) -> list[dict[str, Any]]:
-    """How often the intervals of each figure hold the truth."""
-    lines: list[dict[str, Any]] = []
-    for name, values in intervals.items():
-        low, high, true = np.array(values).T
+def true_later(known: Population, name: str, later: Integers) -> float:
+    """Macro-F1 on the rest of a model fitted on the second set, of classes with two articles."""
+    classes = [
+        c
+        for c in np.unique(known.label[later])
+        if len(np.unique(known.article[later][known.label[later] == c])) > 1
+    ]
+    measured = np.isin(np.arange(int(known.label.max()) + 1), classes)
+    return quality(answers_of(known, name, later, measured), measured)["macro_f1"]
+
+
+def lines_of(
+    about: dict[str, Any], trials: Sequence[tuple[dict[str, Interval], dict[str, float]]]
+) -> list[dict[str, Any]]:
+    """How often the intervals of each figure hold the truth, and how wide they are."""
+    lines = []
+    for name in trials[0][0] if trials else ():
+        low, high = np.array([intervals[name] for intervals, _ in trials]).T
+        true = np.array([truth[name] for _, truth in trials])
+        inside = (low <= true) & (true <= high)
+        # Of n draws that all hold, the error is that of one more, which does not.
+        share = (inside.sum() + 0.5) / (len(trials) + 1)
         lines.append(
-            {
-                "table": table,
-                "n": n,
+            about
+            | {
                 "figure": name,
-                "draws": len(values),
-                "coverage": ((low <= true) & (true <= high)).mean(),
+                "draws": len(trials),
+                "coverage": inside.mean(),
+                "error": np.sqrt(share * (1 - share) / len(trials)),
                 "below": (true < low).mean(),
                 "above": (true > high).mean(),
                 "width": (high - low).mean(),
@@ -109,68 +249,94 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
     parser.add_argument("--leave-out", nargs="*", default=[], help="labels to leave out")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--label", default="label", help="column with the classes")
+    parser.add_argument("--classes", type=int, help="of a column of lists: the most frequent ones")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--groups", type=int, nargs="+", help="numbers of groups, not of labels")
+    parser.add_argument("--group-rows", type=int, default=GROUP_ROWS, help="labels of each group")
+    parser.add_argument("--cut", type=int, help="rows of a part that is taken for an article")
     parser.add_argument("--draws", type=int, default=100, help="of each table and size")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--results", type=Path, default=RESULTS / "interval_coverage.json")
     parser.add_argument("--embeddings", type=Path, help="folder to keep the embeddings in")
     arguments = parser.parse_args()
-    params, started = read_params(), time.perf_counter()
+    params = read_params()
     lines: list[dict[str, Any]] = []
+    if arguments.results.exists():
+        lines = json.loads(arguments.results.read_text(encoding="utf-8"))["results"]
+    have = {(line["table"], line["n"], line["of"]) for line in lines}
+    group_rows = arguments.group_rows if arguments.groups else None
+    of = "articles" if arguments.groups else "texts"
+    of = f"parts of {arguments.cut}" if arguments.cut else of
     for pattern in arguments.data:
-        table, rows, tfidf, vectors = stand_ins(
-            pattern, arguments.leave_out, params, arguments.embeddings
+        table = read(pattern, arguments.leave_out, arguments.label, arguments.classes)
+        sizes = [n for n in arguments.groups or arguments.sizes if (table.name, n, of) not in have]
+        if not sizes:
+            continue
+        rows, tfidf, vectors = stand_ins(
+            table, params, arguments.embeddings, bool(arguments.groups)
         )
-        features: dict[str, Features] = {TFIDF: tfidf, ENCODER: vectors}
-        for n in arguments.sizes:
-            intervals: dict[str, list[Interval]] = defaultdict(list)
-            for seed in range(arguments.draws):
-                for name, interval in trial(rows, features, n, seed, params):
-                    intervals[name].append(interval)
-            lines += lines_of(table, n, intervals)
-            print(f"{table}, {n} labels: done", flush=True)
+        if arguments.cut:
+            part = rows.groupby("article").cumcount() // arguments.cut
+            rows["article"] += "/" + part.astype(str)
+        known = Population.of(rows, {ENCODER: products(vectors), TFIDF: products(tfidf)})
+        for n in sizes:
+            started, trials = time.perf_counter(), []
+            for seed in range(arguments.first_seed, arguments.first_seed + arguments.draws):
+                sets = drawn(known, n, group_rows, seed)
+                with suppress(TooFewLabels):
+                    trials.append(trial(known, sets, params, seed))
+            about = {"table": table.name, "n": n, "of": of}
+            cell = lines_of(about, trials)
+            made = made_with(__file__, "scikit-learn", "numpy")
+            lines += [line | made for line in cell]
+            write_json(arguments.results, {"results": lines})
+            seconds = time.perf_counter() - started
+            print(f"{table.name}, {n} {of}: {len(trials)} draws in {seconds:.0f} s", flush=True)
     print(markdown(lines))
-    about = made_with(__file__, "scikit-learn", "numpy") | {
-        "seconds": round(time.perf_counter() - started)
-    }
-    write_json(RESULTS / "interval_coverage.json", about | {"results": lines})
-    picture(lines, RESULTS / "interval_coverage.png")
+    picture(lines, arguments.results.with_suffix(".png"))
 
 
 def markdown(lines: list[dict[str, Any]]) -> str:
-    """The table that is printed: a line for each table and n, a column for each figure."""
+    """The table that is printed: coverage ± its error, and width, of each cell and figure."""
     frame = pd.DataFrame(lines)
     names = list(frame["figure"].unique())
     out = [f"| table | n | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
-    for (table, n), part in frame.groupby(["table", "n"], sort=False):
-        coverage = part.set_index("figure")["coverage"]
-        out.append(f"| {table} | {n} | {' | '.join(f'{coverage[name]:.2f}' for name in names)} |")
+    for (table, n, of), part in frame.groupby(["table", "n", "of"], sort=False):
+        cells = [
+            f"{100 * line['coverage']:.0f} ± {100 * line['error']:.0f}, {line['width']:.2f}"
+            for _, line in part.set_index("figure").loc[names].iterrows()
+        ]
+        out.append(f"| {table} | {n} {of} | {' | '.join(cells)} |")
     return "\n".join(out)
 
 
 def picture(lines: list[dict[str, Any]], path: Path) -> None:
-    """Coverage of each figure by n, with 95 % binomial error bars; a panel a table."""
+    """Coverage of each figure by n, with error bars of two standard errors; a panel a table."""
     frame = pd.DataFrame(lines)
-    tables, names = frame["table"].unique(), list(frame["figure"].unique())
+    frame["panel"] = frame["table"] + ", " + frame["of"]
+    tables, names = frame["panel"].unique(), list(frame["figure"].unique())
+    lowest = float((frame["coverage"] - 2 * frame["error"]).min())
     figure, panels = plt.subplots(
         1, len(tables), figsize=(3 * len(tables) + 1.5, 3.4), layout="constrained", sharey=True
     )
     for axes, table in zip(np.atleast_1d(panels), tables, strict=True):
-        part = frame[frame["table"] == table]
+        part = frame[frame["panel"] == table]
         sizes = sorted(part["n"].unique())
-        axes.axhspan(*WANTED, color="0.9", label="92-98 %")
+        axes.axhspan(*WANTED, color="0.9", label="93-98 %")
         for number, name in enumerate(names):
             of_figure = part[part["figure"] == name]
-            share, draws = of_figure["coverage"], of_figure["draws"]
             axes.errorbar(
-                [sizes.index(n) + 0.12 * (number - 2) for n in of_figure["n"]],
-                share,
-                1.96 * np.sqrt(share * (1 - share) / draws),
+                [sizes.index(n) + 0.09 * (number - 3) for n in of_figure["n"]],
+                of_figure["coverage"],
+                2 * of_figure["error"],
                 fmt="o",
                 capsize=2,
                 label=name.replace("_f1", "-F1"),
             )
         axes.set_xticks(range(len(sizes)), [str(n) for n in sizes])
-        axes.set_ylim(0.75, 1.01)
-        axes.set(xlabel="labelled paragraphs", title=table)
+        axes.set_ylim(min(0.6, lowest - 0.02), 1.01)
+        axes.set(xlabel="labelled", title=table)
     np.atleast_1d(panels)[0].set_ylabel("truth within the interval")
     handles, labels = np.atleast_1d(panels)[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8)

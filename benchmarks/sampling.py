@@ -74,7 +74,7 @@ def drawn_ids(
         return np.array([known[texts[number]] for number in numbers])
 
     suggested = list(
-        rest["id"].iloc[choose(model.predict_proba(texts), embed, sizes.more, seed, MODE)]
+        rest["id"].iloc[choose(MODE.doubt(model.predict_proba(texts)), embed, sizes.more, seed)]
     )
     if how == "suggested":
         return first | dict.fromkeys(suggested, "")

@@ -1,23 +1,31 @@
 """Rows against seconds and memory, stage by stage, and the power with which they grow.
 
 The pipeline's stages run each as a process in a project of its own, on so many rows of a labelled
-table; more than it has are made of its sentences. Without the transformer, one fit of the baseline
-stands beside them, and scikit-learn's TfidfVectorizer and LogisticRegression with the same features
-and the same candidates for C.
+table; more than it has are made of its sentences. The champion then predicts the whole table, in
+bulk. Without the transformer, one fit of the baseline stands beside them, and scikit-learn's
+TfidfVectorizer and LogisticRegression with the same features and the same candidates for C. They
+are left out of tables of which the baseline learns from a part only.
+
+A stage that the file of results has is not run again. So stages of large tables can be run one at a
+time, in a folder that keeps the project.
 
     python benchmarks/scale.py --data BILLS --rows 1000 2000 4000 10000
-    python benchmarks/scale.py --data BILLS --rows 100000 --models transformer
+    python benchmarks/scale.py --data BILLS --rows 100000 --models transformer --results FILE
+    python benchmarks/scale.py --data BILLS --rows 1000000 --results FILE --keep FOLDER \
+        --stages prepare split
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +50,7 @@ from paratopic.training.examples import Examples
 STAGES = (prepare, split, score, evaluate, train, compare)
 OF_A_MODEL = {score, evaluate, train}
 FITS = ("one fit", "scikit-learn")
+PROGRAM = "from paratopic.cli.app import main; main()"
 # Share of recombined texts that are copies of another, but for a word.
 COPIES = 0.03
 
@@ -125,27 +134,34 @@ def fit(kind: str) -> None:
     )
 
 
-def measured(table: Table, n: int, models: list[str]) -> list[dict[str, Any]]:
-    """A line for each stage, and for each fit, on n rows."""
-    lines = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def commands_of(n: int, models: list[str]) -> dict[str, list[str]]:
+    """What is run on n rows: name → arguments of Python."""
+    commands = {
+        f"{stage.__name__.rpartition('.')[2]} {model}".strip(): [
+            *("-m", stage.__name__),
+            *model.split(),
+        ]
+        for stage in STAGES
+        for model in (models if stage in OF_A_MODEL else [""])
+    }
+    commands["predict"] = ["-c", PROGRAM, "predict", "table.parquet", "--out", "predicted"]
+    if models == ["baseline"] and n <= baseline.MOST_TEXTS:
+        commands |= {kind: [str(Path(__file__).resolve()), "--fit", kind] for kind in FITS}
+    return commands
+
+
+def measured(
+    table: Table, n: int, models: list[str], stages: set[str], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """A line for each of the stages, in a project of n rows, which is made if it is not there."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
         make_project(folder, table, n, models)
-        commands = {
-            f"{stage.__name__.rpartition('.')[2]} {model}".strip(): [
-                *("-m", stage.__name__),
-                *model.split(),
-            ]
-            for stage in STAGES
-            for model in (models if stage in OF_A_MODEL else [""])
-        }
-        if models == ["baseline"]:
-            commands |= {kind: [str(Path(__file__).resolve()), "--fit", kind] for kind in FITS}
-        for stage, command in commands.items():
-            figures = measure([sys.executable, *command], folder)
-            lines.append({"stage": stage, "rows": n} | figures)
-            print(*lines[-1].values(), file=sys.stderr, flush=True)
-    return lines
+    for stage, command in commands_of(n, models).items():
+        if stage in stages:
+            line = {"stage": stage, "rows": n} | measure([sys.executable, *command], folder)
+            print(*line.values(), file=sys.stderr, flush=True)
+            yield line
 
 
 def power(rows: pd.Series[int], cost: pd.Series[float]) -> float:
@@ -173,18 +189,29 @@ def main() -> None:
     parser.add_argument("--data", help="parquet file with text, label")
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 2000, 4000, 10000])
     parser.add_argument("--models", nargs="+", default=["baseline"])
+    parser.add_argument("--results", type=Path, help="whose stages are not run again")
+    parser.add_argument("--keep", type=Path, help="folder of the projects, which are kept")
+    parser.add_argument("--stages", nargs="+", help="stages to run; default: all")
     parser.add_argument("--fit", choices=FITS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fit:
         fit(arguments.fit)
         return
-    table = read(arguments.data)
-    models = arguments.models
-    lines = [line for n in sorted(arguments.rows) for line in measured(table, n, models)]
-    print(markdown(pd.DataFrame(lines)))
-    about = made_with(__file__, "scikit-learn", "scipy", "numpy")
+    table, models = read(arguments.data), arguments.models
     name = "_".join(["scale", table.name, *(models if models != ["baseline"] else [])])
-    write_json(RESULTS / f"{name}.json", about | {"results": lines})
+    path, lines = arguments.results or RESULTS / f"{name}.json", []
+    if arguments.results and path.exists():
+        lines = json.loads(path.read_text(encoding="utf-8"))["results"]
+    about = made_with(__file__, "scikit-learn", "scipy", "numpy")
+    with tempfile.TemporaryDirectory() as temporary:
+        for n in sorted(arguments.rows):
+            stages = set(arguments.stages or commands_of(n, models))
+            stages -= {line["stage"] for line in lines if line["rows"] == n}
+            folder = (arguments.keep or Path(temporary)) / str(n)
+            for line in measured(table, n, models, stages, folder):
+                lines.append(line)
+                write_json(path, about | {"results": lines})
+    print(markdown(pd.DataFrame(lines)))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from record import made_with
-from simulation import draw, embeddings, noisy, out_of_fold, population
+from simulation import draw, embeddings, noisy, out_of_fold, population, products
 from tables import RESULTS, read
 
 from paratopic.corpus.folds import make_folds
@@ -69,7 +69,9 @@ def main() -> None:
             labels = pd.factorize(labelled["label"], sort=True)[0].astype(np.int64)
             for pair, strengths in enumerate(NOISE):
                 first, second = (
-                    out_of_fold(noisy(vectors, s, rng), labels, folds, list(labelled["id"]))
+                    out_of_fold(
+                        products(noisy(vectors, s, rng)), labels, folds, list(labelled["id"])
+                    )
                     for s in strengths
                 )
                 result = difference(second, first, params.evaluate.confidence, PERMUTATIONS, seed)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from tables import Table, read
+from tables import Table
 
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
@@ -32,9 +32,9 @@ from paratopic.project.params import Params
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
-from paratopic.training.crossval import cross_validate
+from paratopic.training.crossval import cross_validate, part
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
-from paratopic.training.head import fit_head, lessons
+from paratopic.training.head import fit_head, weak_lessons
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -48,14 +48,15 @@ HEAD_STRENGTH = 10.0  # C, as in the transformer's head
 LEAST_ARTICLES = 100
 
 
-def population(table: Table) -> pd.DataFrame:
+def population(table: Table, by_group: bool = False) -> pd.DataFrame:
     """The table as labelled paragraphs: id, article, text, label, topic, label_source and trust.
 
-    Where the table names no articles, each row is one, together with its near-duplicates.
+    Where the table names no articles, each row is one, together with its near-duplicates. So it is
+    where groups are few, unless they are wanted (`by_group`).
     """
     rows = table.rows
     article = rows["group"]
-    if article.nunique() < LEAST_ARTICLES:
+    if article.nunique() < LEAST_ARTICLES and not by_group:
         article = pd.Series(near_duplicates(list(rows["text"]))).astype(str)
     return pd.DataFrame(
         {
@@ -90,7 +91,7 @@ class Draw:
 
     def truth(self) -> npt.NDArray[np.int64]:
         """Class numbers of the rest, (n,)."""
-        return np.array([self.topics.names.index(topic) for topic in self.rest["label"]])
+        return pd.Index(self.topics.names).get_indexer(pd.Index(self.rest["label"]))
 
 
 def draw(rows: pd.DataFrame, n: int, seed: int) -> Draw:
@@ -156,30 +157,28 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
 
 
 def stand_ins(
-    pattern: str, leave_out: Sequence[str], params: Params, kept: Path | None
-) -> tuple[str, pd.DataFrame, Features, Array]:
-    """A table's name, its rows, `MOST_ROWS` at most, and their TF-IDF features and embeddings.
+    table: Table, params: Params, kept: Path | None, by_group: bool = False
+) -> tuple[pd.DataFrame, Features, Array]:
+    """Rows of a table, `MOST_ROWS` at most, and their TF-IDF features and embeddings.
 
     Parameters
     ----------
-    pattern
-        Parquet files of the table.
-    leave_out
-        Labels to leave out.
+    table
+        The table.
     params
         Settings of the project.
     kept
         Folder to keep the embeddings in, or None.
+    by_group
+        As for `population`.
     """
-    table = read(pattern)
-    rows = population(table)
-    rows = rows[~rows["label"].isin(leave_out)].reset_index(drop=True)
+    rows = population(table, by_group)
     if len(rows) > MOST_ROWS:
-        rows = rows.sample(MOST_ROWS, random_state=params.seed).reset_index(drop=True)
+        rows = rows.sample(MOST_ROWS, random_state=params.seed).sort_index(ignore_index=True)
     known = embeddings(list(rows["text"]), params, kept and kept / f"{table.name}.npz")
     words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2))
     tfidf = words.fit_transform(rows["text"])
-    return table.name, rows, tfidf, np.array([known[text] for text in rows["text"]])
+    return rows, tfidf, np.array([known[text] for text in rows["text"]])
 
 
 def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:
@@ -190,26 +189,56 @@ def noisy(vectors: Array, strength: float, rng: np.random.Generator) -> Array:
     return unit
 
 
-def least_squares(train: Features, test: Features, labels: Integers) -> Array:
-    """Scores of test rows, (m, k), by regularised least squares; every topic weighs the same."""
+def least_squares(train: Array, test: Array, labels: Integers) -> Array:
+    """Scores of test rows, (m, k), by regularised least squares; every topic weighs the same.
+
+    Parameters
+    ----------
+    train, test
+        (n, n) and (m, n) products of the features of n training rows with each other, and of m test
+        rows with them.
+    labels
+        (n,) class numbers of the training rows.
+    """
     targets = np.eye(labels.max() + 1)[labels]
     counts = np.bincount(labels)[labels]
     penalty = RIDGE * np.diag(counts / counts.mean())
-    dual = np.linalg.solve(_products(train, train) + 1 + penalty, targets)
-    scores: Array = (_products(test, train) + 1) @ dual
+    dual = np.linalg.solve(train + 1 + penalty, targets)
+    scores: Array = (test + 1) @ dual
+    scores[:, np.bincount(labels) == 0] = -np.inf  # a class without an example
     return scores
 
 
 def out_of_fold(
-    vectors: Features, labels: Integers, folds: pd.DataFrame, ids: Sequence[str]
+    each: Array,
+    labels: Integers,
+    folds: pd.DataFrame,
+    ids: Sequence[str],
+    share: float = 1.0,
+    k: int | None = None,
 ) -> Outcomes:
-    """What cross-validation sees of least squares on these vectors: the rows that are held out."""
+    """What cross-validation sees of least squares: the rows that are held out.
+
+    Parameters
+    ----------
+    each
+        (n, n) `products` of all rows with each other.
+    labels
+        (n,) class numbers.
+    folds, ids
+        Folds of the rows, and their ids.
+    share
+        Share of the groups of a training part to learn from, 1.0 by default.
+    k
+        Number of classes. None, the default: as many as there are labels of.
+    """
     groups = groups_of(folds, ids)
-    scores = np.zeros((folds["repeat"].nunique(), len(ids), labels.max() + 1))
+    scores = np.full((folds["repeat"].nunique(), len(ids), k or labels.max() + 1), -np.inf)
     shares = []
-    for repeat, _, train, test in iterate_folds(folds, ids):
-        part = least_squares(vectors[train], vectors[test], labels[train])
-        scores[repeat, test, : part.shape[1]] = part
+    for repeat, fold, train, test in iterate_folds(folds, ids):
+        train = part(train, groups, share, (repeat, fold))
+        known = least_squares(each[np.ix_(train, train)], each[np.ix_(test, train)], labels[train])
+        scores[repeat, test, : known.shape[1]] = known
         shares.append(len(train) / len(ids))
     measured = is_held_out(folds, ids)
     outcome = of_one_topic(
@@ -225,10 +254,10 @@ def is_held_out(folds: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.bool_
     return np.array([name in held_out for name in ids])
 
 
-def _products(one: Features, other: Features) -> Array:
-    """Products of all rows with each other, (n, m)."""
-    products = one @ other.T
-    return np.asarray(products.toarray() if sparse.issparse(products) else products)
+def products(features: Features) -> Array:
+    """Products of all rows with each other, (n, n)."""
+    each = features @ features.T
+    return np.asarray(each.toarray() if sparse.issparse(each) else each)
 
 
 @dataclass
@@ -265,7 +294,8 @@ def frozen(known: Embeddings) -> Learner:
             mode = mode_of(topics.mode)
             prior = np.zeros((len(topics.names), features.shape[1]))
             weights = evidence(examples, topics)
-            learnt = lessons(features, examples.targets, weights, mode)
+            about = examples.targets, weights, mode, examples.soft
+            learnt = weak_lessons(features, *about, HEAD_STRENGTH, prior)
             head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
             return Frozen(topics.names, pd.DataFrame(), known, mode, *head)
 

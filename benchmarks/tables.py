@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import glob
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +60,31 @@ class Draw:
     pool: pd.DataFrame
 
 
-def read(pattern: str, leave_out: Sequence[str] = ()) -> Table:
+def read(
+    pattern: str, leave_out: Sequence[str] = (), column: str = "label", most: int | None = None
+) -> Table:
     """Read a parquet file, or all files that a glob matches as one table.
 
     Columns text and label; group (rows that belong together) and split (train, test) if present.
+
+    Parameters
+    ----------
+    pattern
+        File or glob.
+    leave_out
+        Labels to leave out.
+    column
+        Column with the labels; "label" by default. It may have lists of labels.
+    most
+        Number of the most frequent labels to keep, of lists: a row gets the rarest of its own, so
+        that classes are skewed. None, the default, for a column with one label a row.
     """
     paths = [Path(path) for path in sorted(glob.glob(pattern))]
     if not paths:
         raise SystemExit(f"{pattern}: no such file")
     rows = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
-    rows["label"] = rows["label"].astype(str)
+    rows["label"] = rows[column].astype(str) if most is None else rarest(rows[column], most)
+    rows = rows[rows["label"].notna()].reset_index(drop=True)
     unknown = set(leave_out) - set(rows["label"])
     if unknown:
         raise SystemExit(f"{pattern}: no label {', '.join(sorted(unknown))} to leave out")
@@ -78,9 +95,21 @@ def read(pattern: str, leave_out: Sequence[str] = ()) -> Table:
     group = rows["group"].astype(str) if grouped else own
     split = rows["split"] if "split" in rows else pd.Series("", index=rows.index)
     stem = Path(pattern).stem.replace("*", "").strip("_-")
+    stem += "" if column == "label" else f" {column}"
     name = stem + "".join(f" without {label}" for label in leave_out)
     columns = {"text": rows["text"], "label": rows["label"], "group": group, "split": split}
     return Table(name, pd.DataFrame(columns))
+
+
+def rarest(cells: pd.Series, most: int) -> pd.Series:
+    """The rarest label of each list, of so many most frequent ones; None where there is none."""
+    lists = [ast.literal_eval(cell) if isinstance(cell, str) else list(cell) for cell in cells]
+    count = Counter(label for labels in lists for label in set(labels))
+    rank = {label: -place for place, (label, _) in enumerate(count.most_common(most))}
+    known = [[label for label in labels if label in rank] for labels in lists]
+    return pd.Series(
+        [min(labels, key=rank.__getitem__, default=None) for labels in known], index=cells.index
+    )
 
 
 def draw(table: Table, shots: int, seed: int, test_rows: int, unlabelled: int = 0) -> Draw:

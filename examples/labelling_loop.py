@@ -83,7 +83,9 @@ def use_own_environment() -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DVC_EXP_NAME", "PARATOPIC_MODEL"):
         os.environ.pop(name, None)
     # DVC's stages call `python`, which has to be the one that runs this script.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    programs = str(Path(sys.executable).parent)
+    if programs not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 def read_answers(path: Path) -> Answers:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import random
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from hypothesis import settings
 
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
-from tests import pages
-from tests.programs import ROOT, sh
+from tests import pages, warm
+from tests.encoders import save_encoder
+from tests.programs import QUICK, ROOT, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
@@ -27,9 +29,26 @@ HERE = Path(__file__).parent
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
 # What programs import that the tests start.
-collect_ignore = ["third_kind", "trace"]
+collect_ignore = ["third_kind", "trace", "warm"]
 # Folder beside the first results: which modules each stage loaded.
 TRACE = "modules-of-stages"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with a pipeline in between: others while the first results are computed, and last.
+
+    The first file needs the first results, so that they are begun at once. Those that come last
+    are short: no process works alone for long in the end.
+    """
+    longer = {item.path for item in items if "project" in getattr(item, "fixturenames", ())}
+    others = list(dict.fromkeys(item.path for item in items if item.path not in longer))
+    first = next((item.path for item in items if item.path in longer), None)
+    before = others[: len(others) // 2]
+
+    def rank(item: pytest.Item) -> list[bool]:
+        return [item.path != first, item.path not in before, item.path not in longer]
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +73,8 @@ def rows() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that sentence-transformers opens: one layer, random weights, its own vocabulary."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("encoder")
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = special + sorted({w for topic in WORDS.values() for w in topic} | set(FILLER))
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
@@ -69,31 +83,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    plain = folder / "plain"
-    BertModel(config).save_pretrained(plain)
-    fast.save_pretrained(plain)
-    transformer = Transformer(str(plain))
-    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(
-        str(folder / "encoder"), create_model_card=False
-    )
-    return folder / "encoder"
+    return save_encoder(tmp_path_factory.mktemp("encoder"), tokenizer, special)
 
 
 @pytest.fixture(scope="session")
@@ -124,11 +114,34 @@ def reading_folder(baseline_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, worker_id: str) -> Path:
-    """A clone of the project after its first `dvc repro`, with an MLflow store of its own."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all processes that test side by side."""
     base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def quick_programs(shared_folder: Path, worker_id: str) -> Iterator[None]:
+    """Let the programs that tests run start quickly."""
+    folder = shared_folder / "quick"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            warm.start(folder, os.getpid() if worker_id == "master" else os.getppid())
+    os.environ[QUICK] = str(folder)
+    yield
+    del os.environ[QUICK]
+
+
+@pytest.fixture(scope="session")
+def project(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_encoder: Path,
+    shared_folder: Path,
+    quick_programs: None,
+) -> Path:
+    """A clone of the project after its first `dvc repro`, with an MLflow store of its own."""
     # Processes that test side by side compute the first results once, and each takes a copy.
-    shared = (base if worker_id == "master" else base.parent) / "first-results"
+    shared = shared_folder / "first-results"
     with FileLock(f"{shared}.lock"):
         if not shared.exists():
             with aside(shared) as draft:

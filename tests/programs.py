@@ -1,13 +1,19 @@
-"""Programs that tests run: paratopic in this process, any other in a project, a browser."""
+"""Programs that tests run: paratopic in this process, any other in a project, a browser.
+
+Also the limits that they run under.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
+import resource
 import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +21,8 @@ import pytest
 from paratopic.cli import app
 
 ROOT = Path(__file__).parents[1]
+# Variable with the folder of programs that start quickly, from `tests.warm`.
+QUICK = "PARATOPIC_QUICK"
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
@@ -27,10 +35,13 @@ def environment() -> dict[str, str]:
 
 def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     """Run a program of this environment in a project's folder; returns its output."""
+    env = environment() | env
+    if QUICK in os.environ:
+        env["PATH"] = f"{os.environ[QUICK]}{os.pathsep}{env['PATH']}"
     run = subprocess.run(
         words,
         cwd=project,
-        env=environment() | env,
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,3 +89,14 @@ def run_stages(*stages: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", ["stage", *words])
             importlib.import_module(f"paratopic.stages.{name}").main()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file be larger, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

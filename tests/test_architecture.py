@@ -75,7 +75,10 @@ def test_stages_do_not_import_each_other() -> None:
         assert not ARROWS[stage] & stages
 
 
-STAGE_NAMES = ("prepare", "split", "score", "evaluate", "train", "compare", "report", "track")
+STAGE_NAMES = (
+    *("prepare", "describe", "split", "score", "evaluate", "train", "card", "compare", "report"),
+    "track",
+)
 
 
 @pytest.mark.parametrize("library", HOME)

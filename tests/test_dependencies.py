@@ -37,6 +37,7 @@ NOT_IMPORTED = {
     "mypy": "a program",
     "onnxscript": "torch exports ONNX models with it",
     "pandas-stubs": "types",
+    "psycopg2-binary": "SQLAlchemy, of MLflow, opens PostgreSQL with it",
     "pytest-xdist": "pytest's option -n",
     "ruff": "a program",
     "scipy-stubs": "types",

@@ -382,10 +382,10 @@ def address(session: page.Session) -> Iterator[str]:
 
 
 def messages(driver: webdriver.Chrome) -> list[dict[str, Any]]:
-    """New messages of the browser's console."""
+    """New messages of the browser's console, but for those about the browser's own pages."""
     log: Any = driver  # selenium has no types for this method
     new: list[dict[str, Any]] = log.get_log("browser")
-    return new
+    return [message for message in new if not message["message"].startswith("chrome://")]
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_labels_are_counted_by_topic_source_and_article() -> None:
         ("a", "hand", ["trade", "security"]),
         ("a", "hand", ["trade"]),
         ("b", "hand", []),
-        ("c", "heading", ["security"]),
+        ("c", "weak", ["security"]),
         ("d", "none", None),
     )
     counts = count_labels(frame, TOPICS)

@@ -33,7 +33,7 @@ def test_of_each_text_without_a_label_one_paragraph_is_left() -> None:
     frame = paragraph_table(
         id=list("gfedcba"),
         text=["A.", "B.", "B.", "C.", "C.", "D.", "E."],
-        label_source=["heading", "none", "none", "hand", "none", "none", "none"],
+        label_source=["weak", "none", "none", "hand", "none", "none", "none"],
     )
     assert unlabelled(frame, {"b", "not prepared yet"})["id"].tolist() == ["a", "f", "g"]
     assert unlabelled(frame, set(frame["id"])).empty

@@ -44,6 +44,29 @@ def test_terms_of_one_text_are_dropped_where_there_are_many_texts(
     ).mean() > 0.9
 
 
+def test_of_too_many_texts_some_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples, topics = made_up(90), Topics("single", NAMES)
+    section = PARAMS.section("baseline")
+    assert baseline.fit(examples, topics, section, 1).notes == ()
+    monkeypatch.setattr(baseline, "MOST_TEXTS", 60)
+    one, same, other = (baseline.fit(examples, topics, section, seed) for seed in (1, 1, 2))
+    assert one.notes == ("learnt from 60 of 90 texts, drawn at random",)
+    terms = [model._union.features["words"].terms for model in (one, same, other)]
+    assert terms[0] == terms[1] != terms[2]
+    assert sum(term.isdigit() for term in terms[0]) == 60  # each text has a number of its own
+    hits = one.predict_proba(examples.texts).argmax(axis=1) == classes(examples.targets)
+    assert hits.mean() > 0.9
+
+
+def test_texts_are_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples, topics = made_up(60), Topics("single", NAMES)
+    model = baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
+    whole = model.predict_proba(examples.texts)
+    monkeypatch.setattr(baseline, "AT_ONCE", 7)
+    np.testing.assert_array_equal(model.predict_proba(examples.texts), whole)
+    assert model.predict_proba([]).shape == (0, 3)
+
+
 def test_the_strength_is_chosen_on_a_draw_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, groups = np.arange(3, 90), np.arange(90) // 2
     monkeypatch.setattr(baseline, "MOST_TO_CHOOSE", 30)

@@ -18,7 +18,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import CHAMPION, PARAGRAPHS, PARAMS
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
-from tests.programs import run_cli
+from tests.programs import largest_file, run_cli
 
 ARTICLE = "\n\n".join(
     [
@@ -88,6 +88,15 @@ def test_renamed_and_merged_labels_count_at_once(
     assert read_params().topics.names == ("defence", "technology", "diplomacy_venue")
     assert "4 defence" in prepare(capsys)
     assert "There is nothing to look at again" in cli("codebook", "todo")
+
+
+def test_on_a_full_disk_neither_file_is_changed(cli: Cli) -> None:
+    before = contents()
+    with largest_file(1_000):
+        printed = cli("codebook", "rename", "security", "defence", fails=True)
+    assert "paratopic: params.yaml: File too large" in printed
+    assert contents() == before
+    assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
 
 
 def test_a_split_is_looked_at_again_and_imported(

@@ -13,7 +13,7 @@ from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
 from paratopic.project.errors import UserError
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, WHOLE_PAGE
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, PREPARED, WHOLE_PAGE
 from tests.programs import ROOT, run_cli
 
 SCORES = {
@@ -46,6 +46,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "annotators": {"paragraphs": 5, "macro_f1": 0.9, "alpha": 0.8},
     }
     write_json(COMPARISON, comparison)
+    write_json(PREPARED, {"labelled_by": {"hand": 5}})
 
 
 def test_report_shows_figures_notes_and_differences(

@@ -123,11 +123,16 @@ def test_a_project_starts_with_a_dataset(
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
     data = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict(train=data, test=data).save_to_disk("new/speeches")
-    assert run_cli(monkeypatch, "init", "new", "--table", "dataset://new/speeches?split=test") == 0
+    assert (
+        run_cli(
+            monkeypatch, "init", "new", "--table", "dataset://new/speeches?split=test&sample=500"
+        )
+        == 0
+    )
     assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in capsys.readouterr().out
     (source,) = read_params(Path("new/params.yaml")).prepare.sources
     meant = {"Sports; Culture": "Sports, Culture"}
-    assert source == Source("dataset://speeches?split=test", labels=meant)
+    assert source == Source("dataset://speeches?split=test&sample=500", labels=meant)
     words = ["init", "other", "--table", "dataset://new/speeches?text=text"]
     assert run_cli(monkeypatch, *words) == 1
     assert "leave out text: which columns are meant is proposed" in capsys.readouterr().out

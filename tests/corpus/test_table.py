@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.table import (
-    evaluated,
+    has_hand_label,
     labelled_rows,
     passages,
     read_paragraphs,
@@ -31,7 +31,7 @@ def frame() -> pd.DataFrame:
         id=["a:4", "a:3", "a:2", "a:1"],
         text=[f"Text {n}." for n in range(4)],
         topics=[["trade", "security"], [], ["trade"], None],
-        label_source=["hand", "hand", "heading", "none"],
+        label_source=["hand", "hand", "weak", "none"],
     )
 
 
@@ -58,12 +58,10 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
     assert read_alone["passage"].tolist() == [Passage(text) for text in rows["text"]]
 
 
-def test_hand_labels_are_evaluated_and_weak_ones_where_there_are_none(
-    frame: pd.DataFrame,
-) -> None:
+def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
     rows = labelled_rows(frame, Topics("single", NAMES))
-    assert evaluated(rows).tolist() == [False, True, True]
-    assert evaluated(rows[:1]).tolist() == [True]
+    assert has_hand_label(rows).tolist() == [False, True, True]
+    assert has_hand_label(rows[:1]).tolist() == [False]
 
 
 def test_no_labelled_row_has_no_topic(frame: pd.DataFrame) -> None:

@@ -22,7 +22,7 @@ SHARED = {"engines", "record", "simulation", "tables"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
-    "champion": "--sizes 60 --draws 1",
+    "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
     "expected": "--none other --time year --labels 60 --draws 2",
@@ -42,6 +42,7 @@ OPTIONS = {
     "significance": "table.parquet --sizes 24 --draws 2",
     "slices": "--none other --date introduced --columns year --labels 100 --draws 2",
     "split_topic": "--labels 36 --seeds 4",
+    "weak": "--leave-out other --labels 12 --draws 1 --trust-draws 2",
 }
 # Scripts that take their table by position, or none.
 BY_POSITION = {"documents", "leakage", "significance"}
@@ -85,6 +86,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
     (folder / "benchmarks" / "results").mkdir(parents=True)
     codebook = {"table": {topic: f"About {topic}." for topic in topics}}
     (folder / "benchmarks" / "codebooks.json").write_text(json.dumps(codebook))
+    rules = {"table without other": {topic: WORDS[topic][:2] for topic in WORDS}}
+    (folder / "benchmarks" / "rules.json").write_text(json.dumps(rules))
     return folder
 
 

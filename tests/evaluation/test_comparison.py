@@ -111,7 +111,7 @@ def scores_of(rows: pd.DataFrame, right: list[bool]) -> pd.DataFrame:
 
 
 def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_are_given() -> None:
-    n = 12
+    n = 80
     rows = pd.DataFrame(
         {
             "id": [f"p{number}" for number in range(n)],
@@ -122,11 +122,12 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     )
     folds = rows[["id"]].assign(group=range(n), duplicates=range(n), repeat=0)
     folds = folds.assign(fold=np.arange(n) % 2)
-    good, bad = scores_of(rows, [True] * n), scores_of(rows, [True] * 6 + [False] * 6)
+    half = [True] * (n // 2) + [False] * (n // 2)
+    good, bad = scores_of(rows, [True] * n), scores_of(rows, half)
     out_of_fold = {"baseline": good, "transformer": bad}
     by_definitions = {"baseline": bad, "transformer": good}
     data = Labelled(rows, TOPICS, folds)
-    arguments = Evaluate(0.95, 100), Compare(0.02, 200)
+    arguments = Evaluate(0.95, 100), Compare(0.02, 4000)
 
     held_out = compare(data, out_of_fold, {}, *arguments, None, 1)
     assert held_out.champion == "baseline"
@@ -134,6 +135,7 @@ def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_a
     assert held_out.reason.startswith(
         "out-of-fold, the macro-F1 of its answers is 0.500 higher than the transformer's"
     )
+    assert "p < 0.001" in held_out.reason
 
     informed = compare(data, out_of_fold, by_definitions, *arguments, "baseline", 1)
     assert informed.champion == "transformer"

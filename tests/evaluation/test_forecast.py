@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.evaluation.forecast import EXPONENT, CurvePoint, forecast
+from paratopic.evaluation.forecast import EXPONENT, CurvePoint, coming, forecast
 from paratopic.evaluation.intervals import Estimate
 from paratopic.evaluation.outcomes import Outcomes, of_one_topic
 
@@ -25,16 +27,22 @@ def curve(n: int, *wrong: int) -> list[CurvePoint]:
 
 
 def forecast_of(points: list[CurvePoint], sizes: list[int], n_draws: int = 200) -> list[Estimate]:
-    return forecast(points, points[-1].outcomes, sizes, 0.8, n_draws, 1)
+    measured = points[-1].outcomes
+    labels = measured.true.sum(axis=0).astype(np.float64)
+    return forecast(points, measured, labels, sizes, 0.8, n_draws, 1)
 
 
-def test_errors_fall_as_a_power_law() -> None:
+def odds(f1: float) -> float:
+    return f1 / (1 - f1)
+
+
+def test_odds_grow_as_a_power_law() -> None:
     """Where the curve has the usual exponent, the forecast goes on with it."""
-    wrong = [round(400 * 0.4 * (size / 25) ** -EXPONENT) for size in (25, 50, 100)]
+    wrong = [round(400 / (1 + 1.5 * (size / 25) ** EXPONENT)) for size in (25, 50, 100)]
     now, twice, often = forecast_of(curve(400, *wrong), [100, 200, 1600])
     assert now.value == pytest.approx(1 - wrong[-1] / 400, abs=0.005)
-    assert 1 - twice.value == pytest.approx((1 - now.value) * 2**-EXPONENT, rel=0.02)
-    assert 1 - often.value == pytest.approx((1 - now.value) * 16**-EXPONENT, rel=0.05)
+    assert odds(twice.value) == pytest.approx(odds(now.value) * 2**EXPONENT, rel=0.02)
+    assert odds(often.value) == pytest.approx(odds(now.value) * 16**EXPONENT, rel=0.05)
 
 
 def test_a_flat_curve_promises_less_and_a_rising_error_is_taken_for_chance() -> None:
@@ -63,10 +71,50 @@ def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidenc
         CurvePoint(size, with_errors(n, data.draw(st.integers(0, n)), k))
         for size in (0.2 * n, 0.8 * n)
     ]
-    estimates = forecast(points, points[-1].outcomes, [n, n + 1, 10 * n], confidence, 50, 1)
+    measured = points[-1].outcomes
+    labels, sizes = measured.true.sum(axis=0).astype(np.float64), [n, n + 1, 10 * n]
+    estimates = forecast(points, measured, labels, sizes, confidence, 50, 1)
     for estimate in estimates:
         assert estimate.low is not None and estimate.high is not None
         assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     values = [estimate.value for estimate in estimates]
     assert values == sorted(values)
-    assert estimates == forecast(points, points[-1].outcomes, [n, n + 1, 10 * n], confidence, 50, 1)
+    assert estimates == forecast(points, measured, labels, sizes, confidence, 50, 1)
+
+
+def test_what_folds_hold_out_counts_as_labels_to_come() -> None:
+    """Models of the folds that learnt from half of 100 labels say of 100 what others say of 200."""
+    points = curve(200, 80, 60, 50)
+    held_out = replace(points[-1].outcomes, train_share=0.5)
+    half = [replace(point, size=point.size / 2) for point in points]
+    half[-1] = replace(half[-1], outcomes=held_out)
+    (now,), (twice,) = forecast_of(half, [100]), forecast_of(points, [200])
+    assert now.value == pytest.approx(twice.value)
+
+
+def test_topics_come_as_often_as_rare_ones_are_found() -> None:
+    # Of 100 labels: two topics are measured, one has a label, two have none.
+    labels, known = np.array([60.0, 39, 1, 0, 0]), np.array([True, True, False, False, False])
+    assert coming(labels, known, 0).tolist() == [0, 0, 0]
+    one, *none = coming(labels, known, 1)
+    assert one == pytest.approx(1 - np.exp(-1))
+    # The two are as frequent together as the one: half a label each of a hundred more.
+    assert none == pytest.approx([1 - np.exp(-0.5) * 1.5] * 2)
+
+
+def test_topics_that_come_lower_the_forecast_and_widen_it() -> None:
+    points = curve(100, 40, 30, 20)
+    measured = points[-1].outcomes
+    wider = replace(
+        measured,
+        true=np.pad(measured.true, ((0, 0), (0, 2))),
+        predicted=np.pad(measured.predicted, ((0, 0), (0, 0), (0, 2))),
+        scores=np.pad(measured.scores, ((0, 0), (0, 0), (0, 2))),
+    )
+    labels = np.array([50.0, 50, 1, 0])
+    (few,), (more,) = (
+        forecast(points, outcomes, labels[: outcomes.k], [150], 0.8, 100, 1)
+        for outcomes in (measured, wider)
+    )
+    assert few.low is not None and more.low is not None
+    assert more.value < few.value and more.low < few.low

@@ -19,7 +19,7 @@ def data_of(labels: list[tuple[str, ...]], topics: Topics) -> Labelled:
     ids = [*(f"p{n}" for n in range(len(labels))), "h"]
     rows = pd.DataFrame({"id": ids, "article": ids, "heading": "", "text": ids})
     rows["topic"] = pd.Series([*labels, ("trade",)], dtype=object)
-    rows["label_source"] = ["hand"] * len(labels) + ["heading"]
+    rows["label_source"] = ["hand"] * len(labels) + ["weak"]
     folds = pd.DataFrame({"id": ids, "group": range(len(ids)), "repeat": 0, "fold": 0})
     return Labelled(rows, topics, folds)
 

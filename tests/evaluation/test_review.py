@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from paratopic.annotation import formats
 from paratopic.cli import app
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import read_paragraphs, write_paragraphs
+from paratopic.corpus.table import WEAK, read_paragraphs, write_paragraphs
+from paratopic.corpus.weak import WeakAnswer
 from paratopic.evaluation.review import (
     CONTRADICTED,
     DUPLICATE,
@@ -253,14 +255,39 @@ def test_ties_come_first_with_what_their_paragraphs_are_from(
     assert capsys.readouterr().out.startswith("line 2, 3  p001 (speaker Ann)")
 
 
-def test_weak_labels_from_headings_are_not_reviewed(
+def test_weak_labels_are_no_hand_labels_to_review(
     monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
     rows = read_paragraphs(PARAGRAPHS)
-    write_paragraphs(rows.assign(label_source="heading"), PARAGRAPHS)
+    write_paragraphs(rows.assign(label_source="weak"), PARAGRAPHS)
     params = read_params()
     assert read_scores(read_paragraphs(PARAGRAPHS), params.models, params.topics)[0].empty
     assert "no paragraph has a hand label" in str(command(monkeypatch))
+
+
+def test_answers_of_weak_sources_that_the_models_contradict_come_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    rows = read_paragraphs(PARAGRAPHS)
+    given = [["security"], ["trade"], ["technology"]]
+    cells = [
+        [WeakAnswer(source=source, topics=topics, certainty=None) for source in ("llm-a", "rules")]
+        for topics in given
+    ]
+    rows["label_source"] = ["hand", "weak", "weak"]
+    rows[WEAK.name] = pd.Series(cells, rows.index, dtype=object)
+    write_paragraphs(rows, PARAGRAPHS)
+    Path("seeds").mkdir()
+    line = "p002,technology,x,llm-a\n"
+    Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{line}")
+    assert command(monkeypatch, "--out", "again.csv") == 0
+    printed = capsys.readouterr().out
+    # What people have decided is not listed, and neither is what the models confirm.
+    assert "the models contradict 2 answers of weak sources (2 listed)" in printed
+    assert re.search(r"line 2 +p002 .*\n.*\n.*technology \(suggestion: trade 0.90\)", printed)
+    assert "the models contradict llm-a" in printed and re.search(r"(?m)^rules +p002", printed)
+    (again,) = Path("again.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert again.startswith("p002,?,") and "the models contradict llm-a" in again
 
 
 def test_missing_and_outdated_files_are_errors(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

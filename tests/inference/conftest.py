@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
 from tests.samples import KINDS, READING, examples, fit, fit_reading, in_articles
 
+Make = Callable[[str, ContextWeights | None], tuple[Fitted, Path]]
+
+
+@pytest.fixture(scope="session")
+def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: Path) -> Make:
+    """Fit a model of a kind once; all processes that test side by side have one saved folder."""
+
+    @functools.cache
+    def fitted(kind: str, weights: ContextWeights | None) -> tuple[Fitted, Path]:
+        data = examples(rows, topics.names)
+        if weights is None:
+            model = fit(kind, data, topics, tiny_encoder)
+        else:
+            data = replace(data, texts=in_articles(rows))
+            model = fit_reading(kind, data, topics, tiny_encoder, weights)
+        folder = shared_folder / ("trained" if weights is None else "reading") / kind
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                model.save(folder, Calibration())
+        return model, folder
+
+    return fitted
+
 
 @pytest.fixture(scope="session", params=KINDS)
-def trained(
-    request: pytest.FixtureRequest,
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Fitted, Path]:
-    model = fit(request.param, examples(rows, topics.names), topics, tiny_encoder)
-    return saved(model, tmp_path_factory.mktemp("models") / request.param)
+def trained(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
+    """A model and the folder that it is saved in, without a calibration."""
+    return make(request.param, None)
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def reading(
-    request: pytest.FixtureRequest,
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Fitted, Path]:
+def reading(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
     """A model that reads what stands around texts."""
-    data = replace(examples(rows, topics.names), texts=in_articles(rows))
-    model = fit_reading(request.param, data, topics, tiny_encoder, READING)
-    return saved(model, tmp_path_factory.mktemp("reading") / request.param)
-
-
-def saved(model: Fitted, folder: Path) -> tuple[Fitted, Path]:
-    """The model and the folder that it is saved in, without a calibration."""
-    model.save(folder, Calibration())
-    return model, folder
+    return make(request.param, READING)

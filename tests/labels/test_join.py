@@ -35,33 +35,20 @@ def joined(
     return join_labels(frame, current(read_lines(path)), topics, "leave_out")
 
 
-def test_hand_labels_win_and_headings_serve_articles_without_any(
-    path: Path, frame: pd.DataFrame, topics: Topics
-) -> None:
+def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     ids = list(frame["id"])
     lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
     table, messages = joined(path, frame, topics, *lines)
-    assert table["topics"].tolist() == [["security", "trade"], [], None, ["security"]]
-    assert table["label_source"].tolist() == ["hand", "hand", "none", "heading"]
+    assert table["topics"].tolist() == [["security", "trade"], [], None, None]
+    assert table["label_source"].tolist() == ["hand", "hand", "none", "none"]
     assert messages == []
-
-
-def test_a_title_gives_no_label(path: Path, topics: Topics) -> None:
-    """But the heading of a section does, below a title or after paragraphs."""
-    text = "Trade talks\n\nIt rained.\n\nSecurity\n\nTroops crossed the border.\n\nThey left."
-    frame = frame_of(paragraphs_of(plain_article("titled", text)))
-    assert frame["heading"].tolist() == ["Trade talks", "Security", "Security"]
-    table, _ = joined(path, frame, topics)
-    assert table["label_source"].tolist() == ["none", "heading", "heading"]
-    assert table["topics"].tolist()[1:] == [["security"]] * 2
 
 
 def test_undecided_lines_are_no_hand_labels(
     path: Path, frame: pd.DataFrame, topics: Topics
 ) -> None:
     table, _ = joined(path, frame, topics, f"{frame['id'][0]},?,Tariffs")
-    # Without any hand label, its heading labels the article's three paragraphs.
-    assert table["label_source"].tolist() == ["heading"] * 4
+    assert table["label_source"].tolist() == ["none"] * 4
 
 
 def test_an_unknown_topic_is_refused_with_its_line(
@@ -128,9 +115,3 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
     assert table["label_source"].tolist()[:2] == ["hand", "none"]
     get = "without a label (prepare.ties: leave_out)"
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
-
-
-def test_a_tie_keeps_weak_labels_from_its_article(frame: pd.DataFrame, topics: Topics) -> None:
-    labels = [Label("", frame["id"][0], cell, "", cell) for cell in ("trade", "security")]
-    table, _ = join_labels(frame, labels, topics, "leave_out")
-    assert table["label_source"].tolist() == ["none"] * 3 + ["heading"]

@@ -1,13 +1,19 @@
-"""Writes are all or nothing; JSON is rounded, and damage to it is reported."""
+"""Writes are all or nothing; JSON is rounded; what is missing or damaged is reported."""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, read_json, write_json
+from paratopic.project.files import aside, read_csv, read_json, write_csv, write_json, write_text
+from tests.programs import largest_file
 
 
 def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
@@ -30,6 +36,47 @@ def test_a_folder_replaces_one_that_is_not_empty(tmp_path: Path) -> None:
     assert [p.name for p in folder.iterdir()] == ["fresh"]
 
 
+TABLE = pd.DataFrame({"a": range(10_000)})
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_text(path, "x" * 1_000),
+        lambda path: write_csv(path, TABLE),
+        lambda path: write_aside(path, lambda draft: TABLE.to_parquet(draft)),
+        lambda path: write_aside(path, lambda draft: pq.write_table(pa.table(TABLE), draft)),
+        lambda path: write_aside(path, lambda draft: write_aside(draft, refused)),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with largest_file(100), pytest.raises(OSError) as error:
+        write(path)
+    assert error.value.filename == str(path) and str(error.value.errno) in str(error.value)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def write_aside(path: Path, write: Callable[[Path], object]) -> None:
+    with aside(path) as draft:
+        write(draft)
+
+
+def refused(path: Path) -> None:
+    raise PermissionError(errno.EACCES, f"Failed to open {path}")
+
+
+def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path) -> None:
+    def unreachable(path: Path) -> None:
+        raise ConnectionError("no network")
+
+    with pytest.raises(ConnectionError, match="no network"):
+        write_aside(tmp_path / "file", unreachable)
+
+
 def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_json(path, {"a": [1 / 3], "b": {"c": None, "d": (2, 2 / 3)}})
@@ -46,6 +93,17 @@ def test_damaged_json_is_reported_with_what_writes_it(tmp_path: Path, content: s
         read_json(path, "stage x")
 
 
-def test_missing_json_is_reported_with_what_writes_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing.json not found: stage x writes it"):
-        read_json(tmp_path / "nothing.json", "stage x")
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b'])
+def test_a_damaged_table_is_reported_with_what_writes_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"(?s)file.csv is damaged.*stage x writes it anew"):
+        read_csv(path, "stage x")
+
+
+@pytest.mark.parametrize("read", [read_json, read_csv])
+def test_a_missing_file_is_reported_with_what_writes_it(
+    tmp_path: Path, read: Callable[[Path, str], object]
+) -> None:
+    with pytest.raises(UserError, match="nothing not found: stage x writes it"):
+        read(tmp_path / "nothing", "stage x")

@@ -1,4 +1,4 @@
-"""A half-written dvc.lock is recognised, a whole one is read."""
+"""Half-written locks are recognised, a whole dvc.lock is read."""
 
 from __future__ import annotations
 
@@ -45,4 +45,18 @@ def test_a_torn_lock_is_refused_with_what_brings_it_back(
     lock.main()  # before the first run there is none
     Path("dvc.lock").write_text(WHOLE[: WHOLE.index(end) + len(end)])
     with pytest.raises(UserError, match=r"^dvc.lock is damaged.*git checkout dvc.lock.*dvc repro"):
+        lock.main()
+
+
+@pytest.mark.parametrize("torn", ["", '{"write": {', "\x00\x00"])
+def test_a_torn_lock_of_dvc_itself_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path(".dvc/tmp/rwlock")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"write": {}, "read": {}}')
+    lock.main()
+    path.write_text(torn)
+    with pytest.raises(UserError, match=r"^\.dvc/tmp/rwlock is damaged.*Delete it.*dvc repro"):
         lock.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -81,6 +82,39 @@ PIECES: dict[str, list[bytes]] = {
     ".xlsx": [b"<c>", b"</row>", b"<c r='XFD1'/>", b"&#9;", b" t='b'", b"<", b"PK\x03\x04"],
     ".parquet": [b"PAR1", b"\x00", b"huggingface"],
 }
+# Whole elements, which stand anywhere between others.
+ELEMENTS: dict[str, list[bytes]] = {
+    ".html": [
+        *(
+            b"<p></p>",
+            b"<br/>",
+            b"<ul><li>Duties</li></ul>",
+            b"<h2> </h2>",
+            b"<table><tr/></table>",
+        ),
+        *(b"<blockquote>Calm</blockquote>", b"<sup>1</sup>", b"&nbsp;", b"<p>" * 300, b"&#0;"),
+    ],
+    ".docx": [
+        *(
+            b"<w:p/>",
+            b"<w:p><w:r><w:t>Duties</w:t></w:r></w:p>",
+            b"<w:r><w:br/></w:r>",
+            b"<w:tbl/>",
+        ),
+        *(b"<w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>", b"<w:pPr/>", b"<w:t>Steel</w:t>"),
+        *(b'<w:r><w:footnoteReference w:id="9"/></w:r>', b"<w:hyperlink/>", b"<w:sdt/>", b"&#9;"),
+        b'<w:p><w:pPr><w:pStyle w:val="Heading9"/></w:pPr></w:p>',
+    ],
+    ".xlsx": [
+        *(b"<row/>", b"<c/>", b'<row r="9"><c r="A9" t="b"><v>1</v></c></row>', b"<v>1e999</v>"),
+        *(b'<c t="e"><v>#REF!</v></c>', b'<c t="s"><v>99</v></c>', b'<c r="XFD1"><v>1</v></c>'),
+        *(
+            b'<c t="inlineStr"><is><t>a</t></is></c>',
+            b'<c t="d"><v>2025-99-99</v></c>',
+            b"<f>A1</f>",
+        ),
+    ],
+}
 # Part of an archive that has the text.
 BODIES_OF = {".docx": "word/document.xml", ".xlsx": "xl/worksheets/sheet1.xml"}
 
@@ -105,13 +139,25 @@ def damaged(draw: st.DrawFn, data: bytes, pieces: list[bytes]) -> bytes:
     return data
 
 
+@st.composite
+def with_elements(draw: st.DrawFn, body: bytes, elements: list[bytes]) -> bytes:
+    """Elements with others between them."""
+    parts = re.split(rb"(?<=>)", body)
+    for _ in range(draw(st.integers(1, 6))):
+        parts.insert(draw(st.integers(0, len(parts))), draw(st.sampled_from(elements)))
+    return b"".join(parts)
+
+
 def contents(suffix: str) -> st.SearchStrategy[bytes]:
     """Any bytes, pieces of the format in any order, or a whole file that was damaged."""
     pieces = PIECES[suffix]
     whole = damaged(WHOLE[suffix], pieces)
     if name := BODIES_OF.get(suffix):
         body = ZipFile(io.BytesIO(WHOLE[suffix])).read(name)
-        whole |= damaged(body, pieces).map(partial(with_body, WHOLE[suffix], name))
+        bodies = damaged(body, pieces) | with_elements(body, ELEMENTS[suffix])
+        whole |= bodies.map(partial(with_body, WHOLE[suffix], name))
+    elif suffix in ELEMENTS:
+        whole |= with_elements(WHOLE[suffix], ELEMENTS[suffix])
     in_any_order = st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=30)
     return st.binary(max_size=200) | in_any_order.map(b"".join) | whole
 

@@ -98,7 +98,7 @@ def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
     assert read_file(good).segments
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
 def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "SECONDS", 120.0)
     bomb, started = BOMBS["a page of gigabytes.pdf"](), time.monotonic()

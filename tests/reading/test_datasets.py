@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import datasets
+import pandas as pd
 import pytest
 
 from paratopic.project.errors import UserError
@@ -19,7 +20,7 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.datasets import parse_address, with_address
 from paratopic.reading.sources import read_sources
-from paratopic.reading.tables import read_labelled_table
+from paratopic.reading.tables import read_labelled_table, read_table
 from tests.hub import running
 
 COMMIT = "0" * 40
@@ -121,6 +122,29 @@ def test_a_dataset_stands_beside_articles(
         read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], topics, [])
 
 
+def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
+    topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [f"Ship {number} came in." for number in range(10)]
+    datasets.Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "ships")
+    path = f"dataset://{tmp_path / 'ships'}"
+    with caplog.at_level(logging.WARNING):
+        frame, _ = read_labelled_table(f"{path}?label=&sample=4", topics, [])
+    assert list(frame["text"]) == [texts[number] for number in (0, 2, 5, 7)]
+    assert f"{path}: a sample of 4 rows is read" in caplog.text
+    whole, _ = read_labelled_table(f"{path}?label=", topics, [])
+    of_sample = whole[whole["text"].isin(frame["text"])]
+    assert (
+        frame[["id", "article"]].to_numpy().tolist()
+        == of_sample[["id", "article"]].to_numpy().tolist()
+    )
+    caplog.clear()
+    more, _ = read_labelled_table(f"{path}?label=&sample=11", topics, [])
+    pd.testing.assert_frame_equal(more, whole)
+    assert not caplog.text
+    assert read_table(f"{path}?sample=4").wheres[-1] == f"{path}, row 7"
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -129,6 +153,8 @@ def test_a_dataset_stands_beside_articles(
         ("hf://press/the/news", "press/the/news: is no address on a hub"),
         (f"hf://press/news@{COMMIT}?txt=a", r'unknown key txt \(did you mean "text"\?\)'),
         ("dataset://set?split=a&split=b", "has split twice"),
+        ("dataset://set?sample=0", "sample is a number of rows from 1 on, not 0"),
+        ("dataset://set?sample=10%", "sample is a number of rows from 1 on, not 10%"),
         ("dataset://gone", "dataset://gone: there is no such folder or file"),
         ("dataset://set?split=valid", "there is no split valid; there are train, test"),
         ("dataset://set?text=body", 'there is no column "body" for text; this table has content'),

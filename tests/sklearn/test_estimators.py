@@ -67,15 +67,15 @@ class OfNumbers:
     # mypy does not know the class that `super` is, because it stands beside this one below.
     def fit(self, X: Any = None, y: Any = None, groups: Any = None) -> Any:
         texts = _words(validate_data(self, X))
-        return super().fit(texts, y, groups)  # type: ignore[misc]  # of the class beside this one
+        return super().fit(texts, y, groups)  # type: ignore[misc]  # mixed in: the other base has it
 
     def predict_proba(self, X: object) -> Any:
         check_is_fitted(self)
         texts = _words(validate_data(self, X, reset=False))
-        return super().predict_proba(texts)  # type: ignore[misc]  # of the class beside this one
+        return super().predict_proba(texts)  # type: ignore[misc]  # mixed in: the other base has it
 
     def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]  # of the class beside this one
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # mixed in: the other base has it
         tags.input_tags.two_d_array, tags.input_tags.string = True, False
         return tags
 
@@ -197,7 +197,7 @@ def test_mistakes_are_refused(topical: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="1 class"):
         TopicClassifier().fit(texts, ["trade"] * len(texts))
     with pytest.raises(TypeError, match="df\\["):
-        TopicClassifier().fit(topical, labels)  # type: ignore[arg-type]  # the mistake
+        TopicClassifier().fit(topical, labels)  # type: ignore[arg-type]  # the mistake that is tested
 
 
 def test_a_trained_model_gives_its_own_answers(baseline_folder: Path) -> None:

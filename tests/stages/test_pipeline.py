@@ -55,7 +55,10 @@ def test_reports_of_the_seed(project: Path) -> None:
     assert comparison["champion"] == ("transformer" if leads else "baseline")
     assert comparison["reason"].startswith("with the definitions alone, the macro-F1 of its ")
     prepared = json.loads((project / "reports/prepare.json").read_text())
-    assert prepared["headings_against_hand"] == {"paragraphs": 12, "same": 12, "kappa": 1.0}
+    of_headings = [row for row in prepared["weak"] if row["source"] == "headings"]
+    assert sum(row["compared"] for row in of_headings) == 12
+    assert all(row["right"] == row["compared"] for row in of_headings)
+    assert "weak_answers" not in pd.read_parquet(project / "data/paragraphs.parquet")
 
 
 def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path) -> None:
@@ -85,7 +88,7 @@ def test_forcing_every_stage_leaves_the_lock_as_it_was_and_fills_another_store(
     lock = (project / "dvc.lock").read_bytes()
     store = f"sqlite:///{tmp_path / 'other.db'}"
     output = sh(project, "dvc", "repro", "--force", MLFLOW_TRACKING_URI=store)
-    assert output.count("Running stage") == 14
+    assert output.count("Running stage") == 15
     assert "2 new MLflow runs" in output
     assert (project / "dvc.lock").read_bytes() == lock
 

@@ -149,18 +149,23 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
 def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
     folder: Path, topics: Topics
 ) -> None:
-    """One paragraph has both: with one more of either kind, 2/3 agree or 1/3."""
+    """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
     params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, (), "leave_out")
     weak, *_ = prepare(params, topics)
-    assert weak["label_source"].tolist() == ["none", "heading"]  # "Trade" is plain.txt's title
+    assert weak["label_source"].tolist() == ["none", "weak"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
-    for topic, expected in (("trade", 2 / 3), ("security", 1 / 3)):
+    trusts = {}
+    for topic in ("trade", "security"):
         (folder / "labels.csv").write_text(
             f"paragraph,topics,text\n{marked},{topic},The tariff\n", encoding="utf-8"
         )
         other = folder / "other.md"
         other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
         sources = (str(folder / "marked.md"), str(other))
-        frame, *_ = prepare(Prepare(sources, str(folder / "labels.csv"), (), "leave_out"), topics)
-        trust = frame.set_index("label_source")["trust"]
-        assert trust["hand"] == 1.0 and trust["heading"] == pytest.approx(expected)
+        params = Prepare(sources, str(folder / "labels.csv"), (), "leave_out")
+        frame, _, _, report = prepare(params, topics)
+        assert frame.loc[frame["text"] == "Goods came.", "label_source"].item() == "weak"
+        (worth,) = report["weak"]
+        assert (worth["right"], worth["compared"]) == (int(topic == "trade"), 1)
+        trusts[topic] = worth["trust"]
+    assert trusts["security"] < 0.4 < 0.6 < trusts["trade"]

@@ -25,6 +25,7 @@ from paratopic.evaluation.review import rank_doubtful
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Scores
+from paratopic.project.errors import UserError
 from paratopic.project.files import read_json
 from paratopic.project.paths import MODEL_REPORTS, MODELS, PARAGRAPHS, PREPARED, SCORES
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic, Topics
@@ -129,6 +130,16 @@ def test_the_pipeline_takes_any_name(
     assert scores["id"].nunique() == len(table) and set(scores["fold"]) == {0, 1}
     assert [*read_json(MODEL_REPORTS / "baseline" / "metrics.json", "")["topics"]] == names
     assert load(MODELS / "baseline").classes_ == tuple(names)
+    # What was made in the other mode, or with other topics, is named, and stays as it is.
+    before = {path: path.read_bytes() for path in MODEL_REPORTS.rglob("*") if path.is_file()}
+    other = {"mode": "multi" if mode == "single" else "single"}
+    for changed in (other, {"codebook": [*params["topics"]["codebook"], {"name": "another"}]}):
+        YAML(typ="safe").dump(params | {"topics": params["topics"] | changed}, Path("params.yaml"))
+        for stage in ("evaluate baseline", "card baseline"):
+            with pytest.raises(UserError, match="was made from other topics"):
+                run_stages(stage)
+    YAML(typ="safe").dump(params, Path("params.yaml"))
+    assert before == {path: path.read_bytes() for path in before}
     Path("article.txt").write_text(f"Trade\n\n{BODIES[0]}\n", encoding="utf-8")
     capsys.readouterr()
     for command in ("report", "status", "errors", "predict article.txt --json"):

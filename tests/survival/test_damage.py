@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -69,6 +70,9 @@ def test_an_error_of_the_system_is_one_line(
         with pytest.raises(SystemExit) as ended:
             errors.run(write)
         assert str(ended.value).startswith(f"paratopic: {refused}: ")
+    full = OSError(errno.EFBIG, "File too large")  # of a file that it does not name
+    with pytest.raises(SystemExit, match="paratopic: File too large"):
+        errors.run(lambda: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="of a program"):
         errors.run(lambda: (_ for _ in ()).throw(OSError("of a program")))
 

@@ -2,8 +2,9 @@
 
     pytest -m long -n 2 tests/survival/test_long_form.py --log-cli-level INFO
 
-takes about an hour. A program that is killed loses nothing that it confirmed, and the next one goes
-on from there; whatever a reader is given, it reads it or refuses it with one message.
+takes some hours. Each test is divided into parts, of which `-k part0` chooses one. A program that
+is killed loses nothing that it confirmed, and the next one goes on from there; whatever a reader is
+given, it reads it or refuses it with one message, in bounded time and memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import logging
 import os
 import random
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -21,12 +24,13 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
@@ -40,18 +44,26 @@ from paratopic.project.files import DRAFT
 from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
+from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_page import SERVE, answer
 from tests.programs import ROOT, environment, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.serving.bulk_runs import predict, read_shards
+from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
 
 KILLS, INPUTS = 100, 20_000
+# Kills of runs that ask a language model.
+ASKING_KILLS = 200
+# Each test is divided into parts, so that it can be run in pieces of minutes.
+PARTS = 10
+# The most that one input may take of this process: seconds of CPU time, and bytes of memory.
+MOST_SECONDS, MOST_BYTES = 20, 1_000_000_000
 
 pytestmark = pytest.mark.long
 log = logging.getLogger(__name__)
 
 many = settings(
-    max_examples=INPUTS,
+    max_examples=INPUTS // PARTS,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -99,33 +111,70 @@ def clone(project: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_repro_goes_on_where_it_was_killed(clone: Path) -> None:
-    """Only a torn dvc.lock needs a hand, and the message says which."""
-    rng = random.Random(1)
-    outputs = ["data", "models", "reports"]
-    whole = contents_of(clone, *outputs, "dvc.lock")
-    torn = ended = 0
-    for _ in range(KILLS):
-        lock = sh(clone, sys.executable, "-m", "paratopic.project.lock", fails=False)
-        assert lock == ""
-        if not killed(clone, ["dvc", "repro"], rng.uniform(1, 25)):
-            ended += 1
-            assert contents_of(clone, *outputs, "dvc.lock") == whole
-            for name in outputs:
-                shutil.rmtree(clone / name)
-            sh(clone, "git", "checkout", "--", "data", "models")
-            shutil.rmtree(clone / ".dvc" / "cache", ignore_errors=True)
-            (clone / "dvc.lock").unlink()
+@pytest.fixture(params=range(PARTS), ids="part{}".format)
+def part(request: pytest.FixtureRequest) -> int:
+    """Number of a part, which is its seed."""
+    number: int = request.param
+    return number
+
+
+OUTPUTS = ("data", "models", "reports")
+# What DVC writes in place.
+LOCKS = ("dvc.lock", ".dvc/tmp/rwlock")
+
+
+def only_baseline(folder: Path) -> None:
+    """Make a project one of the baseline alone, in which each stage takes a second or two."""
+    params = (folder / "params.yaml").read_text(encoding="utf-8")
+    for pattern, value in (
+        (r"(?m)^models: .*", "models: [baseline]"),
+        (r"(?m)^  n_draws: .*", "  n_draws: 100"),
+        (r"(?m)^  n_permutations: .*", "  n_permutations: 100"),
+    ):
+        params, count = re.subn(pattern, value, params)
+        assert count == 1
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+
+
+def empty(folder: Path) -> None:
+    """Remove all results, and what DVC knows of them."""
+    for name in (*OUTPUTS, ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+
+
+def test_repro_goes_on_where_it_was_killed(clone: Path, part: int) -> None:
+    """Only a torn lock needs a hand, and the message says which."""
+    rng, torn, kills = random.Random(part), 0, 0
+    only_baseline(clone)
+    labels = contents_of(clone, "seeds")
+    empty(clone)
+    started = time.monotonic()
+    assert not killed(clone, ["dvc", "repro"], 600)
+    seconds = time.monotonic() - started
+    whole = contents_of(clone, *OUTPUTS, "dvc.lock")
+    assert len(whole) > 20
+    while kills < KILLS // PARTS:
+        empty(clone)
+        started = time.monotonic()
+        if not killed(clone, ["dvc", "repro"], rng.uniform(0.5, seconds)):
+            seconds = time.monotonic() - started  # the machine is less busy than it was
+            continue
+        kills += 1
+        # What is there is whole, and as it will be, but for the lists to which stages add lines.
+        there = contents_of(clone, *OUTPUTS).items()
+        assert {item for item in there if not item[0].endswith(".gitignore")} <= whole.items()
         check_lock = [sys.executable, "-m", "paratopic.project.lock"]
         state = subprocess.run(check_lock, cwd=clone, capture_output=True, text=True)
         if state.returncode:
             torn += 1
-            assert "dvc.lock is damaged" in state.stderr
-            sh(clone, "git", "checkout", "--", "dvc.lock")
-    while killed(clone, ["dvc", "repro"], 600):
-        pass
-    assert contents_of(clone, *outputs, "dvc.lock") == whole
-    log.info("repro: %d kills, %d ended, dvc.lock torn %d times", KILLS - ended, ended, torn)
+            assert "Traceback" not in state.stderr
+            (name,) = (n for n in LOCKS if f"{n} is damaged" in state.stderr)
+            (clone / name).unlink()
+        sh(clone, "dvc", "repro")
+        assert contents_of(clone, *OUTPUTS, "dvc.lock") == whole
+        assert contents_of(clone, "seeds") == labels
+    log.info("repro: %d kills within %.0f s, a lock torn %d times", kills, seconds, torn)
 
 
 def test_track_fills_a_fresh_store_in_the_end(clone: Path) -> None:
@@ -223,23 +272,83 @@ def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
     log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
 
 
-def fuzzed(name: str, inputs: st.SearchStrategy[Any], read: Callable[[Any], str]) -> None:
+def test_a_language_model_is_asked_nothing_twice(
+    part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_project(tmp_path, monkeypatch)
+    counts = kill_again_and_again(tmp_path, ASKING_KILLS // PARTS, part)
+    log.info("annotate: %s", dict(counts))
+    assert +counts == Counter(paragraphs=counts["paragraphs"], killed=ASKING_KILLS // PARTS)
+
+
+def fuzzed(
+    name: str, part: int, inputs: st.SearchStrategy[Any], read: Callable[[Any], str]
+) -> None:
     """Give a reader many inputs; `read` says what became of each."""
     outcomes: Counter[str] = Counter()
+    slowest, before = 0.0, peak_memory()
 
     @many
+    @seed(part)
     @given(inputs)
     def attempt(data: Any) -> None:
-        outcomes[read(data)] += 1
+        nonlocal slowest
+        with at_most(MOST_SECONDS):
+            started = time.process_time()
+            outcomes[read(data)] += 1
+            slowest = max(slowest, time.process_time() - started)
 
     attempt()
-    log.info("%s: %s", name, dict(outcomes))
+    grown = peak_memory() - before
+    log.info("%s: %s, slowest %.2f s, %d MB", name, dict(outcomes), slowest, grown / 1e6)
     assert len(outcomes) > 1  # else the inputs are all alike
+    assert grown < MOST_BYTES
+
+
+def peak_memory() -> int:
+    """Largest number of bytes that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Fail once a block has taken so much CPU time: a machine that is busy does not matter."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"more than {seconds} seconds")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @pytest.mark.parametrize("suffix", WHOLE)
-def test_articles_and_tables(suffix: str) -> None:
-    fuzzed(suffix, contents(suffix), functools.partial(check, suffix))
+def test_articles_and_tables(suffix: str, part: int) -> None:
+    fuzzed(suffix, part, contents(suffix), functools.partial(check, suffix))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".xlsx", ".parquet"])
+def test_tables_for_prediction(
+    suffix: str, part: int, baseline_folder: Path, tmp_path: Path
+) -> None:
+    model, path, out = load(baseline_folder), tmp_path / f"any{suffix}", tmp_path / "out"
+
+    def read(data: bytes) -> str:
+        shutil.rmtree(out, ignore_errors=True)
+        path.write_bytes(data)
+        try:
+            done = predict(model, [path], out)
+        except UserError as error:
+            assert str(path) in str(error)
+            assert not out.exists() or not list(out.glob("[!_]*"))
+            return "refused"
+        return "read with errors" if done.errors else "read"
+
+    fuzzed(f"predict {suffix}", part, contents(suffix), read)
 
 
 LABELS = (ROOT / "seeds" / "labels.csv").read_bytes()
@@ -263,7 +372,6 @@ EXPORTS = {
     ".json": EXPORT,
     ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
 }
-OF_JSON = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']
 OF_CSV = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
 
 
@@ -279,18 +387,21 @@ def outcome(path: Path, data: bytes, read: Callable[[Path], object]) -> str:
 
 
 @pytest.mark.parametrize("suffix", EXPORTS)
-def test_exports_of_answers(suffix: str, tmp_path: Path, topics: Topics, clone: Path) -> None:
+def test_exports_of_answers(
+    suffix: str, part: int, tmp_path: Path, topics: Topics, clone: Path
+) -> None:
     frame = read_paragraphs(clone / PARAGRAPHS)
     inputs = damaged(EXPORTS[suffix], OF_CSV if suffix == ".csv" else OF_JSON)
     path = tmp_path / f"any{suffix}"
     fuzzed(
         f"export {suffix}",
+        part,
         inputs,
         lambda data: outcome(path, data, lambda path: formats.read_answers(path, frame, topics)),
     )
 
 
-def test_labels(tmp_path: Path) -> None:
+def test_labels(tmp_path: Path, part: int) -> None:
     """What is read can be added to, and is read again."""
     path = tmp_path / "labels.csv"
 
@@ -300,18 +411,19 @@ def test_labels(tmp_path: Path) -> None:
         assert len(current(read_lines(path))) == len(before) + 1
 
     pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
-    fuzzed("labels.csv", pieces, lambda data: outcome(path, data, read))
+    fuzzed("labels.csv", part, pieces, lambda data: outcome(path, data, read))
 
 
-def test_params(tmp_path: Path) -> None:
+def test_params(tmp_path: Path, part: int) -> None:
     text = (ROOT / "params.yaml").read_bytes()
     pieces = [b"\t", b"&a", b"*a", b"? ", b": ", b"!!set ", b".nan", b"2025-01-01", b"---", b"[["]
     path = tmp_path / "params.yaml"
-    fuzzed("params.yaml", damaged(text, pieces), lambda data: outcome(path, data, read_params))
+    inputs = damaged(text, pieces)
+    fuzzed("params.yaml", part, inputs, lambda data: outcome(path, data, read_params))
 
 
 @pytest.mark.parametrize("kind", ["baseline", "transformer"])
-def test_model_folders(kind: str, clone: Path) -> None:
+def test_manifests_of_model_folders(kind: str, part: int, clone: Path) -> None:
     """No file outside of the folder is opened, whatever the manifest says."""
     folder = clone / "models" / kind
     manifest = (folder / "paratopic.json").read_bytes()
@@ -348,4 +460,46 @@ def test_model_folders(kind: str, clone: Path) -> None:
             assert str(folder) in str(error)
             return "refused"
 
-    fuzzed(f"folder of a {kind}", damaged(manifest, pieces), attempt)
+    fuzzed(f"manifest of a {kind}", part, damaged(manifest, pieces), attempt)
+
+
+@pytest.mark.parametrize("kind", ["baseline", "transformer"])
+def test_files_of_model_folders(kind: str, part: int, clone: Path) -> None:
+    """Files that a stranger damaged, with checksums that are right."""
+    folder = clone / "models" / kind
+    inputs = one_damaged(folder)
+    fuzzed(f"files of a {kind}", part, inputs, lambda given: load_damaged(folder, *given))
+
+
+FITS = """
+import random
+from dataclasses import replace
+
+import numpy as np
+import psutil
+
+from paratopic.training.examples import Examples
+from paratopic.transformer import fit as transformer
+from tests.samples import PARAMS, TOPICS, WORDS, paragraph
+
+rng = random.Random(0)
+texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]
+targets = np.eye(3, dtype=bool)[[*range(3)] * 8 + [0]]
+examples = Examples(texts, targets, np.arange(25), np.arange(25))
+section = replace(PARAMS.section("transformer"), max_steps=2, device="cpu")
+for seed in range(100):
+    fitted = transformer.fit(examples, TOPICS, section, seed)
+    fitted.predict_proba(texts[:3])
+    print(psutil.Process().memory_info().rss // 1_000_000, flush=True)
+"""
+
+
+def test_fits_leave_no_memory_behind() -> None:
+    """Of the encoder that ships, as `score transformer` fits it again and again."""
+    words = [sys.executable, "-c", FITS]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    megabytes = [int(line) for line in done.stdout.splitlines()]
+    log.info("fits: MB after 1, 10, 50, 100: %s", [megabytes[n - 1] for n in (1, 10, 50, 100)])
+    assert len(megabytes) == 100
+    assert max(megabytes[50:]) < 1.1 * max(megabytes[5:15])

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from paratopic import UserError, load
 from paratopic.inference.folder import MANIFEST
+from tests.reading.test_any_bytes import damaged
 
 Weights = dict[str, npt.NDArray[np.float64]]
 
@@ -89,3 +92,51 @@ def test_a_vocabulary_that_lacks_a_term_is_refused(baseline_folder: Path, tmp_pa
     folder = repacked(baseline_folder, tmp_path / "model", "vocabulary.json", change)
     with pytest.raises(UserError, match=r"do not fit"):
         load(folder)
+
+
+# What files of a model are damaged with.
+OF_JSON = [b"[", b"{", b'"', b"null", b"1e999", b"\\ud800", b"NaN", b"[" * 2000, b'{"a":1},']
+OF_WEIGHTS = [b"\x00" * 8, b"\xff" * 8, b"\x7f", b'"F64"', b'"F32"', b"[1,", b"999999999", b"{}"]
+
+
+def load_damaged(folder: Path, name: str, data: bytes) -> str:
+    """Load a model one of whose files has other content, with its checksum, and predict.
+
+    Returns
+    -------
+    Whether it was read or refused. The folder is as it was.
+    """
+    whole = {path: (folder / path).read_bytes() for path in (name, MANIFEST)}
+    (folder / name).write_bytes(data)
+    manifest = json.loads(whole[MANIFEST])
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    try:
+        load(folder).predict("Talks on trade.")
+    except UserError as error:
+        assert str(folder) in str(error)
+        return f"{name} refused"
+    finally:
+        for path, content in whole.items():
+            (folder / path).write_bytes(content)
+    return f"{name} read"
+
+
+@st.composite
+def one_damaged(draw: st.DrawFn, folder: Path) -> tuple[str, bytes]:
+    """Name and content of one file of a model, which is damaged."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    name = draw(st.sampled_from(sorted(manifest["files"])))
+    return name, draw(damaged((folder / name).read_bytes(), [*OF_JSON, *OF_WEIGHTS]))
+
+
+def test_a_damaged_file_is_read_or_refused(baseline_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(baseline_folder, folder)
+
+    @given(one_damaged(folder))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
+    def attempt(given: tuple[str, bytes]) -> None:
+        load_damaged(folder, *given)
+
+    attempt()

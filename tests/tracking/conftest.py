@@ -58,8 +58,15 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         model=model,
         card="# A card",
         steps={"training/loss": [3.0, 2.0, 1.0]},
-        table=rows,
         dataset=Dataset(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
+        predictions=Dataset(
+            pd.DataFrame({"text": ["Tariffs"], "answer": ["trade"], "label": ["trade"]}),
+            "baseline predictions",
+            "reports/models/baseline/predictions.csv",
+            "d1g36t",
+            targets="label",
+            predictions="answer",
+        ),
     )
     return baseline, replace(
         baseline,

@@ -17,7 +17,9 @@ from mlflow.types import DataType
 
 from paratopic import load
 from paratopic.inference.model import Model
+from paratopic.inference.registry import asking
 from paratopic.project.passages import Passage
+from paratopic.project.topics import join_cell
 from paratopic.tracking import pyfunc
 from tests.tracking.saving import save
 
@@ -182,3 +184,19 @@ def test_input_without_a_column_of_texts_is_refused(
 ) -> None:
     with pytest.raises(MlflowException, match=message):
         loaded.predict(given)
+
+
+def test_mlflow_evaluates_the_answers(
+    loaded: mlflow.pyfunc.PyFuncModel, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    table = rows.assign(label=rows["topic"].map(join_cell))[["text", "label"]].iloc[::4]
+    answers = loaded.predict(table[["text"]])["topic"].fillna("")
+    with asking(f"sqlite:///{tmp_path / 'mlflow.db'}"), mlflow.start_run():
+        evaluation = mlflow.models.evaluate(
+            lambda texts: loaded.predict(texts)["topic"].fillna(""),
+            table,
+            targets="label",
+            model_type="classifier",
+        )
+    right = (answers.to_numpy() == table["label"].to_numpy()).mean()
+    assert evaluation.metrics["accuracy_score"] == right > 0.5

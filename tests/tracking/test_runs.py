@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from paratopic import load, predict
 from paratopic.inference.loading import _fetch_once
-from paratopic.inference.registry import store_uri
+from paratopic.inference.registry import asking, store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs, view
 from paratopic.tracking.runs import COMPARED, Record, open_store, write_runs
@@ -49,8 +49,12 @@ def test_a_model_is_written_once(
     client = MlflowClient(uri)
     losses = client.get_metric_history(run.info.run_id, "training/loss")
     assert [(metric.step, metric.value) for metric in losses] == [(1, 3.0), (2, 2.0), (3, 1.0)]
-    (entry,) = run.inputs.dataset_inputs
-    assert (entry.dataset.name, entry.dataset.digest) == ("paragraphs", "d1g35t")
+    inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert (inputs["train"].name, inputs["train"].digest) == ("paragraphs", "d1g35t")
+    assert inputs["eval"].digest == "d1g36t" and "label" in inputs["eval"].schema
+    with asking(uri):
+        table = client.load_table(run.info.experiment_id, "predictions.json", [run.info.run_id])
+    assert table["answer"].tolist() == ["trade"]
     paths = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert paths == {"comparison", "predictions.json"}
 

@@ -52,7 +52,7 @@ def address(
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     if not (BROWSER and DRIVER):
-        pytest.skip("needs Chromium and chromedriver")
+        pytest.skip("there is no chromium and chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
     for word in ("headless", "no-sandbox", "window-size=1500,900"):

@@ -141,7 +141,7 @@ def calibrate(
             "id": frame["id"],
             "group": groups,
             "article": groups if articles is None else articles,
-            "label_source": np.where(True if evaluated is None else evaluated, "hand", "heading"),
+            "label_source": np.where(True if evaluated is None else evaluated, "hand", "weak"),
             "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
         }
     ).drop_duplicates("id")

@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
-from paratopic.training.examples import Evidence
+from paratopic.training.examples import Evidence, Soft
 from paratopic.training.head import (
+    LEAST_BY_HAND,
     PRIOR_SCALE,
     WIDE,
     Nearest,
@@ -26,6 +27,7 @@ from paratopic.training.head import (
     fit_logistic,
     lessons,
     prior_of,
+    weak_lessons,
     with_nearest,
     without_nearest,
 )
@@ -272,3 +274,16 @@ def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
             sparse.csr_matrix(TEXTS)
         )[:, -1],
     )
+
+
+@pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])
+def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float) -> None:
+    rng, mode = np.random.default_rng(0), mode_of("single")
+    n = 30 + n_weak
+    features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
+    soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
+    evidence, prior = Evidence(np.ones(n), np.ones(n)), np.zeros((2, 4))
+    learnt = weak_lessons(features, targets, evidence, mode, soft, 10.0, prior)
+    by_hand = lessons(features, targets, evidence, mode)
+    np.testing.assert_allclose(learnt.truth[:30], by_hand.truth[:30])
+    assert learnt.weights[:, 1].sum() == pytest.approx(share * by_hand.weights[:, 1].sum())

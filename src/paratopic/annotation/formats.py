@@ -58,6 +58,8 @@ WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24
 WIDTH = 16
 # The tab of a workbook from which topics are chosen.
 CODEBOOK_TAB = "codebook"
+# Column of a tool's answers, which stays in labels.csv: how certain it is of each.
+CERTAINTY = "certainty"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
@@ -276,7 +278,9 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
     for where, row in rows:
         cells = {name: live(row.get(name, "").strip()) for name in SHEET}
         own = {name: cells[name] for name in OPTIONAL}
-        answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=())
+        certainty = live(row.get(CERTAINTY, "").strip())
+        more = ((CERTAINTY, certainty),) if certainty else ()
+        answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=more)
         if is_change(answer.paragraph):
             yield OF_CODEBOOK
         elif not answer.cell and "suggestion" in columns:

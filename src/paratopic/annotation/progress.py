@@ -9,7 +9,7 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
-from paratopic.corpus.table import evaluated, labelled_rows, outcomes_of
+from paratopic.corpus.table import has_hand_label, labelled_rows, outcomes_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -26,14 +26,14 @@ def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Returns
     -------
-    One row for each topic, and a last one for none of the topics; columns hand and heading (numbers
+    One row for each topic, and a last one for none of the topics; columns hand and weak (numbers
     of paragraphs with such a label) and articles (number of those with a hand label).
     """
     rows = labelled_rows(frame, topics)
-    has, by_hand = outcomes_of(rows, topics.names), rows["label_source"] == "hand"
+    has, by_hand = outcomes_of(rows, topics.names), has_hand_label(rows)
     counts = {
         "hand": has[by_hand].sum(),
-        "heading": has[~by_hand].sum(),
+        "weak": has[~by_hand].sum(),
         "articles": has[by_hand].groupby(rows["article"]).any().sum(),
     }
     return pd.DataFrame(counts).astype(int)
@@ -83,7 +83,7 @@ def missing(
 
 def _n_articles(frame: pd.DataFrame, topics: Topics) -> int:
     """Number of articles in which a paragraph has a topic by hand."""
-    return int(_with_topic(frame[frame["label_source"] == "hand"], topics)["article"].nunique())
+    return int(_with_topic(frame[has_hand_label(frame)], topics)["article"].nunique())
 
 
 def _n_groups(frame: pd.DataFrame, topics: Topics, unit: str) -> int:
@@ -93,7 +93,7 @@ def _n_groups(frame: pd.DataFrame, topics: Topics, unit: str) -> int:
     near-duplicates.
     """
     rows = _with_topic(frame, topics)
-    rows = rows[evaluated(rows)]
+    rows = rows[has_hand_label(rows)]
     groups = near_duplicates(list(rows["text"]))
     if unit == "article":
         groups = article_groups(pd.factorize(rows["article"])[0], groups)

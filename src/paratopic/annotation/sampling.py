@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.table import has_hand_label
 from paratopic.labels.log import ARTICLE
 from paratopic.labels.sample import RANDOM_SHARE
 
@@ -24,7 +25,7 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     Parameters
     ----------
     frame
-        Paragraph table. Weak labels from headings do not count.
+        Paragraph table. Weak labels do not count.
     judged
         Ids of the paragraphs with an answer in labels.csv, which may be newer than `frame`.
 
@@ -32,7 +33,7 @@ def unlabelled(frame: pd.DataFrame, judged: Collection[str]) -> pd.DataFrame:
     -------
     The rows, sorted by id.
     """
-    texts = frame["text"][_has_label(frame, judged)]
+    texts = frame["text"][has_label(frame, judged)]
     return frame[~frame["text"].isin(texts)].drop_duplicates("text").sort_values("id")
 
 
@@ -94,7 +95,7 @@ def draw_articles(
     Id → `Label.drawn` of the paragraphs of the articles, each text once, in the order of their
     articles and positions.
     """
-    begun = frame["article"][_has_label(frame, judged)]
+    begun = frame["article"][has_label(frame, judged)]
     rows = frame[~frame["article"].isin(begun)].sort_values(["article", "position"])
     in_articles = [part for _, part in rows.groupby("article")]
     id_of: dict[str, str] = {}
@@ -142,8 +143,9 @@ def draw_mixed(
     return drawn
 
 
-def _has_label(frame: pd.DataFrame, judged: Collection[str]) -> pd.Series:
-    return (frame["label_source"] == "hand") | frame["id"].isin(judged)
+def has_label(frame: pd.DataFrame, judged: Collection[str]) -> pd.Series:
+    """Which paragraphs, (n,), people have labelled or answered on."""
+    return has_hand_label(frame) | frame["id"].isin(judged)
 
 
 def _generator(seed: int, judged: Collection[str]) -> np.random.Generator:

@@ -17,8 +17,8 @@ from paratopic.annotation.sampling import unlabelled
 from paratopic.annotation.worth import worth_labelling
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
-from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Features, Integers, Scores
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Features, Integers
 
 # Number of candidates for each paragraph that is to be chosen.
 CANDIDATES = 10
@@ -32,6 +32,7 @@ def suggest(
     model: Model,
     n: int,
     seed: int,
+    gains: Array | None = None,
 ) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
 
@@ -46,6 +47,9 @@ def suggest(
         Number of paragraphs to suggest.
     seed
         Seed of the clustering.
+    gains
+        How much else a label of each row of `frame` would tell, 0 to 1, which is added to the
+        model's doubt; nothing by default.
 
     Returns
     -------
@@ -55,7 +59,10 @@ def suggest(
     rows = unlabelled(frame, judged)
     if rows.empty:
         return []
-    texts = passages(frame, frame.index.get_indexer(rows.index))
+    places_of = frame.index.get_indexer(rows.index)
+    texts, beside = passages(frame, places_of), np.zeros(len(rows))
+    if gains is not None:
+        beside = gains[places_of]
     predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 
@@ -68,15 +75,14 @@ def suggest(
         def embed_part(numbers: Integers, part: Integers = part) -> Features:
             return model.embed([texts[number] for number in part[numbers]])
 
-        places = choose(scores[part], embed_part, n - len(chosen), seed, mode_of(model.mode))
+        doubt = mode_of(model.mode).doubt(scores[part]) + beside[part]
+        places = choose(doubt, embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
     suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
     return with_predictions(suggestions, [predictions[number] for number in chosen])
 
 
-def choose(
-    scores: Scores, embed: Callable[[Integers], Features], n: int, seed: int, mode: Mode
-) -> Integers:
+def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: int) -> Integers:
     """Choose the n rows that are most worth labelling.
 
     The 10 n rows with the highest doubt are clustered into n by k-means, each row weighted by its
@@ -85,22 +91,19 @@ def choose(
 
     Parameters
     ----------
-    scores
-        (m, k) probabilities of the topics.
+    doubt
+        (m,) doubt about each row, from 0 on.
     embed
         Function from row numbers (r,) to the features of these rows, (r, d).
     n
         Number of rows to choose.
     seed
         Seed of the first centres.
-    mode
-        Mode of the model, which defines the doubt of a row (`Mode.doubt`).
 
     Returns
     -------
     (min(n, m),) row numbers, the most uncertain row first.
     """
-    doubt = mode.doubt(scores)
     order = np.argsort(-doubt, kind="stable")
     if n >= len(order):
         return order

@@ -41,8 +41,8 @@ from paratopic.training.head import (
     Linear,
     Nearest,
     fit_heads,
-    lessons,
     prior_of,
+    weak_lessons,
     with_nearest,
     without_nearest,
 )
@@ -54,6 +54,10 @@ NEAREST = Nearest(slope=7.0, even=0.02)
 # From this number of texts on, terms that are in one of them only are dropped. They are more than
 # half of the terms, and tell next to nothing.
 MANY_TEXTS = 2000
+# No more texts than this are learnt from. A fit takes 65 MB for each 1,000 texts of 60 words.
+MOST_TEXTS = 50_000
+# Number of texts whose features are in memory at once while they are predicted.
+AT_ONCE = 10_000
 # The strength is chosen on no more examples than this. The best one hardly depends on their number:
 # on 1,000 and on 8,000 bills it was the same.
 MOST_TO_CHOOSE = 2000
@@ -69,11 +73,13 @@ class FittedBaseline:
         One row for each candidate strength: C and its mean log_loss on the inner folds.
     context
         How much it reads of what stands around a text.
+    notes
+        Says so if only some of the texts were learnt from.
     """
 
     history: pd.DataFrame
     context: ContextWeights
-    notes = ()
+    notes: tuple[str, ...]
 
     _topics: Topics
     _keywords: dict[str, dict[str, Any]]
@@ -87,8 +93,13 @@ class FittedBaseline:
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
-        logits = self._head.logits(transform_passages(self._union.transform, texts, self.context))
+        starts = range(0, max(1, len(texts)), AT_ONCE)
+        logits = np.vstack([self._logits(texts[start : start + AT_ONCE]) for start in starts])
         return mode_of(self._topics.mode).scores(logits)
+
+    def _logits(self, texts: Sequence[Text]) -> Array:
+        features = transform_passages(self._union.transform, texts, self.context)
+        return self._head.logits(features)
 
     def save(
         self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
@@ -120,16 +131,17 @@ def fit(
     Parameters
     ----------
     examples
-        Training examples.
+        Training examples. Of more than `MOST_TEXTS`, as many are drawn at random.
     topics
         The codebook.
     params
         Section baseline of params.yaml.
     seed
-        Seed of the inner folds.
+        Seed of the draw and of the inner folds.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     """
+    examples, notes = _drawn(examples, seed)
     descriptions, mode = topics.descriptions, mode_of(topics.mode)
     keywords = _keywords(params, len(examples.texts))
     own = plain(examples.texts)
@@ -138,6 +150,7 @@ def fit(
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
     prior = prior_of(described, len(topics.names))
     weights = evidence(examples, topics)
+    usual = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache
     def features(read: ContextWeights) -> Features:
@@ -146,7 +159,9 @@ def fit(
 
     def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
         chosen = Evidence(weights.which[rows], weights.any[rows])
-        learnt = lessons(matrix[rows], examples.targets[rows], chosen, mode)
+        soft = examples.soft and examples.soft.of(rows)
+        targets = examples.targets[rows]
+        learnt = weak_lessons(matrix[rows], targets, chosen, mode, soft, usual, prior)
         # Whether texts have any topic is ranked best by the weakest penalty.
         return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
 
@@ -157,13 +172,12 @@ def fit(
         for coef, intercept in heads(matrix, train, strengths):
             yield mode.scores(matrix[test] @ coef.T + intercept)
 
-    usual = [sorted(params.strengths)[len(params.strengths) // 2]]
     with threadpool_limits(1):
         context = choose_context(
             examples,
             mode,
             seed,
-            lambda read, train, test: next(scores_of(read, train, test, usual)),
+            lambda read, train, test: next(scores_of(read, train, test, [usual])),
             transform,
         )
     scores = partial(scores_of, context)
@@ -174,7 +188,16 @@ def fit(
     advance(1.0)
     centre = centre_of(transform_passages(transform, examples.texts, context))
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described, *centre)
-    return FittedBaseline(history, context, topics, keywords, union, head)
+    return FittedBaseline(history, context, notes, topics, keywords, union, head)
+
+
+def _drawn(examples: Examples, seed: int) -> tuple[Examples, tuple[str, ...]]:
+    """`MOST_TEXTS` of the examples at most, and a note if these are not all."""
+    n = len(examples.texts)
+    if n <= MOST_TEXTS:
+        return examples, ()
+    drawn = np.sort(np.random.default_rng(seed).choice(n, MOST_TEXTS, replace=False))
+    return examples.of(drawn), (f"learnt from {MOST_TEXTS:,} of {n:,} texts, drawn at random",)
 
 
 def _known(

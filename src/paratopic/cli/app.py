@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from paratopic.cli.annotate import annotate
 from paratopic.cli.codebook import codebook
 from paratopic.cli.forecast import forecast
 from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
@@ -18,6 +19,7 @@ from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
 from paratopic.cli.publish import publish
 from paratopic.cli.report import report
+from paratopic.cli.rules import rules
 from paratopic.cli.shares import shares
 from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
@@ -76,6 +78,7 @@ def options(
 
 app.command()(init)
 app.command()(predict)
+app.command()(annotate)
 app.command()(paragraphs)
 app.command()(suggest)
 app.command("import")(import_labels)
@@ -87,6 +90,7 @@ app.command()(shares)
 app.command("errors")(mistakes)
 app.command()(forecast)
 app.command()(review)
+app.command()(rules)
 app.command()(status)
 app.command()(sweep)
 app.add_typer(codebook, name="codebook")

@@ -122,6 +122,7 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         The change makes no codebook, an earlier one is not finished, or a file cannot be read or
         edited.
     """
+    from paratopic.corpus.table import has_hand_label
     from paratopic.labels.codebook import is_unfinished, unfinished
     from paratopic.labels.log import append_locked, line_of, locked, read_lines
     from paratopic.labels.tables import follow_changes
@@ -143,11 +144,11 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         new_text = _edited(text, params, change)
         tables = read_tables(params, lines)
         before: Mapping[str, Reopened] = {}
-        if not is_logged:
-            before = follow_changes(*tables, lines, params.topics)[1].again
-            append_locked(path, line_of(change))
         with files.aside(PARAMS) as draft:
-            draft.write_bytes(new_text.encode())
+            draft.write_bytes(new_text.encode())  # first: the disk may be full
+            if not is_logged:
+                before = follow_changes(*tables, lines, params.topics)[1].again
+                append_locked(path, line_of(change))
         frame, after = follow_changes(*tables, read_lines(path), parse_params(new_text).topics)
     print(f"{change}, in {PARAMS} and {path}")
     if change.opens:
@@ -155,7 +156,7 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         waiting = plural(n_new, "paragraph has", "paragraphs have")
         print(f"{waiting} to be looked at again: `paratopic codebook todo`")
     else:
-        of_tables = frame["topics"][frame["label_source"] == "hand"]
+        of_tables = frame["topics"][has_hand_label(frame)]
         counts = {
             "answer": sum(change.into[0] in answer.names for answer in after.answers),
             "table label": sum(change.into[0] in names for names in of_tables),

@@ -24,6 +24,7 @@ from paratopic.project.progress import bar
 if TYPE_CHECKING:
     from paratopic.evaluation.forecast import CurvePoint
     from paratopic.evaluation.outcomes import Outcomes
+    from paratopic.inference.scores import Array
     from paratopic.project.params import Params
 
 # Shares of the labels that the champion learns from anew, beside all of them.
@@ -48,11 +49,11 @@ def forecast(more: More = None) -> None:
 
     params = read_params()
     champion = read_champion()
-    curve, measured, n_labels = _curve(params, champion)
+    curve, measured, labels, n_labels = _curve(params, champion)
     numbers = sorted(set(more or MORE))
     sizes = [n_labels + number for number in numbers]
     draws, seed = params.evaluate.n_draws, params.seed
-    estimates = curves.forecast(curve, measured, sizes, CONFIDENCE, draws, seed)
+    estimates = curves.forecast(curve, measured, labels, sizes, CONFIDENCE, draws, seed)
     title = metrics_in(params.topics.mode)["macro_f1"].title
     table = Table(title=f"Forecast: {champion}")
     for column in ("labels", title, f"{CONFIDENCE:.0%} interval"):
@@ -67,9 +68,11 @@ def forecast(more: More = None) -> None:
         f"{title}: {now:.3f} with today's {plural(n_labels, 'label')}. With {number} more, "
         f"expect {estimate.low:.2f} to {estimate.high:.2f}."
     )
+    come = float(curves.coming(labels, measured.present, number / n_labels).sum())
+    others = f" and about {come:.1f} more that these labels bring" if come >= 0.05 else ""
     print(
-        f"This is about the {plural(int(measured.present.sum()), 'topic')} measured so far, and "
-        "for labels like those so far. Labels of new articles may differ."
+        f"This is about the {plural(int(measured.present.sum()), 'topic')} measured so far{others},"
+        " and for labels like those so far. Labels of new articles may differ."
     )
 
 
@@ -92,9 +95,12 @@ def check_scored(champion: str) -> None:
         raise UserError("labels or params changed since the last scores: run `dvc repro` first")
 
 
-def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, int]:
-    """The champion's learning curve, its outcomes with all labels, and the number of labels."""
-    from paratopic.corpus.table import read_parquet
+def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, Array, int]:
+    """The champion's learning curve and its outcomes with all labels, and numbers of labels.
+
+    These are the labels of each topic, and all of them.
+    """
+    from paratopic.corpus.table import read_parquet, targets_of
     from paratopic.evaluation.forecast import CurvePoint
     from paratopic.evaluation.outcomes import outcomes
     from paratopic.inference.promise import Promise
@@ -134,4 +140,5 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, i
     for share, table in tables:
         of_share = outcomes(first, table)
         points.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
-    return points, measured, n_labels
+    labels = targets_of(data.rows, data.topics.names).sum(axis=0).astype(float)
+    return points, measured, labels, n_labels

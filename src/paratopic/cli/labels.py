@@ -112,6 +112,10 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 t
 DRAWN = "paragraphs are drawn at random"
 # Why a paragraph is to be labelled again that annotators do not agree on.
 TIE = "a tie between annotators"
+# The same of an answer of a weak source, whose name follows.
+CONTRADICTS = "the models contradict "
+# Why a paragraph is suggested that weak sources do not agree on.
+DISPUTED = "weak sources disagree"
 # Where annotations come from that no file holds, in messages.
 SOURCE = "Label Studio"
 
@@ -135,11 +139,25 @@ class Project:
     lines: list[Label]
 
     @cached_property
+    def by_people(self) -> list[Label]:
+        """The lines of people, and the changes of the codebook."""
+        from paratopic.labels.answers import of_people
+
+        return of_people(self.lines, self.params.labels.weak)
+
+    @cached_property
     def answers(self) -> list[Label]:
-        """The answers that count: the latest of each annotator on each paragraph."""
+        """People's answers that count: the latest of each annotator on each paragraph."""
         from paratopic.labels.answers import current
 
-        return current(self.lines)
+        return current(self.by_people)
+
+    @cached_property
+    def of_sources(self) -> list[Label]:
+        """The answers of weak sources that count."""
+        from paratopic.labels.answers import current, of_weak_sources
+
+        return current(of_weak_sources(self.lines, self.params.labels.weak))
 
     @property
     def tied(self) -> dict[str, list[Label]]:
@@ -157,7 +175,7 @@ class Project:
         if not any(line.change and line.change.opens for line in self.lines):
             return {}
         tables = read_tables(self.params, self.lines)
-        _, reading = follow_changes(*tables, self.lines, self.params.topics)
+        _, reading = follow_changes(*tables, self.by_people, self.params.topics)
         return {id_: reading.again[id_] for id_ in self.paragraphs["id"] if id_ in reading.again}
 
     def in_words(self, ids: Collection[str]) -> dict[str, str]:
@@ -391,15 +409,16 @@ def make_backend(model: str | None = None, blind: bool = False) -> Backend:
 def review(
     n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50, out: Again = None
 ) -> None:
-    """List ties between annotators, then the hand labels that are doubtful, and why.
+    """List ties between annotators, then the labels that are doubtful, and why.
 
-    A label is doubtful if out-of-fold scores contradict it, or if a near-duplicate has another
-    label. The most doubtful label comes first. The file of --out does not show the labels, so that
-    nobody is influenced by them.
+    A hand label is doubtful if out-of-fold scores contradict it, or if a near-duplicate has another
+    label. The most doubtful label comes first. Answers of weak sources that the scores contradict
+    come last. The file of --out does not show the labels, so that nobody is influenced by them.
     """
     import pandas as pd
 
-    from paratopic.evaluation.review import rank_doubtful, read_scores
+    from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
+    from paratopic.labels.answers import by_paragraph
 
     project = read_project()
     models, topics = project.params.models, project.params.topics
@@ -419,7 +438,9 @@ def review(
         )
     ranked = rank_doubtful(rows, scores, topics)
     doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
-    listed = doubtful.head(n)
+    answers = by_paragraph(project.answers)
+    where = [lines_of(answers.get(id_, [])) for id_ in doubtful["paragraph"]]
+    listed = doubtful.assign(where=where).head(n)
     if len(doubtful):
         Console().print(_doubtful_table(listed, project))
     n_labels = plural(len(rows), "hand label")
@@ -430,11 +451,25 @@ def review(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
         )
+    weak = rank_contradicted(project.paragraphs, scores, topics)
+    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
+    # Rules and headings are in the codebook.
+    where = [
+        in_file.get((str(id_), str(source)), str(source))
+        for id_, source in zip(weak["paragraph"], weak["source"], strict=True)
+    ]
+    reason = [f"{CONTRADICTS}{source}" for source in weak["source"]]
+    of_sources = weak.assign(reason=reason, where=where).head(n)
+    if len(weak):
+        Console().print(_doubtful_table(of_sources, project))
+        n_answers = plural(len(weak), "answer")
+        print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
     if out is not None:
         unsettled = pd.DataFrame(
             {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
         )
-        write_again(project, pd.concat([unsettled, listed]), " and ".join(models), out)
+        again = pd.concat([unsettled, listed, of_sources]).drop_duplicates("paragraph")
+        write_again(project, again, " and ".join(models), out)
 
 
 def labels_file(params: Params) -> Path:
@@ -537,6 +572,7 @@ def _suggestions(
         needed and there is none.
     """
     from paratopic.annotation import context, sampling, suggestion
+    from paratopic.corpus.weak import gain_of_labels
 
     frame, seed = project.paragraphs, project.params.seed
     judged = {line.paragraph for line in project.answers}
@@ -554,7 +590,13 @@ def _suggestions(
             drawn = _drawn_at_random(project, judged, n, draw)
             suggestions = _in_context(project, drawn, shown)
         else:
-            suggestions = suggestion.suggest(frame, judged, suggesting, n, seed)
+            gains, disputed = gain_of_labels(frame, project.params.topics)
+            suggestions = suggestion.suggest(frame, judged, suggesting, n, seed, gains)
+            is_disputed = set(frame["id"][disputed])
+            suggestions = [
+                replace(item, reason=DISPUTED) if item.id in is_disputed else item
+                for item in suggestions
+            ]
             if draw.mixed:
                 ids = [item.id for item in suggestions]
                 drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
@@ -680,7 +722,8 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
 
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
     target = project.labels_file
-    merged = merge(target, imported.labels, annotator, ranks, project.params.topics)
+    params = project.params
+    merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels.weak)
     for problem in imported.problems:
         print(problem, file=sys.stderr)
     for dispute in merged.disputes:
@@ -694,10 +737,7 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
 
 
 def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
-    """The line of each label in its file, and its paragraph, the label and why it is doubtful."""
-    from paratopic.labels.answers import by_paragraph
-
-    answers = by_paragraph(project.answers)
+    """Where each label is, and its paragraph, the label and why it is doubtful."""
     names = project.in_words(list(doubtful["paragraph"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
@@ -706,8 +746,7 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = [names[row["paragraph"]], first_words(row["text"])]
         details.append(f"{label}: {row['reason']}")
-        where = lines_of(answers.get(row["paragraph"], []))
-        table.add_row(where, Text("\n".join(details), overflow="fold"))
+        table.add_row(row["where"], Text("\n".join(details), overflow="fold"))
     return table
 
 

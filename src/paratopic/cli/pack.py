@@ -12,7 +12,7 @@ from paratopic.cli.predict import ModelName
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
+from paratopic.project.files import aside, written_by
 from paratopic.project.paths import MODEL_CARD, MODEL_REPORTS
 
 Out = Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")]
@@ -59,6 +59,8 @@ def _card(folder: Path) -> Path:
     card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
     if not card.exists():
         return folder / CARD
-    if not is_card_of(card.read_text(encoding="utf-8"), folder):
+    with written_by("`dvc repro`", card):
+        text = card.read_text(encoding="utf-8")
+    if not is_card_of(text, folder):
         raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
     return card

@@ -23,7 +23,7 @@ from paratopic.inference.promise import why_none_is_sure
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, WHOLE_PAGE
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED, WHOLE_PAGE
 from paratopic.project.plurals import plural
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def report(
         _write_page()
         _open(WHOLE_PAGE)
         return
+    from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
+
     console = Console()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     people = comparison.get("annotators")
@@ -70,6 +72,11 @@ def report(
         console.print(_table(comparison))
     if people:
         console.print(_agreement(people))
+    prepared = files.read_json(PREPARED, "stage prepare")
+    effort = prepared.get("effort", {})
+    beside = describe_beside(comparison.get("sources", {}), comparison["champion"], effort)
+    for line in [*describe_sources(sources_that_label(prepared)), *beside]:
+        console.print(line)
     for note in comparison["notes"]:
         console.print(f"note: {note}")
     compared = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
@@ -122,6 +129,7 @@ def _write_figures(folder: Path) -> None:
 
 def _on_request(champion: str) -> OnRequest:
     """The sections that need the champion to be loaded, or why they are missing."""
+    from paratopic.corpus.table import has_hand_label
     from paratopic.evaluation.findings import overview
     from paratopic.evaluation.page import OnRequest
     from paratopic.labels.sample import describe_sample, sample_of
@@ -134,7 +142,7 @@ def _on_request(champion: str) -> OnRequest:
     frame, confidence = project.paragraphs, project.params.evaluate.confidence
     return OnRequest(
         _or_why(lambda: overview(read_corpus(project.params, champion), confidence)),
-        describe_sample(sample_of(frame), int((frame["label_source"] == "hand").sum())),
+        describe_sample(sample_of(frame), int(has_hand_label(frame).sum())),
         _or_why(lambda: _weaknesses(project, champion)),
     )
 

@@ -107,8 +107,10 @@ def _print_proposal(
     table: str, proposal: Proposal, frame: pd.DataFrame, fields: pd.DataFrame
 ) -> None:
     """Say which columns and labels are taken for what."""
+    from paratopic.corpus.table import has_hand_label
+
     columns, labels = proposal.columns, proposal.source.labels
-    by_hand = frame[frame["label_source"] == "hand"]
+    by_hand = frame[has_hand_label(frame)]
     about = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
         "label": f"{len(by_hand)} rows are labelled, {len(frame) - len(by_hand)} are not",

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from paratopic.cli.labels import read_project
 from paratopic.project import files
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS
+from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
 from paratopic.project.plurals import plural
 
 
@@ -19,25 +19,29 @@ def status() -> None:
     The paragraphs are those of the last `dvc repro prepare`.
     """
     from paratopic.annotation.progress import count_labels, missing
-    from paratopic.corpus.table import describe_size
+    from paratopic.corpus.table import describe_size, has_hand_label
+    from paratopic.corpus.worth import describe_sources, sources_that_label
     from paratopic.labels.answers import label_in_a_tie
     from paratopic.labels.sample import describe_sample, sample_of
 
     project, console = read_project(), Console(highlight=False)
+    prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     labelled = len(frame) - len(unlabelled)
     table = Table("topic", title=f"{labelled} of {plural(len(frame), 'paragraph')} labelled")
-    for column in ("by hand", "from headings", "articles"):
+    for column in ("by hand", "from weak sources", "articles"):
         table.add_column(column, justify="right")
     for topic, row in count_labels(frame, topics).iterrows():
         table.add_row(str(topic), *map(str, row))
     console.print(table)
-    if by_hand := int((frame["label_source"] == "hand").sum()):
+    if by_hand := int(has_hand_label(frame).sum()):
         print(describe_sample(sample_of(frame), by_hand))
     annotators = Counter(line.annotator for line in project.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"labelled by {name}: {plural(n, 'paragraph')}")
+    for line in describe_sources(sources_that_label(prepared)):
+        print(line)
     print(f"not labelled: {describe_size(unlabelled)}")
     measured = None
     if COMPARISON.exists():

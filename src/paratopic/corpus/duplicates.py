@@ -145,7 +145,8 @@ def _connect(
     # Rows that follow each other among those with a feature: most copies are connected by these.
     rows, feature = rare.indices.astype(np.int64), rare.tocoo().col
     next_ = np.flatnonzero(feature[:-1] == feature[1:]) + 1
-    pairs = [_close_pairs(features, sizes, close, rows[next_ - 1], rows[next_])]
+    once = np.divmod(np.unique(rows[next_ - 1] * len(sizes) + rows[next_]), len(sizes))
+    pairs = [_close_pairs(features, sizes, close, *once)]
     numbers = components(*pairs[0], len(sizes))
     for row, column in _unconnected(rare, numbers):
         pairs.append(_close_pairs(features, sizes, close, row, column))
@@ -184,13 +185,16 @@ def _unconnected(
         parts.append(sparse.csr_matrix(entries, rare.shape))
     others, firsts = parts
     rows = np.flatnonzero(np.diff(others.indptr))
-    for partners in (others.T.tocsr(), firsts.T.tocsr()):
+    every = others.T.tocsr()
+    for partners in (every, firsts.T.tocsr()):
         of_column = np.diff(partners.indptr)
         work = np.cumsum(others[rows] @ of_column)
         for some in np.split(rows, np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))):
             common = (others[some] @ partners).tocoo()
             row, partner = some[common.row], common.col
             kept = numbers[row] != numbers[partner]
+            if partners is every:  # each pair is there in both orders
+                kept &= row < partner
             yield row[kept], partner[kept].astype(np.int64)
 
 
@@ -201,20 +205,18 @@ def _close_pairs(
     row: npt.NDArray[np.int64],
     column: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Those of the pairs that are close, each once."""
-    low, high = np.minimum(row, column), np.maximum(row, column)
-    low, high = np.divmod(np.unique(low * len(sizes) + high), len(sizes))
+    """Those of the pairs that are close."""
     # The larger has to share half of its features, which the smaller must have.
-    possible = 2 * np.minimum(sizes[low], sizes[high]) >= np.maximum(sizes[low], sizes[high])
-    low, high = low[possible], high[possible]
-    work = np.cumsum(sizes[low] + sizes[high])
+    possible = 2 * np.minimum(sizes[row], sizes[column]) >= np.maximum(sizes[row], sizes[column])
+    row, column = row[possible], column[possible]
+    work = np.cumsum(sizes[row] + sizes[column])
     cuts = np.searchsorted(work, np.arange(_STEP, work[-1:].sum(), _STEP))
     kept = []
-    for one, other in zip(np.split(low, cuts), np.split(high, cuts), strict=True):
+    for one, other in zip(np.split(row, cuts), np.split(column, cuts), strict=True):
         shared = np.asarray(features[one].multiply(features[other]).sum(axis=1)).ravel()
         kept.append(close(shared, sizes[one], sizes[other]))
     chosen = np.concatenate(kept)
-    return low[chosen], high[chosen]
+    return row[chosen], column[chosen]
 
 
 def _number_words(
@@ -250,12 +252,12 @@ def _shingles(sequences: Sequence[npt.NDArray[np.int32]]) -> sparse.csr_matrix:
     words = np.concatenate([nothing[:0], *(part for s in sequences for part in (s, nothing))])
     words = words.astype(np.int64) + 1
     n_words = int(words.max(initial=0)) + 1
-    pairs = np.unique(words[:-1] * n_words + words[1:], return_inverse=True)[1]
-    triples = np.unique(pairs[:-1] * n_words + words[2:], return_inverse=True)[1]
+    pairs = pd.factorize(words[:-1] * n_words + words[1:])[0]
+    triples = pd.factorize(pairs[:-1] * n_words + words[2:])[0]
     owner = np.repeat(np.arange(len(lengths)), lengths + 2)[: len(triples)]
     place = np.arange(len(triples)) - (np.cumsum(lengths + 2) - lengths - 2)[owner]
     kept = place < np.maximum(lengths - 2, 1)[owner]
-    columns = np.unique(triples[kept], return_inverse=True)[1]
+    columns = pd.factorize(triples[kept])[0]
     shape = len(lengths), int(columns.max(initial=-1)) + 1
     shingles = sparse.csr_matrix((np.ones(kept.sum(), np.int32), (owner[kept], columns)), shape)
     shingles.data[:] = 1  # repeated ones are summed up

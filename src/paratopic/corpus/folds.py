@@ -2,9 +2,10 @@
 
 A group is dealt as a whole: an article with its copies, or, where articles are too few, a paragraph
 with its near-duplicates. A training part has no paragraph of a group that is held out, and no
-near-duplicate of a paragraph that is. A topic in a single group cannot be learnt and held out at
-once: its paragraphs only train. Paragraphs with none of the topics are dealt too, so that they get
-out-of-fold scores. No model is trained here.
+near-duplicate of a paragraph that is. Hand labels alone decide how folds are made: paragraphs with
+weak answers are held out too, so that they get scores, and change no fold of the others. A topic in
+a single group cannot be learnt and held out at once: its paragraphs only train. Paragraphs with
+none of the topics are dealt too, so that they get out-of-fold scores. No model is trained here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
 
@@ -75,8 +76,8 @@ def make_folds(
     Parameters
     ----------
     rows
-        Columns id, article, text and topic, as `corpus.table.labelled_rows` gives them.
-        Their order does not matter.
+        Columns id, article, text, topic and, unless all labels are by hand, label_source, as
+        `corpus.table.labelled_rows` gives them. Their order does not matter.
     n_folds
         Number of folds wanted. It is reduced to the number of groups that have the rarest topic
         of those in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer
@@ -96,15 +97,17 @@ def make_folds(
         No paragraph has a topic, or fewer than two topics have two distinct paragraphs.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    names = sorted({name for label in rows["topic"] for name in label})
-    has = pd.DataFrame(targets_of(rows, names), columns=names)
+    by_hand = _by_hand(rows)
+    names = sorted({name for label in rows["topic"][by_hand] for name in label})
+    every = pd.DataFrame(targets_of(rows, names), columns=names)
+    has = every & by_hand[:, None]
     duplicates = near_duplicates(list(rows["text"]))
     _refuse_too_few(has, duplicates)
     split_unit, groups, messages = _choose_groups(rows["article"], has, duplicates)
     counts = _measurable(has, groups, duplicates)
     messages += _not_measurable(has.drop(columns=list(counts)), groups, split_unit)
     n_dealt, reduced = _choose_number(n_folds, holdout, counts, split_unit)
-    dealt = (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
+    dealt = by_hand & (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
     targets = has.to_numpy()
     about = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
     tables = []
@@ -114,9 +117,12 @@ def make_folds(
         fold[dealt] = deal(targets[dealt], groups[dealt], n_dealt, int(own))
         if holdout is not None:
             fold = _hold_out_share(fold, n_dealt, holdout)
+        if not by_hand.all():
+            n = n_dealt if holdout is None else 1
+            fold = _deal_others(fold, by_hand, groups, n, int(own))
         tables.append(about.assign(repeat=repeat, fold=fold))
     table = pd.concat(tables, ignore_index=True)
-    messages += reduced + _untrained_topics(table, has)
+    messages += reduced + _untrained_topics(table, every)
     n_used = n_dealt if holdout is None else 1
     return Folds(table, split_unit, n_used, len(tables), tuple(messages))
 
@@ -127,13 +133,16 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     Parameters
     ----------
     rows
-        Labelled paragraphs, with a column id.
+        Labelled paragraphs, with a column id and, unless all labels are by hand, label_source.
     why
         The reason, which begins the message.
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
-    message = f"{why}; models know the topics only by their definitions, and nothing is measured"
+    known = "by their definitions"
+    if not _by_hand(rows).all():
+        known += " and weak labels"
+    message = f"{why}; models know the topics only {known}, and nothing is measured"
     return Folds(table.assign(repeat=0, fold=ALWAYS_TRAIN), "nothing", 0, 0, (message,))
 
 
@@ -216,7 +225,7 @@ def _refuse_too_few(has: pd.DataFrame, duplicates: npt.NDArray[np.int64]) -> Non
     if not len(has.columns):
         raise TooFewLabels(
             "no labelled paragraph at all: give paragraphs topics in the labels' file "
-            "(prepare.labels), or headings that match the codebook"
+            "(prepare.labels)"
         )
     if len(has.columns) < 2:
         raise TooFewLabels(
@@ -314,6 +323,42 @@ def _choose_number(
 def _nearest_share(share: float, n_folds: int) -> Fraction:
     """The nearest share of at most this many folds, of which one at least: .45, 5 → 2/5."""
     return max(Fraction(str(share)).limit_denominator(n_folds), Fraction(1, n_folds))
+
+
+def _by_hand(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """(n,) which rows have a label by hand: all of them where no column says otherwise."""
+    return has_hand_label(rows).to_numpy() if "label_source" in rows else np.ones(len(rows), bool)
+
+
+def _deal_others(
+    fold: npt.NDArray[np.int64],
+    by_hand: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    n_folds: int,
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """Deal rows with weak answers: with the hand labels of their group, or else at random.
+
+    Where a share is held out once, the others only train.
+
+    Parameters
+    ----------
+    fold
+        (n,) folds of the rows with a hand label.
+    by_hand
+        (n,) which rows these are.
+    groups
+        (n,) numbers of the rows' groups.
+    n_folds
+        Number of folds; 1 for a share.
+    seed
+        Seed of the random draws.
+    """
+    numbers, group = np.unique(groups, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(len(numbers))
+    of_group = shuffled % n_folds if n_folds > 1 else np.full(len(numbers), ALWAYS_TRAIN)
+    of_group[group[by_hand]] = fold[by_hand]
+    return np.where(by_hand, fold, of_group[group])
 
 
 def _hold_out_share(

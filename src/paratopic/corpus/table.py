@@ -39,14 +39,28 @@ SCHEMA = pa.schema(
         ("before", pa.string()),
         ("after", pa.string()),
         ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
-        ("label_source", pa.string()),  # hand, heading or none
-        ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by a heading less
+        ("label_source", pa.string()),  # hand, weak or none
+        ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by weak sources less
         # How a paragraph with a hand label was drawn: "paragraph" or "article"; "" for not known.
         ("draw", pa.string()),
         # How many paragraphs it stands for, relative to a paragraph drawn at random; null for not
         # known.
         ("weight", pa.float64()),
     ]
+)
+# What weak sources say (`corpus.weak`): a column that is there only where models learn from it.
+WEAK = pa.field(
+    "weak_answers",
+    pa.list_(
+        pa.struct(
+            [
+                ("source", pa.string()),
+                ("topics", pa.list_(pa.string())),
+                ("certainty", pa.float64()),
+                ("examples", pa.list_(pa.string())),  # paragraphs whose labels it was shown
+            ]
+        )
+    ),
 )
 
 
@@ -153,13 +167,12 @@ def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return has.assign(**{NO_TOPIC: rows["topic"].str.len() == 0})
 
 
-def evaluated(rows: pd.DataFrame) -> pd.Series:
-    """Say which labelled rows are evaluated, (n,): hand labels, or headings' where there are none.
+def has_hand_label(rows: pd.DataFrame) -> pd.Series:
+    """Say which rows have a label by hand, (n,). Only these are evaluated.
 
-    Headings' labels still train the models when hand labels are evaluated.
+    The answers of weak sources train models and measure nothing.
     """
-    source = "hand" if (rows["label_source"] == "hand").any() else "heading"
-    return rows["label_source"] == source
+    return rows["label_source"] == "hand"
 
 
 def sample_weights(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
@@ -179,18 +192,24 @@ def sample_weights(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
     """Write the paragraph table as parquet."""
+    schema = SCHEMA.append(WEAK) if WEAK.name in frame else SCHEMA
     with aside(path) as draft:
-        pq.write_table(pa.Table.from_pandas(frame, SCHEMA, preserve_index=False), draft)
+        pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), draft)
 
 
 def read_paragraphs(path: Path) -> pd.DataFrame:
     """Read the paragraph table from parquet; a UserError says that it is missing or damaged."""
     try:
-        table = pq.read_table(path, schema=SCHEMA)
+        is_weak = WEAK.name in pq.read_schema(path).names
+        table = pq.read_table(path, schema=SCHEMA.append(WEAK) if is_weak else SCHEMA)
     except (FileNotFoundError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
-    frame = pd.DataFrame(table.to_pylist(), columns=SCHEMA.names)
-    return frame.astype({"weight": np.float64})  # also where none is known
+    nested = [name for name in ("topics", WEAK.name) if name in table.column_names]
+    frame: pd.DataFrame = table.drop_columns(nested).to_pandas(ignore_metadata=True)
+    for name in nested:  # lists, which pandas lacks
+        cells = pd.Series(table[name].to_pylist(), dtype=object)
+        frame.insert(table.column_names.index(name), name, cells)
+    return frame
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

@@ -42,6 +42,10 @@ def example_text(topics: Topics) -> str:
     return shorten(topic.description or topic.name, 200, placeholder=" …")
 
 
+# Where a label comes from → words for it.
+SOURCES = {"hand": "by hand", "weak": "by weak sources"}
+
+
 @dataclass(frozen=True)
 class Shipped:
     """The model that ships, and what its folder does not say of it.
@@ -165,7 +169,7 @@ def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
     return {
         "counts": dict(zip(topics.names, has.tolist(), strict=True)),
         "n_rows": len(rows),
-        "sources": " and ".join(f"{by[s]} by {s}" for s in ("hand", "heading") if s in by),
+        "sources": " and ".join(f"{by[s]} {word}" for s, word in SOURCES.items() if s in by),
         "n_articles": rows["article"].nunique(),
         "n_none": int((rows["topic"].str.len() == 0).sum()),
     }

@@ -15,8 +15,8 @@ import pandas as pd
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import Difference, Estimate, difference
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, outcomes
+from paratopic.evaluation.intervals import Difference, Estimate, difference, write_p
+from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.evaluation.report import measure, sources
 from paratopic.project.kinds import by_simplicity
 from paratopic.project.metrics import metrics_in
@@ -56,6 +56,8 @@ class Comparison:
         definitions alone.
     reason
         Why the champion is champion, in a sentence.
+    cautions
+        What readers of the figures have to know where labels are few; nothing by default.
     """
 
     mode: ModeName
@@ -66,6 +68,7 @@ class Comparison:
     differences: dict[Pair, Difference]
     leads: dict[Pair, Difference]
     reason: str
+    cautions: Sequence[str] = ()
 
 
 def compare(
@@ -122,6 +125,7 @@ def compare(
         differences,
         leads,
         reason,
+        cautions(outcomes(data, tables[DUMMY]), data.topics.names),
     )
 
 
@@ -222,11 +226,12 @@ def _reason(
             continue
         other = pair.simpler if pair.model == champion else pair.model
         higher = (lead.value > 0) == (pair.model == champion)
+        p = f"p = {lead.p:.2f}" if lead.p >= 0.005 else write_p(lead.p)
         parts.append(
             f"{evidence} the macro-F1 of its answers is {abs(lead.value):.3f} "
             f"{'higher' if higher else 'lower'} than the {other}'s (only a lead above "
             f"{min_lead:g} counts; the probability that the {pair.model} has one is "
-            f"{lead.beyond:.0%}, p = {lead.p:.2f})"
+            f"{lead.beyond:.0%}, {p})"
         )
     return "; ".join(parts) + by_definitions * (
         ". It is no evidence from outside if whoever wrote the definitions had read these articles"
@@ -259,7 +264,7 @@ def as_json(
         "split_unit": split["split_unit"],
         "n_folds": split["n_folds"],
         "n_repeats": split["n_repeats"],
-        "notes": split["messages"],
+        "notes": [*split["messages"], *comparison.cautions],
     }
     if not comparison.n:
         about = {key: about[key] for key in ("mode", "n", "split_unit", "notes")}

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.corpus.table import SCHEMA, labelled_rows, targets_of
+from paratopic.corpus.table import SCHEMA, WEAK, has_hand_label, labelled_rows, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -156,7 +156,7 @@ def sampled_rows(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    rows = labelled_rows(frame[has_hand_label(frame)], topics)
     if counted == "articles":
         return _whole_articles(frame, rows)
     rows = rows[rows["weight"].notna()]
@@ -297,7 +297,8 @@ def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each article: its whole text, and the values that all its paragraphs have."""
-    columns = [name for name in rows if name in ("title", "heading") or name not in SCHEMA.names]
+    own = {*SCHEMA.names, WEAK.name} - {"title", "heading"}
+    columns = [name for name in rows if name not in own]
     of_article = rows.groupby("article", sort=False)
     alike = of_article[columns].nunique(dropna=False) == 1
     first = rows.drop_duplicates("article").set_index("article")[columns]

@@ -5,11 +5,11 @@ of its repeats at once, because repeats add no evidence. Intervals are for the q
 model, which has all labels, although the models of the folds had fewer. No files are read here and
 nothing is drawn.
 
-The noise of a figure is taken from two sides: how much the figure varies when groups are drawn
-anew, and how much a share of independent paragraphs would vary. Few paragraphs of a topic often
-happen to be all right or all wrong, which the first takes for certainty; so where it is the smaller
-one, the mean of both counts. The noise of a difference is found in the same way, from swapped
-groups and from the paragraphs that the models differ in.
+The noise of a figure has three sources. Independent paragraphs would vary by as much as shares of
+them do; few paragraphs of a topic often happen to be all right or all wrong, so each topic leans on
+the mean of all. Paragraphs of an article vary together: the bootstrap shows how much more a figure
+varies when articles are drawn, and few articles lean on what is usual. The models of the folds are
+some of many that other labels would have given, which a factor allows for.
 """
 
 from __future__ import annotations
@@ -30,12 +30,25 @@ from paratopic.project.metrics import metrics_in
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
 Metric = str | tuple[str, int]
 
-# Number of draws at a time: with ten thousand paragraphs they stay under 100 MB.
-STEP = 250
+# Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
+# fewer draws at a time, so that these stay under 100 MB.
+STEP, WEIGHTS = 250, 2_500_000
 # The tests of cross-validation share training paragraphs, and the final model is one of many that
-# other labels would have given, so figures vary more than those of as many independent tests. The
-# factor was chosen by simulation, benchmarks/interval_coverage.py.
-DESIGN_EFFECT = 1.25
+# other labels would have given, so figures vary more than those of as many independent tests. This
+# and the next three were chosen by simulation, on other tables than those that are reported
+# (benchmarks/interval_coverage.py).
+DESIGN_EFFECT = 1.5
+# Errors fall with the number of labels to this power, where nothing else is known, and models stray
+# from it by this much.
+EXPONENT, STRAY = 0.2, 0.2
+# Where all labels of a topic are held out at once, what models gain from them is not known. It is
+# taken for what they gain where they learnt from this share.
+LEAST_LEARNT = 0.1
+# Number of paragraphs that the mean of all topics weighs for one of them.
+LIKE_OTHERS = 4.0
+# How much errors in an article are usually alike (their intraclass correlation), and number of
+# articles that this weighs.
+ALIKE, ALIKE_ARTICLES = 0.1, 2
 # The expected calibration error of fewer paragraphs is mostly chance.
 LEAST_FOR_ECE = 200
 
@@ -118,6 +131,10 @@ class Tally:
         """Macro-F1, (d,)."""
         return metrics.macro_f1(self.hit, self.predicted, self.true, self.outcomes.present)
 
+    def f1(self) -> Array:
+        """F1 of each topic that is present, (d, topics)."""
+        return metrics.f1(self.hit, self.predicted, self.true)[:, self.outcomes.present]
+
     def micro_f1(self) -> Array:
         """Micro-F1, (d,)."""
         return metrics.micro_f1(self.hit, self.predicted, self.true)
@@ -136,15 +153,19 @@ class Tally:
         hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
         return metrics.ratio(hit, predicted)
 
-    def mean_average_precision(self) -> Array:
-        """Mean of the average precision of each topic, (d,)."""
+    def average_precision(self) -> Array:
+        """Average precision of each topic that is present, (d, topics)."""
         each = [
             metrics.average_precision(
                 self.outcomes.true[:, topic], self.scores[:, topic], self.rows
             )
             for topic in np.flatnonzero(self.outcomes.present)
         ]
-        return np.asarray(np.mean(each, axis=0))
+        return np.stack(each, axis=-1)
+
+    def mean_average_precision(self) -> Array:
+        """Mean of the average precision of each topic, (d,)."""
+        return np.asarray(self.average_precision().mean(axis=-1))
 
     def calibration_error(self) -> Array:
         """Expected calibration error of the answers, (d,)."""
@@ -208,16 +229,20 @@ class Proportion(NamedTuple):
     ----------
     figure
         Computes it, (d,), from the counts of d draws.
-    size
-        Number of independent paragraphs that it rests on; 0 where there is no such figure.
+    sizes
+        Numbers of independent paragraphs that the figures rest on that it is the mean of, (m,);
+        0 where there is no such figure.
     learnt
-        Share of the labels that the models learnt from, which the final model has all of. Its
-        errors are at least this share of theirs; 1 where more labels make no figure better.
+        Share of the labels that the models learnt from, which the final model has all of; 1 where
+        more labels make no figure better.
+    parts
+        Computes the figures that it is the mean of, (d, m); None, the default, if that is itself.
     """
 
     figure: Callable[[Tally], Array]
-    size: Callable[[Outcomes], float]
+    sizes: Callable[[Outcomes], Array]
     learnt: Callable[[Outcomes], float]
+    parts: Callable[[Tally], Array] | None = None
 
 
 def train_share(outcomes: Outcomes) -> float:
@@ -230,12 +255,10 @@ def learnt_of_topics(outcomes: Outcomes) -> float:
 
     A rare topic loses more of its labels to the part that is held out than a frequent one.
     """
-    tallies = _tallies(outcomes, outcomes.counts[None])
-    f1 = np.mean([metrics.f1(t.hit, t.predicted, t.true)[0] for t in tallies], axis=0)
-    lacking = (1 - f1) * outcomes.present
+    lacking = 1 - parts_of(outcomes, Tally.f1)
     if outcomes.topic_shares is None or not lacking.any():
         return outcomes.train_share
-    return float(np.average(outcomes.topic_shares, weights=lacking))
+    return float(np.average(outcomes.topic_shares[outcomes.present], weights=lacking))
 
 
 def _all(outcomes: Outcomes) -> float:
@@ -247,9 +270,21 @@ def n_rows(outcomes: Outcomes) -> float:
     return float(_equal_rows(outcomes.counts))
 
 
-def n_predicted(outcomes: Outcomes) -> float:
-    """As `n_rows`, of those whose answer is not the last class, mean over repeats."""
-    return float(_equal_rows(outcomes.counts * ~outcomes.predicted[:, :, -1]).mean())
+def of_rows(outcomes: Outcomes) -> Array:
+    """`n_rows`, for one figure: (1,)."""
+    return np.array([n_rows(outcomes)])
+
+
+def of_predicted(outcomes: Outcomes) -> Array:
+    """As `of_rows`, of those whose answer is not the last class, mean over repeats."""
+    return np.asarray(
+        _equal_rows(outcomes.counts * ~outcomes.predicted[:, :, -1]).mean(keepdims=True)
+    )
+
+
+def of_topics(outcomes: Outcomes) -> Array:
+    """Number of rows of equal weight of each topic that is present."""
+    return _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
 
 
 def _equal_rows(weights: Array) -> Array:
@@ -258,28 +293,21 @@ def _equal_rows(weights: Array) -> Array:
     return metrics.ratio(np.asarray(weights.sum(axis=-1) ** 2), np.asarray(squared))
 
 
-def size_of_mean(outcomes: Outcomes) -> float:
-    """Number of rows that tell as much as a mean over topics does, of which rare ones tell little.
-
-    Topics with 2 and 98 rows give 7.8.
-    """
-    support = _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
-    return float(len(support) ** 2 / (1 / support).sum())
-
-
 # Key of a metric (see `project.metrics`) → how it is computed, of the topics and of the answers.
 OF_TOPICS: Mapping[str, Proportion] = {
-    "macro_f1": Proportion(Tally.macro_f1, size_of_mean, learnt_of_topics),
-    "micro_f1": Proportion(Tally.micro_f1, n_rows, train_share),
-    "map": Proportion(Tally.mean_average_precision, size_of_mean, learnt_of_topics),
-    "accuracy": Proportion(Tally.accuracy, n_rows, train_share),
-    "subset_accuracy": Proportion(Tally.accuracy, n_rows, train_share),
+    "macro_f1": Proportion(Tally.macro_f1, of_topics, learnt_of_topics, Tally.f1),
+    "micro_f1": Proportion(Tally.micro_f1, of_rows, train_share),
+    "map": Proportion(
+        Tally.mean_average_precision, of_topics, learnt_of_topics, Tally.average_precision
+    ),
+    "accuracy": Proportion(Tally.accuracy, of_rows, train_share),
+    "subset_accuracy": Proportion(Tally.accuracy, of_rows, train_share),
 }
 OF_ANSWERS: Mapping[str, Proportion] = {
-    "answer_macro_f1": Proportion(Tally.macro_f1, size_of_mean, learnt_of_topics),
-    "answer_accuracy": Proportion(Tally.accuracy, n_rows, train_share),
-    "coverage": Proportion(Tally.coverage, n_rows, _all),
-    "precision": Proportion(Tally.precision, n_predicted, train_share),
+    "answer_macro_f1": Proportion(Tally.macro_f1, of_topics, learnt_of_topics, Tally.f1),
+    "answer_accuracy": Proportion(Tally.accuracy, of_rows, train_share),
+    "coverage": Proportion(Tally.coverage, of_rows, _all),
+    "precision": Proportion(Tally.precision, of_predicted, train_share),
 }
 
 
@@ -295,16 +323,16 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     support = np.maximum(_equal_rows((counts * answers.true).T), 1)
     of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
     predicted = np.maximum(of_repeats.mean(axis=0), 1)
-    of_topics = answers.topic_shares
+    learnt_shares = answers.topic_shares
     for topic in range(answers.k):
-        learnt = answers.train_share if of_topics is None else float(of_topics[topic])
+        learnt = answers.train_share if learnt_shares is None else float(learnt_shares[topic])
         for name, figure, sizes in (
             ("precision", _precision, predicted),
             ("recall", _recall, support),
             ("f1", _f1, support),
         ):
             shares[name, topic] = Proportion(
-                partial(figure, topic), partial(_known, sizes[topic]), partial(_known, learnt)
+                partial(figure, topic), partial(_sizes, sizes[topic]), partial(_known, learnt)
             )
     return shares
 
@@ -312,11 +340,16 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
 def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
     """The metrics that the outcomes' mode has, and that rest on something."""
     keys = metrics_in(outcomes.mode.name)
-    return {key: share for key, share in shares.items() if key in keys and share.size(outcomes)}
+    in_mode = {key: share for key, share in shares.items() if key in keys}
+    return {key: share for key, share in in_mode.items() if share.sizes(outcomes).any()}
 
 
 def _known(number: float, outcomes: Outcomes) -> float:
     return float(number)
+
+
+def _sizes(number: float, outcomes: Outcomes) -> Array:
+    return np.array([number])
 
 
 def _precision(topic: int, tally: Tally) -> Array:
@@ -355,7 +388,7 @@ def estimates(
     `LEAST_FOR_ECE` rows on there is also ece, without an interval, because chance adds to it.
     """
     measured = share_estimates(outcomes, shares_of(outcomes), confidence, n_draws, seed)
-    measured |= _loss_estimates(outcomes, confidence, n_draws, seed)
+    measured |= _loss_estimates(outcomes, confidence)
     if len(outcomes.true) >= LEAST_FOR_ECE:
         measured["ece"] = Estimate(value_of(outcomes, Tally.calibration_error))
     return measured
@@ -396,25 +429,46 @@ def share_estimates(
     figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
     """
     sample = _tallies(outcomes, outcomes.counts[None])
-    values = {name: float(_mean(sample, share.figure)[0]) for name, share in shares.items()}
-    draws: dict[Metric, list[Array]] = {name: [] for name in shares}
-    for rows in _draws(outcomes, n_draws, seed):
-        tallies = _tallies(outcomes, rows)
-        for name, share in shares.items():
-            draws[name].append(_mean(tallies, share.figure))
-    n_groups = _n_groups(outcomes)
+    figures = {name: share.figure for name, share in shares.items()}
+    effects = design_effects(outcomes, figures, n_draws, seed)
     measured: dict[Metric, Estimate] = {}
     for name, share in shares.items():
-        # Draws of G groups have (G - 1) / (G + 1) of the variance that samples of them have.
-        seen = float(np.concatenate(draws[name]).var()) * (n_groups + 1) / max(n_groups - 1, 1)
-        value = values[name]
-        size = _equivalent_size(value, seen, share.size(outcomes), n_groups, confidence)
-        low, high = interval(value, size, confidence)
-        # The final model has more labels than those of the folds. Errors fall no faster than in
-        # proportion.
-        high = 1 - (1 - high) * share.learnt(outcomes)
-        measured[name] = Estimate(value, low, high)
+        value = float(_mean(sample, share.figure)[0])
+        parts = np.array([value]) if share.parts is None else _mean(sample, share.parts)[0]
+        variance, spread = independent(parts, share.sizes(outcomes))
+        variance *= DESIGN_EFFECT * effects[name] * few_groups(outcomes, confidence) ** 2
+        low, high = interval(with_all(value, share.learnt(outcomes)), spread / variance, confidence)
+        measured[name] = Estimate(value, min(value, low), max(value, high))
     return measured
+
+
+def with_all(value: float, learnt: float) -> float:
+    """What is expected of the final model, which has all labels and not just a share of them."""
+    return 1 - (1 - value) * float(max(learnt, LEAST_LEARNT) ** EXPONENT)
+
+
+def independent(parts: Array, sizes: Array) -> tuple[float, float]:
+    """Variance of a mean of shares if paragraphs were independent, and p(1 - p) of a share near it.
+
+    Parameters
+    ----------
+    parts, sizes
+        (m,) shares, and the number of paragraphs of each.
+    """
+    near = _leaning_on_the_mean(parts, sizes)
+    mean = float(near.mean())
+    return float((near * (1 - near) / sizes).mean() / len(parts)), mean * (1 - mean)
+
+
+def _leaning_on_the_mean(parts: Array, sizes: Array) -> Array:
+    """Shares (m,) of so many paragraphs, as far as these tell them.
+
+    Each leans on their mean, and this on one half by one paragraph, so that nothing is certain.
+    """
+    n = float(sizes.sum())
+    mean = (float(parts.mean()) * n + 0.5) / (n + 1)
+    near: Array = (parts * sizes + mean * LIKE_OTHERS) / (sizes + LIKE_OTHERS)
+    return near
 
 
 def write_p(p: float) -> str:
@@ -426,42 +480,62 @@ def write_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def noise(seen: float, independent: float) -> float:
-    """Variance of a figure, from that of draws and that of as many independent paragraphs."""
-    return DESIGN_EFFECT * max(seen, (seen + independent) / 2)
+def design_effects(
+    outcomes: Outcomes,
+    figures: Mapping[Metric, Callable[[Tally], Array]],
+    n_draws: int,
+    seed: int,
+) -> dict[Metric, float]:
+    """How many times larger the variance of each figure is than with independent paragraphs.
+
+    It is measured with the same draws of groups and of rows; parameters as for `estimates`.
+    """
+    if _n_groups(outcomes) == np.count_nonzero(outcomes.counts):
+        return dict.fromkeys(figures, 1.0)
+    draws: dict[Metric, list[tuple[Array, Array]]] = {name: [] for name in figures}
+    for both in _draws(outcomes, n_draws, seed):
+        rows, groups = (_tallies(outcomes, weights) for weights in both)
+        for name, figure in figures.items():
+            draws[name].append((_mean(rows, figure), _mean(groups, figure)))
+    effects = {}
+    for name, each in draws.items():
+        of_rows, of_groups = np.concatenate(each, axis=1).var(axis=1)
+        effects[name] = leaning(outcomes, of_groups / of_rows if of_rows else 1.0)
+    return effects
+
+
+def leaning(outcomes: Outcomes, seen: float) -> float:
+    """A design effect that is seen in few groups, leaning on the usual one; at least 1.
+
+    Parameters
+    ----------
+    outcomes
+        Their groups and rows.
+    seen
+        Variance of draws of groups over that of draws of rows. Draws of n have (n - 1) / (n + 1) of
+        the variance that samples of n have.
+    """
+    counted = outcomes.counts > 0
+    sizes = np.unique(outcomes.groups[counted], return_counts=True)[1]
+    n, n_groups = int(sizes.sum()), len(sizes)
+    seen *= (n_groups + 1) * (n - 1) / max(1, (n_groups - 1) * (n + 1))
+    usual = 1 + ALIKE * (float((sizes**2).sum()) / n - 1)
+    weighed = (ALIKE_ARTICLES * usual + (n_groups - 1) * seen) / (ALIKE_ARTICLES + n_groups - 1)
+    return max(1.0, weighed)
 
 
 def few_groups(outcomes: Outcomes, confidence: float) -> float:
-    """How much wider intervals are because few groups say little of their noise, at least 1."""
-    return _wider(_n_groups(outcomes) - 1, confidence)
+    """How much wider intervals are because few groups say little of their noise, at least 1.
+
+    That is the quantile of Student's t distribution over that of the normal one.
+    """
+    freedom, quantile = ALIKE_ARTICLES + _n_groups(outcomes) - 1, (1 + confidence) / 2
+    return float(stdtrit(freedom, quantile) / ndtri(quantile))
 
 
 def _n_groups(outcomes: Outcomes) -> int:
     """Number of groups that count."""
     return len(np.unique(outcomes.groups[outcomes.counts > 0]))
-
-
-def _wider(freedom: float, confidence: float) -> float:
-    """Quantile of Student's t distribution over that of the normal one."""
-    quantile = (1 + confidence) / 2
-    return float(stdtrit(max(freedom, 1), quantile) / ndtri(quantile))
-
-
-def _equivalent_size(
-    value: float, seen: float, rows: float, n_groups: int, confidence: float
-) -> float:
-    """Number of independent paragraphs with which a share would have its noise.
-
-    That few groups say little of it counts for the part that is seen in them (Satterthwaite 1946).
-    """
-    spread = value * (1 - value)
-    if not spread:
-        return rows / DESIGN_EFFECT / _wider(n_groups - 1, confidence) ** 2
-    independent = spread / rows
-    variance = noise(seen, independent)
-    from_groups = DESIGN_EFFECT * (seen if seen >= independent else seen / 2)
-    freedom = (n_groups - 1) * (variance / from_groups) ** 2 if from_groups else np.inf
-    return spread / variance / _wider(freedom, confidence) ** 2
 
 
 def interval(value: float, size: float, confidence: float) -> tuple[float, float]:
@@ -474,9 +548,7 @@ def interval(value: float, size: float, confidence: float) -> tuple[float, float
     return min(value, low), max(value, high)
 
 
-def _loss_estimates(
-    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[Metric, Estimate]:
+def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estimate]:
     """Brier score and log loss with their intervals.
 
     The noise includes that of one mistake more, the most probable one, in all paragraphs.
@@ -492,11 +564,14 @@ def _loss_estimates(
     for name, losses in functions.items():
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
-        draws = [rows @ of_rows / rows.sum(axis=1) for rows in _draws(outcomes, n_draws, seed)]
         value, mistake = (
             float(np.average(each, weights=outcomes.counts)) for each in (of_rows, if_mistaken)
         )
-        variance = DESIGN_EFFECT * float(np.concatenate(draws).var())
+        away = outcomes.counts * (of_rows - value) / outcomes.counts.sum()
+        alone = float((away**2).sum())
+        together = float((np.bincount(outcomes.groups, away) ** 2).sum())
+        effect = leaning(outcomes, together / alone) if alone else 1.0
+        variance = DESIGN_EFFECT * effect * alone
         variance += ((mistake - value) / n_rows(outcomes)) ** 2
         half = quantile * float(np.sqrt(variance))
         measured[name] = Estimate(value, max(0.0, value - half), value + half)
@@ -515,9 +590,9 @@ def difference(
 
     The p-value is that of a two-sided paired permutation test (approximate randomisation: Noreen
     1989; for F1: Yeh 2000, https://aclanthology.org/C00-2137). If the two models were equally
-    good, the predictions for a group could be swapped between them; all repeats of a group are
-    swapped together. The differences that swaps give get the module's noise. The interval and
-    `beyond` come from the same differences.
+    good, their predictions could be swapped, for a paragraph with all of its repeats. Swaps of
+    whole groups show how much more the difference varies with groups. The differences that swaps
+    give get the module's noise. The interval and `beyond` come from the same differences.
 
     Parameters
     ----------
@@ -545,24 +620,29 @@ def difference(
 def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
     """Differences that chance gives where no model is better: (n_permutations,)."""
     rng = np.random.default_rng(seed)
-    groups, n = one.groups, n_rows(one)
-    n_groups, counts = int(groups.max()) + 1, one.counts[None]
+    counts = one.counts[None]
+    first = np.unique(one.groups, return_index=True)[1]
     leads = []
-    for d in _steps(n_permutations):
-        swapped = rng.integers(0, 2, size=(d, n_groups))[:, groups].astype(np.float64)
-        leads.append(pair.lead(counts, swapped))
-    seen = np.concatenate(leads)
-    unequal = (one.predicted != other.predicted).any(axis=2)
-    differ = float(np.average(unequal.mean(axis=0), weights=one.counts))
-    differ = (differ * n + 0.5) / (n + 1)  # two models that never differed might yet
-    variance = float(seen.var())
-    added = noise(variance, differ / size_of_mean(one)) - DESIGN_EFFECT * variance
-    # The final models have more labels, from which each gains between nothing and this.
+    for d in _steps(n_permutations, len(one.true)):
+        swapped = rng.integers(0, 2, size=(d, len(counts[0]))).astype(np.float64)
+        together = swapped[:, first][:, one.groups]
+        leads.append((pair.lead(counts, swapped), pair.lead(counts, together)))
+    alone, seen = np.concatenate(leads, axis=1)
+    effect = leaning(one, seen.var() / alone.var() if alone.any() else 1.0)
+    # Of each topic, how often only one of the models is right: a topic of few paragraphs by chance.
+    right, of_other = ((o.predicted & o.true)[:, :, one.present].mean(axis=0) for o in (one, other))
+    true, sizes = one.counts[:, None] * one.true[:, one.present], of_topics(one)
+    apart = (true * (right - of_other) ** 2).sum(axis=0) / true.sum(axis=0)
+    near = _leaning_on_the_mean(apart, sizes)
+    added = effect * max(0.0, float((near / sizes).mean() / len(near)) - float(alone.var()))
+    # The final models have more labels, from which one may gain more than the other; mostly both
+    # stray to the same side.
     gains = [
-        (1 - value_of(o, Tally.macro_f1)) * (1 - learnt_of_topics(o) ** 0.5) for o in (one, other)
+        (1 - value_of(o, Tally.macro_f1)) * np.log(max(learnt_of_topics(o), LEAST_LEARNT))
+        for o in (one, other)
     ]
-    added += sum(gain**2 for gain in gains) / 3
-    chances: Array = np.sqrt(DESIGN_EFFECT) * seen
+    added = DESIGN_EFFECT * added + (STRAY / 2) ** 2 * sum(gain**2 for gain in gains)
+    chances: Array = np.sqrt(DESIGN_EFFECT * effect) * alone
     chances += np.sqrt(added) * rng.standard_normal(n_permutations)
     return chances
 
@@ -572,15 +652,10 @@ def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
     return float(_mean(_tallies(outcomes, outcomes.counts[None]), figure)[0])
 
 
-def draws_of(
-    outcomes: Outcomes, figure: Callable[[Tally], Array], n_draws: int, seed: int
-) -> Array:
-    """A figure in each resample, (n draws,), mean over repeats.
-
-    Outcomes with the same groups have the same resamples.
-    """
-    draws = [_mean(_tallies(outcomes, rows), figure) for rows in _draws(outcomes, n_draws, seed)]
-    return np.concatenate(draws)
+def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
+    """Several figures of the sample itself, (m,), means over repeats."""
+    each: Array = _mean(_tallies(outcomes, outcomes.counts[None]), parts)[0]
+    return each
 
 
 def _tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
@@ -593,18 +668,21 @@ def _mean(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
     return np.asarray(np.mean([figure(tally) for tally in tallies], axis=0))
 
 
-def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[Array]:
+def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Weights (d, n) of the rows in draws of the Bayesian bootstrap (Rubin 1981), in steps.
 
-    The weights of groups are exponential, and multiply how much each row counts.
+    The weights are exponential, and multiply how much each row counts. In the first array rows are
+    drawn, in the second groups, each with the weight of its first row.
     """
     rng = np.random.default_rng(seed)
-    n_groups = int(outcomes.groups.max()) + 1
-    for d in _steps(n_draws):
-        yield rng.exponential(size=(d, n_groups))[:, outcomes.groups] * outcomes.counts
+    first = np.unique(outcomes.groups, return_index=True)[1]
+    for d in _steps(n_draws, len(outcomes.true)):
+        rows = rng.exponential(size=(d, len(outcomes.groups)))
+        yield rows * outcomes.counts, rows[:, first][:, outcomes.groups] * outcomes.counts
 
 
-def _steps(n: int) -> Iterator[int]:
-    """Sizes of the steps that n draws are taken in: 600 → 250, 250, 100."""
-    for start in range(0, n, STEP):
-        yield min(STEP, n - start)
+def _steps(n: int, n_rows: int) -> Iterator[int]:
+    """Sizes of the steps that n draws of few rows are taken in: 600 → 250, 250, 100."""
+    step = max(1, min(STEP, WEIGHTS // max(1, n_rows)))
+    for start in range(0, n, step):
+        yield min(step, n - start)

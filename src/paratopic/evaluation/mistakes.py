@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated
+from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.topics import NONE, Topics
@@ -65,7 +65,7 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
     """
     topics, k = data.topics, len(data.topics.names)
     outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
-    rows = data.rows[data.rows["id"].isin(scores["id"]) & evaluated(data.rows)]
+    rows = data.rows[data.rows["id"].isin(scores["id"]) & has_hand_label(data.rows)]
     probabilities = outcomes.scores[0][:, :k]
     true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
     table = rows[["id", "article", "heading", "text"]].assign(

@@ -14,10 +14,15 @@ import pandas as pd
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated, sample_weights, targets_of
+from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
+from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
+
+# A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
+# second number, probabilities are called uncertain.
+FEW_OF_A_TOPIC, FEW = 5, 300
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,9 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
 
-    Rows with hand labels are evaluated; those with headings' labels only where there is no hand
-    label at all. In mode single, rows with none of the topics are left out, and the most probable
-    topic is predicted whatever its threshold. In mode multi, the topics that reach their thresholds
-    are predicted.
+    Rows with hand labels are evaluated, those with weak labels never. In mode single, rows with
+    none of the topics are left out, and the most probable topic is predicted whatever its
+    threshold. In mode multi, the topics that reach their thresholds are predicted.
 
     Parameters
     ----------
@@ -179,6 +183,33 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
     return 1 - lost
 
 
+def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
+    """What readers of the figures have to know where labels are few.
+
+    Parameters
+    ----------
+    outcomes
+        From the function `outcomes`.
+    names
+        Names of its k topics.
+    """
+    counts, messages = outcomes.true.sum(axis=0), []
+    few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_OF_A_TOPIC]
+    if few:
+        part = "its part" if len(few) == 1 else "their parts"
+        messages.append(
+            f"{', '.join(few)}: fewer than {FEW_OF_A_TOPIC} labels, so {part} of macro-F1 may be "
+            "far off"
+        )
+    n = int(topical(outcomes.true).sum())
+    if n < FEW:
+        messages.append(
+            f"probabilities are calibrated on {plural(n, 'label')} and may be far off: rely on "
+            f"them from about {FEW} labels on"
+        )
+    return messages
+
+
 def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """One repeat with the mean scores and thresholds of all, so that a paragraph is there once.
 
@@ -195,7 +226,7 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
 def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The rows that have scores and are evaluated."""
-    return rows[rows["id"].isin(scores["id"]) & evaluated(rows)]
+    return rows[rows["id"].isin(scores["id"]) & has_hand_label(rows)]
 
 
 def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:

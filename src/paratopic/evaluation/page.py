@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paratopic.corpus.table import passages, targets_of
+from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
 from paratopic.evaluation.figures import (
     COLOURS,
     as_svg,
@@ -242,7 +243,11 @@ def render_page(
         prepared=prepared,
         split=split,
         comparison=comparison,
-        notes=[*split["messages"], *prepared["messages"], *_notes(models)],
+        sources=describe_sources(sources_that_label(prepared)),
+        beside=describe_beside(
+            comparison.get("sources", {}), comparison["champion"], prepared.get("effort", {})
+        ),
+        notes=[*comparison["notes"], *prepared["messages"], *_notes(models)],
         models=models,
         champion=champion,
         metrics=[m for key, m in metrics_in(topics.mode).items() if _is_measured(key, comparison)],

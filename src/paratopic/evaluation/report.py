@@ -15,7 +15,7 @@ import pandas as pd
 
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated, targets_of
+from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import (
     Estimate,
@@ -25,7 +25,13 @@ from paratopic.evaluation.intervals import (
     estimates,
 )
 from paratopic.evaluation.mistakes import Answered, answered, confusion
-from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats, outcomes
+from paratopic.evaluation.outcomes import (
+    Outcomes,
+    answer_outcomes,
+    cautions,
+    mean_over_repeats,
+    outcomes,
+)
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
@@ -187,6 +193,7 @@ def build_report(
         gain = difference(of_repeats, alone, settings.confidence, settings.n_draws, seed)
         measured["context"] = {"gain": asdict(gain)}
     measured["confidence"] = settings.confidence
+    about["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
     once = outcomes(data, mean_over_repeats(scores, topics))
     tables = {
         "confusion": confusion(answers, topics),
@@ -223,8 +230,8 @@ def _figures(
 
 
 def sources(rows: pd.DataFrame) -> str:
-    """Where the labels of the rows that are evaluated come from: "hand", or "heading"."""
-    return ", ".join(sorted(set(rows["label_source"][evaluated(rows)])))
+    """Where the labels of the rows that are evaluated come from: "hand", or nowhere."""
+    return ", ".join(sorted(set(rows["label_source"][has_hand_label(rows)])))
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -275,7 +282,7 @@ def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
     paragraph has a topic), true (it has this one), p_topical (sum of the topics' probabilities) and
     predicted.
     """
-    topics, rows = data.topics, data.rows[evaluated(data.rows)]
+    topics, rows = data.topics, data.rows[has_hand_label(data.rows)]
     scores = scores[scores["id"].isin(rows["id"])]
     true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     confidence = scores[topics.scores].to_numpy()

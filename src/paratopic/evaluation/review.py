@@ -1,4 +1,4 @@
-"""Doubtful labels: which hand labels a person should check, and why.
+"""Doubtful labels and weak answers: which of them a person should check, and why.
 
 This module reads labels, texts and out-of-fold scores. It trains no model and changes no label.
 What a model gets wrong, also where it is merely unsure, is for `mistakes`.
@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import labelled_rows, read_parquet, targets_of
+from paratopic.corpus.table import has_hand_label, labelled_rows, read_parquet, targets_of
+from paratopic.corpus.weak import answers_on
 from paratopic.inference.scores import Array, Targets
-from paratopic.project.errors import UserError
+from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
 from paratopic.project.topics import NO_TOPIC, ModeName, Topics
 
@@ -61,10 +62,8 @@ def read_scores(
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
         if not set(topics.scores) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
-            raise UserError(
-                f"{path} was made from other topics or paragraphs: run `dvc repro` again"
-            )
-    return rows[rows["label_source"] == "hand"].reset_index(drop=True), scores
+            raise outdated(path)
+    return rows[has_hand_label(rows)].reset_index(drop=True), scores
 
 
 def rank_doubtful(
@@ -99,6 +98,49 @@ def rank_doubtful(
     label.
     """
     rows = rows.sort_values("id", ignore_index=True)
+    judged = _judged(rows, scores, topics)
+    share, conflict = _conflicts(rows)
+    is_contradicted = judged.pop("contradicted")
+    reason = np.select([share > 0, is_contradicted], [conflict, CONTRADICTED], default="")
+    unsure = judged["suggestion"].ne("") & judged["topics"].map(bool) & (share == 0)
+    unsure &= judged["confidence"] < PROBABLE
+    doubt = np.maximum(judged["doubt"], share)
+    ranked = judged.assign(reason=reason, unsure=unsure, doubt=doubt)
+    return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
+
+
+def rank_contradicted(
+    frame: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
+) -> pd.DataFrame:
+    """Rank the weak answers that out-of-fold scores contradict by how likely they are to be wrong.
+
+    The scores of a paragraph are from models that did not learn from what is said of it. Answers on
+    paragraphs with a hand label are left out: a person has decided there.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table.
+    scores, topics
+        As for `rank_doubtful`.
+
+    Returns
+    -------
+    A row for each contradicted answer, the most doubtful first: source, and of the columns of
+    `rank_doubtful` paragraph, topics, text, suggestion, confidence and doubt.
+    """
+    by_hand = has_hand_label(frame).to_numpy()
+    given = [(row, answer) for row, answer in answers_on(frame) if not by_hand[row]]
+    rows = frame[["id", "text"]].iloc[[row for row, _ in given]].reset_index(drop=True)
+    rows["topics"] = pd.Series([answer["topics"] for _, answer in given], dtype=object)
+    sources = [answer["source"] for _, answer in given]
+    judged = _judged(rows, scores, topics).assign(source=sources)
+    contradicted = judged[judged.pop("contradicted")]
+    return contradicted.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
+
+
+def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
+    """What the mean scores of models say of each label: as `rank_doubtful`, and contradicted."""
     mean = _mean_scores(scores, topics)
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
@@ -107,22 +149,17 @@ def rank_doubtful(
     doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
-    contradicted &= scored & (confidence >= PROBABLE)
-    share, conflict = _conflicts(rows)
-    reason = np.select([share > 0, contradicted], [conflict, CONTRADICTED], default="")
-    ranked = pd.DataFrame(
+    return pd.DataFrame(
         {
             "paragraph": rows["id"],
             "topics": list(map(tuple, rows["topics"])),
             "text": rows["text"],
             "suggestion": np.where(scored, best, ""),
             "confidence": confidence,
-            "reason": reason,
-            "unsure": scored & has.any(axis=1) & (confidence < PROBABLE) & (share == 0),
-            "doubt": np.maximum(doubt * scored, share),
+            "doubt": doubt * scored,
+            "contradicted": contradicted & scored & (confidence >= PROBABLE),
         }
     )
-    return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
 def _mean_scores(scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, noise, write_p
+from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.mistakes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError
@@ -283,8 +283,9 @@ def _interval(
     accuracy: float, weights: Array, right: Array, groups: Integers, confidence: float
 ) -> tuple[float, float]:
     """Interval of the share of a slice's answers that are right; the weights sum to 1."""
-    spread, rows = accuracy * (1 - accuracy), 1 / float((weights**2).sum())
-    if not spread:
-        return interval(accuracy, rows / DESIGN_EFFECT, confidence)
+    rows = 1 / float((weights**2).sum())
+    near = (accuracy * rows + 0.5) / (rows + 1)
+    spread = near * (1 - near)
     seen = float((np.bincount(groups, weights * (right - accuracy)) ** 2).sum())
-    return interval(accuracy, spread / noise(seen, spread / rows), confidence)
+    size = spread / (DESIGN_EFFECT * max(seen, spread / rows))
+    return interval(accuracy, size, confidence)

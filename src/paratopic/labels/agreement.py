@@ -10,14 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from paratopic.labels.log import Label
-from paratopic.project.passages import section_heading
 from paratopic.project.topics import ModeName, Topics
 
 # The topics that an annotator gives a paragraph.
@@ -120,44 +117,6 @@ def krippendorff_alpha(units: Iterable[Sequence[Answer]]) -> float | None:
             observed += _disagreement(counts) / (len(answers) - 1)
     expected = _disagreement(total)
     return 1 - (total.total() - 1) * observed / expected if expected else None
-
-
-def headings_against_hand(frame: pd.DataFrame, topics: Topics) -> dict[str, Any]:
-    """Compare weak labels from headings with hand labels, on paragraphs that would have both.
-
-    Returns
-    -------
-    ``paragraphs``, their number, and, where it is not 0, ``same``, the number of those where the
-    heading's topic is the dominant one, and ``kappa``, Cohen's kappa; None where there is only one
-    topic.
-    """
-    of_rows = map(section_heading, frame["heading"], frame["title"])
-    sections = pd.Series(list(of_rows), index=frame.index, dtype=object)
-    hand = frame[frame["label_source"] == "hand"]
-    dominant = [names[0] if len(names) else "" for names in hand["topics"]]
-    weak = [topics.of_heading(heading) for heading in sections[hand.index]]
-    both = [pair for pair in zip(dominant, weak, strict=True) if pair[1] is not None]
-    if not both:
-        return {"paragraphs": 0}
-    same = sum(by_hand == by_heading for by_hand, by_heading in both)
-    return {"paragraphs": len(both), "same": same, "kappa": _kappa(*zip(*both, strict=True))}
-
-
-def trust_in_headings(n_same: int, n_compared: int) -> float:
-    """How far to trust topics that headings give, 0 to 1.
-
-    It is the share of paragraphs under such headings whose dominant topic by hand is the heading's,
-    after adding one paragraph where both agree and one where they do not.
-
-    >>> round(trust_in_headings(20, 20), 2), trust_in_headings(0, 0)
-    (0.95, 0.5)
-
-    Parameters
-    ----------
-    n_same, n_compared
-        Number of paragraphs where both agree, and of all that have both.
-    """
-    return (n_same + 1) / (n_compared + 2)
 
 
 def _units(answers: Iterable[Label], topics: Topics) -> Units:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal
@@ -78,6 +79,25 @@ class Reading:
 
     answers: list[Label]
     again: dict[str, Reopened]
+
+
+def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
+    """Whether an annotator is a weak source, by the patterns of `labels.weak` in params.yaml.
+
+    >>> is_weak("llm-qwen3", ["llm-*"]), is_weak("ann", ["llm-*"])
+    (True, False)
+    """
+    return any(fnmatchcase(annotator, pattern) for pattern in patterns)
+
+
+def of_people(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
+    """Select the lines of people, and the changes of the codebook."""
+    return [line for line in lines if line.change or not is_weak(line.annotator, patterns)]
+
+
+def of_weak_sources(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
+    """Select the lines of weak sources, and the changes of the codebook."""
+    return [line for line in lines if line.change or is_weak(line.annotator, patterns)]
 
 
 def current(lines: Iterable[Label]) -> list[Label]:
@@ -231,7 +251,12 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
 
 
 def merge(
-    path: Path, incoming: Sequence[Label], annotator: str, order: Mapping[str, int], topics: Topics
+    path: Path,
+    incoming: Sequence[Label],
+    annotator: str,
+    order: Mapping[str, int],
+    topics: Topics,
+    weak: Sequence[str] = (),
 ) -> Merged:
     """Add lines to labels.csv that it does not have yet.
 
@@ -252,6 +277,8 @@ def merge(
         Paragraph id → rank, by which lines are sorted.
     topics
         The codebook, by which disputes are settled.
+    weak
+        Patterns of the annotators that are weak sources, which dispute nothing; none by default.
 
     Raises
     ------
@@ -262,7 +289,7 @@ def merge(
         columns, lines = read_table(path) if path.exists() else ([], [])
         new = _new_lines(lines, incoming, annotator)
         lines += new
-        messages = disputes(lines, [line.paragraph for line in incoming], topics)
+        messages = disputes(of_people(lines, weak), [line.paragraph for line in incoming], topics)
         if new:
             rewrite(path, columns, _in_order(lines, order))
     return Merged(len(new), len(incoming) - len(new), messages)

@@ -1,7 +1,7 @@
-"""Labelled paragraphs as a dataset for others: a table, the answers, a card and a Croissant file.
+"""Paragraphs as a dataset for others: a table, the answers, a card and a Croissant file.
 
-The library `datasets` opens its folder, and so does a project, as a source. Nothing is sent here
-(`cli.publish` does).
+The library `datasets` opens its folder, and so does a project, as a source. The paragraph table of
+the pipeline gets a card and a Croissant file, too. Nothing is sent here (`cli.publish` does).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCardData
 
-from paratopic.corpus.table import labelled_rows, outcomes_of, targets_of
+from paratopic.corpus.table import SCHEMA, WEAK, labelled_rows, outcomes_of, targets_of
 from paratopic.labels.log import Label
 from paratopic.project.files import sha256, write_json, write_text
 from paratopic.project.plurals import plural
@@ -31,18 +31,31 @@ TABLE, ANSWERS, CARD, CROISSANT = (
 )
 # Columns of the answers. Without names there are no notes, which may have some.
 OF_ANSWERS = ("paragraph", "topics", "annotator", "when", "drawn", "note")
-# Column → its type in the card and in Arrow, and what it is. The label's comes last.
-_COLUMNS = {
-    "id": ("string", "id of the paragraph"),
-    "article": ("string", "article, or group of a table, that it is from"),
-    "title": ("string", "title of the article"),
-    "heading": ("string", "headings that it stands under"),
-    "position": ("int64", "its place in the article"),
-    "text": ("string", "the paragraph"),
-    "label_source": ("string", "`hand`, or `heading` for a label from a heading"),
+# Column of the paragraph table → what it is.
+_CONTENT = {
+    "id": "id of the paragraph",
+    "article": "article, or group of a table, that it is from",
+    "title": "title of the article",
+    "heading": "headings that it stands under",
+    "position": "its place in the article",
+    "ordered": "whether the rows before and after it in its article stand next to it",
+    "text": "the paragraph",
+    "before": "the text before it, where that is no row",
+    "after": "the text after it, where that is no row",
+    "topics": "its topics, the dominant one first; empty for none of them, null for no label",
+    "label_source": "`hand`, `weak` for a label from weak sources, or `none` for no label",
+    "trust": "trust in the label, from 0 to 1",
+    "draw": "how it was drawn to be labelled: `paragraph`, `article`, or empty for not known",
+    "weight": "how many paragraphs it stands for; null for not known",
 }
-_ARROW = {"string": pa.string(), "int64": pa.int64()}
-_SCHEMA_ORG = {"string": "sc:Text", "int64": "sc:Integer"}
+# Those of a published table, where the label comes last.
+_PUBLISHED = ("id", "article", "title", "heading", "position", "text", "label_source")
+_SCHEMA_ORG = {
+    "string": "sc:Text",
+    "int64": "sc:Integer",
+    "double": "sc:Float",
+    "bool": "sc:Boolean",
+}
 # Terms of Croissant, https://docs.mlcommons.org/croissant/docs/croissant-spec.html.
 _TERMS = (
     "citeAs column equivalentProperty extract field fileProperty fileObject fileSet format "
@@ -63,6 +76,30 @@ _CONTEXT: dict[str, Any] = {
 }
 
 
+class Column(NamedTuple):
+    """A column of a table, for its card and its Croissant file.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    kind
+        Its type, for people.
+    content
+        What it is.
+    data_type
+        Its type in the vocabulary of schema.org; of a list, that of its items.
+    repeated
+        Whether it has lists; by default not.
+    """
+
+    name: str
+    kind: str
+    content: str
+    data_type: str
+    repeated: bool = False
+
+
 @dataclass(frozen=True)
 class About:
     """What a dataset's card says that the paragraphs do not.
@@ -75,14 +112,14 @@ class About:
         License of the labels and texts; None where none is given.
     language
         Language of the texts, as a code; None where it is not known.
-    datasets
-        Names of the datasets on a hub that paragraphs are from.
+    sources
+        What the paragraphs are from, such as "the dataset press/news".
     """
 
     name: str
     license: str | None
     language: str | None
-    datasets: Sequence[str]
+    sources: Sequence[str]
 
 
 def write_dataset(
@@ -114,10 +151,38 @@ def write_dataset(
     _write_table(folder / TABLE, rows, topics)
     answers = _answers(lines, set(rows["id"]), anonymous)
     if len(answers) > 1:
-        columns = zip(*answers[1:], strict=True)
-        pq.write_table(pa.table(dict(zip(answers[0], columns, strict=True))), folder / ANSWERS)
-    write_text(folder / CARD, _card(folder, rows, topics, about, answers))
-    write_json(folder / CROISSANT, _croissant(folder, topics, about))
+        values = zip(*answers[1:], strict=True)
+        pq.write_table(pa.table(dict(zip(answers[0], values, strict=True))), folder / ANSWERS)
+    columns = [*map(_column, _PUBLISHED), _label_column(topics)]
+    card = _card(folder, rows, topics, about, columns, answers)
+    as_source = (
+        "\nIn a project of paratopic, it is read by the source "
+        f"`dataset://this/folder?label={_label(topics)}&group=article`, with `{NO_TOPIC}` in "
+        "`prepare.no_topic`.\n"
+    )
+    write_text(folder / CARD, card + as_source)
+    write_json(folder / CROISSANT, _croissant(folder, topics, about, columns))
+
+
+def describe(folder: Path, frame: pd.DataFrame, topics: Topics, about: About) -> None:
+    """Write the card and the Croissant file of a paragraph table.
+
+    Parameters
+    ----------
+    folder
+        Folder of the table.
+    frame
+        Paragraph table.
+    topics
+        The codebook.
+    about
+        What else the card says.
+    """
+    columns = [_column(name) for name in SCHEMA.names]
+    write_json(folder / CROISSANT, _croissant(folder, topics, about, columns))
+    if WEAK.name in frame:  # too nested for what reads Croissant
+        columns.append(Column(WEAK.name, "list of answers", "what weak sources answer", ""))
+    write_text(folder / CARD, _card(folder, frame, topics, about, columns, []))
 
 
 def class_names(topics: Topics) -> list[str]:
@@ -130,10 +195,29 @@ def _label(topics: Topics) -> str:
     return "label" if topics.mode == "single" else "labels"
 
 
+def _column(name: str) -> Column:
+    """A column of the paragraph table."""
+    kind = SCHEMA.field(name).type
+    repeated = pa.types.is_list(kind)
+    item = str(kind.value_type if repeated else kind)
+    shown = f"list of {item}" if repeated else item
+    return Column(name, shown, _CONTENT[name], _SCHEMA_ORG[item], repeated)
+
+
+def _label_column(topics: Topics) -> Column:
+    """The label's column of a published table."""
+    names = ", ".join(f"{n} {name}" for n, name in enumerate(class_names(topics)))
+    if topics.mode == "single":
+        content = f"the dominant topic, or none of them: {names}"
+        return Column(_label(topics), "class", content, "sc:Integer")
+    content = f"all topics; empty for none of them: {names}"
+    return Column(_label(topics), "list of classes", content, "sc:Integer", repeated=True)
+
+
 def _features(topics: Topics) -> dict[str, dict[str, Any]]:
-    """Columns in the form of the library `datasets`."""
+    """Columns of a published table in the form of the library `datasets`."""
     features: dict[str, dict[str, Any]] = {
-        name: {"dtype": kind, "_type": "Value"} for name, (kind, _) in _COLUMNS.items()
+        name: {"dtype": str(SCHEMA.field(name).type), "_type": "Value"} for name in _PUBLISHED
     }
     classes = {"names": class_names(topics), "_type": "ClassLabel"}
     several = {"feature": classes, "_type": "List"}
@@ -142,7 +226,7 @@ def _features(topics: Topics) -> dict[str, dict[str, Any]]:
 
 def _write_table(path: Path, rows: pd.DataFrame, topics: Topics) -> None:
     has = targets_of(rows, class_names(topics))
-    columns = {name: pa.array(rows[name], _ARROW[kind]) for name, (kind, _) in _COLUMNS.items()}
+    columns = {name: pa.array(rows[name], SCHEMA.field(name).type) for name in _PUBLISHED}
     if topics.mode == "single":
         numbers = [row.index(True) if True in row else len(row) - 1 for row in has.tolist()]
         columns[_label(topics)] = pa.array(numbers, pa.int64())
@@ -171,8 +255,14 @@ def _answers(lines: Sequence[Label], ids: set[str], anonymous: bool) -> list[lis
 
 
 def _card(
-    folder: Path, rows: pd.DataFrame, topics: Topics, about: About, answers: list[list[str]]
+    folder: Path,
+    frame: pd.DataFrame,
+    topics: Topics,
+    about: About,
+    columns: Sequence[Column],
+    answers: list[list[str]],
 ) -> str:
+    rows = labelled_rows(frame, topics)
     n_annotators = len({cells[2] for cells in answers[1:]} - {""})
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(answers) > 1:
@@ -190,8 +280,8 @@ def _card(
     parts = [
         f"---\n{head.to_yaml()}\n---\n",
         f"# {about.name}\n",
-        f"{plural(len(rows), 'labelled paragraph')} of "
-        f"{plural(rows['article'].nunique(), 'article')}.",
+        f"{plural(len(frame), 'paragraph')} of {plural(frame['article'].nunique(), 'article')}, "
+        f"{len(rows)} of them labelled.",
         f"SHA-256 of {TABLE}: `{sha256(folder / TABLE)}`.\n",
         "## Topics\n",
         "| topic | paragraphs | definition |\n|---|---|---|",
@@ -199,10 +289,8 @@ def _card(
         "\n## Columns\n",
         f"`{TABLE}`:\n",
         "| column | type | content |\n|---|---|---|",
-        *(f"| `{name}` | {kind} | {what} |" for name, (kind, what) in _COLUMNS.items()),
-        f"| `{_label(topics)}` | class | the dominant topic, or none of them |\n"
-        if topics.mode == "single"
-        else f"| `{_label(topics)}` | list of classes | all topics; empty for none of them |\n",
+        *(f"| `{column.name}` | {column.kind} | {column.content} |" for column in columns),
+        "",
     ]
     if len(answers) > 1:
         parts += [
@@ -211,16 +299,13 @@ def _card(
             f"{', '.join(answers[0])}.\n"
         ]
     license = about.license or "not given"
-    from_hub = "".join(f"\n- from the dataset {name}" for name in about.datasets)
+    sources = "".join(f"\n- from {source}" for source in about.sources)
     parts += [
         "## Source and license\n",
-        f"- license: {license}{from_hub}\n",
+        f"- license: {license}{sources}\n",
         "## Use\n",
         "```python\nfrom datasets import load_dataset\n\n"
-        'data = load_dataset("this/folder", split="train")\n```\n',
-        "In a project of paratopic, it is read by the source "
-        f"`dataset://this/folder?label={_label(topics)}&group=article`, with `{NO_TOPIC}` in "
-        "`prepare.no_topic`.",
+        'data = load_dataset("this/folder", split="train")\n```',
     ]
     return "\n".join(parts) + "\n"
 
@@ -230,24 +315,22 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _croissant(folder: Path, topics: Topics, about: About) -> dict[str, Any]:
+def _croissant(
+    folder: Path, topics: Topics, about: About, columns: Sequence[Column]
+) -> dict[str, Any]:
     """The table in the vocabulary of Croissant."""
-
-    def field(name: str, kind: str, what: str) -> dict[str, Any]:
-        return {
+    fields = [
+        {
             "@type": "cr:Field",
-            "@id": f"paragraphs/{name}",
-            "name": name,
-            "description": what,
-            "dataType": kind,
-            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": name}},
+            "@id": f"paragraphs/{column.name}",
+            "name": column.name,
+            "description": column.content,
+            "dataType": column.data_type,
+            **({"repeated": True} if column.repeated else {}),
+            "source": {"fileObject": {"@id": TABLE}, "extract": {"column": column.name}},
         }
-
-    names = ", ".join(f"{n} {name}" for n, name in enumerate(class_names(topics)))
-    label = field(_label(topics), "sc:Integer", f"numbers of the classes: {names}")
-    if topics.mode == "multi":
-        label["repeated"] = True
-    fields = [field(name, _SCHEMA_ORG[kind], what) for name, (kind, what) in _COLUMNS.items()]
+        for column in columns
+    ]
     given = {"license": about.license, "inLanguage": about.language}
     return {
         "@context": _CONTEXT,
@@ -271,7 +354,7 @@ def _croissant(folder: Path, topics: Topics, about: About) -> dict[str, Any]:
                 "@type": "cr:RecordSet",
                 "@id": "paragraphs",
                 "name": "paragraphs",
-                "field": [*fields, label],
+                "field": fields,
             }
         ],
     }

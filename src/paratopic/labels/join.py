@@ -1,4 +1,4 @@
-"""Join labels to the paragraph table: hand labels, and weak labels from headings.
+"""Join hand labels to the paragraph table. Weak answers are for `weak`.
 
 Where a paragraph has several answers, `answers` decides which counts.
 """
@@ -14,7 +14,6 @@ import pandas as pd
 from paratopic.labels.answers import Reason, by_paragraph, label_in_a_tie, resolve
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
-from paratopic.project.passages import section_heading
 from paratopic.project.plurals import plural
 from paratopic.project.topics import TieRule, Topics
 
@@ -22,7 +21,7 @@ from paratopic.project.topics import TieRule, Topics
 def join_labels(
     frame: pd.DataFrame, labels: Sequence[Label], topics: Topics, ties: TieRule
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Give paragraphs their hand labels, or weak labels in articles without any hand label.
+    """Give paragraphs their hand labels. Labels that the table has already are kept.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def join_labels(
     labels
         Every annotator's answers, from `current`.
     topics
-        The codebook, whose `heading` patterns give the weak labels.
+        The codebook.
     ties
         What becomes of paragraphs on which annotators are divided.
 
@@ -48,7 +47,7 @@ def join_labels(
     joined = [label for label in labels if label.paragraph in known]
     names, disputed = _resolve_all(joined, topics, ties)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
-    return _with_labels(frame, names, topics), _messages(absent, disputed, topics, ties)
+    return _with_labels(frame, names), _messages(absent, disputed, topics, ties)
 
 
 def _resolve_all(
@@ -106,25 +105,12 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
     return absent
 
 
-def _with_labels(
-    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None], topics: Topics
-) -> pd.DataFrame:
-    """The table with hand labels (paragraph id → topics), and weak labels in other articles.
-
-    Labels that the table has already are kept. Paragraphs with None have been looked at, and get no
-    label.
-    """
-    by_hand = set(frame["article"][frame["id"].isin(list(names))])
+def _with_labels(frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None]) -> pd.DataFrame:
+    """The table with hand labels (paragraph id → topics); None gives no label."""
     labels, sources = list(frame["topics"]), list(frame["label_source"])
-    columns = frame[["id", "article", "heading", "title"]].itertuples(index=False)
-    for row, (paragraph, article, heading, title) in enumerate(columns):
-        if paragraph in names:
-            if (own := names[paragraph]) is not None:
-                labels[row], sources[row] = list(own), "hand"
-        elif sources[row] == "none" and article not in by_hand:
-            weak = topics.of_heading(section_heading(heading, title))
-            if weak is not None:
-                labels[row], sources[row] = [weak], "heading"
+    for row, paragraph in enumerate(frame["id"]):
+        if (own := names.get(paragraph)) is not None:
+            labels[row], sources[row] = list(own), "hand"
     column = pd.Series(labels, index=frame.index, dtype=object)
     return frame.assign(topics=column, label_source=sources)
 

@@ -290,7 +290,7 @@ def append_locked(path: Path, label: Label) -> Label:
     text = _decode(data, path)
     columns, lines = _parse(text, path)
     label = replace(tidy(label), when=_next_time(label, lines))
-    missing = [name for name in _OWN if name not in columns]
+    missing = [name for name in (*_OWN, *dict(label.more)) if name not in columns]
     separator = _separator(text)
     line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, separator).encode()
     ready = _appendable(text, missing).encode()
@@ -331,7 +331,8 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     UserError
         A cell is too long to be read again. The file is left as it was.
     """
-    wanted = [*columns, *(name for name in _OWN if name not in columns)]
+    further = dict.fromkeys(name for line in lines for name, _ in line.more)
+    wanted = list(dict.fromkeys([*columns, *_OWN, *further]))
     separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
     header = io.StringIO()
     csv.writer(LineFeeds(header), delimiter=separator).writerow(wanted)

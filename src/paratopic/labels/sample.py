@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.table import has_hand_label
 from paratopic.labels.log import ARTICLE, UNDECIDED, Label
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
@@ -44,7 +45,7 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
     For each of n rows, what was drawn, (n,), "paragraph", "article" or "" for not known; and the
     weight, (n,), NaN for not known. Weights of paragraphs that were all drawn at random are 1.
     """
-    hand = frame[frame["label_source"] == "hand"]
+    hand = frame[has_hand_label(frame)]
     first = _first_lines(dict(zip(hand["id"], hand["text"], strict=True)), lines)
     # Labels of tables, which have no line, were there before.
     of_tables = hand[~hand["text"].isin(first)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from paratopic.corpus.table import has_hand_label
 from paratopic.labels.answers import Reading, Reopened, read_answers
 from paratopic.labels.codebook import before_all, changes_of
 from paratopic.labels.log import Label
@@ -54,7 +55,7 @@ def follow_changes(
         taken since; or a time cannot be read.
     """
     reading, changes = read_answers(lines), changes_of(lines)
-    by_hand = frame["label_source"] == "hand"
+    by_hand = has_hand_label(frame)
     if not changes or not by_hand.any():
         return frame, reading
     whens = metadata[WHEN].fillna("") if WHEN in metadata else pd.Series("", metadata.index)

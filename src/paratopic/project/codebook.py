@@ -26,6 +26,8 @@ _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I
 # A text that stays the same if it is folded over several lines.
 _FOLDABLE = re.compile(r"[!-~\u00a1-\u024f]+(?: [!-~\u00a1-\u024f]+)*")
 LONGEST_LINE = 100
+# Keys of a topic that are regular expressions.
+PATTERNS = "heading", "pattern"
 
 
 class Entry(NamedTuple):
@@ -124,8 +126,8 @@ class Change:
     def entries(self, topics: Topics) -> list[Entry]:
         """The codebook after the change.
 
-        A renamed topic keeps its definition and its heading. Those of merged topics are joined. The
-        topics of a split have their names as definitions until somebody writes better ones.
+        A renamed topic keeps its definition and its patterns. Those of merged topics are joined.
+        The topics of a split have their names as definitions until somebody writes better ones.
 
         Parameters
         ----------
@@ -210,13 +212,14 @@ def written(topic: Topic, indent: str) -> str:
     indent
         Blanks before the dash.
     """
-    if not (topic.definition or topic.heading):
+    if topic == Topic(topic.name):
         return f"{indent}- {scalar(topic.name)}\n"
     lines = [f"{indent}- name: {scalar(topic.name)}"]
     if topic.definition:
         lines += _definition(topic.definition, f"{indent}  ")
-    if topic.heading:
-        lines.append(f"{indent}  heading: {_verbatim(topic.heading)}")
+    for key in PATTERNS:
+        if pattern := getattr(topic, key):
+            lines.append(f"{indent}  {key}: {_verbatim(pattern)}")
     return "\n".join(lines) + "\n"
 
 
@@ -262,11 +265,12 @@ def edited(text: str, entries: Sequence[Entry]) -> str:
 
 
 def _merged(name: str, topics: Sequence[Topic]) -> Topic:
-    """One topic for several: descriptions first, then doubtful cases, and headings that any has."""
+    """One topic for several: descriptions first, then doubtful cases, and patterns that any has."""
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())
-    return Topic(name, definition, "|".join(topic.heading for topic in topics if topic.heading))
+    patterns = ([getattr(topic, key) for topic in topics] for key in PATTERNS)
+    return Topic(name, definition, *("|".join(filter(None, each)) for each in patterns))
 
 
 def _codebook(text: str) -> Any:
@@ -303,9 +307,9 @@ def _renamed(text: str, node: Any, name: str, begin: int, end: int) -> str:
 
 
 def _in_brackets(topic: Topic) -> str:
-    if not (topic.definition or topic.heading):
+    if topic == Topic(topic.name):
         return scalar(topic.name)
-    parts = {"name": topic.name, "definition": topic.definition, "heading": topic.heading}
+    parts = {key: getattr(topic, key) for key in ("name", "definition", *PATTERNS)}
     return "{" + ", ".join(f"{key}: {_quoted(part)}" for key, part in parts.items() if part) + "}"
 
 

@@ -9,6 +9,9 @@ import errno
 import sys
 from collections.abc import Callable
 
+# Errors of a full disk, of a quota, and of a limit on the size of files.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 class UserError(Exception):
     """A mistake in the user's files, params or arguments.
@@ -28,7 +31,7 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         sys.exit(f"paratopic: {error}")
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        if error.filename is None and error.errno not in FULL:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"paratopic: {where}{error.strerror or error}")

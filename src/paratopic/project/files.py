@@ -6,6 +6,7 @@ The contents are the callers' business. Only the form of text, CSV and JSON is f
 from __future__ import annotations
 
 import codecs
+import errno
 import functools
 import hashlib
 import json
@@ -18,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import FULL, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # Names that `aside` writes under.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
+# Errors of a file that cannot be written, which may not name it.
+UNWRITABLE = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def without_controls(text: str) -> str:
@@ -75,6 +78,12 @@ def aside(path: Path) -> Iterator[Path]:
     Yields
     ------
     The temporary path to write to, in the same folder.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, for a lack of permission or space. The error names `path`, where that
+        of the library that writes names its draft or nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_drafts(path.parent)
@@ -84,6 +93,11 @@ def aside(path: Path) -> Iterator[Path]:
         if draft.is_dir() and path.is_dir():
             shutil.rmtree(path)  # a folder cannot be renamed over one that is not empty
         os.replace(draft, path)
+    except OSError as error:
+        of_draft = str(error.filename).startswith(str(draft))
+        if of_draft or (error.filename is None and error.errno in UNWRITABLE):
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+        raise
     finally:
         _remove(draft)
 
@@ -157,15 +171,59 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
     UserError
         The file is missing, or is not a JSON object.
     """
-    try:
+    with written_by(made_by, path):
         values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
+        return values
+
+
+def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    made_by
+        Command or stage that writes the file, for the error message.
+    options
+        As for `pandas.read_csv`.
+
+    Raises
+    ------
+    UserError
+        The file is missing, or is not CSV.
+    """
+    import pandas as pd
+
+    with written_by(made_by, path):
+        table: pd.DataFrame = pd.read_csv(path, **options)
+    return table
+
+
+@contextmanager
+def written_by(made_by: str, path: Path) -> Iterator[None]:
+    """Read a file in a block; a `UserError` says that it is missing or damaged, and what writes it.
+
+    Parameters
+    ----------
+    made_by
+        Command or stage that writes the file.
+    path
+        File that is read.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} not found: {made_by} writes it") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): {made_by} writes it anew") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is damaged (not a JSON object): {made_by} writes it anew")
-    return values
+
+
+def outdated(path: Path) -> UserError:
+    """What to say of a result that does not fit the codebook or the paragraphs as they are now."""
+    return UserError(f"{path} was made from other topics or paragraphs: run `dvc repro` again")
 
 
 def decode(data: bytes, source: str) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> s
     return total.hexdigest()[:12]
 
 
+@cache
 def code(source: str) -> str:
     """The source of a module without its docstrings, comments and blank lines.
 
@@ -185,16 +187,21 @@ def _imports(path: Path, package: str) -> set[str]:
     return {below for first, _, below in names if first == package}
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path) -> frozenset[str]:
     """Dotted names of what a file of Python imports when it runs, and of what these lie in.
 
     What is imported from a module may be a module itself, or a name in it.
     """
-    parts = [name.split(".") for name in _imported(ast.parse(path.read_text(encoding="utf-8")))]
-    return {".".join(words[:n]) for words in parts for n in range(1, len(words) + 1)}
+    return _imported(path.read_text(encoding="utf-8"))
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
+@cache
+def _imported(source: str) -> frozenset[str]:
+    parts = [name.split(".") for name in _imports_below(ast.parse(source))]
+    return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
+
+
+def _imports_below(node: ast.AST) -> Iterator[str]:
     """Dotted names that a node imports, but for the type checker."""
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
@@ -204,4 +211,4 @@ def _imported(node: ast.AST) -> Iterator[str]:
         case ast.ImportFrom(module=str(module), names=aliases):
             yield from (f"{module}.{alias.name}" for alias in aliases)
     for child in ast.iter_child_nodes(node):
-        yield from _imported(child)
+        yield from _imports_below(child)

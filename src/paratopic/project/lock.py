@@ -1,16 +1,21 @@
-"""dvc.lock: DVC writes it in place, so that a killed run can leave it half written.
+"""dvc.lock, and the file of DVC's own locks: a killed run can leave either of them half written.
 
-Run as a program, this module only checks the file: ``python -m paratopic.project.lock``.
+DVC writes them in place. Run as a program, this module only checks them: ``python -m
+paratopic.project.lock``.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.paths import LOCK
+
+# What DVC's processes read and write at the moment.
+RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def read_lock(path: Path = LOCK) -> dict[str, Any]:
@@ -40,9 +45,17 @@ def read_lock(path: Path = LOCK) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Check the file in the current directory, if there is one."""
+    """Check the files in the current directory, as far as there are any."""
     if LOCK.exists():
         read_lock()
+    if RWLOCK.exists():
+        try:
+            json.loads(RWLOCK.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError(
+                f"{RWLOCK} is damaged: a run was killed while DVC wrote it. Delete it, and run "
+                "`dvc repro` again: only what is missing is computed"
+            ) from None
 
 
 if __name__ == "__main__":

@@ -73,6 +73,22 @@ class Prepare:
         return [source if isinstance(source, str) else source.path for source in self.sources]
 
 
+@dataclass(frozen=True, config=SECTION)
+class Labels:
+    """Which annotators of the labels' file are weak sources, and what language models cost.
+
+    Parameters
+    ----------
+    weak
+        Patterns of their names, such as llm-*.
+    prices
+        Name of a model → price of a million tokens that it reads, and of a million that it writes.
+    """
+
+    weak: tuple[Annotated[str, Field(min_length=1)], ...]
+    prices: dict[str, tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]]
+
+
 def _check_holdout(value: object) -> object:
     # A union would be refused with a message for each of its types.
     share = isinstance(value, float) and 0 < value <= 0.5
@@ -157,6 +173,7 @@ class Params:
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] | None
     topics: Topics
     prepare: Prepare
+    labels: Labels
     split: Split
     calibrate: Calibrate
     evaluate: Evaluate

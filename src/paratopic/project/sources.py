@@ -85,13 +85,18 @@ class Source:
         return {key: name for key in KEYS if (name := getattr(self, key))}
 
 
+def path_of(source: Source | str) -> str:
+    """The file, folder, glob or address that a source names."""
+    return source if isinstance(source, str) else source.path
+
+
 def datasets_on_hub(sources: Sequence[Source | str]) -> list[str]:
     """Names of the sources that are datasets on a hub.
 
     >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
     ['owner/news']
     """
-    paths = [source if isinstance(source, str) else source.path for source in sources]
+    paths = [path_of(source) for source in sources]
     places = [path.partition("?")[0] for path in paths if path.startswith(HUB)]
     return list(dict.fromkeys(parse_repository(place).name for place in places))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -37,8 +38,9 @@ _TAKEN = ("", "?", NO_TOPIC, f"({NO_TOPIC})", NONE)
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern in a heading may take: some patterns backtrack for ever.
-LONGEST_SEARCH = 1.0
+# Seconds that the search for a pattern may take, in a heading or a text and in all texts together:
+# some patterns backtrack for ever.
+LONGEST_SEARCH, LONGEST_SEARCHES = 1.0, 60.0
 
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
@@ -92,6 +94,9 @@ class Topic:
     heading
         Regular expression. A heading that it matches anywhere, in upper or lower case, gives the
         paragraphs under it this topic as a weak label. Empty by default: no heading does.
+    pattern
+        Rule for the text: a word or another regular expression. A paragraph in which it is found,
+        in upper or lower case, gets this topic as a weak label. Empty by default: none does.
     """
 
     # For pydantic, which checks params.yaml. A plain dict does not make prediction import it.
@@ -100,6 +105,7 @@ class Topic:
     name: str
     definition: str = ""
     heading: str = ""
+    pattern: str = ""
 
     def __post_init__(self) -> None:
         if self.name in _TAKEN or self.name != self.name.strip() or _REFUSED.search(self.name):
@@ -108,10 +114,11 @@ class Topic:
                 f"{NO_TOPIC!r} or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} "
                 "or a control character"
             )
-        try:
-            re.compile(self.heading)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{self.heading!r} is not a regular expression: {error}") from None
+        for pattern in (self.heading, self.pattern):
+            try:
+                re.compile(pattern)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
 
     @property
     def description(self) -> str:
@@ -255,25 +262,34 @@ class Topics:
         UserError
             A pattern takes longer than `LONGEST_SEARCH`.
         """
-        import regex  # unlike re, it has a time limit
-
         for topic in self.topics:
-            try:
-                if topic.heading and regex.search(
-                    topic.heading, heading, regex.IGNORECASE, timeout=LONGEST_SEARCH
-                ):
-                    return topic.name
-            except TimeoutError:
-                raise UserError(
-                    f'params.yaml, topics.codebook: the heading pattern of "{topic.name}" takes '
-                    f'more than {LONGEST_SEARCH:g} s on "{heading[:60]}"; simplify it'
-                ) from None
-            except regex.error as error:
-                raise UserError(
-                    f'params.yaml, topics.codebook: the heading pattern of "{topic.name}" cannot '
-                    f"be searched for: {error}"
-                ) from None
+            what = f'heading pattern of "{topic.name}"'
+            if topic.heading and _found(topic.heading, heading, what):
+                return topic.name
         return None
+
+    def rules(self) -> Callable[[str], list[str]]:
+        """Make what finds the topics whose `pattern` is in a text, in class order.
+
+        Raises
+        ------
+        UserError
+            While it is called: a pattern takes longer than `LONGEST_SEARCH` in a text, or than
+            `LONGEST_SEARCHES` in all texts together.
+        """
+        rules = [topic for topic in self.topics if topic.pattern]
+        left = dict.fromkeys((topic.name for topic in rules), LONGEST_SEARCHES)
+
+        def find(text: str) -> list[str]:
+            names = []
+            for topic in rules:
+                started = time.monotonic()
+                if _found(topic.pattern, text, f'pattern of "{topic.name}"', left[topic.name]):
+                    names.append(topic.name)
+                left[topic.name] -= time.monotonic() - started
+            return names
+
+        return find
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
         """Write cells of labels, one for each row of targets (n, k).
@@ -285,3 +301,28 @@ class Topics:
             join_cell(name for name, has in zip(self.names, row, strict=True) if has)
             for row in targets
         ]
+
+
+def _found(pattern: str, text: str, what: str, left: float = LONGEST_SEARCH) -> bool:
+    """Whether a pattern is found in a text, in at most `LONGEST_SEARCH` and the seconds left.
+
+    Raises
+    ------
+    UserError
+        It takes longer, or the pattern cannot be searched for; `what` says which it is.
+    """
+    import regex  # unlike re, it has a time limit
+
+    where = f"params.yaml, topics.codebook: the {what}"
+    try:
+        seconds = min(LONGEST_SEARCH, max(left, 1e-3))
+        return regex.search(pattern, text, regex.IGNORECASE, timeout=seconds) is not None
+    except TimeoutError:
+        most = (
+            f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
+            if left >= LONGEST_SEARCH
+            else f"{LONGEST_SEARCHES:g} s on all paragraphs"
+        )
+        raise UserError(f"{where} takes more than {most}; simplify it") from None
+    except regex.error as error:
+        raise UserError(f"{where} cannot be searched for: {error}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ class Address:
         Configuration of the dataset; None, the default, for its only one.
     split
         Split, or a part of it such as ``train[:10%]``; by default ``train``.
+    sample
+        Number of rows that are read at most, evenly spaced; None, the default, for all.
     keys
         Key of `Source` → the column that the address names; empty by default.
     """
@@ -50,6 +52,7 @@ class Address:
     revision: str = ""
     config: str | None = None
     split: str = "train"
+    sample: int | None = None
     keys: Mapping[str, str | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -74,6 +77,8 @@ class Rows(NamedTuple):
     ----------
     table
         Those of its columns that were asked for.
+    numbers
+        The rows' numbers in the dataset.
     names
         All of its columns.
     class_names
@@ -81,6 +86,7 @@ class Rows(NamedTuple):
     """
 
     table: pa.Table
+    numbers: Sequence[int]
     names: list[str]
     class_names: dict[str, list[str]]
 
@@ -100,17 +106,17 @@ def parse_address(text: str) -> Address:
     ----------
     text
         ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
-        split and the keys of `Source`, where an empty value is null.
+        split, sample and the keys of `Source`, where an empty value is null.
 
     Raises
     ------
     UserError
-        The address names no dataset, no commit, or an unknown key.
+        The address names no dataset, no commit, or an unknown key, or its sample is no number.
     """
     scheme = HUB if text.startswith(HUB) else LOCAL
     place, _, query = text.removeprefix(scheme).partition("?")
     given: dict[str, str] = {}
-    known = ("config", "split", *KEYS)
+    known = ("config", "split", "sample", *KEYS)
     for part in filter(None, query.split("&")):
         key, _, value = part.partition("=")
         if key not in known:
@@ -119,8 +125,16 @@ def parse_address(text: str) -> Address:
             raise UserError(f"{text}: has {key} twice")
         given[key] = unquote(value)
     keys = {key: value or None for key, value in given.items() if key in KEYS}
+    sample = given.get("sample") or None
+    if sample is not None and not re.fullmatch("[1-9][0-9]*", sample):
+        raise UserError(f"{text}: sample is a number of rows from 1 on, not {sample}")
     address = Address(
-        scheme, place, "", given.get("config") or None, given.get("split") or "train", keys
+        scheme,
+        place,
+        config=given.get("config") or None,
+        split=given.get("split") or "train",
+        sample=int(sample) if sample else None,
+        keys=keys,
     )
     if scheme == LOCAL:
         return address
@@ -158,6 +172,7 @@ def from_project(text: str, written: Callable[[Path], str]) -> str:
         address = replace(address, place=written(Path(address.place)))
     query = [f"config={address.config}"] if address.config else []
     query += [f"split={address.split}"] if address.split != "train" else []
+    query += [f"sample={address.sample}"] if address.sample else []
     return f"{address}?{'&'.join(query)}" if query else str(address)
 
 
@@ -181,6 +196,8 @@ def with_address(source: Source, address: Address) -> Source:
 def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
     """Read the rows of a dataset; values within objects have columns such as ``json.label``.
 
+    The dataset is mapped into memory. Only the rows of a sample are copied from there.
+
     Parameters
     ----------
     address
@@ -199,11 +216,21 @@ def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
     data = _open(address).flatten()
     schema = data.features.arrow_schema
     kept = [each.name for each in schema if each.name in whole or is_read(each)]
-    table = data.select_columns(kept).with_format("arrow")[:]
+    numbers = _spaced(len(data), address.sample or len(data))
+    table = data.select_columns(kept).select(numbers).with_format("arrow")[:]
     # Of a list, the feature says what its items are.
     items = {name: getattr(item, "feature", item) for name, item in data.features.items()}
     class_names = {name: list(i.names) for name, i in items.items() if hasattr(i, "names")}
-    return Rows(table, list(schema.names), class_names)
+    return Rows(table, numbers, list(schema.names), class_names)
+
+
+def _spaced(n: int, most: int) -> Sequence[int]:
+    """Numbers from 0 to n - 1, at most so many, evenly spaced.
+
+    >>> _spaced(10, 4), _spaced(3, 4)
+    ([0, 2, 5, 7], range(0, 3))
+    """
+    return range(n) if n <= most else [number * n // most for number in range(most)]
 
 
 def _open(address: Address) -> Any:

@@ -16,7 +16,8 @@ from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
 
 BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
-CLOSERS = r"[\"'’”»)\]*_]*(?:\[\d+\])*$"  # what may follow a full stop: quotes, a wiki's '[3]'
+# What may follow a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
+CLOSERS = r"(?: ?[»«])?[\"'’”“‘»«」』》）)\]*_]*(?:\[\d+\])*$"
 HEADING_WORDS = 12
 TITLE_WORDS = 40  # the first segment may be a title, and those of executive orders run to 35 words
 
@@ -24,6 +25,7 @@ _QUESTION = re.compile(r"[QA]:|Q[.—–]|Q (?!&)")  # 'Q Do you…', 'Q: Do…'
 _BODY_END = re.compile(rf"[.!…,;—–。！，；-]{CLOSERS}")  # a speaker cut off ('I think —') included
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
 _LETTER = re.compile(r"[^\W\d_]")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")  # Chinese and Japanese
 
 
 def classify(segments: Sequence[Segment]) -> list[Segment]:
@@ -69,6 +71,17 @@ def clean_line(line: str) -> str:
     'Trade and tariffs'
     """
     return " ".join(without_controls(line.translate(INVISIBLE)).split())
+
+
+def n_words(text: str) -> int:
+    """About how many words a text has; two Chinese or Japanese characters count as one.
+
+    Examples
+    --------
+    >>> n_words("Talks on trade"), n_words("部长会谈")
+    (3, 3)
+    """
+    return len(text.split()) + len(_UNSPACED.findall(text)) // 2
 
 
 def is_speech(text: str) -> bool:
@@ -135,7 +148,7 @@ class _HeadingRules:
         if HEADING_MARK.match(text):
             return True
         if (
-            len(text.split()) > (TITLE_WORDS if first else HEADING_WORDS)
+            n_words(text) > (TITLE_WORDS if first else HEADING_WORDS)
             or not _LETTER.search(text)
             or text[0].islower()
             or BULLET.match(text)

@@ -11,7 +11,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,11 +103,14 @@ def read_labelled_table(
         missing or there twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), table_name(path)
-    if is_address(source.path):
-        source = with_address(source, parse_address(source.path))
+    address = parse_address(source.path) if is_address(source.path) else None
+    if address:
+        source = with_address(source, address)
     table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
     columns, wheres = _by_key(table.columns, path, source), table.wheres
-    if is_address(source.path):
+    if address:
+        if len(wheres) == address.sample:
+            log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
         columns, wheres = _with_text(source.path, columns, wheres)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
     answers = _answers(path, columns, wheres, topics, no_topic, source, former)
@@ -430,7 +432,7 @@ def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
 
 def _read_parquet(path: Path, whole: Collection[str]) -> Table:
     try:
-        file = pq.ParquetFile(BytesIO(_read_bytes(path)))
+        file = pq.ParquetFile(pa.BufferReader(_read_bytes(path)))
         schema = file.schema_arrow
         read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
         columns = _arrow_columns(read, schema.names, whole, _class_names(schema))
@@ -443,7 +445,7 @@ def _read_dataset(path: str, whole: Collection[str]) -> Table:
     address = parse_address(path)
     rows = read_rows(address, whole, _is_read)
     columns = _arrow_columns(rows.table, rows.names, whole, rows.class_names)
-    return Table(columns, [f"{address}, row {row}" for row in range(rows.table.num_rows)])
+    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
 
 
 def _arrow_columns(

@@ -26,7 +26,11 @@ def main() -> None:
         datasets_on_hub(params.prepare.sources),
     )
     rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
-    report = files.read_json(MODEL_REPORTS / name / "metrics.json", "stage evaluate")
+    path = MODEL_REPORTS / name / "metrics.json"
+    report = files.read_json(path, "stage evaluate")
+    measured = report.get("topics", params.topics.names)  # there are none before the first label
+    if report.get("mode") != params.topics.mode or {*measured} != {*params.topics.names}:
+        raise files.outdated(path)
     card = render_card(shipped, params.topics, rows, report)
     files.write_text(MODEL_REPORTS / name / MODEL_CARD, card)
     print(f"{name}: card in {MODEL_REPORTS / name / MODEL_CARD}")

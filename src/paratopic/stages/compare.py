@@ -11,6 +11,7 @@ from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import draw_comparison
+from paratopic.evaluation.sources import beside_model
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
@@ -33,19 +34,31 @@ def main() -> None:
     annotators = files.read_json(PREPARED, "stage prepare").get("annotators")
     models = by_simplicity(params.models)
     if split["n_folds"]:
+        data = read_labelled(params.topics)
+        scores = {name: read_parquet(SCORES / name / "scores.parquet") for name in models}
         comparison = compare(
-            read_labelled(params.topics),
-            {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
+            data,
+            scores,
             _by_definitions(models),
             params.evaluate,
             params.compare,
             _incumbent(),
             params.seed,
         )
+        sources = beside_model(
+            data,
+            scores[comparison.champion],
+            params.evaluate,
+            params.compare.n_permutations,
+            params.seed,
+        )
     else:
-        comparison = unmeasured(models, params.topics.mode)
+        comparison, sources = unmeasured(models, params.topics.mode), {}
     confidence = params.evaluate.confidence
-    files.write_json(COMPARISON, as_json(comparison, split, annotators, 1 - confidence))
+    content = as_json(comparison, split, annotators, 1 - confidence)
+    if sources:
+        content["sources"] = {name: each.as_json() for name, each in sources.items()}
+    files.write_json(COMPARISON, content)
     draw_comparison(PICTURE, comparison, confidence)
     files.write_text(CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
     print(f"champion: {comparison.champion}: {comparison.reason}; see {COMPARISON}")

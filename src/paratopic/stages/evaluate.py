@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import read_metadata, with_metadata
 from paratopic.corpus.table import read_parquet
@@ -19,6 +17,7 @@ from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.paths import ALONE, METADATA, MODEL_REPORTS, SCORES, SPLIT
+from paratopic.project.topics import Topics
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     report = build_report(
         read_labelled(params.topics),
-        read_out_of_fold(SCORES / name, promise),
+        read_out_of_fold(SCORES / name, promise, params.topics),
         files.read_json(SPLIT, "stage split"),
         params.evaluate,
         params.seed,
@@ -72,13 +71,24 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {headline: figures.pop(headline)} | ends | figures
 
 
-def read_out_of_fold(folder: Path, promise: Promise) -> OutOfFold:
-    """Read what stage score wrote to a folder for a promise."""
-    calibration = read_calibration(files.read_json(folder / "calibration.json", "stage score"))
-    alone = folder / ALONE
+def read_out_of_fold(folder: Path, promise: Promise, topics: Topics) -> OutOfFold:
+    """Read what stage score wrote to a folder for a promise.
+
+    Raises
+    ------
+    UserError
+        A file is missing, damaged, or was made with other topics.
+    """
+    path = folder / "calibration.json"
+    calibration = read_calibration(files.read_json(path, "stage score"))
+    scores, alone = read_parquet(folder / "scores.parquet"), folder / ALONE
+    n_thresholds = len(topics.names) if topics.mode == "multi" else 1
+    of_topics = {*topics.scores} <= {*scores} and len(calibration.thresholds) == n_thresholds
+    if not of_topics and len(scores):
+        raise files.outdated(path)
     return OutOfFold(
-        scores=read_parquet(folder / "scores.parquet"),
-        history=pd.read_csv(folder / "history.csv"),
+        scores=scores,
+        history=files.read_csv(folder / "history.csv", "stage score"),
         thresholds=calibration.thresholds,
         promise=promise,
         alone=read_parquet(alone) if alone.exists() else None,

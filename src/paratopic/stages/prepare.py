@@ -14,21 +14,26 @@ import pandas as pd
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import (
     LEAST_DRAWN,
+    WEAK,
     describe_size,
     labelled_rows,
     outcomes_of,
     write_paragraphs,
 )
-from paratopic.labels.agreement import agreement, headings_against_hand, trust_in_headings
+from paratopic.corpus.weak import learn_sources
+from paratopic.corpus.worth import describe_sources
+from paratopic.labels.agreement import agreement
+from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.codebook import unfinished
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
 from paratopic.labels.tables import follow_changes, former_names
+from paratopic.labels.weak import effort_of, join_weak, weak_answers
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
 from paratopic.project.languages import count_languages, learnt, others
-from paratopic.project.params import Prepare, read_params
+from paratopic.project.params import Labels, Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
@@ -39,15 +44,30 @@ from paratopic.reading.sources import UNREADABLE, read_sources
 # Where a label comes from → words for it.
 SOURCES = {
     "hand": "labelled by hand",
-    "heading": "labelled by their headings",
+    "weak": "labelled by weak sources",
     "none": "not labelled",
 }
 
 
+# Where nobody is a weak source.
+NO_SOURCES = Labels((), {})
+
+
 def prepare(
-    params: Prepare, topics: Topics
+    params: Prepare, topics: Topics, sources: Labels = NO_SOURCES, confidence: float = 0.95
 ) -> tuple[pd.DataFrame, list[Skipped], pd.DataFrame, dict[str, Any]]:
     """Read every source and join the labels.
+
+    Parameters
+    ----------
+    params
+        Section prepare of params.yaml.
+    topics
+        The codebook.
+    sources
+        Section labels of params.yaml; no weak annotators by default.
+    confidence
+        Confidence of the intervals of the trust in weak sources; 0.95 by default.
 
     Returns
     -------
@@ -62,7 +82,8 @@ def prepare(
     frame, skipped, metadata, origins, notes = read_sources(
         params.sources, own_files, topics, params.no_topic, former_names(lines)
     )
-    frame, reading = follow_changes(frame, metadata, lines, topics)
+    by_people = of_people(lines, sources.weak)
+    frame, reading = follow_changes(frame, metadata, by_people, topics)
     labels = reading.answers
     frame, messages = join_labels(frame, labels, topics, params.ties)
     messages += notes
@@ -71,10 +92,12 @@ def prepare(
             f"{plural(n_again, 'paragraph has', 'paragraphs have')} no label until somebody looks "
             "again, because the codebook changed: see `paratopic codebook todo`"
         )
-    frame["draw"], frame["weight"] = weigh_sample(frame, lines)
-    headings = headings_against_hand(frame, topics)
-    trust = trust_in_headings(headings.get("same", 0), headings["paragraphs"])
-    frame["trust"] = frame["trust"].mask(frame["label_source"] == "heading", trust)
+    frame["draw"], frame["weight"] = weigh_sample(frame, by_people)
+    judged = {answer.paragraph for answer in labels}
+    of_sources = of_weak_sources(lines, sources.weak)
+    frame[WEAK.name] = weak_answers(frame, of_sources, topics, judged)
+    trusted = learn_sources(frame, topics, confidence)
+    frame = join_weak(frame, trusted)
     rows = labelled_rows(frame, topics)
     counts = _counts(rows, topics)
     report: dict[str, Any] = {
@@ -85,7 +108,8 @@ def prepare(
         "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
         "none_of_the_topics": counts[NO_TOPIC],
         "sample": sample_of(frame),
-        "headings_against_hand": headings,
+        "weak": trusted.table().to_dict("records"),
+        "effort": effort_of(of_sources, sources.prices),
         "skipped": dict(sorted(Counter(_kind(part) for part in skipped).items())),
         "metadata": {
             name: {origin: n for origin in ORIGINS if (n := origins[name, origin])}
@@ -156,7 +180,9 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    frame, skipped, metadata, report = prepare(params.prepare, params.topics)
+    frame, skipped, metadata, report = prepare(
+        params.prepare, params.topics, params.labels, params.evaluate.confidence
+    )
     write_paragraphs(frame, PARAGRAPHS)
     write_metadata(metadata, METADATA)
     columns = [field.name for field in fields(Skipped)]
@@ -176,19 +202,11 @@ def main() -> None:
         print(f"{plural(len(unreadable), 'file')} could not be read (see {SKIPPED}): {names}")
     if by_hand := report["labelled_by"].get("hand"):
         print(describe_sample(report["sample"], by_hand))
-    headings = report["headings_against_hand"]
-    if headings.get("kappa") is not None:
-        print(
-            f"headings agree with hand labels on {headings['same']} of "
-            f"{plural(headings['paragraphs'], 'paragraph')} "
-            f"(Cohen's kappa {headings['kappa']:.2f})"
-        )
+    for line in describe_sources(report["weak"]):
+        print(line)
     if skipped:
         whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
         print(f"skipped (see {SKIPPED}): {whys}")
-    if (weak := frame["label_source"] == "heading").any():
-        trust = frame.loc[weak, "trust"].iloc[0]
-        print(f"a label from a heading counts {trust:.2f} times as much as one by hand")
     for message in report["messages"]:
         print(f"note: {message}")
 

@@ -5,13 +5,14 @@ Sections that need the champion to be loaded are left out: `paratopic report --o
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from paratopic.corpus.table import read_paragraphs
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
-from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import (
     COMPARISON,
@@ -63,25 +64,23 @@ def read_report(name: str) -> ModelReport:
     Raises
     ------
     UserError
-        A file is missing.
+        A file is missing or damaged.
     """
     folder = MODEL_REPORTS / name
-    try:
-        return ModelReport(
-            name=name,
-            shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
-            metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
-            **{
-                table: pd.read_csv(folder / f"{table}.csv", keep_default_na=False, dtype=TEXTS)
-                for table in ("predictions", "confusion")
-            },
-            **{
-                table: pd.read_csv(folder / f"{table}.csv")
-                for table in ("reliability", "risk_coverage", "training", "final")
-            },
-        )
-    except FileNotFoundError as error:  # git has the JSON files alone
-        raise UserError(f"{error.filename} not found: `dvc repro` writes it") from None
+
+    def table(name: str, **options: Any) -> pd.DataFrame:
+        return files.read_csv(folder / f"{name}.csv", "`dvc repro`", **options)
+
+    return ModelReport(
+        name=name,
+        shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
+        metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
+        **{
+            name: table(name, keep_default_na=False, dtype=TEXTS)
+            for name in ("predictions", "confusion")
+        },
+        **{name: table(name) for name in ("reliability", "risk_coverage", "training", "final")},
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, Folds, TooFewLabels, make_folds, no_folds
-from paratopic.corpus.table import evaluated, labelled_rows, read_paragraphs
+from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
+from paratopic.corpus.table import has_hand_label, labelled_rows, read_paragraphs
 from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
@@ -42,8 +42,8 @@ def main() -> None:
 def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
     """Deal the labelled paragraphs to folds.
 
-    If there are too few labels, nothing is held out, provided that the topics have descriptions to
-    predict them by.
+    If there are too few labels by hand, nothing is held out, provided that the topics have
+    descriptions to predict them by, or weak labels.
 
     Parameters
     ----------
@@ -59,29 +59,19 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
     Raises
     ------
     TooFewLabels
-        There are too few labels, and a topic lacks a description.
+        There are too few labels, a topic lacks a description, and there are no weak labels.
     """
     rows = labelled_rows(frame, topics)
     holdout = params.holdout
     if holdout == "auto":
-        holdout = SHARE if len(rows) >= MANY else None
+        holdout = SHARE if has_hand_label(rows).sum() >= MANY else None
     try:
-        folds = make_folds(rows, params.n_folds, params.repeats(len(rows)), holdout, seed)
-        _refuse_unmeasured(rows, folds)
+        n_repeats = params.repeats(int(has_hand_label(rows).sum()))
+        return make_folds(rows, params.n_folds, n_repeats, holdout, seed)
     except TooFewLabels as error:
-        if not topics.descriptions:
+        if not topics.descriptions and has_hand_label(rows).all():
             raise
         return no_folds(rows, str(error))
-    return folds
-
-
-def _refuse_unmeasured(rows: pd.DataFrame, folds: Folds) -> None:
-    """Raise `TooFewLabels` unless a paragraph with a topic is held out and evaluated."""
-    held_out = folds.table.loc[folds.table["fold"] != ALWAYS_TRAIN, "id"]
-    if not (evaluated(rows) & (rows["topic"].str.len() > 0) & rows["id"].isin(held_out)).any():
-        raise TooFewLabels(
-            "no hand-labelled paragraph with a topic can be held out: label some more by hand"
-        )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from paratopic.corpus.table import labelled_rows, read_paragraphs
 from paratopic.project import files
 from paratopic.project.errors import UserError
@@ -158,11 +156,14 @@ def _record(
 ) -> Record:
     """The record of one model, from its reports and its folder."""
     folder, state = MODEL_REPORTS / name, state_of(outputs, name)
+    predictions = folder / "predictions.csv"
     report = files.read_json(_metrics_file(name), "stage evaluate")
     reports = [path for path in sorted(folder.glob("[!.]*")) if path.suffix]
     about: dict[str, str] = {
         key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report
     }
+    with files.written_by("stage card", folder / MODEL_CARD):
+        card = (folder / MODEL_CARD).read_text(encoding="utf-8")
     digests = {f"dvc.{path}": outputs[str(path)] for path in (MODELS / name, SCORES / name)}
     return Record(
         part=name,
@@ -179,9 +180,16 @@ def _record(
         tags={**tags, **about, **digests, "model": name},
         files=[*((path, "reports") for path in reports), (PARAMS, ""), (LOCK, "")],
         model=MODELS / name,
-        card=(folder / MODEL_CARD).read_text(encoding="utf-8"),
-        table=pd.read_csv(folder / "predictions.csv", keep_default_na=False),
+        card=card,
         dataset=dataset,
+        predictions=Dataset(
+            files.read_csv(predictions, "stage evaluate", keep_default_na=False),
+            f"{name} {predictions.stem}",
+            str(predictions),
+            outputs[str(predictions)],
+            targets="label",
+            predictions="answer",
+        ),
         comparison=_comparison(report["notes"], comparison, outputs[str(COMPARISON)]),
     )
 
@@ -208,11 +216,12 @@ def _training_steps(folder: Path) -> dict[str, list[float]]:
 
     Empty for a model that is not trained in steps: its first column has another name.
     """
-    final = pd.read_csv(folder / "final.csv")
+    final = files.read_csv(folder / "final.csv", "stage train")
     x, y = final.columns
     if x != "step":
         return {}
-    means = pd.read_csv(folder / "training.csv").groupby(x)[y].mean()
+    folds = files.read_csv(folder / "training.csv", "stage evaluate")
+    means = folds.groupby(x)[y].mean()
     return {f"training/{y}": list(final[y]), f"training/{y}_of_folds": list(means)}
 
 

@@ -22,7 +22,7 @@ from paratopic.tracking import models, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 # Tags of a run: the model, and the digest of what it and its metrics are.
 PART, STATE = "paratopic.part", "paratopic.state"
@@ -35,12 +35,20 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Dataset:
-    """The labelled paragraphs, with their name, their source and its digest."""
+    """A table with its name, its source and its digest, as an input of a run.
+
+    Parameters
+    ----------
+    targets, predictions
+        Columns of the labels and of the answers, for `mlflow.models.evaluate`; by default None.
+    """
 
     rows: pd.DataFrame
     name: str
     source: str
     digest: str
+    targets: str | None = None
+    predictions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,12 @@ class Record:
         The model's card.
     dataset
         The labelled paragraphs.
+    predictions
+        What the model answers out-of-fold, beside the labels. It is shown as a table, too.
     steps
         Metric name → its value at each step, from step 1.
     files
         Files to copy, each with its folder among the artifacts ("" for the top).
-    table
-        Predictions, shown as a table.
     """
 
     part: str
@@ -108,9 +116,9 @@ class Record:
     model: Path
     card: str
     dataset: Dataset
+    predictions: Dataset
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
-    table: pd.DataFrame | None = None
 
 
 def write_runs(
@@ -250,13 +258,13 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
 def _fill(client: MlflowClient, run: Run, record: Record) -> None:
     """Write a record's content to a run."""
     run_id = run.info.run_id
-    _log_dataset(client, run_id, record.dataset)
+    inputs = [_input(record.dataset, "train"), _input(record.predictions, "eval")]
+    client.log_inputs(run_id, inputs)
     model_id = models.log(client, run, record.model, record.params, record.card)
     _log_figures(client, run, record, model_id)
     for path, place in record.files:
         client.log_artifact(run_id, str(path), place or None)
-    if record.table is not None:
-        client.log_table(run_id, record.table, "predictions.json")
+    client.log_table(run_id, record.predictions.rows, "predictions.json")
     _compare(client, run_id, record)
 
 
@@ -270,18 +278,23 @@ def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
     client.set_tag(run_id, COMPARED, comparison.digest)  # at last: the others are there then
 
 
-def _log_dataset(client: MlflowClient, run_id: str, dataset: Dataset) -> None:
+def _input(dataset: Dataset, context: str) -> DatasetInput:
+    """A dataset as MLflow takes it, with what it is for."""
     import mlflow.data
     from mlflow import entities
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a path that two kinds of source could read
         described = mlflow.data.from_pandas(
-            dataset.rows, source=dataset.source, name=dataset.name, digest=dataset.digest
+            dataset.rows,
+            source=dataset.source,
+            name=dataset.name,
+            digest=dataset.digest,
+            targets=dataset.targets,
+            predictions=dataset.predictions,
         )
-    tags = [entities.InputTag("mlflow.data.context", "train")]
-    entity = entities.Dataset.from_dictionary(described.to_dict())
-    client.log_inputs(run_id, [entities.DatasetInput(entity, tags)])
+    tags = [entities.InputTag("mlflow.data.context", context)]
+    return entities.DatasetInput(entities.Dataset.from_dictionary(described.to_dict()), tags)
 
 
 def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:

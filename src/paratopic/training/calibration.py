@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import evaluated, sample_weights, targets_of
+from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.certainty import measure
 from paratopic.inference.modes import Mode, mode_of
@@ -104,15 +104,15 @@ def calibrate_rows(
     rows, topics = data.rows, data.topics
     mode = mode_of(topics.mode)
     place = pd.Index(rows["id"]).get_indexer(table["id"])
-    counted = evaluated(rows).to_numpy()[place]
+    counted = has_hand_label(rows).to_numpy()[place]
     groups = data.groups[place]
     articles = pd.factorize(rows["article"])[0][place]
     raw = table[topics.scores].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
-    weights = sample_weights(rows[evaluated(rows)])
+    weights = sample_weights(rows[has_hand_label(rows)])
     stands_for = np.ones(len(rows))
     if weights is not None:
-        stands_for[evaluated(rows)] = weights
+        stands_for[has_hand_label(rows)] = weights
     every = KnownScores(
         targets_of(rows, topics.names)[place],
         raw,

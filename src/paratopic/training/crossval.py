@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -17,10 +18,12 @@ from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.table import has_hand_label, targets_of
+from paratopic.corpus.weak import learn_sources, teach
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.passages import Text, as_passage, plain
-from paratopic.training.examples import Advance, Examples, Fit, Fitted, silent
+from paratopic.project.topics import Topics
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, Soft, silent
 
 # With fewer rows, to start processes takes longer than they save.
 FEW_ROWS = 500
@@ -70,6 +73,9 @@ def examples_of(
 ) -> Examples:
     """Make a part of the rows, and texts without a label, training examples.
 
+    How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
+    which no source counts are left out.
+
     Parameters
     ----------
     data
@@ -82,7 +88,7 @@ def examples_of(
         Texts without a label.
     """
     rows = data.rows.iloc[part]
-    return Examples(
+    examples = Examples(
         texts,
         targets_of(rows, data.names),
         data.groups[part],
@@ -90,6 +96,19 @@ def examples_of(
         trust=rows["trust"].to_numpy(dtype=np.float64),
         unlabelled=unlabelled,
     )
+    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data.topics)
+
+
+def _with_weak(examples: Examples, rows: pd.DataFrame, topics: Topics) -> Examples:
+    """The examples, with what weak answers teach of those without a hand label."""
+    by_hand = has_hand_label(rows).to_numpy()
+    lesson = teach(rows, learn_sources(rows, topics))
+    targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
+    weights = np.where(by_hand[:, None], 1.0, lesson.weights)
+    trust = weights.max(axis=1)
+    soft = Soft(by_hand, lesson.ratio, weights / np.where(trust > 0, trust, 1)[:, None])
+    softened = replace(examples, targets=targets, trust=trust, soft=soft)
+    return softened.of(np.flatnonzero(trust > 0))
 
 
 def cross_validate(
@@ -123,7 +142,7 @@ def cross_validate(
     """
     rows, pool, columns = data.rows, data.pool, data.topics.scores
     parts = [
-        (repeat, fold, _part(train, data.groups, share, (seed, repeat, fold)), test)
+        (repeat, fold, part(train, data.groups, share, (seed, repeat, fold)), test)
         for repeat, fold, train, test in iterate_folds(data.folds, list(rows["id"]))
     ]
     processes = max(1, min(processes, len(parts)))
@@ -181,7 +200,7 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
 
 
-def _part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
+def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
     """The training rows of a share of their groups, in an order that the seed gives."""
     if share == 1:
         return train

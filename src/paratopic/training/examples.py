@@ -32,6 +32,29 @@ def silent(done: float) -> None:
     """Report progress to nobody."""
 
 
+class Soft(NamedTuple):
+    """What is known of n texts, some of which have only weak labels.
+
+    Attributes
+    ----------
+    by_hand
+        (n,) which texts have a label by hand.
+    ratio
+        (n, `Mode.n_logits`) how many times as probable weak sources make each outcome; in mode
+        multi, the odds of each topic. Of texts with a label by hand it tells nothing.
+    share
+        (n, 1) or, in mode multi, (n, k) share of a text's trust that is in each topic.
+    """
+
+    by_hand: Targets
+    ratio: Array
+    share: Array
+
+    def of(self, rows: Integers) -> Soft:
+        """Select texts by their numbers."""
+        return Soft(self.by_hand[rows], self.ratio[rows], self.share[rows])
+
+
 @dataclass(frozen=True)
 class Examples:
     """Training examples.
@@ -48,6 +71,8 @@ class Examples:
         (n,) numbers of the articles that the texts are from.
     trust
         (n,) how far each label is trusted, 0 to 1; wholly by default.
+    soft
+        What is known of each text where some labels are weak; None, the default, where none is.
     unlabelled
         Texts that nobody labelled; none by default.
     """
@@ -57,6 +82,7 @@ class Examples:
     groups: Integers
     articles: Integers
     trust: Array | None = field(default=None, kw_only=True)
+    soft: Soft | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
 
     def topical(self) -> Examples:
@@ -72,6 +98,7 @@ class Examples:
             groups=self.groups[rows],
             articles=self.articles[rows],
             trust=None if self.trust is None else self.trust[rows],
+            soft=None if self.soft is None else self.soft.of(rows),
         )
 
 

@@ -49,8 +49,8 @@ from paratopic.training.head import (
     Lessons,
     Nearest,
     fit_head,
-    lessons,
     prior_of,
+    weak_lessons,
     with_answers,
     with_nearest,
     without_nearest,
@@ -374,7 +374,7 @@ class _HeadFit:
         descriptions = _describe(embedder, tokenizer, topics)
         prior = beside[:, None] * prior_of(descriptions, len(topics.names))
         read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
-        learnt = self._lessons(read, descriptions, weights)
+        learnt = self._lessons(read, descriptions, weights, prior)
         head = fit_head(learnt, mode, strength, prior)
         if self.examples.unlabelled:
             unlabelled, _ = embedder.texts(self.short, self.examples.unlabelled, first=True)
@@ -389,13 +389,18 @@ class _HeadFit:
         linear = without_nearest(*head, self.nearest)
         return LinearHead(*linear, descriptions, *centre_of(read.features))
 
-    def _lessons(self, read: ReadWindows, descriptions: Array, weights: Evidence) -> Lessons:
+    def _lessons(
+        self, read: ReadWindows, descriptions: Array, weights: Evidence, prior: Array
+    ) -> Lessons:
         """Lessons from the examples' windows; those of a text share its weight."""
         owner = read.owner
         share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
         windows = Evidence(weights.which[owner] * share, weights.any[owner] * share)
         features = with_nearest(read.features, descriptions, self.nearest)
-        return lessons(features, self.examples.targets[owner], windows, mode_of(self.topics.mode))
+        soft = self.examples.soft and self.examples.soft.of(owner)
+        mode, strength = mode_of(self.topics.mode), HEAD_STRENGTH[self.topics.mode]
+        targets = self.examples.targets[owner]
+        return weak_lessons(features, targets, windows, mode, soft, strength, prior)
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, topics: Topics) -> Array:

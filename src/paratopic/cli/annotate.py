@@ -1,0 +1,256 @@
+"""The command `paratopic annotate`: a language model answers for paragraphs, as a weak source."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paratopic.cli.labels import Project, read_project
+from paratopic.labels.log import UNDECIDED, Label, append, first_words, one_line
+from paratopic.project.errors import UserError
+from paratopic.project.paths import PROMPT
+from paratopic.project.plurals import plural
+from paratopic.project.progress import bar
+
+if TYPE_CHECKING:
+    from paratopic.annotation.asking import Answer
+    from paratopic.annotation.context import Suggestion
+    from paratopic.annotation.prompt import Prompt
+
+log = logging.getLogger(__name__)
+
+
+def annotate(
+    url: Annotated[
+        str,
+        typer.Option(
+            help="Address of an OpenAI chat interface, such as http://127.0.0.1:11434/v1."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="Name of the model on the server.")],
+    n: Annotated[int, typer.Option(min=1, help="How many paragraphs to ask about, at most.")] = 200,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Ask this often about each; how often answers agree is their certainty."
+        ),
+    ] = 1,
+    examples: Annotated[
+        int,
+        typer.Option(min=0, help="Show this many labelled paragraphs that are most like each."),
+    ] = 0,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Stop before more is spent: money if labels.prices in params.yaml has the model, "
+            "else tokens.",
+            show_default=False,
+        ),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Paragraphs at a time.")] = 4,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that an answer may take.")] = 120,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Print what it would take, and send nothing.")
+    ] = False,
+) -> None:
+    """Ask a language model for the topics of paragraphs; its answers are a weak source.
+
+    Paragraphs with a hand label come first, because they tell how often the model is right; others
+    are drawn at random. Each answer is in labels.csv before the next paragraph is asked about. The
+    same command goes on where it stopped. A key for the server comes from the environment variable
+    PARATOPIC_LLM_KEY.
+    """
+    from paratopic.annotation.asking import ask_all, expected_tokens
+    from paratopic.annotation.chat import KEY, Chat
+    from paratopic.annotation.prompt import read_prompt
+    from paratopic.labels.weak import LLM
+
+    project, annotator = read_project(), f"{LLM}{one_line(model)}"
+    settings = project.params.labels
+    _refuse_a_person(annotator, settings.weak)
+    chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
+    prompt = read_prompt(PROMPT, project.params.topics, examples)
+    items = _to_ask(project, annotator, prompt.digest, n)
+    if not items:
+        print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
+        return
+    if examples:
+        prompt = _with_examples(prompt, items, project)
+    account = _Account(settings.prices.get(model), budget)
+    expected = account.cost(expected_tokens(prompt, items, draws))
+    asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
+    print(f"{asking}: about {account.shown(expected)}")
+    if estimate:
+        return
+    if not chat.is_here:
+        log.warning(
+            "note: these texts, with what stands around them%s, leave this machine: they are sent "
+            "to %s",
+            " and labelled examples" if examples else "",
+            chat.host,
+        )
+    account.reserved = expected / len(items) * concurrency
+    answers = ask_all(chat, prompt, items, draws, concurrency, lambda: account.reaches)
+    labels = project.labels_file
+    n_answers, n_errors = _keep(answers, labels, annotator, prompt, len(items), account)
+    if (left := len(items) - n_answers - n_errors) and not account.reaches:
+        print(f"the budget does not reach for the other {left}")
+    if n_answers:
+        print("`dvc repro` learns from them as far as they agree with people")
+
+
+@dataclass
+class _Account:
+    """What is spent, and what may be: money where the model's price is known, else tokens.
+
+    Parameters
+    ----------
+    price
+        Prices of a million tokens that the model reads, and that it writes; None if not known.
+    budget
+        The most that may be spent; None for no limit.
+    reserved
+        What is kept back for questions that are under way; 0 by default.
+    spent
+        What is spent so far; 0 by default.
+    """
+
+    price: tuple[float, float] | None
+    budget: float | None
+    reserved: float = 0.0
+    spent: float = 0.0
+
+    def cost(self, tokens: tuple[int, int]) -> float:
+        """Cost of tokens read and written."""
+        from paratopic.labels.weak import cost
+
+        return float(sum(tokens)) if self.price is None else cost(tokens, self.price)
+
+    def shown(self, amount: float) -> str:
+        """An amount with its unit, for people."""
+        if self.price is None:
+            return f"{amount:,.0f} tokens"
+        return f"{amount:,.2f} in money (labels.prices)"
+
+    @property
+    def reaches(self) -> bool:
+        """Whether there is enough for another question."""
+        return self.budget is None or self.spent + self.reserved <= self.budget
+
+
+def _refuse_a_person(annotator: str, weak: Iterable[str]) -> None:
+    """Raise an error where answers would measure the models."""
+    from paratopic.labels.answers import is_weak
+
+    if not is_weak(annotator, weak):
+        raise UserError(
+            f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
+            "labels.weak in params.yaml"
+        )
+
+
+def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
+    """At most n paragraphs that this prompt has not asked about; those with a hand label first."""
+    from paratopic.annotation.context import drawn_in_context
+    from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
+    from paratopic.corpus.table import has_hand_label
+    from paratopic.labels.weak import examples_of
+
+    frame, judged = project.paragraphs, {line.paragraph for line in project.answers}
+    labelled = set(frame["id"][has_hand_label(frame)])
+    # An answer whose examples have lost their labels counts no longer.
+    asked = {
+        line.paragraph
+        for line in project.lines
+        if line.annotator == annotator
+        and dict(line.more).get("prompt") == prompt
+        and labelled.issuperset(examples_of(line))
+    }
+    by_hand = frame["id"][has_label(frame, judged)]
+    # The same order each time, so that what was asked is a beginning of it.
+    at_random = draw_random(frame, judged, len(frame), project.params.seed)
+    drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
+    left = [id_ for id_ in drawn if id_ not in asked]
+    return drawn_in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
+
+
+def _with_examples(prompt: Prompt, items: list[Suggestion], project: Project) -> Prompt:
+    """The prompt with labelled examples for each paragraph."""
+    from paratopic.annotation.examples import choose_examples
+
+    asked = [item.id for item in items]
+    chosen = choose_examples(project.paragraphs, prompt.topics, asked, prompt.n_examples)
+    if not chosen:
+        raise UserError(
+            "there are no --examples: no paragraph has a label by hand in another article than "
+            "those to ask about. Label some with `paratopic label --random`, and run `dvc repro "
+            "prepare`"
+        )
+    if without := len(items) - len(chosen):
+        log.warning(
+            "note: %s asked about without examples, because no other article has a label by hand",
+            plural(without, "paragraph is", "paragraphs are"),
+        )
+    return replace(prompt, examples=chosen)
+
+
+def _keep(
+    answers: Iterable[Answer],
+    labels: Path,
+    annotator: str,
+    prompt: Prompt,
+    n: int,
+    account: _Account,
+) -> tuple[int, int]:
+    """Write each of n answers as it comes; gives the numbers of answers and of errors.
+
+    Whatever ends the run, its sum is printed.
+    """
+    n_answers, n_errors, started = 0, 0, time.monotonic()
+    with bar(f"{annotator}: paragraph", n) as advance:
+        try:
+            for answer in answers:
+                append(labels, _line(annotator, answer, prompt))
+                account.spent += account.cost(answer.tokens)
+                n_answers += answer.topics is not None
+                n_errors += answer.topics is None
+                advance(n_answers + n_errors)
+        except KeyboardInterrupt:
+            log.warning("note: stopped; the same command goes on from here")
+        finally:
+            seconds = time.monotonic() - started
+            print(
+                f"{annotator}: {plural(n_answers, 'answer')} in {labels}, "
+                f"{plural(n_errors, 'error')}, {account.shown(account.spent)}, {seconds:.0f} s"
+            )
+    return n_answers, n_errors
+
+
+def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:
+    """An answer as a line of labels.csv, with what it was asked and what it took."""
+    from paratopic.labels.weak import EFFORT, EXAMPLES
+
+    sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
+    effort = map(str, (round(answer.seconds, 3), *answer.tokens))
+    more = [("certainty", sure), ("prompt", prompt.digest), *zip(EFFORT, effort, strict=True)]
+    if examples := prompt.examples.get(answer.item.id):
+        more.append((EXAMPLES, json.dumps([each.id for each in examples], ensure_ascii=False)))
+    return Label(
+        annotator,
+        answer.item.id,
+        UNDECIDED if answer.topics is None else ";".join(answer.topics),
+        first_words(answer.item.text),
+        annotator,
+        note=f"error: {answer.problem}" if answer.problem else "",
+        drawn=answer.item.drawn,
+        more=tuple(more),
+    )

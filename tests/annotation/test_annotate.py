@@ -1,0 +1,195 @@
+"""The command `paratopic annotate`: what it writes, prints and sends, also where it is killed."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paratopic.annotation import chat
+from paratopic.corpus.table import write_paragraphs
+from paratopic.labels.log import Label, read_lines
+from paratopic.project.paths import PARAGRAPHS, PROMPT
+from tests.annotation.chat_server import Server, reply
+from tests.programs import ROOT, run_cli
+from tests.samples import paragraph_table
+
+LABELS = Path("seeds/labels.csv")
+KEY = "sk-secret"
+# What a run imports, so that one takes no seconds to start.
+PRELOADED = [__name__, "paratopic.cli.app"] + [
+    f"paratopic.{name}"
+    for name in ("annotation.asking", "annotation.prompt", "annotation.sampling", "corpus.table")
+]
+
+
+def script(text: str, body: dict[str, Any], number: int) -> bytes:
+    return reply('{"topic": "trade"}' if "3" in text else '{"topic": "security"}')
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(script)
+    yield server
+    server.close()
+
+
+def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to a folder, and start a project there."""
+    monkeypatch.chdir(folder)
+    Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    LABELS.parent.mkdir()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of 40 paragraphs, two of which have a hand label."""
+    start_project(tmp_path, monkeypatch)
+    people = "p37,trade,,ann\np38,security,,ann\n"
+    LABELS.write_text(f"paragraph,topics,text,annotator\n{people}", encoding="utf-8")
+    ids = [f"p{number:02}" for number in range(40)]
+    sources = ["hand" if id_ in ("p37", "p38") else "none" for id_ in ids]
+    texts = [f"text {id_}" for id_ in ids]
+    write_paragraphs(paragraph_table(id=ids, text=texts, label_source=sources), PARAGRAPHS)
+    return tmp_path
+
+
+def options(server: Server, *more: str) -> list[str]:
+    return ["annotate", "--url", server.url, "--model", "m", *more]
+
+
+def answers() -> list[Label]:
+    return [line for line in read_lines(LABELS) if line.annotator == "llm-m"]
+
+
+def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
+    server: Server,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(chat.KEY, KEY)
+    assert run_cli(monkeypatch, *options(server, "--n", "2")) == 0
+    lines = answers()
+    assert {line.paragraph for line in lines} == {"p37", "p38"} and PROMPT.exists()
+    assert {line.names for line in lines} == {("trade",)}  # both have a 3 in their text
+    assert len({dict(line.more)["prompt"] for line in lines}) == 1
+    assert run_cli(monkeypatch, *options(server, "--n", "5")) == 0
+    drawn = answers()[2:]
+    assert len(drawn) == 5 and {line.drawn for line in drawn} == {"1"}
+    assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
+    assert set(server.asked.values()) == {1}
+    printed = capsys.readouterr()
+    assert "2 paragraphs to ask m about, with prompt.md: about" in printed.out
+    # Nothing leaves this machine, so no note says so; the key was sent, and is nowhere else.
+    assert "leave" not in printed.err + caplog.text
+    assert all(each["Authorization"] == f"Bearer {KEY}" for each in server.headers)
+    files = b"".join(path.read_bytes() for path in here.rglob("*") if path.is_file())
+    assert KEY not in printed.out + printed.err + caplog.text and KEY.encode() not in files
+
+
+def test_an_estimate_and_a_small_budget_send_little(
+    server: Server,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_cli(monkeypatch, *options(server, "--estimate")) == 0
+    assert not server.asked and "40 paragraphs to ask m about" in capsys.readouterr().out
+    assert run_cli(monkeypatch, *options(server, "--budget", "4000", "--concurrency", "1")) == 0
+    assert 0 < server.asked.total() < 20
+    assert f"the budget does not reach for the other {40 - len(answers())}" in (
+        capsys.readouterr().out
+    )
+
+
+def test_another_machine_is_announced_before_anything_is_sent(
+    here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("paratopic.annotation.asking.ask_all", lambda *rest: iter(()))
+    with caplog.at_level(logging.WARNING):
+        run_cli(monkeypatch, "annotate", "--url", "https://llm.example/v1", "--model", "m")
+    assert "leave this machine: they are sent to llm.example" in caplog.text
+
+
+def test_an_annotator_that_would_count_as_a_person_is_refused(
+    server: Server, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(params.replace("weak: [llm-*]", "weak: []"), encoding="utf-8")
+    assert run_cli(monkeypatch, *options(server)) == 1
+    assert "would count as those of a person" in capsys.readouterr().out and not server.asked
+
+
+def _run(words: list[str], folder: str) -> None:
+    from paratopic.cli import app
+
+    os.chdir(folder)
+    sys.argv = ["paratopic", *words]
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        app.main()
+
+
+def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
+    """Kill so many runs in a project, then let others end until all is answered.
+
+    What a killed run had asked and not yet written is asked again: nobody knows its answer. What is
+    written must not be lost, nor asked again.
+
+    Returns
+    -------
+    Numbers of paragraphs, of runs that were killed, of answers that were lost or that a paragraph
+    has more than one of, and of paragraphs that were asked about although they had an answer.
+    """
+
+    def late(text: str, body: dict[str, Any], number: int) -> bytes:
+        time.sleep(0.005)
+        return script(text, body, number)
+
+    # More paragraphs than runs can answer that are killed so often.
+    n = 5 * kills
+    ids = [f"p{number:04}" for number in range(n)]
+    write_paragraphs(paragraph_table(id=ids, text=[f"text {id_}" for id_ in ids]), PARAGRAPHS)
+    LABELS.write_text("paragraph,topics,text,annotator\n", encoding="utf-8")
+    rng, context = random.Random(seed), multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    server, counts, known, is_done = Server(late), Counter(paragraphs=n), set[str](), False
+    while not is_done:
+        asked = Counter(server.asked)
+        run = context.Process(target=_run, args=(options(server, "--n", "10000"), str(folder)))
+        run.start()
+        if counts["killed"] < kills:
+            # While it asks, which it does for a moment longer.
+            while server.asked == asked and run.is_alive():
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.03))
+            if run.is_alive():
+                os.kill(run.pid or 0, signal.SIGKILL)
+        run.join(60)
+        counts["killed"] += run.exitcode == -signal.SIGKILL
+        again = {text.removeprefix("text ") for text in server.asked - asked}
+        counts["asked twice"] += len(again & known)
+        answered = [line.paragraph for line in answers()]
+        counts["lost"] += len(known.difference(answered))
+        counts["doubled"] += len(answered) - len(set(answered))
+        is_done, known = run.exitcode == 0 and known == set(answered), set(answered)
+    server.close()
+    counts["lost"] += n - len(known)
+    return counts
+
+
+def test_a_run_that_is_killed_loses_no_answer_and_asks_nothing_twice(here: Path) -> None:
+    counts = kill_again_and_again(here, 10, 0)
+    assert +counts == Counter(paragraphs=50, killed=10)

@@ -1,0 +1,231 @@
+"""A language model asked over the network, on a server whose answers are wrong in every way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from paratopic.annotation import chat as chat_module
+from paratopic.annotation.asking import Answer, ask_all
+from paratopic.annotation.chat import Busy, Chat
+from paratopic.annotation.context import Suggestion
+from paratopic.annotation.prompt import DEFAULT, Prompt, read_prompt
+from paratopic.project.errors import UserError
+from paratopic.project.passages import Passage
+from paratopic.project.topics import ModeName, Topic, Topics
+from tests.annotation.chat_server import Script, Server, reply
+
+TOPICS = Topics("single", (Topic("trade", "Tariffs."), Topic("security", "Troops.")))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], Server]]:
+    servers: list[Server] = []
+
+    def start(script: Script) -> Server:
+        servers.append(Server(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_module, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(chat_module, "LONGEST_WAIT", 0.05)
+
+
+def item(text: str) -> Suggestion:
+    return Suggestion(f"a:{text}", "a", "", text, (), (), passage=Passage(text))
+
+
+def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Answer]:
+    chat = Chat(server.url, "m", more.pop("key", None), timeout)
+    wish: dict[str, Any] = {"draws": 1, "concurrency": 3, "go_on": lambda: True} | more
+    answers = ask_all(chat, Prompt(DEFAULT, TOPICS), list(map(item, texts)), **wish)
+    return {answer.item.text: answer for answer in answers}
+
+
+def test_answers_are_read_with_their_certainty_and_tokens(
+    serve: Callable[[Script], Server],
+) -> None:
+    logs = {"content": [{"logprob": -0.1}, {"logprob": -0.2}]}
+
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        assert body["response_format"]["type"] == "json_schema" and body["logprobs"]
+        choice = {"message": {"content": '{"topic": "trade"}'}, "logprobs": logs}
+        usage = {"prompt_tokens": 90, "completion_tokens": 7}
+        return json.dumps({"choices": [choice], "usage": usage}).encode()
+
+    answer = ask(serve(script), "goods")["goods"]
+    assert answer.topics == ("trade",) and answer.tokens == (90, 7)
+    assert answer.certainty == pytest.approx(0.7408, abs=1e-3)
+
+
+WRONG: dict[str, bytes | int] = {
+    "outside the list": reply('{"topic": "weather"}'),
+    "two topics": reply('{"topic": ["trade", "security"]}'),
+    "in a sentence": reply("I think it is about trade or so."),
+    "refusal": reply(None, refusal="I cannot help with that."),
+    "empty": reply("  "),
+    "html": b"<html><body>502</body></html>",
+    "no choices": b'{"error": "overloaded"}',
+    "other json": b"[[[[",
+    "nested": b"[" * 100_000,
+    "too long": b"x" * 3_000_000,
+    "a number": reply('{"topic": 7}'),
+    "a claim": reply('{"topic": "trade 95 %"}'),
+    "bad request": 400,
+}
+
+
+def test_what_is_no_answer_is_an_error_and_the_others_go_on(
+    serve: Callable[[Script], Server],
+) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
+        return WRONG.get(text, reply('{"topic": "security"}'))
+
+    server = serve(script)
+    answers = ask(server, *WRONG, "right")
+    assert answers["right"].topics == ("security",)
+    for text in WRONG:
+        assert answers[text].topics is None and answers[text].problem, text
+        assert server.asked[text] <= 4  # two forms of request, each repeated once
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"topic": "trade"}', '```json\n{"topic": "Trade"}\n```', "trade", '"trade".', " TRADE\n"],
+)
+def test_one_topic_is_read_in_whatever_form_it_comes(text: str) -> None:
+    assert Prompt(DEFAULT, TOPICS).read(text) == ("trade",)
+
+
+@pytest.mark.parametrize(("mode", "n"), [("single", 0), ("multi", 0)])
+def test_none_of_the_topics_is_an_answer(mode: ModeName, n: int) -> None:
+    key = "topic" if mode == "single" else "topics"
+    prompt = Prompt(DEFAULT, Topics(mode, TOPICS.codebook))
+    assert len(prompt.read(f'{{"{key}": "none of the topics"}}')) == n
+
+
+def test_a_wrong_answer_may_be_repeated_once(serve: Callable[[Script], Server]) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        return reply("Trade, I believe." if number == 1 else "trade")
+
+    server = serve(script)
+    assert ask(server, "goods")["goods"].topics == ("trade",)
+    assert server.asked["goods"] == 2
+
+
+def test_a_server_without_schemas_is_asked_without(serve: Callable[[Script], Server]) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
+        return 400 if "response_format" in body else reply("trade")
+
+    server = serve(script)
+    answers = ask(server, "one", "two", concurrency=1)
+    assert {answer.topics for answer in answers.values()} == {("trade",)}
+    assert server.asked == {"one": 2, "two": 1}
+
+
+def test_a_busy_server_is_asked_again(serve: Callable[[Script], Server]) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
+        return (429, 503, reply("trade"))[min(number, 3) - 1]
+
+    server = serve(script)
+    assert ask(server, "goods")["goods"].topics == ("trade",) and server.asked["goods"] == 3
+
+
+def test_over_quota_the_run_ends_with_what_was_answered(serve: Callable[[Script], Server]) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
+        return 429 if text == "third" else reply("trade")
+
+    server, taken = serve(script), []
+    chat = Chat(server.url, "m")
+    with pytest.raises(Busy, match="status 429, 6 tries"):
+        for answer in ask_all(
+            chat,
+            Prompt(DEFAULT, TOPICS),
+            [item(t) for t in ("first", "second", "third")],
+            1,
+            1,
+            lambda: True,
+        ):
+            taken.append(answer.item.text)
+    assert taken == ["first", "second"]
+
+
+def test_a_slow_server_does_not_hold_the_others_up(
+    serve: Callable[[Script], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_module, "TRIES", 1)
+
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        time.sleep(2 if text == "slow" else 0)
+        return reply("trade")
+
+    with pytest.raises(Busy, match="no answer in 0.3 s"):
+        ask(serve(script), "slow", timeout=0.3)
+
+
+def test_the_key_is_sent_and_shown_nowhere(
+    serve: Callable[[Script], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda text, body, number: 401)
+    with pytest.raises(UserError) as caught:
+        ask(server, "goods", key="sk-secret")
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+    assert "secret" not in str(caught.value) and "secret" not in repr(
+        Chat(server.url, "m", "sk-secret")
+    )
+
+
+def test_several_draws_give_a_certainty(serve: Callable[[Script], Server]) -> None:
+    def script(text: str, body: dict[str, Any], number: int) -> bytes:
+        assert body["temperature"] == 1.0
+        return reply("security" if number == 2 else "trade")
+
+    answer = ask(serve(script), "goods", draws=4)["goods"]
+    assert (answer.topics, answer.certainty) == (("trade",), 0.75)
+
+
+def test_the_budget_ends_the_run(serve: Callable[[Script], Server]) -> None:
+    left = iter([True, True, False])
+    server = serve(lambda text, body, number: reply("trade"))
+    assert len(ask(server, *"abc", concurrency=1, go_on=lambda: next(left))) == 2
+    assert server.asked.total() == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://x/v1", "127.0.0.1/v1", "http://user:pass@x/v1", "", "http://[::1/v1"),
+        *("http://x:y/v1", "http://x/v 1", "http://x/ä"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UserError, match="--url is the address"):
+        Chat(url, "m")
+
+
+def test_the_prompt_is_a_file_that_people_change(tmp_path: Any) -> None:
+    path = tmp_path / "prompt.md"
+    first = read_prompt(path, TOPICS)
+    assert path.read_text(encoding="utf-8") == DEFAULT
+    about = first.about(item("Costs $5 & more"))
+    assert "- trade: Tariffs." in about and about.endswith("Costs $5 & more\n")
+    path.write_text(f"Be brief.\n{DEFAULT}", encoding="utf-8")
+    assert read_prompt(path, TOPICS).digest != first.digest
+    for text, message in (
+        ("$topics $paragrph", "paragrph cannot be filled in"),
+        ("$topics $paragraph costs $5", "a single \\$"),
+        ("$paragraph", "the place of \\$topics is missing"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match=message):
+            read_prompt(path, TOPICS)

@@ -1,0 +1,50 @@
+"""Encoders of a few thousand random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def save_encoder(folder: Path, tokenizer: Tokenizer, special: Sequence[str]) -> Path:
+    """Save an encoder of one layer that sentence-transformers opens; returns its folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that is there and empty.
+    tokenizer
+        Its tokenizer.
+    special
+        The tokens that pad, are unknown, begin, end and mask.
+    """
+    # Late: most tests need no torch.
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    tokens = dict(zip(names, special, strict=True))
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(fast),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    plain = folder / "plain"
+    BertModel(config).save_pretrained(plain)
+    fast.save_pretrained(plain)
+    transformer = Transformer(str(plain))
+    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(
+        str(folder / "encoder"), create_model_card=False
+    )
+    return folder / "encoder"

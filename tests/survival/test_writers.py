@@ -1,0 +1,184 @@
+"""The page, the backend, `import` and the pipeline at once on one labels.csv: no label is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from paratopic.annotation import backend, page
+from paratopic.cli.labels import make_backend
+from paratopic.corpus.table import read_paragraphs
+from paratopic.labels.answers import current
+from paratopic.labels.log import read_lines
+from paratopic.project.params import read_params
+from paratopic.project.paths import PARAGRAPHS, PARAMS
+from paratopic.stages import prepare
+from tests.annotation.small_project import make_project
+from tests.programs import ROOT, environment, run_cli, sh
+from tests.samples import TOPICS, suggestions
+
+LABELS = Path("seeds/labels.csv")
+HERE = "http://127.0.0.1:9090"
+# Each annotator answers all paragraphs, with a topic of its own.
+TOPIC_OF = {"ann": "trade", "bo@example.org": "technology", "zoe": "security"}
+
+Send = Callable[[dict[str, Any]], None]
+
+
+def all_at_once(
+    project: Path,
+    save: Send,
+    report: Send,
+    bring: Callable[[str], None],
+    run: Callable[[], None],
+) -> None:
+    """Label all paragraphs by the page, the backend and `import`, while the pipeline runs.
+
+    Parameters
+    ----------
+    project
+        Folder of the project.
+    save, report
+        Send an answer to the page, an event to the backend.
+    bring
+        Imports a sheet, whose name it gets.
+    run
+        Runs the pipeline.
+    """
+    ids = list(read_paragraphs(project / PARAGRAPHS)["id"])
+    codebook = page.version_of(read_params(project / PARAMS).topics)
+    ann, bo, zoe = TOPIC_OF
+
+    def on_the_page() -> None:
+        for id_ in ids:
+            save({"id": id_, "topics": [TOPIC_OF[ann]], "note": "", "codebook": codebook})
+
+    def in_label_studio() -> None:
+        for number, id_ in enumerate(ids):
+            result = {"type": "choices", "value": {"choices": [TOPIC_OF[bo]]}}
+            done = {"id": number, "completed_by": {"email": bo}, "result": [result]}
+            task = {"id": number, "data": {"paragraph": id_, "text": "A text."}}
+            report({"action": "ANNOTATION_CREATED", "task": task, "annotation": done})
+
+    def from_sheets() -> None:
+        for number in range(1, len(ids) + 1):
+            # With names: a row without one is taken for the same line of the seed.
+            rows = "".join(f"{id_},{TOPIC_OF[zoe]},{zoe}\n" for id_ in ids[:number])
+            sheet = project / "sheet.csv"
+            sheet.write_text(f"paragraph,topics,annotator\n{rows}", encoding="utf-8")
+            bring(sheet.name)
+
+    with ThreadPoolExecutor(3) as threads:
+        writers = [threads.submit(write) for write in (on_the_page, in_label_studio, from_sheets)]
+        n_runs = 0
+        while n_runs < 2 or not all(writer.done() for writer in writers):
+            run()
+            n_runs += 1
+        for writer in writers:
+            writer.result()
+    labels = [
+        (line.paragraph, line.annotator, line.cell)
+        for line in current(read_lines(project / LABELS))
+        if line.annotator in TOPIC_OF
+    ]
+    assert sorted(labels) == sorted((id_, *pair) for id_ in ids for pair in TOPIC_OF.items())
+
+
+def session(project: Path) -> page.Session:
+    """A session of the page on all paragraphs of a project."""
+    topics = read_params(project / PARAMS).topics
+    (shown,) = suggestions(TOPICS, 1)
+    ids = read_paragraphs(project / PARAGRAPHS)["id"]
+    items = [replace(shown, id=id_, scores={}) for id_ in ids]
+    return page.Session(project / LABELS, "ann", items, lambda: topics)
+
+
+def test_four_writers_lose_no_label(
+    tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_project(tmp_path, baseline_folder))
+    texts = "\n\n".join(f"The talks of day {day} were on tariffs." for day in range(8))
+    Path("seeds/news.txt").write_text(texts, encoding="utf-8")
+    LABELS.write_text("paragraph,topics\n", encoding="utf-8")
+    prepare.main()
+    on_page = TestClient(page.application(session(tmp_path)), base_url=HERE)
+    of_backend = TestClient(backend.application(make_backend()), base_url=HERE)
+
+    def report(event: dict[str, Any]) -> None:
+        assert of_backend.post("/webhook", json=event).json() == {"problems": []}
+
+    def save(answer: dict[str, Any]) -> None:
+        assert "answer" in on_page.post("/save", json=answer).json()
+
+    def bring(sheet: str) -> None:
+        assert run_cli(monkeypatch, "import", sheet) == 0
+
+    all_at_once(tmp_path, save, report, bring, prepare.main)
+    prepare.main()
+    assert len(read_paragraphs(PARAGRAPHS)) == 8
+
+
+PAGE = """
+from pathlib import Path
+from paratopic.annotation.page import application
+from paratopic.annotation.web import listen, serve
+from tests.survival.test_writers import session
+serve(application(session(Path())), listen("Label at {address}", 0))
+"""
+COMMAND = [sys.executable, "-c", "from paratopic.cli.app import main; main()"]
+
+
+@contextmanager
+def served(project: Path, *words: str) -> Iterator[str]:
+    """Run a server; gives its address, which it prints in its first line."""
+    # Where the tests are found, besides what this process finds.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = environment() | {"PYTHONPATH": path}
+    server = subprocess.Popen(words, cwd=project, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        yield next(word for word in line.split() if word.startswith("http://"))
+    finally:
+        server.kill()
+        server.wait()
+
+
+def post(url: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=300) as reply:
+        answered = json.load(reply)
+        assert answered.get("problems", []) == [] and "state" not in answered
+
+
+@pytest.mark.long
+def test_four_programs_lose_no_label(project: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "project"
+    shutil.copytree(project, clone, symlinks=True)
+    with (
+        served(clone, sys.executable, "-c", PAGE) as on_page,
+        served(clone, *COMMAND, "backend", "--port", "0") as of_backend,
+    ):
+        all_at_once(
+            clone,
+            lambda answer: post(f"{on_page}/save", answer),
+            lambda event: post(f"{of_backend}/webhook", event),
+            lambda sheet: print(sh(clone, *COMMAND, "import", sheet)),
+            lambda: print(sh(clone, "dvc", "repro")),
+        )
+    assert "Running stage 'prepare'" in sh(clone, "dvc", "repro")

@@ -1,0 +1,179 @@
+"""A server that several projects write to, and a store of 1,000 runs.
+
+pytest -m long tests/tracking/test_server.py --log-cli-level INFO
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, Metric, Param
+
+from paratopic.tracking.runs import COMPARED, PART, STATE, Record, open_store, write_runs
+from paratopic.tracking.ui import QUIET, _answers, _free_port
+from tests.tracking.conftest import records_of
+
+PROJECTS, RUNS, SECONDS = 8, 1000, 5
+
+pytestmark = pytest.mark.long
+log = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """Address of an empty database of PostgreSQL, whose server ends with the tests."""
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    program = shutil.which("pg_ctl")
+    if program is None:
+        pytest.skip("PostgreSQL is not installed, or pg_ctl is not on the PATH")
+    user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+    port = _free_port(0)
+    with tempfile.TemporaryDirectory() as folder:
+        if user:
+            shutil.chown(folder, user)
+
+        def control(*words: str) -> None:
+            command = [program, "-D", f"{folder}/data", "-w", "-s", *words]
+            subprocess.run(command, check=True, user=user, cwd=folder)
+
+        control("init", "-o", "-A trust -U postgres")
+        options = f"-p {port} -k {folder} -h 127.0.0.1"
+        control("start", "-l", f"{folder}/log", "-o", options)
+        try:
+            yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            control("stop", "-m", "immediate")
+
+
+@contextmanager
+def served(uri: str, folder: Path) -> Iterator[str]:
+    """Address of MLflow's server of a store, with its artifacts in a folder."""
+    port = _free_port(0)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(port)]
+    with (folder / "log").open("w") as file:
+        process = subprocess.Popen(
+            command, env=QUIET | os.environ, stdout=file, stderr=file, cwd=folder
+        )
+    try:
+        while not _answers(port):
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server with that database."""
+    with served(database, tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+def write(uri: str, experiment: str, model: Path, folder: Path, barrier: Barrier) -> int:
+    """Write the runs of a project to a store as soon as all projects are ready to."""
+    folder.mkdir()
+    baseline, transformer = records_of(model, folder)
+    open_store(uri).search_experiments(max_results=1)
+    barrier.wait()
+    return write_runs(uri, experiment, [baseline, transformer], folder / "mlruns")
+
+
+def test_projects_write_at_once(server: str, baseline_folder: Path, tmp_path: Path) -> None:
+    """Each under a name of its own, as the documentation says."""
+    names = [f"project{n}" for n in range(PROJECTS)]
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(PROJECTS, context) as pool:
+        barrier = manager.Barrier(PROJECTS)
+        started = time.perf_counter()
+        written = [
+            pool.submit(write, server, name, baseline_folder, tmp_path / str(n), barrier)
+            for n, name in enumerate(names)
+        ]
+        counts = [each.result() for each in written]
+    log.info("%d projects: %.1f s, %s runs", PROJECTS, time.perf_counter() - started, counts)
+    assert counts == [2] * PROJECTS
+    client = MlflowClient(server)
+    for name in names:
+        experiment = client.get_experiment_by_name(name)
+        found = client.search_runs([experiment.experiment_id])
+        assert {run.data.tags[PART] for run in found} == {"baseline", "transformer"}
+        assert {run.info.status for run in found} == {"FINISHED"}
+        champion = client.get_model_version_by_alias(name, "champion")
+        assert champion.tags["model"] == "baseline"
+        for run in found:
+            assert client.list_artifacts(run.info.run_id)
+
+
+def fill(uri: str, experiment_id: str, record: Record) -> None:
+    """Add runs to an experiment as the pipeline writes them, but for files."""
+    client = MlflowClient(uri)
+    for number in range(RUNS):
+        state = f"old{number}"
+        tags = {PART: record.part, STATE: state, COMPARED: state, **record.tags}
+        run = client.create_run(experiment_id, tags=tags, run_name=state)
+        run_id, now = run.info.run_id, run.info.start_time
+        model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        metrics = [
+            Metric(name, value + number / RUNS, now, 0, model_id=model.model_id, run_id=run_id)
+            for name, value in record.metrics.items()
+        ]
+        params = [Param(key, value) for key, value in record.params.items()]
+        client.log_batch(run_id, metrics, params)
+        client.set_terminated(run_id)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_store_of_many_runs_is_quick(
+    store: str, baseline: Record, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    if store == "postgresql":
+        uri = request.getfixturevalue("database")
+    write_runs(uri, "many", [baseline], tmp_path / "mlruns")
+    number = MlflowClient(uri).get_experiment_by_name("many").experiment_id
+    fill(uri, number, baseline)
+
+    def seconds(what: str, started: float) -> None:
+        taken = time.perf_counter() - started
+        log.info("%s, %d runs: %s in %.2f s", store, RUNS + 1, what, taken)
+        assert taken < SECONDS
+
+    for what, record in (("nothing new", baseline), ("a new run", replace(baseline, state="s2"))):
+        started = time.perf_counter()
+        write_runs(uri, "many", [record], tmp_path / "mlruns")
+        seconds(f"track, {what}", started)
+    with served(uri, tmp_path) as address:
+        # What the page of the runs asks for, as often as somebody reaches its end.
+        for what in ("runs", "logged-models"):
+            ids = {"experiment_ids": [number], "max_results": 100}
+            body = json.dumps(ids).encode()
+            path = f"{address}/ajax-api/2.0/mlflow/{what}/search"
+            for turn in ("first", "second"):
+                asked = urllib.request.Request(path, body, {"Content-Type": "application/json"})
+                started = time.perf_counter()
+                with urllib.request.urlopen(asked) as reply:
+                    rows = json.load(reply)
+                seconds(f"page, {what}, {turn} time", started)
+                assert len(rows["runs" if what == "runs" else "models"]) in (50, 100)

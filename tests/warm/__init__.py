@@ -1,0 +1,45 @@
+"""Programs of the project that start within milliseconds, because their imports are done.
+
+A pipeline is fifteen processes, which spend most of their time on imports if there are 38
+paragraphs. `start` runs a process that imports once what they import, and forks for each of them.
+`python`, `paratopic` and `dvc` in its folder ask this process to run a stage or a command. Anything
+else they run as it is, and so they do if the environment has variables that interpreters or
+libraries read when they start.
+
+The first results of the project (fixture `project`), programs that tests kill and installations do
+not use it: their processes are those that a user starts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CLIENT, SERVER = "client.py", "server.py"
+
+
+def start(folder: Path, until: int) -> None:
+    """Write the programs to a folder, and start the process that they ask.
+
+    Parameters
+    ----------
+    folder
+        A folder that is not there yet.
+    until
+        Number of the process with which the new one ends.
+    """
+    folder.mkdir()
+    here = Path(__file__).parent
+    code = (here / CLIENT).read_text(encoding="utf-8")
+    for name in ("python", "paratopic", "dvc"):
+        program = folder / name
+        # Without `site`, which takes most of the time of its start.
+        program.write_text(f"#!{sys.executable} -IS\n{code}", encoding="utf-8")
+        program.chmod(0o755)
+    subprocess.Popen(
+        [sys.executable, str(here / SERVER), str(folder / "socket"), str(until)],
+        env=os.environ | {"OMP_WAIT_POLICY": "passive"},
+        stdin=subprocess.DEVNULL,
+    )
