@@ -432,7 +432,8 @@ def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
 
 def _read_parquet(path: Path, whole: Collection[str]) -> Table:
     try:
-        file = pq.ParquetFile(pa.BufferReader(_read_bytes(path)))
+        # By its path: if Python ends while a thread of Arrow holds an open file, it is aborted.
+        file = pq.ParquetFile(path)
         schema = file.schema_arrow
         read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
         columns = _arrow_columns(read, schema.names, whole, _class_names(schema))
