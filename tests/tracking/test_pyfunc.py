@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 from mlflow.types import DataType
 
 from paratopic import load
@@ -168,6 +169,26 @@ def test_batches_in_a_worker_process(model: Model, saved: Path) -> None:
         }
         expected |= {f"score_{name}": [a.scores[name] for a in answers] for name in model.classes_}
         assert json.loads(line) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": TEXTS},
+        {"inputs": [{"text": text} for text in TEXTS]},
+        {"instances": [{"text": text} for text in TEXTS]},
+        {"dataframe_records": [{"text": text} for text in TEXTS]},
+        {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}},
+    ],
+    ids=["list", "inputs", "instances", "records", "split"],
+)
+def test_the_server_takes_texts_in_each_of_its_forms(
+    model: Model, loaded: mlflow.pyfunc.PyFuncModel, body: dict[str, Any]
+) -> None:
+    schema = loaded.metadata.get_input_schema()
+    reply = scoring_server.invocations(json.dumps(body), "application/json", loaded, schema)
+    answers = [answer["topic"] for answer in json.loads(reply.response)["predictions"]]
+    assert answers == [answer.topic for answer in model.predict(TEXTS)]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -528,7 +529,9 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: cannot be read as {path.suffix[1:]}: {str(error).strip()}")
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else str(error).strip()
+    return UserError(f"{path}: cannot be read as {path.suffix[1:]}: {reason}")
 
 
 # Suffix of a table → its reader.

@@ -148,13 +148,15 @@ def _with_context(texts: list[str], params: Mapping[str, Sequence[str | None]]) 
 def _texts(model_input: Any) -> list[str]:
     if not isinstance(model_input, pd.DataFrame):
         return np.asarray(model_input, dtype=object).reshape(-1).tolist()
-    if TEXT in model_input:
-        return list(model_input[TEXT])
     # MLflow passes on the first of several columns, which may not be that of the texts.
-    name: object = model_input.columns[0]
-    if name != 0:
+    name: object = TEXT if TEXT in model_input else model_input.columns[0]
+    if name not in (TEXT, 0):
         raise ValueError(f"the column of texts has to be named {TEXT}, or have no name; not {name}")
-    return list(model_input.iloc[:, 0])
+    # The server makes an array without dimensions of each text of {"inputs": [{"text": ...}]}.
+    return [
+        text.item() if isinstance(text, np.ndarray) and not text.ndim else text
+        for text in model_input[name]
+    ]
 
 
 def _load_pyfunc(path: str) -> ServedModel:
