@@ -85,6 +85,13 @@ def test_a_cell_may_have_several_labels() -> None:
     assert proposal.topics == ["a", "b", "c,d"] and proposal.source.labels == {"c;d": "c,d"}
 
 
+@pytest.mark.parametrize("cell", [";", "a;a", " "])
+def test_a_column_of_one_topic_has_no_labels(cell: str) -> None:
+    labels: list[object] = ["a", "a", cell] * (N // 3)
+    proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
+    assert (proposal.topics, proposal.source.label) == ([], None)
+
+
 def test_a_table_without_texts_is_refused() -> None:
     for columns, message in (
         ({"text": []}, "there are no rows"),

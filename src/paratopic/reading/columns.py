@@ -166,13 +166,15 @@ def _are_distinct(values: Sequence[str]) -> bool:
 def _are_labels(values: Sequence[str]) -> bool:
     """Whether cells of a column that is named after labels are some."""
     filled = [value for value in values if value]
-    return 1 < len(set(filled)) <= max(min(MOST_TOPICS, len(filled) / 2), len(filled) / 10)
+    most = max(min(MOST_TOPICS, len(filled) / 2), len(filled) / 10)
+    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
 
 
 def _are_few(values: Sequence[str]) -> bool:
     """Whether cells of a column of any name look like labels."""
     filled = [value for value in values if value]
-    return 1 < len(set(filled)) <= min(MOST_TOPICS, len(filled) / 5)
+    most = min(MOST_TOPICS, len(filled) / 5)
+    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
 
 
 def _is_day(text: str) -> bool:
