@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from paratopic.annotation import chat
 from paratopic.corpus.table import write_paragraphs
-from paratopic.labels.log import Label, read_lines
+from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.paths import PARAGRAPHS, PROMPT
 from tests.annotation.chat_server import Server, reply
 from tests.programs import ROOT, run_cli
@@ -130,6 +131,69 @@ def test_an_annotator_that_would_count_as_a_person_is_refused(
     Path("params.yaml").write_text(params.replace("weak: [llm-*]", "weak: []"), encoding="utf-8")
     assert run_cli(monkeypatch, *options(server)) == 1
     assert "would count as those of a person" in capsys.readouterr().out and not server.asked
+
+
+def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def empty(text: str, body: dict[str, Any], number: int) -> bytes:
+        fails = text in ("text p37", "text p38") and number == 1
+        return reply("" if fails else '{"topic": "trade"}')
+
+    server = Server(empty)
+    words = options(server, "--concurrency", "1")
+    assert run_cli(monkeypatch, *words, "--n", "3") == 0
+    failed = [line for line in answers() if line.cell == "?"]
+    assert [line.paragraph for line in failed] == ["p37", "p38"]
+    assert all(int(dict(line.more)["tokens_read"]) > 50 for line in failed)
+    assert run_cli(monkeypatch, *words) == 0
+    assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
+    assert run_cli(monkeypatch, *words) == 0
+    assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
+    server.close()
+    assert "llm-m has answered for every paragraph" in capsys.readouterr().out
+
+
+def test_a_model_that_gives_no_answer_ends_the_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(lambda text, body, number: reply(""))
+    assert run_cli(monkeypatch, *options(server, "--concurrency", "1")) == 1
+    server.close()
+    assert "no answer that is of use; the last one was an empty answer" in capsys.readouterr().out
+    assert server.asked.total() == len(answers()) == 10
+
+
+def test_a_budget_holds_where_questions_take_more_than_expected(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 200}
+    choice = {"message": {"content": '{"topic": "trade"}'}}
+    dear = json.dumps({"choices": [choice], "usage": usage}).encode()
+    server = Server(lambda text, body, number: dear)
+    assert run_cli(monkeypatch, *options(server, "--budget", "12000")) == 0
+    server.close()
+    assert 6 <= server.asked.total() <= 10
+
+
+def test_an_interrupt_while_an_answer_is_written_loses_none(
+    server: Server, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from paratopic.cli import annotate
+
+    def interrupted(path: Path, line: Label) -> None:
+        if not answers():
+            signal.raise_signal(signal.SIGINT)
+        append(path, line)
+
+    monkeypatch.setattr(annotate, "append", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with caplog.at_level(logging.WARNING):
+        assert run_cli(monkeypatch, *options(server, "--concurrency", "4")) == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+    assert "stopped; the same command goes on" in caplog.text
+    assert 0 < len(answers()) == server.asked.total() <= 5
 
 
 def _run(words: list[str], folder: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from paratopic.annotation import chat as chat_module
 from paratopic.annotation.asking import Answer, ask_all
-from paratopic.annotation.chat import Busy, Chat
+from paratopic.annotation.chat import BadReply, Busy, Chat
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.prompt import DEFAULT, Prompt, read_prompt
 from paratopic.project.errors import UserError
@@ -96,6 +96,8 @@ def test_what_is_no_answer_is_an_error_and_the_others_go_on(
     assert answers["right"].topics == ("security",)
     for text in WRONG:
         assert answers[text].topics is None and answers[text].problem, text
+        is_paid = text in ("refusal", "empty")
+        assert not is_paid or answers[text].tokens[0] > 0, text
         assert server.asked[text] <= 4  # two forms of request, each repeated once
 
 
@@ -105,6 +107,20 @@ def test_what_is_no_answer_is_an_error_and_the_others_go_on(
 )
 def test_one_topic_is_read_in_whatever_form_it_comes(text: str) -> None:
     assert Prompt(DEFAULT, TOPICS).read(text) == ("trade",)
+
+
+def test_a_name_is_read_as_it_is_written_before_one_that_is_like_it() -> None:
+    prompt = Prompt(DEFAULT, Topics("single", ("U.S.", "Trade", "trade")))
+    for name in prompt.topics.names:
+        assert prompt.read(json.dumps({"topic": name})) == (name,)
+    assert prompt.read("u.s") == ("U.S.",)
+    with pytest.raises(BadReply, match="not in the codebook"):
+        prompt.read("TRADE")
+
+
+def test_several_topics_are_in_the_order_of_the_codebook() -> None:
+    prompt = Prompt(DEFAULT, Topics("multi", TOPICS.codebook))
+    assert prompt.read('{"topics": ["security", "trade"]}') == ("trade", "security")
 
 
 @pytest.mark.parametrize(("mode", "n"), [("single", 0), ("multi", 0)])

@@ -51,6 +51,8 @@ def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
     monkeypatch.setenv("PARATOPIC_MODEL", f"out#sha256:{digest[::-1]}")
     with pytest.raises(UserError, match=f"out is another model than sha256:{digest[::-1]}"):
         load()
+    with pytest.raises(UserError, match="out#sha256:: the digest after #sha256: is missing"):
+        load("out#sha256:")
     assert run_cli(monkeypatch, *words, "--yes") == 1
     assert run_cli(monkeypatch, *words[:-1], "press/model", "--yes") == 1
     printed = capsys.readouterr().out

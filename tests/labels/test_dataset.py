@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 
 from paratopic.corpus.table import write_paragraphs
 from paratopic.labels.dataset import About, describe, write_dataset
-from paratopic.labels.log import Label
+from paratopic.labels.log import Label, line_of
+from paratopic.project.codebook import Change
 from paratopic.project.topics import ModeName, Topics
 from paratopic.reading.tables import read_labelled_table
 from tests.samples import paragraph_table
@@ -49,10 +51,25 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     assert of.names == [*topics.names, *rest] and len(data) == 3
     answers = datasets.load_dataset(str(folder), "answers", split="train")
     assert answers["annotator"] == ["Ann", "Bo", "Ann"] and answers[0]["note"] == "Bo asked"
-    path = f"dataset://{folder}?label={column}&group=article"
-    frame, _ = read_labelled_table(path, topics, ["none of the topics", "none"])
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    address, no_topic = re.findall("`([^`]+)`", card.splitlines()[-1])[:2]
+    path = address.replace("this/folder", str(folder))
+    frame, _ = read_labelled_table(path, topics, [no_topic])
     first = ["trade"] if mode == "single" else ["trade", "security"]
     assert list(frame["topics"]) == [first, ["security"], []]
+
+
+def test_weak_labels_stay_here_and_answers_have_todays_names(
+    topics: Topics, tmp_path: Path
+) -> None:
+    lines = [replace(line, cell=line.cell.replace("trade", "commerce")) for line in LINES]
+    change = line_of(Change("rename", ("commerce",), ("trade",)))
+    lines.append(replace(change, when="2025-10-01T00:00:00Z"))
+    frame = FRAME.assign(label_source=["hand", "weak", "hand", "none"])
+    write_dataset(tmp_path, frame, topics, ABOUT, lines, anonymous=False)
+    assert pd.read_parquet(tmp_path / "paragraphs.parquet")["id"].tolist() == ["000", "002"]
+    answers = pd.read_parquet(tmp_path / "answers.parquet")
+    assert answers["topics"].tolist() == ["trade", "security"]
 
 
 def test_the_table_of_a_project_is_a_dataset(topics: Topics, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
-from paratopic.reading.datasets import parse_address, with_address
+from paratopic.reading.datasets import parse_address, read_rows, with_address
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_labelled_table, read_table
 from tests.hub import running
@@ -120,6 +120,18 @@ def test_a_dataset_stands_beside_articles(
     assert f"dataset://{tmp_path / 'set'}: 1 row has no text and is left out" in caplog.text
     with pytest.raises(UserError, match="have the same name"):
         read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], topics, [])
+
+
+def test_a_folder_may_have_the_name_of_a_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("csv").mkdir()
+    Path("data.csv").write_text("text\nwrong\n")
+    Path("csv/data.csv").write_text("text\nright\n")
+    for address in ("dataset://csv/data.csv", "dataset://csv"):
+        rows = read_rows(parse_address(address), ["text"], lambda _: True)
+        assert rows.table["text"].to_pylist() == ["right"]
 
 
 def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
@@ -224,3 +236,26 @@ def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
     later = read("http://127.0.0.1:9", old, new, gone)
     assert later[:2] == messages[:2]
     assert later[2].startswith(f"{gone}: the hub cannot be reached, and this revision is")
+
+
+def test_without_a_configuration_the_hub_says_which_is_meant(tmp_path: Path) -> None:
+    configs = [{"config_name": name, "data_files": f"{name}.csv"} for name in ("default", "en")]
+    files = {f"{each['config_name']}.csv": f"text\n{each['config_name']}\n" for each in configs}
+    files["README.md"] = f"---\nconfigs: {json.dumps(configs)}\n---\n"
+    only = {"README.md": f"---\nconfigs: {json.dumps(configs[1:])}\n---\n", "en.csv": "text\nen\n"}
+
+    def read(endpoint: str, home: str, *addresses: str) -> list[str]:
+        env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / home)}
+        words = [sys.executable, "-c", READ, *addresses]
+        return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
+
+    with running() as hub:
+        both, one = (
+            f"hf://press/{name}@"
+            + hub.commit("datasets", f"press/{name}", {k: v.encode() for k, v in each.items()})
+            for name, each in (("both", files), ("one", only))
+        )
+        rows = read(hub.address, "home", f"{both}?config=en", both, one)
+        assert rows == ["['en']", "['default']", "['en']"]
+        assert read(hub.address, "other", f"{both}?config=en", one) == ["['en']", "['en']"]
+    assert read("http://127.0.0.1:9", "home", both, one) == ["['default']", "['en']"]

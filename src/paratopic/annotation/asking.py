@@ -5,10 +5,12 @@ Which paragraphs these are, and where answers are written, is for the caller.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
@@ -66,7 +68,8 @@ def ask_all(
 
     A paragraph is asked about once the answer before it was taken by the caller, up to so many at
     a time. After Ctrl-C, or if the server refuses all, no other paragraph is asked about; answers
-    that are under way still come, and then the error.
+    that are under way, which have to be paid, still come, and then the error. A second Ctrl-C is
+    raised at once.
 
     Parameters
     ----------
@@ -93,21 +96,15 @@ def ask_all(
     left = iter(items)
     problem: BaseException | None = None
     running: set[Future[Answer]] = set()
-    with ThreadPoolExecutor(concurrency) as pool:
+    with _first_interrupt(stopped), ThreadPoolExecutor(concurrency) as pool:
         while True:
-            while problem is None and len(running) < concurrency and go_on():
+            while not stopped.is_set() and len(running) < concurrency and go_on():
                 if (item := next(left, None)) is None:
                     break
                 running.add(pool.submit(_ask, chat, prompt, item, draws))
             if not running:
                 break
-            try:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt as error:
-                # What is under way is paid for: take its answers, too.
-                problem = error
-                stopped.set()
-                continue
+            done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 error_of = future.exception()
                 if error_of is None:
@@ -117,6 +114,27 @@ def ask_all(
                     stopped.set()
     if problem is not None:
         raise problem
+    if stopped.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C only set an event, wherever the program is."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def expected_tokens(prompt: Prompt, items: Sequence[Suggestion], draws: int) -> tuple[int, int]:
@@ -137,6 +155,7 @@ def _ask(chat: Chat, prompt: Prompt, item: Suggestion, draws: int) -> Answer:
                 reply = chat.ask(messages, prompt.schema, SPREAD if draws > 1 else 0.0)
             except BadReply as bad:
                 problem = str(bad)
+                tokens = tokens[0] + bad.tokens[0], tokens[1] + bad.tokens[1]
                 break
             tokens = tokens[0] + reply.tokens[0], tokens[1] + reply.tokens[1]
             try:

@@ -35,7 +35,19 @@ Message = Mapping[str, str]
 
 
 class BadReply(Exception):
-    """The server answered, and what it answered is of no use. The text says why."""
+    """The server answered, and what it answered is of no use. The text says why.
+
+    Parameters
+    ----------
+    problem
+        Why it is of no use.
+    tokens
+        Number of tokens read and written, which have to be paid; none by default.
+    """
+
+    def __init__(self, problem: str, tokens: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(problem)
+        self.tokens = tokens
 
 
 class Busy(UserError):
@@ -242,12 +254,13 @@ def _parse(data: bytes, messages: Sequence[Message]) -> Reply:
         text, refusal = message.get("content"), message.get("refusal")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise BadReply("a reply that is no answer of a chat interface") from None
-    if refusal:
-        raise BadReply("the model refuses to answer")
-    if not isinstance(text, str) or not text.strip():
-        raise BadReply("an empty answer")
     sent = sum(len(message["content"]) for message in messages)
-    return Reply(text, _certainty(choice), _tokens(reply, sent, len(text)))
+    tokens = _tokens(reply, sent, len(str(refusal or text or "")))
+    if refusal:
+        raise BadReply("the model refuses to answer", tokens)
+    if not isinstance(text, str) or not text.strip():
+        raise BadReply("an empty answer", tokens)
+    return Reply(text, _certainty(choice), tokens)
 
 
 def _certainty(choice: Mapping[str, Any]) -> float | None:

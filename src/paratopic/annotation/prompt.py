@@ -124,7 +124,7 @@ class Prompt:
         }
 
     def read(self, text: str) -> tuple[str, ...]:
-        """Read an answer strictly: the topics, () for none of them.
+        """Read an answer strictly: the topics in the codebook's order, () for none of them.
 
         Raises
         ------
@@ -143,14 +143,22 @@ class Prompt:
         names = [name for name in every if isinstance(name, str)]
         if len(names) < len(every) or not names:
             raise BadReply(f"no topic: {_short(text)}")
-        known = {name.casefold(): name for name in (*self.topics.names, NO_TOPIC)}
-        chosen = [known.get(name.strip().strip("\"'.`").casefold()) for name in names]
+        chosen = [self._meant(name) for name in names]
         if None in chosen:
             raise BadReply(f"not in the codebook: {_short(text)}")
         distinct = dict.fromkeys(name for name in chosen if name is not None)
         if len(distinct) > 1 and (self.topics.mode == "single" or NO_TOPIC in distinct):
             raise BadReply(f"several topics: {_short(text)}")
-        return tuple(name for name in distinct if name != NO_TOPIC)
+        # In the codebook's order, so that two answers with the same topics are equal.
+        return tuple(name for name in self.topics.names if name in distinct)
+
+    def _meant(self, text: str) -> str | None:
+        """The name that a text is, or the only one that is like it; None if there is no such."""
+        known = (*self.topics.names, NO_TOPIC)
+        if text in known:
+            return text
+        alike = [name for name in known if _bare(name) == _bare(text)]
+        return alike[0] if len(alike) == 1 else None
 
     @property
     def _key(self) -> str:
@@ -195,6 +203,11 @@ def agreed(answers: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], float]:
     """The most frequent of several answers, the first of equals, and its share of them."""
     best = max(answers, key=answers.count)
     return best, answers.count(best) / len(answers)
+
+
+def _bare(name: str) -> str:
+    """A name without what models write around it, and in small letters."""
+    return name.strip().strip("\"'.`").casefold()
 
 
 def _short(text: str) -> str:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# A run ends after so many errors, if there is no answer beside them.
+MOST_ERRORS = 10
+
 
 def annotate(
     url: Annotated[
@@ -85,8 +88,9 @@ def annotate(
         return
     if examples:
         prompt = _with_examples(prompt, items, project)
-    account = _Account(settings.prices.get(model), budget)
+    account = _Account(settings.prices.get(model), budget, concurrency)
     expected = account.cost(expected_tokens(prompt, items, draws))
+    account.expected = expected / len(items)
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
     print(f"{asking}: about {account.shown(expected)}")
     if estimate:
@@ -98,19 +102,22 @@ def annotate(
             " and labelled examples" if examples else "",
             chat.host,
         )
-    account.reserved = expected / len(items) * concurrency
-    answers = ask_all(chat, prompt, items, draws, concurrency, lambda: account.reaches)
-    labels = project.labels_file
-    n_answers, n_errors = _keep(answers, labels, annotator, prompt, len(items), account)
-    if (left := len(items) - n_answers - n_errors) and not account.reaches:
+    answers = ask_all(chat, prompt, items, draws, concurrency, lambda: account.goes_on)
+    _keep(answers, project.labels_file, annotator, prompt, len(items), account)
+    if account.is_useless:
+        raise UserError(
+            f"{annotator} gave no answer that is of use; the last one was {account.problem}. Try "
+            f"another model, or change {PROMPT}"
+        )
+    if (left := len(items) - account.n) and not account.reaches:
         print(f"the budget does not reach for the other {left}")
-    if n_answers:
+    if account.n_answers:
         print("`dvc repro` learns from them as far as they agree with people")
 
 
 @dataclass
 class _Account:
-    """What is spent, and what may be: money where the model's price is known, else tokens.
+    """What came, what is spent, and what may be: money if the model has a price, else tokens.
 
     Parameters
     ----------
@@ -118,16 +125,38 @@ class _Account:
         Prices of a million tokens that the model reads, and that it writes; None if not known.
     budget
         The most that may be spent; None for no limit.
-    reserved
-        What is kept back for questions that are under way; 0 by default.
+    concurrency
+        Number of questions that may be under way.
+    expected
+        What a question should cost; 0 by default.
     spent
         What is spent so far; 0 by default.
+    n_answers, n_errors
+        Numbers of answers and of errors so far; 0 by default.
+    problem
+        What was wrong with the last error; "" by default, for none.
     """
 
     price: tuple[float, float] | None
     budget: float | None
-    reserved: float = 0.0
+    concurrency: int
+    expected: float = 0.0
     spent: float = 0.0
+    n_answers: int = 0
+    n_errors: int = 0
+    problem: str = ""
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer, and pay for it."""
+        self.spent += self.cost(answer.tokens)
+        self.n_answers += answer.topics is not None
+        self.n_errors += answer.topics is None
+        self.problem = answer.problem or self.problem
+
+    @property
+    def n(self) -> int:
+        """Number of answers and errors."""
+        return self.n_answers + self.n_errors
 
     def cost(self, tokens: tuple[int, int]) -> float:
         """Cost of tokens read and written."""
@@ -143,8 +172,19 @@ class _Account:
 
     @property
     def reaches(self) -> bool:
-        """Whether there is enough for another question."""
-        return self.budget is None or self.spent + self.reserved <= self.budget
+        """Whether there is enough for another question, beside those that are under way."""
+        each = max(self.expected, self.spent / self.n if self.n else 0.0)
+        return self.budget is None or self.spent + self.concurrency * each <= self.budget
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether there are errors alone, and enough of them."""
+        return self.n_errors >= MOST_ERRORS and not self.n_answers
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to ask another question."""
+        return self.reaches and not self.is_useless
 
 
 def _refuse_a_person(annotator: str, weak: Iterable[str]) -> None:
@@ -159,7 +199,10 @@ def _refuse_a_person(annotator: str, weak: Iterable[str]) -> None:
 
 
 def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
-    """At most n paragraphs that this prompt has not asked about; those with a hand label first."""
+    """At most n paragraphs that have no answer to this prompt; those with a hand label first.
+
+    Those with an error come last.
+    """
     from paratopic.annotation.context import drawn_in_context
     from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
     from paratopic.corpus.table import has_hand_label
@@ -168,18 +211,20 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     frame, judged = project.paragraphs, {line.paragraph for line in project.answers}
     labelled = set(frame["id"][has_hand_label(frame)])
     # An answer whose examples have lost their labels counts no longer.
-    asked = {
-        line.paragraph
+    lines = [
+        line
         for line in project.lines
         if line.annotator == annotator
         and dict(line.more).get("prompt") == prompt
         and labelled.issuperset(examples_of(line))
-    }
+    ]
+    answered = {line.paragraph for line in lines if line.cell != UNDECIDED}
+    asked = {line.paragraph for line in lines}
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
     at_random = draw_random(frame, judged, len(frame), project.params.seed)
     drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
-    left = [id_ for id_ in drawn if id_ not in asked]
+    left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return drawn_in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
 
 
@@ -210,29 +255,27 @@ def _keep(
     prompt: Prompt,
     n: int,
     account: _Account,
-) -> tuple[int, int]:
-    """Write each of n answers as it comes; gives the numbers of answers and of errors.
+) -> None:
+    """Write each of n answers as it comes, and count it.
 
     Whatever ends the run, its sum is printed.
     """
-    n_answers, n_errors, started = 0, 0, time.monotonic()
+    started = time.monotonic()
     with bar(f"{annotator}: paragraph", n) as advance:
         try:
             for answer in answers:
+                account.add(answer)
                 append(labels, _line(annotator, answer, prompt))
-                account.spent += account.cost(answer.tokens)
-                n_answers += answer.topics is not None
-                n_errors += answer.topics is None
-                advance(n_answers + n_errors)
+                advance(account.n)
         except KeyboardInterrupt:
             log.warning("note: stopped; the same command goes on from here")
         finally:
             seconds = time.monotonic() - started
             print(
-                f"{annotator}: {plural(n_answers, 'answer')} in {labels}, "
-                f"{plural(n_errors, 'error')}, {account.shown(account.spent)}, {seconds:.0f} s"
+                f"{annotator}: {plural(account.n_answers, 'answer')} in {labels}, "
+                f"{plural(account.n_errors, 'error')}, {account.shown(account.spent)}, "
+                f"{seconds:.0f} s"
             )
-    return n_answers, n_errors
 
 
 def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:

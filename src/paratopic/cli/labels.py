@@ -527,6 +527,19 @@ def read_project() -> Project:
     return Project(params, read_paragraphs(PARAGRAPHS), lines)
 
 
+def refuse_former_topics(project: Project) -> None:
+    """Raise an error where the paragraph table has a topic that the codebook lacks."""
+    names = set(project.params.topics.names)
+    frame = project.paragraphs
+    for id_, topics in zip(frame["id"], frame["topics"], strict=True):
+        for name in topics if isinstance(topics, list) else ():
+            if name not in names:
+                raise UserError(
+                    f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml "
+                    "lacks: run `dvc repro prepare`"
+                )
+
+
 def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the labelled tables among the sources anew, as the codebook may have changed since.
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.labels import Again, Project, lines_of, read_project, write_again
 from paratopic.cli.predict import neighbourhood
+from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words
@@ -72,7 +72,7 @@ def mistakes(
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        Console(highlight=False).print(_table(listed, project, labelled_by(champion)))
+        terminal(highlight=False).print(_table(listed, project, labelled_by(champion)))
     _print_slices(slices)
     if out is not None:
         again = listed[["id", "most_probable", "confidence"]]

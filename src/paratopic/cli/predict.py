@@ -21,10 +21,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from paratopic.cli.terminal import terminal
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -261,7 +261,7 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
         sure = "✓" if answer.sure else ""
         text = paragraph.text if reason is None else _reason(reason, nearest)
         table.add_row(topics, f"{answer.confidence:.2f}", sure, text)
-    Console().print(table)
+    terminal().print(table)
     if why:
         print(
             "The number before a sentence is what the sentence adds to the logit of the most "
@@ -352,7 +352,7 @@ def _summarise(model: Model, done: bulk.Done) -> None:
         if count is not None:
             of_labels = "" if share is None else f"{100 * share:.0f}"
             table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels)
-    Console().print(table)
+    terminal().print(table)
     print(
         "Do not take these for the true shares of the topics, because models miss rare topics. "
         "`paratopic shares` estimates the shares in a project's paragraphs."
@@ -391,7 +391,7 @@ def _print_expected(model: Model, done: bulk.Done, by: str | None) -> None:
             value, low, high = (f"{100 * end:.0f}" for end in (share.value, share.low, share.high))
             cell = f"{value} ({low}–{high})"
         table.add_row(part, f"{answers.texts:,}", cell)
-    Console().print(table)
+    terminal().print(table)
 
 
 def _of_languages(model: Model, counts: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from paratopic.cli.labels import read_project, refuse_former_topics
 from paratopic.cli.pack import copy_model
 from paratopic.cli.predict import ModelName
 from paratopic.inference.folder import digest_of
@@ -49,16 +50,17 @@ def publish_labels(
     yes: Yes = False,
     public: Public = False,
 ) -> None:
-    """Publish the labelled paragraphs as a dataset: their texts, labels and answers, and a card."""
-    from paratopic.corpus.table import read_paragraphs
+    """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
+    from paratopic.corpus.table import has_hand_label
     from paratopic.labels.dataset import About, write_dataset
-    from paratopic.labels.log import read_lines
-    from paratopic.project.params import read_params
     from paratopic.project.sources import datasets_on_hub
     from paratopic.reading.datasets import LOCAL
 
-    params, frame = read_params(), read_paragraphs(PARAGRAPHS)
-    lines = [] if params.prepare.labels is None else read_lines(Path(params.prepare.labels))
+    project = read_project()
+    params, frame = project.params, project.paragraphs
+    refuse_former_topics(project)
+    if not has_hand_label(frame).any():
+        raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
     about = About(
         Path(to.removeprefix(HUB)).name,
         params.license,
@@ -67,7 +69,7 @@ def publish_labels(
     )
 
     def write(draft: Path) -> None:
-        write_dataset(draft, frame, params.topics, about, lines, anonymous)
+        write_dataset(draft, frame, params.topics, about, project.lines, anonymous)
 
     made = _publish(to, "dataset", write, yes, public)
     address = made if made.startswith(HUB) else f"{LOCAL}{made}"

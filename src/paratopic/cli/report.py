@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.labels import Project, read_project
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.shares import read_corpus
+from paratopic.cli.terminal import terminal
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.project import files
 from paratopic.project.errors import UserError
@@ -65,7 +65,7 @@ def report(
         return
     from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
 
-    console = Console()
+    console = terminal()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     people = comparison.get("annotators")
     if comparison["models"]:

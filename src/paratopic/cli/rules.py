@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.labels import read_project
+from paratopic.cli.labels import read_project, refuse_former_topics
+from paratopic.cli.terminal import terminal
 from paratopic.labels.log import first_words
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
@@ -26,6 +26,7 @@ def rules(
     from paratopic.labels.rules import find_by_rules
 
     project = read_project()
+    refuse_former_topics(project)
     frame, topics = project.paragraphs, project.params.topics
     rules = find_by_rules(frame, topics, project.params.evaluate.confidence)
     if not rules:
@@ -43,7 +44,7 @@ def rules(
             cells += [str(worth["right"]), str(worth["compared"])]
             cells.append(f"{worth['trust']:.2f} ({worth['low']:.2f}–{worth['high']:.2f})")
         table.add_row(*cells)
-    console = Console(highlight=False)
+    console = terminal(highlight=False)
     console.print(table)
     text_of = dict(zip(frame["id"], frame["text"], strict=True))
     for rule in rules:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
+from paratopic.cli.terminal import terminal
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.project import files
@@ -175,7 +175,7 @@ def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
     """Print the shares, what they rest on, the changes, and a sentence to cite."""
     from paratopic.evaluation.findings import notes, outlook, sentence
 
-    Console(highlight=False).print(_table(findings, columns, corpus, confidence))
+    terminal(highlight=False).print(_table(findings, columns, corpus, confidence))
     lines = (
         *notes(findings),
         sentence(findings, corpus, confidence),

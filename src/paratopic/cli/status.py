@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rich.console import Console
 from rich.table import Table
 
 from paratopic.cli.labels import read_project
+from paratopic.cli.terminal import terminal
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
 from paratopic.project.plurals import plural
@@ -24,7 +24,7 @@ def status() -> None:
     from paratopic.labels.answers import label_in_a_tie
     from paratopic.labels.sample import describe_sample, sample_of
 
-    project, console = read_project(), Console(highlight=False)
+    project, console = read_project(), terminal(highlight=False)
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from paratopic.cli.terminal import terminal
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.paths import FOLDS, PARAGRAPHS, PARAMS, SCORES
@@ -133,7 +133,7 @@ def print_sweep(experiments: Sequence[Experiment]) -> None:
         if all(model in other.scores for other in experiments)
         and any(not first.scores[model].equals(other.scores[model]) for other in experiments)
     ]
-    params, console = first.params, Console()
+    params, console = first.params, terminal()
     title = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]].title
     for model in models:
         distinct = _distinct(experiments, model)

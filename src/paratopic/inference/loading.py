@@ -134,7 +134,10 @@ def _folder(
     folder: str | os.PathLike[str] | None, fetch: Callable[[str, Path], Path] = _fetch
 ) -> Path:
     """Find the folder of a model that is given, or of the default one where none is."""
-    chosen, _, digest = str(folder or os.environ.get("PARATOPIC_MODEL") or "").partition("#sha256:")
+    named = str(folder or os.environ.get("PARATOPIC_MODEL") or "")
+    chosen, mark, digest = named.partition("#sha256:")
+    if mark and not digest:
+        raise UserError(f"{named}: the digest after #sha256: is missing")
     here, project = Path.cwd(), root_with(CHAMPION)
     if chosen.startswith(("models:/", "runs:/", HUB)):
         path = fetch(chosen, project or here)

@@ -17,10 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCardData
 
-from paratopic.corpus.table import SCHEMA, WEAK, labelled_rows, outcomes_of, targets_of
+from paratopic.corpus.table import (
+    SCHEMA,
+    WEAK,
+    has_hand_label,
+    labelled_rows,
+    outcomes_of,
+    targets_of,
+)
+from paratopic.labels.codebook import in_todays_names
 from paratopic.labels.log import Label
 from paratopic.project.files import sha256, write_json, write_text
 from paratopic.project.plurals import plural
+from paratopic.project.sources import NONE
 from paratopic.project.topics import NO_TOPIC, Topics
 
 TABLE, ANSWERS, CARD, CROISSANT = (
@@ -49,7 +58,7 @@ _CONTENT = {
     "weight": "how many paragraphs it stands for; null for not known",
 }
 # Those of a published table, where the label comes last.
-_PUBLISHED = ("id", "article", "title", "heading", "position", "text", "label_source")
+_PUBLISHED = ("id", "article", "title", "heading", "position", "text")
 _SCHEMA_ORG = {
     "string": "sc:Text",
     "int64": "sc:Integer",
@@ -137,17 +146,19 @@ def write_dataset(
     folder
         Folder that is there and empty.
     frame
-        Paragraph table. Its rows without a label are left out.
+        Paragraph table, with no topic that the codebook lacks. Its rows without a hand label are
+        left out: whoever reads the dataset could not tell a weak label from one by hand.
     topics
         The codebook. In mode single the label is the dominant topic, or that there is none.
     about
         What else the card says.
     lines
-        Lines of labels.csv, of which answers on the paragraphs are written; none for no answers.
+        Lines of labels.csv, of which answers on the paragraphs are written, in today's names; none
+        for no answers.
     anonymous
         Whether annotators are numbered in place of their names, and notes left out.
     """
-    rows = labelled_rows(frame, topics)
+    rows = labelled_rows(frame[has_hand_label(frame)], topics)
     _write_table(folder / TABLE, rows, topics)
     answers = _answers(lines, set(rows["id"]), anonymous)
     if len(answers) > 1:
@@ -155,9 +166,10 @@ def write_dataset(
         pq.write_table(pa.table(dict(zip(answers[0], values, strict=True))), folder / ANSWERS)
     columns = [*map(_column, _PUBLISHED), _label_column(topics)]
     card = _card(folder, rows, topics, about, columns, answers)
+    no_topic = NO_TOPIC if topics.mode == "single" else NONE  # what an empty list is read as
     as_source = (
         "\nIn a project of paratopic, it is read by the source "
-        f"`dataset://this/folder?label={_label(topics)}&group=article`, with `{NO_TOPIC}` in "
+        f"`dataset://this/folder?label={_label(topics)}&group=article`, with `{no_topic}` in "
         "`prepare.no_topic`.\n"
     )
     write_text(folder / CARD, card + as_source)
@@ -243,7 +255,7 @@ def _answers(lines: Sequence[Label], ids: set[str], anonymous: bool) -> list[lis
     columns = OF_ANSWERS[:-1] if anonymous else OF_ANSWERS
     codes: dict[str, str] = {"": ""}
     answers = [list(columns)]
-    for line in lines:
+    for line in (answer.line for answer in in_todays_names(lines) if not answer.reopened):
         if line.paragraph not in ids:
             continue
         annotator = line.annotator

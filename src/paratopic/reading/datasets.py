@@ -22,6 +22,8 @@ from paratopic.project.hub import COMMIT, HUB, Repository, check_repository, par
 from paratopic.project.sources import KEYS, Source
 from paratopic.project.topics import nearest
 
+log = logging.getLogger(__name__)
+
 LOCAL = "dataset://"
 
 
@@ -256,18 +258,33 @@ def _open(address: Address) -> Any:
 def _on_hub(address: Address) -> Any:
     import datasets
 
-    builder = _cached(address)
-    if builder is None:
-        check_repository(Repository(address.place, address.revision), "dataset")
-        builder = datasets.load_dataset_builder(
+    # The hub says which configuration an address without one means. "default" always is.
+    copy = _cached(address, address.config or "default")
+    if copy is None:
+        try:
+            check_repository(Repository(address.place, address.revision), "dataset")
+        except UserError:
+            copy = None if address.config else _cached(address, "*")
+            if copy is None:
+                raise
+            log.warning(
+                "note: %s: the hub cannot be reached; the configuration %s is read, which is the "
+                "only one in the cache",
+                address,
+                copy.config.name,
+            )
+    if copy is None:
+        copy = datasets.load_dataset_builder(
             address.place, address.config, revision=address.revision
         )
-        builder.download_and_prepare()
-    return builder.as_dataset(split=address.split)
+        copy.download_and_prepare()
+    return copy.as_dataset(split=address.split)
 
 
-def _cached(address: Address) -> Any:
-    """The dataset in the library's cache, of exactly this commit; None if it is not there.
+def _cached(address: Address, named: str) -> Any:
+    """The dataset in the library's cache, of exactly this commit and of a configuration's name.
+
+    None if it is not there, or if several names match.
 
     By itself, the library asks the hub first, and without network takes the commit of last time.
     """
@@ -279,7 +296,7 @@ def _cached(address: Address) -> Any:
     folder = "___".join([*owner, camelcase_to_snakecase(name)])
     copies = list(
         Path(config.HF_DATASETS_CACHE, folder).glob(
-            f"{address.config or '*'}/*/{address.revision}/dataset_info.json"
+            f"{named}/*/{address.revision}/dataset_info.json"
         )
     )
     if len(copies) != 1:
@@ -297,7 +314,8 @@ def _cached(address: Address) -> Any:
 def _on_disk(address: Address) -> Any:
     import datasets
 
-    path = Path(address.place)
+    # A relative path such as csv/table.csv would name a format of the library.
+    path = Path(address.place).absolute()
     if not path.exists():
         raise UserError(f"{address}: there is no such folder or file")
     saved = path / "dataset_dict.json", path / "state.json"  # by `save_to_disk`

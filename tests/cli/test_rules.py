@@ -1,0 +1,66 @@
+"""`paratopic rules`, and names that have brackets and colons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from paratopic.corpus.table import write_paragraphs
+from paratopic.project.paths import PARAGRAPHS
+from tests.programs import ROOT, run_cli
+from tests.samples import paragraph_table
+
+
+def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """A project of three paragraphs; each of the topics named has a rule."""
+    monkeypatch.chdir(folder)
+    settings = YAML(typ="safe").load(ROOT / "params.yaml")
+    patterns = ("goal", "tariff")
+    settings["topics"]["codebook"] = [
+        {"name": name, "pattern": pattern} for name, pattern in zip(names, patterns, strict=True)
+    ]
+    settings["prepare"]["labels"] = None
+    YAML(typ="safe").dump(settings, folder / "params.yaml")
+    rows = paragraph_table(
+        text=["A goal.", "A tariff.", "A goal and a tariff."],
+        topics=[["sport"], ["trade"], ["sport"]],
+        label_source=["hand"] * 3,
+    )
+    write_paragraphs(rows, PARAGRAPHS)
+
+
+def test_it_says_what_rules_find_and_where_they_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_project(tmp_path, monkeypatch, "sport", "trade")
+    assert run_cli(monkeypatch, "rules") == 0
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if "trade" in line)
+    assert [cell.strip() for cell in row.split("│")[2:6]] == ["2", "1", "1", "2"]
+    assert "trade, but sport by hand: 002 A goal and a tariff." in printed
+
+
+@pytest.mark.parametrize("words", [["rules"], ["publish", "labels", "--to", "out", "--yes"]])
+def test_labels_of_another_codebook_are_refused(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_project(tmp_path, monkeypatch, "sport", "commerce")
+    assert run_cli(monkeypatch, *words) == 1
+    message = "001 has the topic trade, which the codebook in params.yaml lacks: run `dvc repro"
+    assert message in capsys.readouterr().out and not Path("out").exists()
+
+
+@pytest.mark.parametrize("name", ["sport [men]", "sport [/men]", "sport :soccer:"])
+def test_names_are_shown_as_they_are(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_project(tmp_path, monkeypatch, name, "trade")
+    rows = paragraph_table(text=["A goal."], topics=[[name]], label_source=["hand"])
+    write_paragraphs(rows, PARAGRAPHS)
+    assert run_cli(monkeypatch, "rules") == 0
+    assert name in capsys.readouterr().out
