@@ -19,7 +19,7 @@ from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.project.workbook import Tab, write_workbook
-from paratopic.reading.tables import read_labelled_table
+from paratopic.reading.tables import read_labelled_table, read_table
 from tests.documents import write_table
 
 TABLE = pd.DataFrame(
@@ -455,3 +455,11 @@ def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path, topics
         assert fields["date"].fillna("").tolist() == dates
         assert frame["article"].tolist() == articles
         assert frame["topics"].tolist() == [["trade"], []]
+
+
+def test_two_columns_of_a_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "set.parquet"
+    names = ["text", "label", "label"]
+    pq.write_table(pa.table([pa.array([cell]) for cell in "abc"], names=names), path)
+    with pytest.raises(UserError, match=r"set.parquet: there are two columns label; rename one"):
+        read_table(path)

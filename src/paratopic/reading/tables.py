@@ -405,8 +405,7 @@ def _whole(text: str, where: str) -> str:
 
 def _read_sheet(path: Path, whole: Collection[str]) -> Table:
     sheet = read_sheet(path, [])
-    if repeated := [name for name in sheet.columns if sheet.columns.count(name) > 1 and name]:
-        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
+    _refuse_repeated(path, sheet.columns)
     rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
     columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
     return Table(columns, [where for where, _ in rows])
@@ -436,11 +435,17 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         # By its path: if Python ends while a thread of Arrow holds an open file, it is aborted.
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
+        _refuse_repeated(path, schema.names)
         read = file.read([field.name for field in schema if field.name in whole or _is_read(field)])
         columns = _arrow_columns(read, schema.names, whole, _class_names(schema))
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise _unreadable(path, error) from None
     return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
+
+
+def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+    if repeated := [name for name in names if names.count(name) > 1 and name]:
+        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
 
 
 def _read_dataset(path: str, whole: Collection[str]) -> Table:
