@@ -151,6 +151,7 @@ def test_import_reports_unknown_topics_and_imports_the_rest(
     assert 'unknown topic "securty" (did you mean "security"?)' in printed
     assert "1 new label in" in printed and "1 not imported" in printed
     assert "the file's ending says" in cli("import", "x.txt", fails=True)
+    assert "ann.csv is a table: list it in" in cli("paragraphs", "ann.csv", fails=True)
     params = (clone / "params.yaml").read_text(encoding="utf-8")
     without = params.replace("labels: seeds/labels.csv", "labels: null")
     (clone / "params.yaml").write_text(without, encoding="utf-8")

@@ -197,6 +197,7 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
         (["--of", "articles"], "0 articles drawn at random have all their paragraphs"),
         (["--compare", "2025-04", "2025-09"], "--compare needs --by: name the column"),
         (["--by", "month", "--compare", "May", "2025-09"], "--compare May: there is no such value"),
+        (["--by", "topic"], "--by topic: the table of shares has such a column itself"),
         (["--out", "a.pdf"], "--out a.pdf: name a file that ends in .csv, .json, .png, .svg"),
         (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
     ],

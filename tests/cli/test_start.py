@@ -113,6 +113,18 @@ def test_nothing_is_written_where_something_is_missing(
     assert not Path("new").exists()
 
 
+def test_dates_and_columns_that_cannot_be_read_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dates = [("2025-02-01", "March 2024", "2024-01-05")[n % 3] for n in range(N)]
+    TABLE.assign(date=dates, position="first").to_csv("t.csv", index=False)
+    assert run_cli(monkeypatch, "init", "new", "--table", "t.csv") == 0
+    printed = capsys.readouterr().out
+    assert "column date: 2024-01-05 to 2025-02-01, and" in printed
+    assert "position not read: the column position does not have what is expected" in printed
+
+
 def test_a_project_starts_with_a_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,21 @@ def test_periods_follow_each_other_and_what_has_no_date_comes_last() -> None:
     assert sources.keys == (("Post",), ("Times",)) and not sources.times
 
 
+@pytest.mark.parametrize("name", ["year", "month", "date"])
+def test_a_date_that_cannot_be_read_is_not_known(name: str) -> None:
+    frame = table()
+    days = frame["article"].map(lambda article: "May 2024" if article == "a0" else "2025-04-02")
+    whole = corpus(frame, pd.DataFrame({"id": frame["id"], "date": days}))
+    assert [key for (key,) in group(whole.rows, [name]).keys][1:] == [UNKNOWN]
+
+
+def test_a_column_of_ones_own_may_have_the_name_of_a_period() -> None:
+    frame = table()
+    month = frame["article"].map(lambda article: "May" if article == "a0" else "June")
+    whole = corpus(frame, pd.DataFrame({"id": frame["id"], "month": month}))
+    assert not group(whole.rows, ["month"]).times
+
+
 def test_numbers_are_in_their_order_and_not_in_that_of_words() -> None:
     frame = table()
     year = frame["article"].str[1:].astype(int).map(lambda n: "9" if n < 30 else "10")
@@ -131,6 +146,8 @@ def test_numbers_are_in_their_order_and_not_in_that_of_words() -> None:
         (["2025", "2025-05-01"], None),
         ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(24)], "month"),
         ([f"{2020 + n // 12}-{n % 12 + 1:02}" for n in range(25)], "year"),
+        (["2025-04-02", "2025-05-09", "March 2024", "2025-02-30"], "month"),
+        (["March 2024", "May 2024"], None),
     ],
 )
 def test_periods_are_months_or_else_years(dates: list[str | None], period: str | None) -> None:

@@ -92,6 +92,32 @@ def test_a_column_of_one_topic_has_no_labels(cell: str) -> None:
     assert (proposal.topics, proposal.source.label) == ([], None)
 
 
+def test_labels_that_differ_in_capitals_alone_are_one_topic() -> None:
+    labels: list[object] = ["Sports", "sports", "Sports", "World", "SPORTS", "world"] * 6
+    proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
+    assert proposal.topics == ["Sports", "World"]
+    assert proposal.source.labels == {"SPORTS": "Sports", "sports": "Sports", "world": "World"}
+
+
+def test_a_label_none_beside_one_topic_is_a_topic_of_another_name() -> None:
+    labels: list[object] = ["sport", "none", "none", "none"] * (N // 4)
+    proposal = propose({"text": TEXTS, "label": labels}, "t")
+    assert proposal.topics == ["other", "sport"] and proposal.source.labels == {"none": "other"}
+
+
+def test_booleans_are_labels_too() -> None:
+    assert propose({"text": TEXTS, "label": [True, False] * (N // 2)}, "t").topics == [
+        "false",
+        "true",
+    ]
+
+
+@pytest.mark.parametrize(("draw", "is_read"), [("1", True), ("article", False)])
+def test_without_groups_paragraphs_may_be_drawn_and_articles_not(draw: str, is_read: bool) -> None:
+    proposal = propose({"text": TEXTS, "label": LABELS, "drawn": [draw, ""] * (N // 2)}, "t")
+    assert proposal.source.drawn == ("" if is_read else None)
+
+
 def test_a_table_without_texts_is_refused() -> None:
     for columns, message in (
         ({"text": []}, "there are no rows"),

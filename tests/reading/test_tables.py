@@ -120,7 +120,7 @@ def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
         ('{"text": "a\\ud800", "label": null}', "line 2: has half of a letter"),
         ('{"text": ["a"], "label": null}', "line 2: the text is list, not a string"),
         ('{"text": "a", "label": [1]}', r"line 2: \['1'\] is neither a string nor a number"),
-        ('{"text": "a", "label": true}', "line 2: True is neither"),
+        ('{"text": "a", "label": true}', 'line 2: unknown topic "true"'),
         ('{"label": "trade"}', "line 2: the text is empty"),
     ],
 )

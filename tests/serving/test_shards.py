@@ -64,7 +64,11 @@ def test_json_lines_of_any_bytes(tmp_path: Path, lines: list[bytes]) -> None:
 @example(content=b'1,"a\rb"\n"\r=1","\r\n=1"\n')
 def test_csv_of_any_bytes(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "in.csv").write_bytes(b"n,text\n" + content)
-    (chunk,) = rewrite(tmp_path / "in.csv", tmp_path)
+    try:
+        (chunk,) = rewrite(tmp_path / "in.csv", tmp_path)
+    except UserError as error:  # quotes that do not match
+        assert "in.csv: the row that ends on line" in str(error) and b'"' in content
+        return
     with (tmp_path / "0.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["n", "text", "error"]
@@ -72,6 +76,21 @@ def test_csv_of_any_bytes(tmp_path: Path, content: bytes) -> None:
     for row, text in zip(rows, chunk.texts, strict=True):
         assert not row[1].lstrip(" \n").startswith(("=", "@", "\t", "\r"))
         assert text is None or row[1] in (text, f"'{text}")
+
+
+def test_a_quote_that_is_never_closed_hides_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('id,text\n1,One.\n2,"Enough is enough, he said.\n3,Three.\n4,Four.\n')
+    with pytest.raises(UserError, match=r"in.csv: the row that ends on line 5 cannot be read"):
+        format_of(path).check(path, "text", ["error"])
+
+
+def test_json_keeps_what_is_written(tmp_path: Path) -> None:
+    lines = ['{"text": "a", "p":1.10, "n": 123456789012345678901.5, "x": 1e999}', "{ }"]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    rewrite(tmp_path / "in.jsonl", tmp_path)
+    first, second = (tmp_path / "0.jsonl").read_text().splitlines()
+    assert first == f'{lines[0][:-1]}, "error": null}}' and json.loads(second)["error"]
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paratopic.cli.predict import SOME_ERRORS, Files, ModelName, article_files, read_article
+from paratopic.cli.predict import (
+    SOME_ERRORS,
+    TABLES,
+    Files,
+    ModelName,
+    article_files,
+    read_article,
+)
+from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import UNNAMED, Label, first_words, one_line
@@ -239,6 +246,11 @@ def paragraphs(paths: Files) -> None:
     writer = csv.writer(LineFeeds(sys.stdout))
     names: set[str] = set()
     for path in article_files(paths):
+        if Path(path).suffix.lower() in TABLES:
+            raise UserError(
+                f"{path} is a table: list it in prepare.sources of params.yaml, where a column may "
+                "have its labels"
+            )
         article = read_article(path)
         if article.name in names:
             raise UserError(
@@ -425,7 +437,7 @@ def review(
     ties = project.tied
     tied = list(ties)[:n]
     if tied:
-        Console().print(_tied_table({id_: ties[id_] for id_ in tied}, project))
+        terminal().print(_tied_table({id_: ties[id_] for id_ in tied}, project))
         left_out = project.params.prepare.ties == "leave_out"
         until = " Until then, the paragraph has no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
@@ -442,7 +454,7 @@ def review(
     where = [lines_of(answers.get(id_, [])) for id_ in doubtful["paragraph"]]
     listed = doubtful.assign(where=where).head(n)
     if len(doubtful):
-        Console().print(_doubtful_table(listed, project))
+        terminal().print(_doubtful_table(listed, project))
     n_labels = plural(len(rows), "hand label")
     print(f"{len(doubtful)} of {n_labels} doubtful ({len(listed)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
@@ -461,7 +473,7 @@ def review(
     reason = [f"{CONTRADICTS}{source}" for source in weak["source"]]
     of_sources = weak.assign(reason=reason, where=where).head(n)
     if len(weak):
-        Console().print(_doubtful_table(of_sources, project))
+        terminal().print(_doubtful_table(of_sources, project))
         n_answers = plural(len(weak), "answer")
         print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
     if out is not None:

@@ -85,6 +85,11 @@ def shares(
     columns, outs = by or [], out or []
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
+    if taken := [name for name in columns if name in findings.COLUMNS]:
+        raise UserError(
+            f"--by {taken[0]}: the table of shares has such a column itself; rename the column in "
+            "what the paragraphs are from"
+        )
     if compare and not columns:
         raise UserError("--compare needs --by: name the column that has these values")
     for path in outs:

@@ -70,7 +70,8 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
         if place.suffix.lower() not in LOADERS:
             raise UserError(f"--table {table}: a table can be {', '.join(LOADERS)}")
         path = _from(folder, place)
-    proposal = propose(read_table(place).columns, path)
+    columns = read_table(place).columns
+    proposal = propose(columns, path)
     if proposal.topics and names:
         raise UserError(
             f"--table {table}: the labels in its column {proposal.columns['label']} become the "
@@ -86,7 +87,7 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     here = replace(proposal.source, path=str(place))
     frame, fields = read_labelled_table(place, topics, [], here)
     note = create(folder, topics, proposal.source)
-    _print_proposal(table, proposal, frame, fields)
+    _print_proposal(table, list(columns), proposal, frame, fields)
     _print_created(folder, note)
     print("  check the above in params.yaml (prepare.sources), and define each topic there")
     print("  (topics.codebook): with few labels, models rely on the definitions")
@@ -104,10 +105,15 @@ def _from(folder: Path, path: Path) -> str:
 
 
 def _print_proposal(
-    table: str, proposal: Proposal, frame: pd.DataFrame, fields: pd.DataFrame
+    table: str,
+    names: Sequence[str],
+    proposal: Proposal,
+    frame: pd.DataFrame,
+    fields: pd.DataFrame,
 ) -> None:
-    """Say which columns and labels are taken for what."""
+    """Say which of the columns named, and which labels, are taken for what."""
     from paratopic.corpus.table import has_hand_label
+    from paratopic.project.sources import KEYS
 
     columns, labels = proposal.columns, proposal.source.labels
     by_hand = frame[has_hand_label(frame)]
@@ -120,7 +126,7 @@ def _print_proposal(
     if columns.get("group") == columns.get("date"):
         about["group"] += " (no column names the article)"
     if "date" in fields:
-        about["date"] = f"{fields['date'].min()} to {fields['date'].max()}"
+        about["date"] = _dates(fields["date"].dropna().tolist())
     print(f"{table}: {plural(len(frame), 'row')}. They are read as follows:")
     for key in (key for key in about if key in columns):
         print(f"  {key:6} column {columns[key]}: {about[key]}")
@@ -128,6 +134,8 @@ def _print_proposal(
         print("  group  no column: each row counts as an article of its own")
     if kept := [str(name) for name in fields if name != "date"]:
         print(f"  kept   {', '.join(kept)}")
+    for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
+        print(f"  {key:6} not read: the column {key} does not have what is expected of it")
     counts = Counter(name for names in by_hand["topics"] for name in names)
     for name in proposal.topics:
         meant = [label for label, topic in labels.items() if topic == name]
@@ -135,6 +143,16 @@ def _print_proposal(
     if n_none := int((by_hand["topics"].str.len() == 0).sum()):
         meant = [label for label, topic in labels.items() if topic == NONE]
         print(f"  none   of the topics: {plural(n_none, 'row')}{_of(meant)}")
+
+
+def _dates(dates: Sequence[str]) -> str:
+    """The range of dates, and how many of them are none."""
+    from paratopic.reading.metadata import iso_date
+
+    known = [iso for date in dates if (iso := iso_date(date))]
+    unknown = len(dates) - len(known)
+    span = f"{min(known)} to {max(known)}" if known else "no date"
+    return f"{span}{f', and {unknown} that cannot be read' if unknown else ''}"
 
 
 def _of(labels: Sequence[str]) -> str:

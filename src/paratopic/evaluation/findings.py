@@ -35,7 +35,7 @@ from paratopic.evaluation.shares import (
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError
-from paratopic.project.periods import PERIODS, UNKNOWN
+from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -55,6 +55,8 @@ COUNTS: Mapping[Counted, str] = {
     "it.",
 }
 # The method in two lines, to cite.
+# Columns of the table of shares, beside those that the corpus is divided by.
+COLUMNS = ("topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
@@ -361,9 +363,8 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     keys = list(zip(*(values_of(rows, name) for name in columns), strict=True))
     counts = pd.Series(keys).value_counts()
     known = [key for key in set(keys) if UNKNOWN not in key]
-    times: dict[tuple[str, ...], float] = {}
-    if len(columns) == 1 and _is_time(columns[0], known):
-        times = {key: _time(key[0]) for key in known}
+    times = _times(columns[0], known) if len(columns) == 1 else {}
+    if times:
         ordered = sorted(known, key=times.__getitem__)
     elif len(columns) == 1:
         ordered = sorted(known, key=lambda key: (-counts[key], key))
@@ -386,20 +387,24 @@ def period_of(rows: pd.DataFrame) -> str | None:
     -------
     None where no paragraph has a date, or all dates are in one month or year.
     """
-    if "date" not in rows or rows["date"].isna().all():
+    if "date" not in rows:
         return None
-    dates = rows["date"].dropna()
-    months = set(dates.str[: PERIODS["month"]])
-    if len(months) <= MOST_MONTHS and all(len(month) == PERIODS["month"] for month in months):
-        return "month" if len(months) > 1 else None
-    return "year" if dates.str[: PERIODS["year"]].nunique() > 1 else None
+    dates = {"date": rows["date"].tolist()}
+    years, months = (values_by(dates, name, len(rows)) for name in ("year", "month"))
+    of_dated = {month for month, year in zip(months, years, strict=True) if year != UNKNOWN}
+    if len(of_dated) <= MOST_MONTHS and UNKNOWN not in of_dated:
+        return "month" if len(of_dated) > 1 else None
+    return "year" if len({*years} - {UNKNOWN}) > 1 else None
 
 
-def _is_time(column: str, keys: Sequence[tuple[str, ...]]) -> bool:
-    """Whether the values of a column are periods, or whole numbers such as years."""
-    return bool(keys) and (
-        column in PERIODS or all(re.fullmatch(r"-?\d{1,9}", key[0]) for key in keys)
-    )
+def _times(column: str, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
+    """Times of the values of a column that are periods, or whole numbers such as years."""
+    if column not in PERIODS and not all(re.fullmatch(r"-?\d{1,9}", key[0]) for key in keys):
+        return {}
+    try:
+        return {key: _time(key[0]) for key in keys}
+    except ValueError:  # a column of one's own that is named month, say
+        return {}
 
 
 def _time(value: str) -> float:

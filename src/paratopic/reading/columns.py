@@ -83,7 +83,7 @@ def propose(columns: Columns, path: str) -> Proposal:
         The table has no rows, or no column has texts.
     """
     cells = {
-        name: [value.strip() if isinstance(value, str) else "" for value in values]
+        name: [_cell(value) for value in values]
         for name, values in columns.items()
         if name and name not in BESIDE
     }
@@ -122,13 +122,21 @@ def propose(columns: Columns, path: str) -> Proposal:
         ("position", re.compile(r"-?\d{1,18}").fullmatch),
         ("drawn", DRAWS.__contains__),
     ):
-        if key in cells and not (all(map(fits, cells[key])) and chosen["group"]):
+        of_groups = key == "position" or "article" in cells.get(key, ())
+        if key in cells and not (all(map(fits, cells[key])) and (chosen["group"] or not of_groups)):
             chosen[key] = None
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
     label = chosen["label"]
     labels, topics = _topics(cells[label]) if label is not None else ({}, [])
     columns_of = {key: name for key, name in chosen.items() if name is not None}
     return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
+
+
+def _cell(value: object) -> str:
+    """A cell as it may be a label; "" for what is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _entry(key: str, name: str | None, cells: dict[str, list[str]]) -> str | None:
@@ -203,22 +211,24 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         counts.update(parts if set(parts) <= whole else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     topical = [label for label in ranked if label.lower().strip("()") not in NO_TOPIC]
-    if len(topical) < 2:
+    if len({label.casefold() for label in topical}) < 2:
         topical = ranked
     names: dict[str, str] = {}
+    name_of: dict[str, str] = {}  # of labels that differ in capitals alone
     for label in topical:
-        name = _valid(label)
-        while name in names.values():
+        name = name_of.get(label.casefold()) or _valid(label)
+        while label.casefold() not in name_of and name in names.values():
             name += " 2"
-        names[label] = name
+        names[label] = name_of[label.casefold()] = name
     meant = {label: names.get(label, NONE) for label in ranked}
-    return {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}, list(names.values())
+    mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
+    return mapped, list(dict.fromkeys(names.values()))
 
 
 def _valid(label: str) -> str:
-    """The name of a topic that is like a label."""
+    """The name of a topic that is like a label. `NONE` has a meaning of its own."""
     name = cleaned(CONTROL.sub(" ", label).replace(SEPARATOR, ","))
     try:
-        return Topic(name).name
+        return "other" if name == NONE else Topic(name).name
     except ValueError:
         return "unknown"

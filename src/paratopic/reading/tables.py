@@ -387,9 +387,11 @@ def _cell(value: object, where: str) -> str:
     """
     if value is None or value != value:  # NaN
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    if not isinstance(value, (str, int, float)):
         raise UserError(f"{where}: {value!r} is neither a string nor a number")
     return _whole(str(value).strip(), where)
 

@@ -199,10 +199,16 @@ class Csv(BulkFormat[Cells]):
     What a spreadsheet would take for a formula is written with an apostrophe before it.
 
     A row with too few or too many cells has an error that shows the cells; the row is filled up or
-    cut to the width of the header.
+    cut to the width of the header. A file with a quote that is not closed is refused, because it
+    would hide rows.
     """
 
     suffix = ".csv"
+
+    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+        """The whole file is read, so that no rows are missed."""
+        for _ in self.read(path, column, added):
+            pass
 
     def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
         size = max(1, path.stat().st_size)
@@ -212,10 +218,10 @@ class Csv(BulkFormat[Cells]):
         with path.open("rb") as raw, io.TextIOWrapper(raw, **decoding) as file:
             separator = find_separator(file.readline(), column)
             file.seek(0)
-            reader = csv.reader(file, delimiter=separator)
-            header = next(reader, [])
+            lines = _csv_rows(path, csv.reader(file, delimiter=separator, strict=True))
+            header = next(lines, [])
             _check_columns(path, header, column, added)
-            for rows in _batches(row for row in reader if row):  # an empty line is not a row
+            for rows in _batches(row for row in lines if row):  # an empty line is not a row
                 yield _cells_chunk(header, rows, separator, column, raw.tell() / size)
 
     def write(self, path: Path, rows: Cells, columns: Columns) -> None:
@@ -460,16 +466,28 @@ def inert_value(cell: object) -> object:
     return inert(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell
 
 
+def _csv_rows(path: Path, reader: Any) -> Iterator[list[str]]:
+    """The rows of a strict reader of CSV."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(
+            f"{path}: the row that ends on line {reader.line_num} cannot be read ({error}); quotes "
+            'stand around a whole cell, and a quote inside it is written ""'
+        ) from None
+
+
 def _json_object(
     number: int, line: bytes, added: Sequence[str] = ()
 ) -> tuple[str, dict[str, Any], str | None]:
-    """The object of a line, as JSON and as values, and what is wrong with it; None for nothing.
+    """The object of a line, as it is written and as values, and what is wrong; None for nothing.
 
     ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".
     """
-    error = None
+    error, written = None, ""
     try:
-        values = json.loads(line)
+        written = line.decode(json.detect_encoding(line)).strip()
+        values = json.loads(written)
         if not isinstance(values, dict):
             values, error = {"line": values}, f"line {number}: not a JSON object"
         elif taken := [name for name in added if name in values]:
@@ -485,4 +503,6 @@ def _json_object(
     except UnicodeEncodeError:  # half of an emoji, left where a text was cut off
         error = f"line {number}: half of a surrogate pair, which is no character"
         row = row.encode(errors="replace").decode()
-    return row, values, error
+    # As they are written, numbers keep all their digits. A lone \r would end a line for some.
+    is_kept = values and error is None and "\r" not in written
+    return written if is_kept else row, values, error
