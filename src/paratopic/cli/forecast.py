@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
-from paratopic.cli.terminal import terminal
 from paratopic.project import files, lock
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
@@ -61,7 +61,7 @@ def forecast(more: More = None) -> None:
     for size, estimate in zip(sizes, estimates, strict=True):
         interval = f"{estimate.low:.3f}–{estimate.high:.3f}"
         table.add_row(f"{size:,}", f"{estimate.value:.3f}", interval)
-    terminal(highlight=False).print(table)
+    Console(highlight=False).print(table)
     number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
     now = value_of(measured, Tally.macro_f1)
     print(
