@@ -104,7 +104,7 @@ def test_memory_is_limited_even_if_there_is_time(monkeypatch: pytest.MonkeyPatch
     bomb, started = BOMBS["a page of gigabytes.pdf"](), time.monotonic()
     with pytest.raises(UserError, match=r"^a\.pdf: is too large or too slow to read"):
         read_apart(".pdf", bomb, "a.pdf")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 110
 
 
 def test_a_page_too_long_for_an_article_is_refused(tmp_path: Path) -> None:
