@@ -213,16 +213,17 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     topical = [label for label in ranked if label.lower().strip("()") not in NO_TOPIC]
     if len({label.casefold() for label in topical}) < 2:
         topical = ranked
-    names: dict[str, str] = {}
-    name_of: dict[str, str] = {}  # of labels that differ in capitals alone
+    name_of: dict[str, str] = {}  # one for labels that differ in capitals alone
     for label in topical:
-        name = name_of.get(label.casefold()) or _valid(label)
-        while label.casefold() not in name_of and name in names.values():
-            name += " 2"
-        names[label] = name_of[label.casefold()] = name
+        if label.casefold() not in name_of:
+            name = _valid(label)
+            while name in name_of.values():
+                name += " 2"
+            name_of[label.casefold()] = name
+    names = {label: name_of[label.casefold()] for label in topical}
     meant = {label: names.get(label, NONE) for label in ranked}
     mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
-    return mapped, list(dict.fromkeys(names.values()))
+    return mapped, list(name_of.values())
 
 
 def _valid(label: str) -> str:
