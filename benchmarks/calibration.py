@@ -27,6 +27,7 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of
 from paratopic.evaluation import metrics
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Scores, classes, conditional, log_losses
 from paratopic.project.files import write_json
@@ -41,21 +42,23 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Result:
-    """Raw and calibrated scores of held-out rows, and the threshold of sure predictions."""
+    """Raw and calibrated scores of held-out rows, and their calibration."""
 
     true: Integers
     raw: Scores
     calibrated: Scores
-    threshold: float
+    calibration: Calibration
     seconds: float
 
     def line(self) -> dict[str, float]:
         """Figures on the held-out rows."""
         topical = self.true >= 0
         raw, told = (conditional(s[topical]) for s in (self.raw, self.calibrated))
-        predicted = mode_of("single").predicted(self.calibrated, ()).any(axis=1)
-        sure = predicted & (self.calibrated.max(axis=1) >= self.threshold)
-        right = self.calibrated.argmax(axis=1) == self.true
+        answers = mode_of("single").predicted(self.calibrated, self.calibration.thresholds)
+        predicted = answers.any(axis=1)
+        confidence = (answers * self.calibrated).sum(axis=1)
+        sure = predicted & (confidence >= self.calibration.sure)
+        right = predicted & (classes(answers) == self.true)
         return {
             "ece": ece(self.true[topical], raw),
             "ece_calibrated": ece(self.true[topical], told),
@@ -123,7 +126,7 @@ def run(
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))
-    return Result(classes(targets_of(held_out, names)), raw, told, found.thresholds[0], seconds)
+    return Result(classes(targets_of(held_out, names)), raw, told, found, seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:

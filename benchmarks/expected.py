@@ -137,7 +137,7 @@ def figures(
     """The expected share, by the project and as the plain mean certainty, and the true one."""
     texts, names = list(rows["text"]), list(trained.model.classes_)
     scores = apply_calibration(trained.model.predict_proba(texts), trained.calibration, MODE)
-    predicted = MODE.predicted(scores, ())
+    predicted = MODE.predicted(scores, trained.calibration.thresholds)
     certainty = MODE.certainty(scores, predicted)
     likeness = np.array([vectors[text] for text in texts]) @ trained.centre - trained.usual
     n_articles = rows["article"].nunique() if documents else len(texts)

@@ -92,9 +92,9 @@ def trial(
     _, calibration = calibrated(data, scores, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
     true = targets_of(rest, topics.names)
-    predicted = MODE.predicted(answers, ())
+    predicted = MODE.predicted(answers, calibration.thresholds)
     right = topical(predicted & true)
-    sure = topical(predicted) & (answers.max(axis=1) >= calibration.thresholds[0])
+    sure = topical(predicted) & ((answers * predicted).sum(axis=1) >= calibration.sure)
     return {
         "sure": float(sure.mean()),
         "sure_right": float(right[sure].mean()) if sure.any() else np.nan,

@@ -112,7 +112,8 @@ def project(
         answered = answer_outcomes(data, scores)
         figure = answer_estimates(answered, CONFIDENCE, 300, seed)["answer_accuracy"]
         probabilities = apply_calibration(raw, calibration, MODE)
-        predicted = MODE.outcomes(MODE.predicted(probabilities, ()))[~labelled]
+        given = MODE.predicted(probabilities, calibration.thresholds)
+        predicted = MODE.outcomes(given)[~labelled]
         true = outcomes(others, names)
         accuracy = float((predicted == true).all(axis=1).mean())
         macro_f1 = f1_score(true.argmax(axis=1), predicted.argmax(axis=1), average="macro")

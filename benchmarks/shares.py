@@ -97,9 +97,9 @@ def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
 
 
 def counted(drawn: Sample) -> list[Share]:
-    """Shares of the predictions, with the interval of as many independent texts."""
-    answers = MODE.predicted(drawn.probabilities[:, :-1], ())
-    values = np.column_stack([answers, ~answers.any(axis=1)]).mean(axis=0)
+    """Shares of the most probable outcomes, with the interval of as many independent texts."""
+    answers = MODE.predicted(drawn.probabilities[:, :-1], (1.0,))
+    values = MODE.outcomes(answers).mean(axis=0)
     return _as_sample(values, len(answers))
 
 

@@ -292,7 +292,7 @@ def frozen(known: Embeddings) -> Learner:
         def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
             features = np.array([known[text] for text in plain(examples.texts)])
             mode = mode_of(topics.mode)
-            prior = np.zeros((len(topics.names), features.shape[1]))
+            prior = np.zeros((mode.n_logits(len(topics.names)), features.shape[1]))
             weights = evidence(examples, topics)
             about = examples.targets, weights, mode, examples.soft
             learnt = weak_lessons(features, *about, HEAD_STRENGTH, prior)

@@ -99,7 +99,7 @@ def baseline_folder(
 
     folder = tmp_path_factory.mktemp("models") / "baseline"
     model = baseline.fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)
-    model.save(folder, Calibration())
+    model.save(folder, Calibration(sure=0.0))
     return folder
 
 

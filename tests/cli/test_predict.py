@@ -37,7 +37,7 @@ def unsure_folder(model: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "unsure"
     shutil.copytree(model, folder)
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    manifest["calibration"]["thresholds"] = [NEVER]
+    manifest["calibration"]["sure"] = NEVER
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
@@ -61,7 +61,7 @@ def test_predict_prints_a_table_or_json_lines(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["topic"] for line in lines] == ["trade", "security"]
     assert [line["heading"] for line in lines] == ["Tariffs", "Tariffs"]
-    assert lines[0]["confidence"] == max(lines[0]["scores"].values())
+    assert lines[0]["confidence"] == lines[0]["scores"]["trade"]
     assert sum(lines[0]["scores"].values()) <= 1
     assert [line["sure"] for line in lines] == [True, True]
 

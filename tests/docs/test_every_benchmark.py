@@ -21,6 +21,7 @@ from tests.samples import BODIES, WORDS, paragraph, paragraph_table
 SHARED = {"engines", "record", "simulation", "tables"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
+    "answers": "--none other --labels 40 --draws 1 --unlabelled 40 --methods plain tfidf paratopic",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
     "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",

@@ -50,8 +50,8 @@ def shipped(topics: Topics, tmp_path: Path) -> Callable[..., Shipped]:
     (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
     definitions = {topic.name: topic.definition for topic in topics.topics}
 
-    def make(kind: str = "baseline", threshold: float = 0.0, **about: Any) -> Shipped:
-        calibration = Calibration(thresholds=(threshold,))
+    def make(kind: str = "baseline", sure: float = 0.0, **about: Any) -> Shipped:
+        calibration = Calibration(thresholds=(0.5, 0.25, 1.0), sure=sure)
         model = Model(kind, tmp_path, "single", definitions, calibration, (), cast(Any, Answers()))
         context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
         final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
@@ -110,7 +110,7 @@ def test_a_hub_reads_it(
         "| macro-F1, topic forced | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
-        "no topic is more likely right than wrong",
+        "so many times as probable as none: trade 0.50, technology 0.25, security 1.00.",
         "Language of the training texts: en.",
         "The model predicted a topic for 60% of the paragraphs (coverage), and 91% of these topics "
         "were right (precision). Predictions with a probability of at least 0.70 are marked sure "
@@ -135,7 +135,7 @@ def test_where_labels_are_too_few_nothing_is_promised(
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
-    written = render_card(shipped(threshold=NEVER), topics, rows, report)
+    written = render_card(shipped(sure=NEVER), topics, rows, report)
     assert (
         "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
         "sure: labels are too few. Promising that 90% are right takes at least 44 distinct "
@@ -173,6 +173,6 @@ def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
 ) -> None:
     report["topics"]["trade"]["support"] = 0
     bare = Topics("single", topics.names)
-    written = render_card(shipped(threshold=0.7), bare, rows, report)
+    written = render_card(shipped(sure=0.7), bare, rows, report)
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

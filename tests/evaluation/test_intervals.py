@@ -265,13 +265,13 @@ def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
     )
     topics = Topics("single", ("x", "y"))
     table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0)
-    table = table.assign(**dict.fromkeys(topics.thresholds, 0.0))
+    table = table.assign(**dict.fromkeys(topics.thresholds, 1.0))
     return answer_outcomes(Labelled(rows, topics, folds), table)
 
 
 def test_answers_include_none_by_hand() -> None:
     # Right: x, and none; wrong: y for none, and none for y.
-    outcome = answered(["x", "", "", "y"], [[0.6, 0.1], [0.4, 0.4], [0.2, 0.7], [0.1, 0.4]])
+    outcome = answered(["x", "", "", "y"], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
     measured = answer_estimates(outcome, 0.95, 500, 1)
     assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     assert measured["answer_accuracy"].value == 0.5
@@ -283,7 +283,7 @@ def test_answers_include_none_by_hand() -> None:
 
 
 def test_no_prediction_has_no_precision() -> None:
-    measured = answer_estimates(answered(["x", ""], [[0.4, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
+    measured = answer_estimates(answered(["x", ""], [[0.3, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
     assert "precision" not in measured
     assert measured["coverage"].value == 0
 

@@ -33,7 +33,8 @@ def scores_of(probabilities: list[tuple[float, float]], topics: Topics) -> pd.Da
         table.assign(repeat=repeat, **{name: table[name] + shift for name in topics.scores})
         for repeat, shift in enumerate((-0.05, 0.05))
     ]
-    return pd.concat(repeats).assign(**dict.fromkeys(topics.thresholds, 0.5))
+    threshold = 1.0 if topics.mode == "single" else 0.5
+    return pd.concat(repeats).assign(**dict.fromkeys(topics.thresholds, threshold))
 
 
 LABELS = [("trade",), ("security",), ("security",), (), ("trade",), ("security",)]

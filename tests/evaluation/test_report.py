@@ -16,6 +16,7 @@ from paratopic.evaluation.report import (
     candidate_table,
     reliability_table,
 )
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.project.topics import ModeName, Topics, split_cell
@@ -54,8 +55,8 @@ def test_what_might_be_predicted(
     assert candidates["true"].tolist() == true
     assert candidates["predicted"].tolist() == predicted
     assert candidates["topical"].tolist() == np.repeat([True, False], len(true) // 2).tolist()
-    thresholds = (0.5,) * (1 if mode == "single" else 3)
-    out_of_fold = OutOfFold(scores, pd.DataFrame(), thresholds, PROMISE)
+    calibration = Calibration(thresholds=(0.5,) * 3)
+    out_of_fold = OutOfFold(scores, pd.DataFrame(), calibration, PROMISE)
     (effect,) = EFFECTS[mode](candidates, NAMES, out_of_fold).values()
     if mode == "single":
         assert effect["auroc_topical"] == 0
@@ -74,14 +75,14 @@ def test_abstention_by_hand() -> None:
     columns = [[0.9, 0.05, 0.05], [0.7, 0.1, 0.1], [0.2, 0.6, 0.1], [0.0, 0.0, 0.5]]
     columns += [[0.3, 0.2, 0.4], [0.48, 0.0, 0.0]]
     scores = pd.DataFrame(columns, columns=topics.scores).assign(id=list("abcdef"), repeat=0)
-    scores = scores.assign(**dict.fromkeys(topics.thresholds, 0.0))
+    scores = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
     candidates = candidate_table(Labelled(rows, topics, folds_of(rows)), scores)
     assert candidates["p_topical"].tolist() == pytest.approx([1, 0.9, 0.9, 0.5, 0.9, 0.48])
-    assert candidates["predicted"].tolist() == [True, True, True, True, False, False]
+    assert candidates["predicted"].tolist() == [True, True, True, True, True, False]
     assert candidates["true"].tolist() == [True, True, False, True, True, False]
 
     def effect(threshold: float) -> dict[str, Any]:
-        out_of_fold = OutOfFold(scores, pd.DataFrame(), (threshold,), PROMISE)
+        out_of_fold = OutOfFold(scores, pd.DataFrame(), Calibration(sure=threshold), PROMISE)
         return EFFECTS["single"](candidates, NAMES, out_of_fold)["abstention"]
 
     assert effect(0.65) == {
@@ -96,7 +97,7 @@ def test_abstention_by_hand() -> None:
         },
     }
     # What is not predicted is not sure, however low the threshold.
-    assert effect(0.4)["sure"]["coverage"] == pytest.approx(4 / 6)
+    assert effect(0.0)["sure"]["coverage"] == pytest.approx(5 / 6)
     assert effect(NEVER)["sure"] == {
         "threshold": None,
         "target": 0.9,
@@ -111,6 +112,6 @@ def test_reliability_counts_one_answer_a_row_in_mode_single() -> None:
     true = np.array([[True, False], [True, False]])
     scores = np.array([[[0.95, 0.05], [0.35, 0.65]]])
     mode = mode_of("single")
-    table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.answers(scores)))
+    table = reliability_table(Outcomes(mode, true, np.arange(2), scores, mode.candidates(scores)))
     assert table["confidence"].tolist() == [0.65, 0.95]
     assert table["accuracy"].tolist() == [0, 1] and table["n"].tolist() == [1, 1]

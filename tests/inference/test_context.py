@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import CLEAR, ContextWeights, around, read_weights, surroundings
@@ -285,8 +286,8 @@ def test_embeddings_leave_out_what_stands_around(reading: tuple[Fitted, Path]) -
             refused(AROUND)  # type: ignore[arg-type]  # the mistake that is tested
 
 
-ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, 3.0), (0.0,))
-IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, -1.0), (2.0,), alone=ALONE)
+ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)
+IN_CONTEXT = Calibration((0.5,) * 4, (0.0, 0.0, 0.0, 1.0), sure=2.0, alone=ALONE)
 
 
 def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_own(
@@ -314,9 +315,10 @@ def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_ow
         bool(answer.topics) and not read for answer, read in zip(answers, in_context, strict=True)
     ]
     assert [answer.sure for answer in answers] == expected and any(expected)
-    logits = [model.explain(passage).logits["(any topic)"] for passage in passages]
-    any_topic = model.predict_proba(passages).sum(axis=1)
-    np.testing.assert_allclose(logits, np.log(any_topic / (1 - any_topic)), atol=1e-3)
+    logits = [list(model.explain(passage).logits.values()) for passage in passages]
+    np.testing.assert_allclose(
+        softmax(logits, axis=1)[:, :-1], model.predict_proba(passages), atol=1e-3
+    )
     # Where one is given, it is that of all.
     fitted.save(tmp_path / "one", replace(IN_CONTEXT, alone=None))
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from paratopic import Explanation, UserError, load
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.explanation import ANY_TOPIC, sentences
+from paratopic.inference.explanation import NONE, sentences
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.project.passages import REACH, Passage, Text, plain
@@ -31,11 +31,11 @@ def logits_of(model: Model, text: Text) -> dict[str, float]:
     """Relative logits by another way: from the probabilities, with those that are not known out."""
     mode = mode_of(model.mode)
     logits = mode.logits(mode.complete(model.predict_proba([text])))[0]
-    named = dict(zip((*model.classes_, ANY_TOPIC), logits, strict=False))
+    named = dict(zip((*model.classes_, NONE), logits, strict=False))
     known = {name: logit for name, logit in named.items() if np.isfinite(logit)}
     if model.mode == "single":
-        mean = np.mean([known[name] for name in model.classes_ if name in known])
-        known = {name: logit - mean * (name != ANY_TOPIC) for name, logit in known.items()}
+        mean = np.mean(list(known.values()))
+        known = {name: logit - mean for name, logit in known.items()}
     return known
 
 
@@ -73,7 +73,8 @@ def test_parts_add_up_to_the_logits(trained: tuple[Fitted, Path], text: str) -> 
         "It rained.",
     ]
     first, second, _ = (part.shares for part in why.sentences[:3])
-    assert first["trade"] > second["trade"] and second["security"] > first["security"]
+    lead = [shares["security"] - shares["trade"] for shares in (first, second)]
+    assert first["trade"] > second["trade"] and lead[1] > lead[0]
     assert len(why.tokens) >= len(text.split())
 
 

@@ -93,17 +93,17 @@ def test_calibration_and_the_threshold_of_sure_predictions_are_saved_with_the_mo
     texts = ["Export quota, customs duty, tariff on goods.", "The talks of both sides.", TARIFF]
     raw = model.predict_proba(texts)
     halved = Calibration(scale=(0.5,) * 4)
-    model.save(tmp_path / "model", replace(halved, thresholds=(0.9999,)))
+    model.save(tmp_path / "model", replace(halved, sure=0.9999))
     loaded = load(tmp_path / "model")
     np.testing.assert_allclose(
         loaded.predict_proba(texts), apply_calibration(raw, halved, mode_of("single"))
     )
-    confidence = loaded.predict_proba(texts).max(axis=1)
-    predicted = (confidence >= 0.5).tolist()
-    assert predicted == [True, False, True]
+    scores = loaded.predict_proba(texts)
+    confidence = scores.max(axis=1)
+    predicted = (confidence >= 1 - scores.sum(axis=1)).tolist()
     assert [answer.topic is not None for answer in loaded.predict(texts)] == predicted
     assert [answer.sure for answer in loaded.predict(texts)] == [False] * 3
-    model.save(tmp_path / "model", replace(halved, thresholds=(confidence.max(),)))
+    model.save(tmp_path / "model", replace(halved, sure=float(confidence.max())))
     answers = load(tmp_path / "model").predict(texts)
     assert [answer.topic is not None for answer in answers] == predicted
     assert [answer.sure for answer in answers] == (confidence == confidence.max()).tolist()
@@ -203,6 +203,7 @@ CERTAIN = {
         (setting("languages", to=None), "damaged, or not the manifest"),
         (setting("calibration", "thresholds", to=[]), "0 numbers as thresholds"),
         (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
+        (setting("calibration", "sure", to=float("inf")), "finite"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
         (setting("calibration", "alone", to=alone(thresholds=[])), "0 numbers as thresholds"),

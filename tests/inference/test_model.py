@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scipy.special import expit
+from scipy.special import softmax
 from sentence_transformers import SentenceTransformer
 
 from paratopic.baseline import fit as baseline
@@ -25,6 +25,7 @@ from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Examples, Fitted
+from paratopic.training.head import PRIOR_SCALE
 from paratopic.transformer import fit as transformer
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit
 
@@ -95,8 +96,8 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
     np.testing.assert_allclose(without.predict_proba(texts).sum(axis=1), 1)
     any_topic = model.predict_proba(texts).sum(axis=1)
     assert any_topic[0] > 0.5 > any_topic[1]
-    # The temperature of the topics and that of having any are applied apart, for long texts too.
-    calibration = Calibration(scale=(1 / 2, 1 / 2, 1 / 2, 1 / 3))
+    # Scale and shifts are applied as they are to scores, for long texts too.
+    calibration = Calibration((1 / 2,), (0.0, 0.5, -0.5, -1.0))
     model.save(tmp_path / kind, calibration)
     loaded = load(tmp_path / kind)
     long = [*texts, " ".join(texts * 20)]
@@ -105,7 +106,6 @@ def test_examples_with_none_of_the_topics_teach_which_texts_have_none(
         apply_calibration(model.predict_proba(long), calibration, mode_of("single")),
         atol=5e-3,
     )
-    assert loaded.predict(texts[1]).confidence < 0.5
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,11 +123,12 @@ def test_descriptions_alone_make_a_model(kind: str, tiny_encoder: Path, tmp_path
     np.testing.assert_allclose(scores, model.predict_proba(texts), atol=5e-3)
     any_topic = scores.sum(axis=1)
     if kind == "baseline":  # the tiny encoder's embeddings of any two texts are similar
-        assert any_topic[:2].min() > 0.99 and any_topic[2] < 0.5
+        assert any_topic[:2].min() > 0.99
+        assert [answer.topic for answer in loaded.predict(["Rain.", TARIFF])] == [None, "trade"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descriptions_say_what_has_any_topic_as_the_similarity_to_the_nearest_does(
+def test_descriptions_say_what_has_none_of_the_topics_by_the_similarity_to_the_nearest(
     kind: str, topics: Topics, tiny_encoder: Path
 ) -> None:
     """Before any label is seen: a line in that similarity, computed here from the features."""
@@ -143,11 +144,11 @@ def test_descriptions_say_what_has_any_topic_as_the_similarity_to_the_nearest_do
             both, normalize_embeddings=True
         )
         (nearest,) = transformer.NEAREST.values()
-    similarity = (features[3:] @ features[:3].T).max(axis=1)
+    similarity = features[3:] @ features[:3].T
+    none = nearest.slope * similarity.max(axis=1) + nearest.intercept
+    logits = np.column_stack([PRIOR_SCALE * similarity, none])
     np.testing.assert_allclose(
-        fitted.predict_proba(texts).sum(axis=1),
-        expit(nearest.slope * (similarity - nearest.even)),
-        rtol=1e-4,
+        fitted.predict_proba(texts), softmax(logits, axis=1)[:, :-1], rtol=1e-4
     )
 
 
@@ -156,15 +157,17 @@ def test_predictions_are_sure_from_the_threshold_on(
 ) -> None:
     model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
     texts = [*WORDS, *(" ".join(words) for words in WORDS.values()), "Rain and sun.", ""]
-    confidence = model.predict_proba(texts[:-1]).max(axis=1)
-    assert (confidence < 0.5).any() and len(set(confidence)) == 7
+    scores = model.predict_proba(texts[:-1])
+    confidence = scores.max(axis=1)
+    assert len(set(confidence)) == 7
     places = {}
     for threshold in (0.0, float(np.sort(confidence)[-3]), NEVER):
-        model.save(tmp_path / "model", Calibration(thresholds=(threshold,)))
+        model.save(tmp_path / "model", Calibration(sure=threshold))
         answers = load(tmp_path / "model").predict(texts)
-        # Whatever the threshold: the most probable topic, from a half on.
+        # Whatever the threshold: the most probable topic, unless none is more probable.
         predicted = [answer.topic is not None for answer in answers]
-        assert predicted == [*(confidence >= 0.5).tolist(), False]
+        assert predicted == [*(confidence >= 1 - scores.sum(axis=1)).tolist(), False]
+        assert predicted[6:] == [False, False]
         places[threshold] = [answer.sure for answer in answers]
     assert places[0.0] == predicted
     assert sum(places[float(np.sort(confidence)[-3])]) == 3

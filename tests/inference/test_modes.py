@@ -32,8 +32,8 @@ EXTREME_LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -1e4, 1e4))
 # What a mode has to define.
 MODE = {
     *("name", "answer_column", "n_logits", "probabilities", "scores", "complete", "logits"),
-    *("centred", "sharpen", "combine_windows", "window_weights", "outcomes", "answers"),
-    *("predicted", "best_guess", "certainty", "sure_from", "cell", "informative", "conditional"),
+    *("centred", "sharpen", "combine_windows", "window_weights", "outcomes", "candidates"),
+    *("predicted", "best_guess", "certainty", "cell", "informative", "conditional"),
     *("losses", "likeliest_mistake", "doubt"),
 }
 
@@ -51,10 +51,8 @@ def test_logits_invert_probabilities(mode: Mode, logits: Scores) -> None:
     probabilities = mode.probabilities(logits)
     recovered = mode.logits(probabilities)
     np.testing.assert_allclose(mode.probabilities(recovered), probabilities, rtol=1e-6)
-    if mode is SINGLE:  # softmax leaves the level of the topics' logits open
-        logits, recovered = (
-            np.column_stack([x[:, :-1] - x[:, :1], x[:, -1]]) for x in (logits, recovered)
-        )
+    if mode is SINGLE:  # softmax leaves the level of the logits open
+        logits, recovered = (x - x[:, :1] for x in (logits, recovered))
     np.testing.assert_allclose(recovered, logits, atol=1e-6)
 
 
@@ -83,42 +81,47 @@ def test_scores_are_probabilities(mode: Mode, logits: Scores) -> None:
 
 @both_modes
 @given(logits=LOGITS, threshold=st.floats(0, 1))
-def test_predicted_topics_are_answers_that_reach_the_threshold_or_in_mode_single_a_half(
+def test_predicted_topics_are_candidates_that_reach_the_threshold(
     mode: Mode, logits: Scores, threshold: float
 ) -> None:
     scores = mode.scores(logits)
-    answers, predicted = mode.answers(scores), mode.predicted(scores, [threshold])
-    assert not (predicted & ~answers).any()
-    lowest = 0.5 if mode is SINGLE else threshold
-    np.testing.assert_array_equal(predicted, answers & (scores >= lowest))
-    if mode is MULTI:
-        np.testing.assert_array_equal(mode.predicted(scores, [0.0]), answers)
+    candidates = mode.candidates(scores, [threshold])
+    predicted = mode.predicted(scores, [threshold])
+    none = np.maximum(1 - scores.sum(axis=1, keepdims=True), 0) if mode is SINGLE else 1.0
+    np.testing.assert_array_equal(predicted, candidates & (scores >= threshold * none))
+    np.testing.assert_array_equal(mode.predicted(scores, [0.0]), candidates)
     assert not (predicted & ~mode.best_guess(scores, np.array([threshold]))).any()
     if mode is SINGLE:
-        assert (answers.sum(axis=1) == 1).all()
+        assert (candidates.sum(axis=1) == 1).all()
 
 
-def test_in_mode_single_a_topic_is_predicted_where_it_is_more_likely_right_than_wrong() -> None:
-    scores = np.array([[0.5, 0.5, 0.0], [0.2, 0.5, 0.0], [0.49, 0.31, 0.2], [0.3, 0.1, 0.1]])
-    expected = [[True, False, False], [False, True, False], [False] * 3, [False] * 3]
-    for thresholds in ([0.0], [0.9], [2.0], ()):
+def test_in_mode_single_a_topic_is_predicted_by_its_odds_against_none_and_its_threshold() -> None:
+    # None is as probable as the first topic; half as probable; .4; .5.
+    scores = np.array([[0.4, 0.2], [0.4, 0.4], [0.1, 0.5], [0.05, 0.45]])
+    first, second, neither = [True, False], [False, True], [False, False]
+    for thresholds, expected in (
+        ((1.0, 1.0), [first, first, second, neither]),
+        ((1.1, 0.6), [neither, second, second, second]),
+        ((0.1, 1.0), [first, first, first, first]),
+        ((4.0, 4.0), [neither, neither, neither, neither]),
+        ((0.0, 0.0), [first, first, second, second]),
+    ):
         np.testing.assert_array_equal(SINGLE.predicted(scores, thresholds), expected)
+    # Given that there is a topic, none is impossible.
+    forced = SINGLE.predicted(SINGLE.conditional(scores), (0.1, 1.0))
+    np.testing.assert_array_equal(forced, [first] * 4)
+    np.testing.assert_array_equal(SINGLE.best_guess(scores, np.array((0.1, 1.0))), forced)
 
 
 def test_an_answer_is_right_as_often_as_its_topics_say() -> None:
     scores = np.array([[0.7, 0.1], [0.2, 0.2], [0.0, 0.0]])
-    single, multi = SINGLE.predicted(scores, (0.0,)), MULTI.predicted(scores, (0.6, 0.2))
+    single, multi = SINGLE.predicted(scores, (1.0,)), MULTI.predicted(scores, (0.6, 0.2))
     np.testing.assert_allclose(SINGLE.certainty(scores, single), [0.7, 0.6, 1.0])
     np.testing.assert_allclose(MULTI.certainty(scores, multi), [0.63, 0.16, 1.0])
     # Each row has thresholds of its own.
     of_rows = MULTI.predicted(scores, np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.1]]))
     np.testing.assert_array_equal(of_rows, [[True, False], [True, False], [True, False]])
     np.testing.assert_allclose(MULTI.certainty(scores, of_rows), [0.63, 0.16, 0.0])
-
-
-def test_predictions_are_sure_from_the_threshold_on_and_never_in_mode_multi() -> None:
-    assert SINGLE.sure_from((0.7,)) == 0.7
-    assert MULTI.sure_from((0.0, 0.0)) > 1
 
 
 @both_modes
@@ -138,19 +141,21 @@ def test_a_lone_window_is_its_text(mode: Mode, logits: Scores) -> None:
 
 
 def test_in_mode_single_windows_are_averaged_by_their_length() -> None:
-    topics = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
-    # The odds of having any topic: 4 to 1 and 1 to 1; the third window certainly has one.
-    logits = np.column_stack([topics, [np.log(4), 0, np.inf]])
+    # Odds of the topics against none: 9 and 1, 1 and 1; the third window certainly has one.
+    logits = np.log([[9, 1, 1], [1, 1, 1]])
+    logits = np.vstack([logits, [np.log(0.2), np.log(0.8), -np.inf]])
     owner = np.array([0, 0, 1])
     scores = SINGLE.scores(SINGLE.combine_windows(logits, [30, 10, 7], owner, 2))
-    # The geometric mean of odds of 9 and 1, and of 4 and 1, the first three times as long.
-    odds, any_topic = 9 ** (30 / 40), 4 ** (30 / 40) / (1 + 4 ** (30 / 40))
-    first = [any_topic * odds / (1 + odds), any_topic / (1 + odds)]
+    # The geometric mean of odds of 9 and 1, the first three times as long.
+    odds = 9 ** (30 / 40)
+    first = [odds / (odds + 2), 1 / (odds + 2)]
     np.testing.assert_allclose(scores, [first, [0.2, 0.8]])
     # Calibrating the windows is calibrating the text.
-    tempered = SINGLE.scores(SINGLE.combine_windows(logits / [3, 3, 2], [30, 10, 7], owner, 2))
-    calibration = Calibration((1 / 3, 1 / 3, 1 / 2))
-    np.testing.assert_allclose(tempered, apply_calibration(scores, calibration, SINGLE))
+    shift = np.array([0.1, 0.2, 0.7])
+    windows = logits / 3 + shift
+    calibrated = SINGLE.scores(SINGLE.combine_windows(windows, [30, 10, 7], owner, 2))
+    calibration = Calibration((1 / 3,), tuple(shift))
+    np.testing.assert_allclose(calibrated, apply_calibration(scores, calibration, SINGLE))
 
 
 def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
@@ -160,15 +165,15 @@ def test_in_mode_multi_a_text_has_the_topics_of_any_window() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("any_topic", [-40.0, -104.0, -800.0, -np.inf])
+@pytest.mark.parametrize("none", [40.0, 104.0, 800.0, 1e300])
 def test_scores_of_a_text_that_surely_has_no_topic_are_numbers(
-    any_topic: float, dtype: type[np.floating]
+    none: float, dtype: type[np.floating]
 ) -> None:
-    probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, any_topic]]))
+    probabilities = SINGLE.probabilities(np.array([[2.0, 0.0, none]]))
     stored = probabilities.astype(dtype).astype(np.float64)  # as an ONNX model gives them
     scores = stored[:, :-1]
     shares = SINGLE.conditional(scores)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
-    assert any_topic < -40 or shares[0, 0] > 0.8
+    assert none > 40 or shares[0, 0] > 0.8
     again = apply_calibration(scores, Calibration(), SINGLE)
     np.testing.assert_allclose(again, scores, rtol=1e-5, atol=1e-300)

@@ -36,9 +36,11 @@ def test_reports_of_the_seed(project: Path) -> None:
         sure = {"threshold": None, "target": 0.9, "coverage": 0, "precision": None}
         assert metrics["abstention"]["sure"] == sure | {"groups_needed": 44, "groups": 21}
         manifest = json.loads((project / "models" / name / "paratopic.json").read_text())
-        assert manifest["calibration"]["thresholds"] == [NEVER]
+        thresholds = manifest["calibration"]["thresholds"]
+        assert len(thresholds) == 4 and manifest["calibration"]["sure"] == NEVER
         card = (folder / "card.md").read_text(encoding="utf-8")
         assert f"| macro-F1, topic forced | {metrics['macro_f1']['value']:.3f} |" in card
+        assert f"as probable as none: trade {thresholds[0]:.2f}, technology" in card
         note = (project / "models" / name / "README.md").read_text(encoding="utf-8")
         assert "trade, technology" in note and "macro-F1" not in note
         final = json.loads((folder / "final.json").read_text())
@@ -147,11 +149,13 @@ def test_before_anyone_has_labelled_the_descriptions_predict(project: Path, tmp_
     assert len(answers) == 2
     for answer in answers:
         most, confidence = max(answer["scores"].items(), key=lambda item: item[1])
-        assert answer["topic"] == (most if confidence >= 0.5 else None)
+        none = 1 - sum(answer["scores"].values())
+        assert answer["topic"] == (most if confidence >= none else None)
         # The definitions alone say how likely it has a topic, and none is called sure.
         assert 0 < sum(answer["scores"].values()) < 1
     manifest = json.loads((project / "models/transformer/paratopic.json").read_text())
-    assert manifest["calibration"]["thresholds"] == [NEVER]
+    assert manifest["calibration"]["thresholds"] == [1.0] * 4
+    assert manifest["calibration"]["sure"] == NEVER
     card = (project / "reports/models/transformer/card.md").read_text(encoding="utf-8")
     assert "Nothing was measured" in card and "No labelled paragraph" in card
     assert "nothing is measured" in " ".join(sh(project, "paratopic", "report").split())

@@ -1,4 +1,4 @@
-"""Temperatures, and the calibration of out-of-fold scores."""
+"""Scales, shifts and thresholds, and the calibration of out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -21,18 +21,16 @@ from paratopic.training.calibration import (
     calibrate_rows,
     fit_calibration,
     fit_scale_and_shift,
-    fit_temperature,
-    temper,
+    fit_scale_and_shifts,
     with_expected_thresholds,
 )
-from paratopic.training.examples import Evidence
 from paratopic.training.head import fit_head, lessons
 
 NAMES = ("a", "b", "c")
 TOPICS = Topics("single", NAMES)
 DESCRIBED = Topics("single", tuple(Topic(name, f"About {name}.") for name in NAMES))
 PROMISE = Promise(0.9, 0.95)
-MULTI = mode_of("multi")
+SINGLE, MULTI = mode_of("single"), mode_of("multi")
 
 
 def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,77 +38,83 @@ def drawn(n: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.nda
     rng = np.random.default_rng(seed)
     honest = softmax(rng.normal(scale=2, size=(n, 3)), axis=1)
     true = np.array([rng.choice(3, p=p) for p in honest])
-    return true, temper(honest, 1 / temperature)
+    return true, softmax(np.log(honest) * temperature, axis=1)
 
 
 def known(targets: Targets, scores: Scores, weight: float = 1.0) -> KnownScores:
     """Rows that all weigh the same."""
-    return KnownScores(targets, scores, *np.full((2, len(targets)), weight))
+    return KnownScores(targets, scores, np.full(len(targets), weight))
 
 
-@pytest.mark.parametrize("spread", [None, 0.5])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_of_overconfident_scores_is_recovered(
-    temperature: float, spread: float | None
-) -> None:
+def test_the_temperature_of_overconfident_scores_is_recovered(temperature: float) -> None:
     true, scores = drawn(4000, temperature)
-    assert fit_temperature(true, scores, np.ones(4000), spread) == pytest.approx(
-        temperature, rel=0.1
+    calibration = fit_calibration(known(one_hot(true, 3), scores), SINGLE)
+    assert calibration.scale == pytest.approx((1 / temperature,), rel=0.1)
+
+
+def test_a_head_of_balanced_outcomes_gets_the_shares_that_they_have() -> None:
+    """Scores for equal shares, of rows of which 90 % have none of the topics."""
+    rng = np.random.default_rng(2)
+    share = np.array([0.05, 0.03, 0.02, 0.9])
+    true = rng.choice(4, p=share, size=20_000)
+    logits = rng.normal(size=(20_000, 4)) + 2 * np.eye(4)[true]
+    scores = softmax(2 * logits, axis=1)[:, :3]  # honest for outcomes of equal shares
+    truth = known(one_hot(np.where(true == 3, -1, true), 3), scores)
+    calibration = fit_calibration(truth, SINGLE)
+    assert calibration.scale == pytest.approx((1,), rel=0.05)
+    shift = np.array(calibration.shift) - calibration.shift[-1]
+    np.testing.assert_allclose(shift, np.log(share / share[-1]), atol=0.2)
+    np.testing.assert_allclose(calibration.thresholds, np.exp(shift[:3]))
+    honest = apply_calibration(scores, calibration, SINGLE)
+    np.testing.assert_allclose(honest.mean(axis=0), truth.targets.mean(axis=0), atol=1e-4)
+    # What is predicted is what is most probable where all outcomes are equally frequent.
+    np.testing.assert_array_equal(
+        SINGLE.predicted(honest, calibration.thresholds), SINGLE.predicted(scores, (1.0,))
     )
 
 
 def test_few_paragraphs_without_a_mistake_do_not_give_certainty() -> None:
-    scores, weights = np.tile([0.8, 0.1, 0.1], (10, 1)), np.ones(10)
-    tempered = temper(scores, fit_temperature(np.zeros(10, dtype=np.int64), scores, weights))
-    assert 0.9 < tempered[0, 0] < 0.99
-    assert fit_temperature(np.zeros(0, dtype=np.int64), scores[:0], weights[:0]) == 1.0
+    scores = np.tile([0.8, 0.1, 0.1], (10, 1))
+    calibration = fit_calibration(known(one_hot(np.zeros(10, dtype=np.int64), 3), scores), SINGLE)
+    calibrated = apply_calibration(scores, calibration, SINGLE)
+    assert 0.9 < calibrated[0, 0] < 0.995
+    nothing = fit_calibration(known(one_hot(np.zeros(0, dtype=np.int64), 3), scores[:0]), SINGLE)
+    assert nothing == Calibration((1.0,), (0.0,) * 4, (1.0,) * 3)
 
 
-def test_the_temperature_under_a_prior_equals_the_value_by_hand() -> None:
-    # Ten rows of odds 4 without a mistake. With b = 1 / temperature the loss is
-    # 10 log(1 + 4^-b) + log(b)² / (2 · .5²), smallest where 10 log(4) b / (1 + 4^b) = log(b) / .25.
-    scores, weights = np.tile([0.8, 0.2], (10, 1)), np.ones(10)
-    true = np.zeros(10, dtype=np.int64)
-    b = brentq(lambda b: 10 * np.log(4) * b / (1 + 4**b) - np.log(b) / 0.25, 1, 9)
-    assert b > 1.3
-    assert fit_temperature(true, scores, weights, 0.5) == pytest.approx(1 / b, rel=1e-4)
-    # Rows of no weight leave the prior, and as many rows of half the weight are half the evidence.
-    assert fit_temperature(true, scores, weights * 0, 0.5) == pytest.approx(1, rel=1e-4)
-    assert fit_temperature(true, scores, weights / 2, 0.5) == pytest.approx(
-        fit_temperature(true[:5], scores[:5], weights[:5], 0.5), rel=1e-4
-    )
+def test_a_scale_and_shifts_equal_the_values_by_hand() -> None:
+    # Ten rows of log odds 1 without a mistake, five of each outcome: shifts are 0. With a scale b
+    # the loss is 10 log(1 + e^-b) + log(b)² / (2 · .5²), smallest where 10 b / (1 + e^b) =
+    # log(b) / .25.
+    first = np.arange(10) < 5
+    outcomes = np.column_stack([first, ~first])
+    logits = np.where(outcomes, 0.5, -0.5)
+    b = brentq(lambda b: 10 * b / (1 + np.exp(b)) - np.log(b) / 0.25, 1, 9)
+    scale, shifts = fit_scale_and_shifts(logits, outcomes, np.ones(10))
+    assert scale == pytest.approx(b, rel=1e-4)
+    np.testing.assert_allclose(shifts, 0, atol=1e-5)
+    # Rows of no weight leave the prior, and rows of half the weight are half the evidence.
+    assert fit_scale_and_shifts(logits, outcomes, np.zeros(10))[0] == pytest.approx(1, rel=1e-4)
+    half = fit_scale_and_shifts(logits, outcomes, np.full(10, 0.5))
+    once = fit_scale_and_shifts(logits[::2], outcomes[::2], np.ones(5))
+    lighter = fit_scale_and_shifts(logits[[0, 5]], outcomes[[0, 5]], np.full(2, 2.5))
+    assert half[0] == pytest.approx(lighter[0], rel=1e-4) and once[0] < scale
+    # Of outcomes without information, the shares decide: 1 of 10, drawn to half by the prior.
+    flat = np.zeros((10, 2))
+    one = np.column_stack([np.arange(10) < 1, np.arange(10) >= 1])
+    scale, (first_shift, second) = fit_scale_and_shifts(flat, one, np.ones(10))
+    assert scale == pytest.approx(1, rel=1e-4) and first_shift == pytest.approx(-second, rel=1e-3)
+    assert 0.1 < 1 / (1 + np.exp(second - first_shift)) < 0.13
 
 
-def test_tempering_keeps_zeros_ranks_and_sums() -> None:
-    scores = np.array([[0.7, 0.3, 0.0], [0.2, 0.5, 0.3]])
-    np.testing.assert_allclose(temper(scores, 1.0), scores)
-    hot = temper(scores, 4.0)
-    assert hot[0, 2] == 0 and (hot.argsort() == scores.argsort()).all()
-    np.testing.assert_allclose(hot.sum(axis=1), 1)
-
-
-def test_which_topic_and_any_topic_are_tempered_apart() -> None:
+def test_a_calibration_by_hand() -> None:
     scores = np.array([[0.72, 0.08], [0.5, 0.5]])
-    tempered = apply_calibration(scores, Calibration((1 / 2, 1 / 2, 2)), mode_of("single"))
-    # Odds of 9 become 3, and odds of having a topic of 4 become 16; a certainty stays one.
-    np.testing.assert_allclose(tempered, [[16 / 17 * 0.75, 16 / 17 * 0.25], [0.5, 0.5]])
-    np.testing.assert_allclose(apply_calibration(scores, Calibration(), mode_of("single")), scores)
-
-
-def test_both_temperatures_are_recovered() -> None:
-    rng = np.random.default_rng(2)
-    any_topic = 1 / (1 + np.exp(-rng.normal(size=6000)))
-    true, honest = drawn(6000, 1.0)
-    true = np.where(rng.uniform(size=6000) < any_topic, true, -1)
-    scores = apply_calibration(
-        honest * any_topic[:, None], Calibration((3, 3, 3, 2)), mode_of("single")
-    )
-    calibration = fit_calibration(known(one_hot(true, 3), scores), mode_of("single"))
-    assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1 / 2), rel=0.1)
-    # Having any topic is weighed by itself: without weight its temperature stays 1.
-    nothing = known(one_hot(true, 3), scores)._replace(any=np.zeros(6000))
-    calibration = fit_calibration(nothing, mode_of("single"))
-    assert calibration.scale == pytest.approx((1 / 3, 1 / 3, 1 / 3, 1), rel=0.1)
+    # Odds of 9 between the topics become 3, of 3.6 and .4 against none twice their roots.
+    shifted = apply_calibration(scores, Calibration((0.5,), (0, 0, -np.log(2))), SINGLE)
+    weights = np.array([0.72**0.5, 0.08**0.5, 0.2**0.5 / 2])
+    np.testing.assert_allclose(shifted, [(weights / weights.sum())[:2], [0.5, 0.5]])
+    np.testing.assert_allclose(apply_calibration(scores, Calibration(), SINGLE), scores)
 
 
 @pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")], ids=lambda mode: mode.name)
@@ -172,12 +176,10 @@ def test_a_fold_is_calibrated_by_the_other_folds_only(mode: ModeName) -> None:
     scores = [table.loc[~own, TOPICS.scores] for table in (before, after)]
     assert (scores[0] != scores[1]).all(axis=None)
     thresholds = [table.loc[~own, topics.thresholds] for table in (before, after)]
-    assert (thresholds[0] != thresholds[1]).all(axis=None) == (mode == "multi")
+    assert (thresholds[0] != thresholds[1]).all(axis=None)
 
 
-def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the_threshold() -> (
-    None
-):
+def test_calibration_ignores_rows_not_evaluated() -> None:
     true, frame = table(400)
     known, whole = calibrate(true[:200], frame[:200])
     scores, calibration = calibrate(true, frame, np.arange(400) < 200)
@@ -188,12 +190,12 @@ def test_calibration_ignores_rows_not_evaluated_and_rows_without_topic_raise_the
     lower[TOPICS.scores] *= 0.9
     described = calibrate(with_some[:200], lower[:200], topics=DESCRIBED)[1]
     assert calibrate(with_some, lower, np.arange(400) < 200, topics=DESCRIBED)[1] == described
+    # Rows without a topic make sure predictions rarer.
     none = np.where(np.arange(400) < 200, true, -1)
+    frame[TOPICS.scores] *= 0.9
     promise = Promise(0.5, 0.95)
-    with_topic = calibrate(true, frame, promise=promise)[1]
-    with_none = calibrate(none, frame, promise=promise)[1]
-    assert with_none.scale[:3] == whole.scale[:3]
-    assert with_topic.thresholds < with_none.thresholds
+    assert calibrate(true, frame, promise=promise)[1].sure < NEVER
+    assert calibrate(none, frame, promise=promise)[1].sure == NEVER
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -212,29 +214,6 @@ def test_equal_repeats_change_nothing(mode: ModeName) -> None:
     np.testing.assert_allclose(again.scale, calibration.scale, rtol=1e-4)
 
 
-def test_having_any_topic_is_weighed_by_the_number_of_articles_where_topics_are_described() -> None:
-    rng = np.random.default_rng(1)
-    any_topic = rng.uniform(0.2, 0.8, size=60)
-    true = np.where(any_topic > 0.5, 0, -1)  # always right: without a prior certain
-    frame = pd.DataFrame({"id": [f"p{n}" for n in range(60)], "repeat": 0, "fold": 0})
-    frame[TOPICS.scores] = np.column_stack([any_topic, np.zeros((60, 2))])
-    lone, apart = np.zeros(60, dtype=np.int64), np.arange(60)
-
-    def scale(articles: np.ndarray, topics: Topics) -> float:
-        return calibrate(true, frame, topics=topics, articles=articles)[1].scale[-1]
-
-    def expected(weight: float) -> float:
-        scores = np.column_stack([1 - any_topic, any_topic])
-        weights = np.full(60, weight)
-        return 1 / fit_temperature((true == 0).astype(np.int64), scores, weights, SPREAD)
-
-    # One article: 1/4 in all. Sixty: 60/63 each.
-    assert scale(lone, DESCRIBED) == pytest.approx(expected(1 / 240))
-    assert scale(apart, DESCRIBED) == pytest.approx(expected(60 / 63))
-    assert scale(lone, TOPICS) == scale(apart, TOPICS) == pytest.approx(expected(1))
-    assert 1 < scale(lone, DESCRIBED) < 1.1 < scale(apart, DESCRIBED) < scale(apart, TOPICS)
-
-
 def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_nothing() -> None:
     true, frame = table(200)
     frame = frame.assign(fold=0)
@@ -243,7 +222,9 @@ def test_a_lone_fold_is_calibrated_by_halves_of_whole_groups_and_no_rows_by_noth
     changed, _ = calibrate(np.where(groups == 0, (true + 1) % 3, true), frame, groups=groups)
     other_half = (before[TOPICS.scores] != changed[TOPICS.scores]).any(axis=1).to_numpy()
     np.testing.assert_array_equal(other_half, groups % 2 == 1)
-    assert calibrate(true[:0], frame[:0])[1] == Calibration((1.0,) * 4, thresholds=(NEVER,))
+    nothing = Calibration((1.0,), (0.0,) * 4, (1.0,) * 3)
+    assert nothing.sure == NEVER
+    assert calibrate(true[:0], frame[:0])[1] == nothing
 
 
 def test_a_calibration_knows_what_it_was_fitted_to() -> None:
@@ -254,11 +235,10 @@ def test_a_calibration_knows_what_it_was_fitted_to() -> None:
     certainty = calibration.certainty
     assert certainty is not None
     scores = apply_calibration(frame[TOPICS.scores].to_numpy(), calibration, mode_of("single"))
-    highest = scores.max(axis=1)
-    sure = np.where(highest >= 0.5, highest, 1 - scores.sum(axis=1))
-    assert certainty.mean == pytest.approx(sure.mean())
-    right = (highest >= 0.5) & (scores.argmax(axis=1) == true)
-    assert certainty.right == pytest.approx(right.mean())
+    predicted = SINGLE.predicted(scores, calibration.thresholds)
+    assert predicted.any(axis=1).all()  # no model here gives none any probability
+    assert certainty.mean == pytest.approx(scores[predicted].mean())
+    assert certainty.right == pytest.approx((predicted.argmax(axis=1) == true).mean())
     # Repeats are no further evidence.
     twice = pd.concat([frame, frame.assign(repeat=1)], ignore_index=True)
     again = calibrate(np.tile(true, 2), twice)[1].certainty
@@ -285,11 +265,10 @@ def test_the_threshold_of_sure_predictions_is_that_of_mean_scores_of_repeats() -
         for part in repeats
     ]
     mean = (final[0] + final[1]) / 2
-    top = mean.max(axis=1)
-    named = top >= 0.5
-    right = mean.argmax(axis=1) == true
-    expected = sure_threshold(top[named], right[named], groups[named], PROMISE)
-    assert calibration.thresholds[0] == pytest.approx(expected)
+    predicted = SINGLE.predicted(mean, calibration.thresholds)
+    right = predicted.argmax(axis=1) == true
+    expected = sure_threshold(mean[predicted], right, groups, PROMISE)
+    assert calibration.sure == pytest.approx(expected)
     assert 0.5 <= expected < 1
 
 
@@ -313,10 +292,8 @@ def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
     targets[:, 1] = ~targets[:, 0]
     features = rng.normal(size=(2 * n, 20)) + targets[:, [0]]
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    weights = Evidence(*np.ones((2, n)))
-    head = fit_head(
-        lessons(features[::2], targets[::2], weights, MULTI), MULTI, 1.0, np.zeros((2, 20))
-    )
+    learnt = lessons(features[::2], targets[::2], np.ones(n), MULTI)
+    head = fit_head(learnt, MULTI, 1.0, np.zeros((2, 20)))
     raw = MULTI.scores(features[1::2] @ head[0].T + head[1])
     unseen = known(targets[1::2], raw)
     calibrated = apply_calibration(raw, fit_calibration(unseen, MULTI), MULTI)
@@ -325,12 +302,12 @@ def test_topics_of_balanced_heads_are_as_probable_as_they_are_frequent(
     assert share > 0.3 or raw[:, 0].mean() > 1.5 * share
 
 
-def test_the_scale_has_the_prior_of_a_temperature_and_the_shift_has_none() -> None:
-    scores, ones = np.tile([0.8, 0.2], (10, 1)), np.ones(10)
-    inverse = fit_temperature(np.zeros(10, dtype=np.int64), scores, ones, SPREAD)
+def test_the_scale_has_a_prior_and_the_shift_has_none() -> None:
+    ones = np.ones(10)
     has = np.arange(10) < 5
     logits = np.log(4) * np.where(has, 1.0, -1.0)  # odds of 4 without a mistake
-    expected = pytest.approx([1 / inverse, 0], rel=1e-4, abs=1e-4)
+    b = brentq(lambda b: 10 * np.log(4) * b / (1 + 4**b) - np.log(b) / SPREAD**2, 1, 9)
+    expected = pytest.approx([b, 0], rel=1e-4, abs=1e-4)
     assert list(fit_scale_and_shift(logits, has, ones)) == expected
     # Logits that say nothing leave the scale, and the share alone decides, of however few rows.
     nothing = fit_scale_and_shift(np.zeros(10), np.arange(10) < 1, ones)

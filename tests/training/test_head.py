@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import minimize
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
 from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Targets, one_hot
-from paratopic.training.examples import Evidence, Soft
+from paratopic.training.examples import Soft
 from paratopic.training.head import (
     LEAST_BY_HAND,
     PRIOR_SCALE,
@@ -32,9 +32,10 @@ from paratopic.training.head import (
     without_nearest,
 )
 
-# Two descriptions of unit length, and a text between as likely as not to have a topic at .5.
+# Two descriptions of unit length. A text whose similarity to the nearest one is .5 is as likely to
+# have its topic as to have none.
 DESCRIPTIONS = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
-NEAREST = Nearest(slope=8.0, even=0.5)
+NEAREST = Nearest(slope=2.0, even=0.5)
 
 
 def test_balanced_topics_have_the_same_total_weight() -> None:
@@ -116,11 +117,11 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
     mode: Mode, form: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    features, prior = form(rng.normal(size=(20, 50))), rng.normal(size=(3, 50))
+    features, prior = form(rng.normal(size=(20, 50))), rng.normal(size=(mode.n_logits(3), 50))
     targets = rng.random((20, 3)) < 0.3
     if mode.name == "single":
         targets = one_hot(rng.integers(-1, 3, size=20), 3)
-    evidence = Evidence(*rng.uniform(0.5, 2, size=(2, 20)))
+    evidence = rng.uniform(0.5, 2, size=20)
     reduced = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
     monkeypatch.setattr("paratopic.training.head.WIDE", 0)
     direct = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
@@ -130,11 +131,11 @@ def test_a_head_of_wide_features_equals_one_fitted_directly(
 
 
 def test_a_definition_without_any_feature_of_the_labelled_texts_keeps_its_prior() -> None:
-    features, prior = np.eye(6, 50), np.zeros((3, 50))
+    features, prior = np.eye(6, 50), np.zeros((4, 50))
     prior[[0, 1, 2], [0, 1, 49]] = 10
     targets, mode = one_hot(np.arange(6) % 2, 3), mode_of("single")
-    evidence = Evidence(*np.ones((2, 6)))
-    coef, intercept = fit_head(lessons(features, targets, evidence, mode), mode, 2.0, prior)
+    learnt = lessons(features, targets, np.ones(6), mode)
+    coef, intercept = fit_head(learnt, mode, 2.0, prior)
     np.testing.assert_array_equal(coef[2], prior[2])
     assert intercept[2] == 0
 
@@ -146,9 +147,9 @@ def test_heads_of_several_strengths_equal_those_of_each(
 ) -> None:
     monkeypatch.setattr("paratopic.training.head.WIDE", wide)
     rng = np.random.default_rng(5)
-    features, prior = rng.normal(size=(20, 50)), np.zeros((4, 50))
+    features, prior = rng.normal(size=(20, 50)), np.zeros((mode.n_logits(4), 50))
     targets = one_hot(rng.integers(-1, 3, size=20), 4)  # the last topic is unknown
-    evidence = Evidence(*rng.uniform(0.5, 2, size=(2, 20)))
+    evidence = rng.uniform(0.5, 2, size=20)
     learnt = lessons(features, targets, evidence, mode)
     strengths = [1.0, 10.0, 100.0]
     for strength, path in zip(strengths, fit_heads(learnt, mode, strengths, prior), strict=True):
@@ -181,14 +182,20 @@ def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
     assert sparse.issparse(wide) == (form is sparse.csr_matrix)
     wide = wide.toarray() if sparse.issparse(wide) else wide
     np.testing.assert_array_equal(wide[:, :-1], features)
-    # Similarities of .8, .25 and 0 are .3, -.25 and -.5 from even.
-    np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [2.4, -2, -4])
+    # Similarities of .8, .25 and 0: at .5 the logit is 5, that of a topic.
+    np.testing.assert_allclose(wide[:, -1] * PRIOR_SCALE, [5.6, 4.5, 4])
     without = with_nearest(form(features), DESCRIPTIONS[:0], NEAREST)
     assert without.shape == (3, 5) and not without[:, [-1]].sum()
+    single, multi = mode_of("single"), mode_of("multi")
+    prior = PRIOR_SCALE * np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(prior_of(DESCRIPTIONS, 2, single), prior)
+    beside = np.array([1.0, 0.5, 0.2])
     np.testing.assert_array_equal(
-        prior_of(DESCRIPTIONS, 2), PRIOR_SCALE * np.pad(DESCRIPTIONS, ((0, 0), (0, 1)))
+        prior_of(DESCRIPTIONS, 2, single, beside), beside[:, None] * prior
     )
-    np.testing.assert_array_equal(prior_of(DESCRIPTIONS[:0], 3), np.zeros((3, 5)))
+    # What both topics have in common tells for neither.
+    np.testing.assert_array_equal(prior_of(DESCRIPTIONS, 2, multi)[0], [5, -5, 0, 0, 0])
+    np.testing.assert_array_equal(prior_of(DESCRIPTIONS[:0], 3, single), np.zeros((4, 5)))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -197,7 +204,7 @@ def test_the_column_of_the_nearest_description_by_hand(form: type) -> None:
     n=st.integers(0, 6),
     d=st.integers(1, 5),
     k=st.integers(0, 4),
-    slope=st.floats(0.1, 30),
+    slope=st.floats(-30, 9),
     even=st.floats(-1, 1),
 )
 def test_logits_without_the_column_equal_those_of_the_wide_features(
@@ -216,11 +223,11 @@ def test_logits_without_the_column_equal_those_of_the_wide_features(
 
 
 def single_head(
-    features: Array, targets: Targets, evidence: Evidence, descriptions: Array = DESCRIPTIONS
+    features: Array, targets: Targets, evidence: Array, descriptions: Array = DESCRIPTIONS
 ) -> LinearHead:
     """A head of mode single for two topics."""
     wide = with_nearest(features, descriptions, NEAREST)
-    prior = prior_of(descriptions, 2)
+    prior = prior_of(descriptions, 2, mode_of("single"))
     learnt = lessons(wide, targets, evidence, mode_of("single"))
     coef, intercept = fit_head(learnt, mode_of("single"), 1.0, prior)
     linear = without_nearest(coef, intercept, NEAREST)
@@ -231,24 +238,23 @@ def single_head(
 TEXTS = np.array([[0.9, 0, 0.4, 0], [0, 0.8, 0, 0.6], [0.5, 0.3, 0.8, 0], [0.1, 0, 0.7, 0.7]])
 
 
-def test_descriptions_alone_tell_which_texts_have_any_topic() -> None:
-    nothing = Evidence(*np.zeros((2, 0)))
-    head = single_head(np.zeros((0, 4)), np.zeros((0, 2), dtype=bool), nothing)
-    scores = mode_of("single").scores(head.logits(sparse.csr_matrix(TEXTS)))
-    any_topic = expit(8 * np.array([0.4, 0.3, 0, -0.4]))
-    which = softmax(PRIOR_SCALE * TEXTS[:, :2], axis=1)
-    np.testing.assert_allclose(scores, which * any_topic[:, None])
-    assert (scores.sum(axis=1) > 0.5).tolist()[:2] == [True, True]
-    assert scores[3].sum() < 0.05
+def scores_of(head: LinearHead, texts: Array = TEXTS) -> Array:
+    """Probabilities of the topics, (n, 2)."""
+    return mode_of("single").scores(head.logits(sparse.csr_matrix(texts)))
+
+
+def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
+    scores = scores_of(single_head(np.zeros((0, 4)), np.zeros((0, 2), dtype=bool), np.zeros(0)))
+    none = 4 + 2 * TEXTS[:, :2].max(axis=1)
+    logits = np.column_stack([PRIOR_SCALE * TEXTS[:, :2], none])
+    np.testing.assert_allclose(scores, softmax(logits, axis=1)[:, :2])
+    assert (scores.max(axis=1) > 1 - scores.sum(axis=1)).tolist() == [True, True, False, False]
     # So they do where every labelled text has a topic; without descriptions that is certain.
     texts, targets = TEXTS[:2], np.eye(2, dtype=bool)
-    ones = Evidence(*np.ones((2, 2)))
-    topical = single_head(texts, targets, ones)
-    scores = mode_of("single").scores(topical.logits(sparse.csr_matrix(TEXTS)))
-    np.testing.assert_allclose(scores.sum(axis=1), any_topic)
-    undescribed = single_head(texts, targets, ones, DESCRIPTIONS[:0])
-    scores = mode_of("single").scores(undescribed.logits(sparse.csr_matrix(TEXTS)))
-    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    topical = single_head(texts, targets, np.ones(2))
+    np.testing.assert_allclose(topical.logits(sparse.csr_matrix(TEXTS))[:, 2], none)
+    undescribed = single_head(texts, targets, np.ones(2), DESCRIPTIONS[:0])
+    np.testing.assert_allclose(scores_of(undescribed).sum(axis=1), 1)
 
 
 def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
@@ -257,23 +263,22 @@ def test_labelled_texts_move_what_descriptions_tell_by_their_weight() -> None:
     targets = np.tile(np.array([[False, False], [True, False]]), (5, 1))
 
     def any_topic(weight: float) -> Array:
-        evidence = Evidence(np.ones(10), np.full(10, weight))
-        head = single_head(features, targets, evidence)
-        scores = mode_of("single").scores(head.logits(sparse.csr_matrix(TEXTS[[0, 3]])))
-        return np.asarray(scores.sum(axis=1))
+        head = single_head(features, targets, np.full(10, weight))
+        return np.asarray(scores_of(head, TEXTS[[0, 3]]).sum(axis=1))
 
-    np.testing.assert_allclose(any_topic(1e-9), expit(8 * np.array([0.4, -0.4])), atol=1e-6)
+    nothing = single_head(np.zeros((0, 4)), targets[:0], np.zeros(0))
+    np.testing.assert_allclose(
+        any_topic(1e-9), scores_of(nothing, TEXTS[[0, 3]]).sum(axis=1), atol=1e-6
+    )
     near, far = np.transpose([any_topic(weight) for weight in (1e-9, 0.1, 1, 10, 100)])
     assert (np.diff(near) < 0).all() and (np.diff(far) > 0).all()
     assert near[-1] < 0.1 and far[-1] > 0.9
-    # Which topic a text has tells nothing of it.
-    other = single_head(features, targets, Evidence(np.full(10, 0.1), np.ones(10)))
-    np.testing.assert_allclose(
-        other.logits(sparse.csr_matrix(TEXTS))[:, -1],
-        single_head(features, targets, Evidence(*np.ones((2, 10)))).logits(
-            sparse.csr_matrix(TEXTS)
-        )[:, -1],
-    )
+
+
+def test_none_of_the_topics_weighs_as_much_as_each_topic() -> None:
+    targets = one_hot(np.array([0, 1, 1, -1, -1, -1, -1, -1]), 2)
+    learnt = lessons(np.ones((8, 3)), targets, np.ones(8), mode_of("single"))
+    np.testing.assert_allclose((learnt.weights * learnt.truth).sum(axis=0), 8 / 3)
 
 
 @pytest.mark.parametrize(("n_weak", "share"), [(0, 1.0), (30, 0.5), (300, LEAST_BY_HAND)])
@@ -282,8 +287,7 @@ def test_lessons_weigh_less_the_more_of_them_are_weak(n_weak: int, share: float)
     n = 30 + n_weak
     features, targets = rng.normal(size=(n, 4)), one_hot(np.arange(n) % 2, 2)
     soft = Soft(np.arange(n) < 30, np.tile([3.0, 1.0, 1.0], (n, 1)), np.ones((n, 1)))
-    evidence, prior = Evidence(np.ones(n), np.ones(n)), np.zeros((2, 4))
-    learnt = weak_lessons(features, targets, evidence, mode, soft, 10.0, prior)
-    by_hand = lessons(features, targets, evidence, mode)
+    learnt = weak_lessons(features, targets, np.ones(n), mode, soft, 10.0, np.zeros((3, 4)))
+    by_hand = lessons(features, targets, np.ones(n), mode)
     np.testing.assert_allclose(learnt.truth[:30], by_hand.truth[:30])
-    assert learnt.weights[:, 1].sum() == pytest.approx(share * by_hand.weights[:, 1].sum())
+    assert learnt.weights.sum() == pytest.approx(share * by_hand.weights.sum())

@@ -8,7 +8,6 @@ import pytest
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.training import unlabelled
-from paratopic.training.examples import Evidence
 from paratopic.training.head import Lessons, Linear, fit_head, lessons, with_answers
 from paratopic.training.unlabelled import NEIGHBOURS, n_rounds, smooth_answers
 
@@ -63,12 +62,14 @@ def test_neighbours_do_not_depend_on_how_many_texts_are_compared_at_a_time(
 @pytest.mark.parametrize("mode", MODES)
 def test_answers_weigh_as_much_as_labels_in_each_regression(mode: Mode) -> None:
     rng = np.random.default_rng(3)
-    targets = one_hot(np.array([0, 0, 1, -1]), 2)
-    labels = lessons(np.ones((4, 3)), targets, Evidence(np.ones(4), np.full(4, 0.5)), mode)
-    answers = mode.probabilities(rng.normal(size=(50, mode.n_logits(2))))
+    targets = one_hot(np.array([0, 0, 1, 1]), 2)
+    labels = lessons(np.ones((4, 3)), targets, np.ones(4), mode)
+    logits = rng.normal(size=(50, mode.n_logits(2)))
+    logits[:, 2:] = -np.inf
+    answers = mode.probabilities(logits)
     both = with_answers(labels, np.zeros((50, 3)), answers, mode)
     np.testing.assert_allclose(both.weights[4:].sum(axis=0), labels.weights.sum(axis=0))
-    np.testing.assert_array_equal(both.truth[4:], answers)
+    np.testing.assert_allclose(both.truth[4:], answers)
     # Two texts beside four labels: no text weighs more than a label.
     few = with_answers(labels, np.zeros((2, 3)), answers[:2], mode).weights
     mean = labels.weights.sum(axis=0) / (labels.weights > 0).sum(axis=0)
@@ -78,20 +79,25 @@ def test_answers_weigh_as_much_as_labels_in_each_regression(mode: Mode) -> None:
 def test_where_no_label_says_that_a_text_has_no_topic_neither_does_the_pool() -> None:
     mode = MODES[0]
     targets = one_hot(np.array([0, 0, 1, 1]), 2)
-    labels = lessons(np.ones((4, 3)), targets, Evidence(np.ones(4), np.ones(4)), mode)
+    labels = lessons(np.ones((4, 3)), targets, np.ones(4), mode)
     answers = np.tile([0.2, 0.2, 0.6], (9, 1))
-    assert not with_answers(labels, np.ones((9, 3)), answers, mode).weights[:, 1].any()
+    both = with_answers(labels, np.ones((9, 3)), answers, mode)
+    assert not both.truth[:, 2].any()
+    np.testing.assert_allclose(both.truth[4:, :2], 0.5)
+    # The likelier it is that a text has none of the topics, the less it teaches.
+    likelier = with_answers(labels, np.ones((9, 3)), np.tile([0.4, 0.4, 0.2], (9, 1)), mode)
+    assert (likelier.weights[4:] > both.weights[4:]).all()
 
 
 def test_texts_are_answered_twice_where_each_topic_has_four_labels() -> None:
-    targets = one_hot(np.repeat([0, 1, -1], 4), 3)
-    which = np.repeat([1.0, 1.0, 0.0], 4)
+    targets = one_hot(np.repeat([0, 1], 4), 3)
+    weights = np.ones(8)
     # The last topic has no label: without a definition it does not count.
-    assert n_rounds(which, targets, described=False) == 2
-    assert n_rounds(which, targets, described=True) == 1
-    assert n_rounds(which, targets[:, :2], described=True) == 2
-    assert n_rounds(0.9 * which, targets[:, :2], described=True) == 1
-    assert n_rounds(which[1:], targets[1:], described=False) == 1
+    assert n_rounds(weights, targets, described=False) == 2
+    assert n_rounds(weights, targets, described=True) == 1
+    assert n_rounds(weights, targets[:, :2], described=True) == 2
+    assert n_rounds(0.9 * weights, targets[:, :2], described=True) == 1
+    assert n_rounds(weights[1:], targets[1:], described=False) == 1
 
 
 def test_unlabelled_texts_make_a_head_more_often_right() -> None:
@@ -101,9 +107,8 @@ def test_unlabelled_texts_make_a_head_more_often_right() -> None:
         rng = np.random.default_rng(seed)
         embeddings, of = clusters(rng, [200, 60], 0.35)
         train = np.array([rng.integers(200), 200 + rng.integers(60)])
-        evidence = Evidence(np.ones(2), np.ones(2))
-        labels = lessons(embeddings[train], one_hot(of[train], 2), evidence, mode)
-        prior = np.zeros((2, 12))
+        labels = lessons(embeddings[train], one_hot(of[train], 2), np.ones(2), mode)
+        prior = np.zeros((3, 12))
         head = fit_head(labels, mode, 10.0, prior)
         answers = smooth_answers(embeddings, _scores(embeddings, head), mode)
         both = fit_head(with_answers(labels, embeddings, answers, mode), mode, 10.0, prior)
@@ -118,7 +123,6 @@ def _scores(embeddings: Array, head: Linear) -> Array:
 
 def test_lessons_without_labels_give_the_pool_no_weight() -> None:
     nothing = np.zeros((0, 2), dtype=bool)
-    evidence = Evidence(np.zeros(0), np.zeros(0))
-    labels: Lessons = lessons(np.zeros((0, 3)), nothing, evidence, MODES[0])
+    labels: Lessons = lessons(np.zeros((0, 3)), nothing, np.zeros(0), MODES[0])
     both = with_answers(labels, np.ones((5, 3)), np.full((5, 3), 1 / 3), MODES[0])
     assert not both.weights.any()

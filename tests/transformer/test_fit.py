@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 import paratopic
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import Mode
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Scores, classes
 from paratopic.project.topics import Topics
 from paratopic.training.examples import beside_labels
@@ -56,7 +56,8 @@ def test_training_lowers_the_loss_and_reports_progress(
         train_tokens=16,
     )
     done: list[float] = []
-    data = examples(rows, topics.names).topical()
+    data = examples(rows, topics.names)
+    data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     model = transformer.fit(data, Topics("single", topics.names), section, 1, done.append)
     loss = model.history["loss"]
     assert len(loss) == 4 * 2  # 36 texts are two batches of 32
@@ -114,6 +115,7 @@ def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
         PARAMS.section("transformer"), encoder=str(tiny_encoder), max_tokens=32, train_tokens=16
     )
     data = examples(rows, topics.names)
+    data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
     own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()
     moved = []
@@ -129,12 +131,9 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By topic where the encoder was tuned, which knows them already, and all alike where not."""
-    counted: list[list[float]] = []
-    monkeypatch.setattr(
-        transformer._HeadFit, "fit", lambda *given: counted.append(given[3].tolist())
-    )
-    data = examples(rows, topics.names)
-    labelled = data.topical()
+    counted: list[Array | None] = []
+    monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[4]))
+    data, mode = examples(rows, topics.names), mode_of("single")
     for epochs in (1, 0):
         section = replace(
             PARAMS.section("transformer"),
@@ -144,8 +143,9 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
             train_tokens=16,
         )
         transformer.fit(data, topics, section, 1)
-    assert counted == [beside_labels(labelled).tolist(), [1.0] * len(topics.names)]
-    assert max(counted[0]) < 1
+    tuned, untuned = counted
+    assert tuned is not None and tuned.tolist() == beside_labels(data, mode).tolist()
+    assert max(tuned[:-1]) < 1 and untuned is None
 
 
 def test_what_was_not_measured_with_an_encoder_is_noted(

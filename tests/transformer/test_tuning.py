@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from paratopic.inference.onnx_model import windowing
 from paratopic.inference.scores import one_hot
 from paratopic.project.topics import ModeName, Topic, Topics
-from paratopic.training.examples import silent
+from paratopic.training.examples import Examples, silent
 from paratopic.transformer import network as networks
 from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
@@ -37,9 +37,14 @@ from tests.samples import PARAMS, WORDS, examples
 def test_pair_loss_equals_the_value_by_hand() -> None:
     # Cosines: .6 within topic 0; 0 and .8 between topics. (.4² + (0² + .8²) / 2) / 2.
     embeddings = torch.tensor([[1, 0], [0.6, 0.8], [0, 1]], dtype=torch.float64)
-    loss = pair_loss(embeddings, np.array([0, 0, 1]))
+    loss = pair_loss(embeddings, np.array([0, 0, 1]), none=2)
     assert loss.item() == pytest.approx((0.16 + 0.32) / 2)
-    assert pair_loss(embeddings, np.array([0, 1, 2])).item() == pytest.approx(1 / 6)
+    apart = pair_loss(embeddings, np.array([0, 1, 2]), none=3)
+    assert apart.item() == pytest.approx((0.6**2 + 0 + 0.8**2) / 3 / 2)
+    # Texts with none of the topics are apart from others, and nothing to each other.
+    alone = pair_loss(embeddings, np.array([2, 2, 0]), none=2)
+    assert alone.item() == pytest.approx((0 + 0.8**2) / 2 / 2)
+    assert pair_loss(embeddings, np.array([2, 2, 2]), none=2).item() == 0
 
 
 def test_balanced_batches_take_turns_and_use_every_text() -> None:
@@ -67,7 +72,15 @@ def test_fewer_steps_are_taken_where_neighbours_are_read(
 ) -> None:
     params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=32)
     targets = one_hot(np.arange(n) % 2, 2)
-    assert [_n_steps(targets, params, reads) for reads in (False, True)] == [alone, in_context]
+    assert [_n_steps(targets, 2, params, reads) for reads in (False, True)] == [alone, in_context]
+
+
+def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_told_from_them() -> None:
+    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=32)
+    one_topic = one_hot(np.array([0, 0] + 998 * [1]), 2)
+    assert _n_steps(one_topic, 1, params, in_context=False) == 12
+    assert _n_steps(one_topic[1:], 1, params, in_context=False) == 0
+    assert _n_steps(one_topic[:2], 1, params, in_context=False) == 0
 
 
 def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
@@ -95,11 +108,12 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
 ) -> None:
     monkeypatch.setattr(tuning, "OF_CLAUSES", 0.0)
     data, topics = examples(rows, topics.names), Topics("single", topics.names)
+    topical = data.of(np.flatnonzero(data.targets.any(axis=1)))
     section = replace(
         PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=1, train_tokens=16
     )
 
-    def tuned(share: float) -> dict[str, Tensor]:
+    def tuned(share: float, data: Examples = topical) -> dict[str, Tensor]:
         encoder = load_encoder(section.encoder, pick_device("cpu"))
         network = Network(encoder, nn.Linear(32, 4))
         tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
@@ -113,6 +127,10 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     assert moved and all("encoder.layer" in name for name in moved)
     for name in moved:
         torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2)
+    # Beside texts with none of the topics it goes less of the way.
+    monkeypatch.setattr(tuning, "OF_TUNED_BESIDE_NONE", 0.5)
+    half, whole = (tuned(share, data) for share in (0.5, 1.0))
+    assert all(torch.equal(half[name], whole[name]) for name in moved)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])

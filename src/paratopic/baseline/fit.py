@@ -36,7 +36,7 @@ from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import KnownScores, apply_calibration, fit_calibration
 from paratopic.training.context import choose_context
-from paratopic.training.examples import Advance, Evidence, Examples, evidence, silent
+from paratopic.training.examples import Advance, Examples, evidence, silent
 from paratopic.training.head import (
     Linear,
     Nearest,
@@ -47,9 +47,8 @@ from paratopic.training.head import (
     without_nearest,
 )
 
-# For TF-IDF features, whose rows have length √2: between the lines that were fitted to bills and to
-# speeches, which others had labelled, weighted so that three of four texts have a topic.
-NEAREST = Nearest(slope=7.0, even=0.02)
+# For TF-IDF features, whose rows have length √2: chosen as the transformer's.
+NEAREST = Nearest(slope=3.0, even=0.16)
 
 # From this number of texts on, terms that are in one of them only are dropped. They are more than
 # half of the terms, and tell next to nothing.
@@ -148,7 +147,7 @@ def fit(
     union, every = TfIdfUnion.fit([*descriptions, *own], keywords)
     described = every[: len(descriptions)].toarray()
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
-    prior = prior_of(described, len(topics.names))
+    prior = prior_of(described, len(topics.names), mode)
     weights = evidence(examples, topics)
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
@@ -158,12 +157,10 @@ def fit(
         return with_nearest(matrix, described, NEAREST)
 
     def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
-        chosen = Evidence(weights.which[rows], weights.any[rows])
         soft = examples.soft and examples.soft.of(rows)
         targets = examples.targets[rows]
-        learnt = weak_lessons(matrix[rows], targets, chosen, mode, soft, usual, prior)
-        # Whether texts have any topic is ranked best by the weakest penalty.
-        return fit_heads(learnt, mode, strengths, prior, of_any=max(params.strengths))
+        learnt = weak_lessons(matrix[rows], targets, weights[rows], mode, soft, usual, prior)
+        return fit_heads(learnt, mode, strengths, prior)
 
     def scores_of(
         read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
@@ -252,7 +249,7 @@ def _choose_strength(
     learnt from and not held out. Without others there are no inner folds, and the middle strength
     is taken.
     """
-    rows = np.flatnonzero(mode.informative(examples.targets))
+    rows = np.arange(len(examples.texts))
     n_groups = np.array([len(set(examples.groups[has])) for has in examples.targets.T])
     measurable = n_groups > 1
     n_folds = min([params.inner_folds, *n_groups[measurable]]) if measurable.any() else 0
@@ -294,13 +291,13 @@ def _n_threads() -> int:
 
 
 def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:
-    """Log loss of each row, (n,), after calibration, and macro-F1."""
-    every = np.ones(len(targets))
-    calibration = fit_calibration(KnownScores(targets, scores, every, every), mode)
-    scores = mode.conditional(apply_calibration(scores, calibration, mode))
-    answers = mode.best_guess(scores, np.array(calibration.thresholds))
-    macro_f1 = f1_score(targets, answers, average="macro", zero_division=0.0)
-    return mode.losses(targets, scores), float(macro_f1)
+    """Log loss of each row, (n,), after calibration, and macro-F1 of the answers."""
+    calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(targets))), mode)
+    scores = apply_calibration(scores, calibration, mode)
+    truth = mode.outcomes(targets)
+    answers = mode.outcomes(mode.predicted(scores, calibration.thresholds))
+    macro_f1 = f1_score(truth, answers, average="macro", zero_division=0.0)
+    return mode.losses(truth, mode.complete(scores)), float(macro_f1)
 
 
 def _draw(rows: Integers, groups: Integers, seed: int) -> Integers:

@@ -131,7 +131,7 @@ def compare(
 
 def _most_common(answered: Outcomes) -> Outcomes:
     """Answers of the dummy: what is most probable, however improbable it is."""
-    return replace(answered, predicted=answered.mode.answers(answered.scores))
+    return replace(answered, predicted=answered.mode.candidates(answered.scores))
 
 
 def _differences(

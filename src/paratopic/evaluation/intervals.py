@@ -169,7 +169,7 @@ class Tally:
 
     def calibration_error(self) -> Array:
         """Expected calibration error of the answers, (d,)."""
-        answers = self.outcomes.mode.answers(self.scores)
+        answers = self.outcomes.mode.candidates(self.scores)
         row, confidence = np.nonzero(answers)[0], self.scores[answers]
         row_and_bin = row * metrics.N_BINS + metrics.bins(confidence)
         size = len(answers) * metrics.N_BINS

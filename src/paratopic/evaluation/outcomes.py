@@ -92,7 +92,7 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
         As in `Outcomes`.
     """
     mode = mode_of("single")
-    return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.answers(scores))
+    return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
 
 
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:

@@ -32,6 +32,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
+from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
@@ -60,8 +61,8 @@ class OutOfFold:
         nothing was held out.
     history
         Histories of the fits: columns repeat and fold, then x and y.
-    thresholds
-        The final model's thresholds.
+    calibration
+        The final model's calibration.
     promise
         What is promised of sure predictions.
     alone
@@ -71,7 +72,7 @@ class OutOfFold:
 
     scores: pd.DataFrame
     history: pd.DataFrame
-    thresholds: Sequence[float]
+    calibration: Calibration
     promise: Promise
     alone: pd.DataFrame | None = None
 
@@ -105,7 +106,7 @@ def abstention(
     from sklearn.metrics import roc_auc_score
 
     predicted = candidates[candidates["predicted"]]
-    threshold = out_of_fold.thresholds[0]
+    threshold = out_of_fold.calibration.sure
     sure = predicted[predicted["confidence"] >= threshold]
     auroc = None
     if candidates["topical"].nunique() == 2:
@@ -129,7 +130,7 @@ def naming(
 ) -> dict[str, dict[str, Any]]:
     """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
     effect = {
-        "thresholds": dict(zip(names, out_of_fold.thresholds, strict=True)),
+        "thresholds": dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
         "topics_a_paragraph": float(candidates["true"].mean() * len(names)),
         "named_a_paragraph": float(candidates["predicted"].mean() * len(names)),
     }
@@ -255,7 +256,7 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     each topic is an answer.
     """
     scores = outcome.scores[0]
-    is_answer = outcome.mode.answers(scores)
+    is_answer = outcome.mode.candidates(scores)
     answers = pd.DataFrame(
         {"confidence": scores[is_answer], "accuracy": outcome.true[is_answer].astype(float)}
     )
@@ -274,7 +275,7 @@ def risk_coverage_table(answers: Answered) -> pd.DataFrame:
 def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
     """Topics that might be predicted for held-out paragraphs, in each repeat.
 
-    A paragraph has one in mode single, its most probable topic; in mode multi it has all topics.
+    A paragraph has one in mode single (`Single.candidates`); in mode multi it has all topics.
 
     Returns
     -------
@@ -287,7 +288,7 @@ def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
     true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
     confidence = scores[topics.scores].to_numpy()
     thresholds = scores[topics.thresholds].to_numpy()
-    is_candidate = mode_of(topics.mode).answers(confidence)
+    is_candidate = mode_of(topics.mode).candidates(confidence, thresholds)
 
     def of_rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.broadcast_to(values[:, None], true.shape)[is_candidate]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paratopic.inference.certainty import Certainty
+from paratopic.inference.promise import NEVER
 from paratopic.inference.scores import Array
 
 
@@ -24,8 +25,11 @@ class Calibration:
     shift
         Numbers added to the scaled logits: one for each, or one for all.
     thresholds
-        In mode single one for all topics: the lowest probability at which a prediction is sure. In
-        mode multi the lowest probability at which each topic is predicted, or one for all.
+        One for each topic, or one for all. In mode single, how many times as probable as none of
+        the topics a topic has to be to be predicted; in mode multi, how probable.
+    sure
+        Lowest probability at which a prediction is sure; `promise.NEVER`, the default, where none
+        is.
     shares
         Share of the labels with each outcome (see `modes.Mode.outcomes`); empty, the default, where
         it is not known.
@@ -38,7 +42,8 @@ class Calibration:
 
     scale: tuple[float, ...] = (1.0,)
     shift: tuple[float, ...] = (0.0,)
-    thresholds: tuple[float, ...] = (0.0,)
+    thresholds: tuple[float, ...] = (1.0,)
+    sure: float = NEVER
     shares: tuple[float, ...] = ()
     certainty: Certainty | None = None
     alone: Calibration | None = None
@@ -54,11 +59,12 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    others = ("certainty", "alone")
+    others = ("sure", "certainty", "alone")
     numbers = {name: tuple(part) for name, part in values.items() if name not in others}
-    certainty, alone = map(values.get, others)
+    _, certainty, alone = map(values.get, others)
     return Calibration(
         **numbers,
+        sure=float(values.get("sure", NEVER)),
         certainty=None if certainty is None else Certainty(**certainty),
         alone=None if alone is None else read_calibration(alone),
     )

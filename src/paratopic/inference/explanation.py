@@ -21,8 +21,8 @@ from paratopic.inference.prediction import Prediction
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.passages import PARTS
 
-# Name of the logit of having a topic at all, which is the last one in mode single.
-ANY_TOPIC = "(any topic)"
+# Name of the logit of having none of the topics, which is the last one in mode single.
+NONE = "(none)"
 
 # What a sentence begins with: quotation marks of any language, then a capital letter or a digit.
 _BEGIN = r"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁ]"""
@@ -91,9 +91,9 @@ class Share:
 class Explanation:
     """A prediction, and what each part of the text adds to its logits.
 
-    Logits of topics in mode single are relative: how much more likely a topic is than the topics on
-    average. There ``(any topic)`` is the logit of having a topic at all, where the model was
-    trained with texts that have none. Topics that the model does not know are left out.
+    Logits in mode single are relative: how much more likely a topic, or ``(none)`` of them, is than
+    all of these on average. Topics that the model does not know are left out, and so is ``(none)``
+    if it was trained without texts that have none.
 
     Parameters
     ----------
@@ -152,9 +152,7 @@ def explain(
     known = np.isfinite(logits)
     shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
     context = mode.centred(context, known)[:, known]
-    topics = [
-        name for name, is_known in zip((*classes, ANY_TOPIC), known, strict=False) if is_known
-    ]
+    topics = [name for name, is_known in zip((*classes, NONE), known, strict=False) if is_known]
 
     def share(start: int, end: int, values: Array) -> Share:
         return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))

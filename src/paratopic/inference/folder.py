@@ -39,7 +39,7 @@ print(load("this/folder").predict("A paragraph."))
 
 It has no figures here: `paratopic pack` makes a copy with the model card, which has them.
 """
-FORMAT = 10
+FORMAT = 11
 
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
@@ -205,7 +205,7 @@ def _parse(values: Mapping[str, Any]) -> Manifest:
 def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None:
     """Raise a ValueError unless the numbers fit a model of k topics."""
     n_logits = mode_of(mode).n_logits(k)
-    numbers = asdict(replace(calibration, alone=None)) | {"alone": ()}
+    numbers = asdict(replace(calibration, alone=None)) | {"alone": (), "sure": (calibration.sure,)}
     of_answers = numbers.pop("certainty") or {}
     if not all(map(math.isfinite, chain(of_answers.values(), *numbers.values()))):
         raise ValueError("calibration: not all numbers are finite")

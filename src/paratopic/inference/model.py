@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn, Protocol, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
@@ -178,25 +177,21 @@ class Model:
         return self._predictions(answers), answers.likeness.tolist()
 
     def _predictions(self, answers: _Scored) -> list[Prediction]:
-        classes, mode = self.classes_, mode_of(self.mode)
         rows = zip(
             answers.scores.tolist(),
             answers.windows.tolist(),
             self._topics(answers),
-            (mode.sure_from(thresholds) for thresholds in answers.thresholds.tolist()),
+            answers.sure_from.tolist(),
             strict=True,
         )
-        return [
-            Prediction(
-                topic=topics[0] if topics else None,
-                confidence=max(row),
-                scores=dict(zip(classes, row, strict=True)),
-                windows=n_windows,
-                topics=topics,
-                sure=bool(topics) and max(row) >= sure_from,
-            )
-            for row, n_windows, topics, sure_from in rows
-        ]
+        predictions = []
+        for row, n_windows, topics, sure_from in rows:
+            scores = dict(zip(self.classes_, row, strict=True))
+            topic = topics[0] if topics else None
+            confidence = max(row) if topic is None else scores[topic]
+            sure = topic is not None and confidence >= sure_from
+            predictions.append(Prediction(topic, confidence, scores, n_windows, topics, sure))
+        return predictions
 
     def predict_article(
         self, paragraphs: Sequence[str], headings: Sequence[str] | None = None, title: str = ""
@@ -292,23 +287,20 @@ class Model:
                 calibration = self._calibration_of(is_read)
                 logits[rows] = calibration.apply(logits[rows])
             scores[filled] = mode_of(self.mode).scores(logits)
-        return _Scored(scores, windows, self._thresholds(in_context), likeness)
+        alone, read = (self._calibration_of(is_read) for is_read in (False, True))
+        thresholds = np.where(in_context[:, None], read.thresholds, alone.thresholds)
+        sure_from = np.where(in_context, read.sure, alone.sure)
+        return _Scored(scores, windows, thresholds, sure_from, likeness)
 
     def _calibration_of(self, in_context: bool) -> Calibration:
         """Calibration of texts with something read around them, or of texts alone."""
         return self.calibration if in_context else self.calibration.alone or self.calibration
 
-    def _thresholds(self, in_context: npt.NDArray[np.bool_]) -> Array:
-        """Thresholds of each text, (n, k) or (n, 1)."""
-        alone, read = (self._calibration_of(is_read).thresholds for is_read in (False, True))
-        return np.where(in_context[:, None], read, alone)
-
     def _topics(self, answers: _Scored) -> list[tuple[str, ...]]:
         """Topics predicted for each text, the most probable first."""
-        scores, windows, thresholds, _ = answers
-        predicted = mode_of(self.mode).predicted(scores, thresholds)
-        predicted &= windows[:, None] > 0
-        order = np.argsort(-scores, axis=1, kind="stable")
+        predicted = mode_of(self.mode).predicted(answers.scores, answers.thresholds)
+        predicted &= answers.windows[:, None] > 0
+        order = np.argsort(-answers.scores, axis=1, kind="stable")
         ranked = np.take_along_axis(predicted, order, axis=1)
         classes = self.classes_
         names = [classes[column] for column in order[ranked].tolist()]
@@ -317,14 +309,20 @@ class Model:
 
 
 class _Scored(NamedTuple):
-    """Scores (n, k), numbers of windows (n,), thresholds (n, k) or (n, 1) and likeness (n,).
+    """What is made of n texts; the scores, windows and likeness of blank ones are 0.
 
-    Those of blank texts are 0.
+    Attributes
+    ----------
+    scores, thresholds
+        (n, k) probabilities, and (n, k) or (n, 1) thresholds of the topics.
+    windows, sure_from, likeness
+        (n,) numbers of windows, lowest probabilities of sure predictions, and likeness.
     """
 
     scores: Scores
     windows: Integers
     thresholds: Array
+    sure_from: Array
     likeness: Array
 
 

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from paratopic.inference.scores import (
+    SMALLEST,
     Array,
     Floats,
     Integers,
@@ -33,15 +34,15 @@ from paratopic.inference.scores import (
 )
 from paratopic.project.topics import ModeName, join_cell
 
-# Probability from which on an answer is more likely right than wrong.
+# Probability from which on a topic is more likely there than not.
 HALF = 0.5
 
 
 class Single:
     """A text has one topic at most.
 
-    There is a logit for each topic, as for softmax, and a last one for having any topic at all.
-    There is a probability for each topic, and a last one for none of them; they sum to 1.
+    There is a logit for each topic and a last one for none of them, as for softmax. So are the
+    probabilities, which sum to 1.
 
     Attributes
     ----------
@@ -60,8 +61,7 @@ class Single:
 
     def probabilities(self, logits: Floats) -> Scores:
         """Probabilities of logits, both (n, `n_logits`)."""
-        any_topic = logits[:, -1:]
-        return np.hstack([softmax(logits[:, :-1]) * sigmoid(any_topic), sigmoid(-any_topic)])
+        return softmax(logits)
 
     def scores(self, logits: Floats) -> Scores:
         """Probabilities of the topics alone, (n, k), from logits (n, `n_logits`)."""
@@ -74,22 +74,18 @@ class Single:
     def logits(self, probabilities: Scores) -> Scores:
         """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`.
 
-        The topics' logits are the logs of their probabilities given that there is one of them, one
-        of many choices that softmax inverts.
+        They are the logs of the probabilities, one of many choices that softmax inverts.
 
         Examples
         --------
         >>> Single().logits(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
-        [[-0.41, -1.1, 1.1]]
+        [[-0.69, -1.39, -1.39]]
         """
-        topics, none = probabilities[:, :-1], probabilities[:, -1]
-        with np.errstate(divide="ignore"):  # a topic without an example has probability 0
-            any_topic = np.log(topics.sum(axis=1)) - np.log(none)
-            logits: Scores = np.column_stack([np.log(conditional(topics)), any_topic])
-        return logits
+        with np.errstate(divide="ignore"):  # an outcome without an example has probability 0
+            return np.log(probabilities)
 
     def centred(self, logits: Array, known: Targets) -> Array:
-        """Logits, or parts of them, less the topics' mean, because softmax sees differences alone.
+        """Logits, or parts of them, less their mean, because softmax sees differences alone.
 
         Parameters
         ----------
@@ -98,9 +94,8 @@ class Single:
         known
             (`n_logits`,) which logits are finite.
         """
-        of_topics = np.append(known[:-1], False)
         less = logits.copy()
-        less[..., of_topics] -= logits[..., of_topics].mean(axis=-1, keepdims=True)
+        less[..., known] -= logits[..., known].mean(axis=-1, keepdims=True)
         return less
 
     def sharpen(self, probabilities: Scores, power: float) -> Scores:
@@ -151,25 +146,28 @@ class Single:
         """
         return np.column_stack([targets, ~topical(targets)])
 
-    def answers(self, scores: Scores) -> Targets:
-        """Which topics (..., k) a model would predict if there were no thresholds."""
-        return one_hot(np.asarray(scores.argmax(axis=-1)), scores.shape[-1])
+    def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
+        """Which topics (..., k) might be predicted: the most probable one by its threshold."""
+        relative = scores / np.maximum(thresholds, SMALLEST)
+        return one_hot(np.asarray(relative.argmax(axis=-1)), scores.shape[-1])
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
-        """Which topics are predicted, (..., k): the most probable if it is likelier than not."""
-        return np.asarray(self.answers(scores) & (scores >= HALF))
+        """Which topics are predicted, (..., k).
+
+        It is the topic whose probability is largest in proportion to its threshold, if it is at
+        least its threshold times as probable as none of the topics.
+        """
+        none = np.maximum(1 - scores.sum(axis=-1, keepdims=True), 0)
+        likely = scores >= np.asarray(thresholds) * none
+        return np.asarray(self.candidates(scores, thresholds) & likely)
 
     def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
         """Which topics are predicted, (..., k), where a model may not withhold its answer."""
-        return self.answers(scores)
+        return self.candidates(scores, thresholds)
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
         return np.asarray((self.complete(scores) * self.outcomes(predicted)).sum(axis=1))
-
-    def sure_from(self, thresholds: Sequence[float]) -> float:
-        """Lowest probability of a prediction that is sure."""
-        return thresholds[0]
 
     def cell(self, topics: Sequence[str]) -> str | None:
         """Cell of a table for the predicted topics, of which the most probable comes first."""
@@ -184,12 +182,15 @@ class Single:
         return conditional(scores)
 
     def losses(self, targets: Targets, scores: Scores) -> Array:
-        """Log loss of each `informative` row, (n,), from `conditional` scores (n, k)."""
+        """Log loss of rows with one class each, (n,), from targets and probabilities (n, classes).
+
+        Classes are the topics of `informative` rows with `conditional` scores, or the `outcomes`.
+        """
         return log_losses(classes(targets), scores)
 
     def likeliest_mistake(self, targets: Targets, scores: Scores) -> Targets:
         """The most probable of the targets that `informative` rows do not have, (n, k)."""
-        return self.answers(np.where(targets, -np.inf, scores))
+        return self.candidates(np.where(targets, -np.inf, scores))
 
     def doubt(self, scores: Scores) -> Array:
         """How unsure a model is about each row of scores, (n,): 0 for sure, 1 for a tie.
@@ -245,7 +246,7 @@ class Multi:
     def outcomes(self, targets: Targets) -> Targets:
         return targets
 
-    def answers(self, scores: Scores) -> Targets:
+    def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
         return np.ones(scores.shape, dtype=bool)
 
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
@@ -258,9 +259,6 @@ class Multi:
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """That all topics of an answer are right, as if they were independent."""
         return np.asarray(np.where(predicted, scores, 1 - scores).prod(axis=1))
-
-    def sure_from(self, thresholds: Sequence[float]) -> float:
-        return np.inf
 
     def cell(self, topics: Sequence[str]) -> str | None:
         return join_cell(topics)

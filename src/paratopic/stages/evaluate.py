@@ -12,6 +12,7 @@ from paratopic.corpus.metadata import read_metadata, with_metadata
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.report import OutOfFold, build_report
 from paratopic.inference.calibration import read_calibration
+from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.metrics import HEADLINE, metrics_in
@@ -82,14 +83,14 @@ def read_out_of_fold(folder: Path, promise: Promise, topics: Topics) -> OutOfFol
     path = folder / "calibration.json"
     calibration = read_calibration(files.read_json(path, "stage score"))
     scores, alone = read_parquet(folder / "scores.parquet"), folder / ALONE
-    n_thresholds = len(topics.names) if topics.mode == "multi" else 1
-    of_topics = {*topics.scores} <= {*scores} and len(calibration.thresholds) == n_thresholds
+    n_logits = mode_of(topics.mode).n_logits(len(topics.names))
+    of_topics = {*topics.scores} <= {*scores} and len(calibration.shift) == n_logits
     if not of_topics and len(scores):
         raise files.outdated(path)
     return OutOfFold(
         scores=scores,
         history=files.read_csv(folder / "history.csv", "stage score"),
-        thresholds=calibration.thresholds,
+        calibration=calibration,
         promise=promise,
         alone=read_parquet(alone) if alone.exists() else None,
     )

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
@@ -22,24 +23,18 @@ from paratopic.inference.certainty import measure
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import (
-    SMALLEST,
     Array,
     Integers,
     Scores,
     Targets,
-    classes,
-    conditional,
-    log_losses,
     sigmoid,
+    softmax,
     topical,
 )
 from paratopic.project.topics import Topics
-from paratopic.training.examples import weigh
 
-# Bounds of the search for a temperature.
-TEMPERATURES = 0.05, 20.0
-# Spread around 0 of the log temperature of having any topic, and of each topic in mode multi.
-SPREAD = 0.5
+# Spreads around 0 of the log scale of logits, and of their shifts in mode single.
+SPREAD, SPREAD_OF_SHIFTS = 0.5, 3.0
 # Larger logits are cut to this before they are scaled and shifted.
 LARGEST_LOGIT = 15.0
 # Threshold in mode multi of a topic without examples.
@@ -55,24 +50,21 @@ class KnownScores(NamedTuple):
         (n, k) topics of the rows.
     scores
         (n, k) probabilities of the topics, by models that did not see the rows.
-    which
-        (n,) weights for telling which topic a row has.
-    any
-        (n,) weights for telling whether a row has any topic.
+    weights
+        (n,) weights of the rows.
     """
 
     targets: Targets
     scores: Scores
-    which: Array
-    any: Array
+    weights: Array
 
     def of(self, rows: npt.NDArray[np.bool_]) -> KnownScores:
         """Select rows."""
-        return KnownScores(self.targets[rows], self.scores[rows], self.which[rows], self.any[rows])
+        return KnownScores(self.targets[rows], self.scores[rows], self.weights[rows])
 
     def once(self, n_repeats: int) -> KnownScores:
         """Make rows that are there in each of the repeats count once together."""
-        return self._replace(which=self.which / n_repeats, any=self.any / n_repeats)
+        return self._replace(weights=self.weights / n_repeats)
 
 
 def calibrate_rows(
@@ -106,41 +98,35 @@ def calibrate_rows(
     place = pd.Index(rows["id"]).get_indexer(table["id"])
     counted = has_hand_label(rows).to_numpy()[place]
     groups = data.groups[place]
-    articles = pd.factorize(rows["article"])[0][place]
     raw = table[topics.scores].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
     weights = sample_weights(rows[has_hand_label(rows)])
     stands_for = np.ones(len(rows))
     if weights is not None:
         stands_for[has_hand_label(rows)] = weights
-    every = KnownScores(
-        targets_of(rows, topics.names)[place],
-        raw,
-        stands_for[place],
-        stands_for[place] * weigh(articles, counted, bool(topics.descriptions), n_repeats),
-    )
+    every = KnownScores(targets_of(rows, topics.names)[place], raw, stands_for[place])
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     for part, rest in _parts(table, groups):
         calibration = fit_calibration(every.of(rest & counted), mode)  # each row is there once
         scores[part] = apply_calibration(raw[part], calibration, mode)
-        thresholds[part] = calibration.thresholds or 0.0
+        thresholds[part] = calibration.thresholds
     calibrated = table.copy()
     calibrated[topics.scores], calibrated[topics.thresholds] = scores, thresholds
     calibration = fit_calibration(every.of(counted).once(n_repeats), mode)
     paragraphs = pd.factorize(table["id"])[0][counted]
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
-    if not calibration.thresholds:
-        sure = _sure(final, paragraphs, groups[counted], mode, promise)
-        calibration = replace(calibration, thresholds=(sure,))
+    if topics.mode == "single":
+        sure = _sure(final, calibration, paragraphs, groups[counted], promise)
+        calibration = replace(calibration, sure=sure)
     return calibrated, _with_frequencies(calibration, final, paragraphs, groups[counted], mode)
 
 
 def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
     """Fit a calibration to scores of models that did not see the rows.
 
-    In mode single the topics share one temperature and having any topic has another. In mode multi
-    each topic's logits are scaled and shifted, and each topic has the threshold with the highest
-    expected F1.
+    In mode single all logits are scaled alike, and those of each outcome shifted; the thresholds
+    are such that the shifts change no answer. In mode multi each topic's logits are scaled and
+    shifted, and each topic has the threshold with the highest expected F1.
     """
     return _FITS[mode.name](known, mode)
 
@@ -162,49 +148,38 @@ def apply_calibration(scores: Scores, calibration: Calibration, mode: Mode) -> S
     return mode.scores(calibration.apply(logits))
 
 
-def temper(scores: Scores, temperature: float) -> Scores:
-    """Raise probabilities (n, k) to the power of 1 / temperature, and scale rows to sum to 1.
+def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tuple[float, Array]:
+    """Find the scale of all logits and the shift of each outcome's with the lowest log loss.
 
-    >>> temper(np.array([[0.8, 0.2]]), 2).round(3).tolist()
-    [[0.667, 0.333]]
-    """
-    scaled = (scores / scores.max(axis=1, keepdims=True)) ** (1 / temperature)
-    tempered: Scores = scaled / scaled.sum(axis=1, keepdims=True)
-    return tempered
-
-
-def fit_temperature(
-    true: Integers, scores: Scores, weights: Array, spread: float | None = None
-) -> float:
-    """Find the temperature with the lowest log loss (Guo et al. 2017, arXiv:1706.04599).
+    A head gives all outcomes equal weight, so its logits do not tell how frequent they are. The
+    shifts do: the mean probability of each outcome is its share of the rows, nearly. The log scale
+    is normal around 0 before any row is seen, with the standard deviation `SPREAD`, and so are the
+    shifts, with `SPREAD_OF_SHIFTS`: an outcome that no row has is improbable, not impossible.
 
     Parameters
     ----------
-    true
-        (n,) class numbers; n may be 0, which gives 1.
-    scores
-        (n, k) probabilities of models that did not see the paragraphs.
-    weights
-        (n,) weights of the rows.
-    spread
-        Standard deviation of the log temperature around 0, before any row is seen. By default one
-        paragraph is added instead, of which every class is equally true, so that a model without a
-        mistake on ten paragraphs does not count as certain.
+    logits
+        (n, r) finite logits by models that did not see the rows.
+    outcomes, weights
+        (n, r) which outcome each row has, and (n,) weights of the rows; n may be 0.
+
+    Returns
+    -------
+    The factor of the logits, and the (r,) numbers that are added to the products.
     """
-    if not len(true):
-        return 1.0
 
-    def loss(log_temperature: float) -> float:
-        tempered = temper(scores, float(np.exp(log_temperature)))
-        fit = float((weights * log_losses(true, tempered)).sum())
-        if spread is not None:
-            return fit + log_temperature**2 / (2 * spread**2)
-        possible = np.log(np.maximum(tempered[:, scores.max(axis=0) > 0], SMALLEST))
-        return fit - float(possible.mean())
+    def loss(at: Array) -> tuple[float, Array]:
+        log_scale, shifts = at[0], at[1:]
+        shifted = np.exp(log_scale) * logits + shifts
+        losses = logsumexp(shifted, axis=1) - shifted[outcomes]
+        error = weights[:, None] * (softmax(shifted) - outcomes)
+        value = float(weights @ losses) + log_scale**2 / (2 * SPREAD**2)
+        value += float(shifts @ shifts) / (2 * SPREAD_OF_SHIFTS**2)
+        slope = np.exp(log_scale) * (error * logits).sum() + log_scale / SPREAD**2
+        return value, np.append(slope, error.sum(axis=0) + shifts / SPREAD_OF_SHIFTS**2)
 
-    low, high = TEMPERATURES
-    best = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded")
-    return float(np.exp(best.x))
+    best = minimize(loss, np.zeros(logits.shape[1] + 1), jac=True, method="BFGS").x
+    return float(np.exp(best[0])), np.asarray(best[1:])
 
 
 def fit_scale_and_shift(
@@ -214,8 +189,8 @@ def fit_scale_and_shift(
 
     A head gives having the topic and not having it equal weight, so its logits do not tell how
     frequent the topic is. Hence the shift has no prior: the probabilities' mean is the share of the
-    rows that have the topic, however few rows there are. The log scale has the prior that
-    `fit_temperature` gives to a log temperature, with `SPREAD`.
+    rows that have the topic, however few rows there are. The log scale has the same prior as for
+    `fit_scale_and_shifts`.
 
     Parameters
     ----------
@@ -267,9 +242,9 @@ def _with_frequencies(
     mode: Mode,
 ) -> Calibration:
     """The calibration with how frequent outcomes and right answers are among its rows."""
-    if not final.which.any():
+    if not final.weights.any():
         return calibration
-    shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.which)
+    shares = np.average(mode.outcomes(final.targets), axis=0, weights=final.weights)
     predicted = mode.predicted(final.scores, calibration.thresholds)
     right = (predicted == final.targets).all(axis=1)
     _, first, number = np.unique(paragraphs, return_index=True, return_inverse=True)
@@ -277,26 +252,27 @@ def _with_frequencies(
         np.bincount(number, each) / np.bincount(number)
         for each in (mode.certainty(final.scores, predicted), right)
     )
-    measured = measure(certainty, rights, final.which[first], groups[first])
+    measured = measure(certainty, rights, final.weights[first], groups[first])
     return replace(calibration, shares=tuple(shares.tolist()), certainty=measured)
 
 
 def _sure(
     final: KnownScores,
+    calibration: Calibration,
     paragraphs: Integers,
     groups: Integers,
-    mode: Mode,
     promise: Promise,
 ) -> float:
-    """Threshold of sure predictions, from each paragraph's mean scores over repeats."""
+    """Lowest probability of sure predictions, from each paragraph's mean scores over repeats."""
     numbers, ids = pd.factorize(paragraphs)
     mean = np.zeros((len(ids), final.scores.shape[1]))
     np.add.at(mean, numbers, final.scores / np.bincount(numbers)[numbers][:, None])
     first = np.unique(numbers, return_index=True)[1]
-    predicted = mode.predicted(mean, ())
+    predicted = mode_of("single").predicted(mean, calibration.thresholds)
     rows = topical(predicted)
     right = topical(predicted & final.targets[first])
-    return sure_threshold(mean.max(axis=1)[rows], right[rows], groups[first][rows], promise)
+    confidence = mean[predicted]
+    return sure_threshold(confidence, right[rows], groups[first][rows], promise)
 
 
 def _parts(
@@ -310,27 +286,26 @@ def _parts(
         yield (repeat == r) & (fold == f), (repeat == r) & (fold != f)
 
 
-def _none_or_any(scores: Scores) -> Scores:
-    """Probabilities of having none of the topics and of having any, (n, 2)."""
-    any_topic = np.minimum(scores.sum(axis=1), 1)  # rounding can take the sum above 1
-    return np.column_stack([1 - any_topic, any_topic])
-
-
 def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
-    targets, scores, which, any_weights = known
-    true, has_topic = classes(targets), topical(targets)
-    of_topics = fit_temperature(true[has_topic], conditional(scores[has_topic]), which[has_topic])
-    temperatures = np.full(mode.n_logits(scores.shape[1]), of_topics)
-    temperatures[-1] = 1.0
-    if not has_topic.all():
-        temperatures[-1] = fit_temperature(
-            has_topic.astype(np.int64), _none_or_any(scores), any_weights, SPREAD
+    targets, scores, weights = known
+    probabilities, outcomes = mode.complete(scores), mode.outcomes(targets)
+    # Nothing is learnt from rows with an outcome that the model in question does not know, and
+    # nothing of outcomes that no model knows.
+    rows = (probabilities * outcomes).any(axis=1)
+    known_to_some = probabilities.any(axis=0)
+    logits = np.maximum(mode.logits(probabilities), -LARGEST_LOGIT)
+    shift = np.zeros(outcomes.shape[1])
+    scale = 1.0
+    if rows.any():
+        scale, shift[known_to_some] = fit_scale_and_shifts(
+            logits[rows][:, known_to_some], outcomes[rows][:, known_to_some], weights[rows]
         )
-    return Calibration(scale=tuple((1 / temperatures).tolist()), thresholds=())
+    thresholds = np.exp(shift[:-1] - shift[-1])
+    return Calibration((scale,), tuple(shift.tolist()), tuple(thresholds.tolist()))
 
 
 def _fit_multi(known: KnownScores, mode: Mode) -> Calibration:
-    targets, raw, weights, _ = known
+    targets, raw, weights = known
     logits = np.clip(mode.logits(raw), -LARGEST_LOGIT, LARGEST_LOGIT)
     scale, shift = np.ones(targets.shape[1]), np.zeros(targets.shape[1])
     for topic, has in enumerate(targets.T):

@@ -79,10 +79,10 @@ def choose_context(
     coherent = _are_coherent(examples, seed, embed)
     prior, *others = (_of_parts(each, examples, coherent) for each in (PRIOR, *OTHERS))
     candidates = list(dict.fromkeys([prior, *others]))
-    rows = np.flatnonzero(mode.informative(examples.targets))
+    rows = np.arange(len(examples.texts))
     if len(rows) > MOST_TO_CHOOSE:
         drawn = np.random.default_rng(seed).choice(len(rows), MOST_TO_CHOOSE, replace=False)
-        rows = rows[np.sort(drawn)]
+        rows = np.sort(drawn)
     # At least one topic has to be in as many rows as there are folds.
     n_articles = len(np.unique(examples.articles[rows]))
     most = int(examples.targets[rows].sum(axis=0).max(initial=0))
@@ -149,6 +149,6 @@ def _losses(
     for held_out in np.unique(fold):
         test = fold == held_out
         scores[test] = score(weights, rows[~test], rows[test])
-    every = np.ones(len(rows))
-    calibration = fit_calibration(KnownScores(targets, scores, every, every), mode)
-    return mode.losses(targets, mode.conditional(apply_calibration(scores, calibration, mode)))
+    calibration = fit_calibration(KnownScores(targets, scores, np.ones(len(rows))), mode)
+    scores = apply_calibration(scores, calibration, mode)
+    return mode.losses(mode.outcomes(targets), mode.complete(scores))

@@ -16,8 +16,8 @@ import pandas as pd
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets, topical
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
 
@@ -84,10 +84,6 @@ class Examples:
     trust: Array | None = field(default=None, kw_only=True)
     soft: Soft | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
-
-    def topical(self) -> Examples:
-        """Select the examples that have a topic."""
-        return self.of(np.flatnonzero(topical(self.targets)))
 
     def of(self, rows: Integers) -> Examples:
         """Select examples by their numbers."""
@@ -156,22 +152,7 @@ class Fitted(Protocol):
 Fit = Callable[[Examples, int, Advance], Fitted]
 
 
-class Evidence(NamedTuple):
-    """How much each example counts against the topics' descriptions.
-
-    Attributes
-    ----------
-    which
-        (n,) weights for telling which topic a text has.
-    any
-        (n,) weights for telling whether a text has any topic.
-    """
-
-    which: Array
-    any: Array
-
-
-def evidence(examples: Examples, topics: Topics) -> Evidence:
+def evidence(examples: Examples, topics: Topics) -> Array:
     """Weigh each example against the topics' descriptions.
 
     Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
@@ -180,54 +161,19 @@ def evidence(examples: Examples, topics: Topics) -> Evidence:
     chance. The weights are multiplied by g / (g + 3), so that the descriptions count as three
     articles.
 
-    In mode single, examples with none of the topics tell nothing about which topic a text has:
-    they weigh 0, and their articles are not counted. They do tell which texts have any topic.
-
     Returns
     -------
-    Weights of the examples, each 0 to 1. With descriptions, all paragraphs of a lone article
+    (n,) weights of the examples, each 0 to 1. With descriptions, all paragraphs of a lone article
     together weigh 1/4, and each of a thousand paragraphs from as many articles weighs almost 1.
-    Without descriptions all informative examples weigh 1. Labels that are not wholly trusted weigh
-    less, and so does their article.
+    Without descriptions all examples weigh 1. Labels that are not wholly trusted weigh less, and so
+    does their article.
     """
-    informative = mode_of(topics.mode).informative(examples.targets)
-    every = np.ones(len(examples.texts), dtype=bool)
-    described = bool(topics.descriptions)
-    return Evidence(
-        weigh(examples.articles, informative, described, trust=examples.trust),
-        weigh(examples.articles, every, described, trust=examples.trust),
-    )
-
-
-def weigh(
-    articles: Integers,
-    counted: Targets,
-    described: bool,
-    n_repeats: int = 1,
-    trust: Array | None = None,
-) -> Array:
-    """Weigh paragraphs by the number of articles that they are from; see `evidence`.
-
-    Parameters
-    ----------
-    articles
-        (n,) numbers of the articles.
-    counted
-        (n,) which paragraphs count; the others weigh 0.
-    described
-        Whether topics have descriptions, without which all that count weigh 1.
-    n_repeats
-        How often each paragraph is among them.
-    trust
-        (n,) how far each label is trusted, 0 to 1; wholly by default.
-    """
-    trusted = np.ones(len(counted)) if trust is None else trust
-    weights: Array = counted * trusted
-    if described:
-        article = articles[counted]
-        size = np.bincount(article, minlength=1)[article] / n_repeats
-        g = _n_articles(article, trusted[counted])
-        weights[counted] *= g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
+    article, trust = examples.articles, _trust(examples)
+    if not topics.descriptions:
+        return trust
+    size = np.bincount(article, minlength=1)[article]
+    g = _n_articles(article, trust)
+    weights: Array = trust * g / (g + DESCRIPTION_ARTICLES) / (1 + (size - 1) / max(g, 1))
     return weights
 
 
@@ -251,24 +197,54 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
-def beside_labels(examples: Examples) -> Array:
-    """How much each topic's description counts beside labels in a tuned encoder, (k,).
+def some_have_none(targets: Targets, mode: Mode) -> bool:
+    """Whether labels say of some texts that they have none of the topics, in mode single.
+
+    Then topics are rare, and an encoder and a head are taught otherwise than where all texts have a
+    topic: see `transformer`.
+
+    Parameters
+    ----------
+    targets
+        (n, k) topics of the texts.
+    mode
+        Mode of the topics.
+    """
+    return bool(mode.outcomes(targets)[:, targets.shape[1] :].any())
+
+
+def beside_labels(examples: Examples, mode: Mode) -> Array:
+    """How much the topics' descriptions count beside labels in a tuned encoder.
 
     The more articles have taught the encoder a topic, the less its closeness to the description
     adds: with those of g articles the description counts as (3 + 1) / (3 + g), so as 1 with one
-    article. A topic without a label counts as 4 / 3, as it has to stand up to those that have some.
-    Without any label all count as 1.
+    article. A topic without a label counts as 4 / 3, as it has to stand up to those that have some,
+    and so does what the descriptions say of none of the topics. Without any label all count as 1.
 
     Parameters
     ----------
     examples
         Training examples; an article counts as far as its most trusted label.
+    mode
+        Mode of the topics.
+
+    Returns
+    -------
+    (`Mode.n_logits`,) factors.
     """
+    n_outcomes = mode.n_logits(examples.targets.shape[1])
     if not examples.targets.any():
-        return np.ones(examples.targets.shape[1])
-    trust = np.ones(len(examples.texts)) if examples.trust is None else examples.trust
-    g = [_n_articles(examples.articles[has], trust[has]) for has in examples.targets.T]
-    return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + np.array(g))
+        return np.ones(n_outcomes)
+    trust = _trust(examples)
+    g = np.zeros(n_outcomes)
+    for topic, has in enumerate(examples.targets.T):
+        g[topic] = _n_articles(examples.articles[has], trust[has])
+    return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
+
+
+def _trust(examples: Examples) -> Array:
+    """How far each label is trusted, (n,)."""
+    return np.ones(len(examples.texts)) if examples.trust is None else examples.trust
 
 
 def _n_articles(articles: Integers, trust: Array) -> float:

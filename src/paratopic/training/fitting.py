@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import draw_pool
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet, with_passages
+from paratopic.corpus.table import (
+    has_hand_label,
+    labelled_rows,
+    read_paragraphs,
+    read_parquet,
+    targets_of,
+    with_passages,
+)
+from paratopic.inference.modes import mode_of
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.paths import FOLDS, PARAGRAPHS
 from paratopic.training.crossval import n_processes
-from paratopic.training.examples import Advance, Examples, Fit, Fitted
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, some_have_none
 
 
 def fitter(kind: Kind, params: Params) -> Fit:
@@ -37,7 +45,9 @@ def fitter(kind: Kind, params: Params) -> Fit:
 def labelled_for(kind: Kind, params: Params) -> Labelled:
     """Read the labelled paragraphs of the project in the current directory, and their folds.
 
-    If the kind of model learns from them, paragraphs without a label are drawn too.
+    If the kind of model learns from them, paragraphs without a label are drawn too, unless some
+    labels say none of the topics: most of them have none then, and what a model makes of them adds
+    no more than chance.
 
     Parameters
     ----------
@@ -48,7 +58,8 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     """
     frame, pool = read_paragraphs(PARAGRAPHS), None
     rows = with_passages(labelled_rows(frame, params.topics), frame)
-    if kind.learns_from_unlabelled:
+    targets = targets_of(rows[has_hand_label(rows)], params.topics.names)
+    if kind.learns_from_unlabelled and not some_have_none(targets, mode_of(params.topics.mode)):
         pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
     return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
 

@@ -14,16 +14,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.inference.modes import Mode
-from paratopic.inference.scores import (
-    Array,
-    Features,
-    Integers,
-    Targets,
-    classes,
-    conditional,
-    topical,
-)
-from paratopic.training.examples import Evidence, Soft
+from paratopic.inference.scores import Array, Features, Integers, Targets, conditional
+from paratopic.training.examples import Soft
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
@@ -162,22 +154,27 @@ def fit_binary(
 
 
 class Nearest(NamedTuple):
-    """Prior of having any topic: a line in the similarity to the nearest description.
+    """Prior of having none of the topics: a line in the similarity to the nearest description.
 
     Attributes
     ----------
     slope
-        Logit of having any topic, for each unit of the similarity.
+        Logit of none of the topics, for each unit of the similarity.
     even
-        Similarity at which a text is as likely to have a topic as not.
+        Similarity at which that logit is the one of the nearest topic.
     """
 
     slope: float
     even: float
 
+    @property
+    def intercept(self) -> float:
+        """Logit of none of the topics at a similarity of 0."""
+        return (PRIOR_SCALE - self.slope) * self.even
 
-def prior_of(descriptions: Array, k: int) -> Array:
-    """Coefficients of the topics before any label is seen, (k, d + 1).
+
+def prior_of(descriptions: Array, k: int, mode: Mode, beside: Array | None = None) -> Array:
+    """Coefficients of the head before any label is seen, (`Mode.n_logits`, d + 1).
 
     Parameters
     ----------
@@ -185,14 +182,21 @@ def prior_of(descriptions: Array, k: int) -> Array:
         (k, d) features of the topics' descriptions; (0, d) for none.
     k
         Number of topics.
+    mode
+        Mode of the topics.
+    beside
+        (`Mode.n_logits`,) how much the descriptions count beside labels, for each outcome; 1 by
+        default.
     """
-    prior = np.zeros((k, descriptions.shape[1] + 1))
-    prior[: len(descriptions), :-1] = PRIOR_SCALE * descriptions
-    return prior
+    prior = np.zeros((mode.n_logits(k), descriptions.shape[1] + 1))
+    if len(descriptions):
+        prior[:k, :-1] = PRIOR_SCALE * descriptions
+        prior[k:, -1] = PRIOR_SCALE
+    return _HEADS[mode.name].centred(prior if beside is None else beside[:, None] * prior)
 
 
 def with_nearest(features: Features, descriptions: Array, nearest: Nearest) -> Features:
-    """Add the prior logit of having any topic as a last column, in units of `PRIOR_SCALE`.
+    """Add the prior logit of none of the topics as a last column, in units of `PRIOR_SCALE`.
 
     Parameters
     ----------
@@ -210,7 +214,7 @@ def with_nearest(features: Features, descriptions: Array, nearest: Nearest) -> F
     column = np.zeros((features.shape[0], 1))
     if len(descriptions):
         similarity = np.asarray(features @ descriptions.T).max(axis=1, keepdims=True)
-        column = nearest.slope / PRIOR_SCALE * (similarity - nearest.even)
+        column = (nearest.slope * similarity + nearest.intercept) / PRIOR_SCALE
     if sparse.issparse(features):
         wider: Features = sparse.hstack([features, sparse.csr_matrix(column)], format="csr")
         return wider
@@ -226,8 +230,8 @@ def without_nearest(coef: Array, intercept: Array, nearest: Nearest) -> tuple[Ar
         (r, d), (r,) and (r,): logits are features @ coef.T + similarity to the nearest description
         * slope + intercept.
     """
-    slope = coef[:, -1] * nearest.slope / PRIOR_SCALE
-    return coef[:, :-1], slope, intercept - slope * nearest.even
+    column = coef[:, -1] / PRIOR_SCALE
+    return coef[:, :-1], column * nearest.slope, intercept + column * nearest.intercept
 
 
 class Lessons(NamedTuple):
@@ -241,8 +245,8 @@ class Lessons(NamedTuple):
         (n, `Mode.n_logits`) probabilities of the outcomes (`Mode.outcomes`), 0 or 1 if the text has
         a label.
     weights
-        (n, r) weights in each of the head's regressions. In mode single they are 2: which topic a
-        text has, and whether it has any; in mode multi there is one for each topic.
+        (n, r) weights in each of the head's regressions: one in mode single, and one for each topic
+        in mode multi.
     """
 
     features: Features
@@ -250,8 +254,8 @@ class Lessons(NamedTuple):
     weights: Array
 
 
-def lessons(features: Features, targets: Targets, evidence: Evidence, mode: Mode) -> Lessons:
-    """Turn labels into lessons, in which topics have the same total weight.
+def lessons(features: Features, targets: Targets, evidence: Array, mode: Mode) -> Lessons:
+    """Turn labels into lessons, in which outcomes have the same total weight.
 
     Parameters
     ----------
@@ -260,7 +264,7 @@ def lessons(features: Features, targets: Targets, evidence: Evidence, mode: Mode
     targets
         (n, k) topics of the examples.
     evidence
-        How much each example tells (`examples.evidence`); a window has a share of its text's.
+        (n,) how much each example tells (`examples.evidence`); a window has a share of its text's.
     mode
         Mode of the topics.
     """
@@ -271,7 +275,7 @@ def lessons(features: Features, targets: Targets, evidence: Evidence, mode: Mode
 def weak_lessons(
     features: Features,
     targets: Targets,
-    evidence: Evidence,
+    evidence: Array,
     mode: Mode,
     soft: Soft | None,
     strength: float,
@@ -300,11 +304,10 @@ def weak_lessons(
     if soft is None:
         return lessons(features, targets, evidence, mode)
     head, hand = _HEADS[mode.name], np.flatnonzero(soft.by_hand)
-    by_hand = Evidence(evidence.which[hand], evidence.any[hand])
     n, n_outcomes = features.shape[0], mode.n_logits(targets.shape[1])
     known = np.full((n, n_outcomes), head.unknown(n_outcomes))
     if len(hand) or prior.any():
-        learnt = lessons(features[hand], targets[hand], by_hand, mode)
+        learnt = lessons(features[hand], targets[hand], evidence[hand], mode)
         coef, intercept = fit_head(learnt, mode, strength, prior)
         # What the head has never seen may be true all the same.
         answers = mode.probabilities(np.asarray(features @ coef.T) + intercept)
@@ -312,10 +315,8 @@ def weak_lessons(
     truth = head.update(known, soft.ratio)
     truth[hand] = mode.outcomes(targets[hand])
     weights = head.weigh(head.most_probable(truth), evidence)
-    share_by_hand = max(
-        LEAST_BY_HAND, float(by_hand.any.sum()) / max(float(evidence.any.sum()), 1.0)
-    )
-    return Lessons(features, truth, share_by_hand * weights * head.relevance(truth) * soft.share)
+    by_hand = float(evidence[hand].sum()) / max(float(evidence.sum()), 1.0)
+    return Lessons(features, truth, max(LEAST_BY_HAND, by_hand) * weights * soft.share)
 
 
 def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode) -> Lessons:
@@ -338,13 +339,13 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
     but each of them no more than a label does on average. Topics are not balanced among them, so
     that they tell which topics are frequent.
     """
-    relevance = _HEADS[mode.name].relevance(answers)
+    truth, weights = _HEADS[mode.name].taught_by(answers)
     n_labels = (learnt.weights > 0).sum(axis=0)
-    texts = np.maximum(np.maximum(relevance.sum(axis=0), n_labels), 1)
-    weights = relevance * (learnt.weights.sum(axis=0) / texts)
+    texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
+    weights = weights * (learnt.weights.sum(axis=0) / texts)
     return Lessons(
         np.vstack([np.asarray(learnt.features), np.asarray(features)]),
-        np.vstack([learnt.truth, answers]),
+        np.vstack([learnt.truth, truth]),
         np.vstack([learnt.weights, weights]),
     )
 
@@ -352,8 +353,8 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
 def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Linear:
     """Fit the layer that turns features into logits, as `Mode.probabilities` takes them.
 
-    In mode single one regression tells the topics apart, and a second one, fitted to all lessons,
-    tells whether a text has any of them. In mode multi each topic has its own regression.
+    In mode single one regression tells the topics, and none of them, apart. In mode multi each
+    topic has its own regression.
 
     Parameters
     ----------
@@ -364,12 +365,12 @@ def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Line
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
-        (k, d) coefficients of the topics before any label is seen, from `prior_of`.
+        (`Mode.n_logits`, d) coefficients before any label is seen, from `prior_of`.
 
     Returns
     -------
     coef
-        (`Mode.n_logits`, d) coefficients: k + 1 rows in mode single, k in mode multi.
+        (`Mode.n_logits`, d) coefficients.
     intercept
         (`Mode.n_logits`,) intercepts.
     """
@@ -377,11 +378,7 @@ def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Line
 
 
 def fit_heads(
-    learnt: Lessons,
-    mode: Mode,
-    strengths: Iterable[float],
-    prior: Array,
-    of_any: float | None = None,
+    learnt: Lessons, mode: Mode, strengths: Iterable[float], prior: Array
 ) -> Iterator[Linear]:
     """Fit a head for each of several strengths; each begins where the one before ended.
 
@@ -390,13 +387,9 @@ def fit_heads(
     learnt, mode, prior
         As for `fit_head`, which describes the heads too.
     strengths
-        Strength of the regressions of the topics, for each head.
-    of_any
-        Strength of the regression of having any topic, in mode single; by default that of the
-        others.
+        Strength of the regressions, for each head.
     """
     head, features = _HEADS[mode.name], learnt.features
-    prior = head.extend(prior)
     shared = np.asarray(features @ prior.T)
     n, d = features.shape
     last = None
@@ -404,7 +397,7 @@ def fit_heads(
     apart = prior.any(axis=1) & ~shared.any(axis=0)
     if n == 0 or n >= min(d, WIDE) or apart.any():
         for strength in strengths:
-            last = head.fit(learnt, prior, strength, of_any or strength, last)
+            last = head.fit(learnt, prior, strength, last)
             yield last
         return
     # The best coefficients differ from the prior by a linear combination of the rows (representer
@@ -414,29 +407,29 @@ def fit_heads(
     reduced = learnt._replace(features=coordinates)
     near = shared.T @ basis
     for strength in strengths:
-        last = head.fit(reduced, near, strength, of_any or strength, last)
+        last = head.fit(reduced, near, strength, last)
         change = (features.T @ (basis @ (last.coef - near).T)).T
         yield Linear(prior + change, last.intercept)
 
 
 class _SingleHead:
-    """Topics against each other, and having any topic against having none.
+    """The topics and none of them against each other.
 
     `_MultiHead` has the same methods.
     """
 
-    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
+    def weigh(self, targets: Targets, evidence: Array) -> Array:
         """Weights of labelled texts in each regression, (n, r), from topics and evidence."""
-        has_topic = topical(targets)
-        which = np.zeros(len(targets))
-        which[has_topic] = balanced(classes(targets[has_topic]), evidence.which[has_topic])
-        # Where nobody labelled a text without a topic, the descriptions alone tell.
-        any_topic = np.zeros(len(targets)) if has_topic.all() else evidence.any
-        return np.column_stack([which, any_topic])
+        outcomes = np.column_stack([targets, ~targets.any(axis=1)])
+        return balanced(outcomes.argmax(axis=1), evidence)[:, None]
 
-    def relevance(self, answers: Array) -> Array:
-        """How much each of m answers, (m, `Mode.n_logits`), is about each regression, (m, r)."""
-        return np.column_stack([1 - answers[:, -1], np.ones(len(answers))])
+    def taught_by(self, answers: Array) -> tuple[Array, Array]:
+        """Probabilities (m, `Mode.n_logits`) and weights (m, r) with which answers are learnt.
+
+        They teach nothing of texts with none of the topics, of which no label is.
+        """
+        truth = np.column_stack([conditional(answers[:, :-1]), np.zeros(len(answers))])
+        return truth, 1 - answers[:, -1:]
 
     def unknown(self, n_outcomes: int) -> float:
         """Probability of an outcome of which nothing is known."""
@@ -451,55 +444,25 @@ class _SingleHead:
         """The topics (m, k) that are most probable by (m, `Mode.n_logits`) probabilities."""
         return np.asarray(truth.argmax(axis=1)[:, None] == np.arange(truth.shape[1] - 1))
 
-    def extend(self, prior: Array) -> Array:
-        """Prior of all rows of coefficients, (`Mode.n_logits`, d), from that of the topics."""
-        any_topic = np.zeros((1, prior.shape[1]))
-        if prior.any():
-            any_topic[0, -1] = PRIOR_SCALE
-        return np.vstack([prior, any_topic])
+    def centred(self, prior: Array) -> Array:
+        """Prior coefficients (`Mode.n_logits`, d) without what tells for no outcome."""
+        return prior
 
-    def fit(
-        self,
-        learnt: Lessons,
-        prior: Array,
-        strength: float,
-        of_any: float,
-        start: Linear | None,
-    ) -> Linear:
-        """Fit the head with an extended prior; start as in `fit_logistic`."""
+    def fit(self, learnt: Lessons, prior: Array, strength: float, start: Linear | None) -> Linear:
+        """Fit the head; parameters as in `fit_logistic`."""
         features, truth, weights = learnt
-        rows = weights[:, 0] > 0
-        coef, intercept = fit_logistic(
-            features[rows],
-            conditional(truth[rows, :-1]),
-            weights[rows, 0],
-            strength,
-            prior[:-1],
-            start and Linear(start.coef[:-1], start.intercept[:-1]),
-        )
-        any_coef, any_intercept = prior[-1], 0.0 if prior[-1].any() else np.inf
-        rows = weights[:, 1] > 0
-        if rows.any():
-            any_coef, any_intercept = fit_binary(
-                features[rows],
-                1 - truth[rows, -1],
-                weights[rows, 1],
-                of_any,
-                prior[-1],
-                _row(start, -1),
-            )
-        return Linear(np.vstack([coef, any_coef]), np.append(intercept, any_intercept))
+        return fit_logistic(features, truth, weights[:, 0], strength, prior, start)
 
 
 class _MultiHead:
     """Each topic against not having it."""
 
-    def weigh(self, targets: Targets, evidence: Evidence) -> Array:
-        each = [balanced(has.astype(np.int64), evidence.which) for has in targets.T]
+    def weigh(self, targets: Targets, evidence: Array) -> Array:
+        each = [balanced(has.astype(np.int64), evidence) for has in targets.T]
         return np.column_stack(each)
 
-    def relevance(self, answers: Array) -> Array:
-        return np.ones(answers.shape)
+    def taught_by(self, answers: Array) -> tuple[Array, Array]:
+        return answers, np.ones(answers.shape)
 
     def unknown(self, n_outcomes: int) -> float:
         return 1 / 2
@@ -511,18 +474,11 @@ class _MultiHead:
     def most_probable(self, truth: Array) -> Targets:
         return truth > 1 / 2
 
-    def extend(self, prior: Array) -> Array:
+    def centred(self, prior: Array) -> Array:
         # Similarity to every topic's description alike tells for none of them.
         return np.asarray(prior - prior.mean(axis=0, keepdims=True))
 
-    def fit(
-        self,
-        learnt: Lessons,
-        prior: Array,
-        strength: float,
-        of_any: float,
-        start: Linear | None,
-    ) -> Linear:
+    def fit(self, learnt: Lessons, prior: Array, strength: float, start: Linear | None) -> Linear:
         features, truth, weights = learnt
         fits = [
             fit_binary(
@@ -531,7 +487,7 @@ class _MultiHead:
                 weights[:, topic],
                 strength,
                 prior[topic],
-                _row(start, topic),
+                start and (start.coef[topic], float(start.intercept[topic])),
             )
             for topic in range(truth.shape[1])
         ]
@@ -539,11 +495,6 @@ class _MultiHead:
 
 
 _HEADS: dict[str, _SingleHead | _MultiHead] = {"single": _SingleHead(), "multi": _MultiHead()}
-
-
-def _row(layer: Linear | None, row: int) -> tuple[Array, float] | None:
-    """Coefficients and intercept of one logit."""
-    return layer and (layer.coef[row], float(layer.intercept[row]))
 
 
 def _row_space(features: Features) -> tuple[Array, Array]:

@@ -34,7 +34,7 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
     Parameters
     ----------
     weights
-        (n,) weights of the labelled texts for telling topics apart (`examples.Evidence.which`).
+        (n,) weights of the labelled texts (`examples.evidence`).
     targets
         (n, k) their topics.
     described

@@ -1,0 +1,256 @@
+"""How good answers are where topics are rare: the product, and plain recipes on the same labels.
+
+Draws some rows of a table in the shares that its classes have, with classes that are none of the
+topics, and others without their labels. The product's own steps follow: out-of-fold scores, their
+calibration, the final fit, the saved folder, and what `predict` makes of rows that were not drawn.
+A run that the file of results already has is not repeated.
+
+    python benchmarks/answers.py --data BILLS SPEECHES --none other --labels 40 100 300 --draws 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from few_shot import codebook
+from record import made_with
+from simulation import calibrated, embeddings, population, without
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from tables import RESULTS, Table, read
+
+from paratopic import load
+from paratopic.baseline import fit as baseline
+from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.pool import Pool
+from paratopic.corpus.table import targets_of
+from paratopic.inference.modes import mode_of
+from paratopic.project.files import write_json
+from paratopic.project.params import Params, read_params
+from paratopic.project.topics import Topic, Topics
+from paratopic.training.crossval import cross_validate, fit_all
+from paratopic.training.examples import Advance, Examples, Fitted, some_have_none
+from paratopic.transformer import fit as transformer
+
+TESTS = 1000
+PLAIN_STRENGTH = 10.0  # C of the plain recipes
+VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method gets: labelled paragraphs, others without labels, and texts to answer."""
+
+    labelled: pd.DataFrame
+    pool: pd.DataFrame
+    tests: pd.DataFrame
+    topics: Topics
+    params: Params
+    seed: int
+    repeats: int
+
+
+def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], pd.DataFrame]:
+    """One of the project's models, from folds to what `predict` answers."""
+
+    def run(task: Task) -> pd.DataFrame:
+        params, topics = task.params, task.topics
+        settings = replace(params.section(section), **changes)
+
+        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+            model: Fitted = room.fit(examples, topics, settings, seed, advance)
+            return model
+
+        try:
+            folds = make_folds(
+                task.labelled, params.split.n_folds, task.repeats, None, task.seed
+            ).table
+        except TooFewLabels as error:
+            folds = no_folds(task.labelled, str(error)).table
+        columns = ["article", "text"]
+        texts = task.pool.head(getattr(settings, "unlabelled", 0))
+        pool: Pool | None = Pool(task.labelled[columns], texts[columns])
+        targets = targets_of(task.labelled, topics.names)
+        if some_have_none(targets, mode_of(topics.mode)):  # as in `training.fitting`
+            pool = None
+        data = Labelled(task.labelled, topics, folds, pool)
+        _, calibration = calibrated(data, cross_validate(data, fit, task.seed).scores, params)
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent) / "model"
+            fit_all(data, fit, task.seed).save(folder, calibration)
+            answers = load(folder).predict(list(task.tests["text"]))
+        return pd.DataFrame(
+            {
+                "answer": [answer.topic or "" for answer in answers],
+                "any": [sum(answer.scores.values()) for answer in answers],
+                "sure": [answer.sure for answer in answers],
+            }
+        )
+
+    return run
+
+
+def plain(task: Task) -> pd.DataFrame:
+    """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
+    if task.labelled["label"].nunique() < 2:
+        return pd.DataFrame({"answer": [""] * len(task.tests)})
+    texts = [*task.labelled["text"], *task.tests["text"]]
+    known = embeddings(texts, task.params, None)
+    to_learn, to_answer = (
+        np.array([known[text] for text in part["text"]]) for part in (task.labelled, task.tests)
+    )
+    head = LogisticRegression(C=PLAIN_STRENGTH, class_weight="balanced", max_iter=1000)
+    return pd.DataFrame({"answer": head.fit(to_learn, task.labelled["label"]).predict(to_answer)})
+
+
+METHODS: dict[str, Callable[[Task], pd.DataFrame]] = {
+    "plain": plain,
+    "tfidf": product(baseline, "baseline"),
+    "untuned": product(transformer, "transformer", epochs=0),
+    "paratopic": product(transformer, "transformer"),
+}
+
+
+def draw(
+    rows: pd.DataFrame, n: int, seed: int, unlabelled: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Labelled rows, rows without their labels, and rows to test on; whole articles in each."""
+    rng = np.random.default_rng([seed, n])
+    articles = rng.permutation(rows["article"].unique())
+    rank = pd.Series(np.arange(len(articles)), index=articles)
+    shuffled = rows.iloc[rng.permutation(len(rows))]
+    shuffled = shuffled.iloc[np.argsort(rank[shuffled["article"]].to_numpy(), kind="stable")]
+    labelled, rest = shuffled[:n], shuffled[n:]
+    rest = rest[~rest["article"].isin(labelled["article"])]
+    n_tests = min(TESTS, len(rest) // 2)
+    tests, others = rest[:n_tests], rest[n_tests:]
+    pool = others[~others["article"].isin(tests["article"])][:unlabelled]
+    return labelled.sort_values("id", ignore_index=True), pool, tests
+
+
+def figures(answers: pd.DataFrame, truth: npt.NDArray[Any]) -> dict[str, float]:
+    """How good answers are, by the true labels, "" for none."""
+    answer = answers["answer"].to_numpy()
+    line = {
+        "macro_f1": f1_score(truth, answer, average="macro", labels=sorted(set(truth))),
+        "f1_none": f1_score(truth == "", answer == ""),
+        "accuracy": accuracy_score(truth, answer),
+        "coverage": (answer != "").mean(),
+        "true_coverage": (truth != "").mean(),
+    }
+    if "any" in answers:
+        sure = answers["sure"].to_numpy(dtype=bool)
+        line |= {"any": answers["any"].mean(), "sure": sure.mean()}
+        if sure.any():
+            line["sure_right"] = (answer == truth)[sure].mean()
+    return {name: round(float(value), 4) for name, value in line.items()}
+
+
+# What runs differ in. One that the file of results has is not repeated.
+KEY = ["data", "definitions", "labels", "seed", "method"]
+LINE = ["data", "definitions", "labels"]
+
+
+def markdown(runs: pd.DataFrame) -> str:
+    """A line for each table and number of labels: means over draws, by method."""
+    methods = [name for name in METHODS if name in set(runs["method"])]
+    lead = "paratopic" in methods and "plain" in methods
+    head = ["table", "labels", "draws", "with a topic", *methods] + ["lead, points"] * lead
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for (data, definitions, labels), part in runs.groupby(LINE, sort=False):
+        wide = part.pivot(index="seed", columns="method", values="macro_f1")
+        mean = part.groupby("method")[["macro_f1", "accuracy", "coverage"]].mean()
+        share = part["true_coverage"].mean()
+        known = f"{labels}, definitions" if definitions else f"{labels}"
+        cells = [str(data), known, str(len(wide)), f"{share:.2f}"]
+        for name in methods:
+            values = (
+                "–"
+                if name not in mean.index
+                else ", ".join(
+                    f"{value:.{digits}f}"
+                    for value, digits in zip(mean.loc[name], (3, 3, 2), strict=True)
+                )
+            )
+            cells.append(values)
+        if lead:
+            gain = 100 * (wide["paratopic"] - wide["plain"]).dropna()
+            cells.append(f"{gain.mean():+.1f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.1f}")
+        out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def run(
+    table: Table, rows: pd.DataFrame, n: int, seed: int, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Lines of the results of one draw, for the methods that have none yet."""
+    labelled, pool, tests = draw(rows, n, seed, options.unlabelled)
+    names = sorted(set(rows["label"]) - {""})
+    definitions = codebook(table.name, names) if options.definitions else {}
+    topics = Topics("single", tuple(Topic(name, definitions.get(name, "")) for name in names))
+    task = Task(labelled, pool, tests, topics, read_params(), seed, options.repeats)
+    lines = []
+    for method in options.methods:
+        key = (table.name, options.definitions, n, seed, method)
+        if key in options.have:
+            continue
+        started = time.perf_counter()
+        answers = METHODS[method](task)
+        line: dict[str, Any] = dict(zip(KEY, key, strict=True))
+        line |= figures(answers, tests["label"].to_numpy())
+        line |= {"seconds": round(time.perf_counter() - started, 1), "repeats": options.repeats}
+        print(*(f"{name}={value}" for name, value in line.items()), flush=True)
+        lines.append(line | made_with(__file__, *VERSIONS))
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a markdown table of the draws asked for; write every run as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", nargs="+", required=True, help="parquet files with text, label")
+    parser.add_argument("--none", nargs="+", required=True, help="labels that mean: no topic")
+    parser.add_argument("--labels", type=int, nargs="+", default=[40, 100, 300])
+    parser.add_argument("--draws", type=int, default=8)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["plain", "paratopic"])
+    parser.add_argument("--unlabelled", type=int, default=1000)
+    parser.add_argument(
+        "--repeats", type=int, default=1, help="of cross-validation; few labels usually get 3"
+    )
+    parser.add_argument("--definitions", action="store_true", help="topics have their definitions")
+    parser.add_argument("--results", type=Path, default=RESULTS / "answers.json")
+    options = parser.parse_args(arguments)
+
+    kept: list[dict[str, Any]] = []
+    if options.results.exists():
+        kept = json.loads(options.results.read_text(encoding="utf-8"))["runs"]
+    options.have = {tuple(line[key] for key in KEY) for line in kept}
+    tables = [read(pattern) for pattern in options.data]
+    populations = [without(population(table), options.none) for table in tables]
+    seeds = range(options.first_seed, options.first_seed + options.draws)
+    for seed in seeds:
+        for n in options.labels:
+            for table, rows in zip(tables, populations, strict=True):
+                kept += run(table, rows, n, seed, options)
+                write_json(options.results, {"runs": kept})
+    runs = pd.DataFrame(kept)
+    asked = runs["seed"].isin(seeds) & runs["labels"].isin(options.labels)
+    asked &= runs["method"].isin(options.methods) & (runs["definitions"] == options.definitions)
+    asked &= runs["data"].isin([table.name for table in tables])
+    print(markdown(runs[asked]))
+
+
+if __name__ == "__main__":
+    main()
