@@ -41,7 +41,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
-from paratopic.training.examples import Advance, Examples, Fitted, some_have_none
+from paratopic.training.examples import Advance, Examples, Fitted, topics_are_rare
 from paratopic.transformer import fit as transformer
 
 TESTS = 1000
@@ -83,7 +83,7 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
         texts = task.pool.head(getattr(settings, "unlabelled", 0))
         pool: Pool | None = Pool(task.labelled[columns], texts[columns])
         targets = targets_of(task.labelled, topics.names)
-        if some_have_none(targets, mode_of(topics.mode)):  # as in `training.fitting`
+        if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.fitting`
             pool = None
         data = Labelled(task.labelled, topics, folds, pool)
         _, calibration = calibrated(data, cross_validate(data, fit, task.seed).scores, params)

@@ -110,7 +110,7 @@ def test_a_hub_reads_it(
         "| macro-F1, topic forced | 0.800 | 0.700 to 0.900 |",
         "| expected calibration error | 0.050 |  |",
         "| F1 of trade (n = 12) | 0.700 |",
-        "so many times as probable as none: trade 0.50, technology 0.25, security 1.00.",
+        "as probable as none, and most so of all topics: trade 0.50, technology 0.25, security",
         "Language of the training texts: en.",
         "The model predicted a topic for 60% of the paragraphs (coverage), and 91% of these topics "
         "were right (precision). Predictions with a probability of at least 0.70 are marked sure "

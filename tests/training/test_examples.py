@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,10 +14,11 @@ from paratopic.inference.scores import one_hot
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import (
     Examples,
+    Soft,
     beside_labels,
     evidence,
     share_of_labels,
-    some_have_none,
+    topics_are_rare,
 )
 
 DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
@@ -75,8 +78,16 @@ def test_descriptions_count_less_the_more_articles_have_an_outcome(mode: Mode) -
     assert beside_labels(nothing, mode).tolist() == [1] * k
 
 
-def test_none_of_the_topics_is_an_outcome_in_mode_single_alone() -> None:
-    targets = one_hot(np.array([0, 1, -1]), 2)
+def test_topics_are_rare_where_half_of_the_labels_say_none_of_them_in_mode_single() -> None:
+    targets = one_hot(np.array([0, 1, -1, -1]), 2)
     single, multi = mode_of("single"), mode_of("multi")
-    assert some_have_none(targets, single) and not some_have_none(targets, multi)
-    assert not some_have_none(targets[:2], single) and not some_have_none(targets[:0], single)
+    assert topics_are_rare(targets, single) and not topics_are_rare(targets, multi)
+    assert not topics_are_rare(targets[:3], single) and not topics_are_rare(targets[:0], single)
+
+
+def test_topics_by_hand_are_those_without_weak_labels() -> None:
+    numbers, targets = np.arange(3), one_hot(np.array([0, 1, -1]), 2)
+    soft = Soft(np.array([True, False, True]), np.ones((3, 3)), np.ones((3, 1)))
+    examples = Examples(["text"] * 3, targets, numbers, numbers)
+    np.testing.assert_array_equal(examples.by_hand, targets)
+    np.testing.assert_array_equal(replace(examples, soft=soft).by_hand, targets[[0, 2]])

@@ -253,6 +253,8 @@ def test_descriptions_alone_tell_which_texts_have_none_of_the_topics() -> None:
     texts, targets = TEXTS[:2], np.eye(2, dtype=bool)
     topical = single_head(texts, targets, np.ones(2))
     np.testing.assert_allclose(topical.logits(sparse.csr_matrix(TEXTS))[:, 2], none)
+    many = single_head(np.tile(texts, (50, 1)), np.tile(targets, (50, 1)), np.full(100, 10.0))
+    assert many.logits(sparse.csr_matrix(TEXTS))[3].argmax() == 2
     undescribed = single_head(texts, targets, np.ones(2), DESCRIPTIONS[:0])
     np.testing.assert_allclose(scores_of(undescribed).sum(axis=1), 1)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,9 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Scores, classes
-from paratopic.project.topics import Topics
-from paratopic.training.examples import beside_labels
+from paratopic.inference.scores import Array, Integers, Scores, classes
+from paratopic.project.topics import ModeName, Topics
+from paratopic.training.examples import Examples, beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer.settings import BUNDLED
@@ -153,8 +155,9 @@ def test_what_was_not_measured_with_an_encoder_is_noted(
 ) -> None:
     (note,) = untuned[0].notes
     assert f"measured with {BUNDLED}, not with " in note
-    assert transformer._nearest(BUNDLED, topics) == (transformer.NEAREST[BUNDLED], ())
-    assert transformer._nearest("other", Topics("single", topics.names))[1] == ()
+    usual = transformer.NEAREST[BUNDLED]
+    assert transformer._nearest(BUNDLED, topics.descriptions) == (usual, ())
+    assert transformer._nearest("other", ()) == (usual, ())
 
 
 def test_saved_files_contain_no_path_of_this_machine(
@@ -214,3 +217,37 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
         transformer.fit(data, bare, section, 1)
         assert len(answered) == n_rounds
     assert np.abs(answered[1] - answered[0]).max() > 0.01
+
+
+def test_names_of_rare_topics_are_read_where_labels_show_that_they_tell(
+    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings by hand: a text is close to the name of its own topic, or to that of another."""
+    names = topics.names
+    data = examples(rows, names)
+    none = np.flatnonzero(~data.targets.any(axis=1))
+    rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(none, 99)]))
+    number = {text: int(has.argmax()) for text, has in zip(data.texts, data.targets, strict=True)}
+    number |= {data.texts[row]: len(names) for row in none.tolist()}
+
+    class Told:
+        def __init__(self, away: int) -> None:
+            self.away = away
+
+        def texts(
+            self, tokenizer: object, texts: Sequence[str], first: bool
+        ) -> tuple[Array, Integers]:
+            places = [
+                names.index(text) if text in names else (number[text] + self.away) % 4
+                for text in texts
+            ]
+            return np.eye(4)[places], np.arange(len(texts))
+
+    def read(examples: Examples, away: int = 0, mode: ModeName = "single") -> tuple[str, ...]:
+        told: Any = Told(away)
+        return transformer._telling_names(examples, Topics(mode, names), told, cast(Any, None))
+
+    assert read(rare) == names
+    assert read(rare, away=1) == ()  # as codes would
+    assert read(data) == () and read(rare, mode="multi") == ()
+    assert read(rare.of(np.flatnonzero(~rare.targets.any(axis=1)))) == ()

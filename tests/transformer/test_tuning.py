@@ -127,9 +127,11 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     assert moved and all("encoder.layer" in name for name in moved)
     for name in moved:
         torch.testing.assert_close(half[name], (none[name] + whole[name]) / 2)
-    # Beside texts with none of the topics it goes less of the way.
-    monkeypatch.setattr(tuning, "OF_TUNED_BESIDE_NONE", 0.5)
-    half, whole = (tuned(share, data) for share in (0.5, 1.0))
+    # Where topics are rare it goes less of the way.
+    has_none = np.flatnonzero(~data.targets.any(axis=1))
+    rare = data.of(np.concatenate([np.arange(len(data.texts)), np.repeat(has_none, 99)]))
+    monkeypatch.setattr(tuning, "OF_TUNED_IF_RARE", 0.5)
+    half, whole = (tuned(share, rare) for share in (0.5, 1.0))
     assert all(torch.equal(half[name], whole[name]) for name in moved)
 
 

@@ -99,8 +99,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
 
     Rows with hand labels are evaluated, those with weak labels never. In mode single, rows with
-    none of the topics are left out, and the most probable topic is predicted whatever its
-    threshold. In mode multi, the topics that reach their thresholds are predicted.
+    none of the topics are left out, and the topic that is most probable for its threshold is
+    predicted, whatever the probability of none. In mode multi, the topics that reach their thresholds are predicted.
 
     Parameters
     ----------

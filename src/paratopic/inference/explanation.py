@@ -121,7 +121,9 @@ class Explanation:
 
     @property
     def topic(self) -> str:
-        """The most probable topic, even if the model predicts none; "" for a blank text."""
+        """The predicted topic, or the most probable one if none is; "" for a blank text."""
+        if self.prediction.topic is not None:
+            return self.prediction.topic
         known = [topic for topic in self.prediction.scores if topic in self.logits]
         return max(known, key=self.prediction.scores.__getitem__, default="")
 

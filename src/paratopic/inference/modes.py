@@ -36,13 +36,15 @@ from paratopic.project.topics import ModeName, join_cell
 
 # Probability from which on a topic is more likely there than not.
 HALF = 0.5
+# Probabilities of the topics that sum to 1 leave no more than this to none of them.
+ROUNDING = 1e-12
 
 
 class Single:
     """A text has one topic at most.
 
-    There is a logit for each topic and a last one for none of them, as for softmax. So are the
-    probabilities, which sum to 1.
+    There is a logit for each topic and a last one for none of them. Softmax turns them into as many
+    probabilities.
 
     Attributes
     ----------
@@ -69,7 +71,8 @@ class Single:
 
     def complete(self, scores: Scores) -> Scores:
         """Probabilities (n, `n_logits`) from those of the topics (n, k)."""
-        return np.column_stack([scores, np.maximum(1 - scores.sum(axis=1), 0)])
+        none = 1 - scores.sum(axis=1)
+        return np.column_stack([scores, np.where(none > ROUNDING, none, 0)])
 
     def logits(self, probabilities: Scores) -> Scores:
         """Logits that give these probabilities, both (n, `n_logits`); inverts `probabilities`.
@@ -147,7 +150,7 @@ class Single:
         return np.column_stack([targets, ~topical(targets)])
 
     def candidates(self, scores: Scores, thresholds: Array | Sequence[float] = (1.0,)) -> Targets:
-        """Which topics (..., k) might be predicted: the most probable one by its threshold."""
+        """Which topics (..., k) might be predicted: the most probable one for its threshold."""
         relative = scores / np.maximum(thresholds, SMALLEST)
         return one_hot(np.asarray(relative.argmax(axis=-1)), scores.shape[-1])
 

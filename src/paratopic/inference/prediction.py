@@ -24,8 +24,8 @@ class Prediction:
         Number of overlapping windows that the text was read in; 0 for a blank text.
     topics
         Topics that are predicted, the most probable first. In mode single it is one at most, which
-        would be likelier than none if all outcomes were equally frequent; so a rare topic is
-        predicted from a probability below one half on. In mode multi they are those that reach
+        would be likelier than none if all outcomes were equally frequent; so a rare topic can be
+        predicted with a probability below one half. In mode multi they are those that reach
         their thresholds. Empty for a blank text.
     sure
         Whether the prediction is among those of which `calibrate.precision` are promised to be

@@ -90,7 +90,7 @@ class _Classifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
     def predict(self, X: Iterable[Text]) -> Labels:
         """Predict the most probable class of each text; of several topics, those of one half.
 
-        Unlike `Model.predict`, it does not withhold an answer that is more likely wrong than right.
+        Unlike `Model.predict`, it does not take all outcomes as equally frequent.
 
         Parameters
         ----------

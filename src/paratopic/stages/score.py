@@ -48,7 +48,10 @@ def main() -> None:
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
         if by_definitions is not None:
-            by_definitions = with_expected_thresholds(by_definitions, topics)
+            if topics.mode == "multi":
+                by_definitions = with_expected_thresholds(by_definitions, topics)
+            else:  # the most probable outcome, as `predict` answers without labels
+                by_definitions[topics.thresholds] = 1.0
             by_definitions.to_parquet(draft / BY_DEFINITIONS, index=False)
         scores.to_parquet(draft / "scores.parquet", index=False)
         if reads_context:

@@ -35,7 +35,7 @@ from paratopic.project.topics import Topics
 
 # Spreads around 0 of the log scale of logits, and of their shifts in mode single.
 SPREAD, SPREAD_OF_SHIFTS = 0.5, 3.0
-# Larger logits are cut to this before they are scaled and shifted.
+# Logits are cut to this on both sides before a calibration is fitted to them.
 LARGEST_LOGIT = 15.0
 # Threshold in mode multi of a topic without examples.
 UNFITTED_THRESHOLD = 0.5
@@ -132,7 +132,7 @@ def fit_calibration(known: KnownScores, mode: Mode) -> Calibration:
 
 
 def with_expected_thresholds(table: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Add a column of thresholds for each topic to scores that no label calibrates.
+    """Add a column of thresholds for each topic to scores that no label calibrates, in mode multi.
 
     Such scores rank paragraphs, but do not tell how frequent a topic is. Each of k topics is
     predicted for the 1/k of the paragraphs where it is most probable, as if paragraphs had one
@@ -154,7 +154,7 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
     A head gives all outcomes equal weight, so its logits do not tell how frequent they are. The
     shifts do: the mean probability of each outcome is its share of the rows, nearly. The log scale
     is normal around 0 before any row is seen, with the standard deviation `SPREAD`, and so are the
-    shifts, with `SPREAD_OF_SHIFTS`: an outcome that no row has is improbable, not impossible.
+    shifts, with `SPREAD_OF_SHIFTS`.
 
     Parameters
     ----------
@@ -289,17 +289,17 @@ def _parts(
 def _fit_single(known: KnownScores, mode: Mode) -> Calibration:
     targets, scores, weights = known
     probabilities, outcomes = mode.complete(scores), mode.outcomes(targets)
-    # Nothing is learnt from rows with an outcome that the model in question does not know, and
-    # nothing of outcomes that no model knows.
+    # Nothing is learnt from rows with an outcome that the model in question does not know.
     rows = (probabilities * outcomes).any(axis=1)
-    known_to_some = probabilities.any(axis=0)
+    seen = topical(outcomes[rows].T)
     logits = np.maximum(mode.logits(probabilities), -LARGEST_LOGIT)
-    shift = np.zeros(outcomes.shape[1])
-    scale = 1.0
+    scale, shift = 1.0, np.zeros(len(seen))
     if rows.any():
-        scale, shift[known_to_some] = fit_scale_and_shifts(
-            logits[rows][:, known_to_some], outcomes[rows][:, known_to_some], weights[rows]
+        scale, shift[seen] = fit_scale_and_shifts(
+            logits[rows][:, seen], outcomes[rows][:, seen], weights[rows]
         )
+        # Topics that no row has count as the rarest that some have, and none as what is usual.
+        shift[:-1][~seen[:-1]] = shift[:-1][seen[:-1]].min(initial=0.0)
     thresholds = np.exp(shift[:-1] - shift[-1])
     return Calibration((scale,), tuple(shift.tolist()), tuple(thresholds.tolist()))
 

@@ -23,6 +23,8 @@ from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
 DESCRIPTION_ARTICLES = 3
+# Share of labels that say none of the topics from which on topics are rare.
+RARE = 0.5
 
 # Called with the work done so far, in fits: 0.5 is half of the first fit.
 Advance = Callable[[float], None]
@@ -84,6 +86,11 @@ class Examples:
     trust: Array | None = field(default=None, kw_only=True)
     soft: Soft | None = field(default=None, kw_only=True)
     unlabelled: Sequence[str] = field(default=(), kw_only=True)
+
+    @property
+    def by_hand(self) -> Targets:
+        """Topics of the examples with a label by hand, (m, k)."""
+        return self.targets if self.soft is None else self.targets[self.soft.by_hand]
 
     def of(self, rows: Integers) -> Examples:
         """Select examples by their numbers."""
@@ -197,20 +204,21 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
     return g / (g + DESCRIPTION_ARTICLES) if described else 1.0
 
 
-def some_have_none(targets: Targets, mode: Mode) -> bool:
-    """Whether labels say of some texts that they have none of the topics, in mode single.
+def topics_are_rare(targets: Targets, mode: Mode) -> bool:
+    """Whether most labels say that a text has none of the topics, in mode single.
 
-    Then topics are rare, and an encoder and a head are taught otherwise than where all texts have a
-    topic: see `transformer`.
+    Then an encoder and a head are taught otherwise than where most texts have a topic: see
+    `transformer` and `fitting`.
 
     Parameters
     ----------
     targets
-        (n, k) topics of the texts.
+        (n, k) topics of the texts with labels by hand.
     mode
         Mode of the topics.
     """
-    return bool(mode.outcomes(targets)[:, targets.shape[1] :].any())
+    none = mode.outcomes(targets)[:, targets.shape[1] :]
+    return bool(none.sum() >= RARE * max(len(targets), 1))
 
 
 def beside_labels(examples: Examples, mode: Mode) -> Array:

@@ -20,7 +20,7 @@ from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.paths import FOLDS, PARAGRAPHS
 from paratopic.training.crossval import n_processes
-from paratopic.training.examples import Advance, Examples, Fit, Fitted, some_have_none
+from paratopic.training.examples import Advance, Examples, Fit, Fitted, topics_are_rare
 
 
 def fitter(kind: Kind, params: Params) -> Fit:
@@ -45,9 +45,8 @@ def fitter(kind: Kind, params: Params) -> Fit:
 def labelled_for(kind: Kind, params: Params) -> Labelled:
     """Read the labelled paragraphs of the project in the current directory, and their folds.
 
-    If the kind of model learns from them, paragraphs without a label are drawn too, unless some
-    labels say none of the topics: most of them have none then, and what a model makes of them adds
-    no more than chance.
+    If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
+    are rare: most paragraphs have none of them then, and teach no more than chance would.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     frame, pool = read_paragraphs(PARAGRAPHS), None
     rows = with_passages(labelled_rows(frame, params.topics), frame)
     targets = targets_of(rows[has_hand_label(rows)], params.topics.names)
-    if kind.learns_from_unlabelled and not some_have_none(targets, mode_of(params.topics.mode)):
+    if kind.learns_from_unlabelled and not topics_are_rare(targets, mode_of(params.topics.mode)):
         pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
     return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
 

@@ -339,7 +339,7 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
     but each of them no more than a label does on average. Topics are not balanced among them, so
     that they tell which topics are frequent.
     """
-    truth, weights = _HEADS[mode.name].taught_by(answers)
+    truth, weights = _HEADS[mode.name].taught_by(answers, learnt.truth)
     n_labels = (learnt.weights > 0).sum(axis=0)
     texts = np.maximum(np.maximum(weights.sum(axis=0), n_labels), 1)
     weights = weights * (learnt.weights.sum(axis=0) / texts)
@@ -423,11 +423,13 @@ class _SingleHead:
         outcomes = np.column_stack([targets, ~targets.any(axis=1)])
         return balanced(outcomes.argmax(axis=1), evidence)[:, None]
 
-    def taught_by(self, answers: Array) -> tuple[Array, Array]:
+    def taught_by(self, answers: Array, labels: Array) -> tuple[Array, Array]:
         """Probabilities (m, `Mode.n_logits`) and weights (m, r) with which answers are learnt.
 
-        They teach nothing of texts with none of the topics, of which no label is.
+        Where none of the labels (n, `Mode.n_logits`) says none of the topics, nor do the answers.
         """
+        if labels[:, -1].any():
+            return answers, np.ones((len(answers), 1))
         truth = np.column_stack([conditional(answers[:, :-1]), np.zeros(len(answers))])
         return truth, 1 - answers[:, -1:]
 
@@ -449,9 +451,18 @@ class _SingleHead:
         return prior
 
     def fit(self, learnt: Lessons, prior: Array, strength: float, start: Linear | None) -> Linear:
-        """Fit the head; parameters as in `fit_logistic`."""
+        """Fit the head; parameters as in `fit_logistic`.
+
+        Where no lesson says none of the topics, its prior alone tells of it: otherwise each lesson
+        would tell that a text has a topic.
+        """
         features, truth, weights = learnt
-        return fit_logistic(features, truth, weights[:, 0], strength, prior, start)
+        if truth[:, -1].any():
+            return fit_logistic(features, truth, weights[:, 0], strength, prior, start)
+        before = start and Linear(start.coef[:-1], start.intercept[:-1])
+        topics = fit_logistic(features, truth[:, :-1], weights[:, 0], strength, prior[:-1], before)
+        none = 0.0 if prior[-1].any() else -np.inf
+        return Linear(np.vstack([topics.coef, prior[-1]]), np.append(topics.intercept, none))
 
 
 class _MultiHead:
@@ -461,7 +472,7 @@ class _MultiHead:
         each = [balanced(has.astype(np.int64), evidence) for has in targets.T]
         return np.column_stack(each)
 
-    def taught_by(self, answers: Array) -> tuple[Array, Array]:
+    def taught_by(self, answers: Array, labels: Array) -> tuple[Array, Array]:
         return answers, np.ones(answers.shape)
 
     def unknown(self, n_outcomes: int) -> float:

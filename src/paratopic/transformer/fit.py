@@ -43,7 +43,7 @@ from paratopic.training.examples import (
     beside_labels,
     evidence,
     silent,
-    some_have_none,
+    topics_are_rare,
 )
 from paratopic.training.head import (
     Lessons,
@@ -75,7 +75,8 @@ HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
 # Cosines of other encoders lie elsewhere.
 NEAREST = {BUNDLED: Nearest(slope=-4.0, even=0.3)}
 # Standard errors by which labelled texts have to be closer to their topic's name than to others.
-TELLING = 2.0
+# And the number of labelled texts that are compared, at most.
+TELLING, MOST_TO_COMPARE = 2.0, 1000
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
 # cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
@@ -235,9 +236,9 @@ def fit(
     tokens = network.encoder.tokenizer.backend_tokenizer.to_str()
     short = windowing(Tokenizer.from_str(tokens), params.train_tokens)
     tokenizer = windowing(Tokenizer.from_str(tokens), params.max_tokens)
-    nearest, notes = _nearest(params.encoder, topics)
     untuned = Embedder(network, remembers=True)
     descriptions = topics.descriptions or _telling_names(examples, topics, untuned, short)
+    nearest, notes = _nearest(params.encoder, descriptions)
     head_fit = _HeadFit(examples, topics, descriptions, nearest, short)
     context = _choose_context(head_fit, untuned, seed)
     if trains_head(topics.mode):
@@ -284,12 +285,15 @@ def _telling_names(
     """The topics' names, if they tell something of rare topics; otherwise none.
 
     Labelled texts have to be closer to the name of their own topic than to the other names, by more
-    than chance explains. Codes such as "19" do not tell, and where all texts have a topic, labels
+    than chance explains. Codes such as "19" do not tell, and where most texts have a topic, labels
     tell enough.
     """
+    if not topics_are_rare(examples.by_hand, mode_of(topics.mode)):
+        return ()
+    n = len(examples.texts)
+    examples = examples.of(np.unique(np.linspace(0, n - 1, min(n, MOST_TO_COMPARE)).astype(int)))
     has_topic = examples.targets.any(axis=1)
-    rare = some_have_none(examples.targets, mode_of(topics.mode))
-    if not rare or has_topic.sum() < 2:
+    if has_topic.sum() < 2:
         return ()
     texts, names = (
         embedder.texts(tokenizer, each, first=True)[0]
@@ -303,9 +307,9 @@ def _telling_names(
     return topics.names if telling else ()
 
 
-def _nearest(encoder: str, topics: Topics) -> tuple[Nearest, tuple[str, ...]]:
+def _nearest(encoder: str, descriptions: Sequence[str]) -> tuple[Nearest, tuple[str, ...]]:
     """What the similarity to the nearest definition tells, and a note if it was not measured."""
-    if encoder in NEAREST or not topics.descriptions:
+    if encoder in NEAREST or not descriptions:
         return NEAREST.get(encoder, NEAREST[BUNDLED]), ()
     return NEAREST[BUNDLED], (
         f"how close a text has to be to a definition to have a topic was measured with {BUNDLED}, "

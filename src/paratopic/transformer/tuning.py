@@ -31,7 +31,7 @@ from paratopic.inference.onnx_model import read_windows
 from paratopic.inference.scores import Integers, Targets, classes, one_hot
 from paratopic.project.passages import plain
 from paratopic.project.topics import ModeName, Topics
-from paratopic.training.examples import Advance, Examples, share_of_labels, some_have_none
+from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
 from paratopic.transformer.network import (
     Network,
     backpropagate,
@@ -54,11 +54,9 @@ OF_CLAUSES = 0.25
 # reported, with 100 to 500 labels, three times as many steps gave nothing, and the whole way cost 2
 # to 3 points of macro-F1. With 3,000 labels, 24, 60 and 166 steps were equally good.
 OF_TUNED_IN_CONTEXT = 0.5
-# Share of the way at most where some labels say none of the topics. There topics are rare, and an
-# encoder that went the whole way would take most texts without a label for one. On draws of bills
-# and speeches that are not reported, with 100 and 300 labels, .35, .5 and the whole way gave 64, 61
-# and 55 points of macro-F1 of answers.
-OF_TUNED_BESIDE_NONE = 0.35
+# Share of the way at most where topics are rare: few labels teach them. Chosen on draws of bills
+# and speeches with 100 and 300 labels that are not reported.
+OF_TUNED_IF_RARE = 0.35
 FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT, MOST_IN_CONTEXT = 3, 12, 2
 
 # Loss of a batch: of the network, its texts' embeddings (n, d) and their targets (n, k).
@@ -88,7 +86,8 @@ def tune(
 
     The encoder goes as much of the way from its own weights to the tuned ones as the labels are a
     share of what is known of the topics (`examples.share_of_labels`), but at least `OF_CLAUSES`.
-    The examples are no larger share of a batch. What stands around texts is not read, but where
+    The examples are no larger share of a batch. Where topics are rare, it goes at most
+    `OF_TUNED_IF_RARE` of the way. What stands around texts is not read, but where
     the head reads it, too much tuning to the texts alone would make it seem worth little.
 
     Parameters
@@ -125,8 +124,8 @@ def tune(
     if in_context:
         share = min(share, OF_TUNED_IN_CONTEXT)
     sizes = _sizes(params.batch_size, len(examples.texts), len(clauses), share)
-    if some_have_none(examples.targets, mode):
-        share = min(share, OF_TUNED_BESIDE_NONE)
+    if topics_are_rare(examples.by_hand, mode):
+        share = min(share, OF_TUNED_IF_RARE)
     n_steps = _n_steps(targets, k, params, in_context)
     recipe = _RECIPES[topics.mode]
     tuned = _freeze_all_but_layers(network)
