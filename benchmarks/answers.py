@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from few_shot import codebook
+from few_shot import codebook, with_error
 from record import made_with
 from simulation import calibrated, embeddings, population, without
 from sklearn.linear_model import LogisticRegression
@@ -186,8 +186,7 @@ def markdown(runs: pd.DataFrame) -> str:
             )
             cells.append(values)
         if lead:
-            gain = 100 * (wide["paratopic"] - wide["plain"]).dropna()
-            cells.append(f"{gain.mean():+.1f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.1f}")
+            cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
         out.append("| " + " | ".join(cells) + " |")
     return "\n".join(out)
 

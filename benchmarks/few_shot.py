@@ -287,7 +287,7 @@ def differences(runs: pd.DataFrame, first: str, second: str) -> str:
             pairs = [by_method[name][first] - by_method[name][second] for name in TESTS]
         except KeyError:  # one of the methods was not run
             continue
-        cells = [_with_error(100 * pair) for pair in pairs]
+        cells = [with_error(100 * pair) for pair in pairs]
         known = _known(definitions, new_topic)
         out.append(f"| {data} | {known} | {shots} | {len(pairs[0])} | " + " | ".join(cells) + " |")
     return "\n".join(out)
@@ -298,7 +298,7 @@ def _known(definitions: object, new_topic: object) -> str:
     return "yes, one topic without labels" if new_topic else "yes" if definitions else "no"
 
 
-def _with_error(pair: pd.Series) -> str:
+def with_error(pair: pd.Series) -> str:
     """Mean and, of several draws, its standard error: "+2.0 ± 0.6"."""
     values = pair.to_numpy(dtype=np.float64)
     error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""

@@ -133,7 +133,7 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     assert predict(model, [path], tmp_path / "out", resume=True) == whole
 
 
-CERTAINTY = {"mean": 0.7, "right": 0.6, "noise": 0.01, "between": 0.0, "n_groups": 30}
+CERTAINTY = {"mean": 0.9, "right": 0.6, "noise": 0.01, "between": 0.0, "n_groups": 30}
 
 
 @pytest.mark.parametrize(

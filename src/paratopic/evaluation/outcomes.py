@@ -100,7 +100,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
 
     Rows with hand labels are evaluated, those with weak labels never. In mode single, rows with
     none of the topics are left out, and the topic that is most probable for its threshold is
-    predicted, whatever the probability of none. In mode multi, the topics that reach their thresholds are predicted.
+    predicted, whatever the probability of none. In mode multi, the topics that reach their
+    thresholds are predicted.
 
     Parameters
     ----------
