@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 from few_shot import codebook, with_error
 from record import made_with
-from simulation import calibrated, embeddings, population, without
+from simulation import calibrated, embeddings, population, trained, without
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Table, read
@@ -41,7 +41,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.crossval import cross_validate, fit_all
-from paratopic.training.examples import Advance, Examples, Fitted, topics_are_rare
+from paratopic.training.examples import topics_are_rare
 from paratopic.transformer import fit as transformer
 
 TESTS = 1000
@@ -68,11 +68,7 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
     def run(task: Task) -> pd.DataFrame:
         params, topics = task.params, task.topics
         settings = replace(params.section(section), **changes)
-
-        def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-            model: Fitted = room.fit(examples, topics, settings, seed, advance)
-            return model
-
+        fit = trained(room, settings)(topics)
         try:
             folds = make_folds(
                 task.labelled, params.split.n_folds, task.repeats, None, task.seed
@@ -176,15 +172,8 @@ def markdown(runs: pd.DataFrame) -> str:
         known = f"{labels}, definitions" if definitions else f"{labels}"
         cells = [str(data), known, str(len(wide)), f"{share:.2f}"]
         for name in methods:
-            values = (
-                "–"
-                if name not in mean.index
-                else ", ".join(
-                    f"{value:.{digits}f}"
-                    for value, digits in zip(mean.loc[name], (3, 3, 2), strict=True)
-                )
-            )
-            cells.append(values)
+            values: list[float] = mean.loc[name].tolist() if name in mean.index else []
+            cells.append(", ".join(f"{x:.{n}f}" for x, n in zip(values, (3, 3, 2), strict=False)))
         if lead:
             cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
         out.append("| " + " | ".join(cells) + " |")
