@@ -172,7 +172,7 @@ def markdown(runs: pd.DataFrame) -> str:
         known = f"{labels}, definitions" if definitions else f"{labels}"
         cells = [str(data), known, str(len(wide)), f"{share:.2f}"]
         for name in methods:
-            values: list[float] = mean.loc[name].tolist() if name in mean.index else []
+            values = mean[mean.index == name].to_numpy().ravel()  # none if it was not run
             cells.append(", ".join(f"{x:.{n}f}" for x, n in zip(values, (3, 3, 2), strict=False)))
         if lead:
             cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
