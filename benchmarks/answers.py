@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import recipes
 from few_shot import codebook, with_error
 from record import made_with
 from simulation import calibrated, embeddings, population, trained, without
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Table, read
 
@@ -45,7 +45,6 @@ from paratopic.training.examples import topics_are_rare
 from paratopic.transformer import fit as transformer
 
 TESTS = 1000
-PLAIN_STRENGTH = 10.0  # C of the plain recipes
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
@@ -62,6 +61,17 @@ class Task:
     repeats: int
 
 
+def folds_of(task: Task) -> pd.DataFrame:
+    """Folds of the labelled paragraphs, which may be too few to hold any out."""
+    if not task.repeats:
+        return no_folds(task.labelled, "it was not asked for").table
+    try:
+        n_folds = task.params.split.n_folds
+        return make_folds(task.labelled, n_folds, task.repeats, None, task.seed).table
+    except TooFewLabels as error:
+        return no_folds(task.labelled, str(error)).table
+
+
 def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], pd.DataFrame]:
     """One of the project's models, from folds to what `predict` answers."""
 
@@ -69,15 +79,10 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
         params, topics = task.params, task.topics
         settings = replace(params.section(section), **changes)
         fit = trained(room, settings)(topics)
-        try:
-            folds = make_folds(
-                task.labelled, params.split.n_folds, task.repeats, None, task.seed
-            ).table
-        except TooFewLabels as error:
-            folds = no_folds(task.labelled, str(error)).table
-        columns = ["article", "text"]
+        folds = folds_of(task)
+        of_pool = ["article", "text"]
         texts = task.pool.head(getattr(settings, "unlabelled", 0))
-        pool: Pool | None = Pool(task.labelled[columns], texts[columns])
+        pool: Pool | None = Pool(task.labelled[of_pool], texts[of_pool])
         targets = targets_of(task.labelled, topics.names)
         if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.fitting`
             pool = None
@@ -87,33 +92,50 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
             folder = Path(parent) / "model"
             fit_all(data, fit, task.seed).save(folder, calibration)
             answers = load(folder).predict(list(task.tests["text"]))
-        return pd.DataFrame(
-            {
-                "answer": [answer.topic or "" for answer in answers],
-                "any": [sum(answer.scores.values()) for answer in answers],
-                "sure": [answer.sure for answer in answers],
-            }
-        )
+        frame = pd.DataFrame({"answer": [answer.topic or "" for answer in answers]})
+        if task.repeats:  # otherwise probabilities are not calibrated
+            frame["any"] = [sum(answer.scores.values()) for answer in answers]
+            frame["sure"] = [answer.sure for answer in answers]
+        return frame
 
     return run
 
 
-def plain(task: Task) -> pd.DataFrame:
+def plain(recipe: Callable[[Task, Any], Any]) -> Callable[[Task], pd.DataFrame]:
+    """One of the plainest recipes; where all labels are one, so are the answers."""
+
+    def run(task: Task) -> pd.DataFrame:
+        labels = list(task.labelled["label"])
+        one = [labels[0]] * len(task.tests) if labels else [""] * len(task.tests)
+        return pd.DataFrame({"answer": recipe(task, labels) if len(set(labels)) > 1 else one})
+
+    return run
+
+
+def frozen(task: Task, labels: Sequence[str]) -> Any:
     """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
-    if task.labelled["label"].nunique() < 2:
-        return pd.DataFrame({"answer": [""] * len(task.tests)})
-    texts = [*task.labelled["text"], *task.tests["text"]]
-    known = embeddings(texts, task.params, None)
-    to_learn, to_answer = (
-        np.array([known[text] for text in part["text"]]) for part in (task.labelled, task.tests)
-    )
-    head = LogisticRegression(C=PLAIN_STRENGTH, class_weight="balanced", max_iter=1000)
-    return pd.DataFrame({"answer": head.fit(to_learn, task.labelled["label"]).predict(to_answer)})
+    parts = task.labelled["text"], task.tests["text"]
+    known = embeddings([*parts[0], *parts[1]], task.params, None)
+    to_learn, to_answer = (np.array([known[text] for text in part]) for part in parts)
+    return recipes.frozen(to_learn, labels, to_answer)
+
+
+def tuned(task: Task, labels: Sequence[str]) -> Any:
+    """Plain fine-tuning with cross-entropy."""
+    texts, tests = list(task.labelled["text"]), list(task.tests["text"])
+    return recipes.fine_tuned(texts, labels, tests, task.params, task.seed)
+
+
+def tfidf(task: Task, labels: Sequence[str]) -> Any:
+    """scikit-learn's logistic regression with balanced classes on TF-IDF."""
+    return recipes.tfidf(list(task.labelled["text"]), labels, list(task.tests["text"]))
 
 
 METHODS: dict[str, Callable[[Task], pd.DataFrame]] = {
-    "plain": plain,
-    "tfidf": product(baseline, "baseline"),
+    "frozen": plain(frozen),
+    "fine-tuned": plain(tuned),
+    "scikit-learn": plain(tfidf),
+    "baseline": product(baseline, "baseline"),
     "untuned": product(transformer, "transformer", epochs=0),
     "paratopic": product(transformer, "transformer"),
 }
@@ -162,7 +184,7 @@ LINE = ["data", "definitions", "labels"]
 def markdown(runs: pd.DataFrame) -> str:
     """A line for each table and number of labels: means over draws, by method."""
     methods = [name for name in METHODS if name in set(runs["method"])]
-    lead = "paratopic" in methods and "plain" in methods
+    lead = "paratopic" in methods and "frozen" in methods
     head = ["table", "labels", "draws", "with a topic", *methods] + ["lead, points"] * lead
     out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for (data, definitions, labels), part in runs.groupby(LINE, sort=False):
@@ -175,7 +197,7 @@ def markdown(runs: pd.DataFrame) -> str:
             values = mean[mean.index == name].to_numpy().ravel()  # none if it was not run
             cells.append(", ".join(f"{x:.{n}f}" for x, n in zip(values, (3, 3, 2), strict=False)))
         if lead:
-            cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
+            cells.append(with_error(100 * (wide["paratopic"] - wide["frozen"]).dropna()))
         out.append("| " + " | ".join(cells) + " |")
     return "\n".join(out)
 
@@ -212,10 +234,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[40, 100, 300])
     parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["plain", "paratopic"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["frozen", "paratopic"])
     parser.add_argument("--unlabelled", type=int, default=1000)
     parser.add_argument(
-        "--repeats", type=int, default=1, help="of cross-validation; few labels usually get 3"
+        "--repeats",
+        type=int,
+        default=1,
+        help="of cross-validation; few labels usually get 3. 0 spares it: answers are the same, "
+        "but their probabilities are not measured",
     )
     parser.add_argument("--definitions", action="store_true", help="topics have their definitions")
     parser.add_argument("--results", type=Path, default=RESULTS / "answers.json")

@@ -18,10 +18,11 @@ from tests.programs import ROOT, run_benchmark
 from tests.samples import BODIES, WORDS, paragraph, paragraph_table
 
 # What other scripts import or start, or what measures nothing.
-SHARED = {"engines", "record", "simulation", "tables"}
+SHARED = {"engines", "recipes", "record", "simulation", "tables"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
-    "answers": "--none other --labels 40 --draws 1 --unlabelled 40 --methods plain tfidf paratopic",
+    "answers": "--none other --labels 40 --draws 1 --unlabelled 40 "
+    "--methods frozen fine-tuned scikit-learn baseline paratopic",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
     "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
