@@ -34,6 +34,7 @@ OPTIONS = {
     "interval_coverage": "--sizes 24 --draws 2",
     "label_errors": "--noisy noisy --first 20",
     "leakage": "table.parquet --size 40 --draws 2",
+    "many_labels": "--labels 60 --draws 1 --context",
     "multi_label": "--column subjects --topics 3 --shots 8 --seeds 1 --tests 60",
     "new_articles": "",
     "predict": "--shots 4 --rows 40 --engines paratopic",

@@ -49,9 +49,10 @@ def test_each_fold_is_a_line_in_a_log(
     assert lines(capsys, seconds, 15, 5.0, 600) == []  # because it was quick
     of_folds = lines(capsys, seconds, 15, 300.0, 9_000)
     assert [re.sub(",.*", "", line) for line in of_folds] == [
-        f"baseline: fit {n} of 15" for n in range(1, 15)
+        f"baseline: fit {n} of 15" for n in range(15)
     ]
-    assert of_folds[2] == "baseline: fit 3 of 15, about 4 min left"
+    assert of_folds[0] == "baseline: fit 0 of 15, about 5 min left"
+    assert of_folds[3] == "baseline: fit 3 of 15, about 4 min left"
     assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"
     assert len(lines(capsys, seconds, 15, 50.0, 9_000)) == 4  # ten seconds apart
     log.setLevel(logging.ERROR)
@@ -63,9 +64,9 @@ def test_many_steps_and_one_are_a_line_a_tenth(
     capsys: pytest.CaptureFixture[str], seconds: list[float], total: int
 ) -> None:
     tenths = lines(capsys, seconds, total, 6_000.0, 5_000)
-    assert len(tenths) == 9
+    assert len(tenths) == 10  # and one as soon as ten seconds are over
     share = "70%" if total == 1 else "49,000 of 70,000"
-    assert tenths[6] == f"baseline: fit {share}, about 30 min left"
+    assert tenths[7] == f"baseline: fit {share}, about 30 min left"
 
 
 def test_a_note_stands_in_the_line(
@@ -82,7 +83,7 @@ def test_colours_that_are_forced_make_no_bar_of_a_log(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     (line, *_) = lines(capsys, seconds, 2, 60.0, 600)
-    assert line == "baseline: fit 1 of 2, about 30 s left"
+    assert line == "baseline: fit 0 of 2, about 50 s left"
 
 
 def test_a_terminal_is_drawn_four_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -486,7 +486,7 @@ rng = random.Random(0)
 texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]
 targets = np.eye(3, dtype=bool)[[*range(3)] * 8 + [0]]
 examples = Examples(texts, targets, np.arange(25), np.arange(25))
-section = replace(PARAMS.section("transformer"), max_steps=2, device="cpu")
+section = replace(PARAMS.section("transformer"), epochs=1, device="cpu")
 for seed in range(100):
     fitted = transformer.fit(examples, TOPICS, section, seed)
     fitted.predict_proba(texts[:3])

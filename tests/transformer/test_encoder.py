@@ -131,7 +131,7 @@ def test_windows_are_no_longer_than_the_encoder_can_read(padding: int | None, li
     positions = torch.nn.Embedding(514, 4, padding_idx=padding)
     model = SimpleNamespace(embeddings=SimpleNamespace(position_embeddings=positions))
     reader: Any = SimpleNamespace(transformers_model=model)
-    params = Transformer("tiny", "cpu", limit, 64, 3, 500, 32, 0, 1e-4)
+    params = Transformer("tiny", "cpu", limit, 64, 3, 32, 0, 1e-4)
     check_lengths(reader, params)
     with pytest.raises(UserError, match=f"transformer.max_tokens: {limit + 1} .* {limit} tokens"):
         check_lengths(reader, replace(params, max_tokens=limit + 1))

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from paratopic.inference.onnx_model import windowing
-from paratopic.inference.scores import one_hot
+from paratopic.inference.scores import Targets, one_hot
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.examples import Examples, silent
 from paratopic.transformer import network as networks
@@ -22,12 +22,14 @@ from paratopic.transformer import tuning
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.network import Encoded, Network, encode
 from paratopic.transformer.tuning import (
-    _RECIPES,
+    _OUTCOMES,
+    _PAIRS,
+    Plan,
     _mixed_batches,
-    _n_steps,
     _sizes,
     balanced_batches,
     pair_loss,
+    plan_tuning,
     shuffled_batches,
     tune,
 )
@@ -64,23 +66,38 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
         assert sorted(np.concatenate(epoch)) == list(range(9))
 
 
-@pytest.mark.parametrize(
-    ("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (300, 32, 20), (3000, 32, 64)]
-)
-def test_fewer_steps_are_taken_where_neighbours_are_read(
+def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single") -> Plan:
+    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6)
+    topics = Topics(mode, tuple(f"topic {n}" for n in range(targets.shape[1])))
+    numbers = np.arange(len(targets))
+    labelled = Examples([""] * len(targets), targets, numbers, numbers)
+    return plan_tuning(labelled, topics, params, in_context)
+
+
+@pytest.mark.parametrize(("n", "alone", "in_context"), [(1, 0, 0), (25, 12, 12), (120, 24, 12)])
+def test_few_labels_are_learnt_from_in_pairs_in_fewer_steps_where_neighbours_are_read(
     n: int, alone: int, in_context: int
 ) -> None:
-    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=32)
     targets = one_hot(np.arange(n) % 2, 2)
-    assert [_n_steps(targets, 2, params, reads) for reads in (False, True)] == [alone, in_context]
+    plans = [planned(targets, reads) for reads in (False, True)]
+    assert [plan.n_steps for plan in plans] == [alone, in_context]
+    assert not any(plan.trains_head for plan in plans)
+
+
+def test_many_labels_are_learnt_from_with_the_head_in_three_epochs() -> None:
+    plans = [planned(one_hot(np.arange(n) % 2, 2)) for n in (127, 128, 320, 1000, 10000)]
+    assert [plan.trains_head for plan in plans] == [False] + 4 * [True]
+    assert [plan.n_steps for plan in plans] == [24, 24, 32, 3 * 32, 3 * 313]
+    assert planned(one_hot(np.arange(1000) % 2, 2), in_context=True).share == 0.5
+    several = [planned(one_hot(np.arange(n) % 2, 2), mode="multi") for n in (30, 1000)]
+    assert [(plan.trains_head, plan.n_steps) for plan in several] == [(True, 12), (True, 96)]
 
 
 def test_texts_with_none_of_the_topics_add_no_steps_and_one_topic_is_told_from_them() -> None:
-    params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6, max_steps=32)
-    one_topic = one_hot(np.array([0, 0] + 998 * [1]), 2)
-    assert _n_steps(one_topic, 1, params, in_context=False) == 12
-    assert _n_steps(one_topic[1:], 1, params, in_context=False) == 0
-    assert _n_steps(one_topic[:2], 1, params, in_context=False) == 0
+    one_topic = one_hot(np.array([0, 0] + 98 * [2]), 3)[:, :2]
+    assert planned(one_topic).n_steps == 12
+    assert planned(one_topic[1:]).n_steps == 0
+    assert planned(one_topic[:2]).n_steps == 0
 
 
 def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
@@ -94,13 +111,12 @@ def test_labels_have_no_more_of_a_batch_than_of_what_is_known() -> None:
 @pytest.mark.parametrize("sizes", [(8, 0), (0, 8)])
 def test_batches_of_labels_or_of_clauses_alone_are_numbers_of_texts(sizes: tuple[int, int]) -> None:
     labelled, clauses = (one_hot(np.arange(n) % 3, 3) for n in (30, 12))
-    for mode in ("single", "multi"):
-        drawn = _mixed_batches(
-            _RECIPES[mode], labelled, clauses, 4, sizes, np.random.default_rng(0)
-        )
+    for recipe in (_PAIRS, _OUTCOMES):
+        drawn = _mixed_batches(recipe, labelled, clauses, 4, sizes, 3, np.random.default_rng(0))
         for batch in drawn:
-            assert batch.dtype == np.int64 and 6 <= len(batch) <= 8
-            assert (batch < 30).all() if sizes[0] else (batch >= 30).all()
+            assert batch.dtype == np.int64 and 6 <= len(batch) - 3 <= 8
+            assert batch[-3:].tolist() == [42, 43, 44]  # the descriptions
+            assert (batch[:-3] < 30).all() if sizes[0] else (batch[:-3] >= 30).all()
 
 
 def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
@@ -118,7 +134,15 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
         network = Network(encoder, nn.Linear(32, 4))
         tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
         monkeypatch.setattr(tuning, "share_of_labels", lambda *_: share)
-        history = tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
+        history = tune(
+            network,
+            windowing(tokens, 16),
+            data,
+            topics,
+            plan_tuning(data, topics, section),
+            1,
+            silent,
+        )
         assert len(history) == 2  # an epoch has two batches at least
         return encoder.state_dict()
 
@@ -153,12 +177,57 @@ def test_weights_do_not_depend_on_the_number_of_processors(
         usual = torch.get_num_threads()
         with ThreadPoolExecutor(n_threads) as pool:
             monkeypatch.setattr(networks, "thread_pool", lambda: pool)
-            tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
+            tune(
+                network,
+                windowing(tokens, 16),
+                data,
+                topics,
+                plan_tuning(data, topics, section),
+                1,
+                silent,
+            )
         assert torch.get_num_threads() == usual
         return network.state_dict()
 
     one, three = tuned(1), tuned(3)
     assert all(torch.equal(one[name], three[name]) for name in one)
+
+
+def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    rows: pd.DataFrame, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paratopic.transformer.checkpoint.APART", 0.0)
+    monkeypatch.setattr(tuning, "MANY", 1)
+    section = replace(
+        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=3, batch_size=10
+    )
+    topics, data = Topics("single", tuple(WORDS)), examples(rows, tuple(WORDS))
+    plan = plan_tuning(data, topics, section)
+    assert plan.trains_head and plan.n_steps > 6
+
+    def tuned(folder: Path | None, stop: int, seed: int = 1) -> tuple[int, dict[str, Tensor]]:
+        torch.manual_seed(0)
+        encoder = load_encoder(section.encoder, pick_device("cpu"))
+        network = Network(encoder, nn.Linear(32, len(topics.names) + 1))
+        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        done: list[float] = []
+
+        def advance(share: float) -> None:
+            done.append(share)
+            if len(done) == stop:
+                raise KeyboardInterrupt
+
+        tune(network, windowing(tokens, 16), data, topics, plan, seed, advance, folder)
+        return len(done), network.state_dict()
+
+    _, whole = tuned(None, stop=0)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path, stop=5)  # after four checkpoints
+    n_steps, resumed = tuned(tmp_path, stop=0)
+    assert n_steps == plan.n_steps - 4
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert tuned(tmp_path, stop=0)[0] == 0  # all of it is done
+    assert tuned(tmp_path, stop=0, seed=2)[0] == plan.n_steps  # another tuning
 
 
 def test_definitions_and_their_clauses_are_among_the_texts(
@@ -179,7 +248,9 @@ def test_definitions_and_their_clauses_are_among_the_texts(
     section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
     data = examples(rows, topics.names)
     network = Network(encoder, nn.Linear(32, 4))
-    tune(network, windowing(tokens, 16), data, topics, section, 1, silent)
+    tune(
+        network, windowing(tokens, 16), data, topics, plan_tuning(data, topics, section), 1, silent
+    )
     clauses = {tokens.decode(tokens.encode(text).ids) for text in ("Only trade", "trade alone")}
     whole = {tokens.decode(tokens.encode(text).ids) for text in topics.descriptions}
     for batch in batches:

@@ -40,6 +40,8 @@ class Kind:
         Default: no.
     is_parallel
         Whether one fit uses all processors by itself. Default: no; folds are fitted side by side.
+    resumes
+        Whether `fit` takes a folder of checkpoints, from which a killed one goes on. Default: no.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Kind:
     packages: tuple[str, ...] = ()
     learns_from_unlabelled: bool = False
     is_parallel: bool = False
+    resumes: bool = False
 
 
 # From the simplest: to be champion, a model has to be better than each simpler one.
@@ -88,6 +91,7 @@ KINDS = {
             packages=("torch", "transformers", "sentence-transformers", "onnx", "onnxruntime"),
             learns_from_unlabelled=True,
             is_parallel=True,
+            resumes=True,
         ),
     )
 }

@@ -23,6 +23,9 @@ ALONE = "alone.parquet"
 # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`.
 PREDICTED = DATA / "predicted.parquet"
 
+# What fits that were killed go on from; it goes when the stage is done. DVC keeps it out of git.
+CHECKPOINTS = Path(".dvc/tmp/paratopic")
+
 MODELS = Path("models")
 CHAMPION = MODELS / "champion"
 

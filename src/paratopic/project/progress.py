@@ -54,8 +54,9 @@ def waiting(what: str) -> AbstractContextManager[object]:
 def bar(label: str, total: int) -> Iterator[Advance]:
     """Show a progress bar on stderr while the block runs; where that is no terminal, print lines.
 
-    A line is printed after a step, or after a tenth of the work if there are many steps or one. It
-    comes `APART` seconds after the line before it at the earliest, and not after the last step.
+    A line is printed as soon as `APART` seconds are over, so that one knows how long it will take,
+    and then after each step, or after a tenth of the work if there are many steps or one. It comes
+    `APART` seconds after the line before it at the earliest, and not after the last step.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ class _Lines:
     def __call__(self, done: float, note: str = "") -> None:
         """Print a line if there is news."""
         part, now = int(done * self._n_lines / self._total), time.monotonic()
-        if self._shown < part < self._n_lines and now - self._when >= APART:
+        is_news = part > self._shown or (self._when == self._started and done > 0)
+        if is_news and part < self._n_lines and now - self._when >= APART:
             self._shown, self._when = part, now
             left = (now - self._started) * (self._total - done) / done
             line = f"{self._label} {_done(done, self._total)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import asdict, replace
@@ -10,7 +11,7 @@ from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import ALONE, BY_DEFINITIONS, SCORES, SPLIT
+from paratopic.project.paths import ALONE, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.progress import bar
 from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
 from paratopic.training.crossval import (
@@ -27,7 +28,8 @@ def main() -> None:
     name = sys.argv[1]
     params, kind = read_params(), KINDS[name]
     topics = params.topics
-    fit, data = fitter(kind, params), labelled_for(kind, params)
+    checkpoints = CHECKPOINTS / name
+    fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
     started, total = time.monotonic(), n_fits(data.folds)
     processes = processes_for(kind, len(data.rows))
     with bar(f"{name}: fit", total) as advance:
@@ -58,6 +60,7 @@ def main() -> None:
             alone.to_parquet(draft / ALONE, index=False)
         files.write_csv(draft / "history.csv", measured.history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     seconds = time.monotonic() - started
     print(f"{name}: {total} fits in {seconds:.0f} s, scores in {SCORES / name}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import read_params
-from paratopic.project.paths import FINAL, MODEL_REPORTS, MODELS, SCORES
+from paratopic.project.paths import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
 from paratopic.project.topics import Topics
@@ -55,7 +56,8 @@ def main() -> None:
     calibration = read_calibration(
         files.read_json(SCORES / name / "calibration.json", "stage score")
     )
-    fit, data = fitter(kind, params), labelled_for(kind, params)
+    checkpoints = CHECKPOINTS / name
+    fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
     started = time.monotonic()
     with bar(f"{name}: final fit", 1) as advance:
         model = fit_all(data, fit, params.seed, advance)
@@ -80,6 +82,7 @@ def main() -> None:
     }
     files.write_csv(MODEL_REPORTS / name / "final.csv", model.history)
     files.write_json(MODEL_REPORTS / name / FINAL, final)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     seconds = time.monotonic() - started
     for note in notes:
         print(f"note: {note}")

@@ -175,7 +175,7 @@ def evidence(examples: Examples, topics: Topics) -> Array:
     Without descriptions all examples weigh 1. Labels that are not wholly trusted weigh less, and so
     does their article.
     """
-    article, trust = examples.articles, _trust(examples)
+    article, trust = examples.articles, trust_of(examples)
     if not topics.descriptions:
         return trust
     size = np.bincount(article, minlength=1)[article]
@@ -243,14 +243,14 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     n_outcomes = mode.n_logits(examples.targets.shape[1])
     if not examples.targets.any():
         return np.ones(n_outcomes)
-    trust = _trust(examples)
+    trust = trust_of(examples)
     g = np.zeros(n_outcomes)
     for topic, has in enumerate(examples.targets.T):
         g[topic] = _n_articles(examples.articles[has], trust[has])
     return (DESCRIPTION_ARTICLES + 1) / (DESCRIPTION_ARTICLES + g)
 
 
-def _trust(examples: Examples) -> Array:
+def trust_of(examples: Examples) -> Array:
     """How far each label is trusted, (n,)."""
     return np.ones(len(examples.texts)) if examples.trust is None else examples.trust
 

@@ -5,6 +5,8 @@ Only the modules of that kind are imported, so that the baseline needs no torch.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import draw_pool
 from paratopic.corpus.table import (
@@ -23,7 +25,7 @@ from paratopic.training.crossval import n_processes
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, topics_are_rare
 
 
-def fitter(kind: Kind, params: Params) -> Fit:
+def fitter(kind: Kind, params: Params, checkpoints: Path | None = None) -> Fit:
     """Bind the topics and the kind's section of the params to its function `fit`.
 
     Parameters
@@ -32,11 +34,15 @@ def fitter(kind: Kind, params: Params) -> Fit:
         Kind of the model.
     params
         All of params.yaml.
+    checkpoints
+        Folder from which a fit that was killed goes on, if the kind `resumes`; None, the default,
+        for none.
     """
     fit_model, section = named_object(kind.fit), params.section(kind.name)
+    resuming = (checkpoints,) if kind.resumes else ()
 
     def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
-        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance)
+        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance, *resuming)
         return fitted
 
     return fit

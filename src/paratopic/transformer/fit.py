@@ -22,7 +22,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import LinearHead, centre_of
-from paratopic.inference.modes import mode_of
+from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.onnx_model import (
     EncoderClassifier,
     OnnxModel,
@@ -66,7 +66,7 @@ from paratopic.transformer.network import (
 )
 from paratopic.transformer.quantise import quantise
 from paratopic.transformer.settings import BUNDLED, Transformer
-from paratopic.transformer.tuning import trains_head, tune
+from paratopic.transformer.tuning import balanced_batches, plan_tuning, tune
 
 # Strength (C) of the head's regressions. In mode multi they have two classes, and less freedom.
 HEAD_STRENGTH = {"single": 10.0, "multi": 1.0}
@@ -77,6 +77,8 @@ NEAREST = {BUNDLED: Nearest(slope=-4.0, even=0.3)}
 # Standard errors by which labelled texts have to be closer to their topic's name than to others.
 # And the number of labelled texts that are compared, at most.
 TELLING, MOST_TO_COMPARE = 2.0, 1000
+# Number of examples, at most, that the head is fitted to before it is tuned with the encoder.
+TO_BEGIN_WITH = 256
 # Smallest mean cosine between the embeddings of an encoder and of its 8-bit copy for the copy to be
 # used. MiniLM, tuned on questions or bills, has .997 or more on texts that set no range. Unlike the
 # cosines of different texts, that of a text with its copy is 1 at best for any encoder. And how far
@@ -206,7 +208,12 @@ class FittedTransformer:
 
 
 def fit(
-    examples: Examples, topics: Topics, params: Transformer, seed: int, advance: Advance = silent
+    examples: Examples,
+    topics: Topics,
+    params: Transformer,
+    seed: int,
+    advance: Advance = silent,
+    checkpoints: Path | None = None,
 ) -> FittedTransformer:
     """Tune the encoder on the examples, then fit the head on their tuned embeddings.
 
@@ -224,6 +231,8 @@ def fit(
         Seed of the batches and windows.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
+    checkpoints
+        Folder from which a fit that was killed goes on; None, the default, for none.
 
     Raises
     ------
@@ -241,10 +250,11 @@ def fit(
     nearest, notes = _nearest(params.encoder, descriptions)
     head_fit = _HeadFit(examples, topics, descriptions, nearest, short)
     context = _choose_context(head_fit, untuned, seed)
-    if trains_head(topics.mode):
-        network.use(head_fit.fit(untuned, short, context))
-    in_context = context.neighbours > 0
-    history = tune(network, short, examples, topics, params, seed, advance, in_context)
+    plan = plan_tuning(examples, topics, params, context.neighbours > 0)
+    if plan.trains_head:
+        some = replace(head_fit, examples=_to_begin_with(examples, mode_of(topics.mode), seed))
+        network.use(some.fit(untuned, short, context))
+    history = tune(network, short, examples, topics, plan, seed, advance, checkpoints)
     tuned = network.encoder
     windows = _windows(tokenizer, examples, topics, seed)
     similarity = _quantise_if_close(network, windows)
@@ -277,6 +287,14 @@ def _choose_context(head_fit: _HeadFit, embedder: Embedder, seed: int) -> Contex
         return embedder.texts(tokenizer, texts, first=True)[0]
 
     return choose_context(examples, mode, seed, score, embed)
+
+
+def _to_begin_with(examples: Examples, mode: Mode, seed: int) -> Examples:
+    """At most `TO_BEGIN_WITH` examples, half of them in equal shares of all outcomes."""
+    rng, n = np.random.default_rng(seed), TO_BEGIN_WITH // 2
+    of_each = next(balanced_batches(mode.outcomes(examples.targets), 1, n, rng))
+    at_random = rng.permutation(len(examples.texts))[:n]
+    return replace(examples.of(np.union1d(of_each, at_random)), unlabelled=())
 
 
 def _telling_names(

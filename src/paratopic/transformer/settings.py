@@ -25,7 +25,6 @@ class Transformer:
     max_tokens: Annotated[int, Field(ge=16)]
     train_tokens: Annotated[int, Field(ge=16)]
     epochs: Annotated[int, Field(ge=0)]
-    max_steps: Count
     batch_size: Count
     unlabelled: Annotated[int, Field(ge=0)]
     learning_rate: Positive

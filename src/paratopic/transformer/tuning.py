@@ -1,11 +1,14 @@
 """Tune the encoder: batches, losses, optimiser and loop.
 
-In mode single the encoder is tuned on pairs of texts, of one topic or of two, as in SetFit
+Where labels are few, the encoder is tuned on pairs of texts, of one topic or of two, as in SetFit
 (Tunstall et al. 2022, arXiv:2209.11055), but a batch of n texts gives all of its pairs for n
 encodings. Texts with none of the topics are kept apart from those that have one. No head takes
-part: a random one would distort what the encoder knows. In mode multi few pairs of texts have all
-of their topics or none in common. There the encoder is tuned together with a head that was fitted
-to it before (Kumar et al. 2022, arXiv:2202.10054).
+part.
+
+Pairs teach little more from some dozens of labels for each topic on, and in mode multi few pairs of
+texts have all of their topics or none in common. There the encoder is tuned by cross-entropy,
+together with a head that was fitted to it before, because a random one would distort what the
+encoder knows (Kumar et al. 2022, arXiv:2202.10054).
 
 Clauses of the topics' definitions are texts beside the examples. From the weights that this gives,
 the encoder goes part of the way back to those it came with (WiSE-FT; Wortsman et al. 2022,
@@ -18,7 +21,9 @@ Loading the encoder and fitting heads is for `encoder` and `fit`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,10 +33,17 @@ from torch import Tensor, nn
 
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import read_windows
-from paratopic.inference.scores import Integers, Targets, classes, one_hot
+from paratopic.inference.scores import Array, Integers, Targets, classes, one_hot
 from paratopic.project.passages import plain
-from paratopic.project.topics import ModeName, Topics
-from paratopic.training.examples import Advance, Examples, share_of_labels, topics_are_rare
+from paratopic.project.topics import Topics
+from paratopic.training.examples import (
+    Advance,
+    Examples,
+    share_of_labels,
+    topics_are_rare,
+    trust_of,
+)
+from paratopic.transformer.checkpoint import Checkpoint
 from paratopic.transformer.network import (
     Network,
     backpropagate,
@@ -41,7 +53,15 @@ from paratopic.transformer.network import (
 )
 from paratopic.transformer.settings import Transformer
 
+# Labels for each outcome from which on the encoder is tuned by cross-entropy, in mode single. On
+# draws of bills, TREC and AG News that are not reported, it was up to 3 points better than pairs
+# with 60 to 70 labels, and worse with 17.
+MANY = 64
 LEAST_BATCHES = 2  # batches in an epoch, at least: few labels are gone through more than once
+# Steps that few labels are gone through in at most, and epochs of cross-entropy with more of them.
+# On pairs, more steps gave no better models. A fourth epoch gave cross-entropy nothing on draws of
+# TREC and speeches.
+MOST_STEPS, EPOCHS_OF_MANY = 32, 3
 LARGEST_RARITY = 20.0  # having a rare topic weighs at most this many times as much as not having it
 HEAD_RATE = 0.01  # learning rate of a head that is tuned with the encoder
 WARMUP = 0.1  # share of the steps in which the learning rate rises
@@ -49,26 +69,136 @@ WEIGHT_DECAY = 0.01
 # Share of the way to the tuned weights that the encoder goes with definitions alone, as with labels
 # of one article.
 OF_CLAUSES = 0.25
-# Where the head reads neighbours: share of the way at most, what the number of steps is divided by,
-# the least number, and the most in units of `max_steps`. On draws of speeches that are not
+# Where the head reads neighbours: share of the way at most, and for pairs, what the number of steps
+# is divided by, and the least number. A tuned encoder knows the labels of neighbours that it was
+# tuned on, so that these would seem worth more than others are. On draws of speeches that are not
 # reported, with 100 to 500 labels, three times as many steps gave nothing, and the whole way cost 2
-# to 3 points of macro-F1. With 3,000 labels, 24, 60 and 166 steps were equally good.
+# to 3 points of macro-F1. With 1,000 and 3,000, half of the way after cross-entropy on texts alone
+# was as good as cross-entropy on what the head reads, in two thirds of the time.
 OF_TUNED_IN_CONTEXT = 0.5
-# Share of the way at most where topics are rare: few labels teach them. Chosen on draws of bills
-# and speeches with 100 and 300 labels that are not reported.
+FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT = 3, 12
+# Share of the way at most where topics are rare and labels few. Chosen on draws of bills and
+# speeches with 100 and 300 labels that are not reported.
 OF_TUNED_IF_RARE = 0.35
-FEWER_STEPS_IN_CONTEXT, LEAST_STEPS_IN_CONTEXT, MOST_IN_CONTEXT = 3, 12, 2
 
-# Loss of a batch: of the network, its texts' embeddings (n, d) and their targets (n, k).
-Loss = Callable[[Network, Tensor, Targets], Tensor]
+
+class _Batch(NamedTuple):
+    """Some texts to learn from.
+
+    Attributes
+    ----------
+    windows
+        A window of each.
+    targets
+        (n, r) outcomes.
+    trust
+        (n,) how far they are trusted, 0 to 1.
+    """
+
+    windows: list[list[int]]
+    targets: Targets
+    trust: Array
+
+
+# Loss of a batch: of the network and the embeddings (n, d) of its texts.
+Loss = Callable[[Network, Tensor, _Batch], Tensor]
 
 
 class _Recipe(NamedTuple):
-    """How the encoder is tuned in one mode; `loss` takes the targets of all examples."""
+    """What the encoder is tuned by; `loss` takes the outcomes of all texts."""
 
     batches: Callable[[Targets, int, int, np.random.Generator], Iterator[Integers]]
     loss: Callable[[Targets], Loss]
     trains_head: bool
+
+
+class Plan(NamedTuple):
+    """How an encoder is tuned.
+
+    Attributes
+    ----------
+    recipe
+        Batches and loss.
+    n_steps
+        Number of batches; 0 where labels are too few.
+    sizes
+        Number of examples and of clauses of definitions in a batch.
+    share
+        Share of the way from the encoder's own weights to the tuned ones, 0 to 1.
+    learning_rate
+        The encoder's largest learning rate.
+    """
+
+    recipe: _Recipe
+    n_steps: int
+    sizes: tuple[int, int]
+    share: float
+    learning_rate: float
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether the head is tuned with the encoder, and has to fit it before."""
+        return self.recipe.trains_head
+
+
+def plan_tuning(
+    examples: Examples, topics: Topics, params: Transformer, in_context: bool = False
+) -> Plan:
+    """Choose the recipe, the number of steps and how far the encoder goes, by the labels.
+
+    The encoder goes as much of the way from its own weights to the tuned ones as the labels are a
+    share of what is known of the topics (`examples.share_of_labels`), but at least `OF_CLAUSES`.
+    The examples are no larger share of a batch. It goes less of the way where the head reads
+    neighbours, and where topics are rare and labels few.
+
+    Parameters
+    ----------
+    examples
+        Labelled examples; there may be none. Labels by hand decide whether they are many.
+    topics
+        The codebook.
+    params
+        Section transformer of params.yaml.
+    in_context
+        Whether the head reads neighbours; no by default.
+    """
+    mode, k = mode_of(topics.mode), len(topics.names)
+    of_clauses = mode.outcomes(_clauses(topics)[1])
+    targets = np.vstack([mode.outcomes(examples.targets), of_clauses])
+    known = share_of_labels(examples.articles, bool(topics.descriptions), examples.trust)
+    share = max(OF_CLAUSES, known)
+    if in_context:
+        share = min(share, OF_TUNED_IN_CONTEXT)
+    sizes = _sizes(params.batch_size, len(examples.texts), len(of_clauses), share)
+    n_outcomes = int(mode.outcomes(examples.by_hand).any(axis=0).sum())
+    in_pairs = topics.mode == "single" and len(examples.by_hand) < MANY * max(n_outcomes, 1)
+    if in_pairs and topics_are_rare(examples.by_hand, mode):
+        share = min(share, OF_TUNED_IF_RARE)
+    recipe = _TOPICS if topics.mode == "multi" else _PAIRS if in_pairs else _OUTCOMES
+    n_steps = _n_steps(targets, k, params, in_pairs, in_context)
+    return Plan(recipe, n_steps, sizes, share, params.learning_rate)
+
+
+def _n_steps(
+    targets: Targets, k: int, params: Transformer, in_pairs: bool, in_context: bool
+) -> int:
+    """Number of steps that examples and clauses, with their outcomes (n, r), allow.
+
+    In pairs, those with none of the k topics are in batches, but there are no more steps for them.
+    """
+    of_outcome = targets.sum(axis=0)
+    # Telling topics apart needs two texts of one topic and a text of another, or of none.
+    if of_outcome[:k].max() < 2 or (of_outcome > 0).sum() < 2:
+        return 0
+    n = int(targets[:, :k].any(axis=1).sum()) if in_pairs else len(targets)
+    of_epoch = max(-(-n // params.batch_size), LEAST_BATCHES)
+    n_steps = min(params.epochs * of_epoch, MOST_STEPS)
+    if not in_pairs:
+        return max(n_steps, min(params.epochs, EPOCHS_OF_MANY) * of_epoch)
+    if not in_context:
+        return n_steps
+    fewer = params.epochs * of_epoch // FEWER_STEPS_IN_CONTEXT
+    return min(n_steps, max(fewer, LEAST_STEPS_IN_CONTEXT))
 
 
 @one_thread_each()
@@ -77,87 +207,75 @@ def tune(
     tokenizer: Tokenizer,
     examples: Examples,
     topics: Topics,
-    params: Transformer,
+    plan: Plan,
     seed: int,
     advance: Advance,
-    in_context: bool = False,
+    checkpoints: Path | None = None,
 ) -> pd.DataFrame:
-    """Tune the network's encoder, and its head too where `trains_head`.
-
-    The encoder goes as much of the way from its own weights to the tuned ones as the labels are a
-    share of what is known of the topics (`examples.share_of_labels`), but at least `OF_CLAUSES`.
-    The examples are no larger share of a batch. Where topics are rare, it goes at most
-    `OF_TUNED_IF_RARE` of the way. What stands around texts is not read, but where
-    the head reads it, too much tuning to the texts alone would make it seem worth little.
+    """Tune the network's encoder, and its head too where the plan trains it.
 
     Parameters
     ----------
     network
-        Encoder and head. Where `trains_head`, the head must fit the encoder already.
+        Encoder and head. Where `Plan.trains_head`, the head must fit the encoder already.
     tokenizer
         Tokenizer that cuts texts into windows of the length for training.
     examples
         Labelled examples; there may be none.
     topics
         The codebook.
-    params
-        Section transformer of params.yaml.
+    plan
+        What `plan_tuning` chose for the examples.
     seed
         Seed of the batches and windows.
     advance
         Called with the share of the work done, 0 to 1.
-    in_context
-        Whether the head reads neighbours; no by default. If so, there are fewer steps, and the
-        encoder goes at most `OF_TUNED_IN_CONTEXT` of the way.
+    checkpoints
+        Folder that keeps a checkpoint of long work, once a minute; None, the default, for none.
+        Work that has one goes on from there, and ends as it would have without a pause.
 
     Returns
     -------
     One row for each step: step and loss.
     """
-    mode, k = mode_of(topics.mode), len(topics.names)
+    mode, recipe, n_steps = mode_of(topics.mode), plan.recipe, plan.n_steps
     clauses, of_clauses = _clauses(topics)
-    texts = [*plain(examples.texts), *clauses]
     of_examples, of_clauses = mode.outcomes(examples.targets), mode.outcomes(of_clauses)
-    targets = np.vstack([of_examples, of_clauses])
-    known = share_of_labels(examples.articles, bool(topics.descriptions), examples.trust)
-    share = max(OF_CLAUSES, known)
-    if in_context:
-        share = min(share, OF_TUNED_IN_CONTEXT)
-    sizes = _sizes(params.batch_size, len(examples.texts), len(clauses), share)
-    if topics_are_rare(examples.by_hand, mode):
-        share = min(share, OF_TUNED_IF_RARE)
-    n_steps = _n_steps(targets, k, params, in_context)
-    recipe = _RECIPES[topics.mode]
+    described = np.eye(of_examples.shape[1], dtype=bool)[: len(topics.descriptions)]
+    texts = [*examples.texts, *clauses, *topics.descriptions]
+    targets = np.vstack([of_examples, of_clauses, described])
     tuned = _freeze_all_but_layers(network)
     head = list(network.head.parameters()) if recipe.trains_head else []
-    optimiser, schedule = _optimiser(tuned, head, params.learning_rate, n_steps)
-    loss_of = recipe.loss(targets)
+    optimiser = _optimiser(tuned, head, plan.learning_rate)
+    loss_of = recipe.loss(targets[: len(targets) - len(described)])
     rng = np.random.default_rng(seed)
-    batches = _mixed_batches(recipe, of_examples, of_clauses, n_steps, sizes, rng)
-    losses: list[float] = []
+    outcomes = of_examples, of_clauses
+    numbers = _mixed_batches(recipe, *outcomes, n_steps, plan.sizes, len(described), rng)
+    trust = np.pad(trust_of(examples), (0, len(texts) - len(examples.texts)), constant_values=1.0)
+    about = texts, targets.tobytes(), trust.tobytes(), tokenizer.truncation, plan[1:], seed
     start = [parameter.detach().clone() for parameter in tuned]
-    for windows, of_batch in _draw_windows(tokenizer, texts, targets, topics, batches, rng):
-        encoded = encode(network, windows, mixed=True)
-        embeddings = joined(network, encoded, len(windows)).requires_grad_()
-        loss = loss_of(network, embeddings, of_batch)
+    checkpoint = Checkpoint(checkpoints, about, [*tuned, *head], optimiser)
+    losses = checkpoint.restore()
+    drawn = _draw_windows(tokenizer, plain(texts), targets, trust, numbers, rng)
+    for batch in islice(drawn, len(losses), None):
+        encoded = encode(network, batch.windows, mixed=True)
+        embeddings = joined(network, encoded, len(batch.windows)).requires_grad_()
+        loss = loss_of(network, embeddings, batch)
         optimiser.zero_grad()
         loss.backward()
         assert embeddings.grad is not None
         backpropagate(encoded, embeddings.grad, tuned)
         nn.utils.clip_grad_norm_(tuned, 1.0)
+        for group in optimiser.param_groups:
+            group["lr"] = group["largest"] * _share_of_rate(len(losses), n_steps)
         optimiser.step()
-        schedule.step()
         losses.append(float(loss.detach()))
         advance(len(losses) / (n_steps + 1))
+        checkpoint.save(losses)
     with torch.no_grad():
         for parameter, before in zip(tuned, start, strict=True):
-            parameter.copy_(torch.lerp(before, parameter, share))
+            parameter.copy_(torch.lerp(before, parameter, plan.share))
     return pd.DataFrame({"step": np.arange(1, n_steps + 1), "loss": losses})
-
-
-def trains_head(mode: ModeName) -> bool:
-    """Whether the head is tuned with the encoder, and has to fit it before."""
-    return _RECIPES[mode].trains_head
 
 
 def balanced_batches(
@@ -239,24 +357,6 @@ def pair_loss(embeddings: Tensor, labels: Integers, none: int) -> Tensor:
     return (alike + apart) / 2
 
 
-def _n_steps(targets: Targets, k: int, params: Transformer, in_context: bool) -> int:
-    """Number of steps that examples and clauses allow; fewer where the head reads neighbours.
-
-    Those with none of the k topics are in batches, but there are no more steps for them.
-    """
-    of_outcome = targets.sum(axis=0)
-    # Telling topics apart needs two texts of one topic and a text of another, or of none.
-    if of_outcome[:k].max() < 2 or (of_outcome > 0).sum() < 2:
-        return 0
-    n_topical = int(targets[:, :k].any(axis=1).sum())
-    of_epoch = max(-(-n_topical // params.batch_size), LEAST_BATCHES)
-    n_steps = params.epochs * of_epoch
-    if not in_context:
-        return min(n_steps, params.max_steps)
-    fewer = min(n_steps // FEWER_STEPS_IN_CONTEXT, MOST_IN_CONTEXT * params.max_steps)
-    return max(fewer, min(n_steps, params.max_steps, LEAST_STEPS_IN_CONTEXT))
-
-
 def _clauses(topics: Topics) -> tuple[list[str], Targets]:
     """The clauses of the topics' definitions, and which topic each is about, (n, k)."""
     clauses = [(text, topic) for topic, texts in enumerate(topics.clauses) for text in texts]
@@ -281,36 +381,37 @@ def _mixed_batches(
     of_clauses: Targets,
     n_steps: int,
     sizes: tuple[int, int],
+    n_descriptions: int,
     rng: np.random.Generator,
 ) -> Iterator[Integers]:
-    """Batches of examples and of clauses, which are numbered from where the examples end."""
+    """Batches of examples and of clauses, which are numbered from where the examples end.
+
+    The topics' descriptions, which follow, are in every batch, so that they keep their meaning.
+    """
+    n, m = len(targets), len(targets) + len(of_clauses)
     of_examples = recipe.batches(targets, n_steps, sizes[0], rng)
     of_definitions = balanced_batches(of_clauses, n_steps, sizes[1], rng)
     for labelled, described in zip(of_examples, of_definitions, strict=True):
-        yield np.concatenate([labelled, len(targets) + described])
+        yield np.concatenate([labelled, n + described, np.arange(m, m + n_descriptions)])
 
 
 def _draw_windows(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     targets: Targets,
-    topics: Topics,
+    trust: Array,
     batches: Iterable[Integers],
     rng: np.random.Generator,
-) -> Iterator[tuple[list[list[int]], Targets]]:
-    """A random window of each text in each batch, and the texts' targets.
-
-    The topics' descriptions are in every batch, so that they keep their meaning.
-    """
-    n, descriptions = len(texts), topics.descriptions
-    windows, owner = read_windows(tokenizer, [*texts, *descriptions])
-    described = np.eye(targets.shape[1], dtype=bool)[: len(descriptions)]
-    targets = np.vstack([targets, described])
+) -> Iterator[_Batch]:
+    """Batches with a window of each text; the windows of a text take turns."""
+    windows, owner = read_windows(tokenizer, texts)
     # Windows lie in the order of their texts, each of which has one at least.
-    windows_of = np.split(np.arange(len(owner)), np.flatnonzero(np.diff(owner)) + 1)
-    for chosen in batches:
-        batch = np.concatenate([chosen, np.arange(n, len(targets))])
-        yield [windows[rng.choice(windows_of[text])] for text in batch], targets[batch]
+    _, first, n_windows = np.unique(owner, return_index=True, return_counts=True)
+    turn = rng.integers(n_windows)
+    for batch in batches:
+        rows = first[batch] + turn[batch]
+        turn[batch] = (turn[batch] + 1) % n_windows[batch]
+        yield _Batch([windows[row] for row in rows], targets[batch], trust[batch])
 
 
 def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
@@ -328,41 +429,59 @@ def _freeze_all_but_layers(network: Network) -> list[nn.Parameter]:
 
 
 def _optimiser(
-    tuned: Sequence[nn.Parameter], head: Sequence[nn.Parameter], rate: float, n_steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with a learning rate that rises during the warm-up and then falls towards 0."""
-    groups = [{"params": list(tuned), "lr": rate}]
+    tuned: Sequence[nn.Parameter], head: Sequence[nn.Parameter], rate: float
+) -> torch.optim.Optimizer:
+    """AdamW; each group of parameters has its largest learning rate."""
+    groups: list[dict[str, Any]] = [{"params": list(tuned), "largest": rate}]
     if head:
-        groups.append({"params": list(head), "lr": HEAD_RATE})
-    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
+        groups.append({"params": list(head), "largest": HEAD_RATE})
+    return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
+
+
+def _share_of_rate(step: int, n_steps: int) -> float:
+    """Share of the largest learning rate: it rises during the warm-up and then falls towards 0."""
     rising = max(1, int(WARMUP * n_steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1)),
-    )
-    return optimiser, schedule
+    return min((step + 1) / rising, (n_steps - step) / max(1, n_steps - rising + 1))
 
 
 def _pair_loss(targets: Targets) -> Loss:
     none = targets.shape[1] - 1
-    return lambda network, embeddings, batch: pair_loss(embeddings, classes(batch), none)
+    return lambda network, embeddings, batch: pair_loss(embeddings, classes(batch.targets), none)
+
+
+def _outcome_loss(targets: Targets) -> Loss:
+    """Cross-entropy of the outcomes."""
+
+    def loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
+        truth = torch.from_numpy(classes(batch.targets)).to(embeddings.device)
+        logits = network.logits(embeddings)
+        return _mean(nn.functional.cross_entropy(logits, truth, reduction="none"), batch)
+
+    return loss
 
 
 def _topic_loss(targets: Targets) -> Loss:
     """Binary cross-entropy of each topic, in which having a rare topic weighs more."""
     rarity = np.clip(len(targets) / np.maximum(targets.sum(axis=0), 1) - 1, 1, LARGEST_RARITY)
 
-    def loss(network: Network, embeddings: Tensor, batch: Targets) -> Tensor:
-        return nn.functional.binary_cross_entropy_with_logits(
+    def loss(network: Network, embeddings: Tensor, batch: _Batch) -> Tensor:
+        losses = nn.functional.binary_cross_entropy_with_logits(
             network.logits(embeddings),
-            torch.from_numpy(batch).to(embeddings),
+            torch.from_numpy(batch.targets).to(embeddings),
             pos_weight=torch.from_numpy(rarity).to(embeddings),
+            reduction="none",
         )
+        return _mean(losses.mean(dim=1), batch)
 
     return loss
 
 
-_RECIPES = {
-    "single": _Recipe(balanced_batches, _pair_loss, trains_head=False),
-    "multi": _Recipe(shuffled_batches, _topic_loss, trains_head=True),
-}
+def _mean(losses: Tensor, batch: _Batch) -> Tensor:
+    """Mean of the losses (n,) of a batch's texts, weighted by trust."""
+    weight = torch.from_numpy(batch.trust).to(losses)
+    return (weight * losses).sum() / weight.sum()
+
+
+_PAIRS = _Recipe(balanced_batches, _pair_loss, trains_head=False)
+_OUTCOMES = _Recipe(shuffled_batches, _outcome_loss, trains_head=True)
+_TOPICS = _Recipe(shuffled_batches, _topic_loss, trains_head=True)

@@ -1,0 +1,83 @@
+"""Checkpoints of a tuning, so that one that was killed goes on and ends with the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from paratopic.project.files import aside
+from paratopic.transformer.network import processes
+
+# Seconds between two checkpoints, at least.
+APART = 60.0
+
+
+class Checkpoint:
+    """What a tuning needs to go on after the steps it has done.
+
+    Parameters
+    ----------
+    folder
+        Folder of the files, one for each tuning; None for no checkpoints.
+    about
+        All that the tuning depends on, beside the parameters as they are now and the code. A file
+        that was written with anything else is another tuning's.
+    parameters
+        What is tuned.
+    optimiser
+        Its optimiser, which has done no step yet.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        about: object,
+        parameters: Sequence[nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+    ) -> None:
+        self._parameters, self._optimiser = parameters, optimiser
+        self._path = folder and folder / f"{self._key(about)}.safetensors"
+        self._when = time.monotonic()
+
+    def restore(self) -> list[float]:
+        """Take over what a file has, and return the losses of the steps that were done."""
+        if self._path is None or not self._path.is_file():
+            return []
+        file = load_file(self._path)
+        with torch.no_grad():
+            for number, parameter in enumerate(self._parameters):
+                parameter.copy_(file[f"{number}"])
+                self._optimiser.state[parameter] = {
+                    name.partition(".")[2]: tensor.to(parameter.device)
+                    for name, tensor in file.items()
+                    if name.startswith(f"{number}.")
+                }
+        return list(file["losses"].tolist())
+
+    def save(self, losses: Sequence[float]) -> None:
+        """Write a file if the last one is `APART` seconds old; only the first process does."""
+        if self._path is None or processes()[0] or time.monotonic() - self._when < APART:
+            return
+        tensors = {"losses": torch.tensor(losses, dtype=torch.float64)}
+        for number, parameter in enumerate(self._parameters):
+            tensors[f"{number}"] = parameter.detach().clone()
+            state: dict[str, Tensor] = self._optimiser.state[parameter]
+            tensors |= {f"{number}.{name}": tensor for name, tensor in state.items()}
+        with aside(self._path) as draft:
+            save_file(tensors, draft)
+        self._when = time.monotonic()
+
+    def _key(self, about: object) -> str:
+        """Digest of the code, of the parameters and of what else the tuning depends on."""
+        digest = hashlib.sha256(repr((about, torch.__version__)).encode())
+        for path in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(path.read_bytes())
+        for parameter in self._parameters:
+            digest.update(parameter.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
