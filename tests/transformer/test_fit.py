@@ -16,11 +16,12 @@ from sentence_transformers import SentenceTransformer
 import paratopic
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Scores, classes
+from paratopic.inference.scores import Array, Integers, Scores, classes, one_hot
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.examples import Examples, beside_labels
 from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
+from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
 from tests.samples import PARAMS, examples
 
@@ -46,9 +47,16 @@ def untuned(
     return model, folder
 
 
+@pytest.mark.parametrize("many", [40, 1])
 def test_training_lowers_the_loss_and_reports_progress(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+    many: int,
+    rows: pd.DataFrame,
+    topics: Topics,
+    tiny_encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
+    monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
     section = replace(
         PARAMS.section("transformer"),
         encoder=str(tiny_encoder),
@@ -67,6 +75,17 @@ def test_training_lowers_the_loss_and_reports_progress(
     assert done == sorted(done) and done[-1] == 1
     hits = model.predict_proba(data.texts).argmax(axis=1)
     assert (hits == classes(data.targets)).mean() > 0.9
+
+
+def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
+    mode, n = mode_of("single"), 5000
+    targets = one_hot(np.where(np.arange(n) < n - 2, 2, np.arange(n) % 2), 3)[:, :2]
+    data = Examples(["text"] * n, targets, np.arange(n), np.arange(n), unlabelled=["other"])
+    some = transformer._to_begin_with(data, mode, seed=1)
+    assert len(some.texts) <= transformer.TO_BEGIN_WITH and not some.unlabelled
+    assert mode.outcomes(some.targets).any(axis=0).all()
+    few = data.of(np.arange(9))
+    np.testing.assert_array_equal(transformer._to_begin_with(few, mode, seed=1).groups, few.groups)
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
