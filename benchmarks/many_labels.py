@@ -180,15 +180,19 @@ def markdown(runs: pd.DataFrame) -> str:
 def picture(runs: pd.DataFrame, path: Path) -> None:
     """Learning curves: macro-F1 by number of labels, a panel for each table."""
     tables = list(dict.fromkeys(runs["data"]))
+    methods = [name for name in METHODS if name in set(runs["method"])]
     figure, axes = plt.subplots(
         1, len(tables), figsize=(3.2 * len(tables) + 1, 3), squeeze=False, layout="constrained"
     )
     for panel, name in zip(axes[0], tables, strict=True):
-        for method in METHODS:
+        for method in methods:
             part = runs[(runs["data"] == name) & (runs["method"] == method)]
             mean = part.groupby("labels")["macro_f1"].mean()
             panel.plot(mean.index, mean, marker="o", markersize=4, label=method)
+        numbers = sorted(set(runs.loc[runs["data"] == name, "labels"]))
         panel.set(xscale="log", title=name, xlabel="labels")
+        panel.minorticks_off()
+        panel.set_xticks(numbers, [f"{n:,}" for n in numbers])
         panel.grid(alpha=0.3)
     axes[0, 0].set_ylabel("macro-F1")
     handles, labels = axes[0, 0].get_legend_handles_labels()
