@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--repeats",
         type=int,
         default=1,
-        help="of cross-validation; few labels usually get 3. 0 spares it: answers are the same, "
+        help="of cross-validation; few labels usually get 3. 0 spares it: answers are as good, "
         "but their probabilities are not measured",
     )
     parser.add_argument("--definitions", action="store_true", help="topics have their definitions")
