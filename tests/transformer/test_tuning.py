@@ -66,6 +66,13 @@ def test_shuffled_batches_use_every_text_once_in_each_pass() -> None:
         assert sorted(np.concatenate(epoch)) == list(range(9))
 
 
+def untuned(encoder: str | Path, n_logits: int) -> tuple[Network, Tokenizer]:
+    """A network that is yet to be tuned, and the tokenizer of its windows."""
+    loaded = load_encoder(str(encoder), pick_device("cpu"))
+    tokens = Tokenizer.from_str(loaded.tokenizer.backend_tokenizer.to_str())
+    return Network(loaded, nn.Linear(32, n_logits)), windowing(tokens, 16)
+
+
 def planned(targets: Targets, in_context: bool = False, mode: ModeName = "single") -> Plan:
     params = replace(PARAMS.section("transformer"), batch_size=32, epochs=6)
     topics = Topics(mode, tuple(f"topic {n}" for n in range(targets.shape[1])))
@@ -131,21 +138,12 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     )
 
     def tuned(share: float, data: Examples = topical) -> dict[str, Tensor]:
-        encoder = load_encoder(section.encoder, pick_device("cpu"))
-        network = Network(encoder, nn.Linear(32, 4))
-        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        network, tokenizer = untuned(section.encoder, 4)
         monkeypatch.setattr(tuning, "share_of_labels", lambda *_: share)
-        history = tune(
-            network,
-            windowing(tokens, 16),
-            data,
-            topics,
-            plan_tuning(data, topics, section),
-            1,
-            silent,
-        )
+        plan = plan_tuning(data, topics, section)
+        history = tune(network, tokenizer, data, topics, plan, 1, silent)
         assert len(history) == 2  # an epoch has two batches at least
-        return encoder.state_dict()
+        return network.encoder.state_dict()
 
     none, half, whole = (tuned(share) for share in (0.0, 0.5, 1.0))
     moved = [name for name in none if not torch.equal(none[name], whole[name])]
@@ -171,22 +169,13 @@ def test_weights_do_not_depend_on_the_number_of_processors(
 
     def tuned(n_threads: int) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        encoder = load_encoder(section.encoder, pick_device("cpu"))
-        network = Network(encoder, nn.Linear(32, len(topics.names)))
-        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        network, tokenizer = untuned(section.encoder, len(topics.names))
         data = examples(rows, topics.names)
         usual = torch.get_num_threads()
         with ThreadPoolExecutor(n_threads) as pool:
             monkeypatch.setattr(networks, "thread_pool", lambda: pool)
-            tune(
-                network,
-                windowing(tokens, 16),
-                data,
-                topics,
-                plan_tuning(data, topics, section),
-                1,
-                silent,
-            )
+            plan = plan_tuning(data, topics, section)
+            tune(network, tokenizer, data, topics, plan, 1, silent)
         assert torch.get_num_threads() == usual
         return network.state_dict()
 
@@ -208,9 +197,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 
     def tuned(folder: Path | None, stop: int, seed: int = 1) -> tuple[int, dict[str, Tensor]]:
         torch.manual_seed(0)
-        encoder = load_encoder(section.encoder, pick_device("cpu"))
-        network = Network(encoder, nn.Linear(32, len(topics.names) + 1))
-        tokens = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
+        network, tokenizer = untuned(section.encoder, len(topics.names) + 1)
         done: list[float] = []
 
         def advance(share: float) -> None:
@@ -218,7 +205,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
             if len(done) == stop:
                 raise KeyboardInterrupt
 
-        tune(network, windowing(tokens, 16), data, topics, plan, seed, advance, folder)
+        tune(network, tokenizer, data, topics, plan, seed, advance, folder)
         return len(done), network.state_dict()
 
     _, whole = tuned(None, stop=0)
