@@ -20,7 +20,7 @@ FRAME = frame_of(paragraphs_of(ARTICLE))
 
 
 def make_project(folder: Path, model: Path) -> Path:
-    """Fill a folder with what `paratopic suggest`, `import` and `backend` read of a project."""
+    """Fill a folder with what `paratopic suggest` and `import` read of a project."""
     shutil.copy(ROOT / PARAMS, folder)
     shutil.copytree(model, folder / MODELS / model.name)
     (folder / CHAMPION).write_text(json.dumps({"champion": model.name}), encoding="utf-8")

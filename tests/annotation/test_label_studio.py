@@ -1,4 +1,4 @@
-"""The round trip with a real Label Studio server, by files and live: `pytest -m labelstudio`.
+"""The round trip with a real Label Studio server, by files: `pytest -m labelstudio`.
 
 It installs Label Studio from the package index into an environment of its own and starts it on this
 machine. That takes minutes and hundreds of megabytes, so it is not among the tests that always run.
@@ -6,7 +6,6 @@ machine. That takes minutes and hundreds of megabytes, so it is not among the te
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import socket
@@ -16,7 +15,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,13 +24,11 @@ import pytest
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.inference.folder import MANIFEST, digest_of
 from paratopic.labels.answers import Merged, current, merge
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.topics import Topics
-from tests.annotation.small_project import FRAME, make_project
-from tests.programs import sh
+from tests.annotation.small_project import FRAME
 
 pytestmark = pytest.mark.labelstudio
 
@@ -75,8 +71,6 @@ def start(program: Path, port: int, data: Path, log: Path) -> subprocess.Popen[b
     options += ["--username", "ann@example.org", "--password", "pass-word-1"]
     options += ["--user-token", TOKEN, "--enable-legacy-api-token"]
     settings = {"LABEL_STUDIO_BASE_DATA_DIR": str(data), "COLLECT_ANALYTICS": "false"}
-    # So that it reaches a backend on this machine.
-    settings |= {"ML_BLOCK_LOCAL_IP": "false", "SSRF_PROTECTION_ENABLED": "false"}
     with log.open("wb") as file:
         return subprocess.Popen(
             [program, "start", *options],
@@ -164,100 +158,3 @@ def test_suggestions_are_annotated_exported_and_imported(
     )
     assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
     assert messages == []
-
-
-@contextmanager
-def backend(project: Path, token: str, log: Path) -> Iterator[str]:
-    """Run `paratopic backend` in a project; yields its address."""
-    program = "from paratopic.cli.app import main; main()"
-    with (
-        log.open("w") as file,
-        subprocess.Popen(
-            [sys.executable, "-c", program, "backend", "--port", "0"],
-            cwd=project,
-            env=os.environ | {"PARATOPIC_TOKEN": token},
-            stdout=subprocess.PIPE,
-            stderr=file,
-            text=True,
-        ) as server,
-    ):
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().split()[5]
-        finally:
-            server.terminate()
-
-
-@pytest.mark.parametrize("token", ["", "0123456789abcdef"])
-def test_label_studio_and_the_backend_work_together(
-    call: Call, token: str, tmp_path: Path, baseline_folder: Path
-) -> None:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    make_project(folder, baseline_folder)
-    sh(folder, "paratopic", "suggest", "--blind", "--out", "tasks.json")
-    tasks = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
-    assert not any("predictions" in task for task in tasks)
-    config = (folder / "tasks.xml").read_text(encoding="utf-8")
-    project = call("POST", "/api/projects", {"title": "live", "label_config": config})["id"]
-    call("POST", f"/api/projects/{project}/import", tasks)
-    there = call("GET", f"/api/tasks?project={project}&fields=all")["tasks"]
-    number = {task["data"]["paragraph"]: task["id"] for task in there}
-    first, second, third, _ = FRAME["id"]
-
-    def predicted(paragraph: str) -> list[tuple[str, str]]:
-        task = call("GET", f"/api/tasks/{number[paragraph]}?project={project}")
-        given = task["predictions"]
-        return [(p["result"][0]["value"]["choices"][0], p["model_version"]) for p in given]
-
-    def counted() -> dict[str, str]:
-        return {
-            line.paragraph: line.cell for line in current(read_lines(folder / "seeds/labels.csv"))
-        }
-
-    log = tmp_path / "backend.txt"
-    with backend(folder, token, log) as address:
-        connection = {"project": project, "url": address, "title": "paratopic"}
-        if token:
-            connection |= {"auth_method": "BASIC_AUTH", "basic_auth_user": "paratopic"}
-            with pytest.raises(urllib.error.HTTPError):
-                call("POST", "/api/ml", connection | {"basic_auth_pass": "wrong"})
-            connection |= {"basic_auth_pass": token}
-        connected = call("POST", "/api/ml", connection)
-        assert call("GET", f"/api/ml/{connected['id']}")["readable_state"] == "Connected"
-        (webhook,) = call("GET", f"/api/webhooks/?project={project}")
-        assert webhook["url"] == f"{address}/webhook" and webhook["send_for_all_actions"]
-        if token:
-            credentials = base64.b64encode(f"paratopic:{token}".encode()).decode()
-            headers = {"headers": {"Authorization": f"Basic {credentials}"}}
-            call("PATCH", f"/api/webhooks/{webhook['id']}/", headers)
-
-        model = folder / "models/baseline"
-        assert predicted(first) == [("trade", digest_of(model))]
-        for _ in range(2):
-            task = call("GET", f"/api/projects/{project}/next")
-            assert [p["model_version"] for p in task["predictions"]] == [digest_of(model)]
-            with (model / MANIFEST).open("a") as manifest:
-                manifest.write("\n")  # as if it were trained anew
-        path = f"/api/tasks/{number[first]}/annotations"
-        saved = call("POST", path, {"result": [chosen("dominant", "trade")]})
-        assert counted() == {first: "trade"}
-        better = {"result": [chosen("dominant", "security"), chosen("others", "trade")]}
-        call("PATCH", f"/api/annotations/{saved['id']}", better)
-        assert counted() == {first: "security;trade"}
-        path = f"/api/tasks/{number[second]}/annotations"
-        call("POST", path, {"result": [chosen("dominant", NONE)]})
-        assert counted() == {first: "security;trade", second: ""}
-        assert predicted(second) == []  # somebody may answer it, too
-        assert len(predicted(third)) == 1
-        call("POST", f"/api/ml/{connected['id']}/train", {})
-
-    assert "note: dvc repro was started" in log.read_text(), log.read_text()
-    suggested = sh(folder, "paratopic", "suggest")
-    assert third in suggested and first not in suggested and second not in suggested
-    path = f"/api/projects/{project}/export?exportType=JSON"
-    (folder / "export.json").write_text(json.dumps(call("GET", path)), encoding="utf-8")
-    assert "0 new labels" in sh(folder, "paratopic", "import", "export.json")
-    assert {line.annotator for line in read_lines(folder / "seeds/labels.csv")} == {
-        "label-studio-1"
-    }

@@ -1,4 +1,4 @@
-"""The page, the backend, `import` and the pipeline at once on one labels.csv: no label is lost."""
+"""The page, `import` and the pipeline at once on one labels.csv: no label is lost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from paratopic.annotation import backend, page
-from paratopic.cli.labels import make_backend
+from paratopic.annotation import page
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
@@ -33,7 +32,7 @@ from tests.samples import TOPICS, suggestions
 LABELS = Path("seeds/labels.csv")
 HERE = "http://127.0.0.1:9090"
 # Each annotator answers all paragraphs, with a topic of its own.
-TOPIC_OF = {"ann": "trade", "bo@example.org": "technology", "zoe": "security"}
+TOPIC_OF = {"ann": "trade", "zoe": "security"}
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -41,18 +40,17 @@ Send = Callable[[dict[str, Any]], None]
 def all_at_once(
     project: Path,
     save: Send,
-    report: Send,
     bring: Callable[[str], None],
     run: Callable[[], None],
 ) -> None:
-    """Label all paragraphs by the page, the backend and `import`, while the pipeline runs.
+    """Label all paragraphs by the page and `import`, while the pipeline runs.
 
     Parameters
     ----------
     project
         Folder of the project.
-    save, report
-        Send an answer to the page, an event to the backend.
+    save
+        Sends an answer to the page.
     bring
         Imports a sheet, whose name it gets.
     run
@@ -60,18 +58,11 @@ def all_at_once(
     """
     ids = list(read_paragraphs(project / PARAGRAPHS)["id"])
     codebook = page.version_of(read_params(project / PARAMS).topics)
-    ann, bo, zoe = TOPIC_OF
+    ann, zoe = TOPIC_OF
 
     def on_the_page() -> None:
         for id_ in ids:
             save({"id": id_, "topics": [TOPIC_OF[ann]], "note": "", "codebook": codebook})
-
-    def in_label_studio() -> None:
-        for number, id_ in enumerate(ids):
-            result = {"type": "choices", "value": {"choices": [TOPIC_OF[bo]]}}
-            done = {"id": number, "completed_by": {"email": bo}, "result": [result]}
-            task = {"id": number, "data": {"paragraph": id_, "text": "A text."}}
-            report({"action": "ANNOTATION_CREATED", "task": task, "annotation": done})
 
     def from_sheets() -> None:
         for number in range(1, len(ids) + 1):
@@ -81,8 +72,8 @@ def all_at_once(
             sheet.write_text(f"paragraph,topics,annotator\n{rows}", encoding="utf-8")
             bring(sheet.name)
 
-    with ThreadPoolExecutor(3) as threads:
-        writers = [threads.submit(write) for write in (on_the_page, in_label_studio, from_sheets)]
+    with ThreadPoolExecutor(2) as threads:
+        writers = [threads.submit(write) for write in (on_the_page, from_sheets)]
         n_runs = 0
         while n_runs < 2 or not all(writer.done() for writer in writers):
             run()
@@ -106,7 +97,7 @@ def session(project: Path) -> page.Session:
     return page.Session(project / LABELS, "ann", items, lambda: topics)
 
 
-def test_four_writers_lose_no_label(
+def test_three_writers_lose_no_label(
     tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(make_project(tmp_path, baseline_folder))
@@ -115,10 +106,6 @@ def test_four_writers_lose_no_label(
     LABELS.write_text("paragraph,topics\n", encoding="utf-8")
     prepare.main()
     on_page = TestClient(page.application(session(tmp_path)), base_url=HERE)
-    of_backend = TestClient(backend.application(make_backend()), base_url=HERE)
-
-    def report(event: dict[str, Any]) -> None:
-        assert of_backend.post("/webhook", json=event).json() == {"problems": []}
 
     def save(answer: dict[str, Any]) -> None:
         assert "answer" in on_page.post("/save", json=answer).json()
@@ -126,7 +113,7 @@ def test_four_writers_lose_no_label(
     def bring(sheet: str) -> None:
         assert run_cli(monkeypatch, "import", sheet) == 0
 
-    all_at_once(tmp_path, save, report, bring, prepare.main)
+    all_at_once(tmp_path, save, bring, prepare.main)
     prepare.main()
     assert len(read_paragraphs(PARAGRAPHS)) == 8
 
@@ -162,22 +149,17 @@ def post(url: str, body: dict[str, Any]) -> None:
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=300) as reply:
-        answered = json.load(reply)
-        assert answered.get("problems", []) == [] and "state" not in answered
+        assert "state" not in json.load(reply)
 
 
 @pytest.mark.long
-def test_four_programs_lose_no_label(project: Path, tmp_path: Path) -> None:
+def test_three_programs_lose_no_label(project: Path, tmp_path: Path) -> None:
     clone = tmp_path / "project"
     shutil.copytree(project, clone, symlinks=True)
-    with (
-        served(clone, sys.executable, "-c", PAGE) as on_page,
-        served(clone, *COMMAND, "backend", "--port", "0") as of_backend,
-    ):
+    with served(clone, sys.executable, "-c", PAGE) as on_page:
         all_at_once(
             clone,
             lambda answer: post(f"{on_page}/save", answer),
-            lambda event: post(f"{of_backend}/webhook", event),
             lambda sheet: print(sh(clone, *COMMAND, "import", sheet)),
             lambda: print(sh(clone, "dvc", "repro")),
         )

@@ -112,27 +112,8 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     """
     if _is_sheet(path):
         return _imported(_in_sheet(path), frame, topics)
-    return read_annotations(label_studio.read_export(path), str(path), frame, topics)
-
-
-def read_annotations(
-    annotations: Iterable[label_studio.TaskAnswer], source: str, frame: pd.DataFrame, topics: Topics
-) -> ImportedLabels:
-    """Read the labels in annotations of Label Studio.
-
-    Parameters
-    ----------
-    annotations
-        Tasks, each with one of its annotations.
-    source
-        Where they come from, for messages.
-    frame
-        Paragraph table.
-    topics
-        The codebook.
-    """
-    annotations = list(annotations)
-    answers = (_annotated(task, annotation, source) for task, annotation in annotations)
+    annotations = list(label_studio.read_export(path))
+    answers = (_annotated(task, annotation, str(path)) for task, annotation in annotations)
     imported = _imported(answers, frame, topics)
     labelled = {label.paragraph for label in imported.labels}
     imported.drawn_after = {

@@ -1,13 +1,11 @@
-"""What the labelling page and Label Studio's backend share as servers on this machine.
+"""The labelling page as a server on this machine.
 
-Which requests are refused, how mistakes are answered, and how a server is started. What is served
+Which requests are refused, how mistakes are answered, and how the server is started. What is served
 is not decided here.
 """
 
 from __future__ import annotations
 
-import base64
-import secrets
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -23,8 +21,6 @@ from starlette.types import ASGIApp
 from paratopic.project.errors import UserError
 
 HOST = "127.0.0.1"
-# User of HTTP basic auth, whose password is the token.
-USER = "paratopic"
 
 
 class Guard(BaseHTTPMiddleware):
@@ -40,15 +36,10 @@ class Guard(BaseHTTPMiddleware):
         Application that answers the other requests.
     policy
         Content-Security-Policy of every response.
-    token
-        Password of HTTP basic auth that requests need, with `USER`; None, the default, for none.
-        Other machines know this one by names that it does not know itself, so where a token is
-        needed any Host will do: a page that has rebound its name does not have the token.
     """
 
-    def __init__(self, app: ASGIApp, policy: str, token: str | None = None) -> None:
-        super().__init__(app if token else TrustedHostMiddleware(app, [HOST, "localhost"]))
-        self._credentials = None if token is None else base64.b64encode(f"{USER}:{token}".encode())
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        super().__init__(TrustedHostMiddleware(app, [HOST, "localhost"]))
         self._headers = {
             "Content-Security-Policy": policy,
             "Cross-Origin-Resource-Policy": "same-origin",
@@ -67,17 +58,9 @@ class Guard(BaseHTTPMiddleware):
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if origin is not None and origin != f"http://{host}":
             return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
-        if self._credentials is not None and not self._authorized(request, self._credentials):
-            challenge = {"WWW-Authenticate": 'Basic realm="paratopic"'}
-            return PlainTextResponse("refused: the user or the token is wrong", 401, challenge)
         if request.method == "POST" and request.headers.get("content-type") != "application/json":
             return PlainTextResponse("refused: the content type is not application/json", 415)
         return None
-
-    @staticmethod
-    def _authorized(request: Request, credentials: bytes) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "basic" and secrets.compare_digest(given.encode(), credentials)
 
 
 def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
@@ -101,7 +84,7 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def listen(greeting: str, port: int, host: str = HOST) -> socket.socket:
+def listen(greeting: str, port: int) -> socket.socket:
     """Take a port, and print its address; requests wait there until `serve` answers them.
 
     Parameters
@@ -110,24 +93,21 @@ def listen(greeting: str, port: int, host: str = HOST) -> socket.socket:
         Line to print; "{address}" in it is replaced by the address.
     port
         Port to take; 0 for any free one.
-    host
-        Address of this machine to listen on; by default the one that other machines cannot reach.
 
     Raises
     ------
     UserError
-        The port is in use, or the host is not an address of this machine.
+        The port is in use.
     """
     try:
-        listener = socket.create_server((host, port))
+        listener = socket.create_server((HOST, port))
     except OSError as error:
-        where = "" if host == HOST else f" of {host}"
         raise UserError(
-            f"port {port}{where} cannot be used ({error.strerror}): choose another, or --port 0 "
-            "for any free one"
+            f"port {port} cannot be used ({error.strerror}): choose another, or --port 0 for any "
+            "free one"
         ) from None
     port = listener.getsockname()[1]
-    print(greeting.format(address=f"http://{host}:{port}"), flush=True)
+    print(greeting.format(address=f"http://{HOST}:{port}"), flush=True)
     return listener
 
 

@@ -13,7 +13,7 @@ import typer
 from paratopic.cli.annotate import annotate
 from paratopic.cli.codebook import codebook
 from paratopic.cli.forecast import forecast
-from paratopic.cli.labels import backend, import_labels, label, paragraphs, review, suggest
+from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
 from paratopic.cli.mistakes import mistakes
 from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
@@ -84,7 +84,6 @@ app.command()(suggest)
 app.command("import")(import_labels)
 app.command()(label)
 app.command()(pack)
-app.command()(backend)
 app.command()(report)
 app.command()(shares)
 app.command("errors")(mistakes)

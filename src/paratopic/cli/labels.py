@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import getpass
 import logging
-import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,10 +44,8 @@ from paratopic.reading.files import SUFFIXES, find_files
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paratopic.annotation.backend import Backend
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
-    from paratopic.annotation.label_studio import Annotation, Task
     from paratopic.labels.answers import Reopened
     from paratopic.project.params import Params
 
@@ -79,7 +76,6 @@ Sheet = Annotated[
     typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
 ]
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
-Blind = Annotated[bool, typer.Option(help="Hide the model's predictions.")]
 Blinding = Annotated[
     bool | None,
     typer.Option(
@@ -106,14 +102,6 @@ By = Annotated[
         show_default=False,
     ),
 ]
-Host = Annotated[
-    str,
-    typer.Option(
-        help="Address to serve on. Any address but 127.0.0.1 needs a token in the environment "
-        "variable PARATOPIC_TOKEN; it is the password of user paratopic."
-    ),
-]
-BackendPort = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
 # Why what the model thinks is hidden where labels are to measure it.
 DRAWN = "paragraphs are drawn at random"
@@ -123,8 +111,6 @@ TIE = "a tie between annotators"
 CONTRADICTS = "the models contradict "
 # Why a paragraph is suggested that weak sources do not agree on.
 DISPUTED = "weak sources disagree"
-# Where annotations come from that no file holds, in messages.
-SOURCE = "Label Studio"
 
 
 @dataclass(frozen=True)
@@ -355,67 +341,6 @@ def label(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
         web.serve(page.application(session), listener)
-
-
-def backend(
-    host: Host = "127.0.0.1",
-    port: BackendPort = 9090,
-    model: ModelName = None,
-    blind: Blind = False,
-) -> None:
-    """Serve Label Studio's ML backend: predict for its tasks, and import its annotations.
-
-    Annotations are imported as they are saved. "Start Training" in Label Studio runs `dvc repro`;
-    after that, the new model predicts.
-    """
-    from paratopic.annotation import web
-    from paratopic.annotation.backend import application
-
-    token = os.environ.get("PARATOPIC_TOKEN") or None
-    if token is None and host not in (web.HOST, "localhost"):
-        raise UserError(
-            f"other machines can reach {host}, so requests need a token: set the environment "
-            "variable PARATOPIC_TOKEN to a long random text, and give it to Label Studio as the "
-            "password of user paratopic"
-        )
-    served = application(make_backend(model, blind), token)
-    greeting = "Label Studio's backend is at {address} (press Ctrl-C to stop)"
-    with web.listen(greeting, port, host) as listener:
-        web.serve(served, listener)
-
-
-def make_backend(model: str | None = None, blind: bool = False) -> Backend:
-    """Make Label Studio's backend of the project in the current directory.
-
-    Parameters
-    ----------
-    model
-        As for `load`.
-    blind
-        Whether to hide what the model thinks.
-
-    Raises
-    ------
-    UserError
-        The project has no file of labels, or it or the model cannot be read.
-    """
-    from paratopic.annotation import formats
-    from paratopic.annotation.backend import Backend, CurrentModel
-
-    # Read anew for each request: the sources and the labels may have changed.
-    def add(annotations: Iterable[tuple[Task, Annotation]]) -> list[str]:
-        project = read_project()
-        topics = project.params.topics
-        read = formats.read_annotations(annotations, SOURCE, project.paragraphs, topics)
-        _merge(project, SOURCE, read, _name_of_rest(read.labels, None))
-        return read.problems
-
-    def judged() -> set[str]:
-        return {line.paragraph for line in read_project().answers}
-
-    project = read_project()
-    _ = project.labels_file  # a project without one is refused at once
-    return Backend(CurrentModel(model), project.params.topics.mode, add, judged, blind)
 
 
 def review(
@@ -741,8 +666,8 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
         )
 
 
-def _merge(project: Project, source: object, imported: ImportedLabels, annotator: str) -> None:
-    """Add the labels of a file, or of another source, to labels.csv, and report."""
+def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
+    """Add the labels of a file to labels.csv, and report."""
     from paratopic.labels.answers import merge
 
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
@@ -756,7 +681,7 @@ def _merge(project: Project, source: object, imported: ImportedLabels, annotator
     left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
     new = plural(merged.added, "new label")
     print(
-        f"{source}: {new} in {target}, {merged.known} already there, "
+        f"{path}: {new} in {target}, {merged.known} already there, "
         f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
     )
 

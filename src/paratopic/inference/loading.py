@@ -93,28 +93,10 @@ def predict(texts: Text | Iterable[Text]) -> Prediction | list[Prediction]:
     TypeError
         An item is not a text.
     """
-    folder = current_folder()
+    folder = _folder(None, _fetch_once)
     manifest = folder / MANIFEST
     changed = manifest.stat().st_mtime_ns if manifest.exists() else 0
     return _default_model(folder, changed).predict(texts)
-
-
-def current_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Find the folder that `load` would read now, to notice that a model was trained again.
-
-    A model from MLflow or a hub is fetched once a process.
-
-    Parameters
-    ----------
-    folder
-        As for `load`.
-
-    Raises
-    ------
-    UserError
-        There is no default model, or a model cannot be fetched.
-    """
-    return _folder(folder, _fetch_once)
 
 
 @functools.lru_cache(maxsize=1)
