@@ -31,7 +31,7 @@ class Server:
                 text = body["messages"][0]["content"].rstrip().rpartition("Paragraph:\n")[2]
                 with lock:
                     server.asked[text] += 1
-                    server.headers.append(dict(self.headers))
+                    server.headers.append({k.title(): v for k, v in self.headers.items()})
                     number = server.asked[text]
                 answer = script(text, body, number)
                 status = answer if isinstance(answer, int) else 200
@@ -39,6 +39,8 @@ class Server:
                 try:
                     self.send_response(status)
                     self.send_header("Content-Length", str(len(data)))
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Retry-After-Ms", "5")  # so that tests wait no longer
                     self.end_headers()
                     self.wfile.write(data)
                 except OSError:

@@ -11,7 +11,7 @@ import pytest
 
 from paratopic.annotation import chat as chat_module
 from paratopic.annotation.asking import Answer, ask_all
-from paratopic.annotation.chat import BadReply, Busy, Chat
+from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.prompt import DEFAULT, Prompt, read_prompt
 from paratopic.project.errors import UserError
@@ -35,19 +35,13 @@ def serve() -> Iterator[Callable[[Script], Server]]:
         server.close()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_module, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(chat_module, "LONGEST_WAIT", 0.05)
-
-
 def item(text: str) -> Suggestion:
     return Suggestion(f"a:{text}", "a", "", text, (), (), passage=Passage(text))
 
 
 def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[str, Answer]:
     chat = Chat(server.url, "m", more.pop("key", None), timeout)
-    wish: dict[str, Any] = {"draws": 1, "concurrency": 3, "go_on": lambda: True} | more
+    wish: dict[str, Any] = {"concurrency": 3, "go_on": lambda: True} | more
     answers = ask_all(chat, Prompt(DEFAULT, TOPICS), list(map(item, texts)), **wish)
     return {answer.item.text: answer for answer in answers}
 
@@ -163,12 +157,11 @@ def test_over_quota_the_run_ends_with_what_was_answered(serve: Callable[[Script]
 
     server, taken = serve(script), []
     chat = Chat(server.url, "m")
-    with pytest.raises(Busy, match="status 429, 6 tries"):
+    with pytest.raises(UserError, match="status 429, 6 tries"):
         for answer in ask_all(
             chat,
             Prompt(DEFAULT, TOPICS),
             [item(t) for t in ("first", "second", "third")],
-            1,
             1,
             lambda: True,
         ):
@@ -185,7 +178,7 @@ def test_a_slow_server_does_not_hold_the_others_up(
         time.sleep(2 if text == "slow" else 0)
         return reply("trade")
 
-    with pytest.raises(Busy, match="no answer in 0.3 s"):
+    with pytest.raises(UserError, match="no answer in 0.3 s"):
         ask(serve(script), "slow", timeout=0.3)
 
 
@@ -201,13 +194,21 @@ def test_the_key_is_sent_and_shown_nowhere(
     )
 
 
-def test_several_draws_give_a_certainty(serve: Callable[[Script], Server]) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes:
-        assert body["temperature"] == 1.0
-        return reply("security" if number == 2 else "trade")
+def test_nothing_of_another_service_is_sent(
+    serve: Callable[[Script], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):
+        monkeypatch.setenv(f"OPENAI_{name}", "https://other.example")
+    server = serve(lambda text, body, number: reply("trade"))
+    assert ask(server, "goods")["goods"].topics == ("trade",)
+    assert not any("other.example" in value for value in server.headers[0].values())
 
-    answer = ask(serve(script), "goods", draws=4)["goods"]
-    assert (answer.topics, answer.certainty) == (("trade",), 0.75)
+
+def test_a_question_is_not_sent_on_to_another_address(serve: Callable[[Script], Server]) -> None:
+    server = serve(lambda text, body, number: 307)
+    with pytest.raises(UserError, match="sends questions on to another address"):
+        ask(server, "goods")
+    assert server.asked.total() == 1
 
 
 def test_the_budget_ends_the_run(serve: Callable[[Script], Server]) -> None:

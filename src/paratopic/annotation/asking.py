@@ -1,4 +1,4 @@
-"""Ask a language model about many paragraphs, several at a time, and keep each answer at once.
+"""Ask a language model about many paragraphs, several at a time; answers come as they are ready.
 
 Which paragraphs these are, and where answers are written, is for the caller.
 """
@@ -15,16 +15,10 @@ from dataclasses import dataclass
 
 from paratopic.annotation.chat import BadReply, Chat, Message, estimate
 from paratopic.annotation.context import Suggestion
-from paratopic.annotation.prompt import Prompt, agreed
+from paratopic.annotation.prompt import Prompt
 
-# Temperature at which a model is asked several times.
-SPREAD = 1.0
 # Tokens of an answer, for the estimate of what will be spent.
 ANSWER_TOKENS = 15
-
-
-class _Stopped(Exception):
-    """The run ends while a request waits for its next try."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +32,7 @@ class Answer:
     topics
         The topics that it names; None where it gave no answer.
     certainty
-        From the probabilities of its tokens, or the share of its answers that are this one; None
-        where neither is known.
+        Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
     tokens
@@ -60,7 +53,6 @@ def ask_all(
     chat: Chat,
     prompt: Prompt,
     items: Sequence[Suggestion],
-    draws: int,
     concurrency: int,
     go_on: Callable[[], bool],
 ) -> Iterator[Answer]:
@@ -73,26 +65,19 @@ def ask_all(
 
     Parameters
     ----------
-    chat
-        The model.
-    prompt
-        The question.
-    items
-        The paragraphs.
-    draws
-        How often to ask about each; the most frequent answer counts.
     concurrency
         Number of paragraphs at a time.
     go_on
         Asked before each paragraph: whether there is money left for it.
+
+    Raises
+    ------
+    UserError
+        The server cannot be reached, stays too busy, or refuses every question.
+    KeyboardInterrupt
+        After Ctrl-C, once the last answer came.
     """
     stopped = threading.Event()
-
-    def pause(seconds: float) -> None:
-        if stopped.wait(seconds):
-            raise _Stopped
-
-    chat.pause = pause
     left = iter(items)
     problem: BaseException | None = None
     running: set[Future[Answer]] = set()
@@ -101,16 +86,15 @@ def ask_all(
             while not stopped.is_set() and len(running) < concurrency and go_on():
                 if (item := next(left, None)) is None:
                     break
-                running.add(pool.submit(_ask, chat, prompt, item, draws))
+                running.add(pool.submit(_ask, chat, prompt, item))
             if not running:
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                error_of = future.exception()
-                if error_of is None:
+                if (error := future.exception()) is None:
                     yield future.result()
-                elif not isinstance(error_of, _Stopped):
-                    problem = problem or error_of
+                else:
+                    problem = problem or error
                     stopped.set()
     if problem is not None:
         raise problem
@@ -137,39 +121,35 @@ def _first_interrupt(stopped: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def expected_tokens(prompt: Prompt, items: Sequence[Suggestion], draws: int) -> tuple[int, int]:
+def expected_tokens(prompt: Prompt, items: Sequence[Suggestion]) -> tuple[int, int]:
     """Estimate the tokens that will be read and written about paragraphs."""
     read = sum(estimate(len(prompt.about(item))) for item in items)
-    return draws * read, draws * ANSWER_TOKENS * len(items)
+    return read, ANSWER_TOKENS * len(items)
 
 
-def _ask(chat: Chat, prompt: Prompt, item: Suggestion, draws: int) -> Answer:
-    question = prompt.about(item)
-    given, certainties, tokens, problem = [], [], (0, 0), ""
+def _ask(chat: Chat, prompt: Prompt, item: Suggestion) -> Answer:
+    """Ask about one paragraph, and once more if the answer is not in the form that is wanted."""
+    messages: list[Message] = [{"role": "user", "content": prompt.about(item)}]
+    topics, certainty, tokens, problem = None, None, (0, 0), ""
     started = time.monotonic()
-    for _ in range(draws):
-        # Asked once more, a model that answered in sentences mostly keeps to the form.
-        messages: list[Message] = [{"role": "user", "content": question}]
-        for _ in range(2):
-            try:
-                reply = chat.ask(messages, prompt.schema, SPREAD if draws > 1 else 0.0)
-            except BadReply as bad:
-                problem = str(bad)
-                tokens = tokens[0] + bad.tokens[0], tokens[1] + bad.tokens[1]
-                break
-            tokens = tokens[0] + reply.tokens[0], tokens[1] + reply.tokens[1]
-            try:
-                given.append(prompt.read(reply.text))
-                certainties.append(reply.certainty)
-                break
-            except BadReply as bad:
-                problem = str(bad)
-                messages += [
-                    {"role": "assistant", "content": reply.text[:1000]},
-                    {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
-                ]
-    seconds = time.monotonic() - started
-    if not given:
-        return Answer(item, None, None, problem, tokens, seconds)
-    topics, share = agreed(given)
-    return Answer(item, topics, share if draws > 1 else certainties[0], "", tokens, seconds)
+    for _ in range(2):
+        try:
+            reply = chat.ask(messages, prompt.schema)
+        except BadReply as bad:
+            problem, tokens = str(bad), _sum(tokens, bad.tokens)
+            break
+        tokens = _sum(tokens, reply.tokens)
+        try:
+            topics, certainty, problem = prompt.read(reply.text), reply.certainty, ""
+            break
+        except BadReply as bad:
+            problem = str(bad)
+            messages += [
+                {"role": "assistant", "content": reply.text[:1000]},
+                {"role": "user", "content": f"That is {bad}. Answer with the JSON alone."},
+            ]
+    return Answer(item, topics, certainty, problem, tokens, time.monotonic() - started)
+
+
+def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + other[0], one[1] + other[1]

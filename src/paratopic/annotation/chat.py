@@ -1,33 +1,28 @@
-"""A client of servers with OpenAI's chat interface: one question, one answer, whatever comes back.
+"""One question to a language model on a server with OpenAI's chat interface, and its answer.
 
-It knows nothing of topics, prompts or paragraphs. The key is sent to the server of the URL alone,
-and is in no message. How a request is sent is for `post`.
+This module knows nothing of topics, prompts or paragraphs. Retries, time-outs and waits are the
+library's. The key is sent to the server of the URL alone, and is in no message.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import random
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from paratopic.annotation.post import Sender, TooLong
+import openai
+from openai.types.chat import ChatCompletion
+
 from paratopic.project.errors import UserError
 
-# Bytes of a reply that are read: no answer that names topics is longer.
-LONGEST_REPLY = 1_000_000
-# Tries of a request that the server is too busy for, and seconds before the second of them.
-TRIES, FIRST_WAIT, LONGEST_WAIT = 6, 1.0, 60.0
+# Tries of a request that the server is too busy for; the library waits between them.
+TRIES = 6
 # Environment variable with the key of the server.
 KEY = "PARATOPIC_LLM_KEY"
+# Why a reply is of no use that has another form.
+NO_ANSWER = "a reply that is no answer of a chat interface"
 # Tokens of an answer, at most.
 MOST_TOKENS = 200
 
@@ -35,7 +30,7 @@ Message = Mapping[str, str]
 
 
 class BadReply(Exception):
-    """The server answered, and what it answered is of no use. The text says why.
+    """The server's reply is of no use. The text says why.
 
     Parameters
     ----------
@@ -48,10 +43,6 @@ class BadReply(Exception):
     def __init__(self, problem: str, tokens: tuple[int, int] = (0, 0)) -> None:
         super().__init__(problem)
         self.tokens = tokens
-
-
-class Busy(UserError):
-    """The server cannot be reached, or stays too busy. Nothing is wrong with the question."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +78,18 @@ class Chat:
         Sent as a bearer token; None, the default, sends none.
     timeout
         Seconds that an answer may take; 120 by default.
-    pause
-        Waits for some seconds before the next try, and may raise an error to end the run; sleeps
-        by default.
+
+    Raises
+    ------
+    UserError
+        The URL is no address.
     """
 
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
-    pause: Callable[[float], None] = time.sleep
     _plain: bool = field(default=False, init=False)
-    _sender: Sender = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -106,13 +97,18 @@ class Chat:
                 "--url is the address of a chat interface, such as http://127.0.0.1:11434/v1, "
                 "without a name or password in it"
             )
-        if self.key and not (self.key.isascii() and self.key.isprintable()):
-            raise UserError(
-                f"the environment variable {KEY} has characters that no key has, such as a line "
-                "end: set it to the key alone"
-            )
-        # A proxy could not send anything back to this machine, and texts would leave it.
-        self._sender = Sender(direct=self.is_here)
+        # Neither a proxy for a server on this machine, nor another address than the URL's.
+        http = openai.DefaultHttpxClient(trust_env=not self.is_here, follow_redirects=False)
+        self._client = openai.OpenAI(
+            base_url=self.url,
+            # Without one, the library would take the key of another service from the environment.
+            api_key=self.key or "none",
+            organization="",
+            project="",
+            timeout=self.timeout,
+            max_retries=TRIES - 1,
+            http_client=http,
+        )
 
     @property
     def host(self) -> str:
@@ -124,82 +120,49 @@ class Chat:
         """Whether the server is this machine."""
         return self.host in ("127.0.0.1", "localhost", "::1")
 
-    def ask(
-        self, messages: Sequence[Message], schema: Mapping[str, Any], temperature: float = 0.0
-    ) -> Reply:
+    def ask(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
         """Ask for an answer that keeps to a JSON schema, if the server knows schemas.
 
         Raises
         ------
         BadReply
             The reply is of no use.
-        Busy
-            The server cannot be reached, or is too busy after `TRIES`.
         UserError
-            The server refuses every question: the key, the model or the address is wrong.
+            The server cannot be reached, stays too busy, or refuses every question.
         """
-        body: dict[str, Any] = {"model": self.model, "messages": list(messages)}
-        body |= {"temperature": temperature, "max_tokens": MOST_TOKENS}
-        more = {
-            "logprobs": True,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "strict": True, "schema": schema},
-            },
-        }
+        form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True}}
+        form["json_schema"]["schema"] = schema  # type: ignore[index]
         if not self._plain:
             try:
-                return _parse(self._post(body | more), messages)
-            except _Refused:
-                # Perhaps the server knows no schemas or probabilities; perhaps the text is refused.
-                reply = _parse(self._try_plain(body), messages)
+                return self._send(messages, logprobs=True, response_format=form)
+            except _Refused:  # perhaps it knows no schemas; perhaps it refuses the text
+                reply = self._send(messages)
                 self._plain = True
                 return reply
-        return _parse(self._try_plain(body), messages)
+        return self._send(messages)
 
-    def _try_plain(self, body: Mapping[str, Any]) -> bytes:
+    def _send(self, messages: Sequence[Message], **more: Any) -> Reply:
+        wish: Any = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
         try:
-            return self._post(body)
-        except _Refused as refused:
-            raise BadReply(str(refused)) from None
-
-    def _post(self, body: Mapping[str, Any]) -> bytes:
-        """Send a request again while the server is busy."""
-        wait, asked, problem = FIRST_WAIT, 0.0, ""
-        for attempt in range(TRIES):
-            if attempt:
-                # At random, so that several that wait do not come back at once, and not before the
-                # time that the server asks for.
-                self.pause(asked + random.uniform(wait / 2, wait))
-                wait, asked = min(2 * wait, LONGEST_WAIT), 0.0
-            try:
-                return self._send(body)
-            except TooLong:
-                raise BadReply(f"a reply of more than {LONGEST_REPLY:,} bytes") from None
-            except HTTPError as error:
-                error.close()
-                problem = f"status {error.code}"
-                if hint := _hint(error.code, self.host, self.model):
-                    raise UserError(hint) from None
-                if error.code not in (408, 409, 425, 429) and error.code < 500:
-                    raise _Refused(f"refused with {problem}") from None
-                asked = _retry_after(error.headers.get("Retry-After"))
-            except (OSError, HTTPException, ValueError) as error:
-                reason = getattr(error, "reason", error)
-                problem = f"{type(reason).__name__} while sending"
-                if isinstance(reason, TimeoutError):
-                    problem = f"no answer in {self.timeout:g} s"
-        raise Busy(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
-
-    def _send(self, body: Mapping[str, Any]) -> bytes:
-        headers = {"Content-Type": "application/json", "User-Agent": "paratopic"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        url, data = f"{self.url.rstrip('/')}/chat/completions", json.dumps(body).encode()
-        return self._sender.post(url, data, headers, self.timeout, LONGEST_REPLY)
+            completion = self._client.chat.completions.create(max_tokens=MOST_TOKENS, **wish)
+        except (ValueError, RecursionError):  # of whatever came instead of JSON
+            raise BadReply(NO_ANSWER) from None
+        except openai.APITimeoutError:
+            problem = f"no answer in {self.timeout:g} s"
+        except openai.APIConnectionError as error:
+            problem = type(error.__cause__ or error).__name__
+        except openai.APIStatusError as error:
+            problem = f"status {error.status_code}"
+            if hint := _hint(error.status_code, self.host, self.model):
+                raise UserError(hint) from None
+            if error.status_code < 500 and error.status_code not in (408, 409, 425, 429):
+                raise _Refused(f"refused with {problem}") from None
+        else:
+            return _parse(completion, messages)
+        raise UserError(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
 
 
-class _Refused(Exception):
+class _Refused(BadReply):
     """The server refuses this request, and would refuse it again."""
 
 
@@ -233,29 +196,15 @@ def _hint(status: int, host: str, model: str) -> str:
     return ""
 
 
-def _retry_after(cell: str | None) -> float:
-    """Seconds that the server asks to wait for, as a number or a time, at most `LONGEST_WAIT`."""
+def _parse(completion: ChatCompletion, messages: Sequence[Message]) -> Reply:
+    """Read a reply, which may be anything: the library does not check it."""
     try:
-        seconds = float(cell or 0)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(str(cell)) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # the latter of a time without a zone
-            return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
-
-
-def _parse(data: bytes, messages: Sequence[Message]) -> Reply:
-    """Read a reply as the interface describes it."""
-    try:
-        reply = json.loads(data)
-        choice = reply["choices"][0]
-        message = choice["message"]
-        text, refusal = message.get("content"), message.get("refusal")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise BadReply("a reply that is no answer of a chat interface") from None
-    sent = sum(len(message["content"]) for message in messages)
-    tokens = _tokens(reply, sent, len(str(refusal or text or "")))
+        choice = completion.choices[0]
+        text, refusal = choice.message.content, choice.message.refusal
+        sent = sum(len(message["content"]) for message in messages)
+        tokens = _tokens(completion, sent, len(refusal or text or ""))
+    except (AttributeError, LookupError, TypeError):
+        raise BadReply(NO_ANSWER) from None
     if refusal:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
@@ -263,23 +212,20 @@ def _parse(data: bytes, messages: Sequence[Message]) -> Reply:
     return Reply(text, _certainty(choice), tokens)
 
 
-def _certainty(choice: Mapping[str, Any]) -> float | None:
+def _certainty(choice: Any) -> float | None:
     try:
-        logs = [float(token["logprob"]) for token in choice["logprobs"]["content"]]
-    except (LookupError, TypeError, ValueError):
+        total = math.fsum(token.logprob for token in choice.logprobs.content)
+    except (AttributeError, TypeError):
         return None
-    total = sum(logs)
-    return math.exp(min(total, 0.0)) if logs and math.isfinite(total) else None
+    return math.exp(min(total, 0.0)) if choice.logprobs.content and math.isfinite(total) else None
 
 
-def _tokens(reply: Mapping[str, Any], sent: int, written: int) -> tuple[int, int]:
-    usage = reply.get("usage")
-    counted = []
-    for name, characters in (("prompt_tokens", sent), ("completion_tokens", written)):
-        number = usage.get(name) if isinstance(usage, dict) else None
-        known = isinstance(number, int) and 0 <= number < 10**9
-        counted.append(int(number) if known and number is not None else estimate(characters))
-    return counted[0], counted[1]
+def _tokens(completion: ChatCompletion, sent: int, written: int) -> tuple[int, int]:
+    """Tokens read and written; where the server does not count them, by the characters."""
+    usage = completion.usage
+    if usage is None:
+        return estimate(sent), estimate(written)
+    return int(usage.prompt_tokens), int(usage.completion_tokens)
 
 
 def estimate(characters: int) -> int:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from paratopic.annotation.chat import BadReply
 from paratopic.annotation.context import Suggestion
-from paratopic.annotation.examples import Example
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.passages import as_passage
@@ -31,7 +30,7 @@ $topics
 
 $task Judge the paragraph alone; what stands around it only helps to understand it.
 Answer with JSON alone, such as $example.
-$examples
+
 Title: $title
 Heading: $heading
 Text before: $before
@@ -41,10 +40,10 @@ Paragraph:
 $paragraph
 """
 # What differs from paragraph to paragraph.
-OWN = "examples title heading before after paragraph".split()
+OWN = "title heading before after paragraph".split()
 # What may stand in the template for something else.
 FIELDS = ["topics", "none", "task", "example", *OWN]
-# Characters that are sent of a paragraph, and of what stands on each side of it, or of an example.
+# Characters that are sent of a paragraph, and of what stands on each side of it.
 LONGEST, BESIDE = 8_000, 1_000
 
 
@@ -58,28 +57,20 @@ class Prompt:
         Text in which `$paragraph` and the other `FIELDS` are filled in.
     topics
         The codebook.
-    n_examples
-        Number of labelled examples that are wanted for each paragraph; 0 by default.
-    examples
-        Id of a paragraph → the examples that there are for it; none by default.
     """
 
     template: str
     topics: Topics
-    n_examples: int = 0
-    examples: Mapping[str, Sequence[Example]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """12 hexadecimal digits that change with template, codebook and number of examples."""
-        number = {"examples": str(self.n_examples or "")}
-        text = self.fill(**dict.fromkeys(OWN, "") | number)
+        """12 hexadecimal digits that change with template and codebook."""
+        text = self.fill(**dict.fromkeys(OWN, ""))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def about(self, item: Suggestion) -> str:
         """The question about one paragraph."""
         return self.fill(
-            examples=self._shown(self.examples.get(item.id, ())),
             title=as_passage(item.passage).title,
             heading=item.heading,
             before=" ".join(item.before)[-BESIDE:],
@@ -99,11 +90,6 @@ class Prompt:
         return Template(self.template).substitute(
             own, topics=listed, none=NO_TOPIC, task=task, example=example
         )
-
-    def _shown(self, examples: Sequence[Example]) -> str:
-        """Examples with their answers, between empty lines; "" for none."""
-        each = [f"{one.text[:BESIDE]}\nAnswer: {self._answer(one.topics)}\n" for one in examples]
-        return "\n".join(["\nParagraphs that people labelled:\n", *each]) if each else ""
 
     def _answer(self, names: Sequence[str]) -> str:
         """The answer that names topics, as JSON."""
@@ -165,7 +151,7 @@ class Prompt:
         return "topic" if self.topics.mode == "single" else "topics"
 
 
-def read_prompt(path: Path, topics: Topics, n_examples: int = 0) -> Prompt:
+def read_prompt(path: Path, topics: Topics) -> Prompt:
     """Read the template of a project, or write the default one where there is none.
 
     Parameters
@@ -174,14 +160,11 @@ def read_prompt(path: Path, topics: Topics, n_examples: int = 0) -> Prompt:
         File of the template.
     topics
         The codebook.
-    n_examples
-        Number of labelled examples for each paragraph; 0 by default.
 
     Raises
     ------
     UserError
-        It has a field that nothing fills in, or no place for the paragraph, the topics or the
-        examples that are wanted.
+        It has a field that nothing fills in, or no place for the paragraph or the topics.
     """
     if not path.exists():
         files.write_text(path, DEFAULT)
@@ -193,16 +176,10 @@ def read_prompt(path: Path, topics: Topics, n_examples: int = 0) -> Prompt:
             f"{path}: {which} cannot be filled in; write $$ for a dollar, and of fields there are "
             f"{', '.join(f'${name}' for name in FIELDS)}"
         )
-    for name in ("topics", "paragraph", *(["examples"] if n_examples else [])):
+    for name in ("topics", "paragraph"):
         if name not in template.get_identifiers():
             raise UserError(f"{path}: the place of ${name} is missing: write it where it belongs")
-    return Prompt(text, topics, n_examples)
-
-
-def agreed(answers: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], float]:
-    """The most frequent of several answers, the first of equals, and its share of them."""
-    best = max(answers, key=answers.count)
-    return best, answers.count(best) / len(answers)
+    return Prompt(text, topics)
 
 
 def _bare(name: str) -> str:

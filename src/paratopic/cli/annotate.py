@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,16 +39,6 @@ def annotate(
     ],
     model: Annotated[str, typer.Option(help="Name of the model on the server.")],
     n: Annotated[int, typer.Option(min=1, help="How many paragraphs to ask about, at most.")] = 200,
-    draws: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Ask this often about each; how often answers agree is their certainty."
-        ),
-    ] = 1,
-    examples: Annotated[
-        int,
-        typer.Option(min=0, help="Show this many labelled paragraphs that are most like each."),
-    ] = 0,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -81,15 +70,13 @@ def annotate(
     settings = project.params.labels
     _refuse_a_person(annotator, settings.weak)
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
-    prompt = read_prompt(PROMPT, project.params.topics, examples)
+    prompt = read_prompt(PROMPT, project.params.topics)
     items = _to_ask(project, annotator, prompt.digest, n)
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
-    if examples:
-        prompt = _with_examples(prompt, items, project)
     account = _Account(settings.prices.get(model), budget, concurrency)
-    expected = account.cost(expected_tokens(prompt, items, draws))
+    expected = account.cost(expected_tokens(prompt, items))
     account.expected = expected / len(items)
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
     print(f"{asking}: about {account.shown(expected)}")
@@ -97,12 +84,10 @@ def annotate(
         return
     if not chat.is_here:
         log.warning(
-            "note: these texts, with what stands around them%s, leave this machine: they are sent "
-            "to %s",
-            " and labelled examples" if examples else "",
+            "note: these texts, with what is around them, leave this machine: they are sent to %s",
             chat.host,
         )
-    answers = ask_all(chat, prompt, items, draws, concurrency, lambda: account.goes_on)
+    answers = ask_all(chat, prompt, items, concurrency, lambda: account.goes_on)
     _keep(answers, project.labels_file, annotator, prompt, len(items), account)
     if account.is_useless:
         raise UserError(
@@ -205,18 +190,12 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     """
     from paratopic.annotation.context import drawn_in_context
     from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
-    from paratopic.corpus.table import has_hand_label
-    from paratopic.labels.weak import examples_of
 
     frame, judged = project.paragraphs, {line.paragraph for line in project.answers}
-    labelled = set(frame["id"][has_hand_label(frame)])
-    # An answer whose examples have lost their labels counts no longer.
     lines = [
         line
         for line in project.lines
-        if line.annotator == annotator
-        and dict(line.more).get("prompt") == prompt
-        and labelled.issuperset(examples_of(line))
+        if line.annotator == annotator and dict(line.more).get("prompt") == prompt
     ]
     answered = {line.paragraph for line in lines if line.cell != UNDECIDED}
     asked = {line.paragraph for line in lines}
@@ -226,26 +205,6 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return drawn_in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
-
-
-def _with_examples(prompt: Prompt, items: list[Suggestion], project: Project) -> Prompt:
-    """The prompt with labelled examples for each paragraph."""
-    from paratopic.annotation.examples import choose_examples
-
-    asked = [item.id for item in items]
-    chosen = choose_examples(project.paragraphs, prompt.topics, asked, prompt.n_examples)
-    if not chosen:
-        raise UserError(
-            "there are no --examples: no paragraph has a label by hand in another article than "
-            "those to ask about. Label some with `paratopic label --random`, and run `dvc repro "
-            "prepare`"
-        )
-    if without := len(items) - len(chosen):
-        log.warning(
-            "note: %s asked about without examples, because no other article has a label by hand",
-            plural(without, "paragraph is", "paragraphs are"),
-        )
-    return replace(prompt, examples=chosen)
 
 
 def _keep(
@@ -280,13 +239,11 @@ def _keep(
 
 def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:
     """An answer as a line of labels.csv, with what it was asked and what it took."""
-    from paratopic.labels.weak import EFFORT, EXAMPLES
+    from paratopic.labels.weak import EFFORT
 
     sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
     effort = map(str, (round(answer.seconds, 3), *answer.tokens))
     more = [("certainty", sure), ("prompt", prompt.digest), *zip(EFFORT, effort, strict=True)]
-    if examples := prompt.examples.get(answer.item.id):
-        more.append((EXAMPLES, json.dumps([each.id for each in examples], ensure_ascii=False)))
     return Label(
         annotator,
         answer.item.id,

@@ -39,6 +39,8 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# Package → the extra that brings it, where that is not train.
+EXTRA_OF = {"openai": "llm"}
 FLAGS = ("-q", "--quiet", "-v", "--verbose")
 
 
@@ -108,9 +110,10 @@ def _main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paratopic"):
             raise
+        extra = EXTRA_OF.get(error.name or "", "train")
         raise UserError(
-            f"this command needs {error.name}, which is not part of an install for prediction "
-            "alone: pip install 'paratopic[train]'"
+            f"this command needs {error.name}, which is not installed: "
+            f"pip install 'paratopic[{extra}]'"
         ) from None
 
 

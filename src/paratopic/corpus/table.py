@@ -57,7 +57,6 @@ WEAK = pa.field(
                 ("source", pa.string()),
                 ("topics", pa.list_(pa.string())),
                 ("certainty", pa.float64()),
-                ("examples", pa.list_(pa.string())),  # paragraphs whose labels it was shown
             ]
         )
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +31,11 @@ class WeakAnswer(TypedDict):
         The topics that it gives, the dominant one first; empty for none of the topics.
     certainty
         How certain it is, 0 to 1; None where it does not say.
-    examples
-        Ids of the paragraphs whose hand labels it was shown before it answered; none by default.
     """
 
     source: str
     topics: list[str]
     certainty: float | None
-    examples: NotRequired[list[str] | None]
 
 
 class Lesson(NamedTuple):
@@ -196,18 +193,12 @@ def gain_of_labels(frame: pd.DataFrame, topics: Topics) -> tuple[Array, npt.NDAr
 
 
 def answers_on(rows: pd.DataFrame) -> Iterator[tuple[int, WeakAnswer]]:
-    """Number of a row of the paragraph table → each weak answer on it.
-
-    A source that was shown hand labels may repeat them. So its answer counts only where all of
-    these are among the rows: whoever learns without a label learns nothing that was said of it.
-    """
+    """Number of a row of the paragraph table → each weak answer on it."""
     if WEAK.name not in rows:
         return
-    by_hand = set(rows["id"][has_hand_label(rows)])
     for row, answers in enumerate(rows[WEAK.name]):
         for answer in answers if isinstance(answers, list) else ():
-            if by_hand.issuperset(answer.get("examples") or ()):
-                yield row, answer
+            yield row, answer
 
 
 def _questions(

@@ -6,7 +6,6 @@ one paragraph say together, is for `corpus.weak`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -24,8 +23,6 @@ from paratopic.project.topics import Topics
 HEADINGS, RULES = "headings", "rules"
 # What the annotator's name of a language model begins with.
 LLM = "llm-"
-# Column of labels.csv with the paragraphs whose labels a language model was shown.
-EXAMPLES = "examples"
 # Columns of labels.csv with what a language model's answer took.
 EFFORT = "seconds", "tokens_read", "tokens_written"
 
@@ -57,8 +54,7 @@ def weak_answers(
     Raises
     ------
     UserError
-        A pattern takes too long, or a line has an unknown topic, no number as its certainty or no
-        list of ids as its examples.
+        A pattern takes too long, or a line has an unknown topic or no number as its certainty.
     """
     answers: dict[str, list[WeakAnswer]] = {}
     for line in current(lines):
@@ -67,7 +63,6 @@ def weak_answers(
             source=line.annotator,
             topics=list(line.names),
             certainty=certainty_of(line),
-            examples=examples_of(line),
         )
         answers.setdefault(line.paragraph, []).append(given)
     by_hand = has_hand_label(frame)
@@ -179,27 +174,6 @@ def certainty_of(line: Label) -> float | None:
             "it, or leave it empty"
         )
     return certainty
-
-
-def examples_of(line: Label) -> list[str]:
-    """Ids of the paragraphs whose labels a language model was shown before it answered.
-
-    Raises
-    ------
-    UserError
-        The cell of the column examples is no list of ids in JSON.
-    """
-    cell = dict(line.more).get(EXAMPLES, "").strip()
-    try:
-        ids = json.loads(cell or "[]")
-    except (ValueError, RecursionError):
-        ids = None
-    if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
-        raise UserError(
-            f'{line.where}: "{cell[:60]}" in the column {EXAMPLES} is no list of ids, such as '
-            '["news:1f00aa"]; restore it, or remove the line'
-        )
-    return ids
 
 
 def _given(source: str, topics: Iterable[Sequence[str]]) -> list[WeakAnswer]:
