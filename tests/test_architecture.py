@@ -76,7 +76,7 @@ def test_stages_do_not_import_each_other() -> None:
 
 
 STAGE_NAMES = (
-    *("prepare", "describe", "split", "score", "evaluate", "train", "card", "compare", "report"),
+    *("prepare", "split", "score", "evaluate", "train", "card", "compare", "report"),
     "track",
 )
 

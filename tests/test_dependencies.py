@@ -32,7 +32,6 @@ NOT_IMPORTED = {
     "hatchling": "pip builds the package with it",
     "httpx2": "Starlette's test client sends requests with it",
     "lxml-html-clean": "jusText imports it, a part of trafilatura",
-    "mlcroissant": "a test of published datasets opens them with it, and is skipped without it",
     "mlflow-skinny": "it is imported as mlflow",
     "mypy": "a program",
     "onnxscript": "torch exports ONNX models with it",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.table import write_paragraphs
-from paratopic.labels.dataset import About, describe, write_dataset
+from paratopic.labels.dataset import About, write_dataset
 from paratopic.labels.log import Label, line_of
 from paratopic.project.codebook import Change
 from paratopic.project.topics import ModeName, Topics
@@ -72,22 +71,11 @@ def test_weak_labels_stay_here_and_answers_have_todays_names(
     assert answers["topics"].tolist() == ["trade", "security"]
 
 
-def test_the_table_of_a_project_is_a_dataset(topics: Topics, tmp_path: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="it is in the extra dev")
+def test_the_table_of_a_project_is_a_dataset(tmp_path: Path) -> None:
     path = tmp_path / "paragraphs.parquet"
     write_paragraphs(FRAME, path)
-    describe(tmp_path, FRAME, topics, ABOUT)
-    card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "4 paragraphs of 1 article, 3 of them labelled." in card and "| `trust` | double" in card
-    for data in (
-        datasets.load_dataset("parquet", data_files=str(path), split="train"),
-        datasets.load_dataset(str(tmp_path), split="train"),
-    ):
-        assert data["topics"] == [["trade", "security"], ["security"], [], None]
-    described = mlcroissant.Dataset(str(tmp_path / "croissant.json"))
-    assert not described.metadata.ctx.issues.errors
-    first = next(iter(described.records("paragraphs")))
-    assert first["paragraphs/text"] == b"Tariffs rose." and first["paragraphs/trust"] == 1.0
+    data = datasets.load_dataset("parquet", data_files=str(path), split="train")
+    assert data["topics"] == [["trade", "security"], ["security"], [], None]
 
 
 def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> None:
@@ -104,23 +92,6 @@ def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> N
 def test_its_card_says_what_it_is(topics: Topics, tmp_path: Path) -> None:
     write_dataset(tmp_path, FRAME, topics, ABOUT, [], anonymous=False)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert (
-        "license: cc-by-4.0\n" in card and "3 paragraphs of 1 article, 3 of them labelled." in card
-    )
+    assert "license: cc-by-4.0\n" in card and "3 labelled paragraphs of 1 article." in card
     assert "| security | 1 | About security. |" in card and "from the dataset press/news" in card
     assert not (tmp_path / "answers.parquet").exists() and "config_name: answers" not in card
-
-
-@pytest.mark.parametrize("mode", ["single", "multi"])
-def test_croissant_is_valid_and_gives_the_rows(
-    topics: Topics, tmp_path: Path, mode: ModeName
-) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="it is in the extra dev")
-    write_dataset(tmp_path, FRAME, replace(topics, mode=mode), ABOUT, LINES, anonymous=False)
-    described = mlcroissant.Dataset(str(tmp_path / "croissant.json"))
-    assert not described.metadata.ctx.issues.errors
-    (first, *_), about = (
-        described.records("paragraphs"),
-        json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8")),
-    )
-    assert first["paragraphs/text"] == b"Tariffs rose." and about["license"] == "cc-by-4.0"

@@ -13,7 +13,7 @@ from tests.conftest import TRACE
 
 Digests = dict[str, str]
 ALL = {
-    *("installed", "prepare", "describe", "split", "evaluate", "card", "compare", "report"),
+    *("installed", "prepare", "split", "evaluate", "card", "compare", "report"),
     "track",
 }
 FITS = {f"{stage}.{kind}" for stage in ("score", "train") for kind in KINDS}

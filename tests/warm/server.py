@@ -38,7 +38,6 @@ LATE = (
     "pandas",
     "torch.onnx._internal.exporter._core",
     "torch.onnx._internal.exporter._registration",
-    "scmrepo.git",
 )
 READ_AT_START = ("PYTHON", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "TORCH", "ORT_", "LD_")
 # Of these, how threads wait, which changes no result, and what torch itself sets.

@@ -23,7 +23,6 @@ from paratopic.cli.rules import rules
 from paratopic.cli.shares import shares
 from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
-from paratopic.cli.sweep import sweep
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 
@@ -93,7 +92,6 @@ app.command()(forecast)
 app.command()(review)
 app.command()(rules)
 app.command()(status)
-app.command()(sweep)
 app.add_typer(codebook, name="codebook")
 app.add_typer(publish, name="publish")
 app.command()(ui)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -102,15 +101,7 @@ class Labelled:
         return dict(zip(texts, near_duplicates(list(texts)).tolist(), strict=True))
 
 
-def read_labelled(topics: Topics, root: Path = Path()) -> Labelled:
-    """Read the labelled paragraphs of a project, and their folds.
-
-    Parameters
-    ----------
-    topics
-        The codebook.
-    root
-        Root of the project; the current directory by default.
-    """
-    rows = labelled_rows(read_paragraphs(root / PARAGRAPHS), topics)
-    return Labelled(rows, topics, read_parquet(root / FOLDS))
+def read_labelled(topics: Topics) -> Labelled:
+    """Read the labelled paragraphs of the project in the current directory, and their folds."""
+    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
+    return Labelled(rows, topics, read_parquet(FOLDS))

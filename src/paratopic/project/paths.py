@@ -13,9 +13,6 @@ DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
 METADATA = DATA / "metadata.parquet"
 FOLDS = DATA / "folds.parquet"
-# What opens the paragraph table as a dataset.
-DATA_CARD = DATA / "README.md"
-CROISSANT = DATA / "croissant.json"
 SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
