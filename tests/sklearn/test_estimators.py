@@ -1,11 +1,9 @@
-"""Both estimators keep scikit-learn's contract, and stand in what it offers for others."""
+"""The estimator keeps scikit-learn's contract, and stands in what it offers for others."""
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,37 +22,14 @@ from sklearn.utils import Tags
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from paratopic import Passage, UserError, load
-from paratopic.baseline.fit import fit
-from paratopic.inference.calibration import Calibration
-from paratopic.sklearn import TopicClassifier, TrainedTopicClassifier
-from tests.samples import PARAMS, TARIFF, TOPICS, WORDS, examples
+from paratopic import UserError
+from paratopic.sklearn import TopicClassifier
+from tests.samples import TARIFF, WORDS
 
 # A small baseline: single words and three characters, one strength.
 SMALL = {"word_ngrams": [1, 1], "char_ngrams": [3, 3], "strengths": [10.0]}
 DEFINITIONS = {name: f"About {' and '.join(words)}." for name, words in WORDS.items()}
-NOT_LEARNT = "the check's labels are none of the model's topics, and it learns no others"
-AS_NUMBERS = "the check compares answers as numbers, and the model's are names"
-NOT_READ = "labels are not read, so that wrong ones are not refused"
-# Checks that the trained model cannot pass → why not. The other estimator passes all.
-CANNOT = {
-    "check_classifier_data_not_an_array": NOT_LEARNT,
-    "check_classifiers_classes": NOT_LEARNT,
-    "check_classifiers_multilabel_output_format_predict": NOT_LEARNT,
-    "check_classifiers_multilabel_output_format_predict_proba": NOT_LEARNT,
-    "check_classifiers_one_label": NOT_LEARNT,
-    "check_estimators_pickle": AS_NUMBERS,
-    "check_fit_idempotent": AS_NUMBERS,
-    "check_fit_score_takes_y": NOT_LEARNT,
-    "check_methods_sample_order_invariance": AS_NUMBERS,
-    "check_methods_subset_invariance": AS_NUMBERS,
-    "check_pipeline_consistency": NOT_LEARNT,
-    "check_classifiers_regression_target": NOT_READ,
-    "check_classifiers_train": NOT_READ,
-    "check_supervised_y_2d": NOT_READ,
-    "check_supervised_y_no_nan": NOT_READ,
-}
-# Checks that are skipped for both → why.
+# Checks that are skipped → why.
 SKIPPED = {
     "check_array_api_input": "there is no such library of arrays for texts",
     "check_classifiers_multilabel_output_format_decision_function": "there is no decision_function",
@@ -92,10 +67,6 @@ class Unfitted(OfNumbers, TopicClassifier):
     """The estimator that is fitted, on rows of numbers."""
 
 
-class Trained(OfNumbers, TrainedTopicClassifier):
-    """The estimator of a trained model, on rows of numbers."""
-
-
 @pytest.fixture(scope="module")
 def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Labelled paragraphs: text, and label, which is "none" for none of the topics."""
@@ -110,14 +81,11 @@ def topical(labelled: pd.DataFrame) -> pd.DataFrame:
 
 # scikit-learn warns of each check that fails as expected, and of labels with a dimension too many.
 @pytest.mark.filterwarnings("ignore")
-def test_the_checks_of_scikit_learn_pass_as_far_as_they_can(baseline_folder: Path) -> None:
+def test_the_checks_of_scikit_learn_pass() -> None:
     unfitted = check_estimator(Unfitted(settings=SMALL))
-    trained = check_estimator(Trained(baseline_folder), expected_failed_checks=CANNOT)
     of = {status: _named(unfitted, status) for status in ("passed", "skipped", "xfail")}
     assert set(of["skipped"]) == set(SKIPPED) and not of["xfail"]
     assert sum(of["passed"].values()) >= 55
-    assert set(_named(trained, "skipped")) == set(SKIPPED)
-    assert set(_named(trained, "xfail")) == set(CANNOT)
 
 
 def _named(results: list[dict[str, Any]], status: str) -> Counter[str]:
@@ -152,11 +120,10 @@ def test_it_is_cloned_searched_and_calibrated(topical: pd.DataFrame) -> None:
     assert calibrated.predict([TARIFF]) == ["trade"]
 
 
-def test_both_vote_with_the_model_of_another(topical: pd.DataFrame, baseline_folder: Path) -> None:
+def test_it_votes_with_the_model_of_another(topical: pd.DataFrame) -> None:
     others = make_pipeline(TfidfVectorizer(), LogisticRegression())
     estimators = [
         ("fitted", TopicClassifier(settings=SMALL)),
-        ("trained", TrainedTopicClassifier(baseline_folder)),
         ("other", others),
     ]
     voting = VotingClassifier(estimators, voting="soft")
@@ -198,30 +165,3 @@ def test_mistakes_are_refused(topical: pd.DataFrame) -> None:
         TopicClassifier().fit(texts, ["trade"] * len(texts))
     with pytest.raises(TypeError, match="df\\["):
         TopicClassifier().fit(topical, labels)  # type: ignore[arg-type]  # the mistake that is tested
-
-
-def test_a_trained_model_gives_its_own_answers(baseline_folder: Path) -> None:
-    texts: list[str | Passage] = [TARIFF, Passage("Army border missile.", before="Troops."), ""]
-    model, estimator = load(baseline_folder), TrainedTopicClassifier(baseline_folder, none="none")
-    classes = estimator.classes_.tolist()
-    assert classes == sorted([*WORDS, "none"])
-    own = model.predict_proba(texts)
-    read = estimator.fit(texts, ["any"] * 3).predict_proba(texts)
-    assert np.allclose(read[:, [classes.index(name) for name in model.classes_]], own)
-    assert estimator.predict(texts).tolist()[1:] == ["security", "none"]
-    another = copy.deepcopy(estimator)  # as a process gets it
-    assert np.array_equal(another.predict_proba(texts), read)
-
-
-def test_a_trained_model_of_several_topics_keeps_its_thresholds(
-    rows: pd.DataFrame, tmp_path: Path
-) -> None:
-    topics = replace(TOPICS, mode="multi")
-    fitted = fit(examples(rows, topics.names), topics, PARAMS.section("baseline"), 1)
-    fitted.save(tmp_path / "several", Calibration(thresholds=(0.02, 0.9, 0.9)))
-    texts = [TARIFF, "Army border missile alliance, and a tariff on the export of goods."]
-    model, estimator = load(tmp_path / "several"), TrainedTopicClassifier(tmp_path / "several")
-    classes = estimator.classes_.tolist()
-    answers = [sorted(answer.topics) for answer in model.predict(texts)]
-    read = estimator.predict(texts)
-    assert [[n for n, has in zip(classes, row, strict=True) if has] for row in read] == answers

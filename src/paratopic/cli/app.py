@@ -19,7 +19,6 @@ from paratopic.cli.pack import pack
 from paratopic.cli.predict import predict
 from paratopic.cli.publish import publish
 from paratopic.cli.report import report
-from paratopic.cli.rules import rules
 from paratopic.cli.shares import shares
 from paratopic.cli.start import init, ui
 from paratopic.cli.status import status
@@ -90,7 +89,6 @@ app.command()(shares)
 app.command("errors")(mistakes)
 app.command()(forecast)
 app.command()(review)
-app.command()(rules)
 app.command()(status)
 app.add_typer(codebook, name="codebook")
 app.add_typer(publish, name="publish")

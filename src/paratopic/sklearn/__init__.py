@@ -4,6 +4,6 @@ They stand in `cross_val_score`, `GridSearchCV`, `VotingClassifier` and the like
 the package needs them: the pipeline calls `baseline` and `transformer` itself.
 """
 
-from paratopic.sklearn.estimators import TopicClassifier, TrainedTopicClassifier
+from paratopic.sklearn.estimators import TopicClassifier
 
-__all__ = ["TopicClassifier", "TrainedTopicClassifier"]
+__all__ = ["TopicClassifier"]

@@ -1,13 +1,11 @@
-"""Classifiers of texts with the interface of scikit-learn: one to fit, and one that was trained.
+"""A classifier of texts with the interface of scikit-learn.
 
-Neither writes a model's folder, calibrates probabilities or promises anything of sure predictions:
+It writes no model's folder, calibrates no probabilities and promises nothing of sure predictions:
 the pipeline does (`stages`).
 """
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -20,8 +18,7 @@ from sklearn.utils import Tags, check_consistent_length, check_random_state, col
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from paratopic.inference.loading import load
-from paratopic.inference.model import Model, listed
+from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
 from paratopic.inference.scores import Scores, Targets
 from paratopic.project.kinds import KINDS
@@ -38,89 +35,7 @@ Label = Hashable
 Labels = npt.NDArray[Any]
 
 
-class _Classifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sklearn has no types
-    """What both estimators do alike; one sets `classes_` and `_mode`, and gives `_scores`."""
-
-    none: Label | None
-    classes_: Labels
-
-    @property
-    @abstractmethod
-    def _mode(self) -> ModeName:
-        """Mode of the topics."""
-
-    @property
-    @abstractmethod
-    def _topics(self) -> Sequence[Label]:
-        """Labels of the topics, in the order of the columns of `_scores`."""
-
-    @abstractmethod
-    def _scores(self, texts: Sequence[Text]) -> Scores:
-        """Probabilities of the topics alone, (n, k)."""
-
-    def predict_proba(self, X: Iterable[Text]) -> Scores:
-        """Compute the probabilities of the classes.
-
-        Parameters
-        ----------
-        X
-            n texts, each a str or a `Passage`.
-
-        Returns
-        -------
-        (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
-        no label means none of the topics, the probabilities are those given that it has a topic.
-
-        Raises
-        ------
-        TypeError
-            An item is not a text.
-        NotFittedError
-            The estimator has not been fitted.
-        """
-        check_is_fitted(self)
-        scores, columns = self._scores(listed(X)), list(self._topics)
-        mode = mode_of(self._mode)
-        if self._mode == "single" and len(columns) < len(self.classes_):
-            scores, columns = mode.complete(scores), [*columns, self.none]
-        else:
-            scores = mode.conditional(scores)
-        return scores[:, [columns.index(label) for label in self.classes_.tolist()]]
-
-    def predict(self, X: Iterable[Text]) -> Labels:
-        """Predict the most probable class of each text; of several topics, those of one half.
-
-        Unlike `Model.predict`, it does not take all outcomes as equally frequent.
-
-        Parameters
-        ----------
-        X
-            n texts, each a str or a `Passage`.
-
-        Returns
-        -------
-        (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
-
-        Raises
-        ------
-        TypeError
-            An item is not a text.
-        NotFittedError
-            The estimator has not been fitted.
-        """
-        probabilities = self.predict_proba(X)
-        if self._mode == "multi":
-            return (probabilities >= HALF).astype(np.int64)
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array, tags.input_tags.string = False, True
-        tags.classifier_tags.multi_label = True
-        return tags
-
-
-class TopicClassifier(_Classifier):
+class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """A kind of model that is not trained yet.
 
     Its probabilities are not calibrated; `CalibratedClassifierCV` does that. It learns from the
@@ -212,6 +127,67 @@ class TopicClassifier(_Classifier):
         self._fitted = fit(Examples(texts, targets, of, of), seed, silent)
         return self
 
+    def predict_proba(self, X: Iterable[Text]) -> Scores:
+        """Compute the probabilities of the classes.
+
+        Parameters
+        ----------
+        X
+            n texts, each a str or a `Passage`.
+
+        Returns
+        -------
+        (n, k) array, columns in the order of `classes_`. Rows sum to 1 if a text has one class. If
+        no label means none of the topics, the probabilities are those given that it has a topic.
+
+        Raises
+        ------
+        TypeError
+            An item is not a text.
+        NotFittedError
+            The estimator has not been fitted.
+        """
+        check_is_fitted(self)
+        scores, columns = self._fitted.predict_proba(listed(X)), list(self._topics)
+        mode = mode_of(self._mode)
+        if self._mode == "single" and len(columns) < len(self.classes_):
+            scores, columns = mode.complete(scores), [*columns, self.none]
+        else:
+            scores = mode.conditional(scores)
+        return scores[:, [columns.index(label) for label in self.classes_.tolist()]]
+
+    def predict(self, X: Iterable[Text]) -> Labels:
+        """Predict the most probable class of each text; of several topics, those of one half.
+
+        Unlike `Model.predict`, it does not take all outcomes as equally frequent.
+
+        Parameters
+        ----------
+        X
+            n texts, each a str or a `Passage`.
+
+        Returns
+        -------
+        (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
+
+        Raises
+        ------
+        TypeError
+            An item is not a text.
+        NotFittedError
+            The estimator has not been fitted.
+        """
+        probabilities = self.predict_proba(X)
+        if self._mode == "multi":
+            return (probabilities >= HALF).astype(np.int64)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def _checked(self, y: npt.ArrayLike | None) -> Labels:
         """The labels, (n,), or those of several topics, (n, k)."""
         if y is None:
@@ -244,104 +220,6 @@ class TopicClassifier(_Classifier):
     def _topics(self) -> Sequence[Label]:
         labels: list[Label] = self.classes_.tolist()
         return [label for label in labels if self._is_multi or label != self.none]
-
-    def _scores(self, texts: Sequence[Text]) -> Scores:
-        return self._fitted.predict_proba(texts)
-
-
-class TrainedTopicClassifier(_Classifier):
-    """A model that is trained already; `fit` learns nothing.
-
-    In a `VotingClassifier` it votes by probabilities (``voting="soft"``). Where others are fitted
-    to all topics of the model, its columns are theirs.
-
-    Parameters
-    ----------
-    model
-        As for `paratopic.load`: a folder or an address; None, the default, is the default model.
-    none
-        The label to give texts that have none of the topics; None, the default, always gives the
-        most probable topic. It has no effect where texts have several topics.
-
-    Attributes
-    ----------
-    classes_
-        Names of the topics, and `none`, in the order of the alphabet.
-    model_
-        The model, loaded when it is first needed.
-    """
-
-    def __init__(
-        self, model: str | os.PathLike[str] | None = None, *, none: str | None = None
-    ) -> None:
-        self.model = model
-        self.none = none
-
-    def fit(
-        self,
-        X: Iterable[Text] | None = None,
-        y: npt.ArrayLike | None = None,
-        groups: npt.ArrayLike | None = None,
-    ) -> Self:
-        """Load the model, and leave it as it is.
-
-        Parameters
-        ----------
-        X, y, groups
-            Not read; none by default.
-
-        Raises
-        ------
-        UserError
-            There is no such model, or it is damaged.
-        """
-        del X, y, groups
-        self._model = load(self.model)
-        return self
-
-    @property
-    def model_(self) -> Model:
-        """The model."""
-        if not hasattr(self, "_model"):
-            self._model = load(self.model)
-        return self._model
-
-    @property
-    def classes_(self) -> Labels:  # type: ignore[override]  # it is read, and nobody sets it
-        none = [self.none] if self.none is not None and self._mode == "single" else []
-        return np.unique([*self.model_.classes_, *none])
-
-    def predict(self, X: Iterable[Text]) -> Labels:
-        """As `TopicClassifier.predict`; several topics are predicted by the model's thresholds."""
-        if self._mode == "single":
-            return super().predict(X)
-        answers = self.model_.predict(listed(X))
-        classes: list[str] = self.classes_.tolist()
-        return np.array([[int(name in answer.topics) for name in classes] for answer in answers])
-
-    @property
-    def _mode(self) -> ModeName:
-        return self.model_.mode
-
-    @property
-    def _topics(self) -> Sequence[Label]:
-        return self.model_.classes_
-
-    def _scores(self, texts: Sequence[Text]) -> Scores:
-        return self.model_.predict_proba(texts)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit, tags.target_tags.required = False, False
-        return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A process that gets a copy loads the model from its folder.
-        state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_model"}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""`paratopic rules`, and names that have brackets and colons."""
+"""Labels of another codebook, and names that have brackets and colons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from paratopic.corpus.table import write_paragraphs
-from paratopic.project.paths import PARAGRAPHS
+from paratopic.project.files import write_json
+from paratopic.project.paths import PARAGRAPHS, PREPARED
 from tests.programs import ROOT, run_cli
 from tests.samples import paragraph_table
 
@@ -31,26 +32,11 @@ def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) ->
     write_paragraphs(rows, PARAGRAPHS)
 
 
-def test_it_says_what_rules_find_and_where_they_are_wrong(
+def test_labels_of_another_codebook_are_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start_project(tmp_path, monkeypatch, "sport", "trade")
-    assert run_cli(monkeypatch, "rules") == 0
-    printed = capsys.readouterr().out
-    row = next(line for line in printed.splitlines() if "trade" in line)
-    assert [cell.strip() for cell in row.split("│")[2:6]] == ["2", "1", "1", "2"]
-    assert "trade, but sport by hand: 002 A goal and a tariff." in printed
-
-
-@pytest.mark.parametrize("words", [["rules"], ["publish", "labels", "--to", "out", "--yes"]])
-def test_labels_of_another_codebook_are_refused(
-    words: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
     start_project(tmp_path, monkeypatch, "sport", "commerce")
-    assert run_cli(monkeypatch, *words) == 1
+    assert run_cli(monkeypatch, "publish", "labels", "--to", "out", "--yes") == 1
     message = "001 has the topic trade, which the codebook in params.yaml lacks: run `dvc repro"
     assert message in capsys.readouterr().out and not Path("out").exists()
 
@@ -62,5 +48,6 @@ def test_names_are_shown_as_they_are(
     start_project(tmp_path, monkeypatch, name, "trade")
     rows = paragraph_table(text=["A goal."], topics=[[name]], label_source=["hand"])
     write_paragraphs(rows, PARAGRAPHS)
-    assert run_cli(monkeypatch, "rules") == 0
+    write_json(PREPARED, {"labelled_by": ["hand"], "weak": []})
+    assert run_cli(monkeypatch, "status") == 0
     assert name in capsys.readouterr().out
