@@ -9,7 +9,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test lint story lock
 
 repro: .venv/train
-	@python -m paratopic.project.lock
 	dvc repro
 	@paratopic report
 

@@ -111,67 +111,6 @@ def test_text_that_is_not_boilerplate(text: str) -> None:
     assert reason_in_the_middle(text) == reason_below_the_title(text) == ""
 
 
-@pytest.mark.parametrize(
-    ("body", "bylines"),
-    [
-        (
-            "Die Minister trafen sich am Montag im alten Zollhaus und sagten denen, die seit dem "
-            "Morgen gewartet hatten, kein einziges Wort.",
-            "Von Anna Müller | VON ANNA MÜLLER UND KARL-HEINZ ROTH | Von Anna von der Au, dpa | "
-            "Von Anna Müller, Berlin | Von unserem Korrespondenten in Madrid",
-        ),
-        (
-            "Les ministres se sont réunis lundi dans l'ancienne douane et n'ont rien dit à ceux "
-            "qui attendaient depuis le matin.",
-            "Par Jeanne Dupont | Par Jeanne de La Tour et Éric Roy (AFP) | "
-            "De notre correspondant à Madrid | De notre envoyée spéciale Jeanne Dupont",
-        ),
-        (
-            "Los ministros se reunieron el lunes en la antigua aduana y no dijeron nada a quienes "
-            "esperaban desde la mañana.",
-            "Por Ana Pérez | Por Ana del Río y Juan Gómez | De nuestro corresponsal en Madrid",
-        ),
-        (
-            "Os ministros reuniram-se na segunda-feira na antiga alfândega e não disseram nada a "
-            "quem esperava desde a manhã.",
-            "Por Ana dos Santos | Por João Silva e Ana Sousa | Do nosso correspondente em Madrid",
-        ),
-        (
-            "I ministri si sono riuniti lunedì nella vecchia dogana e non hanno detto nulla a chi "
-            "aspettava dal mattino.",
-            "Di Anna Bianchi | Di Marco De Luca e Anna Bianchi | Dal nostro inviato Marco De Luca",
-        ),
-        (
-            "De ministers kwamen maandag bijeen in het oude douanehuis en zeiden niets tegen wie "
-            "sinds de ochtend had gewacht.",
-            "Door Jan de Vries | Door Jan van der Berg en Anna Smit | Van onze correspondent",
-        ),
-    ],
-)
-def test_bylines_in_other_languages(body: str, bylines: str) -> None:
-    for byline in bylines.split(" | "):
-        assert reasons([TITLE, byline, body]) == ["", BYLINE, ""]
-        assert reasons([TITLE, byline, BODY]) == ["", "", ""]  # the article is in English
-        assert reasons([TITLE, body, byline, body]) == [""] * 4
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Von Krieg und Frieden",
-        "Von der Leyen reist nach Kiew",
-        "Von Montag an wird gestreikt",
-        "Von Berlin nach Paris",
-        "Von unseren Korrespondenten hörte man nichts.",
-        "Vonovia Senkt Mieten",
-        "Von Anna Müller hatte niemand etwas erwartet.",
-    ],
-)
-def test_text_that_is_no_german_byline(text: str) -> None:
-    body = "Die Minister trafen sich am Montag und sagten kein Wort zu denen, die gewartet hatten."
-    assert reasons([TITLE, text, body]) == [""] * 3
-
-
 def test_dates_that_recur_are_headings() -> None:
     assert reasons([TITLE, "September 14", BODY, "September 15", BODY]) == [""] * 5
 

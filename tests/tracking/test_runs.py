@@ -18,7 +18,7 @@ from paratopic.inference.loading import _fetch_once
 from paratopic.inference.registry import asking, store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs, view
-from paratopic.tracking.runs import COMPARED, Record, open_store, write_runs
+from paratopic.tracking.runs import COMPARED, Record, write_runs
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
@@ -150,39 +150,6 @@ def test_processes_that_write_at_the_same_time_wait_for_each_other(
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(write, range(2))) == [0, 1]
     assert len(runs_in(uri, "together")) == 1
-
-
-def test_an_interrupted_creation_of_a_store_leaves_no_file_of_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "mlflow.db"
-
-    class Client:
-        """Makes one table, if it is not interrupted by then."""
-
-        interrupted = True
-
-        def __init__(self, tracking_uri: str) -> None:
-            self.path = tracking_uri.removeprefix("sqlite:///")
-
-        def search_experiments(self, max_results: int) -> None:
-            with sqlite3.connect(self.path) as database:
-                database.execute("CREATE TABLE one (x)")
-            assert not path.exists()
-            if self.interrupted:
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(mlflow, "MlflowClient", Client)
-    for name in (".mlflow.db.123", ".mlflow.db.123-journal", "mlflow.db-journal"):
-        (tmp_path / name).touch()  # of a process that was killed
-    with pytest.raises(KeyboardInterrupt):
-        open_store(f"sqlite:///{path}")
-    assert {file.name for file in tmp_path.iterdir()} <= {".mlflow.db.lock"}
-    Client.interrupted = False
-    for _ in range(2):
-        open_store(f"sqlite:///{path}")
-    with sqlite3.connect(path) as database:
-        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("one",)]
 
 
 def test_a_half_made_database_is_reported_with_what_to_do(tmp_path: Path, baseline: Record) -> None:

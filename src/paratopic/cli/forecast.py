@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.project import files, lock
+from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
@@ -86,7 +86,6 @@ def check_scored(champion: str) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    lock.main()  # where the lock is damaged, this says more than DVC
     try:
         changes = Repo().status(targets=[f"score@{champion}"])
     except DvcException as error:

@@ -2,17 +2,14 @@
 
 Each rule reads the whole text of a segment. The rules are written for precision: text that they
 miss stays a paragraph. A dateline at the beginning of a paragraph belongs to the paragraph. This
-module sees no layout and no markup (`html` and `pdf` do). It knows English, dates in German,
-French, Spanish and Chinese, and bylines in German, French, Spanish, Portuguese, Italian and Dutch.
+module sees no layout and no markup (`html` and `pdf` do). It knows English, and dates in
+German, French, Spanish and Chinese.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
-
-from paratopic.project.languages import language_of
+from collections.abc import Collection, Sequence
 
 BYLINE = "byline"
 DATE = "date alone"
@@ -154,29 +151,6 @@ _OPENING = (
     (DATE, 12, rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?"),
 )
 
-# Names as _PEOPLE, with the particles and conjunctions of other languages.
-_OTHER_NAME = rf"(?:{_NAME}|d[aeio]|del|dell[ao]|d[ao]s|du|la|le|te[nr]|zu[mr]?)"
-_OTHER_PERSON = rf"[^\W\d_a-z][\w.'’-]*(?: {_OTHER_NAME}){{1,4}}"
-_OTHER_PEOPLE = rf"{_OTHER_PERSON}(?:(?:,|,? (?:und|UND|et|ET|y|Y|e|E|en|EN)| &) {_OTHER_PERSON})*"
-_OTHER_END = rf"(?:,? \(?{_AGENCY}\)?|, {_PLACE})?"
-# These apply there too, if the article is in one of the languages: "Di Maio Resigns" and "Door
-# Makers Strike" are no bylines in an English one.
-_BY = {"de": "Von", "fr": "Par", "es pt": "Por", "it": "Di", "nl": "Door"}
-_OUR_CORRESPONDENT = {
-    "de": r"Von unser(?:em|er|en) (?:Korrespondent|Reporter)(?:en|in|innen)?",
-    "fr": r"De (?:notre|nos) (?:correspondant|envoyé)e?s?",
-    "es": r"De nuestr[oa]s? (?:corresponsal(?:es)?|enviad[oa]s?)",
-    "pt": r"D[oa] noss[oa] (?:correspondente|enviad[oa])",
-    "it": r"Dal(?:la)? nostr[oa] (?:corrispondente|inviat[oa])",
-    "nl": r"Van onze (?:correspondent|verslaggever)(?:e?n|s)?",
-}
-_OTHER_OPENING = (
-    *((at, 14, rf"(?:{by}|{by.upper()}):? {_OTHER_PEOPLE}{_OTHER_END}") for at, by in _BY.items()),
-    *((at, 10, rf"{our}\b(?:.*[^.!?])?") for at, our in _OUR_CORRESPONDENT.items()),
-)
-# Number of texts below such a byline of which the first that has a language decides.
-_N_BELOW = 10
-
 _Rules = tuple[tuple[str, int, re.Pattern[str]], ...]
 
 
@@ -185,7 +159,6 @@ def _compiled(rules: Sequence[tuple[str, int, str]]) -> _Rules:
 
 
 _EVERYWHERE_RULES, _OPENING_RULES = _compiled(_EVERYWHERE), _compiled(_OPENING)
-_OTHER_RULES = _compiled(_OTHER_OPENING)
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
 _SENTENCE_END = re.compile(r"[.!?][\"'’”)\]]*$")
@@ -216,23 +189,15 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
     for number, text in enumerate(texts):
         reason = _reason(text, _EVERYWHERE_RULES)
         if opening and not reason and number not in headings and not text.startswith("#"):
+            reason = _reason(text, _OPENING_RULES)
+            # Dates that recur are the headings of a chronicle.
             later = (texts[n] for n in range(number + 1, len(texts)))  # a slice would be a copy
-            reason = _opening_reason(text, later)
+            if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
+                reason = ""
         all_reasons.append(reason)
         is_body = not reason and len(text.split()) > _TITLE_WORDS and _SENTENCE_END.search(text)
         opening = not is_body and (opening or number == 0)
     return all_reasons
-
-
-def _opening_reason(text: str, later: Iterable[str]) -> str:
-    reason = _reason(text, _OPENING_RULES)
-    # Dates that recur are the headings of a chronicle.
-    if reason == DATE and any(_reason(other, _OPENING_RULES) == DATE for other in later):
-        return ""
-    if not reason and (languages := _reason(text, _OTHER_RULES)):
-        below = filter(None, map(language_of, islice(later, _N_BELOW)))
-        reason = BYLINE if next(below, "") in languages.split() else ""
-    return reason
 
 
 def _reason(text: str, rules: _Rules) -> str:

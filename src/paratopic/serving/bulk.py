@@ -2,14 +2,13 @@
 
 Memory stays constant, since a shard has at most `shards.SHARD` rows. Each input has shards of its
 own, in its own order and format: tables keep all of their columns, workbooks become CSV, articles
-JSON lines, one per paragraph. A shard appears only when it is complete, so that an interrupted run
-can be resumed; the result is identical. This module does not decide how a text gets its topic
-(`inference` does), nor on which machine (an `Engine` does).
+JSON lines, one per paragraph. A shard appears only when it is complete, and an interrupted run goes
+on with the first input that is not; the result is identical. This module does not decide how a text
+gets its topic (`inference` does), nor on which machine (an `Engine` does).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -19,7 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ LIKENESS = "likeness"
 # Files of the output folder that are not shards. Readers of tables skip names with an underscore.
 PLAN, PROGRESS = "_plan.json", "_progress.json"
 # Of these two files: a run of another version is not resumed.
-FORMAT = 5
+FORMAT = 6
 # Decimals of sums in them, and so of those of a run that is not interrupted.
 DIGITS = 9
 # Name of the column with the language of a text; tables may have one of their own.
@@ -70,8 +70,6 @@ class Done:
     ----------
     input
         Number of the input that is next, from 0.
-    shard
-        Number of its shard that is next, from 0.
     rows
         Rows written so far.
     errors
@@ -88,7 +86,6 @@ class Done:
     """
 
     input: int = 0
-    shard: int = 0
     rows: int = 0
     errors: int = 0
     shards: int = 0
@@ -182,17 +179,15 @@ class Work:
 
     def chunks(self) -> Iterator[tuple[int, int, Chunk[Any]]]:
         """Number of the input, number of its shard, and the shard's rows."""
-        first = self.done.shard
         for number in range(self.done.input, len(self.inputs)):
             path = self.inputs[number]
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, self.added)
-            for shard, chunk in islice(enumerate(chunks), first, None):
+            for shard, chunk in enumerate(chunks):
                 # Articles know what stands around their paragraphs.
                 if self.in_context and any(isinstance(text, str) for text in chunk.texts):
                     chunk = with_context(chunk, format_of(path).columns(chunk.rows))
                 yield number, shard, chunk
-            first = 0
 
     def texts(self) -> Iterator[list[Text]]:
         """The texts of each step."""
@@ -321,21 +316,21 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     share = share_done(sizes, done.input)
     advance(done.rows, share)
     predict = job.engine(job.model, work)
-    for number, shard, chunk in work.chunks():
+    for number, of_input in groupby(work.chunks(), key=itemgetter(0)):
         path = job.inputs[number]
-        if chunk.skipped:
-            _write_skipped(out, number, path, chunk.skipped)
-        ahead = partial(_ahead, advance, done.rows, share)
-        columns = predict_chunk(predict, chunk, job.added, ahead)
-        _write_shard(out, number, shard, path, chunk, columns)
-        own = format_of(path).columns_named(chunk.rows, {"article", GROUP, DATE, job.by or ""})
-        counted = done.add(job.model, columns, own, job.by)
-        done = replace(counted, input=number, shard=shard + 1, shards=done.shards + 1)
-        _write_progress(out, done)
-        share = share_done(sizes, number, chunk.share)
-        advance(done.rows, share)
-    done = replace(done, input=len(job.inputs), shard=0)
-    _write_progress(out, done)
+        for _, shard, chunk in of_input:
+            if chunk.skipped:
+                _write_skipped(out, number, path, chunk.skipped)
+            ahead = partial(_ahead, advance, done.rows, share)
+            columns = predict_chunk(predict, chunk, job.added, ahead)
+            _write_shard(out, number, shard, path, chunk, columns)
+            own = format_of(path).columns_named(chunk.rows, {"article", GROUP, DATE, job.by or ""})
+            done = done.add(job.model, columns, own, job.by)
+            done = replace(done, shards=done.shards + 1)
+            share = share_done(sizes, number, chunk.share)
+            advance(done.rows, share)
+        done = replace(done, input=number + 1)
+        write_json(out / PROGRESS, asdict(done), digits=DIGITS)
     return done
 
 
@@ -387,32 +382,19 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
     return done
 
 
-def _write_progress(out: Path, done: Done) -> None:
-    values = asdict(done)
-    write_json(out / PROGRESS, values | {"digest": _digest(values)}, digits=DIGITS)
-
-
 def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
-    if values.pop("digest", None) != _digest(values):
-        raise UserError(f"{path} is damaged; name another folder")
     answers = {part: Answers(**each) for part, each in values["answers"].items()}
     return Done(**values | {"counts": tuple(values["counts"]), "answers": answers})
 
 
-def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
 def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
-    """Whether a file is a shard that was written before the one that is next."""
+    """Whether a file is a shard of an input before the one that is next."""
     match = _SHARD.fullmatch(path.name)
-    number, shard = map(int, match.groups()) if match else (done.input, done.shard)
-    return (
-        (number, shard) < (done.input, done.shard)
-        and path.name == _shard_name(number, shard, inputs[number])
-        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
-    )
+    if match is None:
+        return False
+    number, shard = map(int, match.groups())
+    return number < done.input and path.name == _shard_name(number, shard, inputs[number])
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:

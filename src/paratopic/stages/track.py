@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from paratopic.inference.registry import store_uri
 from paratopic.project import errors
-from paratopic.project.lock import read_lock
 from paratopic.project.params import read_params
+from paratopic.project.paths import LOCK
 from paratopic.project.plurals import plural
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
@@ -17,7 +19,7 @@ from paratopic.tracking.runs import write_runs
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    outputs = outputs_of(read_lock())
+    outputs = outputs_of(YAML(typ="safe").load(LOCK))
     experiment = os.environ.get("DVC_EXP_NAME")
     models = records(params, outputs, experiment)
     # Experiments may run in a folder of their own; DVC_ROOT is the project's root even then.

@@ -17,7 +17,6 @@ from filelock import FileLock
 
 from paratopic.inference.registry import set_defaults, store_errors
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
 from paratopic.tracking import models, view
 
 if TYPE_CHECKING:
@@ -183,36 +182,12 @@ def write_runs(
 
 
 def open_store(uri: str) -> MlflowClient:
-    """Client of a store. The file of a local database is made if it is missing.
-
-    MLflow makes the tables one by one. If that is interrupted, it can never open the file again, so
-    the file gets its name when it is whole.
-
-    Parameters
-    ----------
-    uri
-        Address of the store.
-    """
+    """Client of a store. The file of a local database is made if it is missing."""
     from mlflow import MlflowClient
 
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and "?" not in uri and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            if not path.exists():
-                _make_database(path)
+    if uri.startswith("sqlite:///") and "?" not in uri:
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=uri)
-
-
-def _make_database(path: Path) -> None:
-    """Make the file of a store without runs; no other process may be at it."""
-    from mlflow import MlflowClient
-
-    # What killed processes left. SQLite would apply an old journal to the new file.
-    for left in (*path.parent.glob(f".{path.name}.[0-9]*"), Path(f"{path}-journal")):
-        left.unlink(missing_ok=True)
-    with aside(path) as draft:
-        MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) -> str:
