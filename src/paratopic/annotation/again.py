@@ -29,12 +29,8 @@ def look_again(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     again
         Id of each of n paragraphs of the table → why it has to be looked at again.
-    topics
-        The codebook.
     model
         The model whose embeddings are compared; None leaves the order of the table, without scores.
 

@@ -27,16 +27,12 @@ class Answer:
 
     Parameters
     ----------
-    item
-        The paragraph.
     topics
         The topics that it names; None where it gave no answer.
     certainty
         Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
-    tokens
-        Number of tokens read and written.
     seconds
         How long it took, with what was asked again.
     """
@@ -65,8 +61,6 @@ def ask_all(
 
     Parameters
     ----------
-    concurrency
-        Number of paragraphs at a time.
     go_on
         Asked before each paragraph: whether there is money left for it.
 

@@ -34,8 +34,6 @@ class BadReply(Exception):
 
     Parameters
     ----------
-    problem
-        Why it is of no use.
     tokens
         Number of tokens read and written, which have to be paid; none by default.
     """
@@ -51,8 +49,6 @@ class Reply:
 
     Parameters
     ----------
-    text
-        Its answer.
     certainty
         Probability of the answer by its tokens', 0 to 1; None where the server does not give them.
     tokens

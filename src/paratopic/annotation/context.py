@@ -29,8 +29,6 @@ class Suggestion:
 
     Parameters
     ----------
-    id, article, heading, text
-        As in the paragraph table.
     before, after
         Texts of the neighbouring paragraphs in the article, at most two on each side.
     scores
@@ -38,8 +36,6 @@ class Suggestion:
         it is not to see what the model thinks.
     reason
         Why the paragraph should be labelled; "" if only because the model is unsure.
-    topics, sure
-        As in the model's `Prediction`.
     passage
         What a model reads: the text with what stands around it; the text alone by default.
     drawn
@@ -81,8 +77,6 @@ def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     ids
         Ids of the n paragraphs to label, in the order in which they are to be shown.
 
@@ -118,8 +112,6 @@ def drawn_in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Sugg
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     drawn
         Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
         shown.

@@ -100,10 +100,6 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
         Label Studio's JSON export (.json), or a sheet with the columns paragraph and topics (.csv,
         .xlsx). Where it has a column suggestion, as sheets of `write_tasks` have, an empty cell of
         topics is undecided; elsewhere it is none of the topics, as in labels.csv.
-    frame
-        Paragraph table.
-    topics
-        The codebook.
 
     Raises
     ------
@@ -131,8 +127,6 @@ def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
     ----------
     path
         A sheet with the columns paragraph, topics and, optionally, drawn; .csv or .xlsx.
-    frame
-        Paragraph table.
 
     Returns
     -------
@@ -175,8 +169,6 @@ def write_tasks(
         File to write; its ending says for which tool.
     suggestions
         Paragraphs to label, in the order in which people should label them.
-    topics
-        The codebook.
     model
         Name of the model that made the suggestions.
     explain

@@ -166,8 +166,6 @@ def prediction(scores: Mapping[str, float], mode: ModeName, model: str) -> dict[
         Probability of each topic.
     mode
         Mode of the codebook, which says what control of the labelling configuration shows it.
-    model
-        Name or version of the model.
     """
     topic = max(scores, key=scores.__getitem__)
     choice = {

@@ -62,8 +62,6 @@ class Session:
     ----------
     path
         File of labels. Every answer is on the disk before it is confirmed.
-    annotator
-        Name of the person who labels.
     items
         Paragraphs, in the order in which they are shown.
     read_topics
@@ -120,11 +118,6 @@ class Session:
     def why(self, paragraph: str) -> dict[str, Any]:
         """Explain what the model thinks of a paragraph.
 
-        Parameters
-        ----------
-        paragraph
-            Id of the paragraph.
-
         Returns
         -------
         The most probable topic, and the paragraph's sentences with what each adds to its logit.
@@ -176,11 +169,6 @@ class Session:
 
     def undo(self, shown: Shown) -> dict[str, Any]:
         """Take back the last answer, so that the one it replaced counts again.
-
-        Parameters
-        ----------
-        shown
-            The codebook that the page shows.
 
         Returns
         -------

@@ -19,8 +19,6 @@ def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     topics
         The codebook, whose mode says which of a paragraph's topics count.
 
@@ -48,10 +46,6 @@ def missing(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
-    topics
-        The codebook.
     measured
         metrics.json of the champion; None where nothing was measured.
     """

@@ -55,8 +55,6 @@ class Prompt:
     ----------
     template
         Text in which `$paragraph` and the other `FIELDS` are filled in.
-    topics
-        The codebook.
     """
 
     template: str
@@ -153,13 +151,6 @@ class Prompt:
 
 def read_prompt(path: Path, topics: Topics) -> Prompt:
     """Read the template of a project, or write the default one where there is none.
-
-    Parameters
-    ----------
-    path
-        File of the template.
-    topics
-        The codebook.
 
     Raises
     ------

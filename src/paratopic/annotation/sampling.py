@@ -48,10 +48,6 @@ def draw_random(
 
     Parameters
     ----------
-    frame, judged
-        As for `unlabelled`.
-    n
-        Number of paragraphs to draw.
     seed
         Seed of the draw; the number of judged paragraphs is part of it.
     strata
@@ -83,12 +79,8 @@ def draw_articles(
 
     Parameters
     ----------
-    frame, judged
-        As for `unlabelled`.
     n
         Number of paragraphs from which on no further article is drawn.
-    seed
-        As for `draw_random`.
 
     Returns
     -------
@@ -114,14 +106,8 @@ def draw_mixed(
 
     Parameters
     ----------
-    frame, judged
-        As for `unlabelled`.
     suggested
         Ids of min(n, number of unlabelled) suggestions or more, in the order of `suggest`.
-    n
-        Number of paragraphs to draw.
-    seed
-        As for `draw_random`.
 
     Returns
     -------

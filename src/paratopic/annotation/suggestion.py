@@ -43,10 +43,6 @@ def suggest(
     model
         Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
         alike.
-    n
-        Number of paragraphs to suggest.
-    seed
-        Seed of the clustering.
     gains
         How much else a label of each row of `frame` would tell, 0 to 1, which is added to the
         model's doubt; nothing by default.
@@ -95,10 +91,6 @@ def choose(doubt: Array, embed: Callable[[Integers], Features], n: int, seed: in
         (m,) doubt about each row, from 0 on.
     embed
         Function from row numbers (r,) to the features of these rows, (r, d).
-    n
-        Number of rows to choose.
-    seed
-        Seed of the first centres.
 
     Returns
     -------

@@ -29,13 +29,6 @@ class Guard(BaseHTTPMiddleware):
     Any web page that is open in a browser on this machine can send requests here. Its requests
     have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
     have that name as Host.
-
-    Parameters
-    ----------
-    app
-        Application that answers the other requests.
-    policy
-        Content-Security-Policy of every response.
     """
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
@@ -68,8 +61,6 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
 
     Parameters
     ----------
-    action
-        What the request asks for.
     refused
         Status of the response where the action raises a `UserError`. A full disk has its own, and
         so has a request of another form.
@@ -112,14 +103,6 @@ def listen(greeting: str, port: int) -> socket.socket:
 
 
 def serve(application: ASGIApp, listener: socket.socket) -> None:
-    """Serve an application until Ctrl-C.
-
-    Parameters
-    ----------
-    application
-        What answers the requests.
-    listener
-        From `listen`.
-    """
+    """Serve an application until Ctrl-C."""
     config = uvicorn.Config(application, lifespan="off", ws="none", log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])

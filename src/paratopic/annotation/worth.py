@@ -37,8 +37,6 @@ def worth_labelling(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.b
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     left
         The m rows of `frame` that are left to label, from `sampling.unlabelled`.
 

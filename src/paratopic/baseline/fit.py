@@ -131,10 +131,6 @@ def fit(
     ----------
     examples
         Training examples. Of more than `MOST_TEXTS`, as many are drawn at random.
-    topics
-        The codebook.
-    params
-        Section baseline of params.yaml.
     seed
         Seed of the draw and of the inner folds.
     advance
@@ -204,8 +200,6 @@ def _known(
 
     Parameters
     ----------
-    union
-        Computes features.
     own, features
         n texts and their features, (n, d).
     texts

@@ -119,10 +119,6 @@ class Project:
 
     Parameters
     ----------
-    params
-        From params.yaml.
-    paragraphs
-        The paragraph table.
     lines
         All lines of labels.csv, as the file is now.
     """
@@ -189,8 +185,6 @@ class Draw:
 
     Parameters
     ----------
-    random
-        Whether to draw them at random.
     mixed
         Whether to draw some at random among those that the model suggests. Without either, all are
         what the model suggests.
@@ -484,8 +478,6 @@ def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, p
 
     Parameters
     ----------
-    params
-        From params.yaml.
     lines
         All lines of labels.csv, in its order.
 
@@ -729,13 +721,9 @@ def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path
 
     Parameters
     ----------
-    project
-        The project.
     doubtful
         Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
         reason.
-    models
-        Names of the models that suggest.
     out
         File to write; its ending says for which tool.
     """

@@ -119,8 +119,6 @@ def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") 
 
     Parameters
     ----------
-    params
-        Params of the project.
     champion
         Name of the model that predicts, whose scores are up to date.
     counted

@@ -119,8 +119,6 @@ def components(
     ----------
     row, column
         (m,) the two ends of each edge.
-    n
-        Number of nodes.
     """
     graph = sparse.coo_matrix((np.ones(len(row), dtype=np.int8), (row, column)), shape=(n, n))
     numbers = connected_components(graph, directed=False)[1]

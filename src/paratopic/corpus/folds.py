@@ -55,8 +55,6 @@ class Folds:
     split_unit
         What groups consist of: ``"article"``; ``"paragraph"`` where articles are too few;
         ``"nothing"`` where nothing is held out.
-    n_folds, n_repeats
-        Numbers actually used, after any reduction.
     messages
         What a reader of the figures has to know.
     """
@@ -88,8 +86,6 @@ def make_folds(
         Share of the paragraphs to hold out once, instead of folds; None for folds. Those that only
         train do not count. Groups are held out whole, and a rare topic allows fewer shares, so that
         the share used may differ.
-    seed
-        Seed of the random draws.
 
     Raises
     ------
@@ -134,8 +130,6 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     ----------
     rows
         Labelled paragraphs, with a column id and, unless all labels are by hand, label_source.
-    why
-        The reason, which begins the message.
     """
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
@@ -157,10 +151,6 @@ def deal(
         (n, k) which topics each row has.
     groups
         (n,) number of each row's group.
-    n_folds
-        Number of folds.
-    seed
-        Seed of the random draws.
 
     Returns
     -------
@@ -201,8 +191,6 @@ def iterate_folds(
 
     Parameters
     ----------
-    table
-        Table of `Folds`.
     ids
         Ids of the paragraphs, in the order that positions refer to.
 
@@ -303,8 +291,6 @@ def _choose_number(
         As in `make_folds`. With a holdout, as many folds as it takes for some to make that share.
     counts
         Number of groups of each measurable topic.
-    split_unit
-        What groups consist of.
     """
     rarest = min(counts, key=counts.__getitem__)
     most = max(counts[rarest], min(LEAST_FOLDS, max(counts.values())))
@@ -351,8 +337,6 @@ def _deal_others(
         (n,) numbers of the rows' groups.
     n_folds
         Number of folds; 1 for a share.
-    seed
-        Seed of the random draws.
     """
     numbers, group = np.unique(groups, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(numbers))

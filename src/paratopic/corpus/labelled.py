@@ -28,10 +28,6 @@ class Labelled:
     rows
         The paragraphs, from `corpus.table.labelled_rows`. Without a column `passage`
         (`corpus.table.with_passages`), texts are read alone.
-    topics
-        The codebook.
-    folds
-        Table of `corpus.folds.make_folds`.
     pool
         Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
         by default.
@@ -66,11 +62,6 @@ class Labelled:
         Where articles are held out whole, that is so by itself. Where an article has paragraphs of
         both, what stands around these would tell of them. Then its held-out paragraphs are read
         alone, and near-duplicates of them are left out around the others.
-
-        Parameters
-        ----------
-        train, held_out
-            Positions of rows.
         """
         articles, passages = self.rows["article"].to_numpy(), self.passages
         divided = np.intersect1d(articles[train], articles[held_out])

@@ -31,8 +31,6 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
     frame
         A row for each row of the paragraph table, in its order: `id`, then a column of strings for
         each field, null where a paragraph has none.
-    path
-        File to write.
     """
     schema = pa.schema([(name, pa.string()) for name in frame])
     with aside(path) as draft:
@@ -45,15 +43,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
 
 
 def with_metadata(frame: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay.
-
-    Parameters
-    ----------
-    frame
-        Paragraph table.
-    about
-        From `read_metadata`.
-    """
+    """Add the columns of `read_metadata` to the paragraph table, whose own columns stay."""
     own = [name for name in about if name in frame and name != "id"]
     return frame.merge(about.drop(columns=own), on="id", how="left")
 
@@ -63,8 +53,6 @@ def values_of(rows: pd.DataFrame, name: str) -> list[str]:
 
     Parameters
     ----------
-    rows
-        From `with_metadata`.
     name
         The article, a field, or one of `PERIODS`, which follow from the field date.
 
@@ -94,13 +82,6 @@ def in_words(about: pd.DataFrame, ids: Collection[str]) -> dict[str, str]:
     >>> about = pd.DataFrame({"id": ["t:7"], "date": ["2025-09-15"], "speaker": [None]})
     >>> in_words(about, ["t:7"])
     {'t:7': 't:7 (date 2025-09-15)'}
-
-    Parameters
-    ----------
-    about
-        From `read_metadata`.
-    ids
-        Ids of paragraphs.
     """
     words = {id_: id_ for id_ in ids}
     for row in about[about["id"].isin(list(ids))].to_dict("records"):

@@ -48,11 +48,6 @@ class Pool:
         Left out are near-duplicates of these rows, labelled articles that have no label in the
         training part, and near-duplicates of those of their texts that are in the pool. Each text
         is there once.
-
-        Parameters
-        ----------
-        train, held_out
-            Positions of labelled paragraphs.
         """
         known, articles = self.labelled["article"], self.unlabelled["article"]
         duplicates = self._duplicates[len(known) :]
@@ -67,14 +62,8 @@ def draw_pool(frame: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> 
 
     Parameters
     ----------
-    frame
-        Paragraph table.
-    rows
-        Its labelled rows, from `corpus.table.labelled_rows`.
     most
         Number of distinct texts, at most.
-    seed
-        Seed of the draw.
     """
     unlabelled = frame[frame["label_source"] == "none"].drop_duplicates(["article", "text"])
     texts = unlabelled["text"].unique()

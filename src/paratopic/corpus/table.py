@@ -70,11 +70,6 @@ def describe_size(frame: pd.DataFrame) -> str:
 
     >>> describe_size(pd.DataFrame({"article": ["a", "a", "b"]}))
     '3 paragraphs in 2 articles'
-
-    Parameters
-    ----------
-    frame
-        Rows of the paragraph table.
     """
     n_articles, paragraphs = frame["article"].nunique(), plural(len(frame), "paragraph")
     if n_articles == len(frame) != 1:
@@ -87,8 +82,6 @@ def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     topics
         The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
 
@@ -121,8 +114,6 @@ def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     rows
         Numbers of n rows of it, from 0.
     """
@@ -157,8 +148,6 @@ def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    rows
-        From `labelled_rows`.
     names
         Topic names in class order, which are the columns' names.
     """

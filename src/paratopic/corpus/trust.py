@@ -124,10 +124,6 @@ def learn_trust(
     ----------
     truth
         (n,) true outcomes; `UNKNOWN` where nobody knows.
-    answers
-        The sources' answers.
-    n_sources
-        Number of sources.
     kinds
         (K,) number of the kind of each outcome: those of a kind are about equally hard.
     confidence
@@ -203,15 +199,6 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     them: p = (1 - w) f + w truth, with the smallest w. What is left is learnt with the weight w.
     So a single answer of a source whose errors fall on topics as frequent as these are is learnt as
     it stands, with a weight that is 0 where it is no better than chance.
-
-    Parameters
-    ----------
-    answers
-        The answers.
-    trust
-        From `learn_trust`.
-    n
-        Number of paragraphs.
     """
     counts = ~trust.worthless[answers.source, answers.outcome]
     row, source, outcome = (part[counts] for part in answers[:3])

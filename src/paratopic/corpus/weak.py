@@ -66,8 +66,6 @@ class Sources:
     ----------
     names
         Their names, sorted.
-    topics
-        The codebook.
     trusts
         Trust in them for each question: which topic a paragraph has, or in mode multi for each
         topic whether it has it.
@@ -124,8 +122,6 @@ def learn_sources(rows: pd.DataFrame, topics: Topics, confidence: float = 0.95) 
     ----------
     rows
         Rows of the paragraph table. The hand labels of others teach nothing.
-    topics
-        The codebook.
     confidence
         Confidence of the intervals; 0.95 by default.
     """
@@ -161,13 +157,6 @@ def teach(rows: pd.DataFrame, sources: Sources) -> Lesson:
 
 def gain_of_labels(frame: pd.DataFrame, topics: Topics) -> tuple[Array, npt.NDArray[np.bool_]]:
     """How much a label by hand would tell of the weak answers on each of n rows.
-
-    Parameters
-    ----------
-    frame
-        Paragraph table.
-    topics
-        The codebook.
 
     Returns
     -------

@@ -50,13 +50,7 @@ def sources_that_label(prepared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
-    """Say what each weak source is worth, in a line for each of them.
-
-    Parameters
-    ----------
-    worth
-        Rows of `Sources.table`, as in prepare.json.
-    """
+    """Say what each weak source is worth, in a line for each of them."""
     lines = []
     for name, rows in groupby(worth, key=lambda row: str(row["source"])):
         parts, unknown, worthless = [], 0, []

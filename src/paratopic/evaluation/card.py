@@ -52,8 +52,6 @@ class Shipped:
 
     Parameters
     ----------
-    model
-        The model.
     final
         Content of final.json, which stage train writes.
     encoder
@@ -83,10 +81,6 @@ def render_card(
 
     Parameters
     ----------
-    shipped
-        The model.
-    topics
-        The codebook.
     rows
         Labelled paragraphs that the model learnt from: columns article, topic and label_source.
     report

@@ -39,14 +39,8 @@ class Comparison:
 
     Parameters
     ----------
-    mode
-        Mode of the topics.
     champion
         Name of the model that is used.
-    n
-        Number of evaluated paragraphs.
-    labels
-        Where their labels come from.
     models
         Name → metric → estimate; the simplest model comes first.
     differences
@@ -84,8 +78,6 @@ def compare(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     scores
         Name of a trained model → its scores (see `outcomes.outcomes`), the simplest model first.
     by_definitions
@@ -96,10 +88,6 @@ def compare(
         Confidence of the intervals and number of draws.
     choice
         Smallest lead that counts, and number of permutations of the paired test.
-    incumbent
-        The champion so far, if any.
-    seed
-        Seed of the random draws.
     """
     tables = {DUMMY: majority_scores(data), **scores}
     answered = {name: answer_outcomes(data, table) for name, table in tables.items()}
@@ -193,8 +181,6 @@ def choose_champion(
         Names of the trained models, the simplest one first.
     leads
         Differences in the macro-F1 of the answers.
-    min_lead
-        Smallest lead that counts.
     incumbent
         The champion so far. It stays if the other one's lead does not count.
     """
@@ -248,8 +234,6 @@ def as_json(
 
     Parameters
     ----------
-    comparison
-        The comparison.
     split
         Content of split.json.
     annotators

@@ -91,10 +91,6 @@ def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> No
     ----------
     path
         PNG file to write.
-    comparison
-        The comparison.
-    confidence
-        Confidence of the intervals.
     """
     models = comparison.models
     if not models:
@@ -125,8 +121,6 @@ def write_figures(
         Content of comparison.json.
     models
         Model → content of metrics.json, and the files reliability.csv and risk_coverage.csv.
-    confusions
-        Model → as for `confusion_chart`.
 
     Returns
     -------
@@ -164,8 +158,6 @@ def as_svg(chart: Figure, title: str) -> str:
 
     Parameters
     ----------
-    chart
-        The chart.
     title
         What it shows, for those who cannot see it; another one for each chart of the page.
     """
@@ -197,8 +189,6 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
         The shares. Each topic has a chart of its own; of two columns, the second has a mark each.
     columns
         Columns that name the groups; none for all of the corpus.
-    title
-        What the shares are of.
 
     Raises
     ------
@@ -259,15 +249,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
 
 @STYLED
 def share_chart(findings: Findings, topic: str) -> Figure:
-    """Draw a topic's shares over time.
-
-    Parameters
-    ----------
-    findings
-        The shares, by period.
-    topic
-        The topic, or `NO_TOPIC`.
-    """
+    """Draw a topic's shares over time."""
     column = str(findings.table.columns[0])
     table = _parts(findings, column)
     rows = table[table["topic"] == topic]
@@ -355,12 +337,8 @@ def reliability_chart(model: str, bins: pd.DataFrame, confidence: float) -> Figu
 
     Parameters
     ----------
-    model
-        Name of the model.
     bins
         Columns confidence, accuracy and n.
-    confidence
-        Confidence of the intervals.
     """
     figure, axes = _shares("confidence", "accuracy")
     _guide(axes, (0, 1), "confidence is accuracy")
@@ -409,8 +387,6 @@ def training_chart(
 
     Parameters
     ----------
-    model
-        Name of the model.
     history
         Columns repeat, fold, x and y.
     final
@@ -441,13 +417,7 @@ def training_chart(
 
 @STYLED
 def topic_chart(models: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draw F1 by topic with its interval, a mark for each model.
-
-    Parameters
-    ----------
-    models
-        Model → content of metrics.json.
-    """
+    """Draw F1 by topic with its interval, a mark for each model."""
     topics = next(iter(models.values()))["topics"]
     names = list(topics)
     figure, axes = _axes(6, 1.1 + 0.25 * len(names) * len(models))
@@ -505,15 +475,7 @@ def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figu
 
 @STYLED
 def comparison_chart(estimates: Mapping[str, Estimate], confidence: float) -> Figure:
-    """Draw estimates with their intervals, a line for each model.
-
-    Parameters
-    ----------
-    estimates
-        Model → its estimate.
-    confidence
-        Confidence of the intervals.
-    """
+    """Draw estimates with their intervals, a line for each model."""
     figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
     for line, (model, estimate) in enumerate(estimates.items()):
         if estimate.low is not None and estimate.high is not None:

@@ -138,12 +138,8 @@ def sampled_rows(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     scores
         Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
-    topics
-        The codebook.
     counted
         What shares are of; paragraphs by default.
 
@@ -227,16 +223,10 @@ def corpus_of(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     about
         What each paragraph is from: a row for each of them, with its id.
     predicted
         (N, k) calibrated probabilities of the topics of `distinct_texts`, by the model that ships.
-    rows
-        From `sampled_rows`.
-    scores, topics, counted
-        As for `sampled_rows`.
     """
     mode, names = mode_of(topics.mode), list(topics.names)
     text, _ = distinct_texts(frame)
@@ -350,8 +340,6 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
 
     Parameters
     ----------
-    rows
-        From `Corpus.rows`.
     columns
         Any columns, or `PERIODS` of the column date. Of two, parts are pairs of values.
 
@@ -377,11 +365,6 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
 
 def period_of(rows: pd.DataFrame) -> str | None:
     """The period to divide paragraphs by: month, or year where months are many or not known.
-
-    Parameters
-    ----------
-    rows
-        From `Corpus.rows`.
 
     Returns
     -------
@@ -459,14 +442,8 @@ def find(
 
     Parameters
     ----------
-    corpus
-        The corpus.
     columns
         As for `group`; none for all of the corpus alone.
-    confidence
-        Confidence of the intervals.
-    copies
-        As for `Corpus.masses`.
     compare
         Names of two parts, the first of which is compared with the second. By default the last
         period is compared with the first; or the two parts, if there are two.
@@ -662,8 +639,6 @@ def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
         Half of the widest interval of the outcomes, such as 0.02.
     findings
         Findings with the labels that there are.
-    corpus
-        The corpus that they are of.
     """
     whole = findings.table[: findings.table["topic"].nunique()]
     widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
@@ -679,12 +654,8 @@ class Overview:
 
     Parameters
     ----------
-    whole
-        Shares of all paragraphs.
     by_period
         Shares by `period`; None where there is one period or none.
-    period
-        From `period_of`.
     sentences
         Sentences to cite: of all paragraphs, and of the periods if there are any.
     outlook
@@ -699,15 +670,7 @@ class Overview:
 
 
 def overview(corpus: Corpus, confidence: float) -> Overview:
-    """Estimate what the report has of a corpus.
-
-    Parameters
-    ----------
-    corpus
-        The corpus.
-    confidence
-        Confidence of the intervals.
-    """
+    """Estimate what the report has of a corpus."""
     whole, period = find(corpus, [], confidence), period_of(corpus.rows)
     by_period = find(corpus, [period], confidence) if period else None
     sentences = [sentence(each, corpus, confidence) for each in (whole, by_period) if each]

@@ -77,14 +77,8 @@ def forecast(
         Outcomes with all labels, of all repeats.
     labels
         (k,) number of labels of each topic of the codebook by now.
-    sizes
-        Numbers of labels to forecast for.
     confidence
         Confidence of the intervals, such as 0.8.
-    n_draws
-        Number of resamples.
-    seed
-        Seed of the random draws.
 
     Returns
     -------

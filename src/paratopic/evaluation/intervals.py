@@ -68,8 +68,6 @@ class Difference:
 
     Parameters
     ----------
-    value, low, high
-        The difference and its interval.
     p
         Two-sided p-value of no difference. It is below 1 minus the confidence where the interval
         excludes 0, and only there.
@@ -90,10 +88,6 @@ class Tally:
 
     Parameters
     ----------
-    outcomes
-        The outcomes.
-    repeat
-        Number of the repeat.
     rows
         (d, n) weights of the rows.
     hit, predicted, true
@@ -371,14 +365,8 @@ def estimates(
 
     Parameters
     ----------
-    outcomes
-        Outcomes from the function `outcomes.outcomes`.
     confidence
         Confidence of the intervals, such as 0.95.
-    n_draws
-        Number of resamples.
-    seed
-        Seed of the random draws.
 
     Returns
     -------
@@ -398,13 +386,6 @@ def answer_estimates(
     answers: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
     """Every metric of the answers, with its interval.
-
-    Parameters
-    ----------
-    answers
-        Outcomes from `outcomes.answer_outcomes`.
-    confidence, n_draws, seed
-        As for `estimates`.
 
     Returns
     -------
@@ -509,8 +490,6 @@ def leaning(outcomes: Outcomes, seen: float) -> float:
 
     Parameters
     ----------
-    outcomes
-        Their groups and rows.
     seen
         Variance of draws of groups over that of draws of rows. Draws of n have (n - 1) / (n + 1) of
         the variance that samples of n have.
@@ -602,8 +581,6 @@ def difference(
         Confidence of the interval, such as 0.95.
     n_permutations
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
-    seed
-        Seed of the random draws.
     min_lead
         Lead of the first model that people would notice, for `Difference.beyond`.
     """

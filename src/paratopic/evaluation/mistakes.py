@@ -57,8 +57,6 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     scores
         Calibrated out-of-fold scores: columns id, repeat, and a score and a threshold for each
         topic; at least one row.
@@ -82,13 +80,6 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
 
 def confusion(answers: Answered, topics: Topics) -> pd.DataFrame:
     """How often each label got each answer.
-
-    Parameters
-    ----------
-    answers
-        From `answered`.
-    topics
-        The codebook.
 
     Returns
     -------
@@ -131,13 +122,6 @@ def confusion_pairs(
 
 def confusions(answers: Answered, topics: Topics) -> list[str]:
     """What is mistaken for what, in words, the most frequent first.
-
-    Parameters
-    ----------
-    answers
-        From `answered`.
-    topics
-        The codebook.
 
     Returns
     -------

@@ -88,8 +88,6 @@ def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
     ----------
     true
         (n,) class numbers.
-    groups, scores
-        As in `Outcomes`.
     """
     mode = mode_of("single")
     return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
@@ -105,8 +103,6 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     scores
         Columns id, repeat, and a score and a threshold for each topic, as
         `training.calibration.calibrate_rows` gives them.
@@ -165,10 +161,6 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
     ----------
     targets
         (n, k) which topics each labelled row has.
-    folds
-        Table of `corpus.folds.make_folds`.
-    ids
-        Ids of the labelled rows.
 
     Returns
     -------
@@ -185,15 +177,7 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
 
 
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
-    """What readers of the figures have to know where labels are few.
-
-    Parameters
-    ----------
-    outcomes
-        From the function `outcomes`.
-    names
-        Names of its k topics.
-    """
+    """What readers of the figures have to know where labels are few."""
     counts, messages = outcomes.true.sum(axis=0), []
     few = [name for name, n in zip(names, counts, strict=True) if 0 < n < FEW_OF_A_TOPIC]
     if few:
@@ -212,15 +196,7 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
 
 
 def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """One repeat with the mean scores and thresholds of all, so that a paragraph is there once.
-
-    Parameters
-    ----------
-    scores
-        As for the function `outcomes`.
-    topics
-        The codebook.
-    """
+    """One repeat with the mean scores and thresholds of all, so that a paragraph is there once."""
     mean = scores.groupby("id")[[*topics.scores, *topics.thresholds]].mean()
     return mean.assign(repeat=0).reset_index()
 

@@ -66,8 +66,6 @@ class ModelReport:
 
     Parameters
     ----------
-    name
-        Kind of the model.
     shipped
         Content of final.json: about the model that ships.
     metrics
@@ -143,10 +141,6 @@ class Mistake:
 
     Parameters
     ----------
-    id, article, heading, text
-        The paragraph.
-    label
-        Topics of the label, or NONE.
     answers
         Model → topics that it answers, or NONE; the champion comes first.
     bars
@@ -176,16 +170,10 @@ class Doubtful:
 
     Parameters
     ----------
-    id, text
-        The paragraph.
     label
         All topics of the label, or NONE.
     suggestion
         The topic that the models find most probable; "" if none has scored the paragraph.
-    confidence
-        Its probability.
-    reason
-        Why the label is doubtful.
     """
 
     id: str
@@ -210,14 +198,8 @@ def render_page(
 
     Parameters
     ----------
-    topics
-        The codebook.
-    prepared, split, comparison
-        Contents of prepare.json, split.json and comparison.json.
     models
         Reports of the trained models, in any order.
-    paragraphs
-        Paragraph table.
     reviewed
         From `review.rank_doubtful`; no rows where no label is by hand.
     on_request

@@ -61,10 +61,6 @@ class OutOfFold:
         nothing was held out.
     history
         Histories of the fits: columns repeat and fold, then x and y.
-    calibration
-        The final model's calibration.
-    promise
-        What is promised of sure predictions.
     alone
         As `scores`, of the same paragraphs without what stands around them; None, the default,
         where nothing was read around them.
@@ -155,16 +151,12 @@ def build_report(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     out_of_fold
         What stage score made of the model.
     split
         Content of reports/split.json.
     settings
         Confidence of the intervals and number of draws.
-    seed
-        Seed of the random draws.
     """
     rows, topics = data.rows, data.topics
     about = {

@@ -39,15 +39,6 @@ def read_scores(
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table.
-    models
-        Kinds of models, as in params.yaml.
-    topics
-        The codebook.
-
     Returns
     -------
     The hand-labelled rows of the paragraph table, and one table of scores for each model.
@@ -86,8 +77,6 @@ def rank_doubtful(
         One table for each model, as the score stage writes them: id, repeat, a column of scores
         for each topic and, in mode multi, a column of thresholds for each topic. For a paragraph
         without scores, only its near-duplicates count.
-    topics
-        The codebook.
 
     Returns
     -------
@@ -116,13 +105,6 @@ def rank_contradicted(
 
     The scores of a paragraph are from models that did not learn from what is said of it. Answers on
     paragraphs with a hand label are left out: a person has decided there.
-
-    Parameters
-    ----------
-    frame
-        Paragraph table.
-    scores, topics
-        As for `rank_doubtful`.
 
     Returns
     -------

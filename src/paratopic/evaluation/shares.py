@@ -133,8 +133,6 @@ class Part:
 
     Parameters
     ----------
-    shares
-        For each of the K outcomes.
     n_labels
         Number of labelled texts of the part that the shares rest on.
     n_articles
@@ -155,8 +153,6 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
 
     Parameters
     ----------
-    sample
-        The corpus and its labels.
     masses
         (N,) how much each text counts, 0 for those outside of the part: 1, its number of copies, or
         its number of words.
@@ -193,13 +189,6 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
     to that of all labels, the more so the fewer it has and the less parts differ beyond chance
     (DerSimonian & Laird 1986). It has no interval, because nothing tells how far it is from the
     others.
-
-    Parameters
-    ----------
-    sample, confidence
-        As for `shares`.
-    masses
-        For each part, as for `shares`.
     """
     parts = [shares(sample, part, confidence) for part in masses]
     overall = _correction(sample, np.sum(masses, axis=0))
@@ -222,11 +211,6 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
 
 def errors_differ(sample: Sample, masses: Sequence[Array]) -> float | None:
     """Probability of corrections as different as those of the parts, if the model errs alike.
-
-    Parameters
-    ----------
-    sample, masses
-        As for `shares_of_parts`.
 
     Returns
     -------
@@ -263,8 +247,6 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
 
     Parameters
     ----------
-    sample, masses, confidence
-        As for `shares`.
     times
         (N,) times of the texts; those with mass 0 may have any.
     """
@@ -311,8 +293,6 @@ def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> t
         (K,) shares, 0 to 1.
     sizes
         (K,) numbers of independent labels that they rest on, above 0.
-    confidence
-        Confidence of the interval.
     quantile
         Number of standard errors on each side.
     """

@@ -49,14 +49,8 @@ class Slice:
 
     Parameters
     ----------
-    column, value
-        What the paragraphs have in common.
-    n
-        Number of paragraphs.
     accuracy
         Share of their answers that are right.
-    low, high
-        Interval of `accuracy`.
     elsewhere
         Share of the other paragraphs' answers that are right.
     p
@@ -111,14 +105,10 @@ def columns_of(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
     about
         What each paragraph is from: a row for each of them, with its id.
     ids
         Ids of the n paragraphs that are evaluated.
-    annotators
-        Paragraph id → who labelled it.
     wanted
         Names of the columns to keep; all by default.
 
@@ -190,8 +180,6 @@ def find_slices(
         Answers of n paragraphs.
     confidence
         Confidence of the intervals, such as 0.95.
-    seed
-        Seed of the permutations.
 
     Returns
     -------

@@ -40,8 +40,6 @@ class Beside:
         Number of paragraphs with a hand label, out-of-fold scores and an answer of the source.
     source, model
         Macro-F1 of the answers of each.
-    lead
-        The model's minus the source's.
     """
 
     n: int
@@ -61,16 +59,12 @@ def beside_model(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     scores
         Out-of-fold scores of the model (see `outcomes.outcomes`).
     settings
         Confidence of the intervals and number of draws.
     n_permutations
         Number of permutations of the paired test.
-    seed
-        Seed of the random draws.
 
     Returns
     -------

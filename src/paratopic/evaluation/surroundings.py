@@ -30,8 +30,6 @@ def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    context
-        Weights of what is read.
     metrics
         Content of metrics.json.
     """

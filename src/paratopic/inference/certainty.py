@@ -49,8 +49,6 @@ class Answers:
 
     Parameters
     ----------
-    texts
-        Number of texts.
     certainty
         Sum of the probabilities that their answers are right.
     likeness

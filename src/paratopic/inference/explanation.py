@@ -73,8 +73,6 @@ class Share:
 
     Parameters
     ----------
-    text
-        The part.
     start, end
         Where it begins and ends in the text, in characters.
     shares
@@ -97,8 +95,6 @@ class Explanation:
 
     Parameters
     ----------
-    prediction
-        The prediction for the text.
     logits
         Topic → its logit: its share in `base` and those in `sentences` and `context`, added up.
     base
@@ -139,14 +135,6 @@ def explain(
 
     Parameters
     ----------
-    text
-        The text.
-    prediction
-        The prediction for it.
-    classes
-        Topic names in class order.
-    mode
-        Mode of the topics.
     contributions
         What its tokens add to the logits, of which those that are not finite are left out.
     """

@@ -53,8 +53,6 @@ class Manifest:
     ----------
     kind
         ``"baseline"`` or ``"transformer"``.
-    mode
-        Mode of the topics.
     definitions
         Topic name → definition, in class order.
     calibration
@@ -86,12 +84,6 @@ def write_manifest(
 
     Parameters
     ----------
-    folder
-        Folder that already holds the `files`.
-    kind, calibration, languages, settings
-        As in `Manifest`.
-    topics
-        The codebook.
     files
         Names of the files that prediction reads; the manifest records their checksums.
     """
@@ -115,11 +107,6 @@ def write_manifest(
 
 def read_manifest(folder: Path) -> Manifest:
     """Read a folder's manifest, and check it and every file that it lists.
-
-    Parameters
-    ----------
-    folder
-        The model's folder.
 
     Raises
     ------

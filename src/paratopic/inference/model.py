@@ -160,11 +160,6 @@ class Model:
     def predict_with_likeness(self, texts: Sequence[Text]) -> tuple[list[Prediction], list[float]]:
         """Predict the topics of n texts, and say how like the labelled texts each of them is.
 
-        Parameters
-        ----------
-        texts
-            As for `predict`.
-
         Returns
         -------
         predictions

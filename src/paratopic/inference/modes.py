@@ -121,12 +121,8 @@ class Single:
         ----------
         logits
             (n windows, `n_logits`) logits of the windows.
-        lengths
-            Number of tokens of each window.
         owner
             (n windows,) number of the text that each window belongs to.
-        n_texts
-            Number of texts.
         """
         weight = np.asarray(lengths, dtype=np.float64)
         weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]

@@ -22,12 +22,8 @@ class Neighbour:
 
     Parameters
     ----------
-    id
-        Id of the paragraph.
     topics
         Topics of its label; empty for none of the topics.
-    text
-        The paragraph.
     similarity
         Cosine between what the model's head reads of both texts: 1 for the text itself.
     """
@@ -43,8 +39,6 @@ class Neighbourhood:
 
     Parameters
     ----------
-    model
-        Model that compares texts.
     ids, topics, texts
         Id, topics and text of each of n labelled paragraphs, at least one.
     """

@@ -55,8 +55,6 @@ class EncoderClassifier:
     ----------
     folder
         Folder with the ONNX model, head.safetensors and tokenizer.json.
-    mode
-        Mode of the topics.
     settings
         ``max_tokens`` is the length of a window, ``context`` has the `ContextWeights`.
     """
@@ -235,11 +233,6 @@ class OnnxModel:
     A window alone is computed by all processors together. Of several, each processor computes some,
     which is faster. It is opened for one window at first, and for several when it has to, from the
     bytes that the file had at first.
-
-    Parameters
-    ----------
-    path
-        File of the model.
     """
 
     def __init__(self, path: Path) -> None:

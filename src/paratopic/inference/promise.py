@@ -59,8 +59,6 @@ def sure_threshold(confidence: Array, right: Targets, groups: Integers, promise:
     ----------
     confidence, right, groups
         (n,) probability of each prediction, whether it is right, and the number of its group.
-    promise
-        The promise to keep.
 
     Returns
     -------

@@ -160,13 +160,7 @@ class TfIdf:
 
 
 class TfIdfUnion:
-    """Several TF-IDF features side by side.
-
-    Parameters
-    ----------
-    features
-        Each feature by its name.
-    """
+    """Several TF-IDF features side by side."""
 
     def __init__(self, features: Mapping[str, TfIdf]) -> None:
         self.features = features

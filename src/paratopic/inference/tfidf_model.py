@@ -35,10 +35,6 @@ class BaselineClassifier:
 
     Parameters
     ----------
-    folder
-        Folder with vocabulary.json, idf.safetensors and head.safetensors.
-    mode
-        Mode of the topics.
     settings
         ``features`` maps each feature's name to the keyword arguments of its TfidfVectorizer;
         ``context`` has the `ContextWeights`.

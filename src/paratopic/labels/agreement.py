@@ -35,8 +35,6 @@ class Agreement:
     ----------
     annotators
         Names of those who judged any of these paragraphs.
-    paragraphs
-        Number of these paragraphs.
     alpha
         Krippendorff's alpha; None where all answers are the same.
     kappa
@@ -63,8 +61,6 @@ def agreement(answers: Iterable[Label], topics: Topics) -> Agreement | None:
     answers
         The answers of each annotator that count, from `current`. An annotator who has several
         on one paragraph is left out there.
-    topics
-        The codebook.
     """
     units = _units(answers, topics)
     if not units:

@@ -54,8 +54,6 @@ class Reopened:
 
     Parameters
     ----------
-    change
-        The line of the change.
     topics
         The topics that may have taken the place of its topic; empty where it may be any topic.
     """
@@ -112,11 +110,6 @@ def read_answers(lines: Iterable[Label]) -> Reading:
     changed, answers have today's names. If an annotator's answer names a topic that was split or
     dropped, no answer on the paragraph counts until somebody answers after the change; taking that
     answer back opens the paragraph again.
-
-    Parameters
-    ----------
-    lines
-        Lines of labels.csv, in its order.
 
     Raises
     ------
@@ -192,8 +185,6 @@ def resolve(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, ...], 
     ----------
     answers
         Answers on one paragraph, at least one. Their order does not matter.
-    topics
-        The codebook.
 
     Returns
     -------
@@ -222,12 +213,8 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
 
     Parameters
     ----------
-    lines
-        Lines of labels.csv.
     paragraphs
         Ids of the paragraphs to look at.
-    topics
-        The codebook.
 
     Returns
     -------
@@ -268,8 +255,6 @@ def merge(
     ----------
     path
         The labels' file; made where there is none.
-    incoming
-        Lines to add.
     annotator
         Annotator of the incoming lines that name none, unless the file has the same line without
         an annotator.

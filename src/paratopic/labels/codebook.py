@@ -25,8 +25,6 @@ class Today:
     ----------
     line
         The line, with today's names. One that has to be given again has the names of the time.
-    epoch
-        Number of changes before the answer.
     reopened
         Number of the change, from 1, after which it has to be given again; 0 if it has not.
     into
@@ -47,11 +45,6 @@ def changes_of(lines: Sequence[Label]) -> list[tuple[Label, Change]]:
 
 def in_todays_names(lines: Sequence[Label]) -> list[Today]:
     """Read answers as they are after all changes of the codebook.
-
-    Parameters
-    ----------
-    lines
-        Lines of labels.csv, in its order.
 
     Returns
     -------
@@ -81,13 +74,6 @@ def before_all(labels: Sequence[Label], lines: Sequence[Label]) -> list[Today]:
 
 def unfinished(lines: Sequence[Label], topics: Topics) -> str:
     """Explain a change that is in labels.csv and not in params.yaml, as after a crash.
-
-    Parameters
-    ----------
-    lines
-        Lines of labels.csv, in its order.
-    topics
-        The codebook of params.yaml.
 
     Returns
     -------

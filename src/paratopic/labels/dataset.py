@@ -35,8 +35,6 @@ class About:
 
     Parameters
     ----------
-    name
-        Name of the dataset.
     license
         License of the labels and texts; None where none is given.
     language

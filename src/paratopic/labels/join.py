@@ -25,12 +25,6 @@ def join_labels(
 
     Parameters
     ----------
-    frame
-        Paragraph table.
-    labels
-        Every annotator's answers, from `current`.
-    topics
-        The codebook.
     ties
         What becomes of paragraphs on which annotators are divided.
 

@@ -68,8 +68,6 @@ class Label:
 
     Parameters
     ----------
-    where
-        File and line, for error messages.
     paragraph
         Id of the paragraph; ``"codebook: rename"`` and the like for a change of the codebook.
     cell
@@ -81,8 +79,6 @@ class Label:
         Name of the person who gave the answer; "" where it is not known.
     when
         ISO 8601 date or time, UTC where it has no zone; "" where it is not known.
-    note
-        The annotator's comment.
     drawn
         How the paragraph was chosen. A number is the chance with which it was drawn next, relative
         to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
@@ -319,12 +315,8 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
 
     Parameters
     ----------
-    path
-        The labels' file.
     columns
         Names of its columns; those that are missing are added at the end.
-    lines
-        All of its lines.
 
     Raises
     ------

@@ -97,13 +97,6 @@ def describe_sample(sample: Mapping[str, Any], n_labels: int) -> str:
 
     >>> describe_sample({"kind": "paragraph", "drawn": 60}, 75)
     'labels: 60 of 75 were drawn at random (paragraphs)'
-
-    Parameters
-    ----------
-    sample
-        From `sample_of`.
-    n_labels
-        Number of hand labels.
     """
     if sample["kind"] is None:
         return (
@@ -161,8 +154,6 @@ def _weights(chances: Sequence[float | None], n_texts: int) -> list[float]:
     ----------
     chances
         `Label.chance` of each; None for one that was chosen in another way.
-    n_texts
-        Number of paragraphs of the corpus.
     """
     weights = []
     later = 0.0  # the sum of a(t)

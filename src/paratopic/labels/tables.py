@@ -40,8 +40,6 @@ def follow_changes(
         What each of its rows is from, in the same order; a column `WHEN` has the times of labels.
     lines
         All lines of labels.csv, in its order.
-    topics
-        The codebook.
 
     Returns
     -------

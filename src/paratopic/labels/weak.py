@@ -122,8 +122,6 @@ def effort_of(
 
     Parameters
     ----------
-    lines
-        Lines of weak sources.
     prices
         Name of a language model → prices of a million tokens that it reads, and that it writes.
 

@@ -55,8 +55,6 @@ def find_separator(text: str, column: str = "") -> str:
 
     Parameters
     ----------
-    text
-        The file, or its first line.
     column
         Name of a column that it has to have; "", the default, for none.
     """

@@ -51,10 +51,6 @@ class Change:
 
     Parameters
     ----------
-    kind
-        What is done with the topics.
-    names
-        The topics that change.
     into
         The topics that they become; empty for ``"drop"``. Some may be among `names`.
 
@@ -128,11 +124,6 @@ class Change:
 
         A renamed topic keeps its definition and its patterns. Those of merged topics are joined.
         The topics of a split have their names as definitions until somebody writes better ones.
-
-        Parameters
-        ----------
-        topics
-            The codebook before.
 
         Raises
         ------

@@ -137,8 +137,6 @@ def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
 
     Parameters
     ----------
-    path
-        File to write.
     values
         JSON object. NaN and infinity raise a `ValueError`.
     digits
@@ -161,8 +159,6 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    path
-        File to read.
     made_by
         Command or stage that writes the file, for the error message.
 
@@ -183,12 +179,8 @@ def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
 
     Parameters
     ----------
-    path
-        File to read.
     made_by
         Command or stage that writes the file, for the error message.
-    options
-        As for `pandas.read_csv`.
 
     Raises
     ------
@@ -210,8 +202,6 @@ def written_by(made_by: str, path: Path) -> Iterator[None]:
     ----------
     made_by
         Command or stage that writes the file.
-    path
-        File that is read.
     """
     try:
         yield

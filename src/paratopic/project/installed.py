@@ -72,10 +72,6 @@ def modules_of(
     ----------
     modules
         Dotted names below the package, such as ``"stages.split"``.
-    kinds
-        Names of the kinds.
-    arrows
-        From `imports`.
     """
     reached = closure(modules, arrows)
     named = {
@@ -123,8 +119,6 @@ def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> s
 
     Parameters
     ----------
-    modules
-        Dotted names below the package.
     package
         Folder of the package; by default the installed one.
     more

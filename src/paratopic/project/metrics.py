@@ -19,8 +19,6 @@ class Metric:
     ----------
     key
         Key in metrics.json and comparison.json, and name in MLflow.
-    title
-        What people read.
     meaning
         What it measures, in a few words.
     modes

@@ -224,10 +224,6 @@ def with_settings(params: Params, kind: str, settings: Mapping[str, Any]) -> Par
 
     Parameters
     ----------
-    params
-        All of params.yaml.
-    kind
-        Name of the kind of model.
     settings
         Name of a setting → its value; those that are not there stay as they are.
 

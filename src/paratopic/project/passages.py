@@ -26,8 +26,6 @@ class Passage:
 
     Parameters
     ----------
-    text
-        The text to predict.
     before
         The paragraphs before it in its article, in their order, so that the last one is next to the
         text; or that one alone, as a str. None by default.
@@ -125,8 +123,6 @@ def table_passages(
     ----------
     texts
         n texts; None for a row that has none, and is nobody's neighbour.
-    articles
-        Article of each row.
     places
         Place of each row in its article, in any order; None for a row that has no place.
     beside

@@ -26,8 +26,6 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
     name
         A column, or one of `PERIODS`, which follow from the column date where no column has their
         name.
-    n
-        Number of rows.
     """
     if name in PERIODS and (name not in columns or name == "date"):
         starts = [_written(cell)[: PERIODS[name]] for cell in columns.get("date", [""] * n)]

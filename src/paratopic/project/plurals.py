@@ -13,8 +13,6 @@ def plural(n: int, one: str, many: str | None = None) -> str:
 
     Parameters
     ----------
-    n
-        The number.
     one
         What it counts, if it is one.
     many

@@ -55,8 +55,6 @@ def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
     ----------
     folder
         The folder; what is in it stays.
-    topics
-        The codebook.
     table
         The source of paragraphs, with a path from the folder or the address of a dataset; by
         default the articles in seeds/.

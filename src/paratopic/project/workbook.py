@@ -48,8 +48,6 @@ class Tab:
     rows
         Rows of strings, numbers, booleans, dates and times; None for an empty cell. `MOST_ROWS` and
         `MOST_COLUMNS` are not checked.
-    title
-        Name of the sheet.
     widths
         Width of each column, in characters. Columns without one get that of the spreadsheet.
     wraps
@@ -72,13 +70,6 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
     Strings become text, which no spreadsheet runs as a formula; numbers, booleans, dates and times
     keep their type. Times with a zone, which no spreadsheet knows, and dates before March 1900
     become text.
-
-    Parameters
-    ----------
-    path
-        File to write.
-    tabs
-        Its sheets.
 
     Raises
     ------

@@ -45,15 +45,6 @@ _child: subprocess.Popen[bytes] | None = None
 def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
     """Read a file in the child process.
 
-    Parameters
-    ----------
-    suffix
-        One of `FORMATS`.
-    data
-        The file's bytes.
-    source
-        Its path, for error messages.
-
     Returns
     -------
     Its segments, and what its document says that it is from. Where looking for that fails, or takes

@@ -52,8 +52,6 @@ class Article:
 
     Parameters
     ----------
-    name
-        Its file's name without the suffix.
     segments
         Its segments, in order.
     fields
@@ -72,17 +70,11 @@ class Paragraph:
 
     Parameters
     ----------
-    id
-        Unique in its article; see `paragraph_id`.
-    article
-        Name of its article.
     heading
         The heading it stands under; "" above the first heading. Headings with no paragraph between
         them are joined: "Key Issues / Trade and Tariffs".
     position
         Its number among the paragraphs of its article, from 0.
-    text
-        Its text on one line.
     title
         The title of its article: the heading, or the first of the headings, that stands above all
         paragraphs; "" for none.
@@ -108,8 +100,6 @@ class Skipped:
         Position of the paragraph that follows it.
     text
         Its text; "" for a whole file.
-    reason
-        Why it is skipped.
     """
 
     article: str

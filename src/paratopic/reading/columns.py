@@ -53,8 +53,6 @@ class Proposal(NamedTuple):
 
     Parameters
     ----------
-    source
-        Its entry in `prepare.sources`.
     columns
         Key of the entry → the column that is taken for it.
     topics
@@ -72,8 +70,6 @@ def propose(columns: Columns, path: str) -> Proposal:
 
     Parameters
     ----------
-    columns
-        From `read_table`.
     path
         Path of the table in `prepare.sources`.
 

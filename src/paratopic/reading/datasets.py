@@ -33,8 +33,6 @@ class Address:
 
     Parameters
     ----------
-    scheme
-        `HUB` or `LOCAL`.
     place
         ``owner/name`` on the hub, or the path of a folder or file.
     revision
@@ -79,8 +77,6 @@ class Rows(NamedTuple):
     ----------
     table
         Those of its columns that were asked for.
-    numbers
-        The rows' numbers in the dataset.
     names
         All of its columns.
     class_names
@@ -202,8 +198,6 @@ def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
 
     Parameters
     ----------
-    address
-        The dataset.
     whole
         Names of columns that are read whatever their type.
     is_read

@@ -118,8 +118,6 @@ def read_text(name: str, data: bytes, source: str) -> Article:
 
     Parameters
     ----------
-    name
-        Name of the article.
     data
         Its text, in UTF-8, UTF-16 with a byte order mark, or cp1252 (Windows).
     source

@@ -107,8 +107,6 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     ----------
     data
         The file's bytes. A page that declares no encoding is read by `project.files.decode`.
-    source
-        Its path, for error messages.
 
     Raises
     ------

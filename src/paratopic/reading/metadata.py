@@ -56,8 +56,6 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
 
     Parameters
     ----------
-    path
-        Its file.
     in_document
         The fields that its document has (`Article.fields`).
 
@@ -81,11 +79,6 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
 
 def check_sheets(paths: Iterable[Path]) -> list[str]:
     """Check each metadata.csv beside articles, and note the rows of articles that are not there.
-
-    Parameters
-    ----------
-    paths
-        Files of articles.
 
     Raises
     ------

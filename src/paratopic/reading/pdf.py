@@ -75,13 +75,6 @@ class Block:
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a PDF into segments.
 
-    Parameters
-    ----------
-    data
-        The file's bytes.
-    source
-        Its path, for error messages.
-
     Raises
     ------
     UserError
@@ -177,13 +170,7 @@ class Hyphens:
 
 
 class _Page:
-    """The lines of a page that are no running headers or footers, and the margins of its columns.
-
-    Parameters
-    ----------
-    lines
-        The lines.
-    """
+    """The lines of a page that are no running headers or footers, and the margins of its columns."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines

@@ -45,8 +45,6 @@ class Line:
 
     Parameters
     ----------
-    text
-        Its text.
     page
         Index of its page, from 0.
     column
@@ -57,12 +55,8 @@ class Line:
         Its upper and lower edge, from the bottom edge of the page.
     first
         Width of its first word.
-    size
-        Size of its type.
     bold
         Whether all of its letters are bold.
-    height
-        Height of its page.
     """
 
     text: str
@@ -80,13 +74,6 @@ class Line:
 
 def read_pages(data: bytes, source: str) -> list[list[Line]]:
     """Read the lines of each page of a PDF, in reading order.
-
-    Parameters
-    ----------
-    data
-        The file's bytes.
-    source
-        Its path, for error messages.
 
     Raises
     ------

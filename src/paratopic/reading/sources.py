@@ -137,11 +137,6 @@ def read_tables(
 
     A note says which sources are missing; they are left out.
 
-    Parameters
-    ----------
-    sources, topics, no_topic, former
-        As for `read_sources`.
-
     Raises
     ------
     UserError

@@ -30,13 +30,6 @@ _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl
 def word_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a Word document into segments.
 
-    Parameters
-    ----------
-    data
-        The file's bytes.
-    source
-        Its path, for error messages.
-
     Raises
     ------
     UserError

@@ -70,12 +70,8 @@ class Done:
     ----------
     input
         Number of the input that is next, from 0.
-    rows
-        Rows written so far.
     errors
         Rows among them that have an error.
-    shards
-        Shards written so far.
     counts
         Number of rows with a text with each outcome (`Mode.outcomes`), as predicted; empty before
         the first.
@@ -103,15 +99,11 @@ class Done:
 
         Parameters
         ----------
-        model
-            The model that predicted.
         columns
             The columns that were added.
         own
             The rows' own columns, of one shard of an input: at least those that name articles,
             dates and the values of `by`, if there are any.
-        by
-            As `Job.by`.
         """
         errors = columns["error"]
         n_errors = sum(error is not None for error in errors)
@@ -159,14 +151,10 @@ class Work:
 
     Parameters
     ----------
-    inputs
-        Tables and articles.
     column
         Name of a table's column that holds the texts.
     added
         Names of the columns that are added to a row.
-    done
-        Where the work begins.
     in_context
         Whether the model reads what stands around a text.
     """
@@ -215,8 +203,6 @@ class Job:
 
     Parameters
     ----------
-    model
-        The model that predicts.
     inputs
         Tables (.csv, .xlsx, .jsonl, .parquet) and articles (every other file).
     column
@@ -291,16 +277,12 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
 
     Parameters
     ----------
-    job
-        What is to be predicted.
     out
         Folder for the shards, ``NUMBER-NAME-SHARD`` with the suffix of their format. Each row gains
         the columns predicted_topic (in mode multi predicted_topics, separated by ";"), confidence,
         sure, windows, likeness, ``score_TOPIC`` for each topic, text_language and error.
     resume
         Continue an interrupted run in the folder, if there is one.
-    advance
-        Called after each step.
 
     Raises
     ------

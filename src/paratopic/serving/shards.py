@@ -82,8 +82,6 @@ class BulkFormat(Protocol[Rows]):
 
         Parameters
         ----------
-        path
-            The input.
         column
             Name of the column that holds the texts; articles have none.
         added
@@ -181,8 +179,6 @@ class Cells:
         Names of the columns.
     rows
         The cells of each row, as many as the header has.
-    separator
-        What separates them in the shard.
     values
         Of a workbook, what the cells have: texts, numbers, booleans, dates and times.
     """

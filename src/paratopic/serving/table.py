@@ -57,8 +57,6 @@ class Part(NamedTuple):
 
     Parameters
     ----------
-    input
-        The file.
     rows
         Its rows, as its format has them.
     source
@@ -80,8 +78,6 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
 
     Parameters
     ----------
-    job
-        What is to be predicted.
     out
         The table, whose suffix is one of `WRITERS`. It has the columns of all inputs, in the order
         in which they are met, then those that `bulk.predict_files` adds. Of several inputs, the

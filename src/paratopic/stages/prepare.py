@@ -60,10 +60,6 @@ def prepare(
 
     Parameters
     ----------
-    params
-        Section prepare of params.yaml.
-    topics
-        The codebook.
     sources
         Section labels of params.yaml; no weak annotators by default.
     confidence

@@ -41,8 +41,6 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
     ----------
     params
         Params of the project in the current directory.
-    on_request
-        As for `evaluation.page.render_page`.
     """
     frame = read_paragraphs(PARAGRAPHS)
     rows, scores = read_scores(frame, params.models, params.topics)

@@ -45,17 +45,6 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
     If there are too few labels by hand, nothing is held out, provided that the topics have
     descriptions to predict them by, or weak labels.
 
-    Parameters
-    ----------
-    frame
-        Paragraph table.
-    topics
-        The codebook.
-    params
-        Section split of params.yaml.
-    seed
-        Seed of the random draws.
-
     Raises
     ------
     TooFewLabels

@@ -30,8 +30,6 @@ def languages_of(
     ----------
     labelled
         Labelled texts; where there are none, models learn from the definitions.
-    topics
-        The codebook.
     read
         Codes of the languages that the model's encoder reads; empty where they are not known.
 

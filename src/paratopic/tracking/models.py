@@ -33,14 +33,8 @@ def log(client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str],
 
     Parameters
     ----------
-    client
-        Client of the store.
     run
         The model's run. Its source is that of the model.
-    folder
-        Folder of the trained model.
-    params
-        Params that it was trained with.
     card
         Its card, which is added to the model's folder and is its description.
 
@@ -86,8 +80,6 @@ def promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
 
     Parameters
     ----------
-    client
-        Client of the store.
     name
         Name of the registered model; it is created if it is missing.
     run

@@ -86,8 +86,6 @@ def save(folder: Path, place: Path, card: str, metadata: mlflow.models.Model | N
 
     Parameters
     ----------
-    folder
-        Folder of a trained model.
     place
         Folder to write; it must not exist.
     card

@@ -98,8 +98,6 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
 
     Parameters
     ----------
-    params
-        The pipeline's params.
     outputs
         Path → md5 of each output of the pipeline.
     experiment

@@ -59,14 +59,10 @@ class RunComparison:
 
     Parameters
     ----------
-    digest
-        Digest of the comparison.
     champion
         Name of the model that it chose.
     text
         Its result in words, in Markdown: the run's description.
-    files
-        Files to copy.
     """
 
     digest: str
@@ -81,22 +77,12 @@ class Record:
 
     Parameters
     ----------
-    part
-        Name of the model.
     state
         Digest of the model and its metrics: a store holds each state of a model once.
-    name
-        Name in MLflow's list of runs.
     params, metrics, tags
         Flat mappings. One of the tags is `mode`, the mode of the topics.
-    comparison
-        The comparison with the other models.
     model
         Folder of the trained model, stored so that MLflow can load and serve it.
-    card
-        The model's card.
-    dataset
-        The labelled paragraphs.
     predictions
         What the model answers out-of-fold, beside the labels. It is shown as a table, too.
     steps
@@ -134,12 +120,8 @@ def write_runs(
 
     Parameters
     ----------
-    uri
-        Address of the store.
     experiment
         Name of the experiment; it is created if it is missing.
-    records
-        The record of each model.
     artifacts
         Folder for the artifacts of a store that is a local database. Processes that write at the
         same time wait for each other at a lock beside it.

@@ -70,10 +70,6 @@ def address(server: str, experiment_id: str, tags: Mapping[str, str]) -> str:
 
     Parameters
     ----------
-    server
-        Address of an MLflow server.
-    experiment_id
-        Id of the experiment.
     tags
         Its tags. Without the view's tag the page has MLflow's own columns.
     """

@@ -77,13 +77,9 @@ def calibrate_rows(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     table
         Out-of-fold scores from `crossval.cross_validate`: columns id, repeat, fold and one of
         scores for each topic.
-    promise
-        What is promised of sure predictions.
 
     Returns
     -------

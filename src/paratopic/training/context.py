@@ -58,12 +58,6 @@ def choose_context(
 
     Parameters
     ----------
-    examples
-        Training examples.
-    mode
-        Mode of the topics.
-    seed
-        Seed of the folds.
     score
         Scores examples with a head that is fitted to others.
     embed

@@ -78,14 +78,8 @@ def examples_of(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs.
-    part
-        The rows.
     texts
         The texts of the rows, with what may be read around them.
-    unlabelled
-        Texts without a label.
     """
     rows = data.rows.iloc[part]
     examples = Examples(
@@ -125,8 +119,6 @@ def cross_validate(
 
     Parameters
     ----------
-    data
-        Labelled paragraphs and their folds.
     fit
         Fits one model to examples with a seed.
     seed

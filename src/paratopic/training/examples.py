@@ -140,8 +140,6 @@ class Fitted(Protocol):
 
         Parameters
         ----------
-        folder
-            Folder to write.
         calibration
             Calibration of the probabilities, and the topics' thresholds.
         languages
@@ -214,8 +212,6 @@ def topics_are_rare(targets: Targets, mode: Mode) -> bool:
     ----------
     targets
         (n, k) topics of the texts with labels by hand.
-    mode
-        Mode of the topics.
     """
     none = mode.outcomes(targets)[:, targets.shape[1] :]
     return bool(none.sum() >= RARE * max(len(targets), 1))
@@ -233,8 +229,6 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     ----------
     examples
         Training examples; an article counts as far as its most trusted label.
-    mode
-        Mode of the topics.
 
     Returns
     -------

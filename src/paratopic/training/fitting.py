@@ -30,10 +30,6 @@ def fitter(kind: Kind, params: Params, checkpoints: Path | None = None) -> Fit:
 
     Parameters
     ----------
-    kind
-        Kind of the model.
-    params
-        All of params.yaml.
     checkpoints
         Folder from which a fit that was killed goes on, if the kind `resumes`; None, the default,
         for none.
@@ -53,13 +49,6 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
 
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
-
-    Parameters
-    ----------
-    kind
-        Kind of the model.
-    params
-        All of params.yaml.
     """
     frame, pool = read_paragraphs(PARAGRAPHS), None
     rows = with_passages(labelled_rows(frame, params.topics), frame)

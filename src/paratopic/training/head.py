@@ -130,8 +130,6 @@ def fit_binary(
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior
         (d,) coefficients before any label is seen; all 0 for no prior.
-    start
-        As for `fit_logistic`.
 
     Returns
     -------
@@ -180,10 +178,6 @@ def prior_of(descriptions: Array, k: int, mode: Mode, beside: Array | None = Non
     ----------
     descriptions
         (k, d) features of the topics' descriptions; (0, d) for none.
-    k
-        Number of topics.
-    mode
-        Mode of the topics.
     beside
         (`Mode.n_logits`,) how much the descriptions count beside labels, for each outcome; 1 by
         default.
@@ -265,8 +259,6 @@ def lessons(features: Features, targets: Targets, evidence: Array, mode: Mode) -
         (n, k) topics of the examples.
     evidence
         (n,) how much each example tells (`examples.evidence`); a window has a share of its text's.
-    mode
-        Mode of the topics.
     """
     truth = mode.outcomes(targets).astype(np.float64)
     return Lessons(features, truth, _HEADS[mode.name].weigh(targets, evidence))
@@ -294,8 +286,6 @@ def weak_lessons(
 
     Parameters
     ----------
-    features, targets, evidence, mode
-        As for `lessons`.
     soft
         What weak sources say; None where all labels are by hand, as in `lessons`.
     strength, prior
@@ -330,8 +320,6 @@ def with_answers(learnt: Lessons, features: Features, answers: Array, mode: Mode
         (m, d) features of the texts, from `with_nearest`; dense, as those of the lessons.
     answers
         (m, `Mode.n_logits`) probabilities of the outcomes.
-    mode
-        Mode of the topics.
 
     Returns
     -------
@@ -360,8 +348,6 @@ def fit_head(learnt: Lessons, mode: Mode, strength: float, prior: Array) -> Line
     ----------
     learnt
         Texts and what is known of them.
-    mode
-        Mode of the topics.
     strength
         Variance of the coefficients around the prior, as for `fit_logistic`.
     prior

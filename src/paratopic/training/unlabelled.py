@@ -54,8 +54,6 @@ def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scor
         (m, d) embeddings of the texts, of unit length.
     probabilities
         (m, `Mode.n_logits`) probabilities of the outcomes, by a head that knows the labels.
-    mode
-        Mode of the topics.
 
     Returns
     -------

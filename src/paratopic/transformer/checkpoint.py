@@ -28,8 +28,6 @@ class Checkpoint:
     about
         All that the tuning depends on, beside the parameters as they are now and the code. A file
         that was written with anything else is another tuning's.
-    parameters
-        What is tuned.
     optimiser
         Its optimiser, which has done no step yet.
     """

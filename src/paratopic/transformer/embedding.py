@@ -28,8 +28,6 @@ class Embedder:
 
     Parameters
     ----------
-    network
-        Network whose encoder is used.
     remembers
         Whether it keeps what it embedded, for texts that are embedded again; no by default.
     """

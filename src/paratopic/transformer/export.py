@@ -34,11 +34,6 @@ class EmbeddingNetwork(nn.Module):
 
     Where these are the means of the tokens' embeddings, a second output, (n, length, d), is what
     each token adds to them.
-
-    Parameters
-    ----------
-    encoder
-        The encoder.
     """
 
     def __init__(self, encoder: SentenceTransformer) -> None:

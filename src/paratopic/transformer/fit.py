@@ -223,12 +223,6 @@ def fit(
         Training examples. A step of the tuning reads one window of each text in its batch, drawn
         at random. The head is fitted to all windows of a text, which share its weight. Texts that
         nobody labelled are for the head alone, with which the encoder is tuned in mode multi.
-    topics
-        The codebook.
-    params
-        Section transformer of params.yaml.
-    seed
-        Seed of the batches and windows.
     advance
         Called with the share of the work done, 0 to 1; reports to nobody by default.
     checkpoints
@@ -394,8 +388,6 @@ class _HeadFit:
 
     Parameters
     ----------
-    examples, topics
-        Training examples and the codebook.
     descriptions
         Descriptions of the topics, or their names; empty for none.
     nearest

@@ -128,10 +128,6 @@ def encode(
 
     Parameters
     ----------
-    network
-        Network whose encoder is used.
-    windows
-        Token ids of each window.
     together
         Whether all processes share the work, so that each embeds a part of the windows alone.
     mixed

@@ -42,8 +42,6 @@ def round_rows(weight: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
 
     Parameters
     ----------
-    weight
-        The matrix.
     by
         (n,) number in each row that becomes `OF_WEIGHTS`, the largest that is rounded to.
     """
@@ -104,8 +102,6 @@ class QuantisedLinear(nn.Module):
 
     Parameters
     ----------
-    linear
-        The layer in full precision.
     quantiser
         What rounds the layer's input. Layers with the same input share it.
     """

@@ -155,10 +155,6 @@ def plan_tuning(
     ----------
     examples
         Labelled examples; there may be none. Labels by hand decide whether they are many.
-    topics
-        The codebook.
-    params
-        Section transformer of params.yaml.
     in_context
         Whether the head reads neighbours; no by default.
     """
@@ -221,14 +217,6 @@ def tune(
         Encoder and head. Where `Plan.trains_head`, the head must fit the encoder already.
     tokenizer
         Tokenizer that cuts texts into windows of the length for training.
-    examples
-        Labelled examples; there may be none.
-    topics
-        The codebook.
-    plan
-        What `plan_tuning` chose for the examples.
-    seed
-        Seed of the batches and windows.
     advance
         Called with the share of the work done, 0 to 1.
     checkpoints
@@ -290,13 +278,9 @@ def balanced_batches(
     ----------
     targets
         (n, `Mode.n_logits`) outcomes of the texts.
-    n_steps
-        Number of batches.
     size
         Number of texts in a batch, which may be 0. If there are no more texts, each batch is all of
         them.
-    rng
-        Source of randomness.
     """
     pools: dict[int, list[int]] = {}
     present = np.flatnonzero(targets.any(axis=0))
