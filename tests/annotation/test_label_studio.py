@@ -24,7 +24,7 @@ import pytest
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.labels.answers import Merged, current, merge
+from paratopic.labels.answers import Merged, current, merge, read_answers
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import read_lines
 from paratopic.project.topics import Topics
@@ -151,10 +151,12 @@ def test_suggestions_are_annotated_exported_and_imported(
     call("PATCH", f"/api/annotations/{changed['id']}", better)
     merged = import_export()
     assert (merged.added, len(merged.disputes)) == (1, 1)
-    counted = {x.paragraph: (x.cell, x.note) for x in current(read_lines(tmp_path / "labels.csv"))}
+    counted = {
+        x.paragraph: (x.cell, x.note) for x in current(read_lines(tmp_path / "labels.csv"), topics)
+    }
     assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
     frame, messages = join_labels(
-        frame, current(read_lines(tmp_path / "labels.csv")), topics, "leave_out"
+        frame, read_answers(read_lines(tmp_path / "labels.csv"), topics), topics, "leave_out"
     )
     assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
     assert messages == []

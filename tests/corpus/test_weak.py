@@ -31,7 +31,7 @@ def table(mode: ModeName = "single") -> tuple[pd.DataFrame, Topics]:
         topics=topics,
         label_source=["hand" if number < N // 2 else "weak" for number in range(N)],
     )
-    answer = {"source": "llm", "certainty": None, "examples": None}
+    answer = {"source": "llm", "certainty": None}
     cells = [[answer | {"topics": each}] for each in given]
     column = pd.Series(cells, frame.index, dtype=object)
     return frame.assign(**{WEAK.name: column}), Topics(mode, NAMES)
@@ -83,24 +83,6 @@ def test_hand_labels_that_are_held_out_teach_no_trust() -> None:
     is_held_out = others["id"].isin(held_out) & (others["label_source"] == "hand")
     others.loc[is_held_out, "topics"] = pd.Series([["security"]] * N, others.index)[is_held_out]
     assert soft_of(others) == soft_of(frame)
-
-
-def test_answers_teach_only_beside_the_labels_that_their_source_was_shown() -> None:
-    frame, topics = table()
-    shown = list(frame["id"][[0, 1]])
-    cells = [[answer | {"examples": shown} for answer in cell] for cell in frame[WEAK.name]]
-    frame[WEAK.name] = pd.Series(cells, frame.index, dtype=object)
-    rows = labelled_rows(frame, topics)
-    data = Labelled(rows, topics, make_folds(rows, 5, 1, None, 0).table)
-
-    def n_weak(part: slice) -> int:
-        soft = examples_of(data, part, list(rows["text"][part]), ()).soft
-        assert soft is not None
-        return int((~soft.by_hand).sum())
-
-    assert n_weak(slice(0, N)) == N // 2 and n_weak(slice(1, N)) == 0
-    without = rows.assign(label_source=["weak", *rows["label_source"][1:]])
-    assert learn_sources(without, topics).names == ()
 
 
 def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:

@@ -44,7 +44,6 @@ OPTIONS = {
     "shares": "--none other --time year --sizes 60 --draws 2",
     "significance": "table.parquet --sizes 24 --draws 2",
     "slices": "--none other --date introduced --columns year --labels 100 --draws 2",
-    "split_topic": "--labels 36 --seeds 4",
     "weak": "--leave-out other --labels 12 --draws 1 --trust-draws 2",
 }
 # Scripts that take their table by position, or none.

@@ -14,6 +14,8 @@ import pytest
 from paratopic.labels.answers import current
 from paratopic.labels.log import first_words, read_lines
 from paratopic.project.errors import UserError
+from paratopic.project.params import read_params
+from paratopic.project.paths import PARAMS
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from tests.programs import BROWSER, DRIVER, ROOT, sh
@@ -45,7 +47,10 @@ def test_the_labelling_loop_runs_to_its_end(project: Path, tmp_path: Path) -> No
 
     new = [line for line in read_lines(clone / "seeds/labels.csv") if line.annotator]
     assert len(new) == len(expected_answers()) + 2  # a mistake, and its undoing
-    counted = {line.text: (line.cell, line.note) for line in current(new)}
+    counted = {
+        line.text: (line.cell, line.note)
+        for line in current(new, read_params(clone / PARAMS).topics)
+    }
     assert counted == expected_answers()
     assert {line.annotator for line in new} == {"newcomer"}
     assert (clone / "page.png").exists()

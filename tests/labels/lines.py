@@ -6,9 +6,12 @@ from pathlib import Path
 
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
+from paratopic.project.topics import Topics
 
 HEADER = "paragraph,topics,text,annotator,when,note,drawn"
 BY_HAND = "paragraph,topics,text"
+# A codebook in which no name has changed.
+ANY = Topics("single", ("one", "other"))
 EARLY, LATE = "2025-09-15T10:00:00Z", "2025-09-15T12:30:00+02:00"
 
 
@@ -19,4 +22,4 @@ def write(path: Path, *lines: str, header: str = HEADER, end: str = "\n") -> Pat
 
 def answers_in(path: Path) -> list[tuple[str, str, str]]:
     """Paragraph, annotator and topics of each answer that counts."""
-    return [(line.paragraph, line.annotator, line.cell) for line in current(read_lines(path))]
+    return [(line.paragraph, line.annotator, line.cell) for line in current(read_lines(path), ANY)]

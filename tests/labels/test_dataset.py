@@ -12,8 +12,7 @@ import pytest
 
 from paratopic.corpus.table import write_paragraphs
 from paratopic.labels.dataset import About, write_dataset
-from paratopic.labels.log import Label, line_of
-from paratopic.project.codebook import Change
+from paratopic.labels.log import Label
 from paratopic.project.topics import ModeName, Topics
 from paratopic.reading.tables import read_labelled_table
 from tests.samples import paragraph_table
@@ -62,8 +61,8 @@ def test_weak_labels_stay_here_and_answers_have_todays_names(
     topics: Topics, tmp_path: Path
 ) -> None:
     lines = [replace(line, cell=line.cell.replace("trade", "commerce")) for line in LINES]
-    change = line_of(Change("rename", ("commerce",), ("trade",)))
-    lines.append(replace(change, when="2025-10-01T00:00:00Z"))
+    first, *rest = topics.topics
+    topics = replace(topics, codebook=(replace(first, was=("commerce",)), *rest))
     frame = FRAME.assign(label_source=["hand", "weak", "hand", "none"])
     write_dataset(tmp_path, frame, topics, ABOUT, lines, anonymous=False)
     assert pd.read_parquet(tmp_path / "paragraphs.parquet")["id"].tolist() == ["000", "002"]

@@ -89,12 +89,6 @@ def test_an_appended_line_is_the_last_one_and_has_a_later_time(path: Path) -> No
     assert answers_in(path) == [("a:1", "", "trade")]
 
 
-def test_an_appended_line_is_the_latest_although_the_clock_went_back(path: Path) -> None:
-    write(path, "a:1,trade,x,ann,2999-01-01,")
-    append(path, Label("", "a:1", "security", "x", "ann"))
-    assert answers_in(path) == [("a:1", "ann", "security")]
-
-
 def test_an_appended_line_leaves_the_others_as_they_are(path: Path) -> None:
     lines = ["a:1,trade,Café", '"a:2","","Said ""so"""', "", "a:3,?"]
     write(path, *lines, header=f"{BY_HAND},mine")

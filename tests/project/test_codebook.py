@@ -39,39 +39,86 @@ BRACKETS = "topics: {mode: multi, codebook: [trade, 'security', technology]} # t
 
 
 def after(text: str, change: Change) -> str:
+    return edited(text, change, topics_of(text))
+
+
+def topics_of(text: str) -> Topics:
     topics = YAML(typ="safe").load(text)["topics"]
-    codebook = tuple(Topic(t) if isinstance(t, str) else Topic(**t) for t in topics["codebook"])
-    return edited(text, change.entries(Topics(topics["mode"], codebook)))
+    entries = [{"name": t} if isinstance(t, str) else t for t in topics["codebook"]]
+    codebook = tuple(Topic(**entry | {"was": tuple(entry.get("was", ()))}) for entry in entries)
+    retired = {name: tuple(parts) for name, parts in topics.get("retired", {}).items()}
+    return Topics(topics["mode"], codebook, retired)
 
 
 def test_comments_and_everything_else_stay() -> None:
     renamed = after(BLOCK, Change("rename", ("trade",), ("yes",)))
-    assert renamed == BLOCK.replace("name: trade", 'name: "yes"')
+    line = "name: trade  # or commerce\n"
+    assert renamed == BLOCK.replace(line, 'name: "yes"  # or commerce\n      was: [trade]\n')
     renamed = after(BLOCK, Change("rename", ("security",), ("army",)))
-    assert renamed == BLOCK.replace("- security", "- army")
+    assert renamed == BLOCK.replace("- security", "- {name: army, was: [security]}")
+    renamed = after(BLOCK, Change("rename", ("technology",), ("tech",)))
+    assert renamed == BLOCK.replace("name: technology", "name: tech, was: [technology]")
+    retired = "  retired:\n    security: []\n"
     dropped = after(BLOCK, Change("drop", ("security",)))
-    assert dropped == BLOCK.replace("    # without a definition\n    - security  # soldiers\n", "")
-    last = after(BLOCK, Change("drop", ("technology",)))
-    assert last == BLOCK.replace('    - {name: technology, definition: "Chips; apps."}\n', "")
+    without = BLOCK.replace("    # without a definition\n    - security  # soldiers\n", "")
+    assert dropped == without.replace("\n\n# the end", f"\n{retired}\n# the end")
+    again = after(dropped, Change("split", ("trade",), ("tariffs", "deals")))
+    assert f"{retired}    trade: [tariffs, deals]\n\n# the end" in again
     crlf = BLOCK.replace("\n", "\r\n")
     renamed = after(crlf, Change("rename", ("trade",), ("commerce",)))
-    assert renamed == crlf.replace("name: trade", "name: commerce")
+    assert topics_of(renamed).topics[0].was == ("trade",)
     assert after(BLOCK.partition("\n\n# the end")[0], Change("drop", ("trade",))).endswith(
-        '"Chips; apps."}\n'
+        '"Chips; apps."}\n  retired:\n    trade: []\n'
     )
 
 
+def test_names_of_before_add_up() -> None:
+    text = after(BLOCK, Change("rename", ("trade",), ("commerce",)))
+    text = after(text, Change("rename", ("commerce",), ("trade",)))
+    assert topics_of(text).topics[0].was == ("commerce",)
+    text = after(text, Change("merge", ("trade", "security"), ("both",)))
+    assert topics_of(text).topics[0].was == ("commerce", "trade", "security")
+    text = after(text, Change("split", ("both",), ("one", "other")))
+    assert topics_of(text).retired == dict.fromkeys(
+        ("both", "commerce", "trade", "security"), ("one", "other")
+    )
+    text = after(text, Change("rename", ("one",), ("first",)))
+    assert topics_of(text).today(["commerce"]).again == "commerce was split into first, other"
+    text = after(text, Change("drop", ("other",)))
+    assert topics_of(text).today(["security"]).again == "security was split into first"
+    bare = after(BRACKETS, Change("drop", ("trade",)))
+    bare = after(bare, Change("rename", ("technology",), ("tech",)))
+    bare = after(bare, Change("split", ("security",), ("army", "navy")))
+    assert topics_of(bare).retired == {"trade": (), "security": ("army", "navy")}
+    assert topics_of(bare).topics[-1] == Topic("tech", was=("technology",))
+
+
+@pytest.mark.parametrize(
+    ("codebook", "retired", "message"),
+    [
+        (("a", Topic("b", was=("a",))), {}, 'has "a" twice, as a topic and in `was` of b'),
+        (("a", "b"), {"a": ()}, 'has "a" twice, as a topic and in `retired`'),
+        (("a", "b"), {"c": ("d",)}, '"d", in `retired` of c, is no other topic'),
+        (("a", "b"), {"c": ("c",)}, '"c", in `retired` of c, is no other topic'),
+        (("a", "b"), {"x;y": ()}, "is not a topic name"),
+    ],
+)
+def test_a_name_stands_in_one_place(
+    codebook: tuple[Topic | str, ...], retired: dict[str, tuple[str, ...]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Topics("single", codebook, retired)
+
+
 def test_a_split_has_new_topics_at_its_place() -> None:
-    split = after(BLOCK, Change("split", ("trade",), ("tariffs", "trade", "deals")))
+    split = after(BLOCK, Change("split", ("trade",), ("tariffs", "deals")))
     codebook = YAML(typ="safe").load(split)["topics"]["codebook"]
-    assert codebook[0] == {"name": "tariffs", "definition": "Tariffs."}
-    assert codebook[1]["name"] == "trade" and "In: deals." in codebook[1]["definition"]
-    assert codebook[2:] == [
+    assert codebook == [
+        {"name": "tariffs", "definition": "Tariffs."},
         {"name": "deals", "definition": "Deals."},
         "security",
         {"name": "technology", "definition": "Chips; apps."},
     ]
-    assert "    - name: trade  # or commerce\n" in split
     bare = after(BLOCK, Change("split", ("security",), ("army", "navy")))
     assert "    - army\n    - navy\n" in bare
 
@@ -79,7 +126,7 @@ def test_a_split_has_new_topics_at_its_place() -> None:
 def test_merged_topics_have_both_descriptions_before_the_doubtful_cases() -> None:
     before = parse_params(TEXT).topics
     change = Change("merge", ("security", "trade"), ("trade",))
-    after = parse_params(edited(TEXT, change.entries(before))).topics
+    after = parse_params(edited(TEXT, change, before)).topics
     assert after.names == ("technology", "trade", "diplomacy_venue")
     known = {topic.name: topic for topic in before.topics}
     security, trade, merged = known["security"], known["trade"], after.topics[1]
@@ -99,8 +146,8 @@ def test_merged_topics_have_both_descriptions_before_the_doubtful_cases() -> Non
 )
 def test_a_codebook_in_brackets_is_edited_too(change: Change, codebook: list[str]) -> None:
     text = after(BRACKETS, change)
-    assert YAML(typ="safe").load(text)["topics"]["codebook"] == codebook
-    assert text.endswith("]} # the end\n")
+    assert list(topics_of(text).names) == codebook
+    assert text.endswith("} # the end\n")
 
 
 @pytest.mark.parametrize(
@@ -113,19 +160,20 @@ def test_a_codebook_in_brackets_is_edited_too(change: Change, codebook: list[str
         (Change("rename", ("trade",), ("?",)), "is not a topic name"),
         (Change("merge", ("trade", "security"), ("technology",)), '"technology" already'),
         (Change("split", ("trade",), ("security", "x")), '"security" already'),
+        (Change("split", ("trade",), ("trade", "x")), "the parts of a split need new names"),
         (Change("split", ("trade",), ("x_y", "x y")), "have the same definition"),
     ],
 )
 def test_what_makes_no_codebook_is_refused(change: Change, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        change.entries(parse_params(TEXT).topics)
+        change.topics(parse_params(TEXT).topics)
 
 
 def test_two_topics_are_left_at_least() -> None:
     topics = Topics("single", ("a", "b"))
     for change in (Change("drop", ("a",)), Change("merge", ("a", "b"), ("b",))):
         with pytest.raises(UserError, match="at least two topics"):
-            change.entries(topics)
+            change.topics(topics)
 
 
 @pytest.mark.parametrize(
@@ -153,15 +201,11 @@ def test_any_name_that_is_allowed_comes_back(one: str, other: str, text: str, ki
         new = after(text, Change(kind, ("technology",), into))
     except (ValueError, UserError):
         return
-    codebook = YAML(typ="safe").load(new)["topics"]["codebook"]
-    assert codebook[:2] == before[:2]
-    names = [entry if isinstance(entry, str) else entry["name"] for entry in codebook[2:]]
-    assert names == list(into)
-
-
-def test_a_cell_of_a_change_comes_back() -> None:
-    for change in (Change("merge", ("a", "b"), ("c",)), Change("drop", ("a",))):
-        assert Change.of_cell(change.kind, change.cell) == change
+    assert YAML(typ="safe").load(new)["topics"]["codebook"][:2] == before[:2]
+    topics = topics_of(new)
+    assert topics.names[2:] == into
+    meaning = topics.today(["technology"])
+    assert meaning.names == into if kind == "rename" else meaning.again
 
 
 def test_the_rest_of_the_params_is_read_as_before() -> None:
@@ -171,7 +215,6 @@ def test_the_rest_of_the_params_is_read_as_before() -> None:
         Change("split", ("diplomacy_venue",), ("host", "venue")),
         Change("drop", ("trade",)),
     ):
-        entries = change.entries(before.topics)
-        new = parse_params(edited(TEXT, entries))
-        assert new.topics.topics == tuple(topic for topic, _ in entries)
+        new = parse_params(edited(TEXT, change, before.topics))
+        assert new.topics == change.topics(before.topics)
         assert replace(new, topics=before.topics) == before

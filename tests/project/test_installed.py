@@ -94,7 +94,7 @@ def test_what_stages_load_is_the_code_that_they_depend_on(project: Path) -> None
         loaded = set(path.read_text(encoding="utf-8").split()) & arrows.keys()
         assert loaded - sections <= declared, f"{path.name} runs what it does not depend on"
         surplus[path.name] = declared - loaded
-    assert len(surplus) == 15
+    assert len(surplus) == 14
     # There is plain text alone among the articles.
     others = {"reading.html", "reading.word", "reading.pdf", "reading.pdf_lines"}
     assert surplus.pop("prepare") == others

@@ -48,6 +48,7 @@ from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_page import SERVE, answer
 from tests.programs import ROOT, environment, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
+from tests.samples import TOPICS
 from tests.serving.bulk_runs import predict, read_shards
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
 
@@ -229,7 +230,7 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
             assert known <= answers_in(labels)
         counted = Counter(
             (label.paragraph, label.annotator)
-            for label in current(read_lines(labels))
+            for label in current(read_lines(labels), TOPICS)
             if label.annotator == "zoe"
         )
         assert known <= answers_in(labels)
@@ -239,7 +240,10 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
 
 
 def answers_in(path: Path) -> set[tuple[str, str, str]]:
-    return {(label.paragraph, label.annotator, label.cell) for label in current(read_lines(path))}
+    return {
+        (label.paragraph, label.annotator, label.cell)
+        for label in current(read_lines(path), TOPICS)
+    }
 
 
 def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
@@ -266,7 +270,7 @@ def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
                 kept[paragraph], confirmed = topic, confirmed + 1
             os.kill(server.pid, signal.SIGKILL)
         if kept:
-            assert {x.paragraph: x.cell for x in current(read_lines(path))} == kept
+            assert {x.paragraph: x.cell for x in current(read_lines(path), TOPICS)} == kept
     log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
 
 
@@ -404,9 +408,9 @@ def test_labels(tmp_path: Path, part: int) -> None:
     path = tmp_path / "labels.csv"
 
     def read(path: Path) -> None:
-        before = current(read_lines(path))
+        before = current(read_lines(path), TOPICS)
         append(path, Label("", "new:1", "trade", "A tariff.", "zoe"))
-        assert len(current(read_lines(path))) == len(before) + 1
+        assert len(current(read_lines(path), TOPICS)) == len(before) + 1
 
     pieces = damaged(LABELS[:2_000], OF_CSV) | damaged(LABELS[:200], OF_CSV)
     fuzzed("labels.csv", part, pieces, lambda data: outcome(path, data, read))
@@ -478,7 +482,7 @@ import psutil
 
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
-from tests.samples import PARAMS, TOPICS, WORDS, paragraph
+from tests.samples import PARAMS, WORDS, paragraph
 
 rng = random.Random(0)
 texts = [paragraph(topic, rng, 60) for topic in [*WORDS] * 8 + ["trade"]]

@@ -82,7 +82,7 @@ def all_at_once(
             writer.result()
     labels = [
         (line.paragraph, line.annotator, line.cell)
-        for line in current(read_lines(project / LABELS))
+        for line in current(read_lines(project / LABELS), TOPICS)
         if line.annotator in TOPIC_OF
     ]
     assert sorted(labels) == sorted((id_, *pair) for id_ in ids for pair in TOPIC_OF.items())

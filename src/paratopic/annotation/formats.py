@@ -27,7 +27,6 @@ from paratopic.labels.log import (
     UNDECIDED,
     Label,
     first_words,
-    is_change,
     parse_drawn,
     parse_when,
     tidy,
@@ -63,7 +62,6 @@ CERTAINTY = "certainty"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
-OF_CODEBOOK = "on the codebook"
 # Endings of a sheet's file.
 _SHEETS = (".csv", ".xlsx")
 
@@ -80,6 +78,8 @@ class ImportedLabels:
         Messages about rows that could not be imported.
     left_out
         Reason → number of rows that hold no answer.
+    again
+        Why a label does not count, because the codebook changed → number of such labels.
     drawn_after
         Id of each paragraph with an annotation in Label Studio that was drawn → id of the paragraph
         drawn just before it.
@@ -88,6 +88,7 @@ class ImportedLabels:
     labels: list[Label] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
     drawn_after: dict[str, str] = field(default_factory=dict)
 
 
@@ -254,9 +255,7 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
         certainty = live(row.get(CERTAINTY, "").strip())
         more = ((CERTAINTY, certainty),) if certainty else ()
         answer = Label(where, cells["paragraph"], cells["topics"], "", **own, more=more)
-        if is_change(answer.paragraph):
-            yield OF_CODEBOOK
-        elif not answer.cell and "suggestion" in columns:
+        if not answer.cell and "suggestion" in columns:
             yield EMPTY
         else:
             yield UNCHOSEN if answer.cell == UNDECIDED else answer
@@ -294,7 +293,10 @@ def _imported(
         try:
             if answer.paragraph not in text_of:
                 raise _unknown_paragraph(answer.where, answer.paragraph)
-            imported.labels.append(_checked(answer, text_of[answer.paragraph], topics))
+            label = _checked(answer, text_of[answer.paragraph], topics)
+            imported.labels.append(label)
+            if why := topics.today(label.names).again:
+                imported.again[why] += 1
         except UserError as problem:
             imported.problems.append(str(problem))
     return imported
@@ -309,18 +311,19 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
         )
-    cell = join_cell(topics.check(names, answer.where))
+    if not (meaning := topics.today(names)).again:
+        topics.check(meaning.names, answer.where)
     parse_when(answer.when, answer.where)
     parse_drawn(answer.drawn, answer.where)
-    return tidy(replace(answer, cell=cell, text=first_words(text)))
+    return tidy(replace(answer, cell=join_cell(names), text=first_words(text)))
 
 
 def _as_in_codebook(name: str, topics: Topics) -> str:
-    """A name as the codebook has it, whatever its case and blanks; `NONE` for "none"."""
-    if name in topics.names:
+    """A name as the codebook has or had it, whatever its case and blanks; `NONE` for "none"."""
+    if name in topics.all_names:
         return name
     folded = " ".join(name.split()).casefold()
-    alike = [known for known in topics.names if known.casefold() == folded]
+    alike = [known for known in topics.all_names if known.casefold() == folded]
     if alike:
         return alike[0] if len(alike) == 1 else name
     return NONE if folded in ("none", NONE) else name

@@ -25,7 +25,6 @@ from starlette.types import ASGIApp
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.web import Guard, answered
 from paratopic.labels.answers import current
-from paratopic.labels.codebook import unfinished
 from paratopic.labels.log import (
     UNDECIDED,
     Label,
@@ -199,10 +198,8 @@ class Session:
         """The codebook as it is now; after a change, the answers are read anew in its names."""
         topics = self._read_topics()
         lines = read_lines(self._path) if self._path.exists() else []
-        if problem := unfinished(lines, topics):
-            raise UserError(problem)
         if topics != self._topics:
-            own = [line for line in current(lines) if line.annotator == self._annotator]
+            own = [line for line in current(lines, topics) if line.annotator == self._annotator]
             self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
             self._replaced.clear()
             self._topics = topics

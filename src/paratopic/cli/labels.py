@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -32,7 +33,7 @@ from paratopic.cli.predict import (
 from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
-from paratopic.labels.log import UNNAMED, Label, first_words, one_line
+from paratopic.labels.log import NEVER, UNNAMED, Label, after, first_words, one_line
 from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, PARAGRAPHS, SKIPPED
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from paratopic.annotation.context import Suggestion
     from paratopic.annotation.formats import ImportedLabels
-    from paratopic.labels.answers import Reopened
+    from paratopic.labels.answers import CurrentAnswers
     from paratopic.project.params import Params
 
 log = logging.getLogger(__name__)
@@ -129,24 +130,30 @@ class Project:
 
     @cached_property
     def by_people(self) -> list[Label]:
-        """The lines of people, and the changes of the codebook."""
+        """The lines of people."""
         from paratopic.labels.answers import of_people
 
         return of_people(self.lines, self.params.labels.weak)
 
     @cached_property
+    def current(self) -> CurrentAnswers:
+        """What people answered, as far as it counts today."""
+        from paratopic.labels.answers import read_answers
+
+        return read_answers(self.by_people, self.params.topics)
+
+    @property
     def answers(self) -> list[Label]:
         """People's answers that count: the latest of each annotator on each paragraph."""
-        from paratopic.labels.answers import current
-
-        return current(self.by_people)
+        return self.current.answers
 
     @cached_property
     def of_sources(self) -> list[Label]:
         """The answers of weak sources that count."""
         from paratopic.labels.answers import current, of_weak_sources
 
-        return current(of_weak_sources(self.lines, self.params.labels.weak))
+        lines = of_weak_sources(self.lines, self.params.labels.weak)
+        return current(lines, self.params.topics)
 
     @property
     def tied(self) -> dict[str, list[Label]]:
@@ -157,15 +164,14 @@ class Project:
         return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
     @cached_property
-    def again(self) -> dict[str, Reopened]:
-        """Id of each paragraph to look at again because the codebook changed → why."""
-        from paratopic.labels.tables import follow_changes
-
-        if not any(line.change and line.change.opens for line in self.lines):
-            return {}
-        tables = read_tables(self.params, self.lines)
-        _, reading = follow_changes(*tables, self.by_people, self.params.topics)
-        return {id_: reading.again[id_] for id_ in self.paragraphs["id"] if id_ in reading.again}
+    def again(self) -> dict[str, str]:
+        """Id of each paragraph to label again because the codebook changed → why."""
+        rows = self.paragraphs[self.paragraphs["again"] != ""]
+        of_tables = dict(zip(rows["id"], rows["again"], strict=True))
+        again = of_tables | self.current.again
+        judged = {line.paragraph for line in self.answers}
+        ids = self.paragraphs["id"]
+        return {id_: again[id_] for id_ in ids if id_ in again and id_ not in judged}
 
     def in_words(self, ids: Collection[str]) -> dict[str, str]:
         """Id of each paragraph → the id with what the paragraph is from."""
@@ -440,11 +446,10 @@ def read_project() -> Project:
     Raises
     ------
     UserError
-        Stage prepare has not run, a file cannot be read, or a change of the codebook is not
-        finished.
+        Stage prepare has not run, or a file cannot be read.
     """
     from paratopic.corpus.table import read_paragraphs
-    from paratopic.labels.codebook import unfinished
+    from paratopic.labels.join import in_todays_names
     from paratopic.labels.log import read_lines
     from paratopic.project.params import read_params
 
@@ -453,9 +458,7 @@ def read_project() -> Project:
         raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    if problem := unfinished(lines, params.topics):
-        raise UserError(problem)
-    return Project(params, read_paragraphs(PARAGRAPHS), lines)
+    return Project(params, in_todays_names(read_paragraphs(PARAGRAPHS), params.topics), lines)
 
 
 def refuse_former_topics(project: Project) -> None:
@@ -469,37 +472,6 @@ def refuse_former_topics(project: Project) -> None:
                     f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml "
                     "lacks: run `dvc repro prepare`"
                 )
-
-
-def read_tables(params: Params, lines: Sequence[Label]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the labelled tables among the sources anew, as the codebook may have changed since.
-
-    A note on stderr says which sources are missing; they are left out.
-
-    Parameters
-    ----------
-    lines
-        All lines of labels.csv, in its order.
-
-    Returns
-    -------
-    Their rows of the paragraph table, with labels as they are written, and what each is from.
-
-    Raises
-    ------
-    UserError
-        A table cannot be read.
-    """
-    from paratopic.labels.tables import former_names
-    from paratopic.reading import sources
-
-    prepare = params.prepare
-    read = sources.read_tables(
-        prepare.sources, params.topics, prepare.no_topic, former_names(lines)
-    )
-    for note in read.notes:
-        log.warning("note: %s", note)
-    return read.frame, read.metadata
 
 
 def _suggestions(
@@ -532,10 +504,14 @@ def _suggestions(
             drawn = _drawn_at_random(project, judged, n, draw)
             suggestions = _in_context(project, drawn, shown)
         else:
+            again = [] if draw.mixed else _to_label_again(project, n, suggesting)
+            left_out = judged | {item.id for item in again}
             gains, disputed = gain_of_labels(frame, project.params.topics)
-            suggestions = suggestion.suggest(frame, judged, suggesting, n, seed, gains)
+            suggestions = suggestion.suggest(
+                frame, left_out, suggesting, n - len(again), seed, gains
+            )
             is_disputed = set(frame["id"][disputed])
-            suggestions = [
+            suggestions = again + [
                 replace(item, reason=DISPUTED) if item.id in is_disputed else item
                 for item in suggestions
             ]
@@ -559,6 +535,28 @@ def _suggestions(
             "prepare.sources of params.yaml names"
         )
     return suggestions, shown
+
+
+def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
+    """The first n paragraphs to label again because the codebook changed.
+
+    An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
+    """
+    from paratopic.annotation.context import in_context, with_predictions
+
+    ids = list(project.again)[:n]
+    latest: dict[str, datetime] = {}
+    for line in project.lines:
+        latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
+    items = [
+        replace(
+            item,
+            reason=project.again[item.id],
+            when=after(latest.get(item.id, NEVER)),
+        )
+        for item in in_context(project.paragraphs, ids)
+    ]
+    return with_predictions(items, model.predict([item.passage for item in items]))
 
 
 def _drawn_at_random(
@@ -670,6 +668,8 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         print(problem, file=sys.stderr)
     for dispute in merged.disputes:
         print(f"disputed: {dispute}")
+    for reason, number in imported.again.items():
+        print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
     left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
     new = plural(merged.added, "new label")
     print(

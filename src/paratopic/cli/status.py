@@ -58,10 +58,8 @@ def status() -> None:
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
     if n_again := len(project.again):
         again = plural(n_again, "paragraph")
-        print(f"To look at again, because the codebook changed: {again}")
+        print(f"To label again, because the codebook changed: {again}; `suggest` has them first")
     print("Next:")
-    if n_again:
-        print("  paratopic codebook todo            list the paragraphs to look at again")
     if n_tied:
         print(
             "  paratopic review --out ties.csv    list the ties, and write a sheet to settle them"

@@ -1,8 +1,8 @@
 """Decide which answer counts: of one annotator the latest, of several annotators that of most.
 
 A later line of the same annotator replaces an earlier one; "?" takes it back. How several answers
-are settled depends on the mode. What the answers are after a change of the codebook is not decided
-here (`codebook` does that), and whether a paragraph exists is not checked.
+are settled depends on the mode. Answers are read in today's names (`Topics.today`). Whether a
+paragraph exists is not checked here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal
 
-from paratopic.labels.codebook import Today, changes_of, in_todays_names
 from paratopic.labels.log import (
     UNDECIDED,
     UNNAMED,
@@ -49,34 +47,19 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class Reopened:
-    """A paragraph that has to be looked at again, because the codebook changed.
-
-    Parameters
-    ----------
-    topics
-        The topics that may have taken the place of its topic; empty where it may be any topic.
-    """
-
-    change: Label
-    topics: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What labels.csv says.
+class CurrentAnswers:
+    """What labels.csv says today.
 
     Parameters
     ----------
     answers
-        The latest answer of each annotator on each paragraph, in today's names. Paragraphs that
-        have to be looked at again have none.
+        The latest answer of each annotator on each paragraph, in today's names.
     again
-        Paragraph id → why it has to be looked at again.
+        Id of each paragraph whose answers are all to be given again → why.
     """
 
     answers: list[Label]
-    again: dict[str, Reopened]
+    again: dict[str, str]
 
 
 def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
@@ -89,75 +72,66 @@ def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
 
 
 def of_people(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
-    """Select the lines of people, and the changes of the codebook."""
-    return [line for line in lines if line.change or not is_weak(line.annotator, patterns)]
+    """Select the lines of people."""
+    return [line for line in lines if not is_weak(line.annotator, patterns)]
 
 
 def of_weak_sources(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
-    """Select the lines of weak sources, and the changes of the codebook."""
-    return [line for line in lines if line.change or is_weak(line.annotator, patterns)]
+    """Select the lines of weak sources."""
+    return [line for line in lines if is_weak(line.annotator, patterns)]
 
 
-def current(lines: Iterable[Label]) -> list[Label]:
+def current(lines: Iterable[Label], topics: Topics) -> list[Label]:
     """Select the answers that count; see `read_answers`."""
-    return read_answers(lines).answers
+    return read_answers(lines, topics).answers
 
 
-def read_answers(lines: Iterable[Label]) -> Reading:
+def read_answers(lines: Iterable[Label], topics: Topics) -> CurrentAnswers:
     """Select the latest answer of each annotator on each paragraph; "?" takes earlier ones back.
 
-    Different answers of a named annotator at the same time are all kept. Where the codebook
-    changed, answers have today's names. If an annotator's answer names a topic that was split or
-    dropped, no answer on the paragraph counts until somebody answers after the change; taking that
-    answer back opens the paragraph again.
+    Different answers of a named annotator at the same time are all kept. An answer with the name of
+    a topic that was split or dropped does not count.
 
     Raises
     ------
     UserError
         Lines without an annotator contradict each other at the same time.
     """
-    lines = list(lines)
-    changes = changes_of(lines)
-    given: dict[tuple[str, str], dict[tuple[int, datetime], list[Today]]] = {}
-    for answer in in_todays_names(lines):
-        of_annotator = given.setdefault((answer.line.paragraph, answer.line.annotator), {})
-        of_annotator.setdefault((answer.epoch, answer.line.time), []).append(answer)
-    standing: list[Today] = []
-    reopened: dict[str, list[Today]] = {}
-    answered: dict[str, int] = {}  # number of changes before the newest answer
+    given: dict[tuple[str, str], dict[datetime, list[Label]]] = {}
+    for line in lines:
+        if line.cell != UNDECIDED or line.when:  # else printed by `paratopic paragraphs`
+            of_annotator = given.setdefault((line.paragraph, line.annotator), {})
+            of_annotator.setdefault(line.time, []).append(line)
+    answers: list[Label] = []
+    again: dict[str, str] = {}
     for (paragraph, _), by_time in given.items():
-        times = sorted(by_time)
-        for time, following in zip_longest(times, times[1:]):
-            # What the annotator replaced before the change has not to be given again.
-            for answer in by_time[time]:
-                if answer.reopened and (following is None or following[0] >= answer.reopened):
-                    reopened.setdefault(paragraph, []).append(answer)
-                    answered[paragraph] = max(answered.get(paragraph, 0), answer.epoch)
-        latest = [answer for answer in by_time[times[-1]] if not answer.reopened]
-        decided = [a for a in _distinct(latest) if a.line.cell != UNDECIDED]
-        standing += decided
-        for answer in decided:
-            answered[paragraph] = max(answered.get(paragraph, 0), answer.epoch)
-    again = {}
-    for paragraph, answers in reopened.items():
-        waiting = [answer for answer in answers if answer.reopened > answered.get(paragraph, 0)]
-        if waiting:
-            into = [answer.into for answer in waiting]
-            topics = dict.fromkeys(chain(*into)) if all(into) else ()
-            change, _ = changes[max(answer.reopened for answer in waiting) - 1]
-            again[paragraph] = Reopened(change, tuple(topics))
-    kept = [answer.line for answer in standing if answer.line.paragraph not in again]
-    return Reading(kept, again)
+        latest = by_time[max(by_time)]
+        answers += _distinct([a for a in in_todays_names(latest, topics) if a.cell != UNDECIDED])
+        if retired := [why for line in latest if (why := topics.today(line.names).again)]:
+            again[paragraph] = retired[0]
+    counting = {answer.paragraph for answer in answers}
+    return CurrentAnswers(answers, {id_: again[id_] for id_ in again if id_ not in counting})
 
 
-def _distinct(answers: Sequence[Today]) -> list[Today]:
+def in_todays_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
+    """Read answers in today's names, without those that are to be given again."""
+    answers = []
+    for line in lines:
+        meaning = topics.today(line.names)
+        if not meaning.again:
+            is_same = meaning.names == line.names
+            answers.append(line if is_same else replace(line, cell=join_cell(meaning.names)))
+    return answers
+
+
+def _distinct(answers: Sequence[Label]) -> list[Label]:
     """Different answers of an annotator at the same time, each once; one alone without a name."""
-    of_names: dict[tuple[str, ...], Today] = {}
+    of_names: dict[tuple[str, ...], Label] = {}
     for answer in answers:
-        of_names.setdefault(answer.line.names, answer)
+        of_names.setdefault(answer.names, answer)
     distinct = list(of_names.values())
-    if len(distinct) > 1 and not distinct[0].line.annotator:
-        earlier, line = distinct[0].line, distinct[1].line
+    if len(distinct) > 1 and not distinct[0].annotator:
+        earlier, line = distinct[:2]
         raise UserError(
             f'{line.where}: {line.paragraph} is labelled "{line.cell}", but {earlier.where} '
             f'labels it "{earlier.cell}"; keep one of the two'
@@ -221,11 +195,11 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     One message for each paragraph in dispute.
     """
     wanted = set(paragraphs)
-    lines = [line for line in lines if line.paragraph in wanted or line.change]
-    counting = by_paragraph(current(lines))
+    lines = [line for line in lines if line.paragraph in wanted]
+    lines = [line for line in lines if line.cell != UNDECIDED or line.when]
+    counting = by_paragraph(current(lines, topics))
     messages = []
-    today = [answer.line for answer in in_todays_names(lines) if not answer.reopened]
-    for paragraph, lines_on_it in by_paragraph(today).items():
+    for paragraph, lines_on_it in by_paragraph(in_todays_names(lines, topics)).items():
         cells = _cells_by_annotator(lines_on_it, topics)
         if len({cell for each in cells.values() for cell in each}) > 1:
             given = "; ".join(
@@ -353,17 +327,11 @@ def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str
 
 
 def _in_order(lines: Sequence[Label], order: Mapping[str, int]) -> list[Label]:
-    """Lines without an annotator as they are, then the others by paragraph, annotator and time.
-
-    Lines down to the last change of the codebook keep their place, which may tell that they were
-    there before it.
-    """
-    places = [place for place, line in enumerate(lines, 1) if line.change]
-    before, lines = lines[: max(places, default=0)], lines[max(places, default=0) :]
+    """Lines without an annotator as they are, then the others by paragraph, annotator and time."""
 
     def rank(line: Label) -> tuple[object, ...]:
         place = order.get(line.paragraph, len(order))
         return place, line.paragraph, line.annotator, line.time, line.names, line.note
 
     unnamed = [line for line in lines if not line.annotator]
-    return [*before, *unnamed, *sorted((line for line in lines if line.annotator), key=rank)]
+    return [*unnamed, *sorted((line for line in lines if line.annotator), key=rank)]

@@ -15,8 +15,8 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from huggingface_hub import DatasetCardData
 
 from paratopic.corpus.table import has_hand_label, labelled_rows, outcomes_of, targets_of
-from paratopic.labels.codebook import in_todays_names
-from paratopic.labels.log import Label
+from paratopic.labels.answers import in_todays_names
+from paratopic.labels.log import UNDECIDED, Label
 from paratopic.project.files import sha256, write_text
 from paratopic.project.plurals import plural
 from paratopic.project.sources import NONE
@@ -76,7 +76,8 @@ def write_dataset(
     """
     rows = labelled_rows(frame[has_hand_label(frame)], topics)
     _table(rows, topics).to_parquet(str(folder / TABLE))
-    answers = _answers(lines, set(rows["id"]), anonymous)
+    of_rows = [line for line in lines if line.paragraph in set(rows["id"])]
+    answers = _answers(in_todays_names(of_rows, topics), anonymous)
     if len(answers):
         answers.to_parquet(folder / ANSWERS, index=False)
     write_text(folder / CARD, _card(folder, rows, topics, about, answers))
@@ -100,12 +101,12 @@ def _label(topics: Topics) -> str:
     return "label" if topics.mode == "single" else "labels"
 
 
-def _answers(lines: Sequence[Label], ids: set[str], anonymous: bool) -> pd.DataFrame:
+def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     """The answers on the paragraphs."""
     rows = [
         (line.paragraph, line.cell, line.annotator, line.when, line.drawn, line.note)
-        for line in (answer.line for answer in in_todays_names(lines) if not answer.reopened)
-        if line.paragraph in ids
+        for line in lines
+        if line.cell != UNDECIDED or line.when
     ]
     answers = pd.DataFrame(rows, columns=OF_ANSWERS)
     if not anonymous:

@@ -9,9 +9,17 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from paratopic.labels.answers import Reason, by_paragraph, label_in_a_tie, resolve
+from paratopic.corpus.table import WEAK
+from paratopic.labels.answers import (
+    CurrentAnswers,
+    Reason,
+    by_paragraph,
+    label_in_a_tie,
+    resolve,
+)
 from paratopic.labels.log import Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
@@ -19,9 +27,9 @@ from paratopic.project.topics import TieRule, Topics
 
 
 def join_labels(
-    frame: pd.DataFrame, labels: Sequence[Label], topics: Topics, ties: TieRule
+    frame: pd.DataFrame, current: CurrentAnswers, topics: Topics, ties: TieRule
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Give paragraphs their hand labels. Labels that the table has already are kept.
+    """Give paragraphs their hand labels, which take the place of those that a table gives.
 
     Parameters
     ----------
@@ -30,18 +38,44 @@ def join_labels(
 
     Returns
     -------
-    The table with `topics` and `label_source` filled in, and messages for people.
+    The table with `topics`, `label_source` and `again` filled in, and messages for people.
 
     Raises
     ------
     UserError
         The paragraph of a label no longer exists, or its topic is unknown.
     """
-    known = set(frame["id"])
+    known, labels = set(frame["id"]), current.answers
     joined = [label for label in labels if label.paragraph in known]
     names, disputed = _resolve_all(joined, topics, ties)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
-    return _with_labels(frame, names), _messages(absent, disputed, topics, ties)
+    return _with_labels(frame, names, current.again), _messages(absent, disputed, topics, ties)
+
+
+def in_todays_names(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """The paragraph table as it reads if the codebook has changed since stage prepare."""
+    meanings = [topics.today(n if isinstance(n, list) else ()) for n in frame["topics"]]
+    is_open = np.array([bool(meaning.again) for meaning in meanings], dtype=bool)
+    labels = [
+        list(meaning.names) if isinstance(n, list) and not meaning.again else None
+        for meaning, n in zip(meanings, frame["topics"], strict=True)
+    ]
+    frame = frame.assign(
+        topics=pd.Series(labels, frame.index, dtype=object),
+        label_source=frame["label_source"].mask(is_open, "none"),
+        again=frame["again"].mask(is_open, pd.Series([m.again for m in meanings], frame.index)),
+    )
+    if WEAK.name not in frame:
+        return frame
+    weak = [
+        [
+            answer | {"topics": list(meaning.names)}
+            for answer in answers or ()
+            if not (meaning := topics.today(answer["topics"])).again
+        ]
+        for answers in frame[WEAK.name]
+    ]
+    return frame.assign(**{WEAK.name: pd.Series(weak, frame.index, dtype=object)})
 
 
 def _resolve_all(
@@ -64,8 +98,8 @@ def _check(answer: Label, topics: Topics) -> None:
         topics.check(answer.names, answer.where)
     except UserError as error:
         raise UserError(
-            f"{error}. If the topic was renamed or removed in params.yaml, restore it there, and "
-            "change it with `paratopic codebook`, which changes its labels too."
+            f"{error}. If the topic was renamed or removed in params.yaml, say so there: put its "
+            "old name into `was` of a topic, or into `retired`, as `paratopic codebook` does."
         ) from None
 
 
@@ -99,14 +133,20 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
     return absent
 
 
-def _with_labels(frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None]) -> pd.DataFrame:
-    """The table with hand labels (paragraph id → topics); None gives no label."""
-    labels, sources = list(frame["topics"]), list(frame["label_source"])
+def _with_labels(
+    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None], again: Mapping[str, str]
+) -> pd.DataFrame:
+    """The table with hand labels (paragraph id → topics), and why others are to be given again."""
+    labels, sources, reasons = (list(frame[key]) for key in ("topics", "label_source", "again"))
     for row, paragraph in enumerate(frame["id"]):
-        if (own := names.get(paragraph)) is not None:
-            labels[row], sources[row] = list(own), "hand"
+        if paragraph in again:
+            labels[row], sources[row], reasons[row] = None, "none", again[paragraph]
+        elif paragraph in names:
+            reasons[row] = ""
+            if (own := names[paragraph]) is not None:
+                labels[row], sources[row] = list(own), "hand"
     column = pd.Series(labels, index=frame.index, dtype=object)
-    return frame.assign(topics=column, label_source=sources)
+    return frame.assign(topics=column, label_source=sources, again=reasons)
 
 
 def _messages(

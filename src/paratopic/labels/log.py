@@ -1,11 +1,10 @@
 """Read labels.csv, and write to it: a log with one line for each answer about a paragraph.
 
-A change of the codebook is a line of its own, with the paragraph "codebook: rename" and the like.
-A line is never removed, and a new one leaves the others as they are, byte for byte. Cells are
-separated by commas, or by what separates those of the header: semicolons or tabs. This module does
-not decide which of several answers counts (`answers` does), what a change makes of answers
-(`codebook` does) or whether a paragraph exists (`join` does), and does not read the files of other
-tools (`annotation.formats` does).
+A line is never removed, and a new one leaves the others as they are, byte for byte. Topics are as
+they were written; `Topics.today` says what their names mean now. Cells are separated by commas, or
+by what separates those of the header: semicolons or tabs. This module does not decide which of
+several answers counts (`answers` does) or whether a paragraph exists (`join` does), and does not
+read the files of other tools (`annotation.formats` does).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import csv
 import io
 import math
 import os
-import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -24,12 +22,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal, cast, get_args
+from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
 from paratopic.project.cells import LineFeeds, find_separator
-from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
 from paratopic.project.sheets import read_csv
@@ -43,10 +40,6 @@ _OWN = (*COLUMNS, *OPTIONAL)
 UNDECIDED = "?"
 # In place of a chance: the whole article of the paragraph was drawn at random.
 ARTICLE = "article"
-# In place of a chance, in a line on the codebook. Programs that know no such lines refuse the cell.
-CODEBOOK = "codebook"
-# What a line on the codebook has in place of a paragraph. The id of a paragraph has no blank.
-_CHANGE = re.compile(rf"{CODEBOOK}: ({'|'.join(get_args(Kind))})")
 # How an annotator without a name is called in messages.
 UNNAMED = "unnamed annotator"
 # Time of a line that has none.
@@ -69,12 +62,11 @@ class Label:
     Parameters
     ----------
     paragraph
-        Id of the paragraph; ``"codebook: rename"`` and the like for a change of the codebook.
+        Id of the paragraph.
     cell
-        Topics as written: ``"trade;technology"``, "" for none of the topics, "?" for undecided. Of
-        a change `Change.cell`.
+        Topics as written: ``"trade;technology"``, "" for none of the topics, "?" for undecided.
     text
-        First words of the paragraph, for people who read the file; of a change what it is.
+        First words of the paragraph, for people who read the file.
     annotator
         Name of the person who gave the answer; "" where it is not known.
     when
@@ -82,7 +74,7 @@ class Label:
     drawn
         How the paragraph was chosen. A number is the chance with which it was drawn next, relative
         to a draw at random from the paragraphs that were left; "1" for such a draw. "article" if
-        its whole article was drawn at random; "" where it is not known. "codebook" of a change.
+        its whole article was drawn at random; "" where it is not known.
     more
         Names and cells of further columns, which are kept.
     """
@@ -103,12 +95,6 @@ class Label:
         return split_cell(self.cell)
 
     @property
-    def change(self) -> Change | None:
-        """The change of the codebook; None where the line is about a paragraph."""
-        kind = _CHANGE.fullmatch(self.paragraph)
-        return Change.of_cell(cast("Kind", kind[1]), self.cell) if kind else None
-
-    @property
     def line(self) -> str:
         """Number of the line in its file, for people: ``"seeds/labels.csv, line 7"`` → ``"7"``."""
         return self.where.rpartition(" ")[2]
@@ -127,21 +113,6 @@ class Label:
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:
         """Equal for two lines that record the same answer."""
         return self.paragraph, self.names, self.annotator, self.time, self.note
-
-
-def is_change(paragraph: str) -> bool:
-    """Whether what stands in place of a paragraph's id says that the codebook changed.
-
-    >>> is_change("codebook: rename"), is_change("codebook:1f00aa")
-    (True, False)
-    """
-    return _CHANGE.fullmatch(paragraph) is not None
-
-
-def line_of(change: Change) -> Label:
-    """A change of the codebook as a line of labels.csv."""
-    paragraph = f"{CODEBOOK}: {change.kind}"
-    return Label("the codebook", paragraph, change.cell, str(change), drawn=CODEBOOK)
 
 
 def parse_when(when: str, where: str) -> datetime:
@@ -169,6 +140,11 @@ def parse_when(when: str, where: str) -> datetime:
             "empty"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def after(time: datetime) -> str:
+    """The next instant as `Label.when`; "" after `NEVER`."""
+    return "" if time == NEVER else (time + _INSTANT).isoformat(timespec="microseconds")
 
 
 def parse_drawn(drawn: str, where: str) -> float | None:
@@ -262,8 +238,7 @@ def append(path: Path, label: Label) -> Label:
     header, a line end to the last line, or another encoding becomes UTF-8; then the version before
     is kept as `backup`.
 
-    The line's time is now, or just after the annotator's latest answer and the latest change of the
-    codebook where the clock was set back. A change is later than all lines.
+    The line's time is now.
 
     Returns
     -------
@@ -284,8 +259,8 @@ def append_locked(path: Path, label: Label) -> Label:
     """Add one line as `append` does, by a caller that holds the lock (`locked`)."""
     data = path.read_bytes() if path.exists() else _HEADER
     text = _decode(data, path)
-    columns, lines = _parse(text, path)
-    label = replace(tidy(label), when=_next_time(label, lines))
+    columns, _ = _parse(text, path)
+    label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
     missing = [name for name in (*_OWN, *dict(label.more)) if name not in columns]
     separator = _separator(text)
     line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, separator).encode()
@@ -358,34 +333,8 @@ def _label(where: str, row: dict[str, str]) -> Label:
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
     label = Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more)
     parse_when(label.when, where)
-    if not is_change(label.paragraph):
-        parse_drawn(label.drawn, where)
-    elif not label.when:
-        raise UserError(f"{where}: a change of the codebook needs a time in the column when")
-    else:
-        try:
-            _ = label.change
-        except ValueError as error:
-            raise UserError(
-                f'{where}: "{label.cell}" is no change of the codebook ({error}); take this line '
-                f"from {backup(Path(where.rpartition(',')[0]))} or from the history in git"
-            ) from None
+    parse_drawn(label.drawn, where)
     return label
-
-
-def _next_time(label: Label, lines: Iterable[Label]) -> str:
-    """The time now, or just after the latest of the lines that the label has to be later than."""
-    before = [
-        line for line in lines if line.annotator == label.annotator or line.change or label.change
-    ]
-    try:
-        now = max([datetime.now(UTC), *(line.time + _INSTANT for line in before)])
-    except OverflowError:
-        latest = max(before, key=lambda line: line.time)
-        raise UserError(
-            f"{latest.annotator} has an answer dated at the end of time; correct its column `when`"
-        ) from None
-    return now.isoformat(timespec="microseconds")
 
 
 def _appendable(text: str, missing: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def weak_answers(
         A pattern takes too long, or a line has an unknown topic or no number as its certainty.
     """
     answers: dict[str, list[WeakAnswer]] = {}
-    for line in current(lines):
+    for line in current(lines, topics):
         topics.check(line.names, line.where)
         given = WeakAnswer(
             source=line.annotator,

@@ -1,8 +1,8 @@
 """Change the codebook: what becomes of its topics, and of their entries in params.yaml.
 
 The file is edited as text, so that comments and everything beside the codebook stay as they are.
-This module does not read or write files (`cli.codebook` does), and knows nothing of labels
-(`labels.codebook` says what a change makes of them).
+The names of before stay in it, as `was` of a topic or in `retired`: `Topics.today` reads labels by
+them. This module does not read or write files (`cli.codebook` does).
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topic, Topics, join_cell, nearest, split_cell
+from paratopic.project.topics import Topic, Topics, nearest
 
 Kind = Literal["rename", "merge", "split", "drop"]
 
-# Between the topics of before and those of after, in a cell. No topic has it in its name.
-_BECOME = ";;"
 # A text that means itself in YAML.
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I)
 # A text that stays the same if it is folded over several lines.
@@ -35,10 +33,8 @@ class Entry(NamedTuple):
 
     Attributes
     ----------
-    topic
-        The topic.
     kept
-        Name of the topic whose entry in params.yaml stays, but for the name; None for a new entry.
+        Name of the topic whose entry in params.yaml stays, but for its names; None for a new entry.
     """
 
     topic: Topic
@@ -52,7 +48,7 @@ class Change:
     Parameters
     ----------
     into
-        The topics that they become; empty for ``"drop"``. Some may be among `names`.
+        The topics that they become; empty for ``"drop"``.
 
     Raises
     ------
@@ -89,35 +85,10 @@ class Change:
             case "drop":
                 return f"{before} is dropped"
 
-    @classmethod
-    def of_cell(cls, kind: Kind, cell: str) -> Change:
-        """Read what `cell` wrote; raises a ValueError where there are too few or too many names."""
-        before, _, after = cell.partition(_BECOME)
-        return cls(kind, split_cell(before), split_cell(after))
-
-    @property
-    def cell(self) -> str:
-        """The topics of before, two semicolons, and those of after.
-
-        >>> Change("split", ("security",), ("military", "veterans")).cell
-        'security;;military;veterans'
-        """
-        return f"{join_cell(self.names)}{_BECOME}{join_cell(self.into)}"
-
     @property
     def opens(self) -> bool:
-        """Whether paragraphs with these topics have to be looked at again."""
+        """Whether paragraphs with these topics have to be labelled again."""
         return self.kind in ("split", "drop")
-
-    def become(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Topics of before as topics of after, each once and in their order.
-
-        >>> change = Change("merge", ("tariffs", "deals"), ("trade",))
-        >>> change.become(["deals", "security", "tariffs"])
-        ('trade', 'security')
-        """
-        after = (self.into if name in self.names else (name,) for name in names)
-        return tuple(dict.fromkeys(name for each in after for name in each))
 
     def entries(self, topics: Topics) -> list[Entry]:
         """The codebook after the change.
@@ -128,8 +99,7 @@ class Change:
         Raises
         ------
         UserError
-            A topic is unknown, a new name is refused or there already, or fewer than two topics
-            would be left.
+            A topic is unknown, or a new name is refused or there already.
         """
         known = {topic.name: topic for topic in topics.topics}
         for name in self.names:
@@ -139,40 +109,56 @@ class Change:
                     f"{', '.join(known)}"
                 )
         for name in self.into:
-            reused = self.kind != "rename" and name in self.names
-            if name in known and not reused:
+            if name in known and not (self.kind == "merge" and name in self.names):
                 raise UserError(
-                    f'the codebook has a topic "{name}" already; take another name, or put topics '
-                    "together with `paratopic codebook merge`"
+                    f'the codebook has a topic "{name}" already; '
+                    + (
+                        "the parts of a split need new names, so that a label tells which is meant"
+                        if self.kind == "split"
+                        else "take another name, or put topics together with `paratopic codebook "
+                        "merge`"
+                    )
                 )
         entries = []
+        for topic in topics.topics:
+            if topic.name == self.names[0]:
+                entries += self._new(known)
+            elif topic.name not in self.names:
+                entries.append(Entry(topic, topic.name))
+        return entries
+
+    def topics(self, before: Topics) -> Topics:
+        """The codebook after the change, which knows the names of before.
+
+        Raises
+        ------
+        UserError
+            As for `entries`, or fewer than two topics would be left.
+        """
+        retired = dict(before.retired)
         try:
-            new = self._new(known)
-            for topic in topics.topics:
-                if topic.name == self.names[0]:
-                    entries += new
-                elif topic.name not in self.names:
-                    entries.append(Entry(topic, topic.name))
-            Topics(topics.mode, tuple(entry.topic for entry in entries))
+            codebook = tuple(entry.topic for entry in self.entries(before))
+            if self.opens:
+                gone = next(topic for topic in before.topics if topic.name == self.names[0])
+                retired |= dict.fromkeys((gone.name, *gone.was), self.into)
+            return Topics(before.mode, codebook, retired)
         except ValueError as error:
             raise UserError(f"{self.kind}: {error}") from None
-        return entries
 
     def _new(self, known: Mapping[str, Topic]) -> list[Entry]:
         """What takes the place of the first topic."""
         first = known[self.names[0]]
+        names = [name for old in self.names for name in (*known[old].was, old)]
+        was = tuple(name for name in names if name not in self.into)
         match self.kind:
             case "rename":
-                return [Entry(replace(first, name=self.into[0]), first.name)]
+                return [Entry(replace(first, name=self.into[0], was=was), first.name)]
             case "merge":
-                return [Entry(_merged(self.into[0], [known[name] for name in self.names]), None)]
+                merged = _merged(self.into[0], [known[name] for name in self.names])
+                return [Entry(replace(merged, was=was), None)]
             case "split":
                 return [
-                    Entry(first, name)
-                    if name == first.name
-                    else Entry(
-                        Topic(name, first_definition(name) if first.definition else ""), None
-                    )
+                    Entry(Topic(name, first_definition(name) if first.definition else ""), None)
                     for name in self.into
                 ]
             case "drop":
@@ -206,6 +192,8 @@ def written(topic: Topic, indent: str) -> str:
     if topic == Topic(topic.name):
         return f"{indent}- {scalar(topic.name)}\n"
     lines = [f"{indent}- name: {scalar(topic.name)}"]
+    if topic.was:
+        lines.append(f"{indent}  was: {_listed(topic.was)}")
     if topic.definition:
         lines += _definition(topic.definition, f"{indent}  ")
     for key in PATTERNS:
@@ -214,7 +202,7 @@ def written(topic: Topic, indent: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def edited(text: str, entries: Sequence[Entry]) -> str:
+def edited(text: str, change: Change, before: Topics) -> str:
     """Edit the codebook in the text of params.yaml.
 
     Comments go with the entry that they stand before, but for those above the first one, which
@@ -224,35 +212,64 @@ def edited(text: str, entries: Sequence[Entry]) -> str:
     ----------
     text
         The text of a params.yaml that can be read.
-    entries
-        The codebook as it is to be.
+    before
+        Its codebook.
     """
-    codebook = _codebook(text)
+    entries, after = change.entries(before), change.topics(before)
+    new = {name: parts for name, parts in after.retired.items() if name not in before.retired}
+    section = _value(_root(text), "topics")
+    codebook = _value(section, "codebook")
     nodes = {_name_node(node).value: node for node in codebook.value}
-    kept = {entry.kept: entry.topic.name for entry in entries if entry.kept is not None}
+    kept = {entry.kept: entry.topic for entry in entries if entry.kept is not None}
     begin, end = codebook.start_mark.index, codebook.end_mark.index
     if codebook.flow_style:
         bodies = [
-            _renamed(text, nodes[kept], topic.name, nodes[kept].start_mark.index, _end(nodes[kept]))
+            _with_names(text, nodes[kept], topic, nodes[kept].start_mark.index, _end(nodes[kept]))
             if kept is not None
             else _in_brackets(topic)
             for topic, kept in entries
         ]
-        return f"{text[:begin]}[{', '.join(bodies)}]{text[end:]}"
-    begin = text.rfind("\n", 0, begin) + 1
-    pieces, after = {}, begin
-    for name, node in nodes.items():
-        last = text[: _end(node)].rstrip()
-        line_end = text.find("\n", len(last))
-        before, after = after, len(text) if line_end < 0 else line_end + 1
-        if name in kept:
-            piece = _renamed(text, node, kept[name], before, after)
-            pieces[name] = piece if piece.endswith("\n") else f"{piece}\n"
-    indent = " " * codebook.start_mark.column
-    block = "".join(
-        pieces[kept] if kept is not None else written(topic, indent) for topic, kept in entries
-    )
-    return f"{text[:begin]}{block}{text[after:]}"
+        listed = f"{text[:begin]}[{', '.join(bodies)}]"
+    else:
+        begin = text.rfind("\n", 0, begin) + 1
+        pieces, end = {}, begin
+        for name, node in nodes.items():
+            start, end = end, _line_end(text, _end(node))
+            if name in kept:
+                piece = _with_names(text, node, kept[name], start, end)
+                pieces[name] = piece if piece.endswith("\n") else f"{piece}\n"
+        indent = " " * codebook.start_mark.column
+        block = "".join(
+            pieces[kept] if kept is not None else written(topic, indent) for topic, kept in entries
+        )
+        listed = f"{text[:begin]}{block}"
+    return f"{listed}{_with_retired(text[end:], section, end, new)}"
+
+
+def _with_retired(rest: str, section: Any, begin: int, new: Mapping[str, Sequence[str]]) -> str:
+    """The text after the codebook, which begins there in the file, with further retired names."""
+    if not new:
+        return rest
+    lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in new.items()]
+    there = next((value for key, value in section.value if key.value == "retired"), None)
+    if there is None and section.flow_style:
+        return f", retired: {{{', '.join(lines)}}}{rest}"
+    if there is None:
+        indent = " " * section.value[0][0].start_mark.column
+        return f"{indent}retired:\n" + "".join(f"{indent}  {line}\n" for line in lines) + rest
+    place = _end(there) - begin
+    if there.flow_style:
+        comma = ", " if there.value else ""
+        return f"{rest[: place - 1]}{comma}{', '.join(lines)}{rest[place - 1 :]}"
+    place = _line_end(rest, place)
+    indent = " " * there.start_mark.column
+    return rest[:place] + "".join(f"{indent}{line}\n" for line in lines) + rest[place:]
+
+
+def _line_end(text: str, place: int) -> int:
+    """Where the line after the last character before a place begins."""
+    line_end = text.find("\n", len(text[:place].rstrip()))
+    return len(text) if line_end < 0 else line_end + 1
 
 
 def _merged(name: str, topics: Sequence[Topic]) -> Topic:
@@ -260,18 +277,21 @@ def _merged(name: str, topics: Sequence[Topic]) -> Topic:
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())
-    patterns = ([getattr(topic, key) for topic in topics] for key in PATTERNS)
-    return Topic(name, definition, *("|".join(filter(None, each)) for each in patterns))
+    heading, pattern = (
+        "|".join(filter(None, (getattr(topic, key) for topic in topics))) for key in PATTERNS
+    )
+    return Topic(name, definition, heading, pattern)
 
 
-def _codebook(text: str) -> Any:
-    """The node of the codebook, which knows where it stands in the text."""
+def _root(text: str) -> Any:
+    """The node of the whole file, which knows where each part stands in the text."""
     from ruamel.yaml import YAML
 
-    node = YAML(typ="safe", pure=True).compose(text)
-    for key in ("topics", "codebook"):
-        node = next(value for name, value in node.value if name.value == key)
-    return node
+    return YAML(typ="safe", pure=True).compose(text)
+
+
+def _value(node: Any, key: str) -> Any:
+    return next(value for name, value in node.value if name.value == key)
 
 
 def _name_node(entry: Any) -> Any:
@@ -288,20 +308,35 @@ def _end(node: Any) -> int:
     return max(_end(value) for _, value in node.value)
 
 
-def _renamed(text: str, node: Any, name: str, begin: int, end: int) -> str:
-    """A part of the text, with another name for the topic of an entry in it."""
-    old = _name_node(node)
-    if old.value == name:
+def _with_names(text: str, node: Any, topic: Topic, begin: int, end: int) -> str:
+    """A part of the text with an entry in it, which gets the names of a topic."""
+    name, was = _name_node(node), f"was: {_listed(topic.was)}"
+    edits = [(name.start_mark.index, name.end_mark.index, scalar(topic.name))]
+    keys = {} if node is name else {key.value: value for key, value in node.value}
+    if name.value == topic.name:
         return text[begin:end]
-    first, last = old.start_mark.index, old.end_mark.index
-    return f"{text[begin:first]}{scalar(name)}{text[last:end]}"
+    if "was" in keys:
+        edits.append((keys["was"].start_mark.index, _end(keys["was"]), _listed(topic.was)))
+    elif topic.was and node is name:
+        edits[0] = (*edits[0][:2], f"{{name: {scalar(topic.name)}, {was}}}")
+    elif topic.was and node.flow_style:
+        edits[0] = (*edits[0][:2], f"{scalar(topic.name)}, {was}")
+    elif topic.was:
+        place = _line_end(text, name.end_mark.index)
+        edits.append((place, place, f"{' ' * node.start_mark.column}{was}\n"))
+    for first, last, new in sorted(edits, reverse=True):
+        text = text[:first] + new + text[last:]
+        end += len(new) - (last - first)
+    return text[begin:end]
 
 
 def _in_brackets(topic: Topic) -> str:
     if topic == Topic(topic.name):
         return scalar(topic.name)
     parts = {key: getattr(topic, key) for key in ("name", "definition", *PATTERNS)}
-    return "{" + ", ".join(f"{key}: {_quoted(part)}" for key, part in parts.items() if part) + "}"
+    cells = [f"{key}: {_quoted(part)}" for key, part in parts.items() if part]
+    cells += [f"was: {_listed(topic.was)}"] if topic.was else []
+    return "{" + ", ".join(cells) + "}"
 
 
 def scalar(text: str) -> str:
@@ -332,6 +367,10 @@ def _definition(definition: str, indent: str) -> list[str]:
 def _verbatim(pattern: str) -> str:
     """A text in single quotes, in which a backslash means itself."""
     return "'" + pattern.replace("'", "''") + "'"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(scalar, names))}]"
 
 
 def _quoted(text: str) -> str:

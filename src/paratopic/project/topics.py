@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, Literal, NamedTuple
 
 from paratopic.project.errors import UserError
 
@@ -97,6 +98,8 @@ class Topic:
     pattern
         Rule for the text: a word or another regular expression. A paragraph in which it is found,
         in upper or lower case, gets this topic as a weak label. Empty by default: none does.
+    was
+        Former names of the topic. Labels with one of them are read as this topic. Empty by default.
     """
 
     # For pydantic, which checks params.yaml. A plain dict does not make prediction import it.
@@ -106,14 +109,11 @@ class Topic:
     definition: str = ""
     heading: str = ""
     pattern: str = ""
+    was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.name in _TAKEN or self.name != self.name.strip() or _REFUSED.search(self.name):
-            raise ValueError(
-                f"{self.name!r} is not a topic name: it must not be empty or a question mark, "
-                f"{NO_TOPIC!r} or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} "
-                "or a control character"
-            )
+        for name in (self.name, *self.was):
+            _check_name(name)
         for pattern in (self.heading, self.pattern):
             try:
                 re.compile(pattern)
@@ -124,6 +124,22 @@ class Topic:
     def description(self) -> str:
         """The part of the definition that models read: up to the first "In:" or "Out:"."""
         return _CASES.split(self.definition, maxsplit=1)[0].strip()
+
+
+class Meaning(NamedTuple):
+    """What a label means today.
+
+    Attributes
+    ----------
+    names
+        Its topics in today's names, each once; as they are written if the label is to be given
+        again, or if the codebook does not know them.
+    again
+        Why the label is to be given again; "" if it counts.
+    """
+
+    names: tuple[str, ...]
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,20 +153,22 @@ class Topics:
         them do.
     codebook
         Topics in class order. A string is the name of a topic without a definition.
+    retired
+        Name of a topic that is no more → the topics that took its place; empty for a topic that was
+        dropped. Labels with such a name are to be given again. None by default.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     mode: ModeName
     codebook: tuple[Topic | str, ...]
+    retired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.names
         if len(names) < 2:
             raise ValueError(f"the codebook needs at least two topics, it has {len(names)}")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"the codebook lists a topic twice: {', '.join(twice)}")
+        self._check_places()
         names_of: dict[str, list[str]] = {}
         for topic in self.topics:
             names_of.setdefault(topic.description, []).append(topic.name)
@@ -160,6 +178,63 @@ class Topics:
                     f"{' and '.join(names_alike)} have the same definition, up to In: or Out:; "
                     "nothing would tell them apart"
                 )
+
+    def _check_places(self) -> None:
+        """Refuse a name that stands in two places, and one that nothing explains."""
+        places = [(topic.name, "as a topic") for topic in self.topics]
+        places += [(n, f"in `was` of {topic.name}") for topic in self.topics for n in topic.was]
+        places += [(name, "in `retired`") for name in self.retired]
+        first: dict[str, str] = {}
+        for name, place in places:
+            if first.get(name) == place:
+                raise ValueError(f"the codebook lists a topic twice: {name}")
+            if name in first:
+                raise ValueError(
+                    f'the codebook has "{name}" twice, {first[name]} and {place}: remove one of '
+                    "them"
+                )
+            first[name] = place
+        for name, parts in self.retired.items():
+            _check_name(name)
+            for part in parts:
+                if part not in first or part == name:
+                    raise ValueError(f'"{part}", in `retired` of {name}, is no other topic')
+
+    @cached_property
+    def _today(self) -> dict[str, str]:
+        """Name or former name of a topic → its name."""
+        return {name: topic.name for topic in self.topics for name in (topic.name, *topic.was)}
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names that labels may have: those of topics, and former ones."""
+        return (*self._today, *self.retired)
+
+    def today(self, names: Iterable[str]) -> Meaning:
+        """Read a label, whose names may be former ones.
+
+        >>> topics = Topics("single", (Topic("trade", was=("commerce",)), "law"), {"army": ()})
+        >>> topics.today(["commerce", "law"]).names
+        ('trade', 'law')
+        >>> topics.today(["army"]).again
+        'army was dropped'
+        """
+        names = tuple(names)
+        for name in names:
+            if name in self.retired:
+                parts = dict.fromkeys(self._parts(name, set()))
+                how = f"split into {', '.join(parts)}" if parts else "dropped"
+                return Meaning(names, f"{name} was {how}")
+        return Meaning(tuple(dict.fromkeys(self._today.get(name, name) for name in names)))
+
+    def _parts(self, name: str, seen: set[str]) -> list[str]:
+        """The topics of today that took the place of a name."""
+        if name in seen:
+            return []
+        seen.add(name)
+        if name not in self.retired:
+            return [self._today[name]]
+        return [part for each in self.retired[name] for part in self._parts(each, seen)]
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -301,6 +376,15 @@ class Topics:
             join_cell(name for name, has in zip(self.names, row, strict=True) if has)
             for row in targets
         ]
+
+
+def _check_name(name: str) -> None:
+    if name in _TAKEN or name != name.strip() or _REFUSED.search(name):
+        raise ValueError(
+            f"{name!r} is not a topic name: it must not be empty or a question mark, {NO_TOPIC!r} "
+            f"or {NONE!r}, begin or end with a space, or contain {SEPARATOR!r} or a control "
+            "character"
+        )
 
 
 def _found(pattern: str, text: str, what: str, left: float = LONGEST_SEARCH) -> bool:

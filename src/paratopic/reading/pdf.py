@@ -170,7 +170,7 @@ class Hyphens:
 
 
 class _Page:
-    """The lines of a page that are no running headers or footers, and the margins of its columns."""
+    """The lines of a page without running headers and footers, and its columns' margins."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines

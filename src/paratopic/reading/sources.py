@@ -64,7 +64,6 @@ def read_sources(
     own_files: Collection[Path],
     topics: Topics,
     no_topic: Sequence[str],
-    former: Collection[str] = (),
 ) -> Sources:
     """Read every source of a project.
 
@@ -80,9 +79,6 @@ def read_sources(
         The codebook that the labels of tables are from.
     no_topic
         Labels of tables that mean none of the topics.
-    former
-        Names that topics had before the codebook changed, which labels of tables may still have;
-        none by default.
 
     Raises
     ------
@@ -113,7 +109,7 @@ def read_sources(
     named: list[tuple[Path | str, Source | None]] = [(p, source_of.get(p)) for p in paths]
     named += [(dataset.path, dataset) for dataset in datasets]
     for path, entry in named:
-        source = _read_source(path, topics, no_topic, entry, former)
+        source = _read_source(path, topics, no_topic, entry)
         if not source.frame.empty:
             filled.append(source)
         skipped += source.skipped
@@ -125,43 +121,6 @@ def read_sources(
         what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
-
-
-def read_tables(
-    sources: Sequence[Source | str],
-    topics: Topics,
-    no_topic: Sequence[str],
-    former: Collection[str],
-) -> Sources:
-    """Read the labelled tables among the sources alone, of which there may be none.
-
-    A note says which sources are missing; they are left out.
-
-    Raises
-    ------
-    UserError
-        Keys name columns of a file that is no table, or a table cannot be read.
-    """
-    files, datasets = _entries(sources)
-    entries: list[Source] = []
-    notes: list[str] = []
-    for entry in files:
-        try:
-            find_files([entry.path], SUFFIXES)
-        except UserError as error:
-            notes.append(f"prepare.sources: {error}. Until then, its labels are left out")
-        else:
-            entries.append(entry)
-    paths, _ = find_files([entry.path for entry in entries], SUFFIXES)
-    source_of = _sources_of_tables(entries)
-    tables: list[tuple[Path | str, Source | None]] = [
-        (path, source_of.get(path)) for path in paths if path.suffix.lower() in LOADERS
-    ]
-    tables += [(dataset.path, dataset) for dataset in datasets]
-    read = [_read_source(path, topics, no_topic, entry, former) for path, entry in tables]
-    filled = [source for source in read if not source.frame.empty]
-    nothing = Sources(frame_of([]), [], pd.DataFrame(), Counter())
-    return _together(filled or [nothing], [], notes)
 
 
 def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
@@ -223,12 +182,11 @@ def _read_source(
     topics: Topics,
     no_topic: Sequence[str],
     source: Source | None,
-    former: Collection[str],
 ) -> Sources:
     """What a file holds, or the dataset that a str is the address of."""
     suffix = "" if isinstance(path, str) else path.suffix.lower()
     if isinstance(path, str) or suffix in LOADERS:
-        frame, fields = read_labelled_table(path, topics, no_topic, source, former)
+        frame, fields = read_labelled_table(path, topics, no_topic, source)
         origins = Counter(
             {
                 (str(name), IN_TABLE): frame["article"][values.notna()].nunique()
@@ -271,7 +229,7 @@ def _refuse_same_names(paths: Sequence[Path | str]) -> None:
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    without_label = {"topics": None, "label_source": "none", "trust": 1.0, "draw": ""}
+    without_label = {"topics": None, "label_source": "none", "again": "", "trust": 1.0, "draw": ""}
     without_label |= {"weight": np.nan, "ordered": True, "before": "", "after": ""}
     rows = [asdict(paragraph) | without_label for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

@@ -29,7 +29,7 @@ from paratopic.project.paths import PARAMS
 from paratopic.project.plurals import plural
 from paratopic.project.sheets import read_sheet
 from paratopic.project.sources import KEYS, NONE, Source
-from paratopic.project.topics import Topics, join_cell, split_cell
+from paratopic.project.topics import Meaning, Topics, join_cell, split_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
@@ -68,7 +68,6 @@ def read_labelled_table(
     topics: Topics,
     no_topic: Sequence[str],
     source: Source | None = None,
-    former: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a labelled table.
 
@@ -88,9 +87,6 @@ def read_labelled_table(
     source
         Which columns and labels mean what. By default, columns have the names of its keys, and
         labels are topics.
-    former
-        Names that topics had before the codebook changed, which labels may still have; none by
-        default.
 
     Returns
     -------
@@ -114,7 +110,7 @@ def read_labelled_table(
             log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
         columns, wheres = _with_text(source.path, columns, wheres)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
-    answers = _answers(path, columns, wheres, topics, no_topic, source, former)
+    labels = _labels(path, columns, wheres, topics, no_topic, source)
     beside = {
         name: [
             _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
@@ -140,8 +136,9 @@ def read_labelled_table(
         "text": texts,
         "before": before,
         "after": after,
-        "topics": answers,
-        "label_source": ["none" if answer is None else "hand" for answer in answers],
+        "topics": [None if label is None or label.again else list(label.names) for label in labels],
+        "label_source": ["none" if label is None or label.again else "hand" for label in labels],
+        "again": [label.again if label else "" for label in labels],
         "trust": 1.0,
         "draw": _draws(beside.get(DRAWN, none), wheres),
         "weight": np.nan,
@@ -313,30 +310,27 @@ def _once(texts: Sequence[str]) -> dict[str, int]:
     return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
 
 
-def _answers(
+def _labels(
     path: Path | str,
     columns: Columns,
     wheres: Sequence[str],
     topics: Topics,
     no_topic: Sequence[str],
     source: Source,
-    former: Collection[str],
-) -> list[list[str] | None]:
-    """The topics that labels stand for, the dominant one first; None for an unlabelled row."""
+) -> list[Meaning | None]:
+    """What the labels mean today; None for an unlabelled row."""
     for label, meant in source.labels.items():
         if meant != NONE:
-            today = (name for name in split_cell(meant) if name not in former)
-            topics.check(today, f'{PARAMS}, prepare.sources: labels of {path}, "{label}"')
-    answers: list[list[str] | None] = []
+            where = f'{PARAMS}, prepare.sources: labels of {path}, "{label}"'
+            _today(split_cell(meant), topics, where)
+    labels: list[Meaning | None] = []
     for value, where in zip(columns.get("label", [None] * len(wheres)), wheres, strict=True):
         cell = _cell(value, where)
         if not cell or cell in no_topic:
-            answers.append([] if cell else None)
+            labels.append(Meaning(()) if cell else None)
             continue
         try:
-            names = dict.fromkeys(_meaning(cell, source.labels))
-            topics.check((name for name in names if name not in former), where)
-            answers.append(list(names))
+            labels.append(_today(_meaning(cell, source.labels), topics, where))
         except UserError as error:
             shown = json.dumps(cleaned(cell)[:60], ensure_ascii=False)
             raise UserError(
@@ -344,7 +338,15 @@ def _answers(
                 "it means a topic of another name, say so in prepare.sources: "
                 f"{{path: {path}, labels: {{{shown}: {topics.names[0]}}}}}"
             ) from None
-    return answers
+    return labels
+
+
+def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
+    """What names mean today; a UserError says that the codebook never had one of them."""
+    meaning = topics.today(names)
+    if not meaning.again:
+        topics.check(meaning.names, where)
+    return meaning
 
 
 def _meaning(cell: str, labels: Mapping[str, str]) -> list[str]:

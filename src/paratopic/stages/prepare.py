@@ -23,15 +23,12 @@ from paratopic.corpus.table import (
 from paratopic.corpus.weak import learn_sources
 from paratopic.corpus.worth import describe_sources
 from paratopic.labels.agreement import agreement
-from paratopic.labels.answers import of_people, of_weak_sources
-from paratopic.labels.codebook import unfinished
+from paratopic.labels.answers import of_people, of_weak_sources, read_answers
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
-from paratopic.labels.tables import follow_changes, former_names
 from paratopic.labels.weak import effort_of, join_weak, weak_answers
 from paratopic.project import errors, files
-from paratopic.project.errors import UserError
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Labels, Prepare, read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, PREPARED, SKIPPED
@@ -73,20 +70,18 @@ def prepare(
     log = None if params.labels is None else Path(params.labels).resolve()
     own_files = [log, backup(log)] if log else []
     lines = [] if params.labels is None else read_lines(Path(params.labels))
-    if problem := unfinished(lines, topics):
-        raise UserError(problem)
     frame, skipped, metadata, origins, notes = read_sources(
-        params.sources, own_files, topics, params.no_topic, former_names(lines)
+        params.sources, own_files, topics, params.no_topic
     )
     by_people = of_people(lines, sources.weak)
-    frame, reading = follow_changes(frame, metadata, by_people, topics)
+    reading = read_answers(by_people, topics)
     labels = reading.answers
-    frame, messages = join_labels(frame, labels, topics, params.ties)
+    frame, messages = join_labels(frame, reading, topics, params.ties)
     messages += notes
-    if n_again := int(frame["id"].isin(list(reading.again)).sum()):
+    if n_again := int((frame["again"] != "").sum()):
         messages.append(
-            f"{plural(n_again, 'paragraph has', 'paragraphs have')} no label until somebody looks "
-            "again, because the codebook changed: see `paratopic codebook todo`"
+            f"{plural(n_again, 'paragraph has', 'paragraphs have')} no label until somebody labels "
+            "again, because the codebook changed: `paratopic suggest` offers them first"
         )
     frame["draw"], frame["weight"] = weigh_sample(frame, by_people)
     judged = {answer.paragraph for answer in labels}
