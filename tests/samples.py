@@ -79,7 +79,7 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "after": empty,
         "topics": [None] * n,
         "label_source": ["none"] * n,
-        "again": empty,
+        "retired": empty,
         "trust": [1.0] * n,
         "draw": empty,
         "weight": [np.nan] * n,

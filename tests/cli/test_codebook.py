@@ -109,7 +109,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(
     assert "To label again, because the codebook changed: 3 paragraphs" in cli("status")
     printed = prepare(capsys)
     assert "2 labelled by hand" in printed
-    assert "3 paragraphs have no label until somebody labels again" in printed
+    assert "3 paragraphs have to be labelled again" in printed
     cli("suggest", "--out", "sheet.csv")
     sheet = pd.read_csv("sheet.csv", keep_default_na=False)
     assert list(sheet["reason"]) == ["security was split into army, navy"] * 3
@@ -150,7 +150,7 @@ def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -
     for _ in range(2):  # before stage prepare has read the table again, and after that
         assert "because the codebook changed: 4 paragraphs" in cli("status")
         printed = prepare(capsys)
-    assert "4 paragraphs have no label" in printed
+    assert "4 paragraphs have to be labelled again" in printed
     frame = read_paragraphs(PARAGRAPHS).set_index("text")
     assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")

@@ -35,7 +35,7 @@ def test_former_names_are_read_as_todays() -> None:
     ]
     current = read_answers(lines, TOPICS)
     assert [answer.cell for answer in current.answers] == ["defence;trade", "defence", "technology"]
-    assert current.again == {}
+    assert current.retired == {}
     assert disputes(lines, ["a:1"], Topics("single", (Topic("defence", was=("security",)), "x")))
 
 
@@ -49,12 +49,12 @@ def test_former_names_are_read_as_todays() -> None:
 )
 def test_answers_with_a_topic_that_is_no_more_are_to_be_given_again(cell: str, why: str) -> None:
     lines = [label("a:1", cell, "ann", "2025-01-01")]
-    assert read_answers(lines, TOPICS).again == {"a:1": why}
+    assert read_answers(lines, TOPICS).retired == {"a:1": why}
     # What the annotator has replaced stays replaced, and somebody else's answer counts.
     earlier = label("a:1", "trade", "ann", "2024-01-01")
     assert read_answers([earlier, *lines], TOPICS).answers == []
     current = read_answers([*lines, label("a:1", "trade", "bo")], TOPICS)
-    assert [answer.annotator for answer in current.answers] == ["bo"] and not current.again
+    assert [answer.annotator for answer in current.answers] == ["bo"] and not current.retired
     later = label("a:1", "sea", "ann", "2025-01-02")
     assert read_answers([*lines, later], TOPICS).answers == [later]
 
@@ -69,12 +69,12 @@ def test_labels_of_tables_follow_also_before_they_are_read_again() -> None:
     read = in_todays_names(frame, TOPICS)
     assert read["topics"].tolist() == [["defence"], ["trade", "defence"], None, [], None]
     assert read["label_source"].tolist() == ["hand", "hand", "none", "hand", "none"]
-    assert read["again"].tolist() == ["", "", "forces was split into sea, air", "", ""]
+    assert read["retired"].tolist() == ["", "", "forces was split into sea, air", "", ""]
     # An answer in labels.csv takes the place of a table's label, and one to give again removes it.
     lines = [label("002", "sea", "ann"), label("000", "weather", "ann")]
     joined, _ = join_labels(read, read_answers(lines, TOPICS), TOPICS, "leave_out")
     assert joined["topics"].tolist() == [None, ["trade", "defence"], ["sea"], [], None]
-    assert joined["again"].tolist() == ["weather was dropped", "", "", "", ""]
+    assert joined["retired"].tolist() == ["weather was dropped", "", "", "", ""]
 
 
 NAMES = ["a", "b", "c", "d"]
@@ -115,8 +115,8 @@ def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: Random) -
         topics = change_of(str(item), names, number).topics(topics)
         after = read_answers(lines, topics)
         labelled, was = ({a.paragraph for a in r.answers} for r in (after, before))
-        assert labelled | after.again.keys() == was | before.again.keys()
-        assert not labelled & after.again.keys()
+        assert labelled | after.retired.keys() == was | before.retired.keys()
+        assert not labelled & after.retired.keys()
         assert {n for answer in after.answers for n in answer.names} <= set(topics.names)
         if item in ("rename", "merge"):
             assert labelled == was

@@ -89,7 +89,7 @@ def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_betwe
     )
     frame = frame_of([]).reindex([0])
     frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
-    frame["topics"], frame["label_source"], frame["again"] = None, "none", ""
+    frame["topics"], frame["label_source"], frame["retired"] = None, "none", ""
     with pytest.raises(UserError, match="most similar now: new:1"):
         label = Label("line 2", "old:1", "trade", first_words(text))
         join_labels(frame, CurrentAnswers([label], {}), topics, "leave_out")

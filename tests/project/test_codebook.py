@@ -83,9 +83,9 @@ def test_names_of_before_add_up() -> None:
         ("both", "commerce", "trade", "security"), ("one", "other")
     )
     text = after(text, Change("rename", ("one",), ("first",)))
-    assert topics_of(text).today(["commerce"]).again == "commerce was split into first, other"
+    assert topics_of(text).today(["commerce"]).retired == "commerce was split into first, other"
     text = after(text, Change("drop", ("other",)))
-    assert topics_of(text).today(["security"]).again == "security was split into first"
+    assert topics_of(text).today(["security"]).retired == "security was split into first"
     bare = after(BRACKETS, Change("drop", ("trade",)))
     bare = after(bare, Change("rename", ("technology",), ("tech",)))
     bare = after(bare, Change("split", ("security",), ("army", "navy")))
@@ -205,7 +205,7 @@ def test_any_name_that_is_allowed_comes_back(one: str, other: str, text: str, ki
     topics = topics_of(new)
     assert topics.names[2:] == into
     meaning = topics.today(["technology"])
-    assert meaning.names == into if kind == "rename" else meaning.again
+    assert meaning.names == into if kind == "rename" else meaning.retired
 
 
 def test_the_rest_of_the_params_is_read_as_before() -> None:

@@ -78,7 +78,7 @@ class ImportedLabels:
         Messages about rows that could not be imported.
     left_out
         Reason → number of rows that hold no answer.
-    again
+    retired
         Why a label does not count, because the codebook changed → number of such labels.
     drawn_after
         Id of each paragraph with an annotation in Label Studio that was drawn → id of the paragraph
@@ -88,7 +88,7 @@ class ImportedLabels:
     labels: list[Label] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    again: Counter[str] = field(default_factory=Counter)
+    retired: Counter[str] = field(default_factory=Counter)
     drawn_after: dict[str, str] = field(default_factory=dict)
 
 
@@ -295,8 +295,8 @@ def _imported(
                 raise _unknown_paragraph(answer.where, answer.paragraph)
             label = _checked(answer, text_of[answer.paragraph], topics)
             imported.labels.append(label)
-            if why := topics.today(label.names).again:
-                imported.again[why] += 1
+            if why := topics.today(label.names).retired:
+                imported.retired[why] += 1
         except UserError as problem:
             imported.problems.append(str(problem))
     return imported
@@ -311,7 +311,7 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
             f"{answer.where}: {NONE} and {', '.join(names)} are both chosen; choose one or the "
             "other"
         )
-    if not (meaning := topics.today(names)).again:
+    if not (meaning := topics.today(names)).retired:
         topics.check(meaning.names, answer.where)
     parse_when(answer.when, answer.where)
     parse_drawn(answer.drawn, answer.where)

@@ -88,7 +88,7 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
         draft.write_bytes(_edited(text, params, change).encode())
     print(f"{change}, in {PARAMS}")
     if change.opens and PARAGRAPHS.exists():
-        waiting = plural(len(read_project().again), "paragraph has", "paragraphs have")
+        waiting = plural(len(read_project().retired), "paragraph has", "paragraphs have")
         print(f"{waiting} to be labelled again: `paratopic suggest` offers them first")
     print(_ABOUT_DEFINITIONS[kind])
 

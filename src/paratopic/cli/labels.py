@@ -164,14 +164,14 @@ class Project:
         return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
     @cached_property
-    def again(self) -> dict[str, str]:
+    def retired(self) -> dict[str, str]:
         """Id of each paragraph to label again because the codebook changed → why."""
-        rows = self.paragraphs[self.paragraphs["again"] != ""]
-        of_tables = dict(zip(rows["id"], rows["again"], strict=True))
-        again = of_tables | self.current.again
+        rows = self.paragraphs[self.paragraphs["retired"] != ""]
+        of_tables = dict(zip(rows["id"], rows["retired"], strict=True))
+        reasons = of_tables | self.current.retired
         judged = {line.paragraph for line in self.answers}
         ids = self.paragraphs["id"]
-        return {id_: again[id_] for id_ in ids if id_ in again and id_ not in judged}
+        return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
 
     def in_words(self, ids: Collection[str]) -> dict[str, str]:
         """Id of each paragraph → the id with what the paragraph is from."""
@@ -405,8 +405,8 @@ def review(
         unsettled = pd.DataFrame(
             {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
         )
-        again = pd.concat([unsettled, listed, of_sources]).drop_duplicates("paragraph")
-        write_again(project, again, " and ".join(models), out)
+        listed = pd.concat([unsettled, listed, of_sources]).drop_duplicates("paragraph")
+        write_again(project, listed, " and ".join(models), out)
 
 
 def labels_file(params: Params) -> Path:
@@ -504,14 +504,14 @@ def _suggestions(
             drawn = _drawn_at_random(project, judged, n, draw)
             suggestions = _in_context(project, drawn, shown)
         else:
-            again = [] if draw.mixed else _to_label_again(project, n, suggesting)
-            left_out = judged | {item.id for item in again}
+            first = [] if draw.mixed else _to_label_again(project, n, suggesting)
+            left_out = judged | {item.id for item in first}
             gains, disputed = gain_of_labels(frame, project.params.topics)
             suggestions = suggestion.suggest(
-                frame, left_out, suggesting, n - len(again), seed, gains
+                frame, left_out, suggesting, n - len(first), seed, gains
             )
             is_disputed = set(frame["id"][disputed])
-            suggestions = again + [
+            suggestions = first + [
                 replace(item, reason=DISPUTED) if item.id in is_disputed else item
                 for item in suggestions
             ]
@@ -544,14 +544,14 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
     """
     from paratopic.annotation.context import in_context, with_predictions
 
-    ids = list(project.again)[:n]
+    ids = list(project.retired)[:n]
     latest: dict[str, datetime] = {}
     for line in project.lines:
         latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
     items = [
         replace(
             item,
-            reason=project.again[item.id],
+            reason=project.retired[item.id],
             when=after(latest.get(item.id, NEVER)),
         )
         for item in in_context(project.paragraphs, ids)
@@ -668,7 +668,7 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
         print(problem, file=sys.stderr)
     for dispute in merged.disputes:
         print(f"disputed: {dispute}")
-    for reason, number in imported.again.items():
+    for reason, number in imported.retired.items():
         print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
     left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
     new = plural(merged.added, "new label")
@@ -738,5 +738,5 @@ def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path
         for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
     ]
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
-    again = plural(len(suggestions), "paragraph")
-    print(f"{again} to label again: {', '.join(map(str, written))}")
+    listed = plural(len(suggestions), "paragraph")
+    print(f"{listed} to label again: {', '.join(map(str, written))}")

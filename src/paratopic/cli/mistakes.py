@@ -75,9 +75,9 @@ def mistakes(
         terminal(highlight=False).print(_table(listed, project, labelled_by(champion)))
     _print_slices(slices)
     if out is not None:
-        again = listed[["id", "most_probable", "confidence"]]
-        again = again.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
-        write_again(project, again.assign(reason=REASON), champion, out)
+        rows = listed[["id", "most_probable", "confidence"]]
+        rows = rows.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
+        write_again(project, rows.assign(reason=REASON), champion, out)
 
 
 def answers_of(project: Project, champion: str) -> Answered:

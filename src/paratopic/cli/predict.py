@@ -331,9 +331,9 @@ def _predict_files(
             else:
                 done = bulk.predict_files(job, out, resume, advance)
     except OSError as error:  # an input without permission to read it, a full disk
-        again = f"continue the run with --resume; the results so far are in {out}"
-        again = "run the command again" if one_table else again
-        raise UserError(f"{error}: fix this, and {again}") from None
+        remedy = f"continue the run with --resume; the results so far are in {out}"
+        remedy = "run the command again" if one_table else remedy
+        raise UserError(f"{error}: fix this, and {remedy}") from None
     rows, read = plural(done.rows, "row"), plural(len(inputs), "file")
     print(f"{out}: {rows} from {read}, {done.errors} with an error")
     if done.answers:

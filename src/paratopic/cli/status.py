@@ -56,9 +56,9 @@ def status() -> None:
         given = label_in_a_tie(project.params.prepare.ties, topics.mode)
         tied = plural(n_tied, "paragraph")
         print(f"Ties between annotators: {tied}, {given} until another answer settles it")
-    if n_again := len(project.again):
-        again = plural(n_again, "paragraph")
-        print(f"To label again, because the codebook changed: {again}; `suggest` has them first")
+    if n_retired := len(project.retired):
+        waiting = plural(n_retired, "paragraph")
+        print(f"To label again, because the codebook changed: {waiting}; `suggest` has them first")
     print("Next:")
     if n_tied:
         print(

@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
         ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
         ("label_source", pa.string()),  # hand, weak or none
         # Why a label has to be given again, after a change of the codebook; "" where it has not.
-        ("again", pa.string()),
+        ("retired", pa.string()),
         ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by weak sources less
         # How a paragraph with a hand label was drawn: "paragraph" or "article"; "" for not known.
         ("draw", pa.string()),

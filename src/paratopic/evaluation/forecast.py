@@ -122,10 +122,10 @@ def coming(labels: Array, known: Targets, more: float) -> Array:
         Number of further labels, as a share of those that there are.
     """
     rare, unseen = labels[~known & (labels > 0)], int((~known & (labels == 0)).sum())
-    again = 1 - np.exp(-rare * more)
+    seen_again = 1 - np.exp(-rare * more)
     rate = float((labels == 1).sum()) * more / max(1, unseen)
     twice = np.full(unseen, 1 - np.exp(-rate) * (1 + rate))
-    return np.concatenate([again, twice])
+    return np.concatenate([seen_again, twice])
 
 
 def _exponent(curve: Sequence[CurvePoint]) -> float:

@@ -54,12 +54,12 @@ class CurrentAnswers:
     ----------
     answers
         The latest answer of each annotator on each paragraph, in today's names.
-    again
+    retired
         Id of each paragraph whose answers are all to be given again → why.
     """
 
     answers: list[Label]
-    again: dict[str, str]
+    retired: dict[str, str]
 
 
 def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
@@ -103,14 +103,15 @@ def read_answers(lines: Iterable[Label], topics: Topics) -> CurrentAnswers:
             of_annotator = given.setdefault((line.paragraph, line.annotator), {})
             of_annotator.setdefault(line.time, []).append(line)
     answers: list[Label] = []
-    again: dict[str, str] = {}
+    open_ones: dict[str, str] = {}
     for (paragraph, _), by_time in given.items():
         latest = by_time[max(by_time)]
         answers += _distinct([a for a in in_todays_names(latest, topics) if a.cell != UNDECIDED])
-        if retired := [why for line in latest if (why := topics.today(line.names).again)]:
-            again[paragraph] = retired[0]
+        if reasons := [why for line in latest if (why := topics.today(line.names).retired)]:
+            open_ones[paragraph] = reasons[0]
     counting = {answer.paragraph for answer in answers}
-    return CurrentAnswers(answers, {id_: again[id_] for id_ in again if id_ not in counting})
+    retired = {id_: why for id_, why in open_ones.items() if id_ not in counting}
+    return CurrentAnswers(answers, retired)
 
 
 def in_todays_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
@@ -118,7 +119,7 @@ def in_todays_names(lines: Iterable[Label], topics: Topics) -> list[Label]:
     answers = []
     for line in lines:
         meaning = topics.today(line.names)
-        if not meaning.again:
+        if not meaning.retired:
             is_same = meaning.names == line.names
             answers.append(line if is_same else replace(line, cell=join_cell(meaning.names)))
     return answers

@@ -38,7 +38,7 @@ def join_labels(
 
     Returns
     -------
-    The table with `topics`, `label_source` and `again` filled in, and messages for people.
+    The table with `topics`, `label_source` and `retired` filled in, and messages for people.
 
     Raises
     ------
@@ -49,21 +49,21 @@ def join_labels(
     joined = [label for label in labels if label.paragraph in known]
     names, disputed = _resolve_all(joined, topics, ties)
     absent = _absent_articles([label for label in labels if label.paragraph not in known], frame)
-    return _with_labels(frame, names, current.again), _messages(absent, disputed, topics, ties)
+    return _with_labels(frame, names, current.retired), _messages(absent, disputed, topics, ties)
 
 
 def in_todays_names(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """The paragraph table as it reads if the codebook has changed since stage prepare."""
     meanings = [topics.today(n if isinstance(n, list) else ()) for n in frame["topics"]]
-    is_open = np.array([bool(meaning.again) for meaning in meanings], dtype=bool)
+    is_open = np.array([bool(meaning.retired) for meaning in meanings], dtype=bool)
     labels = [
-        list(meaning.names) if isinstance(n, list) and not meaning.again else None
+        list(meaning.names) if isinstance(n, list) and not meaning.retired else None
         for meaning, n in zip(meanings, frame["topics"], strict=True)
     ]
     frame = frame.assign(
         topics=pd.Series(labels, frame.index, dtype=object),
         label_source=frame["label_source"].mask(is_open, "none"),
-        again=frame["again"].mask(is_open, pd.Series([m.again for m in meanings], frame.index)),
+        retired=frame["retired"].mask(is_open, [meaning.retired for meaning in meanings]),
     )
     if WEAK.name not in frame:
         return frame
@@ -71,7 +71,7 @@ def in_todays_names(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
         [
             answer | {"topics": list(meaning.names)}
             for answer in answers or ()
-            if not (meaning := topics.today(answer["topics"])).again
+            if not (meaning := topics.today(answer["topics"])).retired
         ]
         for answers in frame[WEAK.name]
     ]
@@ -134,19 +134,19 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
 
 
 def _with_labels(
-    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None], again: Mapping[str, str]
+    frame: pd.DataFrame, names: Mapping[str, tuple[str, ...] | None], retired: Mapping[str, str]
 ) -> pd.DataFrame:
     """The table with hand labels (paragraph id → topics), and why others are to be given again."""
-    labels, sources, reasons = (list(frame[key]) for key in ("topics", "label_source", "again"))
+    labels, sources, reasons = (list(frame[key]) for key in ("topics", "label_source", "retired"))
     for row, paragraph in enumerate(frame["id"]):
-        if paragraph in again:
-            labels[row], sources[row], reasons[row] = None, "none", again[paragraph]
+        if paragraph in retired:
+            labels[row], sources[row], reasons[row] = None, "none", retired[paragraph]
         elif paragraph in names:
             reasons[row] = ""
             if (own := names[paragraph]) is not None:
                 labels[row], sources[row] = list(own), "hand"
     column = pd.Series(labels, index=frame.index, dtype=object)
-    return frame.assign(topics=column, label_source=sources, again=reasons)
+    return frame.assign(topics=column, label_source=sources, retired=reasons)
 
 
 def _messages(

@@ -134,12 +134,12 @@ class Meaning(NamedTuple):
     names
         Its topics in today's names, each once; as they are written if the label is to be given
         again, or if the codebook does not know them.
-    again
+    retired
         Why the label is to be given again; "" if it counts.
     """
 
     names: tuple[str, ...]
-    again: str = ""
+    retired: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Topics:
         >>> topics = Topics("single", (Topic("trade", was=("commerce",)), "law"), {"army": ()})
         >>> topics.today(["commerce", "law"]).names
         ('trade', 'law')
-        >>> topics.today(["army"]).again
+        >>> topics.today(["army"]).retired
         'army was dropped'
         """
         names = tuple(names)

@@ -229,7 +229,7 @@ def _refuse_same_names(paths: Sequence[Path | str]) -> None:
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
     """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    without_label = {"topics": None, "label_source": "none", "again": "", "trust": 1.0, "draw": ""}
-    without_label |= {"weight": np.nan, "ordered": True, "before": "", "after": ""}
+    without_label = {"topics": None, "label_source": "none", "retired": "", "trust": 1.0}
+    without_label |= {"draw": "", "weight": np.nan, "ordered": True, "before": "", "after": ""}
     rows = [asdict(paragraph) | without_label for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

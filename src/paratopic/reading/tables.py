@@ -111,6 +111,7 @@ def read_labelled_table(
         columns, wheres = _with_text(source.path, columns, wheres)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
     labels = _labels(path, columns, wheres, topics, no_topic, source)
+    topics_of = [list(each.names) if each and not each.retired else None for each in labels]
     beside = {
         name: [
             _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
@@ -136,9 +137,9 @@ def read_labelled_table(
         "text": texts,
         "before": before,
         "after": after,
-        "topics": [None if label is None or label.again else list(label.names) for label in labels],
-        "label_source": ["none" if label is None or label.again else "hand" for label in labels],
-        "again": [label.again if label else "" for label in labels],
+        "topics": topics_of,
+        "label_source": ["none" if names is None else "hand" for names in topics_of],
+        "retired": [label.retired if label else "" for label in labels],
         "trust": 1.0,
         "draw": _draws(beside.get(DRAWN, none), wheres),
         "weight": np.nan,
@@ -344,7 +345,7 @@ def _labels(
 def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
     """What names mean today; a UserError says that the codebook never had one of them."""
     meaning = topics.today(names)
-    if not meaning.again:
+    if not meaning.retired:
         topics.check(meaning.names, where)
     return meaning
 

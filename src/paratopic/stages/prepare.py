@@ -78,10 +78,10 @@ def prepare(
     labels = reading.answers
     frame, messages = join_labels(frame, reading, topics, params.ties)
     messages += notes
-    if n_again := int((frame["again"] != "").sum()):
+    if n_retired := int((frame["retired"] != "").sum()):
         messages.append(
-            f"{plural(n_again, 'paragraph has', 'paragraphs have')} no label until somebody labels "
-            "again, because the codebook changed: `paratopic suggest` offers them first"
+            f"{plural(n_retired, 'paragraph has', 'paragraphs have')} to be labelled again, because "
+            "the codebook changed: `paratopic suggest` offers them first"
         )
     frame["draw"], frame["weight"] = weigh_sample(frame, by_people)
     judged = {answer.paragraph for answer in labels}
