@@ -17,25 +17,26 @@ ARROWS = module_arrows(SOURCE)
 MAY_IMPORT = {
     "project": set(),
     "corpus": set(),
-    "reading": {"corpus"},
-    "labels": {"corpus"},
+    "reading": {"corpus", "tables"},
+    "labels": {"corpus", "tables"},
     "inference": set(),
     "training": {"corpus", "inference"},
     "baseline": {"corpus", "inference", "training"},
     "transformer": {"corpus", "inference", "training"},
     "evaluation": {"corpus", "inference"},
     "tracking": {"corpus", "inference"},
-    "serving": {"reading", "inference"},
+    "tables": set(),
+    "bulk": {"tables", "reading", "inference"},
     "sklearn": {"inference", "training"},
-    "annotation": {"labels", "corpus", "inference"},
+    "annotation": {"labels", "corpus", "inference", "tables"},
     "stages": {
         *("reading", "labels", "corpus", "inference", "training", "baseline", "transformer"),
         *("evaluation", "tracking"),
     },
     # Late: `training` to forecast, `stages.report` for the page, `tracking` to serve MLflow's page.
     "cli": {
-        *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "serving"),
-        *("training", "stages", "tracking"),
+        *("reading", "labels", "corpus", "inference", "evaluation", "annotation", "bulk"),
+        *("training", "stages", "tracking", "tables"),
     },
     # What `from paratopic import` gives.
     "__init__": {"inference"},
@@ -45,14 +46,14 @@ HOME = {
     "torch": {"transformer"},
     "sentence_transformers": {"transformer"},
     "transformers": {"transformer"},
-    "ray": {"serving"},
+    "ray": {"bulk"},
     "mlflow": {"tracking", "inference"},  # inference.registry fetches models from it
     "matplotlib": {"evaluation"},
     "starlette": {"annotation"},
     "trafilatura": {"reading"},
     "onnx": {"transformer"},
     "py3langid": {"project"},
-    "datasets": {"reading"},
+    "datasets": {"reading", "labels"},
 }
 
 

@@ -27,13 +27,13 @@ from paratopic.annotation.context import (
 from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
-from paratopic.project.cells import inert, live
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
-from paratopic.project.workbook import Tab, read_workbook, write_workbook
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
+from paratopic.tables.cells import inert, live
+from paratopic.tables.workbook import Tab, read_workbook, write_workbook
 from tests.samples import plain_article
 
 ODD = st.recursive(

@@ -19,7 +19,7 @@ from paratopic.labels.log import (
     rewrite,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import Tab, write_workbook
+from paratopic.tables.workbook import Tab, write_workbook
 from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 
 

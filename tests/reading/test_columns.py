@@ -13,7 +13,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.columns import propose
-from paratopic.reading.tables import Columns, read_labelled_table
+from paratopic.reading.tables import read_labelled_table
+from paratopic.tables.files import Columns
 
 N = 40
 TEXTS: list[object] = [f"Sentence number {n}, which is about what it is about." for n in range(N)]

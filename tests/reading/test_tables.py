@@ -18,8 +18,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
-from paratopic.project.workbook import Tab, write_workbook
 from paratopic.reading.tables import read_labelled_table, read_table
+from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import write_table
 
 TABLE = pd.DataFrame(

@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 
 from paratopic import load
 from paratopic.annotation.label_studio import configuration
+from paratopic.bulk import jobs
 from paratopic.corpus.folds import deal
 from paratopic.evaluation.intervals import Metric, answer_estimates, difference, estimates
 from paratopic.evaluation.outcomes import Outcomes
@@ -27,7 +28,6 @@ from paratopic.inference.scores import Scores, Targets, sigmoid
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topic, Topics, join_cell
-from paratopic.serving import bulk
 from paratopic.training import calibration
 from paratopic.training.examples import Examples, Fitted
 from tests.samples import KINDS, WORDS, examples, fit, paragraph
@@ -228,7 +228,7 @@ def test_tables_have_all_topics(
     texts = [*rows["text"][:8], " "]
     answers = model.predict(texts)
     expected = [";".join(answer.topics) for answer in answers]
-    assert bulk.predict_columns(model, texts)["predicted_topics"] == expected
+    assert jobs.predict_columns(model, texts)["predicted_topics"] == expected
     place = tmp_path / "served"
     save(model, place)
     table = mlflow.pyfunc.load_model(str(place)).predict(texts)

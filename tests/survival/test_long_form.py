@@ -46,10 +46,10 @@ from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_page import SERVE, answer
+from tests.bulk.bulk_runs import predict, read_shards
 from tests.programs import ROOT, environment, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS
-from tests.serving.bulk_runs import predict, read_shards
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
 
 KILLS, INPUTS = 100, 20_000

@@ -15,15 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.bulk import jobs
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.reading.files import SUFFIXES, find_files
-from paratopic.serving import bulk, shards
-from paratopic.serving.shards import Parquet
+from paratopic.tables import shards
+from paratopic.tables.shards import Parquet
+from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.programs import run_cli
-from tests.serving.bulk_runs import Interrupted, predict, read_shards
 
 TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
 
@@ -119,17 +120,17 @@ def test_what_was_predicted_is_counted_over_an_interruption(
     assert answers.certainty == pytest.approx(
         sum(a.confidence if a.topic else 1 - sum(a.scores.values()) for a in model.predict(TEXTS))
     )
-    write = bulk._write_shard
+    write = jobs._write_shard
 
     def interrupted(out: Path, number: int, shard: int, *rest: Any) -> None:
         if shard == 1:
             raise Interrupted
         write(out, number, shard, *rest)
 
-    monkeypatch.setattr(bulk, "_write_shard", interrupted)
+    monkeypatch.setattr(jobs, "_write_shard", interrupted)
     with pytest.raises(Interrupted):
         predict(model, [path], tmp_path / "out")
-    monkeypatch.setattr(bulk, "_write_shard", write)
+    monkeypatch.setattr(jobs, "_write_shard", write)
     assert predict(model, [path], tmp_path / "out", resume=True) == whole
 
 
@@ -222,11 +223,11 @@ def test_a_damaged_progress_is_reported(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("text\nA tariff.\n", encoding="utf-8")
     predict(model, [path], tmp_path / "out")
-    progress = tmp_path / "out" / bulk.PROGRESS
-    whole = asdict(bulk.Done())
+    progress = tmp_path / "out" / jobs.PROGRESS
+    whole = asdict(jobs.Done())
     wrong = [json.dumps(whole | {"rows": value}) for value in ("a", 0.5, -1, None)]
     wrong += [json.dumps(whole | {"counts": value}) for value in ("a", [0.5], [-1], 7, [1])]
     for content in ("[" * 100_000, "{", "[]", '{"input": 0}', *wrong):
         progress.write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match=f"{bulk.PROGRESS} is damaged"):
+        with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
             predict(model, [path], tmp_path / "out", resume=True)

@@ -146,7 +146,7 @@ def end(status: int) -> None:
 
 if __name__ == "__main__":
     for module in pkgutil.walk_packages(paratopic.__path__, "paratopic."):
-        if not module.name.startswith(("paratopic.stages.", "paratopic.serving.")):
+        if not module.name.startswith(("paratopic.stages.", "paratopic.bulk.")):
             importlib.import_module(module.name)
     for late in LATE:
         importlib.import_module(late)

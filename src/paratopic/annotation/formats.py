@@ -32,11 +32,11 @@ from paratopic.labels.log import (
     tidy,
 )
 from paratopic.project import files
-from paratopic.project.cells import LineFeeds, inert, live
 from paratopic.project.errors import UserError
-from paratopic.project.sheets import read_sheet
 from paratopic.project.topics import Topics, join_cell
-from paratopic.project.workbook import Tab, write_workbook
+from paratopic.tables.cells import LineFeeds, inert, live
+from paratopic.tables.sheets import read_sheet
+from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.
 SHEET = (

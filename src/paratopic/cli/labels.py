@@ -34,13 +34,13 @@ from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, Label, after, first_words, one_line
-from paratopic.project.cells import LineFeeds
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, PARAGRAPHS, SKIPPED
 from paratopic.project.plurals import plural
 from paratopic.project.progress import waiting
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.files import SUFFIXES, find_files
+from paratopic.tables.cells import LineFeeds
 
 if TYPE_CHECKING:
     import pandas as pd

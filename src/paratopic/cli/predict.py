@@ -1,6 +1,6 @@
 """The command `paratopic predict`, and reading articles for the command line.
 
-The predictions come from `inference`, the files of --out from `serving`. This module must not
+The predictions come from `inference`, the files of --out from `bulk`. This module must not
 import pandas, scikit-learn, torch or MLflow, which would slow down the start of the command.
 """
 
@@ -24,6 +24,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from paratopic.bulk import jobs
+from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.cli.terminal import terminal
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
@@ -51,8 +53,6 @@ from paratopic.reading.files import (
     read_file,
     read_text,
 )
-from paratopic.serving import bulk
-from paratopic.serving.table import WRITERS, predict_table
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
 
 def _print_json(rows: Sequence[_Row]) -> None:
     for row in rows:
-        line = asdict(row.paragraph) | asdict(row.answer) | {bulk.LANGUAGE: row.language}
+        line = asdict(row.paragraph) | asdict(row.answer) | {jobs.LANGUAGE: row.language}
         if row.reason is not None:
             parts = asdict(row.reason)
             why = {
@@ -318,18 +318,18 @@ def _predict_files(
         raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
     if column.encode(errors="ignore").decode() != column:
         raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
-    inputs = bulk.find_inputs(paths)
+    inputs = jobs.find_inputs(paths)
     try:
         with _started(engine) as started, bar("predict", 1) as show:
 
             def advance(rows: int, share: float) -> None:
                 show(share, f"{rows:,} rows")
 
-            job = bulk.Job(model, inputs, column, started, by)
+            job = jobs.Job(model, inputs, column, started, by)
             if one_table:
                 done = predict_table(job, out, advance)
             else:
-                done = bulk.predict_files(job, out, resume, advance)
+                done = jobs.predict_files(job, out, resume, advance)
     except OSError as error:  # an input without permission to read it, a full disk
         remedy = f"continue the run with --resume; the results so far are in {out}"
         remedy = "run the command again" if one_table else remedy
@@ -342,7 +342,7 @@ def _predict_files(
     return SOME_ERRORS if done.errors else 0
 
 
-def _summarise(model: Model, done: bulk.Done) -> None:
+def _summarise(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
     known, texts = model.calibration.shares, done.all_answers.texts
     table = Table("answer", box=box.SIMPLE_HEAD)
@@ -361,7 +361,7 @@ def _summarise(model: Model, done: bulk.Done) -> None:
         print(warning)
 
 
-def _print_expected(model: Model, done: bulk.Done, by: str | None) -> None:
+def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     """Print how many of the answers are expected to be right, of all and of each part."""
     from paratopic.evaluation.expected import expect
 
@@ -400,9 +400,9 @@ def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
     return f"warning: {unread}: do not rely on the answers for them." if unread else ""
 
 
-def _started(engine: str) -> AbstractContextManager[bulk.Engine]:
+def _started(engine: str) -> AbstractContextManager[jobs.Engine]:
     if engine == "local":
-        return nullcontext(bulk.local)
-    from paratopic.serving import cluster
+        return nullcontext(jobs.local)
+    from paratopic.bulk import cluster
 
     return cluster.started()

@@ -60,7 +60,8 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     from paratopic.project.topics import Topics
     from paratopic.reading.columns import propose
     from paratopic.reading.datasets import from_project, is_address
-    from paratopic.reading.tables import LOADERS, read_labelled_table, read_table
+    from paratopic.reading.tables import read_labelled_table, read_table
+    from paratopic.tables.files import LOADERS
 
     if is_address(table):
         place: Path | str = table

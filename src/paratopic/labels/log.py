@@ -26,11 +26,11 @@ from typing import Literal
 
 from filelock import BaseFileLock, FileLock
 
-from paratopic.project.cells import LineFeeds, find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
-from paratopic.project.sheets import read_csv
 from paratopic.project.topics import split_cell
+from paratopic.tables.cells import LineFeeds, find_separator
+from paratopic.tables.sheets import read_csv
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.

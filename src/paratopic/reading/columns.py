@@ -17,7 +17,8 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import SEPARATOR, Topic, split_cell
 from paratopic.reading.metadata import cleaned, iso_date
-from paratopic.reading.tables import DRAWS, Columns
+from paratopic.reading.tables import DRAWS
+from paratopic.tables.files import Columns
 
 # Key → names of columns that it may stand for, the likeliest first.
 NAMES = {

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import INVISIBLE, printable, without_controls
-from paratopic.project.sheets import read_sheet
+from paratopic.tables.sheets import read_sheet
 
 # A file with fields of the articles in its folder, one article a row.
 SHEET = "metadata.csv"

@@ -25,7 +25,8 @@ from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped
 from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
 from paratopic.reading.metadata import DATE, ID, IN_TABLE, SHEET, article_fields, check_sheets
-from paratopic.reading.tables import LOADERS, read_labelled_table, table_name
+from paratopic.reading.tables import read_labelled_table, table_name
+from paratopic.tables.files import LOADERS
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"

@@ -80,8 +80,8 @@ def prepare(
     messages += notes
     if n_retired := int((frame["retired"] != "").sum()):
         messages.append(
-            f"{plural(n_retired, 'paragraph has', 'paragraphs have')} to be labelled again, because "
-            "the codebook changed: `paratopic suggest` offers them first"
+            f"{plural(n_retired, 'paragraph has', 'paragraphs have')} to be labelled again, "
+            "because the codebook changed: `paratopic suggest` offers them first"
         )
     frame["draw"], frame["weight"] = weigh_sample(frame, by_people)
     judged = {answer.paragraph for answer in labels}

@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from paratopic.bulk import table
+from paratopic.bulk.jobs import Job
+from paratopic.bulk.table import predict_table
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import Tab, write_workbook
-from paratopic.serving import table
-from paratopic.serving.bulk import Job
-from paratopic.serving.table import predict_table
+from paratopic.tables.workbook import Tab, write_workbook
+from tests.bulk.bulk_runs import predict, read_shards
 from tests.documents import PAGE
 from tests.programs import run_cli
-from tests.serving.bulk_runs import predict, read_shards
 
 ADDED = ["predicted_topic", "confidence", "sure", "windows", "likeness"]
 ADDED += ["score_trade", "score_technology", "score_security", "text_language", "error"]

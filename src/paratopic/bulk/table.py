@@ -18,10 +18,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.project.cells import LineFeeds, reader_of
+from paratopic.bulk.formats import FORMATS, format_of
+from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
-from paratopic.project.workbook import (
+from paratopic.reading.files import list_skipped
+from paratopic.tables.cells import LineFeeds, reader_of
+from paratopic.tables.shards import (
+    Chunk,
+    Columns,
+    inert_value,
+    require_pyarrow,
+    with_columns,
+)
+from paratopic.tables.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
     MOST_ROWS,
@@ -29,17 +39,6 @@ from paratopic.project.workbook import (
     length,
     shown,
     write_workbook,
-)
-from paratopic.reading.files import list_skipped
-from paratopic.serving.bulk import Advance, Done, Job, Work, predict_chunk, share_done
-from paratopic.serving.shards import (
-    FORMATS,
-    Chunk,
-    Columns,
-    format_of,
-    inert_value,
-    require_pyarrow,
-    with_columns,
 )
 
 if TYPE_CHECKING:

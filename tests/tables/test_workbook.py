@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 from openpyxl.worksheet.worksheet import Worksheet
 
-from paratopic.project import workbook
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import Tab, length, read_workbook, write_workbook
+from paratopic.tables import workbook
+from paratopic.tables.workbook import Tab, length, read_workbook, write_workbook
 
 CELLS = (
     st.none()

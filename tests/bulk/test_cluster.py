@@ -15,12 +15,12 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
+from paratopic.bulk import cluster, jobs
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.loading import load
-from paratopic.serving import bulk, cluster
-from paratopic.serving.shards import SHARD
+from paratopic.tables.shards import SHARD
+from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.programs import run_cli
-from tests.serving.bulk_runs import Interrupted, predict, read_shards
 
 # Ray gives up a machine that does not answer after two seconds instead of fifteen, and its workers
 # run at normal priority.
@@ -75,7 +75,7 @@ def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        bulk.predict_files(bulk.Job(model, inputs, "text"), out, False, interrupt)
+        jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, interrupt)
     assert len(read_shards(out)) == 1
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
@@ -105,11 +105,11 @@ def test_a_run_is_resumed_on_a_cluster_that_loses_a_machine(
 
 def test_reading_for_the_cluster_ends_without_an_error_at_a_wrong_file(tmp_path: Path) -> None:
     """The process that writes the shards reads the file as well, and reports it."""
-    (tmp_path / "a.csv").write_text("text\n" + "A tariff.\n" * (bulk.STEP + 1))
+    (tmp_path / "a.csv").write_text("text\n" + "A tariff.\n" * (jobs.STEP + 1))
     (tmp_path / "b.csv").write_text("title\nx\n")
-    work = bulk.Work([tmp_path / "a.csv", tmp_path / "b.csv"], "text", [], bulk.Done())
+    work = jobs.Work([tmp_path / "a.csv", tmp_path / "b.csv"], "text", [], jobs.Done())
     steps = [json.loads(row["texts"]) for row in cluster._read(work, {})]
-    assert [len(texts) for texts in steps] == [bulk.STEP, 1]
+    assert [len(texts) for texts in steps] == [jobs.STEP, 1]
 
 
 def test_wrong_addresses_and_a_missing_ray_are_reported(

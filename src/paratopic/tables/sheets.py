@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from paratopic.project.cells import find_separator
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.project.workbook import read_workbook
+from paratopic.tables.cells import find_separator
+from paratopic.tables.workbook import read_workbook
 
 
 class Sheet(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from paratopic.bulk import jobs
 from paratopic.inference.model import Model
-from paratopic.serving import bulk
 
 
-def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -> bulk.Done:
-    return bulk.predict_files(
-        bulk.Job(model, inputs, "text"), out, resume, lambda rows, share: None
+def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -> jobs.Done:
+    return jobs.predict_files(
+        jobs.Job(model, inputs, "text"), out, resume, lambda rows, share: None
     )
 
 

@@ -1,7 +1,6 @@
-"""The formats of bulk prediction: each reads an input, and writes its output, one shard at a time.
+"""Tables of any size: each format is read, and written with further columns, a shard at a time.
 
-`FORMATS` maps the suffix of an input to its `BulkFormat`. A format knows rows, texts and what is
-wrong with a row. It does not know the model: `bulk` gets the predictions.
+A format knows rows, texts and what is wrong with a row. What the further columns are is for `bulk`.
 """
 
 from __future__ import annotations
@@ -12,24 +11,15 @@ import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from paratopic.project.cells import LineFeeds, find_separator, inert
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Text
-from paratopic.project.workbook import read_values, shown
-from paratopic.reading.article import (
-    Paragraph,
-    Skipped,
-    article_passages,
-    paragraphs_of,
-    skipped_of,
-)
-from paratopic.reading.files import SUFFIXES, read_file
-from paratopic.reading.metadata import article_fields
+from paratopic.tables.cells import LineFeeds, find_separator, inert
+from paratopic.tables.workbook import read_values, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +59,7 @@ class Chunk(Generic[Rows]):
     texts: Sequence[Text | None]
     errors: Sequence[str | None]
     share: float
-    skipped: Sequence[Skipped] = ()
+    skipped: Sequence[Any] = ()
 
 
 class BulkFormat(Protocol[Rows]):
@@ -217,7 +207,7 @@ class Csv(BulkFormat[Cells]):
             lines = _csv_rows(path, csv.reader(file, delimiter=separator, strict=True))
             header = next(lines, [])
             _check_columns(path, header, column, added)
-            for rows in _batches(row for row in lines if row):  # an empty line is not a row
+            for rows in batches(row for row in lines if row):  # an empty line is not a row
                 yield _cells_chunk(header, rows, separator, column, raw.tell() / size)
 
     def write(self, path: Path, rows: Cells, columns: Columns) -> None:
@@ -247,7 +237,7 @@ class Xlsx(Csv):
         header = list(map(shown, names))
         _check_columns(path, header, column, added)
         done = 0
-        for batch in _batches(values for _, values in rows):
+        for batch in batches(values for _, values in rows):
             done += len(batch)
             cells = [list(map(shown, values)) for values in batch]
             chunk = _cells_chunk(header, cells, ",", column, done / max(1, len(rows)))
@@ -269,7 +259,7 @@ class JsonLines(BulkFormat[list[str]]):
         size = max(1, path.stat().st_size)
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
-            for lines in _batches(numbered):
+            for lines in batches(numbered):
                 objects = [_json_object(n, line.rstrip(b"\r\n"), added) for n, line in lines]
                 texts = [values.get(column) for _, values, _ in objects]
                 errors = [
@@ -296,59 +286,6 @@ class JsonLines(BulkFormat[list[str]]):
         values = [json.loads(row) for row in rows]
         names = dict.fromkeys(name for row in values for name in row)
         return {name: [row.get(name) for row in values] for name in names}
-
-
-class Articles(JsonLines):
-    """Articles of any format, written as JSON lines, one per paragraph.
-
-    Rows have the fields of their article, too, but for those whose names other columns have. An
-    article that cannot be read is one row with an error.
-    """
-
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        """Whatever is wrong with an article is an error of its row, but not with metadata.csv."""
-        article_fields(path, {})
-
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
-        try:
-            article = read_file(path)
-            paragraphs = paragraphs_of(article)
-        except UserError as error:
-            row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
-            yield Chunk([row], [None], [str(error)], 1.0)
-            return
-        taken = {*added, *(field.name for field in fields(Paragraph))}
-        about = article_fields(path, article.fields)
-        own = {name: field.value for name, field in about.items() if name not in taken}
-        skipped = skipped_of(article)
-        for batch in _batches(list(zip(paragraphs, article_passages(paragraphs), strict=True))):
-            rows = [
-                json.dumps(asdict(paragraph) | own, ensure_ascii=False) for paragraph, _ in batch
-            ]
-            texts = [passage for _, passage in batch]
-            yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
-            skipped = []
-
-
-# Suffix of an input → its format.
-FORMATS: dict[str, BulkFormat[Any]] = {
-    ".csv": Csv(),
-    ".xlsx": Xlsx(),
-    ".jsonl": JsonLines(),
-    ".parquet": Parquet(),
-    **dict.fromkeys(SUFFIXES, Articles()),
-}
-
-
-def format_of(path: Path) -> BulkFormat[Any]:
-    """The format of an input; a file with an unknown suffix is taken for an article.
-
-    Examples
-    --------
-    >>> format_of(Path("in.csv")).suffix, format_of(Path("notes.asc")).suffix
-    ('.csv', '.jsonl')
-    """
-    return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
 
 
 def require_pyarrow(path: Path) -> None:
@@ -381,7 +318,7 @@ def with_columns(rows: pa.Table, columns: Columns) -> pa.Table:
     return rows
 
 
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written.
 
     With `SHARD` 2: a, b, c → [a, b], [c].

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from paratopic.project.passages import BESIDE, table_passages
-from paratopic.serving.shards import Chunk, Columns
+from paratopic.tables.shards import Chunk, Columns
 
 # Columns of a table with the place of its texts in a group, of which rows of the same shard are
 # read. Training reads the same columns as these and `BESIDE`.

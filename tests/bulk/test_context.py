@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from paratopic.bulk import cluster, jobs
+from paratopic.bulk.context import with_context
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction
 from paratopic.project.passages import Passage, Text
-from paratopic.serving import bulk, cluster
-from paratopic.serving.context import with_context
-from paratopic.serving.shards import Chunk, Columns
+from paratopic.tables.shards import Chunk, Columns
+from tests.bulk.bulk_runs import predict, read_shards
 from tests.documents import write_table
 from tests.samples import paragraph_table
-from tests.serving.bulk_runs import predict, read_shards
 
 TEXTS = [
     "A tariff on goods and a quota.",
@@ -202,9 +202,9 @@ def test_odd_values_in_a_file_change_no_other_row(
     assert predicted(reading, folder / "in.jsonl", folder / "out")[:2] == expected
 
 
-def work_of(model: Model, path: Path) -> bulk.Work:
-    job = bulk.Job(model, [path], "text")
-    return job.work(job.added, bulk.Done())
+def work_of(model: Model, path: Path) -> jobs.Work:
+    job = jobs.Job(model, [path], "text")
+    return job.work(job.added, jobs.Done())
 
 
 @pytest.mark.parametrize("name", ["news.md", "in.csv", "alone.csv"])
@@ -224,7 +224,7 @@ def test_the_cluster_gets_what_stands_around_texts(
     for texts, row in zip(steps, sent, strict=True):
         answer = cluster._predict(files, row)
         assert answer["texts"] == cluster._digest(cluster._packed(texts))
-        assert json.loads(answer["columns"]) == bulk.predict_columns(reading, texts)
+        assert json.loads(answer["columns"]) == jobs.predict_columns(reading, texts)
 
 
 def test_given_neighbours_lead_on_to_rows_further_away_as_in_training() -> None:

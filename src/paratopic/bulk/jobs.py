@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from paratopic.bulk.context import GROUP, with_context
+from paratopic.bulk.formats import FORMATS, Articles, format_of
 from paratopic.inference.certainty import Answers
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
@@ -39,9 +41,8 @@ from paratopic.project.topics import split_cell
 from paratopic.reading.article import Skipped
 from paratopic.reading.files import find_files, list_left_out
 from paratopic.reading.metadata import DATE, SHEET
-from paratopic.serving import shards
-from paratopic.serving.context import GROUP, with_context
-from paratopic.serving.shards import FORMATS, Articles, Chunk, Columns, format_of
+from paratopic.tables import shards
+from paratopic.tables.shards import Chunk, Columns
 
 log = logging.getLogger(__name__)
 

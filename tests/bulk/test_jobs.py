@@ -20,15 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from paratopic.bulk import jobs
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.project.workbook import Tab, write_workbook
-from paratopic.serving import bulk
-from paratopic.serving.shards import Columns, Parquet
+from paratopic.tables.shards import Columns, Parquet
+from paratopic.tables.workbook import Tab, write_workbook
+from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.documents import PAGE
 from tests.programs import run_cli
-from tests.serving.bulk_runs import Interrupted, predict, read_shards
 
 pytestmark = pytest.mark.usefixtures("small_shards")
 
@@ -87,7 +87,7 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
     sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
-    assert list(rows[0])[2:] == bulk.Job(model, [], "").added
+    assert list(rows[0])[2:] == jobs.Job(model, [], "").added
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
@@ -156,7 +156,7 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     (folder / "a.md").write_bytes(b"\x00\x01\x02\xff" * 50)
     (folder / "sub" / "c.txt").write_text("The app was banned by the ministry.\n")
     (folder / "picture.png").write_bytes(b"")
-    inputs = bulk.find_inputs([str(folder), str(folder / "*.txt")])
+    inputs = jobs.find_inputs([str(folder), str(folder / "*.txt")])
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
     done = predict(model, inputs, tmp_path / "out")
     assert (done.rows, done.errors) == (4, 1)
@@ -175,7 +175,7 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
         (folder / name).write_text("The tariff rose.\n")
     sheet = folder / "metadata.csv"
     sheet.write_text("article,source,title,error\nb,Post,x,y\n")
-    inputs = bulk.find_inputs([str(folder)])
+    inputs = jobs.find_inputs([str(folder)])
     predict(model, inputs, tmp_path / "out")
     first, second = read_json_lines(tmp_path / "out")
     assert first["date"] == "2025-09-15" and "source" not in first
@@ -193,7 +193,7 @@ def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
     (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
-    done = predict(model, bulk.find_inputs([str(tmp_path / "in")]), tmp_path / "out")
+    done = predict(model, jobs.find_inputs([str(tmp_path / "in")]), tmp_path / "out")
     assert (done.rows, done.errors) == (4, 0)
     assert list(read_shards(tmp_path / "out")) == [
         "00000-page-00000.jsonl",
@@ -240,7 +240,7 @@ def test_tables_with_wrong_columns_are_refused(
     with pytest.raises(UserError, match=r"in.parquet has no column text"):
         predict(model, [tmp_path / "in.parquet"], tmp_path / "other")
     with pytest.raises(UserError, match=r"nowhere\* names no file"):
-        bulk.find_inputs([str(tmp_path / "nowhere*")])
+        jobs.find_inputs([str(tmp_path / "nowhere*")])
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back
     path.write_bytes(content.replace(b"number 06", b"number !!"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with monkeypatch.context() as unchecked:
-        unchecked.setattr(bulk.Job, "check", lambda *_: None)
+        unchecked.setattr(jobs.Job, "check", lambda *_: None)
         with pytest.raises(UserError, match="after 3 rows it cannot be read"):
             predict(model, [path], tmp_path / "out")
     assert list(read_shards(tmp_path / "out")) == ["00000-pages-00000.parquet"]
@@ -381,7 +381,7 @@ def test_interrupted_and_resumed_runs_write_the_same_bytes(
                 raise Interrupted
 
         try:
-            bulk.predict_files(bulk.Job(model, inputs, "text"), out, number > 0, interrupt)
+            jobs.predict_files(jobs.Job(model, inputs, "text"), out, number > 0, interrupt)
         except Interrupted:
             # A killed process may leave the file that it was writing, under its hidden name.
             (out / ".00000-one-00001.csv.1.draft").write_text("half a row")
@@ -422,7 +422,7 @@ def test_another_run_is_not_resumed(model: Model, inputs: list[Path], tmp_path: 
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs, out, resume=True)
     with pytest.raises(UserError, match="--text changed since"):
-        bulk.predict_files(bulk.Job(model, inputs[:1], "n"), out, True, lambda *_: None)
+        jobs.predict_files(jobs.Job(model, inputs[:1], "n"), out, True, lambda *_: None)
     os.utime(inputs[0], (1, 1))
     with pytest.raises(UserError, match="the inputs changed since"):
         predict(model, inputs[:1], out, resume=True)
@@ -436,7 +436,7 @@ def test_resuming_removes_its_own_drafts_alone(
 ) -> None:
     out = tmp_path / "out"
     predict(model, inputs, out)
-    drafts = [f".{name}.31775.draft" for name in [*read_shards(out), bulk.PLAN, bulk.PROGRESS]]
+    drafts = [f".{name}.31775.draft" for name in [*read_shards(out), jobs.PLAN, jobs.PROGRESS]]
     for name in [*drafts, ".gitignore", ".00000-one.csv", ".nfs0001"]:
         (out / name).touch()
     (out / ".git").mkdir()
@@ -450,7 +450,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_plan_is_resumed(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / f".{bulk.PLAN}.31775.draft").touch()
+    (out / f".{jobs.PLAN}.31775.draft").touch()
     assert predict(model, inputs, out, resume=True).rows == 26
 
 

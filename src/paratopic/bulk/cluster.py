@@ -27,14 +27,14 @@ import numpy as np
 import numpy.typing as npt
 
 import paratopic
+from paratopic.bulk import jobs
+from paratopic.bulk.jobs import Predict, Work
 from paratopic.inference.folder import prediction_files
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text, as_passage
-from paratopic.serving import bulk
-from paratopic.serving.bulk import Predict, Work
-from paratopic.serving.shards import Columns
+from paratopic.tables.shards import Columns
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -47,7 +47,7 @@ Row = Mapping[str, str]
 
 
 @contextmanager
-def started() -> Iterator[bulk.Engine]:
+def started() -> Iterator[jobs.Engine]:
     """Connect to a cluster while the block runs, and give its engine.
 
     It is the cluster at RAY_ADDRESS, else the one that this machine belongs to, else a new one of
@@ -147,7 +147,7 @@ def _read(work: Work, _: Row) -> Iterator[Row]:
 
 def _predict(model_files: ObjectRef[ModelFiles], row: Row) -> Row:
     texts = [Passage(*text) for text in json.loads(row["texts"])]
-    columns = bulk.predict_columns(_model(model_files), texts)
+    columns = jobs.predict_columns(_model(model_files), texts)
     return {"texts": _digest(row["texts"]), "columns": json.dumps(columns)}
 
 

@@ -22,4 +22,4 @@ def reading(reading_folder: Path) -> Model:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paratopic.serving.shards.SHARD", 3)
+    monkeypatch.setattr("paratopic.tables.shards.SHARD", 3)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from paratopic.bulk.formats import format_of
 from paratopic.project.errors import UserError
-from paratopic.serving.shards import Chunk, Columns, format_of
+from paratopic.tables.shards import Chunk, Columns
 
 quick = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

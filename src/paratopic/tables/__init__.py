@@ -1,0 +1,1 @@
+"""Rows in and out of CSV, Excel, JSON lines and Parquet."""

@@ -1,0 +1,199 @@
+"""Tables as they are written: CSV, Excel, JSON lines and Parquet into columns of values.
+
+What the columns mean is for the callers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from paratopic.project.errors import UserError
+from paratopic.project.files import decode
+from paratopic.project.sources import NONE
+from paratopic.project.topics import join_cell
+from paratopic.tables.sheets import read_sheet
+
+# Name of a column → its values.
+Columns = dict[str, list[object]]
+
+# The day of a time in ISO form.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Table(NamedTuple):
+    """A table as it is written.
+
+    Parameters
+    ----------
+    columns
+        Name of a column → its values, in the order of the table.
+    wheres
+        Where each row is: file and row as a spreadsheet counts them, from 2; in JSON lines, file
+        and line; in a dataset, its address and the row from 0.
+    """
+
+    columns: Columns
+    wheres: list[str]
+
+
+def read_columns(path: Path, whole: Collection[str] = ()) -> Table:
+    """Read a file with a suffix of `LOADERS`.
+
+    Parameters
+    ----------
+    whole
+        Names of the columns whose values keep their types in parquet. The others become texts, and
+        lists, objects and bytes are left empty. By default there are none.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or has two columns of the same name.
+    """
+    return LOADERS[path.suffix.lower()](path, whole)
+
+
+def _read_sheet(path: Path, whole: Collection[str]) -> Table:
+    sheet = read_sheet(path, [])
+    _refuse_repeated(path, sheet.columns)
+    rows = [(where, cells) for where, cells in sheet.rows if any(cells.values())]
+    columns: Columns = {name: [cells[name] for _, cells in rows] for name in sheet.columns}
+    return Table(columns, [where for where, _ in rows])
+
+
+def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
+    rows: list[dict[str, object]] = []
+    wheres: list[str] = []
+    # Not `splitlines`, which ends lines at characters that JSON has within strings.
+    for number, line in enumerate(decode(_read_bytes(path), str(path)).split("\n"), start=1):
+        if not line.strip():
+            continue
+        wheres.append(f"{path}, line {number}")
+        try:
+            row = json.loads(line, parse_int=str, parse_float=str)  # as they are written
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{wheres[-1]}: is not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{wheres[-1]}: is not a JSON object")
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return Table({name: [row.get(name) for row in rows] for name in names}, wheres)
+
+
+def _read_parquet(path: Path, whole: Collection[str]) -> Table:
+    try:
+        # By its path: if Python ends while a thread of Arrow holds an open file, it is aborted.
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        _refuse_repeated(path, schema.names)
+        read = file.read([field.name for field in schema if field.name in whole or is_read(field)])
+        columns = arrow_columns(read, schema.names, whole, _class_names(schema))
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(path, error) from None
+    return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
+
+
+def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+    if repeated := [name for name in names if names.count(name) > 1 and name]:
+        raise UserError(f"{path}: there are two columns {repeated[0]}; rename one")
+
+
+def arrow_columns(
+    read: pa.Table,
+    names: Sequence[str],
+    whole: Collection[str],
+    class_names: Mapping[str, Sequence[object]],
+) -> Columns:
+    """Columns of an Arrow table; those that it lacks are empty.
+
+    Parameters
+    ----------
+    read
+        The columns that are read.
+    names
+        Names of all columns.
+    whole
+        Names of those whose values keep their types; the others become texts.
+    class_names
+        Column whose numbers stand for names → the names.
+    """
+    columns: Columns = {name: [None] * read.num_rows for name in names}
+    for name, column in zip(read.schema.names, read.columns, strict=True):
+        columns[name] = column.to_pylist() if name in whole else _as_texts(column)
+    for name, named in class_names.items():
+        # Numbers of names, as data sets of Hugging Face have them; -1 is no label.
+        by_number: dict[object, object] = {"-1": None}
+        by_number |= {str(number): each for number, each in enumerate(named)}
+        columns[name] = [_named(value, by_number) for value in columns[name]]
+    return columns
+
+
+def _named(value: object, by_number: Mapping[object, object]) -> object:
+    """The name that a number stands for, or the names of a list of them as a cell."""
+    if isinstance(value, list):
+        return join_cell(str(_named(each, by_number)) for each in value) or NONE
+    # Numbers beside an empty cell may be floats.
+    return by_number.get(str(value).removesuffix(".0"), value)
+
+
+def is_read(field: pa.Field) -> bool:
+    """Whether a column has a simple type that is no bytes."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    is_simple = pa.types.is_primitive(kind) or pa.types.is_string(kind)
+    is_simple |= pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
+    return is_simple and not is_bytes
+
+
+def _as_texts(column: pa.ChunkedArray) -> list[object]:
+    """A column of a simple type as texts, with dates in ISO form; None where it has none."""
+    try:
+        texts: list[str | None] = column.cast(pa.string()).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
+        return [None] * len(column)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return [text and (_DAY.match(text) or [text])[0] for text in texts]
+    return [None if text == "nan" else text for text in texts]
+
+
+def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
+    """The columns of numbers that stand for names, if a file of Hugging Face's says so."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: list(feature["names"])
+            for column, feature in features.items()
+            if column in schema.names and "names" in feature
+        }
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return {}
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else str(error).strip()
+    return UserError(f"{path}: cannot be read as {path.suffix[1:]}: {reason}")
+
+
+# Suffix of a table → its reader.
+LOADERS: dict[str, Callable[[Path, Collection[str]], Table]] = {
+    ".csv": _read_sheet,
+    ".xlsx": _read_sheet,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}
