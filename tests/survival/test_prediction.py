@@ -6,7 +6,6 @@ import json
 import random
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -224,10 +223,7 @@ def test_a_damaged_progress_is_reported(model: Model, tmp_path: Path) -> None:
     path.write_text("text\nA tariff.\n", encoding="utf-8")
     predict(model, [path], tmp_path / "out")
     progress = tmp_path / "out" / jobs.PROGRESS
-    whole = asdict(jobs.Done())
-    wrong = [json.dumps(whole | {"rows": value}) for value in ("a", 0.5, -1, None)]
-    wrong += [json.dumps(whole | {"counts": value}) for value in ("a", [0.5], [-1], 7, [1])]
-    for content in ("[" * 100_000, "{", "[]", '{"input": 0}', *wrong):
+    for content in ("[" * 100_000, "{", "[]", '{"input": 0}'):
         progress.write_text(content, encoding="utf-8")
         with pytest.raises(UserError, match=f"{jobs.PROGRESS} is damaged"):
             predict(model, [path], tmp_path / "out", resume=True)

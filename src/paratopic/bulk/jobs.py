@@ -367,8 +367,11 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
 
 def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
-    answers = {part: Answers(**each) for part, each in values["answers"].items()}
-    return Done(**values | {"counts": tuple(values["counts"]), "answers": answers})
+    try:
+        answers = {part: Answers(**each) for part, each in values["answers"].items()}
+        return Done(**values | {"counts": tuple(values["counts"]), "answers": answers})
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged; name another folder") from None
 
 
 def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
@@ -377,7 +380,11 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
     if match is None:
         return False
     number, shard = map(int, match.groups())
-    return number < done.input and path.name == _shard_name(number, shard, inputs[number])
+    return (
+        number < done.input
+        and path.name == _shard_name(number, shard, inputs[number])
+        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
+    )
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
