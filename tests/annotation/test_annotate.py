@@ -118,7 +118,7 @@ def test_an_estimate_and_a_small_budget_send_little(
 def test_another_machine_is_announced_before_anything_is_sent(
     here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("paratopic.annotation.asking.ask_all", lambda *rest: iter(()))
+    monkeypatch.setattr("paratopic.cli.annotate.ask_all", lambda *rest: iter(()))
     with caplog.at_level(logging.WARNING):
         run_cli(monkeypatch, "annotate", "--url", "https://llm.example/v1", "--model", "m")
     assert "leave this machine: they are sent to llm.example" in caplog.text

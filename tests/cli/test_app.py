@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.cli.app import COMMANDS
 from tests.documents import PAGE
 from tests.programs import run_cli
 
@@ -53,3 +54,14 @@ def test_errors_are_said_quietly_too(
     assert "No such option" in capsys.readouterr().err
     assert run_cli(monkeypatch, "-q", "status", "-v") == 1
     assert "--quiet and --verbose cannot be used together" in capsys.readouterr().out
+
+
+def test_the_list_of_commands_says_what_each_command_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, (_, help_text) in COMMANDS.items():
+        assert run_cli(monkeypatch, name, "--help") == 0
+        assert help_text in capsys.readouterr().out
+    assert run_cli(monkeypatch, "predct") == 2
+    assert "predict" in capsys.readouterr().err

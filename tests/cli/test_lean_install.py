@@ -59,9 +59,8 @@ def test_it_predicts_and_names_the_extra_that_other_commands_need(
     expected: list[tuple[list[str], str]] = [
         (["--version"], ""),
         ([*predict, "in.csv", "--out", "answers.xlsx"], ""),
-        *(([command], train) for command in ("suggest", "label", "review", "status")),
+        *(([command], train) for command in ("suggest", "label", "review", "status", "report")),
         (["import", "in.csv"], train),
-        (["report"], "reports/comparison.json not found: `dvc repro` writes it"),
         *(([*predict, f"in.{suffix}"], articles) for suffix in ("html", "docx", "pdf")),
         ([*predict, "in.parquet", "--out", "out"], "parquet needs pyarrow: pip install pyarrow"),
     ]

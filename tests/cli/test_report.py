@@ -159,7 +159,7 @@ def test_open_shows_the_page_or_says_what_is_missing(
 
     monkeypatch.setattr(webbrowser, "open", open_page)
     monkeypatch.setattr(report, "_on_request", lambda champion: None)
-    monkeypatch.setattr("paratopic.stages.report.page", lambda params, asked: "<!doctype html>")
+    monkeypatch.setattr("paratopic.cli.report.page", lambda params, asked: "<!doctype html>")
     shutil.copy(ROOT / PARAMS, PARAMS)
     if not there:
         COMPARISON.unlink()

@@ -8,21 +8,23 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from paratopic.cli.labels import Project, read_project
+from paratopic.annotation.asking import Answer, ask_all, expected_tokens
+from paratopic.annotation.chat import KEY, Chat
+from paratopic.annotation.context import Suggestion, drawn_in_context
+from paratopic.annotation.prompt import Prompt, read_prompt
+from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
+from paratopic.cli.project import Project, read_project
+from paratopic.labels.answers import is_weak
 from paratopic.labels.log import UNDECIDED, Label, append, first_words, one_line
+from paratopic.labels.weak import EFFORT, LLM, cost
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PROMPT
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
-
-if TYPE_CHECKING:
-    from paratopic.annotation.asking import Answer
-    from paratopic.annotation.context import Suggestion
-    from paratopic.annotation.prompt import Prompt
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +63,6 @@ def annotate(
     same command goes on where it stopped. A key for the server comes from the environment variable
     PARATOPIC_LLM_KEY.
     """
-    from paratopic.annotation.asking import ask_all, expected_tokens
-    from paratopic.annotation.chat import KEY, Chat
-    from paratopic.annotation.prompt import read_prompt
-    from paratopic.labels.weak import LLM
-
     project, annotator = read_project(), f"{LLM}{one_line(model)}"
     settings = project.params.labels
     _refuse_a_person(annotator, settings.weak)
@@ -145,8 +142,6 @@ class _Account:
 
     def cost(self, tokens: tuple[int, int]) -> float:
         """Cost of tokens read and written."""
-        from paratopic.labels.weak import cost
-
         return float(sum(tokens)) if self.price is None else cost(tokens, self.price)
 
     def shown(self, amount: float) -> str:
@@ -174,8 +169,6 @@ class _Account:
 
 def _refuse_a_person(annotator: str, weak: Iterable[str]) -> None:
     """Raise an error where answers would measure the models."""
-    from paratopic.labels.answers import is_weak
-
     if not is_weak(annotator, weak):
         raise UserError(
             f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
@@ -188,9 +181,6 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
 
     Those with an error come last.
     """
-    from paratopic.annotation.context import drawn_in_context
-    from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
-
     frame, judged = project.paragraphs, {line.paragraph for line in project.answers}
     lines = [
         line
@@ -239,8 +229,6 @@ def _keep(
 
 def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:
     """An answer as a line of labels.csv, with what it was asked and what it took."""
-    from paratopic.labels.weak import EFFORT
-
     sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
     effort = map(str, (round(answer.seconds, 3), *answer.tokens))
     more = [("certainty", sure), ("prompt", prompt.digest), *zip(EFFORT, effort, strict=True)]

@@ -6,26 +6,113 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from paratopic.cli.annotate import annotate
-from paratopic.cli.codebook import codebook
-from paratopic.cli.forecast import forecast
-from paratopic.cli.labels import import_labels, label, paragraphs, review, suggest
-from paratopic.cli.mistakes import mistakes
-from paratopic.cli.pack import pack
-from paratopic.cli.predict import predict
-from paratopic.cli.publish import publish
-from paratopic.cli.report import report
-from paratopic.cli.shares import shares
-from paratopic.cli.start import init, ui
-from paratopic.cli.status import status
 from paratopic.project import errors
 from paratopic.project.errors import UserError
+from paratopic.project.kinds import named_object
+
+# Name of a command → where it is, and what it does. Its module is imported when it runs: some take
+# seconds, and an install for prediction alone lacks what they need.
+COMMANDS = {
+    "init": (
+        "start:init",
+        "Start a project of your own: its settings, pipeline and a file for labels.",
+    ),
+    "predict": (
+        "predict:predict",
+        "Predict topics for the paragraphs of articles, or for the rows of tables.",
+    ),
+    "annotate": (
+        "annotate:annotate",
+        "Ask a language model for the topics of paragraphs; its answers are a weak source.",
+    ),
+    "paragraphs": (
+        "paragraphs:paragraphs",
+        'Print lines for seeds/labels.csv; replace each "?" with the paragraph\'s topics.',
+    ),
+    "suggest": (
+        "suggest:suggest",
+        "Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.",
+    ),
+    "import": (
+        "imports:import_labels",
+        "Add labels from other files to the project's labels.csv.",
+    ),
+    "label": (
+        "suggest:label",
+        "Label paragraphs by keyboard, on a page that only this machine can open.",
+    ),
+    "pack": (
+        "pack:pack",
+        "Copy only the files of a model that prediction reads, and the model card.",
+    ),
+    "report": (
+        "report:report",
+        "Print the comparison of the models, and what to do next.",
+    ),
+    "shares": (
+        "shares:shares",
+        "Estimate how much of the project is about each topic, with confidence intervals.",
+    ),
+    "errors": (
+        "mistakes:mistakes",
+        "List the champion's wrong out-of-fold answers, and the slices where it does worse.",
+    ),
+    "forecast": (
+        "forecast:forecast",
+        "Forecast the champion's macro-F1 with more labels of the same kind.",
+    ),
+    "review": (
+        "review:review",
+        "List ties between annotators, then the labels that are doubtful, and why.",
+    ),
+    "status": (
+        "status:status",
+        "Show the labels by topic and annotator, what is missing, and what to do next.",
+    ),
+    "codebook": (
+        "codebook:codebook",
+        "Change the topics of a project that has labels; the labels follow.",
+    ),
+    "publish": (
+        "publish:publish",
+        "Write a model or the labels for others: a folder, or on a hub.",
+    ),
+    "ui": (
+        "start:ui",
+        "Compare the runs in MLflow: start its server for this project, and open its page.",
+    ),
+}
+
+
+class _Late(TyperGroup):
+    """Commands that are imported when they are run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """What the list of commands shows of one."""
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in COMMANDS:
+            return super().resolve_command(ctx, args)
+        command = named_object(f"paratopic.cli.{COMMANDS[name][0]}")
+        if not isinstance(command, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command(name)(command)
+            command = alone
+        return name, typer.main.get_command(command), args[1:]
+
 
 app = typer.Typer(
+    cls=_Late,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -74,25 +161,6 @@ def options(
     log = logging.getLogger("paratopic")
     log.handlers = [_Stderr()]
     log.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
-
-
-app.command()(init)
-app.command()(predict)
-app.command()(annotate)
-app.command()(paragraphs)
-app.command()(suggest)
-app.command("import")(import_labels)
-app.command()(label)
-app.command()(pack)
-app.command()(report)
-app.command()(shares)
-app.command("errors")(mistakes)
-app.command()(forecast)
-app.command()(review)
-app.command()(status)
-app.add_typer(codebook, name="codebook")
-app.add_typer(publish, name="publish")
-app.command()(ui)
 
 
 def main() -> None:

@@ -7,21 +7,22 @@ labels stay as they are written, and git takes a change back.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from paratopic.cli.labels import read_project
-from paratopic.project.codebook import Change, Kind
+from paratopic.cli.project import read_project
+from paratopic.project import files
+from paratopic.project.codebook import Change, Kind, edited
 from paratopic.project.errors import UserError
+from paratopic.project.params import Params, parse_params, read_text
 from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.project.plurals import plural
 
-if TYPE_CHECKING:
-    from paratopic.project.params import Params
-
 codebook = typer.Typer(
-    no_args_is_help=True, help="Change the topics of a project that has labels; the labels follow."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Change the topics of a project that has labels; the labels follow.",
 )
 
 
@@ -75,9 +76,6 @@ def _change(kind: Kind, names: list[str], into: list[str]) -> None:
     UserError
         The change makes no codebook, or the file cannot be read or edited.
     """
-    from paratopic.project import files
-    from paratopic.project.params import parse_params, read_text
-
     try:
         change = Change(kind, tuple(names), tuple(into))
     except ValueError as error:
@@ -109,9 +107,6 @@ def _edited(text: str, params: Params, change: Change) -> str:
     UserError
         The change makes no codebook, or the text has a form that cannot be edited.
     """
-    from paratopic.project.codebook import edited
-    from paratopic.project.params import parse_params
-
     topics = change.topics(params.topics)
     try:
         new_text = edited(text, change, params.topics)

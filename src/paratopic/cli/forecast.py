@@ -7,25 +7,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
+from paratopic.corpus.table import read_parquet, targets_of
+from paratopic.evaluation import forecast as curves
+from paratopic.evaluation.forecast import CurvePoint
+from paratopic.evaluation.intervals import Tally, value_of
+from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.inference.promise import Promise
+from paratopic.inference.scores import Array
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
+from paratopic.project.params import Params, read_params
 from paratopic.project.paths import COMPARISON, SCORES
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
-
-if TYPE_CHECKING:
-    from paratopic.evaluation.forecast import CurvePoint
-    from paratopic.evaluation.outcomes import Outcomes
-    from paratopic.inference.scores import Array
-    from paratopic.project.params import Params
+from paratopic.training.calibration import calibrate_rows
+from paratopic.training.crossval import advance_from, cross_validate, n_fits
+from paratopic.training.fitting import fitter, labelled_for, processes_for
 
 # Shares of the labels that the champion learns from anew, beside all of them.
 SHARES = (0.25, 0.5)
@@ -43,10 +50,6 @@ def forecast(more: More = None) -> None:
 
     To measure the trend, the champion is trained on a quarter and on half of the labels.
     """
-    from paratopic.evaluation import forecast as curves
-    from paratopic.evaluation.intervals import Tally, value_of
-    from paratopic.project.params import read_params
-
     params = read_params()
     champion = read_champion()
     curve, measured, labels, n_labels = _curve(params, champion)
@@ -83,9 +86,6 @@ def read_champion() -> str:
 
 def check_scored(champion: str) -> None:
     """Refuse scores that are of other labels or params than there are."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     try:
         changes = Repo().status(targets=[f"score@{champion}"])
     except DvcException as error:
@@ -99,14 +99,6 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, A
 
     These are the labels of each topic, and all of them.
     """
-    from paratopic.corpus.table import read_parquet, targets_of
-    from paratopic.evaluation.forecast import CurvePoint
-    from paratopic.evaluation.outcomes import outcomes
-    from paratopic.inference.promise import Promise
-    from paratopic.training.calibration import calibrate_rows
-    from paratopic.training.crossval import advance_from, cross_validate, n_fits
-    from paratopic.training.fitting import fitter, labelled_for, processes_for
-
     kind = KINDS[champion]
     data = labelled_for(kind, params)
     n_labels = len(data.rows)

@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from paratopic.cli.forecast import check_scored, read_champion
-from paratopic.cli.labels import Again, Project, lines_of, read_project, write_again
 from paratopic.cli.predict import neighbourhood
+from paratopic.cli.project import Again, Project, lines_of, read_project, write_again
 from paratopic.cli.terminal import terminal
+from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.metadata import read_metadata
+from paratopic.corpus.table import read_parquet
+from paratopic.evaluation.mistakes import Answered, answered, confusions
+from paratopic.evaluation.slices import Slice, columns_of, find_slices, verdict
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
+from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.paths import METADATA, MODELS, SCORES
 from paratopic.project.plurals import plural
 from paratopic.project.topics import NONE
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paratopic.evaluation.mistakes import Answered
-    from paratopic.evaluation.slices import Slice
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,6 @@ def mistakes(
 
     The file of --out does not show the labels, so that nobody is influenced by them.
     """
-    from paratopic.evaluation.mistakes import confusions
-
     project = read_project()
     champion = read_champion()
     check_scored(champion)
@@ -88,10 +87,6 @@ def answers_of(project: Project, champion: str) -> Answered:
     UserError
         Nothing is measured.
     """
-    from paratopic.corpus.labelled import read_labelled
-    from paratopic.corpus.table import read_parquet
-    from paratopic.evaluation.mistakes import answered
-
     scores = read_parquet(SCORES / champion / "scores.parquet")
     if scores.empty:
         raise UserError(
@@ -109,10 +104,6 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
     UserError
         There is no such column, or it has too many values.
     """
-    from paratopic.corpus.metadata import read_metadata
-    from paratopic.evaluation.slices import columns_of, find_slices
-    from paratopic.labels.answers import by_paragraph
-
     people = {
         paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
         for paragraph, lines in by_paragraph(project.answers).items()
@@ -133,8 +124,6 @@ def labelled_by(champion: str) -> Neighbourhood | None:
 
 def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None) -> Table:
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
-    from paratopic.labels.answers import by_paragraph
-
     answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in listed.to_dict("records"):
@@ -153,8 +142,6 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
 
 
 def _print_slices(slices: Sequence[Slice]) -> None:
-    from paratopic.evaluation.slices import verdict
-
     print(verdict(slices))
     for each in slices:
         if each.is_worse:

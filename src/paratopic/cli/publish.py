@@ -8,19 +8,27 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from paratopic.cli.labels import read_project, refuse_former_topics
 from paratopic.cli.pack import copy_model
 from paratopic.cli.predict import ModelName
+from paratopic.cli.project import read_project, refuse_former_topics
+from paratopic.corpus.table import has_hand_label
 from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load
+from paratopic.labels.dataset import About, write_dataset
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.hub import HUB, Repository, no_answer, parse_repository
 from paratopic.project.paths import PARAGRAPHS
+from paratopic.project.sources import datasets_on_hub
+from paratopic.reading.datasets import LOCAL
 
 publish = typer.Typer(
-    no_args_is_help=True, help="Write a model or the labels for others: a folder, or on a hub."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Write a model or the labels for others: a folder, or on a hub.",
 )
 To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -51,11 +59,6 @@ def publish_labels(
     public: Public = False,
 ) -> None:
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
-    from paratopic.corpus.table import has_hand_label
-    from paratopic.labels.dataset import About, write_dataset
-    from paratopic.project.sources import datasets_on_hub
-    from paratopic.reading.datasets import LOCAL
-
     project = read_project()
     params, frame = project.params, project.paragraphs
     refuse_former_topics(project)
@@ -123,9 +126,6 @@ def _upload(
     draft: Path, repository: Repository, kind: Literal["model", "dataset"], public: bool
 ) -> str:
     """Send the files to the hub; returns the name of the commit."""
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
-
     if problem := no_answer(constants.ENDPOINT):
         raise UserError(f"{repository}: the hub cannot be reached ({problem})")
     try:

@@ -9,25 +9,31 @@ import os
 import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
-from paratopic.cli.labels import Project, read_project
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
+from paratopic.cli.project import Project, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.cli.terminal import terminal
+from paratopic.corpus.table import has_hand_label
+from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
+from paratopic.evaluation.figures import write_figures
+from paratopic.evaluation.findings import overview
+from paratopic.evaluation.mistakes import confusions
+from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
 from paratopic.inference.promise import why_none_is_sure
+from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
+from paratopic.project.params import read_params
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED, WHOLE_PAGE
 from paratopic.project.plurals import plural
-
-if TYPE_CHECKING:
-    from paratopic.evaluation.page import OnRequest, Weaknesses
+from paratopic.stages.report import page, read_report
 
 Made = TypeVar("Made")
 
@@ -63,8 +69,6 @@ def report(
         _write_page()
         _open(WHOLE_PAGE)
         return
-    from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
-
     console = terminal()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     people = comparison.get("annotators")
@@ -100,20 +104,12 @@ def report(
 
 def _write_page() -> None:
     """Write the whole page, with the sections that need the champion to be loaded."""
-    from paratopic.project.params import read_params
-    from paratopic.stages.report import page
-
     champion = read_champion()
     files.write_text(WHOLE_PAGE, page(read_params(), _on_request(champion)))
 
 
 def _write_figures(folder: Path) -> None:
     """Write the charts of the report, for a paper."""
-    from paratopic.evaluation.figures import write_figures
-    from paratopic.evaluation.page import confusion
-    from paratopic.project.params import read_params
-    from paratopic.stages.report import read_report
-
     comparison = files.read_json(COMPARISON, "`dvc repro`")
     if not comparison["models"]:
         raise UserError("there are no figures: nothing was held out, so nothing was measured")
@@ -129,11 +125,6 @@ def _write_figures(folder: Path) -> None:
 
 def _on_request(champion: str) -> OnRequest:
     """The sections that need the champion to be loaded, or why they are missing."""
-    from paratopic.corpus.table import has_hand_label
-    from paratopic.evaluation.findings import overview
-    from paratopic.evaluation.page import OnRequest
-    from paratopic.labels.sample import describe_sample, sample_of
-
     try:
         check_scored(champion)
         project = read_project()
@@ -148,9 +139,6 @@ def _on_request(champion: str) -> OnRequest:
 
 
 def _weaknesses(project: Project, champion: str) -> Weaknesses:
-    from paratopic.evaluation.mistakes import confusions
-    from paratopic.evaluation.page import Weaknesses
-
     answers, labelled = answers_of(project, champion), labelled_by(champion)
     return Weaknesses(
         confusions(answers, project.params.topics),

@@ -5,30 +5,45 @@ The estimates are for `evaluation`, which is imported late.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 from rich import box
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.terminal import terminal
+from paratopic.corpus.metadata import read_metadata
+from paratopic.corpus.table import passages, read_paragraphs, read_parquet
+from paratopic.evaluation import findings
+from paratopic.evaluation.findings import (
+    BORROWED,
+    Corpus,
+    Counted,
+    Findings,
+    corpus_of,
+    distinct_texts,
+    notes,
+    outlook,
+    sampled_rows,
+    sentence,
+)
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
+from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.params import Params, read_params
 from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.progress import bar
 from paratopic.project.topics import NO_TOPIC
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paratopic.evaluation.findings import Corpus, Counted, Findings
-    from paratopic.inference.scores import Scores
-    from paratopic.project.params import Params
 
 # Paragraphs that are predicted between two steps of the progress bar.
 STEP = 256
@@ -79,9 +94,6 @@ def shares(
     All paragraphs of the project count. Labels that were drawn at random correct the predictions
     (`paratopic label --random`; for shares of articles `--random --articles`).
     """
-    from paratopic.evaluation import findings
-    from paratopic.project.params import read_params
-
     columns, outs = by or [], out or []
     if len(columns) > 2:
         raise UserError("--by: name two columns at most")
@@ -130,10 +142,6 @@ def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") 
         The labels are no sample or too few, which nothing is predicted for; or a file cannot be
         read.
     """
-    from paratopic.corpus.metadata import read_metadata
-    from paratopic.corpus.table import read_paragraphs, read_parquet
-    from paratopic.evaluation.findings import corpus_of, sampled_rows
-
     frame = read_paragraphs(PARAGRAPHS)
     scores = read_parquet(SCORES / champion / "scores.parquet")
     rows = sampled_rows(frame, scores, params.topics, counted)
@@ -143,15 +151,6 @@ def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") 
 
 def _predict(champion: str, frame: pd.DataFrame) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
-    import hashlib
-
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from paratopic.corpus.table import passages
-    from paratopic.evaluation.findings import distinct_texts
-
     model = load(str(MODELS / champion))
     read = [path.read_bytes() for path in (PARAGRAPHS, MODELS / champion / MANIFEST)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in read)).hexdigest()
@@ -176,8 +175,6 @@ def _predict(champion: str, frame: pd.DataFrame) -> Scores:
 
 def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> None:
     """Print the shares, what they rest on, the changes, and a sentence to cite."""
-    from paratopic.evaluation.findings import notes, outlook, sentence
-
     terminal(highlight=False).print(_table(findings, columns, corpus, confidence))
     lines = (
         *notes(findings),
@@ -214,8 +211,6 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
-    from paratopic.evaluation.findings import BORROWED
-
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
     if low == low:  # not NaN
         return f"{share:.0f} ({low:.0f}–{high:.0f})"

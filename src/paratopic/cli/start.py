@@ -6,18 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 
+from paratopic.corpus.table import has_hand_label
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
-from paratopic.project.sources import NONE
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paratopic.reading.columns import Proposal
+from paratopic.project.sources import KEYS, NONE
+from paratopic.project.start import create, new_topics
+from paratopic.project.topics import Topics
+from paratopic.reading.columns import Proposal, propose
+from paratopic.reading.datasets import from_project, is_address
+from paratopic.reading.metadata import iso_date
+from paratopic.reading.tables import read_labelled_table, read_table
+from paratopic.tables.files import LOADERS
+from paratopic.tracking import ui as page
 
 
 def init(
@@ -38,8 +43,6 @@ def init(
     ] = None,
 ) -> None:
     """Start a project of your own: its settings, pipeline and a file for labels."""
-    from paratopic.project.start import create, new_topics
-
     names = [] if topics is None else [name.strip() for name in topics.split(",")]
     if table is not None:
         _init_with_table(folder, names, table)
@@ -56,13 +59,6 @@ def init(
 
 
 def _init_with_table(folder: Path, names: list[str], table: str) -> None:
-    from paratopic.project.start import create, new_topics
-    from paratopic.project.topics import Topics
-    from paratopic.reading.columns import propose
-    from paratopic.reading.datasets import from_project, is_address
-    from paratopic.reading.tables import read_labelled_table, read_table
-    from paratopic.tables.files import LOADERS
-
     if is_address(table):
         place: Path | str = table
         path = from_project(table, lambda path: _from(folder, path))
@@ -113,9 +109,6 @@ def _print_proposal(
     fields: pd.DataFrame,
 ) -> None:
     """Say which of the columns named, and which labels, are taken for what."""
-    from paratopic.corpus.table import has_hand_label
-    from paratopic.project.sources import KEYS
-
     columns, labels = proposal.columns, proposal.source.labels
     by_hand = frame[has_hand_label(frame)]
     about = {
@@ -148,8 +141,6 @@ def _print_proposal(
 
 def _dates(dates: Sequence[str]) -> str:
     """The range of dates, and how many of them are none."""
-    from paratopic.reading.metadata import iso_date
-
     known = [iso for date in dates if (iso := iso_date(date))]
     unknown = len(dates) - len(known)
     span = f"{min(known)} to {max(known)}" if known else "no date"
@@ -183,6 +174,4 @@ def ui(
     ] = None,
 ) -> None:
     """Compare the runs in MLflow: start its server for this project, and open its page."""
-    from paratopic.tracking import ui as page
-
     page.main(port)

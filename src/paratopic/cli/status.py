@@ -6,8 +6,13 @@ from collections import Counter
 
 from rich.table import Table
 
-from paratopic.cli.labels import read_project
+from paratopic.annotation.progress import count_labels, missing
+from paratopic.cli.project import read_project
 from paratopic.cli.terminal import terminal
+from paratopic.corpus.table import describe_size, has_hand_label
+from paratopic.corpus.worth import describe_sources, sources_that_label
+from paratopic.labels.answers import label_in_a_tie
+from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
 from paratopic.project.plurals import plural
@@ -18,12 +23,6 @@ def status() -> None:
 
     The paragraphs are those of the last `dvc repro prepare`.
     """
-    from paratopic.annotation.progress import count_labels, missing
-    from paratopic.corpus.table import describe_size, has_hand_label
-    from paratopic.corpus.worth import describe_sources, sources_that_label
-    from paratopic.labels.answers import label_in_a_tie
-    from paratopic.labels.sample import describe_sample, sample_of
-
     project, console = read_project(), terminal(highlight=False)
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics

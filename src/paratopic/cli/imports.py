@@ -1,0 +1,114 @@
+"""The command `paratopic import`: labels from other files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paratopic.annotation import formats
+from paratopic.annotation.formats import ImportedLabels
+from paratopic.cli.predict import (
+    SOME_ERRORS,
+)
+from paratopic.cli.project import (
+    Project,
+    name_of_user,
+    read_project,
+)
+from paratopic.labels.answers import merge
+from paratopic.labels.log import Label
+from paratopic.project.plurals import plural
+
+Exports = Annotated[
+    list[Path],
+    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx."),
+]
+
+
+DefaultAnnotator = Annotated[
+    str | None,
+    typer.Option(help="Annotator of the labels that name none; default: your login name."),
+]
+
+
+log = logging.getLogger(__name__)
+
+
+def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
+    """Add labels from other files to the project's labels.csv.
+
+    The order of the files does not matter, and labels that are already there are not added again.
+    Rows with an unknown paragraph or topic are reported by line or task, and the exit status is
+    then 3. All other rows are imported.
+    """
+    project = read_project()
+    topics = project.params.topics
+    read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
+    name = _name_of_rest((label for part in read.values() for label in part.labels), annotator)
+    unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
+    if unnamed and annotator is None:
+        _warn_of_one_annotator(unnamed, name)
+    for path, imported in read.items():
+        _merge(project, path, imported, name)
+    _warn_of_another_order(project, read.values())
+    problems = any(imported.problems for imported in read.values())
+    raise typer.Exit(SOME_ERRORS if problems else 0)
+
+
+def _name_of_rest(labels: Iterable[Label], annotator: str | None) -> str:
+    """Whose labels those are that name no annotator; "" where all of them do."""
+    return "" if all(label.annotator for label in labels) else name_of_user(annotator)
+
+
+def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
+    """Say whose labels these become; ask about several files, if somebody is there to answer."""
+    log.warning(
+        "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
+        "another name",
+        ", ".join(map(str, paths)),
+        name,
+    )
+    if len(paths) > 1 and sys.stdin.isatty():
+        typer.confirm(f"Did {name} fill in all of these files?", abort=True)
+
+
+def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
+    """Say how many paragraphs were answered although the one drawn before them was not."""
+    drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
+    if not drawn_after:
+        return
+    labelled = {line.paragraph for line in project.answers}
+    labelled |= {label.paragraph for imported in read for label in imported.labels}
+    if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
+        log.warning(
+            "note: %s an answer although the paragraph drawn just before has none. Unless Label "
+            "Studio shows its tasks in random order, the answers are not a random sample until "
+            "every paragraph that was drawn has one.",
+            plural(n_early, "paragraph has", "paragraphs have"),
+        )
+
+
+def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
+    """Add the labels of a file to labels.csv, and report."""
+    ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
+    target = project.labels_file
+    params = project.params
+    merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels.weak)
+    for problem in imported.problems:
+        print(problem, file=sys.stderr)
+    for dispute in merged.disputes:
+        print(f"disputed: {dispute}")
+    for reason, number in imported.retired.items():
+        print(f"{plural(number, 'label')} to be given again ({reason}): `paratopic suggest`")
+    left_out = "".join(f", {count} {reason}" for reason, count in sorted(imported.left_out.items()))
+    new = plural(merged.added, "new label")
+    print(
+        f"{path}: {new} in {target}, {merged.known} already there, "
+        f"{len(merged.disputes)} disputed, {len(imported.problems)} not imported{left_out}"
+    )

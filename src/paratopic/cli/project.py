@@ -1,0 +1,198 @@
+"""The project in the current directory, as the commands see it, and what several of them share.
+
+Which labels count is decided in `labels`.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from paratopic.annotation import formats
+from paratopic.annotation.context import in_context
+from paratopic.corpus.metadata import in_words, read_metadata
+from paratopic.corpus.table import read_paragraphs
+from paratopic.labels.answers import (
+    CurrentAnswers,
+    current,
+    of_people,
+    of_weak_sources,
+    read_answers,
+    tied,
+)
+from paratopic.labels.join import in_todays_names
+from paratopic.labels.log import Label, one_line, read_lines
+from paratopic.project.errors import UserError
+from paratopic.project.params import Params, read_params
+from paratopic.project.paths import METADATA, PARAGRAPHS
+from paratopic.project.plurals import plural
+
+Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
+
+
+Again = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the listed paragraphs to a file, to label them again: .json (Label Studio), "
+        ".csv or .xlsx (a spreadsheet, `paratopic label`).",
+    ),
+]
+
+
+# Why a paragraph is to be labelled again that annotators do not agree on.
+TIE = "a tie between annotators"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project in the current directory, as stage prepare left it.
+
+    Parameters
+    ----------
+    lines
+        All lines of labels.csv, as the file is now.
+    """
+
+    params: Params
+    paragraphs: pd.DataFrame
+    lines: list[Label]
+
+    @cached_property
+    def by_people(self) -> list[Label]:
+        """The lines of people."""
+        return of_people(self.lines, self.params.labels.weak)
+
+    @cached_property
+    def current(self) -> CurrentAnswers:
+        """What people answered, as far as it counts today."""
+        return read_answers(self.by_people, self.params.topics)
+
+    @property
+    def answers(self) -> list[Label]:
+        """People's answers that count: the latest of each annotator on each paragraph."""
+        return self.current.answers
+
+    @cached_property
+    def of_sources(self) -> list[Label]:
+        """The answers of weak sources that count."""
+        lines = of_weak_sources(self.lines, self.params.labels.weak)
+        return current(lines, self.params.topics)
+
+    @property
+    def tied(self) -> dict[str, list[Label]]:
+        """Id of each paragraph on which annotators are divided → their answers."""
+        of_all, ids = tied(self.answers, self.params.topics), self.paragraphs["id"]
+        return {id_: of_all[id_] for id_ in ids if id_ in of_all}
+
+    @cached_property
+    def retired(self) -> dict[str, str]:
+        """Id of each paragraph to label again because the codebook changed → why."""
+        rows = self.paragraphs[self.paragraphs["retired"] != ""]
+        of_tables = dict(zip(rows["id"], rows["retired"], strict=True))
+        reasons = of_tables | self.current.retired
+        judged = {line.paragraph for line in self.answers}
+        ids = self.paragraphs["id"]
+        return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
+
+    def in_words(self, ids: Collection[str]) -> dict[str, str]:
+        """Id of each paragraph → the id with what the paragraph is from."""
+        return in_words(read_metadata(METADATA), ids)
+
+    @property
+    def labels_file(self) -> Path:
+        """The file that new labels are added to."""
+        return labels_file(self.params)
+
+
+def read_project() -> Project:
+    """Read the project in the current directory.
+
+    Raises
+    ------
+    UserError
+        Stage prepare has not run, or a file cannot be read.
+    """
+    params = read_params()
+    if not PARAGRAPHS.exists():
+        raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
+    path = None if params.prepare.labels is None else Path(params.prepare.labels)
+    lines = read_lines(path) if path and path.exists() else []
+    return Project(params, in_todays_names(read_paragraphs(PARAGRAPHS), params.topics), lines)
+
+
+def labels_file(params: Params) -> Path:
+    """The file that new labels are added to.
+
+    Raises
+    ------
+    UserError
+        params.yaml names none.
+    """
+    if params.prepare.labels is None:
+        raise UserError("params.yaml names no file of labels: set prepare.labels")
+    return Path(params.prepare.labels)
+
+
+def refuse_former_topics(project: Project) -> None:
+    """Raise an error where the paragraph table has a topic that the codebook lacks."""
+    names = set(project.params.topics.names)
+    frame = project.paragraphs
+    for id_, topics in zip(frame["id"], frame["topics"], strict=True):
+        for name in topics if isinstance(topics, list) else ():
+            if name not in names:
+                raise UserError(
+                    f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml "
+                    "lacks: run `dvc repro prepare`"
+                )
+
+
+def lines_of(answers: Iterable[Label]) -> str:
+    """Where the answers on a paragraph are in labels.csv: "line 7, 9".
+
+    The label of a paragraph that comes from a labelled table is there alone: "table".
+    """
+    lines = ", ".join(answer.line for answer in answers)
+    return f"line {lines}" if lines else "table"
+
+
+def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
+    """Write paragraphs to be labelled again, with a suggestion and the reason.
+
+    Parameters
+    ----------
+    doubtful
+        Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
+        reason.
+    out
+        File to write; its ending says for which tool.
+    """
+    rows = doubtful.to_dict("records")
+    scores = [{row["suggestion"]: row["confidence"]} if row["suggestion"] else {} for row in rows]
+    paragraphs = in_context(project.paragraphs, list(doubtful["paragraph"]))
+    suggestions = [
+        replace(paragraph, scores=own, reason=row["reason"])
+        for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
+    ]
+    written = formats.write_tasks(out, suggestions, project.params.topics, models)
+    listed = plural(len(suggestions), "paragraph")
+    print(f"{listed} to label again: {', '.join(map(str, written))}")
+
+
+def name_of_user(annotator: str | None) -> str:
+    """Who labels: the annotator that is named, or whoever is logged in."""
+    if name := one_line(annotator or ""):
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        raise UserError(
+            "the system has no name for its user, so it is not known who labels: name the "
+            "annotator with --annotator NAME, or in the environment variable LOGNAME"
+        ) from None

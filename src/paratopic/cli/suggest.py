@@ -1,0 +1,354 @@
+"""The commands `paratopic suggest` and `label`: which paragraphs, and the page to label them on.
+
+What is worth labelling, and what files look like, is decided in `annotation`.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from paratopic.annotation import context, formats, page, sampling, suggestion, web
+from paratopic.annotation.context import Suggestion, drawn_in_context, in_context, with_predictions
+from paratopic.annotation.sampling import draw_articles, draw_random
+from paratopic.cli.predict import (
+    ModelName,
+)
+from paratopic.cli.project import (
+    Count,
+    Project,
+    name_of_user,
+    read_project,
+)
+from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
+from paratopic.corpus.weak import gain_of_labels
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
+from paratopic.labels.log import NEVER, UNNAMED, after
+from paratopic.project.errors import UserError
+from paratopic.project.params import read_params
+from paratopic.project.paths import METADATA, SKIPPED
+from paratopic.project.plurals import plural
+from paratopic.project.progress import waiting
+from paratopic.reading.files import SUFFIXES, find_files
+
+Tasks = Annotated[
+    Path | None,
+    typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
+]
+
+
+Sheet = Annotated[
+    Path | None,
+    typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
+]
+
+
+Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
+
+
+Blinding = Annotated[
+    bool | None,
+    typer.Option(
+        "--blind/--no-blind",
+        help="Hide the model's predictions; default: hide them if paragraphs are drawn at random, "
+        "or if others have labelled some of the sheet.",
+        show_default=False,
+    ),
+]
+
+
+Random = Annotated[
+    bool, typer.Option("--random", help="Draw at random, so that the labels are a sample.")
+]
+
+
+Mixed = Annotated[
+    bool,
+    typer.Option("--mixed", help="Mix the model's suggestions with paragraphs drawn at random."),
+]
+
+
+Articles = Annotated[bool, typer.Option("--articles", help="With --random: draw whole articles.")]
+
+
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="With --random: draw from each value of a column, such as month or article, in "
+        "proportion to its paragraphs.",
+        show_default=False,
+    ),
+]
+
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
+
+
+# Why what the model thinks is hidden where labels are to measure it.
+DRAWN = "paragraphs are drawn at random"
+
+
+# Why a paragraph is suggested that weak sources do not agree on.
+DISPUTED = "weak sources disagree"
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How the paragraphs to label are chosen: the options of `suggest` and `label`.
+
+    Parameters
+    ----------
+    mixed
+        Whether to draw some at random among those that the model suggests. Without either, all are
+        what the model suggests.
+    articles
+        Whether to draw whole articles at random.
+    by
+        Column in each value of which they are drawn at random in proportion; None for none.
+
+    Raises
+    ------
+    UserError
+        The options contradict each other.
+    """
+
+    random: bool = False
+    mixed: bool = False
+    articles: bool = False
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.random and self.mixed:
+            raise UserError("--random and --mixed cannot be used together; leave one out")
+        if self.articles and self.by is not None:
+            raise UserError("--articles and --by cannot be used together; leave one out")
+        if (self.articles or self.by is not None) and not self.random:
+            option = "--articles" if self.articles else "--by"
+            raise UserError(f"{option} says what to draw at random; add --random")
+
+    @property
+    def reason_to_hide(self) -> str:
+        """Why what the model thinks is hidden by default; "" if it is not."""
+        return DRAWN if self.random or self.mixed else ""
+
+
+def suggest(
+    n: Count = 50,
+    out: Tasks = None,
+    model: ModelName = None,
+    blind: Blinding = None,
+    random: Random = False,
+    mixed: Mixed = False,
+    articles: Articles = False,
+    by: By = None,
+) -> None:
+    """Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.
+
+    Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
+    """
+    draw = Draw(random, mixed, articles, by)
+    project, hidden = read_project(), _hides(blind, draw.reason_to_hide)
+    suggestions, shown = _suggestions(project, n, draw, model, hidden)
+    if out is None:
+        sys.stdout.write(formats.sheet(suggestions))
+        return
+    topics = project.params.topics
+    if shown is None:
+        written = formats.write_tasks(out, suggestions, topics, "")
+    else:
+        written = formats.write_tasks(out, suggestions, topics, shown.kind, shown.explain)
+    picked = plural(len(suggestions), "paragraph")
+    print(f"{picked} to label: {', '.join(map(str, written))}")
+
+
+def label(
+    path: Sheet = None,
+    n: Annotated[int, typer.Option(min=1, help="How many paragraphs, if no file is given.")] = 50,
+    annotator: Annotator = None,
+    port: Port = 8765,
+    model: ModelName = None,
+    blind: Blinding = None,
+    random: Random = False,
+    mixed: Mixed = False,
+    articles: Articles = False,
+    by: By = None,
+) -> None:
+    """Label paragraphs by keyboard, on a page that only this machine can open."""
+    draw = Draw(random, mixed, articles, by)
+    if path is not None and draw != Draw():
+        raise UserError(
+            f"{path} already says which paragraphs to label; leave out either the file or "
+            "--random, --mixed, --articles and --by"
+        )
+    project, name = read_project(), name_of_user(annotator)
+    # The model may read for a minute. The address is there before; a browser waits for the page.
+    greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
+    with web.listen(greeting, port) as listener:
+        if path is None:
+            hidden = _hides(blind, draw.reason_to_hide)
+            suggestions, shown = _suggestions(project, n, draw, model, hidden)
+        else:
+            drawn = formats.read_drawn(path, project.paragraphs)
+            hidden = _hides(blind, _reason_to_hide(project, drawn, name))
+            shown = None if hidden else load(model)
+            suggestions = _in_context(project, drawn, shown)
+        explain = shown.explain if shown else None
+        session = page.Session(
+            project.labels_file, name, suggestions, lambda: read_params().topics, explain
+        )
+        web.serve(page.application(session), listener)
+
+
+def _suggestions(
+    project: Project, n: int, draw: Draw, model: str | None, hidden: bool
+) -> tuple[list[Suggestion], Model | None]:
+    """At least one suggestion, and the model whose opinion they show; None if it is hidden.
+
+    Raises
+    ------
+    UserError
+        No paragraph is left to label, stage prepare has not read those that are, or a model is
+        needed and there is none.
+    """
+    frame, seed = project.paragraphs, project.params.seed
+    judged = {line.paragraph for line in project.answers}
+    suggesting = None if draw.random and hidden else load(model)
+    names = project.params.topics.names
+    if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
+        log.warning(
+            "note: the model still suggests topics that are no longer in the codebook: %s; "
+            "`dvc repro` trains it again",
+            ", ".join(gone),
+        )
+    shown = None if hidden else suggesting
+    with waiting("reading the unlabelled paragraphs"):
+        if draw.random or suggesting is None:
+            drawn = _drawn_at_random(project, judged, n, draw)
+            suggestions = _in_context(project, drawn, shown)
+        else:
+            first = [] if draw.mixed else _to_label_again(project, n, suggesting)
+            left_out = judged | {item.id for item in first}
+            gains, disputed = gain_of_labels(frame, project.params.topics)
+            suggestions = suggestion.suggest(
+                frame, left_out, suggesting, n - len(first), seed, gains
+            )
+            is_disputed = set(frame["id"][disputed])
+            suggestions = first + [
+                replace(item, reason=DISPUTED) if item.id in is_disputed else item
+                for item in suggestions
+            ]
+            if draw.mixed:
+                ids = [item.id for item in suggestions]
+                drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
+                suggestions = _in_context(project, drawn, shown)
+            elif hidden:
+                suggestions = context.blind(suggestions)
+    if unread := _unread_articles(project):
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
+        if not suggestions:
+            raise UserError(message)
+        log.warning("note: %s", message)
+    if not suggestions:
+        labelled = "article has a labelled paragraph" if draw.articles else "paragraph has a label"
+        paths = ", ".join(project.params.prepare.paths)
+        raise UserError(
+            f"there is nothing left to label: every {labelled}. Texts are read from {paths}, which "
+            "prepare.sources of params.yaml names"
+        )
+    return suggestions, shown
+
+
+def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
+    """The first n paragraphs to label again because the codebook changed.
+
+    An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
+    """
+    ids = list(project.retired)[:n]
+    latest: dict[str, datetime] = {}
+    for line in project.lines:
+        latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
+    items = [
+        replace(
+            item,
+            reason=project.retired[item.id],
+            when=after(latest.get(item.id, NEVER)),
+        )
+        for item in in_context(project.paragraphs, ids)
+    ]
+    return with_predictions(items, model.predict([item.passage for item in items]))
+
+
+def _drawn_at_random(
+    project: Project, judged: Collection[str], n: int, draw: Draw
+) -> dict[str, str]:
+    """Id of each paragraph that is drawn → how it was drawn."""
+    frame, seed = project.paragraphs, project.params.seed
+    if draw.articles:
+        return draw_articles(frame, judged, n, seed)
+    strata = None if draw.by is None else _strata(project, draw.by)
+    return draw_random(frame, judged, n, seed, strata)
+
+
+def _strata(project: Project, column: str) -> pd.Series:
+    """Value of a column for each paragraph, by id."""
+    rows = with_metadata(project.paragraphs, read_metadata(METADATA))
+    return pd.Series(values_of(rows, column), rows["id"])
+
+
+def _in_context(
+    project: Project, drawn: Mapping[str, str], shown: Model | None
+) -> list[Suggestion]:
+    """Paragraphs that were drawn, with what a model thinks of them if one is to be shown."""
+    suggestions = drawn_in_context(project.paragraphs, drawn)
+    if shown is None:
+        return suggestions
+    return with_predictions(suggestions, shown.predict([item.passage for item in suggestions]))
+
+
+def _hides(blind: bool | None, reason: str) -> bool:
+    """Whether to hide what the model thinks: as asked for, or else where there is a reason."""
+    if blind is None and reason:
+        log.warning(
+            "note: %s, so the model's predictions are hidden; --no-blind shows them", reason
+        )
+    return bool(reason) if blind is None else blind
+
+
+def _unread_articles(project: Project) -> list[Path]:
+    """Articles among the sources that stage prepare has not read yet."""
+    try:
+        paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
+    except UserError:
+        return []  # what was prepared can be labelled where its sources are not
+    read = set(project.paragraphs["article"])
+    if SKIPPED.exists():
+        with SKIPPED.open(encoding="utf-8", newline="") as file:
+            read |= {row.get("article", "") for row in csv.DictReader(file)}
+    return [
+        path
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and not read & {path.stem, str(path)}
+    ]
+
+
+def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
+    """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
+    known = {line.annotator for line in project.answers if line.paragraph in drawn}
+    if others := sorted(name or UNNAMED for name in known - {annotator}):
+        return f"{', '.join(others)} labelled some of these paragraphs too"
+    return DRAWN if any(drawn.values()) else ""
