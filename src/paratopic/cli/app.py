@@ -90,14 +90,13 @@ COMMANDS = {
 
 
 class _Late(TyperGroup):
-    """Commands that are imported when they are run."""
+    """Commands that are imported when they are run. Of the others their help is known."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What the list of commands shows of one."""
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = {
+            name: TyperCommand(name, help=help_text) for name, (_, help_text) in COMMANDS.items()
+        }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
