@@ -32,8 +32,8 @@ from tables import RESULTS, read
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import WEAK
-from paratopic.corpus.weak import learn_sources
 from paratopic.inference.scores import Array, Integers
+from paratopic.labels.weak_sources import learn_sources
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics

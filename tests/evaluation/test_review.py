@@ -16,13 +16,13 @@ from paratopic.annotation import formats
 from paratopic.cli import app
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import WEAK, read_paragraphs, write_paragraphs
-from paratopic.corpus.weak import WeakAnswer
 from paratopic.evaluation.review import (
     CONTRADICTED,
     DUPLICATE,
     rank_doubtful,
     read_scores,
 )
+from paratopic.labels.weak_sources import WeakAnswer
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics

@@ -10,8 +10,8 @@ import pandas as pd
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import WEAK, labelled_rows
-from paratopic.corpus.worth import describe_beside
 from paratopic.evaluation.sources import LEAST, beside_model
+from paratopic.labels.worth import describe_beside
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table

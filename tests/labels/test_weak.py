@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from paratopic.corpus.table import WEAK
-from paratopic.corpus.weak import learn_sources
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.weak import (
@@ -14,6 +13,7 @@ from paratopic.labels.weak import (
     join_weak,
     weak_answers,
 )
+from paratopic.labels.weak_sources import learn_sources
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import paragraphs_of

@@ -20,13 +20,13 @@ from paratopic.cli.project import Project, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.cli.terminal import terminal
 from paratopic.corpus.table import has_hand_label
-from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
 from paratopic.evaluation.mistakes import confusions
 from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.labels.worth import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in

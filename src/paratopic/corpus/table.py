@@ -50,7 +50,8 @@ SCHEMA = pa.schema(
         ("weight", pa.float64()),
     ]
 )
-# What weak sources say (`corpus.weak`): a column that is there only where models learn from it.
+# What weak sources say (`labels.weak_sources`): a column that is there only where models learn from
+# it.
 WEAK = pa.field(
     "weak_answers",
     pa.list_(

@@ -19,7 +19,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paratopic.corpus.table import passages, targets_of
-from paratopic.corpus.worth import describe_beside, describe_sources, sources_that_label
 from paratopic.evaluation.figures import (
     COLOURS,
     as_svg,
@@ -41,6 +40,7 @@ from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.inference.scores import Array, Targets
+from paratopic.labels.worth import describe_beside, describe_sources, sources_that_label
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.plurals import plural

@@ -1,7 +1,7 @@
 """Weak sources beside a model, on the paragraphs that people labelled and a source answered for.
 
-How far a source is trusted, topic by topic, is for `corpus.weak`. Here its answers are measured as
-a model's, so that one sees when the model has caught up with its teacher.
+How far a source is trusted, topic by topic, is for `labels.weak_sources`. Here its answers are
+measured as a model's, so that one sees when the model has caught up with its teacher.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label
-from paratopic.corpus.weak import answers_on
 from paratopic.evaluation.intervals import (
     Difference,
     Estimate,
@@ -23,6 +22,7 @@ from paratopic.evaluation.intervals import (
     shares_of_answers,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
+from paratopic.labels.weak_sources import answers_on
 from paratopic.project.metrics import HEADLINE
 from paratopic.project.params import Evaluate
 

@@ -1,7 +1,7 @@
 """Weak sources: what they answer, and the labels that follow.
 
 Which annotators are weak sources is for `answers`; how far a source is trusted, and what answers on
-one paragraph say together, is for `corpus.weak`.
+one paragraph say together, is for `labels.weak_sources`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import pandas as pd
 
 from paratopic.corpus.table import WEAK, has_hand_label
-from paratopic.corpus.weak import Sources, WeakAnswer, teach
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
+from paratopic.labels.weak_sources import Sources, WeakAnswer, teach
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
 from paratopic.project.topics import Topics
@@ -90,7 +90,7 @@ def join_weak(frame: pd.DataFrame, sources: Sources) -> pd.DataFrame:
     frame
         Paragraph table with the hand labels joined, and the column of `weak_answers`.
     sources
-        How far each source is trusted (`corpus.weak.learn_sources`).
+        How far each source is trusted (`labels.weak_sources.learn_sources`).
 
     Returns
     -------

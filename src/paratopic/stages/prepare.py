@@ -20,14 +20,14 @@ from paratopic.corpus.table import (
     outcomes_of,
     write_paragraphs,
 )
-from paratopic.corpus.weak import learn_sources
-from paratopic.corpus.worth import describe_sources
 from paratopic.labels.agreement import agreement
 from paratopic.labels.answers import of_people, of_weak_sources, read_answers
 from paratopic.labels.join import join_labels
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.sample import describe_sample, sample_of, weigh_sample
 from paratopic.labels.weak import effort_of, join_weak, weak_answers
+from paratopic.labels.weak_sources import learn_sources
+from paratopic.labels.worth import describe_sources
 from paratopic.project import errors, files
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.params import Labels, Prepare, read_params

@@ -19,8 +19,8 @@ from joblib import Parallel, cpu_count, delayed
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.corpus.weak import learn_sources, teach
 from paratopic.inference.scores import Integers, Scores
+from paratopic.labels.weak_sources import learn_sources, teach
 from paratopic.project.passages import Text, as_passage, plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Soft, silent

@@ -2,7 +2,7 @@
 
 A weak source is a rule, a heading, a language model or another tool. Its answers are in the column
 `weak_answers` of the table. From those on paragraphs that people labelled too, `trust` learns what
-they are worth. Which sources there are and what they answer is for `labels`.
+they are worth. Which sources there are and what they answer is for `weak`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.table import WEAK, has_hand_label
-from paratopic.corpus.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
+from paratopic.labels.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
 from paratopic.project.topics import NO_TOPIC, Topics
 
 

@@ -11,8 +11,8 @@ import pytest
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import WEAK, labelled_rows, read_paragraphs, write_paragraphs
-from paratopic.corpus.weak import gain_of_labels, learn_sources, teach
-from paratopic.corpus.worth import describe_sources
+from paratopic.labels.weak_sources import gain_of_labels, learn_sources, teach
+from paratopic.labels.worth import describe_sources
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.crossval import examples_of
 from tests.samples import paragraph_table

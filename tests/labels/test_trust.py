@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.corpus.trust import UNKNOWN, Answers, Trust, combine, learn_trust
+from paratopic.labels.trust import UNKNOWN, Answers, Trust, combine, learn_trust
 
 K = 4
 KINDS = np.zeros(K, dtype=np.int64)
