@@ -172,6 +172,7 @@ def markdown(runs: pd.DataFrame) -> str:
             values = mean[mean.index == name].to_numpy().ravel()  # none if it was not run
             cells.append(", ".join(f"{x:.3f}".removeprefix("0") for x in values))
         if lead:
+            wide = wide.reindex(columns=["paratopic", "plain"])
             cells.append(with_error(100 * (wide["paratopic"] - wide["plain"]).dropna()))
         out.append("| " + " | ".join(cells) + " |")
     return "\n".join(out)
