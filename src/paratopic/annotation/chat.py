@@ -126,8 +126,8 @@ class Chat:
         UserError
             The server cannot be reached, stays too busy, or refuses every question.
         """
-        form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True}}
-        form["json_schema"]["schema"] = schema  # type: ignore[index]
+        answer = {"name": "answer", "strict": True, "schema": schema}
+        form = {"type": "json_schema", "json_schema": answer}
         if not self._plain:
             try:
                 return self._send(messages, logprobs=True, response_format=form)

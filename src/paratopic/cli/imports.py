@@ -13,14 +13,8 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.formats import ImportedLabels
-from paratopic.cli.predict import (
-    SOME_ERRORS,
-)
-from paratopic.cli.project import (
-    Project,
-    name_of_user,
-    read_project,
-)
+from paratopic.cli.predict import SOME_ERRORS
+from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.labels.answers import merge
 from paratopic.labels.log import Label
 from paratopic.project.plurals import plural
@@ -29,14 +23,10 @@ Exports = Annotated[
     list[Path],
     typer.Argument(help="Label Studio's JSON export, CSV or .xlsx."),
 ]
-
-
 DefaultAnnotator = Annotated[
     str | None,
     typer.Option(help="Annotator of the labels that name none; default: your login name."),
 ]
-
-
 log = logging.getLogger(__name__)
 
 

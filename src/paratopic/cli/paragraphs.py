@@ -6,12 +6,7 @@ import csv
 import sys
 from pathlib import Path
 
-from paratopic.cli.predict import (
-    TABLES,
-    Files,
-    article_files,
-    read_article,
-)
+from paratopic.cli.predict import TABLES, Files, article_files, read_article
 from paratopic.labels.log import UNDECIDED, first_words
 from paratopic.project.errors import UserError
 from paratopic.reading.article import paragraphs_of

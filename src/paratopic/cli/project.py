@@ -35,8 +35,6 @@ from paratopic.project.paths import METADATA, PARAGRAPHS
 from paratopic.project.plurals import plural
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
-
-
 Again = Annotated[
     Path | None,
     typer.Option(
@@ -44,8 +42,6 @@ Again = Annotated[
         ".csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
-
-
 # Why a paragraph is to be labelled again that annotators do not agree on.
 TIE = "a tie between annotators"
 

@@ -10,14 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from paratopic.cli.project import (
-    TIE,
-    Again,
-    Project,
-    lines_of,
-    read_project,
-    write_again,
-)
+from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
 from paratopic.cli.terminal import terminal
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.answers import by_paragraph

@@ -20,15 +20,8 @@ import typer
 from paratopic.annotation import context, formats, page, sampling, suggestion, web
 from paratopic.annotation.context import Suggestion, drawn_in_context, in_context, with_predictions
 from paratopic.annotation.sampling import draw_articles, draw_random
-from paratopic.cli.predict import (
-    ModelName,
-)
-from paratopic.cli.project import (
-    Count,
-    Project,
-    name_of_user,
-    read_project,
-)
+from paratopic.cli.predict import ModelName
+from paratopic.cli.project import Count, Project, name_of_user, read_project
 from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -45,17 +38,11 @@ Tasks = Annotated[
     Path | None,
     typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
 ]
-
-
 Sheet = Annotated[
     Path | None,
     typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
 ]
-
-
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
-
-
 Blinding = Annotated[
     bool | None,
     typer.Option(
@@ -65,22 +52,14 @@ Blinding = Annotated[
         show_default=False,
     ),
 ]
-
-
 Random = Annotated[
     bool, typer.Option("--random", help="Draw at random, so that the labels are a sample.")
 ]
-
-
 Mixed = Annotated[
     bool,
     typer.Option("--mixed", help="Mix the model's suggestions with paragraphs drawn at random."),
 ]
-
-
 Articles = Annotated[bool, typer.Option("--articles", help="With --random: draw whole articles.")]
-
-
 By = Annotated[
     str | None,
     typer.Option(
@@ -90,19 +69,11 @@ By = Annotated[
         show_default=False,
     ),
 ]
-
-
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
-
-
 # Why what the model thinks is hidden where labels are to measure it.
 DRAWN = "paragraphs are drawn at random"
-
-
 # Why a paragraph is suggested that weak sources do not agree on.
 DISPUTED = "weak sources disagree"
-
-
 log = logging.getLogger(__name__)
 
 

@@ -99,7 +99,7 @@ def read_answers(lines: Iterable[Label], topics: Topics) -> CurrentAnswers:
     """
     given: dict[tuple[str, str], dict[datetime, list[Label]]] = {}
     for line in lines:
-        if line.cell != UNDECIDED or line.when:  # else printed by `paratopic paragraphs`
+        if line.is_given:
             of_annotator = given.setdefault((line.paragraph, line.annotator), {})
             of_annotator.setdefault(line.time, []).append(line)
     answers: list[Label] = []
@@ -196,8 +196,7 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     One message for each paragraph in dispute.
     """
     wanted = set(paragraphs)
-    lines = [line for line in lines if line.paragraph in wanted]
-    lines = [line for line in lines if line.cell != UNDECIDED or line.when]
+    lines = [line for line in lines if line.paragraph in wanted and line.is_given]
     counting = by_paragraph(current(lines, topics))
     messages = []
     for paragraph, lines_on_it in by_paragraph(in_todays_names(lines, topics)).items():

@@ -16,7 +16,7 @@ from huggingface_hub import DatasetCardData
 
 from paratopic.corpus.table import has_hand_label, labelled_rows, outcomes_of, targets_of
 from paratopic.labels.answers import in_todays_names
-from paratopic.labels.log import UNDECIDED, Label
+from paratopic.labels.log import Label
 from paratopic.project.files import sha256, write_text
 from paratopic.project.plurals import plural
 from paratopic.project.sources import NONE
@@ -76,8 +76,9 @@ def write_dataset(
     """
     rows = labelled_rows(frame[has_hand_label(frame)], topics)
     _table(rows, topics).to_parquet(str(folder / TABLE))
-    of_rows = [line for line in lines if line.paragraph in set(rows["id"])]
-    answers = _answers(in_todays_names(of_rows, topics), anonymous)
+    ids = set(rows["id"])
+    given = [line for line in lines if line.paragraph in ids and line.is_given]
+    answers = _answers(in_todays_names(given, topics), anonymous)
     if len(answers):
         answers.to_parquet(folder / ANSWERS, index=False)
     write_text(folder / CARD, _card(folder, rows, topics, about, answers))
@@ -106,7 +107,6 @@ def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     rows = [
         (line.paragraph, line.cell, line.annotator, line.when, line.drawn, line.note)
         for line in lines
-        if line.cell != UNDECIDED or line.when
     ]
     answers = pd.DataFrame(rows, columns=OF_ANSWERS)
     if not anonymous:

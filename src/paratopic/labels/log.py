@@ -95,6 +95,11 @@ class Label:
         return split_cell(self.cell)
 
     @property
+    def is_given(self) -> bool:
+        """Whether somebody answered or took an answer back; else it waits to be filled in."""
+        return self.cell != UNDECIDED or bool(self.when)
+
+    @property
     def line(self) -> str:
         """Number of the line in its file, for people: ``"seeds/labels.csv, line 7"`` → ``"7"``."""
         return self.where.rpartition(" ")[2]
