@@ -45,6 +45,8 @@ from paratopic.training.examples import topics_are_rare
 from paratopic.transformer import fit as transformer
 
 TESTS = 1000
+# Cosine similarity by the frozen encoder from which the most similar definition is taken.
+SIMILAR = 0.3
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")
 
 
@@ -120,6 +122,15 @@ def frozen(task: Task, labels: Sequence[str]) -> Any:
     return recipes.frozen(to_learn, labels, to_answer)
 
 
+def nearest(task: Task) -> pd.DataFrame:
+    """The topic whose definition, or else name, is most similar; none below `SIMILAR`."""
+    book, tests = task.topics.descriptions or task.topics.names, list(task.tests["text"])
+    known = embeddings([*book, *tests], task.params, None)
+    similar = np.array([known[t] for t in tests]) @ np.array([known[d] for d in book]).T
+    names = np.array(task.topics.names, dtype=object)[similar.argmax(axis=1)]
+    return pd.DataFrame({"answer": np.where(similar.max(axis=1) >= SIMILAR, names, "")})
+
+
 def tuned(task: Task, labels: Sequence[str]) -> Any:
     """Plain fine-tuning with cross-entropy."""
     texts, tests = list(task.labelled["text"]), list(task.tests["text"])
@@ -132,6 +143,7 @@ def tfidf(task: Task, labels: Sequence[str]) -> Any:
 
 
 METHODS: dict[str, Callable[[Task], pd.DataFrame]] = {
+    "nearest": nearest,
     "frozen": plain(frozen),
     "fine-tuned": plain(tuned),
     "scikit-learn": plain(tfidf),

@@ -1,4 +1,4 @@
-"""How far few labels go: the models, and SetFit beside them.
+"""How far few labels go: the models, and plain recipes and SetFit beside them.
 
 Draws some rows of each class, trains every model on the same rows, and tests on others, twice: in
 their natural shares, and with at most `--test-rows` rows of each class. With `--new-topic` one
@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import recipes
 from record import made_with
+from simulation import embeddings
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Draw, Table, draw, read
 
@@ -83,6 +85,41 @@ def encoder(task: Task, epochs: int | None = None, pool: bool = False) -> Answer
     model = transformer.fit(examples, task.topics, params, task.seed)
     seconds = time.perf_counter() - started
     return Answer(model.predict_proba(task.tests).argmax(axis=1), seconds)
+
+
+def regression(task: Task) -> Answer:
+    """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
+
+    def recipe(texts: list[str], labels: list[str], tests: list[str]) -> Any:
+        known = embeddings([*texts, *tests], task.params, None)
+        to_learn, to_answer = (np.array([known[t] for t in part]) for part in (texts, tests))
+        return recipes.frozen(to_learn, labels, to_answer)
+
+    return _plainly(task, recipe)
+
+
+def scikit_learn(task: Task) -> Answer:
+    """The same regression on TF-IDF."""
+    return _plainly(task, recipes.tfidf)
+
+
+def fine_tuned(task: Task) -> Answer:
+    """Plain fine-tuning with cross-entropy."""
+
+    def recipe(texts: list[str], labels: list[str], tests: list[str]) -> Any:
+        return recipes.fine_tuned(texts, labels, tests, task.params, task.seed)
+
+    return _plainly(task, recipe)
+
+
+def _plainly(task: Task, recipe: Callable[[list[str], list[str], list[str]], Any]) -> Answer:
+    """A plain recipe's answers, with definitions as one more example of each class."""
+    started = time.perf_counter()
+    texts, labels = plain(task.examples.texts), classes(task.examples.targets).tolist()
+    texts += task.topics.descriptions
+    labels += range(len(task.topics.descriptions))
+    predicted = np.asarray(recipe(texts, list(map(str, labels)), task.tests))
+    return Answer(predicted.astype(np.int64), time.perf_counter() - started)
 
 
 def train_setfit(
@@ -153,6 +190,9 @@ def setfit(task: Task) -> Answer:
 
 
 METHODS: dict[str, Callable[[Task], Answer]] = {
+    "scikit-learn": scikit_learn,
+    "regression": regression,
+    "fine-tuned": fine_tuned,
     "tfidf": tfidf,
     "frozen": lambda task: encoder(task, 0),
     "paratopic": encoder,

@@ -22,14 +22,15 @@ SHARED = {"engines", "recipes", "record", "simulation", "tables"}
 OPTIONS = {
     "active_learning": "--seeds 2 --budget 36 --pool-rows 120 --orders random suggested",
     "answers": "--none other --labels 40 --draws 1 --unlabelled 40 "
-    "--methods frozen fine-tuned scikit-learn baseline paratopic",
+    "--methods nearest frozen fine-tuned scikit-learn baseline paratopic",
     "calibration": "--none other --shots 8 --seeds 1 --tests 10 --repeats 1",
     "champion": "--sizes 60 --draws 1 --leave-out 'not there'",
     "context": "--labels 40 --draws 1 --methods tfidf 'tfidf in context' paratopic",
     "documents": "articles --formats 'html, elements' 'html, divs' docx",
     "expected": "--none other --time year --labels 60 --draws 2",
     "explanations": "--shots 8 --rows 10",
-    "few_shot": "--shots 4 --seeds 1 --unlabelled 40 --methods tfidf frozen paratopic pool",
+    "few_shot": "--shots 4 --seeds 1 --unlabelled 40 "
+    "--methods scikit-learn regression fine-tuned tfidf frozen paratopic pool",
     "forecast": "--sizes 30 --draws 1 --models baseline 'frozen encoder' transformer",
     "interval_coverage": "--sizes 24 --draws 2",
     "label_errors": "--noisy noisy --first 20",
