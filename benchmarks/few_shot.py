@@ -56,6 +56,7 @@ class Task:
     params: Params
     seed: int
     minutes: float
+    kept: Path | None
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def regression(task: Task) -> Answer:
     """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
 
     def recipe(texts: list[str], labels: list[str], tests: list[str]) -> Any:
-        known = embeddings([*texts, *tests], task.params, None)
+        known = embeddings([*texts, *tests], task.params, task.kept)
         to_learn, to_answer = (np.array([known[t] for t in part]) for part in (texts, tests))
         return recipes.frozen(to_learn, labels, to_answer)
 
@@ -214,8 +215,16 @@ def run(table: Table, drawn: Draw, seed: int, method: str, options: argparse.Nam
     examples = Examples(list(labelled["text"]), train, groups, groups)
     tests = {"": drawn.natural, "capped_": drawn.capped}
     texts = [text for rows in tests.values() for text in rows["text"]]
+    kept = options.keep and options.keep / f"{table.name}.npz"
     task = Task(
-        examples, list(drawn.pool["text"]), texts, topics, read_params(), seed, options.minutes
+        examples,
+        list(drawn.pool["text"]),
+        texts,
+        topics,
+        read_params(),
+        seed,
+        options.minutes,
+        kept,
     )
     answer = METHODS[method](task)
     line: dict[str, float] = {}
@@ -369,6 +378,7 @@ def main() -> None:
     parser.add_argument(
         "--unlabelled", type=int, default=0, help="rows to learn from without labels"
     )
+    parser.add_argument("--keep", type=Path, help="folder that keeps embeddings for later runs")
     arguments = parser.parse_args()
     arguments.definitions |= arguments.new_topic
 

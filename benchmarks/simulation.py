@@ -138,22 +138,24 @@ def embeddings(texts: Sequence[str], params: Params, kept: Path | None) -> Embed
     params
         Names the encoder, the device and the tokens that are read.
     kept
-        A .npz that spares a second run the encoding, or None. It is not checked that the encoder
-        is still the same.
+        A .npz that keeps embeddings, so that no text is encoded twice, or None. It is not checked
+        that the encoder is still the same.
     """
-    distinct = sorted(set(texts))
+    known: Embeddings = {}
     if kept is not None and kept.is_file():
         with np.load(kept) as file:
             known = dict(zip(file["texts"].tolist(), file["vectors"], strict=True))
-        if known.keys() >= set(distinct):
-            return known
+    missing = sorted(set(texts) - known.keys())
+    if not missing:
+        return known
     wish = params.section("transformer")
     encoder = load_encoder(wish.encoder, pick_device(wish.device))
     encoder.max_seq_length = wish.max_tokens
-    vectors = encoder.encode(distinct, normalize_embeddings=True, show_progress_bar=False)
+    vectors = encoder.encode(missing, normalize_embeddings=True, show_progress_bar=False)
+    known |= dict(zip(missing, vectors.astype(np.float64), strict=True))
     if kept is not None:
-        np.savez(kept, texts=np.array(distinct), vectors=vectors.astype(np.float64))
-    return dict(zip(distinct, vectors.astype(np.float64), strict=True))
+        np.savez(kept, texts=np.array(list(known)), vectors=np.array(list(known.values())))
+    return known
 
 
 def stand_ins(
