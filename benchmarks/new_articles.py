@@ -23,7 +23,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
-from paratopic.corpus.table import labelled_rows, read_paragraphs, targets_of, with_passages
+from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.table import labelled_rows, targets_of, with_passages
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
@@ -38,7 +39,7 @@ KNOWLEDGE = ("labels", "descriptions", "labels and descriptions")
 
 def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     """Examples and codebook with what is to be known, and without what is not."""
-    frame = read_paragraphs(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     rows = with_passages(labelled_rows(frame, params.topics), frame)
     if knowledge == "descriptions":
         rows = rows[:0]

@@ -29,9 +29,9 @@ from simulation import Embeddings, embeddings, frozen, population
 from sklearn.metrics import f1_score
 from tables import RESULTS, read
 
+from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import WEAK
 from paratopic.inference.scores import Array, Integers
 from paratopic.labels.weak_sources import learn_sources
 from paratopic.project.files import write_json
@@ -134,15 +134,15 @@ def methods(
     rows: pd.DataFrame, by_hand: npt.NDArray[np.bool_], seed: int, topics: Topics
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """What each method learns from."""
-    has_answer = rows[WEAK.name].notna().to_numpy()
+    has_answer = rows[WEAK].notna().to_numpy()
     sources = np.where(by_hand, "hand", np.where(has_answer, "weak", "none"))
     yield "hand", rows.assign(label_source=np.where(by_hand, "hand", "none"))
     alone = rows.assign(label_source=np.where(has_answer, "weak", "none"))
     yield "weak", alone
     yield "both", rows.assign(label_source=sources)
-    yield "vote", as_by_hand(rows, by_hand, [majority(cell) for cell in rows[WEAK.name]])
+    yield "vote", as_by_hand(rows, by_hand, [majority(cell) for cell in rows[WEAK]])
     shares = rows["label"][by_hand].value_counts(normalize=True)
-    modelled = by_label_model(rows[WEAK.name], topics.names, shares, seed)
+    modelled = by_label_model(rows[WEAK], topics.names, shares, seed)
     if modelled is not None:
         yield "snorkel", as_by_hand(rows, by_hand, modelled)
 
@@ -161,7 +161,7 @@ def as_by_hand(
     )
     source = np.where(column.str.len() > 0, "hand", "none")
     labelled = rows.assign(topics=column, topic=column.map(tuple), label_source=source)
-    return labelled.drop(columns=[WEAK.name])
+    return labelled.drop(columns=[WEAK])
 
 
 def by_label_model(
@@ -238,7 +238,7 @@ def measure(
     trusts = []
     for seed in range(seeds.start, seeds.start + max(len(seeds), trust_draws)):
         column = pd.Series(cells(np.random.default_rng(seed)), rows.index, dtype=object)
-        answered_rows = rows.assign(**{WEAK.name: column})
+        answered_rows = rows.assign(**{WEAK: column})
         by_hand = drawn_evenly(rows, hand, seed)
         labelled = answered_rows.assign(label_source=np.where(by_hand, "hand", "weak"))
         trusts.append(trust_against_truth(answered_rows, labelled, topics))

@@ -12,14 +12,20 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.context import Suggestion
-from paratopic.corpus.table import SCHEMA, targets_of
+from paratopic.corpus.answers import WEAK, answer_rows, with_labels, write_answers
+from paratopic.corpus.table import targets_of, write_paragraphs
 from paratopic.inference.context import ContextWeights
+from paratopic.labels.answers import CurrentAnswers
+from paratopic.labels.resolve import check_meanings, join_labels
 from paratopic.project.params import read_params
 from paratopic.project.passages import Passage, article_passages
+from paratopic.project.paths import ANSWERS, PARAGRAPHS
+from paratopic.project.sources import Source
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article
 from paratopic.reading.plain import plain_segments
 from paratopic.reading.structure import classify
+from paratopic.reading.tables import read_labelled_table
 from paratopic.training.examples import Examples, Fitted
 from tests.programs import ROOT
 
@@ -79,12 +85,46 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "after": empty,
         "topics": [None] * n,
         "label_source": ["none"] * n,
-        "retired": empty,
         "trust": [1.0] * n,
         "draw": empty,
         "weight": [np.nan] * n,
     }
-    return pd.DataFrame(usual | columns, columns=SCHEMA.names)
+    return pd.DataFrame(usual | columns)
+
+
+def write_labelled(frame: pd.DataFrame, root: Path = Path()) -> None:
+    """Write paragraphs with labels, as stage prepare does."""
+    rows = []
+    for row in frame.to_dict("records") if "topics" in frame else ():
+        names = row["topics"] or []
+        of_label = {name: row[name] for name in ("trust", "draw", "weight")} | {"status": "counts"}
+        of_label |= {"paragraph": row["id"], "label": names, "topics": names}
+        weak = [{"kind": "model"} | answer for answer in row.get(WEAK) or ()]
+        if row["label_source"] == "hand":
+            rows.append(of_label | {"source": "ann", "kind": "person"})
+            weak = [{"paragraph": row["id"], "status": "overruled"} | answer for answer in weak]
+        elif row["label_source"] == "weak":
+            weak = [of_label | each for each in weak or [{"source": "rules", "kind": "rule"}]]
+        rows += weak
+    write_paragraphs(frame, root / PARAGRAPHS)
+    write_answers(answer_rows(rows), root / ANSWERS)
+
+
+def read_joined(
+    path: Path | str, topics: Topics, no_topic: Sequence[str], source: Source | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a labelled table with its labels resolved, and its fields."""
+    paragraphs, answers, fields = read_labelled_table(path, no_topic, source)
+    check_meanings([source] if source else [], topics)
+    return joined(paragraphs, answers, topics), fields
+
+
+def joined(paragraphs: pd.DataFrame, of_tables: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Paragraphs with the labels of tables."""
+    nobody = CurrentAnswers([], [])
+    return with_labels(
+        paragraphs, join_labels(paragraphs, of_tables, nobody, topics, "leave_out")[0]
+    )
 
 
 def plain_article(name: str, text: str) -> Article:

@@ -6,12 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from paratopic.corpus.table import write_paragraphs
-from paratopic.project.paths import CHAMPION, MODELS, PARAGRAPHS, PARAMS
+from paratopic.project.paths import CHAMPION, MODELS, PARAMS
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from tests.programs import ROOT
-from tests.samples import plain_article
+from tests.samples import plain_article, write_labelled
 
 ARTICLE = plain_article(
     "news", "Trade\n\nTariffs rose.\n\nThe navy, they said, sailed.\n\nIt rained.\n\nChips."
@@ -25,5 +24,5 @@ def make_project(folder: Path, model: Path) -> Path:
     shutil.copytree(model, folder / MODELS / model.name)
     (folder / CHAMPION).write_text(json.dumps({"champion": model.name}), encoding="utf-8")
     (folder / "seeds").mkdir()
-    write_paragraphs(FRAME, folder / PARAGRAPHS)
+    write_labelled(FRAME, folder)
     return folder

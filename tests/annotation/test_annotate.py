@@ -18,12 +18,11 @@ from typing import Any
 import pytest
 
 from paratopic.annotation import chat
-from paratopic.corpus.table import write_paragraphs
 from paratopic.labels.log import Label, append, read_lines
-from paratopic.project.paths import PARAGRAPHS, PROMPT
+from paratopic.project.paths import PROMPT
 from tests.annotation.chat_server import Server, reply
 from tests.programs import ROOT, run_cli
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, write_labelled
 
 LABELS = Path("seeds/labels.csv")
 KEY = "sk-secret"
@@ -61,7 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids = [f"p{number:02}" for number in range(40)]
     sources = ["hand" if id_ in ("p37", "p38") else "none" for id_ in ids]
     texts = [f"text {id_}" for id_ in ids]
-    write_paragraphs(paragraph_table(id=ids, text=texts, label_source=sources), PARAGRAPHS)
+    write_labelled(paragraph_table(id=ids, text=texts, label_source=sources))
     return tmp_path
 
 
@@ -225,7 +224,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> Counter[str]:
     # More paragraphs than runs can answer that are killed so often.
     n = 5 * kills
     ids = [f"p{number:04}" for number in range(n)]
-    write_paragraphs(paragraph_table(id=ids, text=[f"text {id_}" for id_ in ids]), PARAGRAPHS)
+    write_labelled(paragraph_table(id=ids, text=[f"text {id_}" for id_ in ids]))
     LABELS.write_text("paragraph,topics,text,annotator\n", encoding="utf-8")
     rng, context = random.Random(seed), multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.page import Answer, Session, Shown
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
@@ -151,7 +152,7 @@ def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -
         assert "because the codebook changed: 4 paragraphs" in cli("status")
         printed = prepare(capsys)
     assert "4 paragraphs have to be labelled again" in printed
-    frame = read_paragraphs(PARAGRAPHS).set_index("text")
+    frame = read_labelled_paragraphs().set_index("text")
     assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")
     fill("sheet.csv", "army", "army", "army", "army")

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.corpus.table import write_paragraphs
 from paratopic.project.files import write_json
-from paratopic.project.paths import PARAGRAPHS, PREPARED
+from paratopic.project.paths import PREPARED
 from tests.programs import ROOT, run_cli
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, write_labelled
 
 
 def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -29,7 +28,7 @@ def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) ->
         topics=[["sport"], ["trade"], ["sport"]],
         label_source=["hand"] * 3,
     )
-    write_paragraphs(rows, PARAGRAPHS)
+    write_labelled(rows)
 
 
 def test_labels_of_another_codebook_are_not_published(
@@ -47,7 +46,7 @@ def test_names_are_shown_as_they_are(
 ) -> None:
     start_project(tmp_path, monkeypatch, name, "trade")
     rows = paragraph_table(text=["A goal."], topics=[[name]], label_source=["hand"])
-    write_paragraphs(rows, PARAGRAPHS)
+    write_labelled(rows)
     write_json(PREPARED, {"labelled_by": ["hand"], "weak": []})
     assert run_cli(monkeypatch, "status") == 0
     assert name in capsys.readouterr().out

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from paratopic.annotation.page import Answer, Session
-from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.labels.log import read_lines
-from paratopic.project.paths import PARAGRAPHS
 from tests.annotation.small_project import make_project
 from tests.programs import run_cli, run_stages
 from tests.samples import WORDS, paragraph
@@ -304,14 +303,14 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     assert sampled in prepare(small)
     report = json.loads((small / "reports/prepare.json").read_text())
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}
-    frame = read_paragraphs(small / PARAGRAPHS)
+    frame = read_labelled_paragraphs(small)
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
     capsys.readouterr()
     assert run_cli(monkeypatch, "status") == 0
     assert sampled in capsys.readouterr().out
     labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
     assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
-    assert read_paragraphs(small / PARAGRAPHS)["weight"].isna().all()
+    assert read_labelled_paragraphs(small)["weight"].isna().all()
 
 
 @pytest.mark.parametrize("options", [["--random"], ["--random", "--articles"], ["--mixed"]])

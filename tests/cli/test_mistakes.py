@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import mistakes
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import read_paragraphs, write_paragraphs
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.paths import (
@@ -25,7 +25,7 @@ from paratopic.project.paths import (
     SCORES,
 )
 from tests.programs import ROOT, run_cli
-from tests.samples import paragraph, paragraph_table
+from tests.samples import paragraph, paragraph_table, write_labelled
 
 N = 60
 
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folds = pd.DataFrame({"id": ids, "group": range(N), "repeat": 0, "fold": 0})
     for path in (PARAGRAPHS, FOLDS, SCORES / "baseline" / "scores.parquet"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_paragraphs(frame, PARAGRAPHS)
+    write_labelled(frame)
     write_metadata(outlets, METADATA)
     folds.to_parquet(FOLDS)
     scores.to_parquet(SCORES / "baseline" / "scores.parquet")
@@ -94,9 +94,9 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
 ) -> None:
     params = PARAMS.read_text(encoding="utf-8")
     PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
-    frame = read_paragraphs(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
-    write_paragraphs(frame.assign(topics=both), PARAGRAPHS)
+    write_labelled(frame.assign(topics=both))
     assert run_cli(monkeypatch, "errors", "--n", "60", "--out", "again.csv") == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == [

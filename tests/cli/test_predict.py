@@ -15,13 +15,12 @@ import pandas as pd
 import pytest
 
 from paratopic.cli import predict
-from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.promise import NEVER
 from tests.documents import PAGE
 from tests.programs import run_cli
-from tests.samples import GERMAN, paragraph_table
+from tests.samples import GERMAN, paragraph_table, write_labelled
 
 TEXT = "Tariffs\n\nThe tariff on goods rose, and so did the quota.\n\nThe navy left the border.\n"
 
@@ -193,13 +192,12 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
         return found
 
     assert nearest() == []  # outside a project
-    paragraphs = tmp_path / "data/paragraphs.parquet"
     given = {name: rows[name] for name in ("id", "article", "text", "label_source")}
     labelled = paragraph_table(**given, topics=rows["topic"])
     unlabelled = labelled.assign(label_source="none", topics=None)
-    write_paragraphs(unlabelled, paragraphs)
+    write_labelled(unlabelled, tmp_path)
     assert nearest() == []
-    write_paragraphs(labelled, paragraphs)
+    write_labelled(labelled, tmp_path)
     article.write_text(f"{rows['text'][3]}\n", encoding="utf-8")
     first, second, third = nearest()
     assert (first["id"], first["topics"], first["text"]) == ("p03", ["trade"], rows["text"][3])
@@ -208,7 +206,7 @@ def test_why_shows_the_nearest_labelled_paragraphs_of_the_project(
     monkeypatch.setenv("COLUMNS", "200")
     assert run_cli(monkeypatch, *command) == 0
     assert "≈ 1.00 trade (p03): " in capsys.readouterr().out
-    paragraphs.write_bytes(b"PAR1")
+    (tmp_path / "data/paragraphs.parquet").write_bytes(b"PAR1")
     assert run_cli(monkeypatch, *command) == 0
     shown = capsys.readouterr()
     assert "≈" not in shown.out

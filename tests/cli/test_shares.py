@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import write_paragraphs
 from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.topics import ModeName, Topics
 from tests.programs import ROOT, run_cli
-from tests.samples import WORDS, examples, fit, paragraph, paragraph_table
+from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
 
 N, N_ARTICLES = 200, 40
 NAMES = tuple(WORDS)
@@ -61,7 +61,7 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
     after = rest[rest.index("\nprepare:") :]
     (root / "params.yaml").write_text(f"{before}  codebook:\n{codebook}{after}", encoding="utf-8")
     (root / PARAGRAPHS.parent).mkdir()
-    write_paragraphs(frame, root / PARAGRAPHS)
+    write_labelled(frame, root)
     about = pd.DataFrame({"id": frame["id"], "date": ["2025-09" if x else "2025-04" for x in late]})
     write_metadata(about.assign(source=["Post"] * N), root / METADATA)
     hand = frame[frame["label_source"] == "hand"]
@@ -146,7 +146,7 @@ def test_of_several_topics_each_has_a_share_of_its_own(
     table = pd.read_csv("a.csv")
     overall = table[table["month"] == "all"].set_index("topic")
     assert [*overall.index] == [*NAMES] and "none" not in printed
-    frame = pd.read_parquet(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     labelled = frame[frame["label_source"] == "hand"]
     has = pd.DataFrame({name: [name in names for names in labelled["topics"]] for name in NAMES})
     if of == "articles":
@@ -171,8 +171,8 @@ def test_predictions_are_kept_until_the_paragraphs_change(
     PREDICTED.write_bytes(kept[:100])  # damaged: it is made anew
     assert run_cli(monkeypatch, "shares") == 0
     assert PREDICTED.read_bytes() == kept
-    frame = pd.read_parquet(PARAGRAPHS)
-    write_paragraphs(frame.assign(text=frame["text"] + " Tariff."), PARAGRAPHS)
+    frame = read_labelled_paragraphs()
+    write_labelled(frame.assign(text=frame["text"] + " Tariff."))
     assert run_cli(monkeypatch, "shares") == 0
     assert PREDICTED.read_bytes() != kept
 
@@ -180,7 +180,7 @@ def test_predictions_are_kept_until_the_paragraphs_change(
 def test_nothing_is_predicted_for_labels_that_are_no_sample(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_paragraphs(pd.read_parquet(PARAGRAPHS).assign(draw="", weight=np.nan), PARAGRAPHS)
+    write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
     assert run_cli(monkeypatch, "shares") == 1
     assert "label a random sample (`paratopic label --random`)" in capsys.readouterr().out
     assert not PREDICTED.exists()

@@ -9,10 +9,10 @@ import datasets
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import read_paragraphs
 from paratopic.project.params import read_params
-from paratopic.project.paths import METADATA, PARAGRAPHS
+from paratopic.project.paths import METADATA
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
 from tests.documents import write_table
@@ -64,7 +64,7 @@ def test_a_project_starts_with_a_table(
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True)
     assert str(path) in tracked.stdout.splitlines()
     prepare.main()
-    frame = read_paragraphs(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     assert frame["label_source"].value_counts().to_dict() == {"hand": 30, "none": 10}
     about = read_metadata(METADATA)
     assert list(about) == ["id", "date", "speaker"] and about["id"][1] == "speeches:s1"

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import WEAK, read_labelled_paragraphs
 from paratopic.corpus.table import (
     has_hand_label,
     labelled_rows,
     passages,
-    read_paragraphs,
     targets_of,
     with_passages,
-    write_paragraphs,
 )
 from paratopic.project.passages import Passage
+from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, write_labelled
 
 NAMES = ("trade", "security")
 
@@ -35,16 +35,17 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_parquet_keeps_none_of_the_topics_and_no_label_apart(
+def test_none_of_the_topics_and_no_label_are_kept_apart(
     tmp_path: Path, frame: pd.DataFrame
 ) -> None:
-    path = tmp_path / "paragraphs.parquet"
-    write_paragraphs(frame, path)
-    first = path.read_bytes()
-    read = read_paragraphs(path)
-    assert read["topics"].tolist() == [["trade", "security"], [], ["trade"], None]
-    write_paragraphs(read, path)
-    assert path.read_bytes() == first
+    written = []
+    for _ in range(2):
+        write_labelled(frame, tmp_path)
+        written.append([(tmp_path / path).read_bytes() for path in (PARAGRAPHS, ANSWERS)])
+        frame = read_labelled_paragraphs(tmp_path).drop(columns=WEAK)
+    assert frame["topics"].tolist() == [["trade", "security"], [], ["trade"], None]
+    assert frame["label_source"].tolist() == ["hand", "hand", "weak", "none"]
+    assert written[0] == written[1]
 
 
 @pytest.mark.parametrize(("mode", "counted"), [("single", ("trade",)), ("multi", NAMES)])

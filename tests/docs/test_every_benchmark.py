@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.corpus.table import write_paragraphs
 from tests.programs import ROOT, run_benchmark
-from tests.samples import BODIES, WORDS, paragraph, paragraph_table
+from tests.samples import BODIES, WORDS, paragraph, paragraph_table, write_labelled
 
 # What other scripts import or start, or what measures nothing.
 SHARED = {"engines", "recipes", "record", "simulation", "tables"}
@@ -83,7 +82,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
         topics=[[] if label == "other" else [label] for label in labels[:40]],
         label_source=["hand"] * 40,
     )
-    write_paragraphs(labelled, folder / "data" / "paragraphs.parquet")
+    write_labelled(labelled, folder)
     (folder / "articles").mkdir()
     (folder / "articles" / "one.txt").write_text("Harbour Talks Open\n\n" + "\n\n".join(BODIES))
     (folder / "benchmarks" / "results").mkdir(parents=True)

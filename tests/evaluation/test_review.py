@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from paratopic.annotation import formats
 from paratopic.cli import app
+from paratopic.corpus.answers import WEAK, read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
-from paratopic.corpus.table import WEAK, read_paragraphs, write_paragraphs
 from paratopic.evaluation.review import (
     CONTRADICTED,
     DUPLICATE,
@@ -27,7 +27,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT
-from tests.samples import WORDS, paragraph_table
+from tests.samples import WORDS, paragraph_table, write_labelled
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -170,7 +170,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     n = len(params.topics.names)
     rows = frame([["trade"], ["security"], ["trade", "technology"]])
     made = paragraph_table(**{str(name): rows[name] for name in rows}, label_source=["hand"] * 3)
-    write_paragraphs(made, PARAGRAPHS)
+    write_labelled(made)
     write_metadata(pd.DataFrame({"id": rows["id"], "speaker": [None, "Ann", "Bo"]}), METADATA)
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
@@ -211,8 +211,8 @@ def test_the_command_lists_and_writes_doubtful_labels(
 def test_the_command_says_that_no_label_is_doubtful(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    rows = read_paragraphs(PARAGRAPHS)
-    write_paragraphs(rows[rows["id"] != "p001"], PARAGRAPHS)
+    rows = read_labelled_paragraphs()
+    write_labelled(rows[rows["id"] != "p001"])
     for path in SCORES.rglob("scores.parquet"):
         table = pd.read_parquet(path)
         table[table["id"] != "p001"].to_parquet(path)
@@ -227,8 +227,8 @@ def test_the_list_fits_80_columns_and_shows_id_and_line(
     long = (
         "a-report-with-a-very-long-name-on-the-talks-of-the-two-delegations-2025-09-15:0123456789"
     )
-    rows = read_paragraphs(PARAGRAPHS)
-    write_paragraphs(rows.replace({"id": {"p001": long}}), PARAGRAPHS)
+    rows = read_labelled_paragraphs()
+    write_labelled(rows.replace({"id": {"p001": long}}))
     for path in SCORES.rglob("scores.parquet"):
         pd.read_parquet(path).replace({"id": {"p001": long}}).to_parquet(path)
     labels = Path("seeds/labels.csv")
@@ -258,25 +258,25 @@ def test_ties_come_first_with_what_their_paragraphs_are_from(
 def test_weak_labels_are_no_hand_labels_to_review(
     monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
-    rows = read_paragraphs(PARAGRAPHS)
-    write_paragraphs(rows.assign(label_source="weak"), PARAGRAPHS)
+    rows = read_labelled_paragraphs()
+    write_labelled(rows.assign(label_source="weak"))
     params = read_params()
-    assert read_scores(read_paragraphs(PARAGRAPHS), params.models, params.topics)[0].empty
+    assert read_scores(read_labelled_paragraphs(), params.models, params.topics)[0].empty
     assert "no paragraph has a hand label" in str(command(monkeypatch))
 
 
 def test_answers_of_weak_sources_that_the_models_contradict_come_last(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    rows = read_paragraphs(PARAGRAPHS)
+    rows = read_labelled_paragraphs()
     given = [["security"], ["trade"], ["technology"]]
     cells = [
         [WeakAnswer(source=source, topics=topics, certainty=None) for source in ("llm-a", "rules")]
         for topics in given
     ]
     rows["label_source"] = ["hand", "weak", "weak"]
-    rows[WEAK.name] = pd.Series(cells, rows.index, dtype=object)
-    write_paragraphs(rows, PARAGRAPHS)
+    rows[WEAK] = pd.Series(cells, rows.index, dtype=object)
+    write_labelled(rows)
     Path("seeds").mkdir()
     line = "p002,technology,x,llm-a\n"
     Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{line}")
@@ -291,8 +291,8 @@ def test_answers_of_weak_sources_that_the_models_contradict_come_last(
 
 
 def test_missing_and_outdated_files_are_errors(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
-    rows = read_paragraphs(PARAGRAPHS)
-    write_paragraphs(rows[1:], PARAGRAPHS)
+    rows = read_labelled_paragraphs()
+    write_labelled(rows[1:])
     assert "dvc repro" in str(command(monkeypatch))
     for path, maker in (
         (SCORES / "transformer" / "scores.parquet", "dvc repro"),

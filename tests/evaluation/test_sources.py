@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import WEAK, labelled_rows
+from paratopic.corpus.table import labelled_rows
 from paratopic.evaluation.sources import LEAST, beside_model
 from paratopic.labels.worth import describe_beside
 from paratopic.project.params import Evaluate
@@ -36,7 +37,7 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     ] + [None] * 20
     for n in range(20, 19 + LEAST):
         cells[n] = [{"source": "rules", "topics": truth[n], "certainty": None}]
-    frame[WEAK.name] = pd.Series(cells, frame.index, dtype=object)
+    frame[WEAK] = pd.Series(cells, frame.index, dtype=object)
     rows = labelled_rows(frame, TOPICS)
     data = Labelled(rows, TOPICS, make_folds(rows, 5, 2, None, 0).table)
     has = np.array([name == TOPICS.names[1] for (name,) in truth], dtype=np.float64)

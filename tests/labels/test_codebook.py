@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.labels.answers import disputes, read_answers
-from paratopic.labels.join import in_todays_names, join_labels
+from paratopic.corpus.answers import with_labels
+from paratopic.corpus.table import SCHEMA
+from paratopic.labels.answers import CurrentAnswers, disputes, read_answers
 from paratopic.labels.log import Label
+from paratopic.labels.resolve import join_labels, table_in_todays_names
 from paratopic.project.codebook import Change
 from paratopic.project.topics import Topic, Topics
 from tests.samples import paragraph_table
@@ -35,7 +38,7 @@ def test_former_names_are_read_as_todays() -> None:
     ]
     current = read_answers(lines, TOPICS)
     assert [answer.cell for answer in current.answers] == ["defence;trade", "defence", "technology"]
-    assert current.retired == {}
+    assert current.retired == []
     assert disputes(lines, ["a:1"], Topics("single", (Topic("defence", was=("security",)), "x")))
 
 
@@ -49,7 +52,8 @@ def test_former_names_are_read_as_todays() -> None:
 )
 def test_answers_with_a_topic_that_is_no_more_are_to_be_given_again(cell: str, why: str) -> None:
     lines = [label("a:1", cell, "ann", "2025-01-01")]
-    assert read_answers(lines, TOPICS).retired == {"a:1": why}
+    (retired,) = read_answers(lines, TOPICS).retired
+    assert (retired.paragraph, TOPICS.today(retired.names).retired) == ("a:1", why)
     # What the annotator has replaced stays replaced, and somebody else's answer counts.
     earlier = label("a:1", "trade", "ann", "2024-01-01")
     assert read_answers([earlier, *lines], TOPICS).answers == []
@@ -60,21 +64,29 @@ def test_answers_with_a_topic_that_is_no_more_are_to_be_given_again(cell: str, w
 
 
 def test_labels_of_tables_follow_also_before_they_are_read_again() -> None:
-    rows = [["security"], ["trade", "army"], ["forces"], [], None]
-    frame = paragraph_table(
-        text=list("abcde"),
-        topics=rows,
-        label_source=["none" if names is None else "hand" for names in rows],
-    )
-    read = in_todays_names(frame, TOPICS)
-    assert read["topics"].tolist() == [["defence"], ["trade", "defence"], None, [], None]
-    assert read["label_source"].tolist() == ["hand", "hand", "none", "hand", "none"]
-    assert read["retired"].tolist() == ["", "", "forces was split into sea, air", "", ""]
+    names = [["security"], ["trade", "army"], ["forces"], []]
+    frame = paragraph_table(text=list("abcde"))[list(SCHEMA.names)]
+    raw = pd.DataFrame(
+        {"paragraph": frame["id"][:4], "source": "t", "cell": "", "topics": names, "draw": ""}
+    ).assign(where="t, line 2")
+    of_before = Topics("single", ("security", "army", "trade", "forces", "sea", "weather"))
+    before, _ = join_labels(frame, raw, CurrentAnswers([], []), of_before, "leave_out")
     # An answer in labels.csv takes the place of a table's label, and one to give again removes it.
     lines = [label("002", "sea", "ann"), label("000", "weather", "ann")]
-    joined, _ = join_labels(read, read_answers(lines, TOPICS), TOPICS, "leave_out")
-    assert joined["topics"].tolist() == [None, ["trade", "defence"], ["sea"], [], None]
-    assert joined["retired"].tolist() == ["weather was dropped", "", "", "", ""]
+    now = read_answers(lines, TOPICS)
+    after, (message,) = join_labels(frame, raw, now, TOPICS, "leave_out")
+    assert message.startswith("1 paragraph has to be labelled again")
+    for answers, labels, again in (
+        (before, [["security"], ["trade", "army"], ["forces"], [], None], []),
+        (
+            table_in_todays_names(before, TOPICS),
+            [["defence"], ["trade", "defence"], None, [], None],
+            ["002"],
+        ),
+        (after, [None, ["trade", "defence"], ["sea"], [], None], ["000"]),
+    ):
+        assert with_labels(frame, answers)["topics"].tolist() == labels
+        assert answers["paragraph"][answers["status"] == "retired"].tolist() == again
 
 
 NAMES = ["a", "b", "c", "d"]
@@ -115,8 +127,9 @@ def test_no_paragraph_with_an_answer_is_lost(items: list[object], rng: Random) -
         topics = change_of(str(item), names, number).topics(topics)
         after = read_answers(lines, topics)
         labelled, was = ({a.paragraph for a in r.answers} for r in (after, before))
-        assert labelled | after.retired.keys() == was | before.retired.keys()
-        assert not labelled & after.retired.keys()
+        again, had = ({a.paragraph for a in r.retired} for r in (after, before))
+        assert labelled | again == was | had
+        assert not labelled & again
         assert {n for answer in after.answers for n in answer.names} <= set(topics.names)
         if item in ("rename", "merge"):
             assert labelled == was

@@ -10,12 +10,11 @@ import datasets
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import write_paragraphs
 from paratopic.labels.dataset import About, write_dataset
 from paratopic.labels.log import Label
+from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.topics import ModeName, Topics
-from paratopic.reading.tables import read_labelled_table
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, read_joined, write_labelled
 
 ABOUT = About("harbour", "cc-by-4.0", "en", ["the dataset press/news"])
 FRAME = paragraph_table(
@@ -52,7 +51,7 @@ def test_the_library_and_a_project_open_it(topics: Topics, tmp_path: Path, mode:
     card = (folder / "README.md").read_text(encoding="utf-8")
     address, no_topic = re.findall("`([^`]+)`", card.splitlines()[-1])[:2]
     path = address.replace("this/folder", str(folder))
-    frame, _ = read_labelled_table(path, topics, [no_topic])
+    frame, _ = read_joined(path, topics, [no_topic])
     first = ["trade"] if mode == "single" else ["trade", "security"]
     assert list(frame["topics"]) == [first, ["security"], []]
 
@@ -70,11 +69,13 @@ def test_weak_labels_stay_here_and_answers_have_todays_names(
     assert answers["topics"].tolist() == ["trade", "security"]
 
 
-def test_the_table_of_a_project_is_a_dataset(tmp_path: Path) -> None:
-    path = tmp_path / "paragraphs.parquet"
-    write_paragraphs(FRAME, path)
-    data = datasets.load_dataset("parquet", data_files=str(path), split="train")
-    assert data["topics"] == [["trade", "security"], ["security"], [], None]
+def test_the_tables_of_a_project_are_datasets(tmp_path: Path) -> None:
+    write_labelled(FRAME, tmp_path)
+    data = datasets.load_dataset("parquet", data_files=str(tmp_path / ANSWERS), split="train")
+    assert data["label"] == [["trade", "security"], ["security"], []]
+    assert data["paragraph"] == FRAME["id"].tolist()[:3]
+    data = datasets.load_dataset("parquet", data_files=str(tmp_path / PARAGRAPHS), split="train")
+    assert data["text"] == FRAME["text"].tolist()
 
 
 def test_names_and_notes_stay_here_if_asked(topics: Topics, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import with_labels
 from paratopic.labels.answers import CurrentAnswers, read_answers
-from paratopic.labels.join import join_labels
 from paratopic.labels.log import Label, first_words, read_lines
+from paratopic.labels.resolve import join_labels
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics
+from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
-from paratopic.reading.sources import frame_of
+from paratopic.reading.sources import NO_ANSWERS, frame_of
 from tests.labels.lines import BY_HAND, write
 from tests.samples import plain_article
 
@@ -32,7 +33,14 @@ def joined(
     path: Path, frame: pd.DataFrame, topics: Topics, *lines: str
 ) -> tuple[pd.DataFrame, list[str]]:
     write(path, *lines, header=BY_HAND, end="")
-    return join_labels(frame, read_answers(read_lines(path), topics), topics, "leave_out")
+    return resolved(frame, read_answers(read_lines(path), topics), topics)
+
+
+def resolved(
+    frame: pd.DataFrame, current: CurrentAnswers, topics: Topics, ties: TieRule = "leave_out"
+) -> tuple[pd.DataFrame, list[str]]:
+    answers, messages = join_labels(frame, NO_ANSWERS, current, topics, ties)
+    return with_labels(frame, answers), messages
 
 
 def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
@@ -89,10 +97,9 @@ def test_a_renamed_article_is_found_by_first_words_whatever_white_space_is_betwe
     )
     frame = frame_of([]).reindex([0])
     frame["id"], frame["article"], frame["heading"], frame["text"] = "new:1", "new", "", text
-    frame["topics"], frame["label_source"], frame["retired"] = None, "none", ""
     with pytest.raises(UserError, match="most similar now: new:1"):
         label = Label("line 2", "old:1", "trade", first_words(text))
-        join_labels(frame, CurrentAnswers([label], {}), topics, "leave_out")
+        resolved(frame, CurrentAnswers([label], []), topics)
 
 
 def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -> None:
@@ -105,11 +112,11 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
     ]
     most = "1 disputed paragraph gets the answer of most annotators"
     settled = "Another answer settles a tie; `paratopic review` lists all ties."
-    table, messages = join_labels(frame, CurrentAnswers(labels, {}), topics, "first")
+    table, messages = resolved(frame, CurrentAnswers(labels, []), topics, "first")
     assert table["topics"].tolist()[:2] == [["security"], ["trade"]]
     get = "labelled with the answer that comes first in the codebook (prepare.ties: first)"
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
-    table, messages = join_labels(frame, CurrentAnswers(labels, {}), topics, "leave_out")
+    table, messages = resolved(frame, CurrentAnswers(labels, []), topics)
     assert table["topics"].tolist()[:2] == [["security"], None]
     assert table["label_source"].tolist()[:2] == ["hand", "none"]
     get = "without a label (prepare.ties: leave_out)"

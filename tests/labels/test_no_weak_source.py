@@ -6,24 +6,33 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import WEAK, targets_of
+from paratopic.corpus.table import targets_of
 from paratopic.inference.calibration import Calibration
+from paratopic.labels import resolve
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import FOLDS, METADATA, PARAGRAPHS, PARAMS, PREPARED, SKIPPED, SPLIT
+from paratopic.project.paths import (
+    ANSWERS,
+    FOLDS,
+    METADATA,
+    PARAGRAPHS,
+    PARAMS,
+    PREPARED,
+    SKIPPED,
+    SPLIT,
+)
 from paratopic.stages import prepare, split
 from paratopic.training.crossval import examples_of
 from paratopic.training.examples import Examples
 from paratopic.training.fitting import fitter, labelled_for
 from tests.programs import ROOT
 
-OUTPUTS = (PARAGRAPHS, METADATA, SKIPPED, FOLDS, SPLIT)
+OUTPUTS = (PARAGRAPHS, ANSWERS, METADATA, SKIPPED, FOLDS, SPLIT)
 WISH = "weak: [llm-*]"
 
 
@@ -49,11 +58,7 @@ def nobody_is_weak(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_answers(frame: pd.DataFrame, *rest: Any) -> pd.Series:
-        return pd.Series(None, frame.index, dtype=object)
-
-    monkeypatch.setattr(prepare, "weak_answers", no_answers)
-    monkeypatch.setattr(prepare, "join_weak", lambda frame, _: frame.drop(columns=WEAK.name))
+    monkeypatch.setattr(resolve, "weak_answers", lambda *_: [])
 
 
 @pytest.mark.parametrize("without", [nobody_is_weak, nothing_is_asked])

@@ -5,19 +5,18 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import WEAK
+from paratopic.corpus.answers import answer_rows, with_labels
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
+from paratopic.labels.resolve import resolve_answers
 from paratopic.labels.weak import (
     certainty_of,
-    join_weak,
     weak_answers,
 )
-from paratopic.labels.weak_sources import learn_sources
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
-from paratopic.reading.article import paragraphs_of
-from paratopic.reading.sources import frame_of
+from paratopic.reading.article import Article, paragraphs_of
+from paratopic.reading.sources import NO_ANSWERS, frame_of
 from tests.samples import plain_article
 
 TOPICS = Topics(
@@ -37,13 +36,20 @@ def line(paragraph: str, cell: str, annotator: str = "llm-x", **more: str) -> La
 @pytest.fixture
 def frame() -> pd.DataFrame:
     """A titled article with a section; nothing is labelled yet."""
-    return frame_of(paragraphs_of(plain_article("titled", TEXT)))
+    return without_labels(plain_article("titled", TEXT))
 
 
-def given(frame: pd.DataFrame, *lines: Label, judged: set[str] | None = None) -> list[object]:
-    column = weak_answers(frame, lines, TOPICS, judged or set())
+def without_labels(article: Article) -> pd.DataFrame:
+    return with_labels(frame_of(paragraphs_of(article)), answer_rows([]))
+
+
+def given(
+    frame: pd.DataFrame, *lines: Label, judged: set[str] | None = None
+) -> list[list[tuple[str, ...]]]:
+    rows = list(weak_answers(frame, lines, TOPICS, judged or set()))
     return [
-        answers and [(each["source"], *each["topics"]) for each in answers] for answers in column
+        [(row["source"], *row["topics"]) for row in rows if row["paragraph"] == id_]
+        for id_ in frame["id"]
     ]
 
 
@@ -68,10 +74,10 @@ def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:
 def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) -> None:
     """But they are compared with hand labels, and a tie is learnt from by nobody."""
     ids = list(frame["id"])
-    assert given(frame, judged={ids[0]}) == [None, [("rules", "security")], None]
-    assert given(frame, line(ids[0], "trade"), judged={ids[0]})[0] is None
+    assert given(frame, judged={ids[0]}) == [[], [("rules", "security")], []]
+    assert given(frame, line(ids[0], "trade"), judged={ids[0]})[0] == []
     frame.loc[1, "label_source"] = "hand"
-    assert ("headings", "security") in given(frame, judged={ids[1]})[1]  # type: ignore[operator]  # not None: it has answers
+    assert ("headings", "security") in given(frame, judged={ids[1]})[1]
 
 
 @pytest.mark.parametrize(
@@ -79,27 +85,29 @@ def test_headings_answer_in_articles_that_nobody_looked_at(frame: pd.DataFrame) 
     [("single", [["trade"], ["security"]]), ("multi", [["trade", "security"]])],
 )
 def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]]) -> None:
-    frame = frame_of(paragraphs_of(plain_article("a", "A tariff war began.\n\nIt rained.")))
+    frame = without_labels(plain_article("a", "A tariff war began.\n\nIt rained."))
     topics = Topics(mode, TOPICS.codebook)
     answers = weak_answers(frame, [], topics, set())
-    assert [each["topics"] for each in answers[0]] == expected and answers[1] is None
+    of_first = [(frame["id"][0], names) for names in expected]
+    assert [(row["paragraph"], row["topics"]) for row in answers] == of_first
 
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
-    ids = list(frame["id"])
-    frame[WEAK.name] = weak_answers(frame, [line(ids[0], "trade")], TOPICS, set())
-    table = join_weak(frame, learn_sources(frame, TOPICS))
+    lines = [line(frame["id"][0], "trade")]
+    table = with_labels(
+        frame, resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first", ["llm-*"])[0]
+    )
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
     alone, two, _ = table["trust"]
     assert 0 < alone < two < 1
 
 
-def test_without_anything_to_learn_the_table_is_as_before(frame: pd.DataFrame) -> None:
-    frame = frame.assign(label_source="hand", topics=pd.Series([[], ["security"], []]))
-    answered = frame.assign(**{WEAK.name: weak_answers(frame, [], TOPICS, set())})
-    assert answered[WEAK.name].notna().any()
-    pd.testing.assert_frame_equal(join_weak(answered, learn_sources(answered, TOPICS)), frame)
+def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
+    lines = [line(id_, "security", "ann") for id_ in frame["id"]]
+    resolved = resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first")
+    assert resolved.trusted.names == ("headings", "rules")
+    assert resolved.answers["kind"].tolist() == ["person"] * 3
 
 
 def test_certainty_is_a_number_from_0_to_1() -> None:
@@ -112,4 +120,4 @@ def test_certainty_is_a_number_from_0_to_1() -> None:
 
 def test_an_unknown_topic_is_refused_with_its_line(frame: pd.DataFrame) -> None:
     with pytest.raises(UserError, match='line 2: unknown topic "tradee"'):
-        weak_answers(frame, [line(frame["id"][0], "tradee")], TOPICS, set())
+        given(frame, line(frame["id"][0], "tradee"))

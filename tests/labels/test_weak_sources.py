@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import WEAK, labelled_rows, read_paragraphs, write_paragraphs
+from paratopic.corpus.table import labelled_rows
 from paratopic.labels.weak_sources import gain_of_labels, learn_sources, teach
 from paratopic.labels.worth import describe_sources
 from paratopic.project.topics import ModeName, Topics
@@ -34,7 +33,7 @@ def table(mode: ModeName = "single") -> tuple[pd.DataFrame, Topics]:
     answer = {"source": "llm", "certainty": None}
     cells = [[answer | {"topics": each}] for each in given]
     column = pd.Series(cells, frame.index, dtype=object)
-    return frame.assign(**{WEAK.name: column}), Topics(mode, NAMES)
+    return frame.assign(**{WEAK: column}), Topics(mode, NAMES)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
@@ -46,7 +45,7 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
     assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
     lesson = teach(frame, learn_sources(frame, topics))
     assert lesson.targets.tolist() == [
-        [name in cell[0]["topics"] for name in NAMES] for cell in frame[WEAK.name]
+        [name in cell[0]["topics"] for name in NAMES] for cell in frame[WEAK]
     ]
     line = describe_sources(worth.to_dict("records"))[0]
     assert line.startswith("llm: trade right in 12 of 15 (0.7")
@@ -54,12 +53,12 @@ def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
 
 def test_a_label_tells_most_where_sources_disagree_or_are_little_known() -> None:
     frame, topics = table()
-    cells = list(frame[WEAK.name])
+    cells = list(frame[WEAK])
     cells[0] = [*cells[0], {"source": "rules", "topics": ["trade"], "certainty": None}]
     cells[1] = None
     cells[2] = [{"source": "rules", "topics": ["trade"], "certainty": None}]
     gains, disputed = gain_of_labels(
-        frame.assign(**{WEAK.name: pd.Series(cells, frame.index, dtype=object)}), topics
+        frame.assign(**{WEAK: pd.Series(cells, frame.index, dtype=object)}), topics
     )
     assert disputed.tolist() == [True] + [False] * (N - 1)
     # The rule for trade has been compared once, the language model many times.
@@ -89,7 +88,7 @@ def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
     frame, topics = table()
     frame = frame[frame["label_source"] == "hand"].reset_index(drop=True)
     examples = []
-    for each in (frame, frame.drop(columns=WEAK.name)):
+    for each in (frame, frame.drop(columns=WEAK)):
         rows = labelled_rows(each, topics)
         data = Labelled(rows, topics, make_folds(rows, 5, 1, None, 0).table)
         examples.append(examples_of(data, slice(None), data.passages, ()))
@@ -108,12 +107,3 @@ def test_weak_answers_change_no_fold_of_hand_labels() -> None:
     assert (both["fold_x"] == both["fold_y"]).all()
     weak = every.table[~every.table["id"].isin(by_hand["id"])]
     assert set(weak["fold"]) == set(range(5))
-
-
-def test_the_file_has_a_column_for_weak_answers_only_where_there_are_some(tmp_path: Path) -> None:
-    frame, _ = table()
-    with_weak, without = tmp_path / "a.parquet", tmp_path / "b.parquet"
-    write_paragraphs(frame, with_weak)
-    write_paragraphs(frame.drop(columns=WEAK.name), without)
-    assert read_paragraphs(with_weak)[WEAK.name].tolist() == frame[WEAK.name].tolist()
-    assert WEAK.name not in read_paragraphs(without)

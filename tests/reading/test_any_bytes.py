@@ -168,7 +168,7 @@ def check(suffix: str, data: bytes) -> str:
         path = Path(folder) / f"a{suffix}"
         path.write_bytes(data)
         try:
-            frame, skipped, metadata, *_ = read_sources([str(path)], [], TOPICS, ["other"])
+            frame, answers, skipped, metadata, *_ = read_sources([str(path)], [], ["other"])
         except UserError as error:
             assert str(path) in str(error)
             return "refused"

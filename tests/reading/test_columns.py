@@ -13,8 +13,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.columns import propose
-from paratopic.reading.tables import read_labelled_table
 from paratopic.tables.files import Columns
+from tests.samples import read_joined
 
 N = 40
 TEXTS: list[object] = [f"Sentence number {n}, which is about what it is about." for n in range(N)]
@@ -151,5 +151,5 @@ def test_what_is_proposed_can_be_read(tmp_path: Path, columns: dict[str, list[st
     proposal = propose({name: list(values) for name, values in table.items()}, str(path))
     assert isinstance(proposal.source, Source) and proposal.columns["text"] == "body"
     topics = Topics("single", tuple(proposal.topics) or ("a", "b"))
-    frame, _ = read_labelled_table(path, topics, [], proposal.source)
+    frame, _ = read_joined(path, topics, [], proposal.source)
     assert len(frame) == 6 and frame["id"].is_unique

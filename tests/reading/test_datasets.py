@@ -20,8 +20,9 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.datasets import parse_address, read_rows, with_address
 from paratopic.reading.sources import read_sources
-from paratopic.reading.tables import read_labelled_table, read_table
+from paratopic.reading.tables import read_table
 from tests.hub import running
+from tests.samples import read_joined
 
 COMMIT = "0" * 40
 LABELS = {"World": "security", "Business": "trade", "Sci/Tech": "technology"}
@@ -75,7 +76,7 @@ def test_every_form_gives_the_same_rows(
             data.save_to_disk(tmp_path / "saved")
             (tmp_path / "saved" / "data-00000-of-00001.arrow").rename(path)
     of = source(path)
-    frame, fields = read_labelled_table(of.path, topics, [], of)
+    frame, fields = read_joined(of.path, topics, [], of)
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose.", "Chips sold out.", "Rain fell."]
     assert list(frame["topics"]) == [["security"], ["trade"], ["technology"], None]
     name = f"{path.stem}-train"
@@ -93,10 +94,10 @@ def test_a_table_of_the_web_and_lines_of_text(topics: Topics, tmp_path: Path) ->
             entry.size = len(content)
             file.addfile(entry, io.BytesIO(content.encode()))
     path = f"dataset://{tmp_path / 'web.tar'}?text=txt&label=json.of&group="
-    frame, _ = read_labelled_table(path, topics, [])
+    frame, _ = read_joined(path, topics, [])
     assert list(frame["topics"]) == [["security"]]
     (tmp_path / "lines.txt").write_text("Troops left.\n\nTariffs rose.\n", encoding="utf-8")
-    frame, _ = read_labelled_table(f"dataset://{tmp_path / 'lines.txt'}?label=", topics, [])
+    frame, _ = read_joined(f"dataset://{tmp_path / 'lines.txt'}?label=", topics, [])
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose."]
 
 
@@ -105,7 +106,7 @@ def test_lists_of_classes_are_several_topics(topics: Topics, tmp_path: Path) -> 
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
     rows = {"text": ["Tariffs on arms.", "Rain fell."], "label": [[1, 0], []]}
     datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "several")
-    frame, _ = read_labelled_table(f"dataset://{tmp_path / 'several'}", topics, ["none"])
+    frame, _ = read_joined(f"dataset://{tmp_path / 'several'}", topics, ["none"])
     assert list(frame["topics"]) == [["security", "trade"], []]
 
 
@@ -115,11 +116,11 @@ def test_a_dataset_stands_beside_articles(
     (tmp_path / "news.txt").write_text("The tariff on goods rose again.\n", encoding="utf-8")
     data.save_to_disk(tmp_path / "set")
     with caplog.at_level(logging.WARNING):
-        read = read_sources([str(tmp_path / "news.txt"), source(tmp_path / "set")], [], topics, [])
+        read = read_sources([str(tmp_path / "news.txt"), source(tmp_path / "set")], [], [])
     assert len(read.frame) == 5 and read.origins["about.paper", "tables"] == 3
     assert f"dataset://{tmp_path / 'set'}: 1 row has no text and is left out" in caplog.text
     with pytest.raises(UserError, match="have the same name"):
-        read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], topics, [])
+        read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], [])
 
 
 def test_a_folder_may_have_the_name_of_a_format(
@@ -141,17 +142,17 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
     datasets.Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "ships")
     path = f"dataset://{tmp_path / 'ships'}"
     with caplog.at_level(logging.WARNING):
-        frame, _ = read_labelled_table(f"{path}?label=&sample=4", topics, [])
+        frame, _ = read_joined(f"{path}?label=&sample=4", topics, [])
     assert list(frame["text"]) == [texts[number] for number in (0, 2, 5, 7)]
     assert f"{path}: a sample of 4 rows is read" in caplog.text
-    whole, _ = read_labelled_table(f"{path}?label=", topics, [])
+    whole, _ = read_joined(f"{path}?label=", topics, [])
     of_sample = whole[whole["text"].isin(frame["text"])]
     assert (
         frame[["id", "article"]].to_numpy().tolist()
         == of_sample[["id", "article"]].to_numpy().tolist()
     )
     caplog.clear()
-    more, _ = read_labelled_table(f"{path}?label=&sample=11", topics, [])
+    more, _ = read_joined(f"{path}?label=&sample=11", topics, [])
     pd.testing.assert_frame_equal(more, whole)
     assert not caplog.text
     assert read_table(f"{path}?sample=4").wheres[-1] == f"{path}, row 7"
@@ -187,7 +188,7 @@ def test_a_mistake_is_said_in_one_message(
     (tmp_path / "empty" / "news.py").write_text("raise SystemExit('code of the dataset')\n")
     datasets.DatasetDict(train=data, test=data).save_to_disk("set")
     with pytest.raises(UserError, match=message) as caught:
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
     assert "\n" not in str(caught.value)
 
 

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> None:
-    frame, skipped, *_ = read_sources([str(folder)], [], topics, [])
+    frame, answers, skipped, *_ = read_sources([str(folder)], [], [])
     assert list(frame.columns) == SCHEMA.names
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
@@ -41,7 +41,7 @@ def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> N
         "word": 1,
     }
     assert frame["heading"][0] == "Steel / Trade"
-    assert set(frame["label_source"]) == {"none"}
+    assert answers.empty
     assert [part for part in skipped if part.article != "page"] == [
         Skipped(str(folder / "table.csv"), 0, "", "a table that prepare.sources does not name"),
         Skipped("marked", 1, "Photo: Harbour Press", "caption or credit"),
@@ -51,10 +51,10 @@ def test_articles_of_every_format_in_a_folder(folder: Path, topics: Topics) -> N
 
 def test_a_table_is_read_where_it_is_named(folder: Path, topics: Topics) -> None:
     sources = [str(folder / "table.csv"), str(folder / "plain.txt")]
-    frame, skipped, *_ = read_sources(sources, [], topics, ["other"])
+    frame, answers, skipped, *_ = read_sources(sources, [], ["other"])
     assert [text.split(" ")[0] for text in frame["text"]] == ["The", "It", "No", "The"]
-    assert list(frame["topics"]) == [["security"], [], None, None]
-    assert list(frame["label_source"]) == ["hand", "hand", "none", "none"]
+    assert list(answers["topics"]) == [["security"], []]
+    assert list(answers["paragraph"]) == list(frame["id"][:2])
     assert list(frame.index) == [0, 1, 2, 3]
     assert [part.article for part in skipped] == ["plain"]
 
@@ -66,33 +66,33 @@ def test_the_projects_own_files_are_not_reported(
     own_files = [Path("table.csv"), Path("sub/../notes.odt")]
     (folder / "notes.odt").touch()
     (folder / "more.odt").touch()
-    _, skipped, *_ = read_sources([str(folder)], own_files, topics, [])
+    _, _, skipped, *_ = read_sources([str(folder)], own_files, [])
     assert [part.article for part in skipped if not part.text] == [str(folder / "more.odt")]
 
 
 def test_two_sources_of_one_name_are_refused(folder: Path, topics: Topics) -> None:
     save(folder / "sub", "plain.pdf", SAMPLES[".pdf"])
     with pytest.raises(UserError, match=r"plain\.pdf and .*plain\.txt have the same name, which"):
-        read_sources([str(folder)], [], topics, [])
+        read_sources([str(folder)], [], [])
 
 
 def test_patterns_without_sources_are_refused(folder: Path, topics: Topics) -> None:
     with pytest.raises(UserError, match=r"^prepare\.sources: .*\*\.odt names no file"):
-        read_sources([str(folder / "*.odt")], [], topics, [])
+        read_sources([str(folder / "*.odt")], [], [])
     (folder / "notes.rtf").touch()
     known = r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf, \.csv, \.xlsx, \.jsonl, \.parquet$"
     with pytest.raises(UserError, match=rf"notes\.rtf: sources are {known}"):
-        read_sources([str(folder / "notes.rtf")], [], topics, [])
+        read_sources([str(folder / "notes.rtf")], [], [])
 
 
 def test_files_that_cannot_be_read_are_skipped_with_their_reasons(
     folder: Path, topics: Topics
 ) -> None:
-    whole, skipped, *_ = read_sources([str(folder)], [], topics, [])
+    whole, _, skipped, *_ = read_sources([str(folder)], [], [])
     broken = save(folder, "broken.pdf", SAMPLES[".pdf"][:40])
     empty = save(folder, "empty.txt", "")
     notice = save(folder, "notice: day 2.txt", "© 2031")
-    frame, more, *_ = read_sources([str(folder), str(empty)], [], topics, [])
+    frame, _, more, *_ = read_sources([str(folder), str(empty)], [], [])
     assert frame.equals(whole)
     left_out = [part for part in more if part not in skipped]
     assert [(part.article, part.position, part.text) for part in left_out] == [
@@ -108,14 +108,14 @@ def test_files_that_cannot_be_read_are_skipped_with_their_reasons(
 def test_sources_none_of_which_can_be_read_are_an_error(folder: Path, topics: Topics) -> None:
     empty = [str(save(folder, name, "")) for name in ("a.txt", "b.html")]
     with pytest.raises(UserError, match=r"there is no paragraph in .*\n.*a\.txt: .*\n.*b\.html: "):
-        read_sources(empty, [], topics, [])
+        read_sources(empty, [], [])
     with pytest.raises(UserError, match=r"gone\.txt names no file"):
-        read_sources([str(folder / "plain.txt"), str(folder / "gone.txt")], [], topics, [])
+        read_sources([str(folder / "plain.txt"), str(folder / "gone.txt")], [], [])
 
 
 def test_names_that_are_not_utf8_are_written_with_escapes(folder: Path, topics: Topics) -> None:
     save(folder, "caf\udce9.txt", TEXT)
-    _, skipped, *_ = read_sources([str(folder)], [], topics, [])
+    _, _, skipped, *_ = read_sources([str(folder)], [], [])
     assert Skipped(f"{folder}/caf\\udce9.txt", 0, "", "a name that is not UTF-8") in skipped
 
 
@@ -125,7 +125,7 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topic
     save(folder, "empty.txt", "")
     save(folder, "more.csv", "text,label,date,beat\nIt rained.,other,1 May,7\nIt did.,other,,\n")
     sources = [str(folder), str(folder / "more.csv")]
-    frame, skipped, metadata, origins, notes = read_sources(sources, [], topics, ["other"])
+    frame, answers, skipped, metadata, origins, notes = read_sources(sources, [], ["other"])
     assert list(metadata) == ["id", "date", "author", "beat", "source"]
     assert list(metadata["id"]) == list(frame["id"])
     rows = zip(frame["article"], metadata.fillna("").to_numpy().tolist(), strict=True)
@@ -159,20 +159,20 @@ def test_each_paragraph_has_the_fields_of_its_article_or_row(folder: Path, topic
 def test_a_bad_sheet_is_refused(folder: Path, topics: Topics) -> None:
     save(folder / "sub", "metadata.csv", "article,date\nword,1 May\n")
     with pytest.raises(UserError, match=r'sub/metadata\.csv, row 2: the date "1 May" cannot be'):
-        read_sources([str(folder)], [], topics, [])
+        read_sources([str(folder)], [], [])
 
 
 def test_keys_of_a_source_say_what_the_columns_of_a_table_are(folder: Path, topics: Topics) -> None:
     save(folder, "own.csv", "body,topic\nIt rained.,Rain\n")
     own = Source(str(folder / "o*.csv"), text="body", label="topic", labels={"Rain": "none"})
-    frame, *_ = read_sources([str(folder / "table.csv"), own], [], topics, ["other"])
-    assert frame["text"].tolist()[-1] == "It rained." and frame["topics"].tolist()[-1] == []
+    frame, answers, *_ = read_sources([str(folder / "table.csv"), own], [], ["other"])
+    assert frame["text"].tolist()[-1] == "It rained." and answers["topics"].tolist()[-1] == []
     for other, message in (
         (own, r"prepare\.sources: .*own\.csv is named twice with keys"),
         (Source(str(folder / "plain.txt"), text="body"), r"plain\.txt is no table \(\.csv, "),
     ):
         with pytest.raises(UserError, match=message):
-            read_sources([own, other], [], topics, [])
+            read_sources([own, other], [], [])
 
 
 def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(
@@ -182,7 +182,7 @@ def test_a_folder_with_nothing_but_a_table_says_where_to_name_it(
     save(tmp_path, "metadata.csv", "article\n")
     table = save(tmp_path, "table.csv", TABLE)
     with pytest.raises(UserError, match="names no file") as error:
-        read_sources([str(tmp_path)], [labels], topics, [])
+        read_sources([str(tmp_path)], [labels], [])
     assert str(error.value).splitlines()[1:] == [
         f"{table} is a table, which is not read from a folder: name it in prepare.sources of "
         "params.yaml to read it"

@@ -18,9 +18,10 @@ from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
-from paratopic.reading.tables import read_labelled_table, read_table
+from paratopic.reading.tables import read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import write_table
+from tests.samples import read_joined
 
 TABLE = pd.DataFrame(
     {
@@ -37,7 +38,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix
     kind = suffix.rstrip(";\t")
     separator = suffix.removeprefix(kind) or ","
     path = write_table(TABLE, tmp_path / f"set.{kind}", separator)
-    frame, _ = read_labelled_table(path, topics, ["other"])
+    frame, _ = read_joined(path, topics, ["other"])
     assert frame["text"].tolist() == TABLE["text"].tolist()
     assert frame["topics"].tolist() == [["trade"], ["technology"], ["trade"], []]
     assert frame["article"].tolist() == ["set/1", "set/1", "set/2", "set/2"]
@@ -47,7 +48,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, topics: Topics, suffix
 def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "set.csv"
     path.write_text("text,label\nTariffs,trade\nChips,\n", encoding="utf-8")
-    frame, _ = read_labelled_table(path, topics, [])
+    frame, _ = read_joined(path, topics, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
 
@@ -72,14 +73,14 @@ def test_a_bad_table_is_refused_with_its_row_or_column(
     path = tmp_path / "set.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
 
 
 def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     codebook = Topics("single", ("1", "2", "NA", "007"))
     path = tmp_path / "set.csv"
     path.write_text("text,label,group\nNA,1,01\n007,,1.0\nnan,null,\nnull,007,NA\n")
-    frame, _ = read_labelled_table(path, codebook, ["null"])
+    frame, _ = read_joined(path, codebook, ["null"])
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
     assert frame["topics"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
@@ -91,7 +92,7 @@ def test_a_cell_outside_the_columns_of_a_workbook_is_refused(
     path = tmp_path / "set.xlsx"
     write_workbook(path, Tab([["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]]))
     with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
 
 
 def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     jsonl.write_text('{"text": "a", "label": 1}\n\n{"text": "b\u2028", "label": null}\n')
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
-        assert read_labelled_table(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
+        assert read_joined(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
 
 
 def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
@@ -108,7 +109,7 @@ def test_numbers_of_names_in_parquet(tmp_path: Path, topics: Topics) -> None:
     names = {"info": {"features": {"label": {"names": ["trade", "security"]}}}}
     table = pa.table({"text": ["a", "b", "c"], "label": [1, -1, 0]})
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(names)}), path)
-    frame, _ = read_labelled_table(path, topics, [])
+    frame, _ = read_joined(path, topics, [])
     assert frame["topics"].tolist() == [["security"], None, ["trade"]]
 
 
@@ -130,13 +131,13 @@ def test_bad_lines_are_refused_with_their_number(
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a", "label": "trade"}\n' + line)
     with pytest.raises(UserError, match=rf"a\.jsonl, {message}"):
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
 
 
 def test_a_table_of_a_header_alone_has_no_rows(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text,label\n")
-    assert read_labelled_table(path, topics, [])[0].empty
+    assert read_joined(path, topics, [])[0].empty
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path, topics: Topics) -> None:
@@ -146,7 +147,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path, topics: Topics) -> No
     for damaged in (data[:100], data.replace(b"Tariffs", b"\xff\xff\xff\xff\xff\xff\xff"), b"PAR1"):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"a\.parquet: cannot be read as parquet: "):
-            read_labelled_table(path, topics, [])
+            read_joined(path, topics, [])
 
 
 def read(path: Path, topics: Topics, **columns: list[object]) -> pd.DataFrame:
@@ -154,7 +155,7 @@ def read(path: Path, topics: Topics, **columns: list[object]) -> pd.DataFrame:
     rows = pd.DataFrame(columns).assign(label="")
     path = path / "set.jsonl"
     rows.to_json(path, orient="records", lines=True)
-    return read_labelled_table(path, topics, [])[0]
+    return read_joined(path, topics, [])[0]
 
 
 def read_passages(frame: pd.DataFrame) -> list[Passage]:
@@ -209,7 +210,7 @@ def test_positions_that_give_no_order_are_refused(
     path = tmp_path / "set.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message) as error:
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -320,7 +321,7 @@ FIELDS = pd.DataFrame(
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 def test_all_other_columns_are_fields(tmp_path: Path, topics: Topics, suffix: str) -> None:
     path = write_table(FIELDS, tmp_path / f"set.{suffix}")
-    frame, fields = read_labelled_table(path, topics, [])
+    frame, fields = read_joined(path, topics, [])
     assert frame["text"].tolist() == ["A", "B"] and frame["id"].tolist() == ["set:x", "set:y"]
     assert fields.to_dict("list") == {
         "date": ["2025-09-15", "03/04/2025"],
@@ -338,7 +339,7 @@ def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(
     ]
     labelled = [{"text": "A", "label": None} | row for row in rows]
     path.write_text("\n".join(map(json.dumps, labelled)).replace("null", "NaN"))
-    _, fields = read_labelled_table(path, topics, [])
+    _, fields = read_joined(path, topics, [])
     assert [[*row.dropna().items()] for _, row in fields.iterrows()] == [
         [("n", "1.5"), ("b", "true"), ("\\ud800", "\\ud800")],
         [("only", "x" * 300)],
@@ -363,7 +364,7 @@ def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path, topics: Topic
         "null": pa.array([None, None]),
     }
     pq.write_table(pa.table(columns), path)
-    _, fields = read_labelled_table(path, topics, [])
+    _, fields = read_joined(path, topics, [])
     row = fields.drop(columns="far").to_dict("records")[0]
     assert row == {"when": "2025-09-16", "made": "2025-09-15", "n": "1", "kind": "x"}
     assert fields.loc[1].isna().all()
@@ -372,12 +373,12 @@ def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path, topics: Topic
 def test_a_column_says_how_rows_were_drawn(topics: Topics, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("text,label,drawn\nOne.,trade,1\nTwo.,trade,article\nThree.,,\n")
-    rows, fields = read_labelled_table(path, topics, [])
+    rows, fields = read_joined(path, topics, [])
     assert list(rows["draw"]) == ["paragraph", "article", ""]
     assert "drawn" not in fields
     path.write_text("text,label,drawn\nOne.,trade,1\nTwo.,trade,0.3\n")
     with pytest.raises(UserError, match=r't\.csv, row 3: drawn is "0\.3"; write 1 if the row'):
-        read_labelled_table(path, topics, [])
+        read_joined(path, topics, [])
 
 
 OWN = pd.DataFrame(
@@ -406,7 +407,7 @@ MEANT = Source(
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 def test_columns_and_labels_of_other_names(tmp_path: Path, topics: Topics, suffix: str) -> None:
     path = write_table(OWN, tmp_path / f"set.{suffix}", ";")
-    frame, fields = read_labelled_table(path, topics, [], MEANT)
+    frame, fields = read_joined(path, topics, [], MEANT)
     assert frame["id"].tolist() == ["set:7", "set:8", "set:9"]
     assert frame["text"].tolist() == OWN["body"].tolist()
     assert frame["topics"].tolist() == [["trade"], [], ["trade", "technology"]]
@@ -433,13 +434,13 @@ def test_keys_that_do_not_fit_a_table_are_named(
     path = tmp_path / "set.csv"
     OWN.to_csv(path, index=False)
     with pytest.raises(UserError, match=message):
-        read_labelled_table(path, topics, [], source)
+        read_joined(path, topics, [], source)
 
 
 def test_a_table_without_labels_is_read_unlabelled(tmp_path: Path, topics: Topics) -> None:
     path = tmp_path / "set.csv"
     path.write_text("text,label\nA,what it is about\n")
-    frame, fields = read_labelled_table(path, topics, [], Source("", label=None))
+    frame, fields = read_joined(path, topics, [], Source("", label=None))
     assert frame["label_source"].tolist() == ["none"] and not list(fields)
 
 
@@ -451,7 +452,7 @@ def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path, topics
     ):
         table = {"text": ["A", "B"], "label": ["trade", "nan"], "when": when, "id": [1, 2]}
         pd.DataFrame(table).to_parquet(path)
-        frame, fields = read_labelled_table(path, topics, ["nan"], source)
+        frame, fields = read_joined(path, topics, ["nan"], source)
         assert fields["date"].fillna("").tolist() == dates
         assert frame["article"].tolist() == articles
         assert frame["topics"].tolist() == [["trade"], []]

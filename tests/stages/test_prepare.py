@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.corpus.answers import with_labels
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_paragraphs
 from paratopic.project.errors import UserError
@@ -37,7 +38,7 @@ def test_a_folder_of_articles_of_every_kind(folder: Path, topics: Topics) -> Non
     (folder / "notes.odt").touch()
     (folder / "labels.csv.bak").touch()  # git and DVC do not see it: no result may tell of it
     params = Prepare((str(folder),), str(folder / "labels.csv"), (), "leave_out")
-    frame, skipped, _, report = prepare(params, topics)
+    frame, _, _, skipped, report = prepare(params, topics)
     assert frame.groupby("article", sort=False).size().to_dict() == {
         "marked": 1,
         "page": 3,
@@ -128,7 +129,7 @@ def test_what_is_known_of_a_topic_without_labels_is_said(folder: Path) -> None:
             ["definitions are not used, because every topic", "it is not learnt"],
         ),
     ):
-        report = prepare(params, Topics("single", (trade, security)))[3]
+        report = prepare(params, Topics("single", (trade, security))).report
         notes = [note for note in report["messages"] if "topic trade" not in note]
         for note, message in zip(notes, messages, strict=True):
             assert message in note and "security" in note
@@ -142,7 +143,7 @@ def test_paragraphs_in_other_languages_than_the_labelled_ones_are_counted(folder
         ([GERMAN, BODIES[1]], ""),
     ):
         trade, security = map(Topic, ("trade", "security"), definitions)
-        messages = prepare(params, Topics("single", (trade, security)))[3]["messages"]
+        messages = prepare(params, Topics("single", (trade, security))).report["messages"]
         assert [m.startswith(note) for m in messages if "seems to be" in m] == [True] * bool(note)
 
 
@@ -151,7 +152,7 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
 ) -> None:
     """One paragraph has both; a heading that is wrong there is trusted less than a right one."""
     params = Prepare((str(folder / "plain.txt"), str(folder / "marked.md")), None, (), "leave_out")
-    weak, *_ = prepare(params, topics)
+    weak = with_labels(*prepare(params, topics)[:2])
     assert weak["label_source"].tolist() == ["none", "weak"]  # "Trade" is plain.txt's title
     marked = weak.loc[weak["article"] == "marked", "id"].item()
     trusts = {}
@@ -163,7 +164,8 @@ def test_labels_by_headings_are_trusted_as_far_as_those_by_hand_agree(
         other.write_text("# News\n\nIt rained.\n\n## Trade\n\nGoods came.\n", encoding="utf-8")
         sources = (str(folder / "marked.md"), str(other))
         params = Prepare(sources, str(folder / "labels.csv"), (), "leave_out")
-        frame, _, _, report = prepare(params, topics)
+        prepared = prepare(params, topics)
+        frame, report = with_labels(prepared.paragraphs, prepared.answers), prepared.report
         assert frame.loc[frame["text"] == "Goods came.", "label_source"].item() == "weak"
         (worth,) = report["weak"]
         assert (worth["right"], worth["compared"]) == (int(topic == "trade"), 1)

@@ -16,8 +16,8 @@ READ = """
 import pyarrow.parquet as pq
 from dvc.api import DVCFileSystem
 
-DVCFileSystem({repo!r}).get("data/paragraphs.parquet", "paragraphs.parquet")
-print(pq.read_table("paragraphs.parquet", columns=["id"]).num_rows)
+DVCFileSystem({repo!r}).get("data/answers.parquet", "answers.parquet")
+print(pq.read_table("answers.parquet", columns=["paragraph"]).num_rows)
 """
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from paratopic import load
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import SCHEMA, read_paragraphs
+from paratopic.corpus.table import SCHEMA
 from paratopic.evaluation.comparison import majority_scores
 from paratopic.evaluation.mistakes import answered, confusion
 from paratopic.evaluation.outcomes import outcomes
@@ -27,7 +28,7 @@ from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Scores
 from paratopic.project.errors import UserError
 from paratopic.project.files import read_json
-from paratopic.project.paths import MODEL_REPORTS, MODELS, PARAGRAPHS, PREPARED, SCORES
+from paratopic.project.paths import MODEL_REPORTS, MODELS, PREPARED, SCORES
 from paratopic.project.topics import NO_TOPIC, NONE, ModeName, Topic, Topics
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate
@@ -122,9 +123,7 @@ def test_the_pipeline_takes_any_name(
     YAML(typ="safe").dump(params, Path("params.yaml"))
     run_stages("prepare", "split", "score baseline", "evaluate baseline", "train baseline")
     run_stages("card baseline", "compare", "report")
-    assert [list(cell) for cell in read_paragraphs(PARAGRAPHS)["topics"]] == [
-        [n] for n in names * 6
-    ]
+    assert [list(cell) for cell in read_labelled_paragraphs()["topics"]] == [[n] for n in names * 6]
     assert read_json(PREPARED, "")["topics"] == dict.fromkeys(names, 6)
     scores = pd.read_parquet(SCORES / "baseline" / "scores.parquet")
     assert scores["id"].nunique() == len(table) and set(scores["fold"]) == {0, 1}

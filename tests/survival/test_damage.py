@@ -22,8 +22,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.paths import COMPARISON
 from paratopic.project.topics import Topics
-from paratopic.reading.tables import read_labelled_table
 from paratopic.stages.compare import _incumbent
+from tests.samples import read_joined
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 40])
@@ -102,8 +102,8 @@ def test_columns_and_metadata_that_are_not_read_may_be_anything(about: str, tmp_
     late = pa.array([2**61], pa.timestamp("us"))
     table = pa.table({"text": ["A tariff."], "label": ["trade"], "when": late})
     pq.write_table(table.replace_schema_metadata({"huggingface": about}), path)
-    frame, _ = read_labelled_table(path, Topics("single", ("trade", "security")), ())
+    frame, _ = read_joined(path, Topics("single", ("trade", "security")), ())
     assert frame["topics"].tolist() == [["trade"]]
     pq.write_table(pa.Table.from_pandas(pd.DataFrame({"when": [datetime(2025, 1, 1)]})), path)
     with pytest.raises(UserError, match='no column "text".*has when'):
-        read_labelled_table(path, Topics("single", ("trade", "security")), ())
+        read_joined(path, Topics("single", ("trade", "security")), ())

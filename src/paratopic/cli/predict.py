@@ -228,9 +228,9 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
     if root is None:
         return None
     try:
-        from paratopic.corpus.table import read_paragraphs
+        from paratopic.corpus.answers import read_labelled_paragraphs
 
-        table = read_paragraphs(root / PARAGRAPHS)
+        table = read_labelled_paragraphs(root)
         rows = table[table["topics"].notna()]
         if rows.empty:
             return None

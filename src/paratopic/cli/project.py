@@ -17,6 +17,8 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
+from paratopic.corpus.answers import read_answers as read_answers_table
+from paratopic.corpus.answers import with_labels
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import (
@@ -27,11 +29,11 @@ from paratopic.labels.answers import (
     read_answers,
     tied,
 )
-from paratopic.labels.join import in_todays_names
 from paratopic.labels.log import Label, one_line, read_lines
+from paratopic.labels.resolve import table_in_todays_names
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import METADATA, PARAGRAPHS
+from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS
 from paratopic.project.plurals import plural
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
@@ -52,12 +54,17 @@ class Project:
 
     Parameters
     ----------
+    paragraphs
+        Paragraph table with its labels.
+    answered
+        The table of answers, in the names of today's codebook.
     lines
         All lines of labels.csv, as the file is now.
     """
 
     params: Params
     paragraphs: pd.DataFrame
+    answered: pd.DataFrame
     lines: list[Label]
 
     @cached_property
@@ -90,9 +97,10 @@ class Project:
     @cached_property
     def retired(self) -> dict[str, str]:
         """Id of each paragraph to label again because the codebook changed → why."""
-        rows = self.paragraphs[self.paragraphs["retired"] != ""]
-        of_tables = dict(zip(rows["id"], rows["retired"], strict=True))
-        reasons = of_tables | self.current.retired
+        rows = self.answered[self.answered["status"] == "retired"]
+        names = dict(zip(rows["paragraph"], rows["topics"], strict=True))
+        names |= {line.paragraph: line.names for line in self.current.retired}
+        reasons = {id_: self.params.topics.today(each).retired for id_, each in names.items()}
         judged = {line.paragraph for line in self.answers}
         ids = self.paragraphs["id"]
         return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
@@ -120,7 +128,8 @@ def read_project() -> Project:
         raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    return Project(params, in_todays_names(read_paragraphs(PARAGRAPHS), params.topics), lines)
+    answered = table_in_todays_names(read_answers_table(ANSWERS), params.topics)
+    return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
 
 
 def labels_file(params: Params) -> Path:

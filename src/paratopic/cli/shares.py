@@ -20,8 +20,9 @@ from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.terminal import terminal
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import passages, read_paragraphs, read_parquet
+from paratopic.corpus.table import passages, read_parquet
 from paratopic.evaluation import findings
 from paratopic.evaluation.findings import (
     BORROWED,
@@ -142,7 +143,7 @@ def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") 
         The labels are no sample or too few, which nothing is predicted for; or a file cannot be
         read.
     """
-    frame = read_paragraphs(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     scores = read_parquet(SCORES / champion / "scores.parquet")
     rows = sampled_rows(frame, scores, params.topics, counted)
     about, predicted = read_metadata(METADATA), _predict(champion, frame)

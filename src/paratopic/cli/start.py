@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from paratopic.corpus.table import has_hand_label
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
 from paratopic.project.sources import KEYS, NONE
@@ -20,7 +18,7 @@ from paratopic.project.topics import Topics
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.metadata import iso_date
-from paratopic.reading.tables import read_labelled_table, read_table
+from paratopic.reading.tables import LabelledTable, read_labelled_table, read_table
 from paratopic.tables.files import LOADERS
 from paratopic.tracking import ui as page
 
@@ -82,9 +80,9 @@ def _init_with_table(folder: Path, names: list[str], table: str) -> None:
     topics = new_topics(names) if names else Topics("single", tuple(proposal.topics))
     # What stage prepare would refuse is said before anything is written.
     here = replace(proposal.source, path=str(place))
-    frame, fields = read_labelled_table(place, topics, [], here)
+    rows = read_labelled_table(place, [], here)
     note = create(folder, topics, proposal.source)
-    _print_proposal(table, list(columns), proposal, frame, fields)
+    _print_proposal(table, list(columns), proposal, rows)
     _print_created(folder, note)
     print("  check the above in params.yaml (prepare.sources), and define each topic there")
     print("  (topics.codebook): with few labels, models rely on the definitions")
@@ -102,18 +100,14 @@ def _from(folder: Path, path: Path) -> str:
 
 
 def _print_proposal(
-    table: str,
-    names: Sequence[str],
-    proposal: Proposal,
-    frame: pd.DataFrame,
-    fields: pd.DataFrame,
+    table: str, names: Sequence[str], proposal: Proposal, rows: LabelledTable
 ) -> None:
     """Say which of the columns named, and which labels, are taken for what."""
     columns, labels = proposal.columns, proposal.source.labels
-    by_hand = frame[has_hand_label(frame)]
+    frame, answers, fields = rows
     about = {
         "text": f"{frame['text'].str.len().mean():.0f} characters on average",
-        "label": f"{len(by_hand)} rows are labelled, {len(frame) - len(by_hand)} are not",
+        "label": f"{len(answers)} rows are labelled, {len(frame) - len(answers)} are not",
         "group": f"{plural(frame['article'].nunique(), 'group')}; a split never divides a group",
         "id": f"ids of paragraphs, such as {frame['id'][0]}",
     }
@@ -130,11 +124,11 @@ def _print_proposal(
         print(f"  kept   {', '.join(kept)}")
     for key in (key for key in KEYS if key in names and getattr(proposal.source, key) is None):
         print(f"  {key:6} not read: the column {key} does not have what is expected of it")
-    counts = Counter(name for names in by_hand["topics"] for name in names)
+    counts = Counter(name for names in answers["topics"] for name in names)
     for name in proposal.topics:
         meant = [label for label, topic in labels.items() if topic == name]
         print(f"  topic  {name}: {plural(counts[name], 'row')}{_of(meant)}")
-    if n_none := int((by_hand["topics"].str.len() == 0).sum()):
+    if n_none := int((answers["topics"].str.len() == 0).sum()):
         meant = [label for label, topic in labels.items() if topic == NONE]
         print(f"  none   of the topics: {plural(n_none, 'row')}{_of(meant)}")
 

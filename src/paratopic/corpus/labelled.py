@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.pool import Pool
-from paratopic.corpus.table import labelled_rows, read_paragraphs, read_parquet
+from paratopic.corpus.table import labelled_rows, read_parquet
 from paratopic.project.passages import Passage, as_passage
-from paratopic.project.paths import FOLDS, PARAGRAPHS
+from paratopic.project.paths import FOLDS
 from paratopic.project.topics import Topics
 
 
@@ -94,5 +95,5 @@ class Labelled:
 
 def read_labelled(topics: Topics) -> Labelled:
     """Read the labelled paragraphs of the project in the current directory, and their folds."""
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), topics)
+    rows = labelled_rows(read_labelled_paragraphs(), topics)
     return Labelled(rows, topics, read_parquet(FOLDS))

@@ -1,7 +1,7 @@
 """The paragraph table: its columns, reading and writing it, and its labelled rows.
 
-The table holds every paragraph, labelled or not. This module does not make paragraphs from text
-(`reading` does) and does not decide which label a paragraph gets (`labels` does).
+The table holds every paragraph, labelled or not; `answers` joins labels to it. This module does not
+make paragraphs from text (`reading` does).
 """
 
 from __future__ import annotations
@@ -38,31 +38,7 @@ SCHEMA = pa.schema(
         # Neighbours that a table gives, which are no rows of it; "" for none.
         ("before", pa.string()),
         ("after", pa.string()),
-        ("topics", pa.list_(pa.string())),  # null: not labelled; empty: none of the topics
-        ("label_source", pa.string()),  # hand, weak or none
-        # Why a label has to be given again, after a change of the codebook; "" where it has not.
-        ("retired", pa.string()),
-        ("trust", pa.float64()),  # in the label, 0 to 1: by hand wholly, by weak sources less
-        # How a paragraph with a hand label was drawn: "paragraph" or "article"; "" for not known.
-        ("draw", pa.string()),
-        # How many paragraphs it stands for, relative to a paragraph drawn at random; null for not
-        # known.
-        ("weight", pa.float64()),
     ]
-)
-# What weak sources say (`labels.weak_sources`): a column that is there only where models learn from
-# it.
-WEAK = pa.field(
-    "weak_answers",
-    pa.list_(
-        pa.struct(
-            [
-                ("source", pa.string()),
-                ("topics", pa.list_(pa.string())),
-                ("certainty", pa.float64()),
-            ]
-        )
-    ),
 )
 
 
@@ -183,23 +159,30 @@ def sample_weights(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:
     """Write the paragraph table as parquet."""
-    schema = SCHEMA.append(WEAK) if WEAK.name in frame else SCHEMA
+    write_columns(frame, SCHEMA, path)
+
+
+def read_paragraphs(path: Path) -> pd.DataFrame:
+    """Read the paragraph table; a UserError says that it is missing or damaged."""
+    return read_columns(path, SCHEMA)
+
+
+def write_columns(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
+    """Write the columns of a schema as parquet."""
     with aside(path) as draft:
         pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), draft)
 
 
-def read_paragraphs(path: Path) -> pd.DataFrame:
-    """Read the paragraph table from parquet; a UserError says that it is missing or damaged."""
+def read_columns(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    """Read the columns of a schema from parquet, lists as lists; errors as for `read_parquet`."""
     try:
-        is_weak = WEAK.name in pq.read_schema(path).names
-        table = pq.read_table(path, schema=SCHEMA.append(WEAK) if is_weak else SCHEMA)
+        table = pq.read_table(path, schema=schema)
     except (FileNotFoundError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
-    nested = [name for name in ("topics", WEAK.name) if name in table.column_names]
-    frame: pd.DataFrame = table.drop_columns(nested).to_pandas(ignore_metadata=True)
-    for name in nested:  # lists, which pandas lacks
-        cells = pd.Series(table[name].to_pylist(), dtype=object)
-        frame.insert(table.column_names.index(name), name, cells)
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    for field in schema:
+        if pa.types.is_list(field.type):
+            frame[field.name] = pd.Series(table[field.name].to_pylist(), dtype=object)
     return frame
 
 

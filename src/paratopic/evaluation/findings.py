@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.answers import JOINED
 from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.corpus.table import SCHEMA, WEAK, has_hand_label, labelled_rows, targets_of
+from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -289,7 +290,7 @@ def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
 
 def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each article: its whole text, and the values that all its paragraphs have."""
-    own = {*SCHEMA.names, WEAK.name} - {"title", "heading"}
+    own = {*SCHEMA.names, *JOINED} - {"title", "heading"}
     columns = [name for name in rows if name not in own]
     of_article = rows.groupby("article", sort=False)
     alike = of_article[columns].nunique(dropna=False) == 1

@@ -55,11 +55,11 @@ class CurrentAnswers:
     answers
         The latest answer of each annotator on each paragraph, in today's names.
     retired
-        Id of each paragraph whose answers are all to be given again → why.
+        The latest answers on paragraphs where all of them are to be given again, as written.
     """
 
     answers: list[Label]
-    retired: dict[str, str]
+    retired: list[Label]
 
 
 def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
@@ -103,15 +103,13 @@ def read_answers(lines: Iterable[Label], topics: Topics) -> CurrentAnswers:
             of_annotator = given.setdefault((line.paragraph, line.annotator), {})
             of_annotator.setdefault(line.time, []).append(line)
     answers: list[Label] = []
-    open_ones: dict[str, str] = {}
-    for (paragraph, _), by_time in given.items():
+    open_ones: list[Label] = []
+    for by_time in given.values():
         latest = by_time[max(by_time)]
         answers += _distinct([a for a in in_todays_names(latest, topics) if a.cell != UNDECIDED])
-        if reasons := [why for line in latest if (why := topics.today(line.names).retired)]:
-            open_ones[paragraph] = reasons[0]
+        open_ones += [line for line in latest if topics.today(line.names).retired]
     counting = {answer.paragraph for answer in answers}
-    retired = {id_: why for id_, why in open_ones.items() if id_ not in counting}
-    return CurrentAnswers(answers, retired)
+    return CurrentAnswers(answers, [line for line in open_ones if line.paragraph not in counting])
 
 
 def in_todays_names(lines: Iterable[Label], topics: Topics) -> list[Label]:

@@ -1,4 +1,4 @@
-"""Weak sources: what they answer, and the labels that follow.
+"""Weak sources: what they answer, and what their answers take.
 
 Which annotators are weak sources is for `answers`; how far a source is trusted, and what answers on
 one paragraph say together, is for `labels.weak_sources`.
@@ -7,14 +7,14 @@ one paragraph say together, is for `labels.weak_sources`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import WEAK, has_hand_label
+from paratopic.corpus.table import has_hand_label
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
-from paratopic.labels.weak_sources import Sources, WeakAnswer, teach
 from paratopic.project.errors import UserError
 from paratopic.project.passages import section_heading
 from paratopic.project.topics import Topics
@@ -29,8 +29,8 @@ EFFORT = "seconds", "tokens_read", "tokens_written"
 
 def weak_answers(
     frame: pd.DataFrame, lines: Sequence[Label], topics: Topics, judged: Collection[str]
-) -> pd.Series:
-    """Collect what weak sources say of each paragraph.
+) -> Iterator[dict[str, Any]]:
+    """Collect what weak sources say of paragraphs, as rows of `corpus.answers` without a label.
 
     A heading stands for the paragraphs of an article that nobody has looked at yet. Beside these it
     answers for paragraphs with a hand label alone, so that it can be compared. A rule answers for
@@ -39,7 +39,7 @@ def weak_answers(
     Parameters
     ----------
     frame
-        Paragraph table with the hand labels joined.
+        Paragraph table with the labels of people and tables.
     lines
         Lines of weak sources, in the order of labels.csv.
     topics
@@ -47,72 +47,33 @@ def weak_answers(
     judged
         Ids of the paragraphs that people have answers on in labels.csv.
 
-    Returns
-    -------
-    A cell for each row: a list of `WeakAnswer`, or None for no answer.
-
     Raises
     ------
     UserError
         A pattern takes too long, or a line has an unknown topic or no number as its certainty.
     """
-    answers: dict[str, list[WeakAnswer]] = {}
+    answers: dict[str, list[dict[str, Any]]] = {}
     for line in current(lines, topics):
         topics.check(line.names, line.where)
-        given = WeakAnswer(
-            source=line.annotator,
-            topics=list(line.names),
-            certainty=certainty_of(line),
-        )
-        answers.setdefault(line.paragraph, []).append(given)
+        row = _row(line.annotator, "model", line.names)
+        row |= {"certainty": certainty_of(line), "where": line.where}
+        answers.setdefault(line.paragraph, []).append(row)
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
-    search, column = topics.rules(), []
+    search = topics.rules()
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
     for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
-        of_row = list(answers.get(id_, ()))
+        # Of a paragraph without a label that people are divided on, nothing is learnt.
+        if not is_hand and id_ in judged:
+            continue
+        rows = list(answers.get(id_, ()))
         if is_hand or article not in seen:
             named = topics.of_heading(section_heading(heading, title))
-            of_row += _given(HEADINGS, [[named]] if named else [])
+            rows += [_row(HEADINGS, "heading", [named])] if named else []
         names = search(text)
-        of_row += _given(RULES, [[name] for name in names] if topics.mode == "single" else [names])
-        # Of a paragraph without a label that people are divided on, nothing is learnt.
-        is_open = is_hand or id_ not in judged
-        column.append(of_row if of_row and is_open else None)
-    return pd.Series(column, frame.index, dtype=object)
-
-
-def join_weak(frame: pd.DataFrame, sources: Sources) -> pd.DataFrame:
-    """Label paragraphs without a hand label with what is most probable by weak answers.
-
-    Parameters
-    ----------
-    frame
-        Paragraph table with the hand labels joined, and the column of `weak_answers`.
-    sources
-        How far each source is trusted (`labels.weak_sources.learn_sources`).
-
-    Returns
-    -------
-    The table with `topics`, `label_source` and `trust` of these paragraphs filled in. Where there
-    are none, weak answers have nothing to teach, and their column is left out.
-    """
-    lesson = teach(frame, sources)
-    weights = lesson.weights.max(axis=1)
-    chosen = (frame["label_source"] == "none").to_numpy() & (weights > 0)
-    if not chosen.any():
-        without: pd.DataFrame = frame.drop(columns=WEAK.name)
-        return without
-    names = sources.topics.names
-    labels = [
-        [name for name, has in zip(names, row, strict=True) if has] if is_chosen else own
-        for row, is_chosen, own in zip(lesson.targets, chosen, frame["topics"], strict=True)
-    ]
-    return frame.assign(
-        topics=pd.Series(labels, frame.index, dtype=object),
-        label_source=frame["label_source"].mask(chosen, "weak"),
-        trust=frame["trust"].mask(chosen, weights),
-    )
+        each = [[name] for name in names] if topics.mode == "single" else [names] if names else []
+        rows += [_row(RULES, "rule", given) for given in each]
+        yield from ({"paragraph": id_} | row for row in rows)
 
 
 def effort_of(
@@ -174,5 +135,5 @@ def certainty_of(line: Label) -> float | None:
     return certainty
 
 
-def _given(source: str, topics: Iterable[Sequence[str]]) -> list[WeakAnswer]:
-    return [WeakAnswer(source=source, topics=list(each), certainty=None) for each in topics if each]
+def _row(source: str, kind: str, topics: Sequence[str]) -> dict[str, Any]:
+    return {"source": source, "kind": kind, "topics": list(topics), "status": "overruled"}

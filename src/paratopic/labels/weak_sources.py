@@ -1,8 +1,8 @@
 """Weak answers in the paragraph table, and what models learn from them.
 
 A weak source is a rule, a heading, a language model or another tool. Its answers are in the column
-`weak_answers` of the table. From those on paragraphs that people labelled too, `trust` learns what
-they are worth. Which sources there are and what they answer is for `weak`.
+`corpus.answers.WEAK`. From those on paragraphs that people labelled too, `trust` learns what they
+are worth. Which sources there are and what they answer is for `weak`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.table import WEAK, has_hand_label
+from paratopic.corpus.answers import WEAK
+from paratopic.corpus.table import has_hand_label
 from paratopic.labels.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -183,9 +184,9 @@ def gain_of_labels(frame: pd.DataFrame, topics: Topics) -> tuple[Array, npt.NDAr
 
 def answers_on(rows: pd.DataFrame) -> Iterator[tuple[int, WeakAnswer]]:
     """Number of a row of the paragraph table → each weak answer on it."""
-    if WEAK.name not in rows:
+    if WEAK not in rows:
         return
-    for row, answers in enumerate(rows[WEAK.name]):
+    for row, answers in enumerate(rows[WEAK]):
         for answer in answers if isinstance(answers, list) else ():
             yield row, answer
 

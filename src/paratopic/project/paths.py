@@ -11,6 +11,7 @@ PROMPT = Path("prompt.md")
 
 DATA = Path("data")
 PARAGRAPHS = DATA / "paragraphs.parquet"
+ANSWERS = DATA / "answers.parquet"
 METADATA = DATA / "metadata.parquet"
 FOLDS = DATA / "folds.parquet"
 SCORES = DATA / "oof"

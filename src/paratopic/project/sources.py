@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from paratopic.project.codebook import scalar
 from paratopic.project.hub import HUB, parse_repository
+from paratopic.project.topics import split_cell
 
 # In `Source.labels`, what a label means that is none of the topics.
 NONE = "none"
@@ -83,6 +84,22 @@ class Source:
     def named(self) -> dict[str, str]:
         """The keys that name a column, and these columns."""
         return {key: name for key in KEYS if (name := getattr(self, key))}
+
+    def meaning(self, cell: str) -> list[str]:
+        """The topics that a label means, as a whole or else by the names in it.
+
+        >>> Source("t.csv", labels={"Econ": "trade"}).meaning("Econ; security")
+        ['trade', 'security']
+        >>> Source("t.csv", labels={"Law; order": "law"}).meaning("Law; order")
+        ['law']
+        """
+        parts = [cell] if cell in self.labels else split_cell(cell)
+        return [
+            name
+            for part in parts
+            for name in split_cell(self.labels.get(part, part))
+            if name != NONE or part not in self.labels
+        ]
 
 
 def path_of(source: Source | str) -> str:

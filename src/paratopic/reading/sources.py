@@ -1,37 +1,44 @@
-"""All sources of a project, articles and tables, in one paragraph table and one of fields.
-
-Hand labels of articles are not joined here (`labels.join` does).
-"""
+"""All sources of a project: articles and tables → paragraphs, raw answers and fields."""
 
 from __future__ import annotations
 
 import os
+import textwrap
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.files import printable
-from paratopic.project.paths import PARAMS
+from paratopic.project.paths import PARAMS, SKIPPED
+from paratopic.project.plurals import plural
 from paratopic.project.sources import Source
-from paratopic.project.topics import Topics
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.datasets import is_address
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.metadata import DATE, ID, IN_TABLE, SHEET, article_fields, check_sheets
-from paratopic.reading.tables import read_labelled_table, table_name
+from paratopic.reading.metadata import (
+    DATE,
+    ID,
+    IN_TABLE,
+    ORIGINS,
+    SHEET,
+    article_fields,
+    check_sheets,
+)
+from paratopic.reading.tables import RAW, read_labelled_table, table_name
 from paratopic.tables.files import LOADERS
 
 # What the reason of an article that cannot be read begins with.
 UNREADABLE = "unreadable"
 # Why a table in a folder is left out.
 UNNAMED = "a table that prepare.sources does not name"
+# The raw answers of an article, which has none.
+NO_ANSWERS = pd.DataFrame(columns=RAW)
 
 
 class Sources(NamedTuple):
@@ -41,6 +48,8 @@ class Sources(NamedTuple):
     ----------
     frame
         The paragraph table (`corpus.table.SCHEMA`).
+    answers
+        The labels of tables as they are written (`reading.tables.RAW`).
     skipped
         The files and texts that are left out of it: articles that cannot be read, among others.
         Their reasons begin with `UNREADABLE`.
@@ -54,6 +63,7 @@ class Sources(NamedTuple):
     """
 
     frame: pd.DataFrame
+    answers: pd.DataFrame
     skipped: list[Skipped]
     metadata: pd.DataFrame
     origins: Counter[tuple[str, str]]
@@ -61,10 +71,7 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    sources: Sequence[Source | str],
-    own_files: Collection[Path],
-    topics: Topics,
-    no_topic: Sequence[str],
+    sources: Sequence[Source | str], own_files: Collection[Path], no_topic: Sequence[str]
 ) -> Sources:
     """Read every source of a project.
 
@@ -76,8 +83,6 @@ def read_sources(
         are named.
     own_files
         The project's own files that may lie in such folders, and are not reported as skipped.
-    topics
-        The codebook that the labels of tables are from.
     no_topic
         Labels of tables that mean none of the topics.
 
@@ -110,7 +115,7 @@ def read_sources(
     named: list[tuple[Path | str, Source | None]] = [(p, source_of.get(p)) for p in paths]
     named += [(dataset.path, dataset) for dataset in datasets]
     for path, entry in named:
-        source = _read_source(path, topics, no_topic, entry)
+        source = _read_source(path, no_topic, entry)
         if not source.frame.empty:
             filled.append(source)
         skipped += source.skipped
@@ -124,14 +129,62 @@ def read_sources(
     return _together(filled, skipped, notes)
 
 
+def summary_of(sources: Sources) -> dict[str, Any]:
+    """Count what there is: the part of prepare.json that is about sources."""
+    return {
+        "articles": int(sources.frame["article"].nunique()),
+        "paragraphs": len(sources.frame),
+        "skipped": dict(sorted(Counter(_kind(part) for part in sources.skipped).items())),
+        "metadata": {
+            name: {origin: n for origin in ORIGINS if (n := sources.origins[name, origin])}
+            for name in sources.metadata.columns[1:]
+        },
+    }
+
+
+def describe_sources(report: Mapping[str, Any], skipped: Iterable[Skipped]) -> Iterator[str]:
+    """Say which fields articles have, and what is left out, in a line each."""
+    if report["metadata"]:
+        yield f"metadata: {_describe_metadata(report['metadata'], report['articles'])}"
+    if unreadable := [part.article for part in skipped if _kind(part) == UNREADABLE]:
+        names = textwrap.shorten(", ".join(unreadable), 300, placeholder=" …")
+        yield f"{plural(len(unreadable), 'file')} could not be read (see {SKIPPED}): {names}"
+    if report["skipped"]:
+        whys = ", ".join(f"{count} {why}" for why, count in report["skipped"].items())
+        yield f"skipped (see {SKIPPED}): {whys}"
+
+
+def _kind(part: Skipped) -> str:
+    """The reason without its details: "unreadable: is empty. Give …" → "unreadable"."""
+    return part.reason.partition(":")[0]
+
+
+def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: int) -> str:
+    """How many articles have each field; for dates, which may be wrong, where they are from too.
+
+    >>> origins = {"date": {"documents": 2, "file names": 1}, "source": {"documents": 3}}
+    >>> _describe_metadata(origins, 4)
+    'date for 3 of 4 articles (2 from documents, 1 from file names), source for 3'
+    """
+    parts: list[str] = []
+    for name, origins in metadata.items():
+        of_all = "" if parts else f" of {plural(n_articles, 'article')}"
+        wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
+        parts.append(
+            f"{name} for {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
+        )
+    return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
+
+
 def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequence[str]) -> Sources:
     """The rows of several sources, with what is said of all of them."""
     frame = pd.concat([source.frame for source in sources], ignore_index=True)
+    answers = pd.concat([source.answers for source in sources], ignore_index=True)
     metadata = pd.concat([source.metadata for source in sources], ignore_index=True)
     metadata = metadata[sorted(metadata, key=lambda name: (name != DATE, name))]
     metadata.insert(0, ID, frame[ID])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
-    return Sources(frame, skipped, metadata, origins, notes)
+    return Sources(frame, answers, skipped, metadata, origins, notes)
 
 
 def _entries(sources: Sequence[Source | str]) -> tuple[list[Source], list[Source]]:
@@ -178,23 +231,18 @@ def _hint(table: Path) -> str:
     )
 
 
-def _read_source(
-    path: Path | str,
-    topics: Topics,
-    no_topic: Sequence[str],
-    source: Source | None,
-) -> Sources:
+def _read_source(path: Path | str, no_topic: Sequence[str], source: Source | None) -> Sources:
     """What a file holds, or the dataset that a str is the address of."""
     suffix = "" if isinstance(path, str) else path.suffix.lower()
     if isinstance(path, str) or suffix in LOADERS:
-        frame, fields = read_labelled_table(path, topics, no_topic, source)
+        frame, answers, fields = read_labelled_table(path, no_topic, source)
         origins = Counter(
             {
                 (str(name), IN_TABLE): frame["article"][values.notna()].nunique()
                 for name, values in fields.items()
             }
         )
-        return Sources(frame, [], fields, origins)
+        return Sources(frame, answers, [], fields, origins)
     if suffix in SUFFIXES:
         return _read_article(path)
     raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
@@ -208,12 +256,12 @@ def _read_article(path: Path) -> Sources:
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path.stem}: ")
         skipped = [Skipped(printable(path), 0, "", f"{UNREADABLE}: {reason}")]
-        return Sources(frame_of([]), skipped, pd.DataFrame(), Counter())
+        return Sources(frame_of([]), NO_ANSWERS, skipped, pd.DataFrame(), Counter())
     fields = article_fields(path, article.fields)
     values = {name: field.value for name, field in fields.items()}
     origins = Counter((name, field.origin) for name, field in fields.items())
     metadata = pd.DataFrame(values, index=frame.index, dtype="str")
-    return Sources(frame, skipped_of(article), metadata, origins)
+    return Sources(frame, NO_ANSWERS, skipped_of(article), metadata, origins)
 
 
 def _refuse_same_names(paths: Sequence[Path | str]) -> None:
@@ -229,8 +277,7 @@ def _refuse_same_names(paths: Sequence[Path | str]) -> None:
 
 
 def frame_of(paragraphs: Iterable[Paragraph]) -> pd.DataFrame:
-    """Turn paragraphs into unlabelled rows of the paragraph table (`corpus.table.SCHEMA`)."""
-    without_label = {"topics": None, "label_source": "none", "retired": "", "trust": 1.0}
-    without_label |= {"draw": "", "weight": np.nan, "ordered": True, "before": "", "after": ""}
-    rows = [asdict(paragraph) | without_label for paragraph in paragraphs]
+    """Turn paragraphs into rows of the paragraph table (`corpus.table.SCHEMA`)."""
+    usual = {"ordered": True, "before": "", "after": ""}
+    rows = [asdict(paragraph) | usual for paragraph in paragraphs]
     return pd.DataFrame(rows, columns=SCHEMA.names)

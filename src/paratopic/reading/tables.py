@@ -1,17 +1,18 @@
-"""Labelled tables from elsewhere (CSV, .xlsx, JSON lines, parquet, datasets) → paragraph table.
+"""Labelled tables (CSV, .xlsx, JSON lines, parquet, datasets) → paragraphs and raw answers.
 
 A table is read as it is: its texts are neither cut into paragraphs nor searched for headings. Its
-columns that no key of `project.sources.Source` stands for become fields of the rows.
+columns that no key of `project.sources.Source` stands for become fields of the rows. Whether its
+labels are topics of the codebook is for `labels.resolve`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,8 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.paths import PARAMS
 from paratopic.project.plurals import plural
-from paratopic.project.sources import KEYS, NONE, Source
-from paratopic.project.topics import Meaning, Topics, split_cell
+from paratopic.project.sources import KEYS, Source
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
@@ -38,14 +37,33 @@ DRAWN, DRAWS = "drawn", {"": "", "1": "paragraph", "article": "article"}
 # Columns that tell what stands around a text, beside the group that it is in: its place in the
 # group, or its neighbours themselves.
 OPTIONAL = ("group", "position", *BESIDE, DRAWN)
+# Columns of raw answers: id of the paragraph, path of the table, the label as it is written, the
+# names of topics that it means, how the paragraph was drawn, and file and line for people.
+RAW = ("paragraph", "source", "cell", "topics", "draw", "where")
+
+
+class LabelledTable(NamedTuple):
+    """What a table holds.
+
+    Attributes
+    ----------
+    paragraphs
+        Rows of the paragraph table (`corpus.table.SCHEMA`).
+    answers
+        Raw answers, with the columns `RAW`: one for each row that has a label.
+    fields
+        The table's other columns that have a value, as text, null where a row has none. Lists and
+        objects are left out.
+    """
+
+    paragraphs: pd.DataFrame
+    answers: pd.DataFrame
+    fields: pd.DataFrame
 
 
 def read_labelled_table(
-    path: Path | str,
-    topics: Topics,
-    no_topic: Sequence[str],
-    source: Source | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    path: Path | str, no_topic: Sequence[str], source: Source | None = None
+) -> LabelledTable:
     """Read a labelled table.
 
     Rows of the same group become one article. Without that column each row is an article, unless
@@ -56,25 +74,17 @@ def read_labelled_table(
     path
         A .csv, .xlsx, .jsonl or .parquet file, or the address of a dataset. In CSV, cells are
         separated by commas, semicolons or tabs. Rows of a dataset without a text are left out.
-    topics
-        The codebook. A label is a topic, or several as in labels.csv, the dominant one first. An
-        empty label leaves the row unlabelled.
     no_topic
-        Labels that mean none of the topics.
+        Labels that mean none of the topics. An empty label leaves the row unlabelled.
     source
         Which columns and labels mean what. By default, columns have the names of its keys, and
         labels are topics.
 
-    Returns
-    -------
-    The rows of the paragraph table, and their fields: the table's other columns that have a value,
-    as text, null where a row has none. Lists and objects are left out.
-
     Raises
     ------
     UserError
-        The file cannot be read, a column is missing, a text is empty, a label is unknown, an id is
-        missing or there twice, or a position is no number or is there twice in a group.
+        The file cannot be read, a column is missing, a text is empty, an id is missing or there
+        twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), table_name(path)
     address = parse_address(source.path) if is_address(source.path) else None
@@ -87,8 +97,6 @@ def read_labelled_table(
             log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
         columns, wheres = _with_text(source.path, columns, wheres)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
-    labels = _labels(path, columns, wheres, topics, no_topic, source)
-    topics_of = [list(each.names) if each and not each.retired else None for each in labels]
     beside = {
         name: [
             _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
@@ -114,14 +122,19 @@ def read_labelled_table(
         "text": texts,
         "before": before,
         "after": after,
-        "topics": topics_of,
-        "label_source": ["none" if names is None else "hand" for names in topics_of],
-        "retired": [label.retired if label else "" for label in labels],
-        "trust": 1.0,
-        "draw": _draws(beside.get(DRAWN, none), wheres),
-        "weight": np.nan,
     }
-    return pd.DataFrame(rows, columns=SCHEMA.names), _fields(columns)
+    draws = _draws(beside.get(DRAWN, none), wheres)
+    cells = [_cell(*each) for each in zip(columns.get("label", ()), wheres, strict=False)]
+    answers = [
+        (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
+        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=False)
+        if cell
+    ]
+    return LabelledTable(
+        pd.DataFrame(rows, columns=SCHEMA.names),
+        pd.DataFrame(answers, columns=RAW),
+        _fields(columns),
+    )
 
 
 def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
@@ -286,60 +299,6 @@ def _once(texts: Sequence[str]) -> dict[str, int]:
     """The texts that are there once, with their places."""
     counts = Counter(texts)
     return {text: place for place, text in enumerate(texts) if counts[text] == 1 and text}
-
-
-def _labels(
-    path: Path | str,
-    columns: Columns,
-    wheres: Sequence[str],
-    topics: Topics,
-    no_topic: Sequence[str],
-    source: Source,
-) -> list[Meaning | None]:
-    """What the labels mean today; None for an unlabelled row."""
-    for label, meant in source.labels.items():
-        if meant != NONE:
-            where = f'{PARAMS}, prepare.sources: labels of {path}, "{label}"'
-            _today(split_cell(meant), topics, where)
-    labels: list[Meaning | None] = []
-    for value, where in zip(columns.get("label", [None] * len(wheres)), wheres, strict=True):
-        cell = _cell(value, where)
-        if not cell or cell in no_topic:
-            labels.append(Meaning(()) if cell else None)
-            continue
-        try:
-            labels.append(_today(_meaning(cell, source.labels), topics, where))
-        except UserError as error:
-            shown = json.dumps(cleaned(cell)[:60], ensure_ascii=False)
-            raise UserError(
-                f"{error}. If the label means none of the topics, list it in prepare.no_topic; if "
-                "it means a topic of another name, say so in prepare.sources: "
-                f"{{path: {path}, labels: {{{shown}: {topics.names[0]}}}}}"
-            ) from None
-    return labels
-
-
-def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
-    """What names mean today; a UserError says that the codebook never had one of them."""
-    meaning = topics.today(names)
-    if not meaning.retired:
-        topics.check(meaning.names, where)
-    return meaning
-
-
-def _meaning(cell: str, labels: Mapping[str, str]) -> list[str]:
-    """The topics that a label means, as a whole or else by the names in it.
-
-    >>> _meaning("Econ; security", {"Econ": "trade"}), _meaning("Law; order", {"Law; order": "law"})
-    (['trade', 'security'], ['law'])
-    """
-    parts = [cell] if cell in labels else split_cell(cell)
-    return [
-        name
-        for part in parts
-        for name in split_cell(labels.get(part, part))
-        if name != NONE or part not in labels
-    ]
 
 
 def _text(value: object, where: str) -> str:

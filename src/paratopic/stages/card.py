@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.table import labelled_rows
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import errors, files
 from paratopic.project.params import read_params
-from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS, PARAGRAPHS
+from paratopic.project.paths import FINAL, MODEL_CARD, MODEL_REPORTS, MODELS
 from paratopic.project.sources import datasets_on_hub
 
 
@@ -25,7 +26,7 @@ def main() -> None:
         params.language,
         datasets_on_hub(params.prepare.sources),
     )
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)
+    rows = labelled_rows(read_labelled_paragraphs(), params.topics)
     path = MODEL_REPORTS / name / "metrics.json"
     report = files.read_json(path, "stage evaluate")
     measured = report.get("topics", params.topics.names)  # there are none before the first label

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
@@ -19,7 +19,6 @@ from paratopic.project.paths import (
     FINAL,
     MODEL_REPORTS,
     PAGE,
-    PARAGRAPHS,
     PREPARED,
     SPLIT,
 )
@@ -42,7 +41,7 @@ def page(params: Params, on_request: OnRequest | None = None) -> str:
     params
         Params of the project in the current directory.
     """
-    frame = read_paragraphs(PARAGRAPHS)
+    frame = read_labelled_paragraphs()
     rows, scores = read_scores(frame, params.models, params.topics)
     return render_page(
         params.topics,

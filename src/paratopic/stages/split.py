@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
-from paratopic.corpus.table import has_hand_label, labelled_rows, read_paragraphs
+from paratopic.corpus.table import has_hand_label, labelled_rows
 from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
-from paratopic.project.paths import FOLDS, PARAGRAPHS, SPLIT
+from paratopic.project.paths import FOLDS, SPLIT
 from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
@@ -19,7 +20,7 @@ MANY, SHARE = 2_000, 0.2
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(read_paragraphs(PARAGRAPHS), params.topics, params.split, params.seed)
+    folds = split(read_labelled_paragraphs(), params.topics, params.split, params.seed)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())

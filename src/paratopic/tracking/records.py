@@ -15,11 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from paratopic.corpus.table import labelled_rows, read_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.table import labelled_rows
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
 from paratopic.project.paths import (
+    ANSWERS,
     COMPARISON,
     LOCK,
     MODEL_CARD,
@@ -113,9 +115,11 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     }
     if experiment:
         tags["dvc_exp"] = experiment
-    rows = labelled_rows(read_paragraphs(PARAGRAPHS), params.topics)[["id", "text", "topic"]]
+    rows = labelled_rows(read_labelled_paragraphs(), params.topics)[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
-    dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), outputs[str(PARAGRAPHS)])
+    both = "".join(outputs[str(path)] for path in (PARAGRAPHS, ANSWERS))
+    digest = hashlib.sha256(both.encode()).hexdigest()[:32]
+    dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), digest)
     return [
         _record(name, params, outputs, tags, title_of(git, experiment), comparison, dataset)
         for name in params.models

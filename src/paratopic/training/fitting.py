@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.pool import draw_pool
 from paratopic.corpus.table import (
     has_hand_label,
     labelled_rows,
-    read_paragraphs,
     read_parquet,
     targets_of,
     with_passages,
@@ -20,7 +20,7 @@ from paratopic.corpus.table import (
 from paratopic.inference.modes import mode_of
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
-from paratopic.project.paths import FOLDS, PARAGRAPHS
+from paratopic.project.paths import FOLDS
 from paratopic.training.crossval import n_processes
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, topics_are_rare
 
@@ -50,7 +50,7 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
-    frame, pool = read_paragraphs(PARAGRAPHS), None
+    frame, pool = read_labelled_paragraphs(), None
     rows = with_passages(labelled_rows(frame, params.topics), frame)
     targets = targets_of(rows[has_hand_label(rows)], params.topics.names)
     if kind.learns_from_unlabelled and not topics_are_rare(targets, mode_of(params.topics.mode)):

@@ -1,0 +1,99 @@
+"""The table of answers: a row for each current answer about a paragraph, and what became of it.
+
+Which answers count is decided in `labels.resolve`. Here they are kept, and joined to paragraphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from paratopic.corpus.table import read_columns, read_paragraphs, write_columns
+from paratopic.project.paths import ANSWERS, PARAGRAPHS
+
+SCHEMA = pa.schema(
+    [
+        ("paragraph", pa.string()),
+        ("source", pa.string()),  # name of an annotator, a table or a weak source
+        ("kind", pa.string()),  # person, table, rule, heading or model
+        # What was answered, in today's names; empty: none of the topics.
+        ("topics", pa.list_(pa.string())),
+        ("certainty", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
+        ("where", pa.string()),  # file and line, for people
+        # counts, outvoted (by other people), tie, overruled (by people) or retired (it has a topic
+        # that is no more, and is to be given again)
+        ("status", pa.string()),
+        # The paragraph's label, in each of the rows that it is from; null where none counts.
+        ("label", pa.list_(pa.string())),
+        ("trust", pa.float64()),  # in the label, 0 to 1: of people wholly, of weak sources less
+        # How a paragraph with a label by hand was drawn: "paragraph", "article"; "": not known.
+        ("draw", pa.string()),
+        # How many paragraphs it stands for, relative to one drawn at random; null: not known.
+        ("weight", pa.float64()),
+    ]
+)
+# Kinds of sources whose labels are by hand.
+BY_HAND = ("person", "table")
+# The column of a joined table with the answers of weak sources, there only where there are some.
+WEAK = "weak_answers"
+# Columns that come to the paragraph table.
+JOINED = ("topics", "label_source", "trust", "draw", "weight", WEAK)
+
+_USUAL: dict[str, Any] = {"certainty": np.nan, "where": "", "label": None, "trust": 1.0}
+_USUAL |= {"draw": "", "weight": np.nan}
+
+
+def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a table of answers; what a row leaves out is that of an answer without a label."""
+    return pd.DataFrame([{**_USUAL, **row} for row in rows], columns=SCHEMA.names)
+
+
+def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Join answers to the paragraph table.
+
+    Returns
+    -------
+    The table with further columns: topics (the label: a list, empty for none of the topics; None
+    for no label), label_source ("hand", "weak" or "none"), trust, draw and weight (see `SCHEMA`).
+    Where there are answers of weak sources, `WEAK` has a list of them for each row, or None.
+    """
+    labels = answers[answers["label"].notna()].drop_duplicates("paragraph").set_index("paragraph")
+    labels = labels.reindex(paragraphs["id"]).set_axis(paragraphs.index)
+    by_hand, is_labelled = labels["kind"].isin(BY_HAND), labels["kind"].notna()
+    frame = paragraphs.assign(
+        topics=labels["label"].astype(object).where(is_labelled, None),
+        label_source=np.select([by_hand, is_labelled], ["hand", "weak"], "none"),
+        trust=labels["trust"].fillna(1.0),
+        draw=labels["draw"].fillna(""),
+        weight=labels["weight"],
+    )
+    weak = answers[~answers["kind"].isin(BY_HAND)]
+    if weak.empty:
+        return frame
+    given: dict[str, list[dict[str, Any]]] = {}
+    columns = (weak[name] for name in ("paragraph", "source", "topics", "certainty"))
+    for paragraph, source, topics, certainty in zip(*columns, strict=True):
+        answer = {"source": source, "topics": topics, "certainty": certainty}
+        given.setdefault(paragraph, []).append(answer)
+    cells = [given.get(id_) for id_ in frame["id"]]
+    return frame.assign(**{WEAK: pd.Series(cells, frame.index, dtype=object)})
+
+
+def write_answers(answers: pd.DataFrame, path: Path) -> None:
+    """Write a table of answers as parquet."""
+    write_columns(answers, SCHEMA, path)
+
+
+def read_answers(path: Path) -> pd.DataFrame:
+    """Read a table of answers; a UserError says that it is missing or damaged."""
+    return read_columns(path, SCHEMA)
+
+
+def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
+    """Read the paragraphs of a project with their labels; the current directory's by default."""
+    return with_labels(read_paragraphs(root / PARAGRAPHS), read_answers(root / ANSWERS))

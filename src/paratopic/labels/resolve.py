@@ -1,0 +1,348 @@
+"""Decide which answers count: raw answers of people, tables and weak sources → `corpus.answers`.
+
+Each step adds rows or fills in columns: the answers of people and tables, how they were drawn, and
+what weak sources say, as far as it is trusted. How several people's answers are settled is for
+`answers`, what weak sources answer for `weak`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from paratopic.corpus.answers import BY_HAND, answer_rows, with_labels
+from paratopic.labels.answers import (
+    CurrentAnswers,
+    Reason,
+    by_paragraph,
+    label_in_a_tie,
+    of_people,
+    of_weak_sources,
+    read_answers,
+    resolve,
+)
+from paratopic.labels.log import Label, first_words
+from paratopic.labels.sample import weigh_sample
+from paratopic.labels.weak import weak_answers
+from paratopic.labels.weak_sources import Sources, learn_sources, teach
+from paratopic.project.errors import UserError
+from paratopic.project.paths import PARAMS
+from paratopic.project.plurals import plural
+from paratopic.project.sources import NONE, Source
+from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
+
+
+class Resolved(NamedTuple):
+    """What counts.
+
+    Attributes
+    ----------
+    answers
+        The table of answers.
+    of_people
+        The latest answer of each annotator on each paragraph.
+    trusted
+        How far each weak source is trusted.
+    messages
+        What there is to say, for people.
+    """
+
+    answers: pd.DataFrame
+    of_people: list[Label]
+    trusted: Sources
+    messages: list[str]
+
+
+def resolve_answers(
+    paragraphs: pd.DataFrame,
+    of_tables: pd.DataFrame,
+    lines: Sequence[Label],
+    topics: Topics,
+    ties: TieRule,
+    weak: Sequence[str] = (),
+    confidence: float = 0.95,
+) -> Resolved:
+    """Turn what was answered into what counts.
+
+    Parameters
+    ----------
+    of_tables
+        Raw answers of labelled tables (`reading.tables.RAW`).
+    lines
+        All lines of labels.csv, in its order.
+    ties
+        What becomes of paragraphs on which annotators are divided.
+    weak
+        Patterns of the annotators that are weak sources; none by default.
+    confidence
+        Confidence of the intervals of the trust in weak sources; 0.95 by default.
+
+    Raises
+    ------
+    UserError
+        The paragraph of a label no longer exists, its topic is unknown, or a pattern of the
+        codebook takes too long.
+    """
+    by_people, of_sources = of_people(lines, weak), of_weak_sources(lines, weak)
+    current = read_answers(by_people, topics)
+    answers, messages = join_labels(paragraphs, of_tables, current, topics, ties)
+    answers = _weighed(answers, paragraphs, by_people)
+    judged = {answer.paragraph for answer in current.answers}
+    frame = with_labels(paragraphs, answers)
+    given = answer_rows(weak_answers(frame, of_sources, topics, judged))
+    frame = with_labels(paragraphs, _together(answers, given))
+    trusted = learn_sources(frame, topics, confidence)
+    answers = _together(answers, _taught(given, frame, trusted))
+    return Resolved(answers, current.answers, trusted, messages)
+
+
+def join_labels(
+    paragraphs: pd.DataFrame,
+    of_tables: pd.DataFrame,
+    current: CurrentAnswers,
+    topics: Topics,
+    ties: TieRule,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Decide what people say of each paragraph, whose answers take the place of those of tables.
+
+    Returns
+    -------
+    The table of their answers, without how they were drawn, and messages for people.
+    """
+    known = set(paragraphs["id"])
+    joined = [label for label in current.answers if label.paragraph in known]
+    rows, disputed = _of_people(joined, topics, ties)
+    retired = [label for label in current.retired if label.paragraph in known]
+    rows += [_row(label, "retired") for label in retired]
+    replaced = {row["paragraph"] for row in rows if row["label"] is not None}
+    replaced |= {label.paragraph for label in retired}
+    rows += _of_tables(of_tables, replaced, topics)
+    lost = [label for label in current.answers if label.paragraph not in known]
+    messages = _messages(_absent_articles(lost, paragraphs), disputed, topics, ties)
+    again = {row["paragraph"] for row in rows if row["status"] == "retired"}
+    again -= {label.paragraph for label in joined}
+    if again:
+        messages.append(
+            f"{plural(len(again), 'paragraph has', 'paragraphs have')} to be labelled again, "
+            "because the codebook changed: `paratopic suggest` offers them first"
+        )
+    return answer_rows(rows), messages
+
+
+def table_in_todays_names(answers: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """The table of answers as it reads if the codebook has changed since stage prepare."""
+    meanings = [topics.today(names) for names in answers["topics"]]
+    is_open = np.array([bool(meaning.retired) for meaning in meanings], dtype=bool)
+    labels = [
+        None if names is None or (meaning := topics.today(names)).retired else list(meaning.names)
+        for names in answers["label"]
+    ]
+    answers = answers.assign(
+        topics=pd.Series([list(meaning.names) for meaning in meanings], answers.index),
+        label=pd.Series(labels, answers.index, dtype=object),
+        status=answers["status"].mask(is_open, "retired"),
+    )
+    return answers[~is_open | answers["kind"].isin(BY_HAND)]
+
+
+def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
+    """Raise an error where params.yaml gives a label of a table a topic that is unknown."""
+    for source in sources:
+        if isinstance(source, str):
+            continue
+        for label, meant in source.labels.items():
+            if meant != NONE:
+                where = f'{PARAMS}, prepare.sources: labels of {source.path}, "{label}"'
+                _today(split_cell(meant), topics, where)
+
+
+def _together(*answers: pd.DataFrame) -> pd.DataFrame:
+    filled = [each for each in answers if not each.empty]
+    return pd.concat(filled, ignore_index=True) if filled else answers[0]
+
+
+def _row(answer: Label, status: str, label: Sequence[str] | None = None) -> dict[str, Any]:
+    """A person's answer as a row."""
+    return {
+        "paragraph": answer.paragraph,
+        "source": answer.annotator,
+        "kind": "person",
+        "topics": list(answer.names),
+        "where": answer.where,
+        "status": status,
+        "label": None if label is None else list(label),
+    }
+
+
+def _of_people(
+    labels: Iterable[Label], topics: Topics, ties: TieRule
+) -> tuple[list[dict[str, Any]], dict[Reason, list[str]]]:
+    """Rows of people's answers; and how labels were chosen → paragraph ids."""
+    rows: list[dict[str, Any]] = []
+    paragraphs: dict[Reason, list[str]] = {}
+    for paragraph, answers in by_paragraph(labels).items():
+        for answer in answers:
+            _check(answer, topics)
+        chosen, reason = resolve(answers, topics)
+        counted = set(topics.counted(chosen))
+        label = None if (reason, ties) == ("tie", "leave_out") else chosen
+        for answer in answers:
+            agrees = set(topics.counted(answer.names)) == counted
+            status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
+            rows.append(_row(answer, status, label))
+        paragraphs.setdefault(reason, []).append(paragraph)
+    return rows, paragraphs
+
+
+def _of_tables(
+    answers: pd.DataFrame, replaced: Collection[str], topics: Topics
+) -> list[dict[str, Any]]:
+    """Rows of the raw answers of tables."""
+    rows = []
+    each = answers.itertuples(index=False, name=None)
+    for paragraph, source, cell, given, draw, where in each:
+        try:
+            meaning = _today(given, topics, where)
+        except UserError as error:
+            shown = json.dumps(" ".join(cell.split())[:60], ensure_ascii=False)
+            raise UserError(
+                f"{error}. If the label means none of the topics, list it in prepare.no_topic; if "
+                "it means a topic of another name, say so in prepare.sources: "
+                f"{{path: {source}, labels: {{{shown}: {topics.names[0]}}}}}"
+            ) from None
+        status = "retired" if meaning.retired else "counts"
+        status = "overruled" if paragraph in replaced else status
+        names = list(meaning.names)
+        row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
+        row |= {"where": where, "status": status, "draw": draw}
+        row["label"] = names if status == "counts" else None
+        rows.append(row)
+    return rows
+
+
+def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
+    """What names mean today; a UserError says that the codebook never had one of them."""
+    meaning = topics.today(names)
+    if not meaning.retired:
+        topics.check(meaning.names, where)
+    return meaning
+
+
+def _weighed(
+    answers: pd.DataFrame, paragraphs: pd.DataFrame, lines: Sequence[Label]
+) -> pd.DataFrame:
+    """The answers with how their paragraphs were drawn, where they make a label."""
+    draw, weight = weigh_sample(with_labels(paragraphs, answers), lines)
+    of_label = answers["paragraph"].where(answers["label"].notna())
+    return answers.assign(
+        draw=of_label.map(dict(zip(paragraphs["id"], draw, strict=True))).fillna(""),
+        weight=of_label.map(dict(zip(paragraphs["id"], weight, strict=True))).astype(np.float64),
+    )
+
+
+def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:
+    """The answers of weak sources, with the labels that they give where people give none.
+
+    Where there are none, they have nothing to teach, and are left out.
+    """
+    lesson = teach(frame, trusted)
+    trust, names = lesson.weights.max(axis=1), trusted.topics.names
+    is_chosen = (frame["label_source"] == "none").to_numpy() & (trust > 0)
+    label_of = {
+        id_: ([name for name, has in zip(names, row, strict=True) if has], certain)
+        for id_, row, certain in zip(
+            frame["id"][is_chosen], lesson.targets[is_chosen], trust[is_chosen], strict=True
+        )
+    }
+    if not label_of:
+        return given[:0]
+    labels = [label_of.get(id_) for id_ in given["paragraph"]]
+    return given.assign(
+        status=["overruled" if each is None else "counts" for each in labels],
+        label=pd.Series([each and each[0] for each in labels], given.index, dtype=object),
+        trust=[1.0 if each is None else each[1] for each in labels],
+    )
+
+
+def _check(answer: Label, topics: Topics) -> None:
+    try:
+        topics.check(answer.names, answer.where)
+    except UserError as error:
+        raise UserError(
+            f"{error}. If the topic was renamed or removed in params.yaml, say so there: put its "
+            "old name into `was` of a topic, or into `retired`, as `paratopic codebook` does."
+        ) from None
+
+
+def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[str]:
+    """Count the labels without a paragraph by article, where the article is not a source either.
+
+    Raises
+    ------
+    UserError
+        The article of a label is among the sources, so its paragraph must have changed; or another
+        article has a paragraph with its first words, so the article must have been renamed.
+    """
+    articles = set(frame["article"])
+    # On one line, as `first_words` writes them.
+    texts = frame["text"].str.split().str.join(" ") if labels else frame["text"]
+    absent: Counter[str] = Counter()
+    lost = []
+    for label in labels:
+        article = label.paragraph.rpartition(":")[0]
+        if article in articles:
+            nearest = _most_alike(label.text, frame[frame["article"] == article])
+        else:
+            same = frame[texts.str.startswith(" ".join(label.text.split()))]
+            if same.empty or not label.text:
+                absent[article] += 1
+                continue
+            nearest = same.iloc[0]
+        lost.append(_lost(label, nearest))
+    if lost:
+        raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
+    return absent
+
+
+def _messages(
+    absent: Mapping[str, int],
+    disputed: Mapping[Reason, Sequence[str]],
+    topics: Topics,
+    ties: TieRule,
+) -> list[str]:
+    messages = [
+        f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
+        for article, count in sorted(absent.items())
+    ]
+    if majority := disputed.get("majority"):
+        disputed_ones = plural(len(majority), "disputed paragraph gets", "disputed paragraphs get")
+        messages.append(f"{disputed_ones} the answer of most annotators")
+    if tied := disputed.get("tie"):
+        how = label_in_a_tie(ties, topics.mode)
+        messages.append(
+            f"{plural(len(tied), 'tie')} between annotators, {how} (prepare.ties: {ties}). "
+            "Another answer settles a tie; `paratopic review` lists all ties."
+        )
+    return messages
+
+
+def _lost(label: Label, nearest: pd.Series | None) -> str:
+    message = f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph'
+    if nearest is None:
+        return message
+    return f'{message}; most similar now: {nearest["id"]} "{first_words(nearest["text"])}"'
+
+
+def _most_alike(words: str, frame: pd.DataFrame) -> pd.Series | None:
+    """The paragraph whose beginning is most like the first words of a label; None without words."""
+    if not words:
+        return None
+    beginnings = [text[: len(words)] for text in frame["text"]]
+    (nearest,) = difflib.get_close_matches(words, beginnings, n=1, cutoff=0)
+    return frame.iloc[beginnings.index(nearest)]

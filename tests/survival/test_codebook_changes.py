@@ -1,0 +1,173 @@
+"""Changes of the codebook beside an open labelling page, some of them killed: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from paratopic.corpus.answers import read_answers as read_table
+from paratopic.labels.answers import read_answers
+from paratopic.labels.log import read_lines
+from paratopic.project.codebook import Change
+from paratopic.project.params import read_params
+from paratopic.project.paths import ANSWERS, PARAMS, PREPARED
+from paratopic.project.topics import Topics
+from tests.annotation.small_project import make_project
+from tests.programs import environment, sh
+from tests.survival.test_writers import COMMAND, LABELS, served
+
+ODD = [
+    *("R&D", "law, order", "naïve: “x”", "# no comment", "yes", "null", "1.5", "~", "0x1f", "=1+1"),
+    *("it's", 'a "quoted" name', "{curly}", "[list]", "über", "日本", "%", "*star", "&anchor"),
+    *("@at", "`tick`", "two  blanks", "a/b\\c", "<b>", "| pipe", "> folded", "key: value", "!tag"),
+]
+PREPARE = "from paratopic.stages.prepare import main; main()"
+
+
+def random_change(topics: Topics, new: list[str], rng: random.Random) -> tuple[Change, list[str]]:
+    """A change of the topics that are there, and the words of its command."""
+    one, other = rng.sample(topics.names, 2)
+    kinds = ["rename", "split"] + ["merge", "drop"] * (len(topics.names) > 3)
+    kind = rng.choice(kinds)
+    if kind == "rename":
+        name = new.pop()
+        return Change("rename", (one,), (name,)), ["rename", one, name]
+    if kind == "split":
+        parts = new.pop(), new.pop()
+        return Change("split", (one,), parts), ["split", one, "--into", *parts]
+    if kind == "merge":
+        return Change("merge", (one, other), (one,)), ["merge", one, other, "--into", one]
+    return Change("drop", (one,)), ["drop", one]
+
+
+def command(folder: Path, words: list[str], seconds: float | None) -> bool:
+    """Run a command, and kill it after so many seconds; returns whether it was killed."""
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+    assert "Traceback" not in output, output
+    assert process.returncode in (0, -9), output
+    return process.returncode != 0
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return json.load(reply)
+
+
+def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[str]:
+    """Change the codebook again and again, and answer on the page after each change.
+
+    Returns
+    -------
+    Ids of the paragraphs that the page confirmed an answer on.
+    """
+    rng, new = random.Random(n_changes), ODD.copy()
+    rng.shuffle(new)
+    kills, seconds = set(rng.sample(range(n_changes), n_kills)), 1.0
+    confirmed = set()
+    with served(folder, *COMMAND, "label", "--random", "--n", "100", "--port", "0") as address:
+        shown = ask(f"{address}/state")
+        for number in range(n_changes):
+            if len(new) < 2:
+                new = [f"{name} {number}" for name in ODD]
+            before = read_params(folder / PARAMS).topics
+            change, words = random_change(before, new, rng)
+            started = time.monotonic()
+            limit = rng.uniform(0.3, 1) * seconds if number in kills else None
+            was_killed = command(folder, ["codebook", *words], limit)
+            seconds = seconds if was_killed else time.monotonic() - started
+            now, after = read_params(folder / PARAMS).topics, change.topics(before)
+            wanted = (before, after) if was_killed else (after,)
+            assert (now.names, now.retired) in [(each.names, each.retired) for each in wanted]
+            for _ in range(2):
+                item = rng.choice(shown["items"])["id"]
+                names = rng.sample([topic["name"] for topic in shown["topics"]], rng.choice((0, 1)))
+                answer = {"id": item, "topics": names, "note": "", "codebook": shown["codebook"]}
+                reply = ask(f"{address}/save", answer)
+                if "state" in reply:  # the codebook changed: nothing is saved before it is shown
+                    shown = reply["state"]
+                    assert [topic["name"] for topic in shown["topics"]] == list(now.names)
+                else:
+                    confirmed.add(item)
+    return confirmed
+
+
+def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
+    """Check that labels.csv, the table, `status` and `publish labels` say the same.
+
+    Returns
+    -------
+    Numbers of paragraphs with a label by hand, and of those to be labelled again.
+    """
+    topics = read_params(folder / PARAMS).topics
+    current = read_answers(read_lines(folder / LABELS), topics)
+    parts = current.answers, current.retired
+    labelled, again = ({line.paragraph for line in part} for part in parts)
+    assert confirmed <= labelled | again and len(labelled | again) >= n_before
+    assert not labelled & again
+    assert {name for line in current.answers for name in line.names} <= set(topics.names)
+    table = read_table(folder / ANSWERS)
+    by_hand = table["kind"].eq("person")
+    assert set(table["paragraph"][by_hand & table["label"].notna()]) == labelled
+    assert set(table["paragraph"][table["status"] == "retired"]) == again
+    report = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
+    assert report["labelled_by"]["hand"] == len(labelled)
+    printed = sh(folder, *COMMAND, "status")
+    counts = re.search(r"because the codebook changed: (\d+)", printed)
+    assert int(counts[1] if counts else 0) == len(again)
+    sh(folder, *COMMAND, "publish", "labels", "--to", "published", "--yes")
+    assert set(pd.read_parquet(folder / "published/paragraphs.parquet")["id"]) == labelled
+    return len(labelled), len(again)
+
+
+def write_news(folder: Path) -> None:
+    texts = "\n\n".join(f"The talks of day {day} were on tariffs and troops." for day in range(30))
+    (folder / "seeds/news.txt").write_text(texts, encoding="utf-8")
+
+
+def test_changes_beside_an_open_page_lose_no_answer(tmp_path: Path, baseline_folder: Path) -> None:
+    make_project(tmp_path, baseline_folder)
+    write_news(tmp_path)
+    (tmp_path / LABELS).write_text("paragraph,topics\n", encoding="utf-8")
+    sh(tmp_path, sys.executable, "-c", PREPARE)
+    confirmed = change_beside_the_page(tmp_path, 3, 1)
+    sh(tmp_path, sys.executable, "-c", PREPARE)
+    assert agree(tmp_path, confirmed, 2)[0] > 0
+
+
+@pytest.mark.long
+def test_many_changes_beside_an_open_page_lose_no_answer(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    n_before = len({line.paragraph for line in read_lines(folder / LABELS)})
+    write_news(folder)
+    sh(folder, "dvc", "repro", "prepare")
+    confirmed = change_beside_the_page(folder, 24, 10)
+    sh(folder, "dvc", "repro")
+    n_labelled, n_again = agree(folder, confirmed, n_before)
+    assert n_labelled and n_again
+    assert f"of {n_labelled} hand labels doubtful" in sh(folder, *COMMAND, "review")
