@@ -34,7 +34,7 @@ from paratopic.project.topics import Topics, split_cell
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import cross_validate, part
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, evidence
-from paratopic.training.head import fit_head, weak_lessons
+from paratopic.training.head import fit_head, lessons_of
 from paratopic.transformer.encoder import load_encoder, pick_device
 
 Embeddings = dict[str, npt.NDArray[np.float64]]
@@ -296,8 +296,7 @@ def frozen(known: Embeddings) -> Learner:
             mode = mode_of(topics.mode)
             prior = np.zeros((mode.n_logits(len(topics.names)), features.shape[1]))
             weights = evidence(examples, topics)
-            about = examples.targets, weights, mode, examples.soft
-            learnt = weak_lessons(features, *about, HEAD_STRENGTH, prior)
+            learnt = lessons_of(features, examples, weights, mode, HEAD_STRENGTH, prior)
             head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
             return Frozen(topics.names, pd.DataFrame(), known, mode, *head)
 

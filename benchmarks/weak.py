@@ -33,7 +33,7 @@ from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.scores import Array, Integers
-from paratopic.labels.weak_sources import learn_sources
+from paratopic.labels.weak import learn_sources
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params
 from paratopic.project.topics import Topics

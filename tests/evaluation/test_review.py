@@ -22,7 +22,7 @@ from paratopic.evaluation.review import (
     rank_doubtful,
     read_scores,
 )
-from paratopic.labels.weak_sources import WeakAnswer
+from paratopic.labels.weak import WeakAnswer
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics

@@ -12,7 +12,7 @@ from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import labelled_rows
 from paratopic.evaluation.sources import LEAST, beside_model
-from paratopic.labels.worth import describe_beside
+from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table

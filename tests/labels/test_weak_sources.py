@@ -10,8 +10,8 @@ from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import make_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import labelled_rows
-from paratopic.labels.weak_sources import gain_of_labels, learn_sources, teach
-from paratopic.labels.worth import describe_sources
+from paratopic.labels.summary import describe_sources
+from paratopic.labels.weak import gain_of_labels, learn_sources, teach
 from paratopic.project.topics import ModeName, Topics
 from paratopic.training.crossval import examples_of
 from tests.samples import paragraph_table

@@ -41,8 +41,8 @@ from paratopic.training.head import (
     Linear,
     Nearest,
     fit_heads,
+    lessons_of,
     prior_of,
-    weak_lessons,
     with_nearest,
     without_nearest,
 )
@@ -153,9 +153,8 @@ def fit(
         return with_nearest(matrix, described, NEAREST)
 
     def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
-        soft = examples.soft and examples.soft.of(rows)
-        targets = examples.targets[rows]
-        learnt = weak_lessons(matrix[rows], targets, weights[rows], mode, soft, usual, prior)
+        some = examples.of(rows)
+        learnt = lessons_of(matrix[rows], some, weights[rows], mode, usual, prior)
         return fit_heads(learnt, mode, strengths, prior)
 
     def scores_of(

@@ -26,7 +26,7 @@ from paratopic.evaluation.mistakes import confusions
 from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
-from paratopic.labels.worth import describe_beside, describe_sources, sources_that_label
+from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in

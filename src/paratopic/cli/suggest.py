@@ -26,7 +26,7 @@ from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, after
-from paratopic.labels.weak_sources import gain_of_labels
+from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, SKIPPED

@@ -40,7 +40,7 @@ from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.inference.scores import Array, Targets
-from paratopic.labels.worth import describe_beside, describe_sources, sources_that_label
+from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.plurals import plural

@@ -16,7 +16,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.table import has_hand_label, labelled_rows, read_parquet, targets_of
 from paratopic.inference.scores import Array, Targets
-from paratopic.labels.weak_sources import answers_on
+from paratopic.labels.weak import answers_on
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
 from paratopic.project.topics import NO_TOPIC, ModeName, Topics

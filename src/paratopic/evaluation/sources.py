@@ -1,6 +1,6 @@
 """Weak sources beside a model, on the paragraphs that people labelled and a source answered for.
 
-How far a source is trusted, topic by topic, is for `labels.weak_sources`. Here its answers are
+How far a source is trusted, topic by topic, is for `labels.weak`. Here its answers are
 measured as a model's, so that one sees when the model has caught up with its teacher.
 """
 
@@ -22,7 +22,7 @@ from paratopic.evaluation.intervals import (
     shares_of_answers,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.labels.weak_sources import answers_on
+from paratopic.labels.weak import answers_on
 from paratopic.project.metrics import HEADLINE
 from paratopic.project.params import Evaluate
 

@@ -29,8 +29,7 @@ from paratopic.labels.answers import (
 )
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
-from paratopic.labels.weak import weak_answers
-from paratopic.labels.weak_sources import Sources, learn_sources, teach
+from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PARAMS
 from paratopic.project.plurals import plural

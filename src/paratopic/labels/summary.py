@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,6 @@ from paratopic.corpus.table import LEAST_DRAWN, labelled_rows, outcomes_of
 from paratopic.labels.agreement import agreement
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
-from paratopic.labels.worth import describe_sources
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
@@ -79,6 +79,64 @@ def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     yield from describe_sources(report["weak"])
 
 
+def describe_beside(
+    measured: Mapping[str, Mapping[str, Any]],
+    champion: str,
+    effort: Mapping[str, Mapping[str, float]],
+) -> list[str]:
+    """Say how good each source is beside the champion, and what 1,000 of its answers take.
+
+    Parameters
+    ----------
+    measured
+        Name of a source → `evaluation.sources.Beside`, as in comparison.json.
+    champion
+        Name of the model that it is beside.
+    effort
+        Name of a source → what 1,000 answers take, as in prepare.json.
+    """
+    lines = []
+    for name, figures in measured.items():
+        of_both = [
+            f"{who} {part['value']:.3f} ({part['low']:.3f}–{part['high']:.3f})"
+            for who, part in ((name, figures["source"]), (champion, figures["model"]))
+        ]
+        line = f"macro-F1 on the {figures['n']} paragraphs that {name} and people answered: "
+        line += f"{', '.join(of_both)}, p = {figures['lead']['p']:.3f}"
+        if taken := effort.get(name):
+            line += f"; 1,000 answers of {name} take {taken['seconds']:,.0f} s"
+            if "cost" in taken:
+                line += f" and cost {taken['cost']:,.2f}"
+        lines.append(line)
+    return lines
+
+
+def sources_that_label(prepared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Rows of `weak.Sources.table` in prepare.json; none if no weak source labels any paragraph."""
+    return list(prepared["weak"]) if "weak" in prepared["labelled_by"] else []
+
+
+def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
+    """Say what each weak source is worth, in a line for each of them."""
+    lines = []
+    for name, rows in groupby(worth, key=lambda row: str(row["source"])):
+        parts, unknown, worthless = [], 0, []
+        for row in rows:
+            if not row["counts"]:
+                worthless.append(f"{row['topic']} ({_right(row)})")
+            elif row["compared"]:
+                parts.append(f"{row['topic']} {_right(row)}{_mistaken(row)}")
+            else:
+                unknown += 1
+        if unknown:
+            others = "other topics" if parts or worthless else "topics"
+            parts.append(f"{plural(unknown, others[:-1], others)} without a label by hand")
+        if worthless:
+            parts.append(f"counts for nothing on {', '.join(worthless)}: no better than chance")
+        lines.append(f"{name}: {', '.join(parts)}")
+    return lines
+
+
 def _of_topics(
     frame: pd.DataFrame, rows: pd.DataFrame, counts: Mapping[str, int], topics: Topics
 ) -> Iterator[str]:
@@ -103,3 +161,16 @@ def _of_topics(
 def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
     """Number of labelled rows with each topic, and with none of them."""
     return {str(name): int(n) for name, n in outcomes_of(rows, topics.names).sum().items()}
+
+
+def _right(row: Mapping[Any, Any]) -> str:
+    """How often a source is right: "right in 34 of 41 (0.83, 0.69–0.92)"."""
+    interval = f"{row['low']:.2f}–{row['high']:.2f}"
+    return f"right in {row['right']} of {row['compared']} ({row['trust']:.2f}, {interval})"
+
+
+def _mistaken(row: Mapping[Any, Any]) -> str:
+    """What people gave instead, if it is one topic for at least half of the errors."""
+    wrong = row["compared"] - row["right"]
+    other, n = max(row["instead"].items(), key=lambda pair: pair[1], default=("", 0))
+    return f", else mostly {other}" if n >= max(2, wrong / 2) else ""

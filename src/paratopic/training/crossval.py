@@ -20,7 +20,7 @@ from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.inference.scores import Integers, Scores
-from paratopic.labels.weak_sources import learn_sources, teach
+from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.passages import Text, as_passage, plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Soft, silent

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Features, Integers, Targets, conditional
-from paratopic.training.examples import Soft
+from paratopic.training.examples import Examples
 
 # With fewer rows than this, and than features, heads are fitted in the space that the rows span.
 WIDE = 2000
@@ -264,16 +264,15 @@ def lessons(features: Features, targets: Targets, evidence: Array, mode: Mode) -
     return Lessons(features, truth, _HEADS[mode.name].weigh(targets, evidence))
 
 
-def weak_lessons(
+def lessons_of(
     features: Features,
-    targets: Targets,
+    examples: Examples,
     evidence: Array,
     mode: Mode,
-    soft: Soft | None,
     strength: float,
     prior: Array,
 ) -> Lessons:
-    """Turn labels into lessons where some of them are weak.
+    """Turn examples into lessons, some of which may have weak labels.
 
     What weak sources say of a text is weighed against what a head says of it that is fitted to the
     labels by hand alone, by Bayes' rule. So a wrong answer on a text that is clear is not learnt,
@@ -286,11 +285,12 @@ def weak_lessons(
 
     Parameters
     ----------
-    soft
-        What weak sources say; None where all labels are by hand, as in `lessons`.
+    features, evidence
+        As for `lessons`, of the examples.
     strength, prior
         As for `fit_head`, of the head that is fitted to the labels by hand.
     """
+    targets, soft = examples.targets, examples.soft
     if soft is None:
         return lessons(features, targets, evidence, mode)
     head, hand = _HEADS[mode.name], np.flatnonzero(soft.by_hand)

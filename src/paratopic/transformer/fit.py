@@ -49,8 +49,8 @@ from paratopic.training.head import (
     Lessons,
     Nearest,
     fit_head,
+    lessons_of,
     prior_of,
-    weak_lessons,
     with_answers,
     with_nearest,
     without_nearest,
@@ -442,10 +442,9 @@ class _HeadFit:
         owner = read.owner
         share = 1 / np.bincount(owner, minlength=len(self.examples.texts))[owner]
         features = with_nearest(read.features, descriptions, self.nearest)
-        soft = self.examples.soft and self.examples.soft.of(owner)
         mode, strength = mode_of(self.topics.mode), HEAD_STRENGTH[self.topics.mode]
-        targets = self.examples.targets[owner]
-        return weak_lessons(features, targets, weights[owner] * share, mode, soft, strength, prior)
+        examples, evidence = self.examples.of(owner), weights[owner] * share
+        return lessons_of(features, examples, evidence, mode, strength, prior)
 
 
 def _describe(embedder: Embedder, tokenizer: Tokenizer, descriptions: Sequence[str]) -> Array:
