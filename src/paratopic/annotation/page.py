@@ -26,15 +26,15 @@ from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.web import Guard, answered
 from paratopic.labels.answers import current
 from paratopic.labels.log import (
-    UNDECIDED,
     Label,
     append_locked,
+    cell_of,
     first_words,
     locked,
     read_lines,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topics, join_cell
+from paratopic.project.topics import Topics
 
 
 class Shown(BaseModel):
@@ -212,7 +212,7 @@ class Session:
 
     def _write(self, paragraph: str, names: Sequence[str] | None, note: str) -> None:
         """Add a line to the locked file of labels; without names, it takes the answer back."""
-        cell = UNDECIDED if names is None else join_cell(names)
+        cell = cell_of(names)
         text = first_words(self._items[paragraph].text)
         drawn = self._items[paragraph].drawn
         line = Label("the page", paragraph, cell, text, self._annotator, note=note, drawn=drawn)

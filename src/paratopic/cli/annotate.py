@@ -19,7 +19,7 @@ from paratopic.annotation.prompt import Prompt, read_prompt
 from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.answers import is_weak
-from paratopic.labels.log import UNDECIDED, Label, append, first_words, one_line
+from paratopic.labels.log import Label, append, cell_of, first_words, one_line
 from paratopic.labels.weak import EFFORT, LLM, cost
 from paratopic.project.errors import UserError
 from paratopic.project.paths import PROMPT
@@ -187,7 +187,7 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
         for line in project.lines
         if line.annotator == annotator and dict(line.more).get("prompt") == prompt
     ]
-    answered = {line.paragraph for line in lines if line.cell != UNDECIDED}
+    answered = {line.paragraph for line in lines if line.is_decided}
     asked = {line.paragraph for line in lines}
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
@@ -235,7 +235,7 @@ def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:
     return Label(
         annotator,
         answer.item.id,
-        UNDECIDED if answer.topics is None else ";".join(answer.topics),
+        cell_of(answer.topics),
         first_words(answer.item.text),
         annotator,
         note=f"error: {answer.problem}" if answer.problem else "",

@@ -17,6 +17,7 @@ from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
+from paratopic.project.topics import topics_in_words
 
 # The same of an answer of a weak source, whose name follows.
 CONTRADICTS = "the models contradict "
@@ -88,7 +89,7 @@ def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
     names = project.in_words(list(doubtful["paragraph"]))
     table = Table.grid(padding=(0, 2, 1, 0))
     for row in doubtful.to_dict("records"):
-        label = "; ".join(row["topics"]) or "none of the topics"
+        label = topics_in_words(row["topics"])
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = [names[row["paragraph"]], first_words(row["text"])]
@@ -104,8 +105,7 @@ def _tied_table(tied: Mapping[str, Sequence[Label]], project: Project) -> Table:
     table = Table.grid(padding=(0, 2, 1, 0))
     for paragraph, answers in tied.items():
         given = "; ".join(
-            f"{answer.annotator or UNNAMED}: {answer.cell or 'none of the topics'}"
-            for answer in answers
+            f"{answer.annotator or UNNAMED}: {topics_in_words(answer.names)}" for answer in answers
         )
         details = [names[paragraph], first_words(text_of[paragraph]), f"{given}: {TIE}"]
         table.add_row(lines_of(answers), Text("\n".join(details), overflow="fold"))

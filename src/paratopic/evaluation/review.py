@@ -19,7 +19,7 @@ from paratopic.inference.scores import Array, Targets
 from paratopic.labels.weak import answers_on
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
-from paratopic.project.topics import NO_TOPIC, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, topics_in_words
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
 PROBABLE = 0.5
@@ -201,7 +201,7 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
             rivals = [others for other, others in with_label.items() if _conflict(label, other)]
             if rivals:
                 first = min(rivals)[0]
-                named = "; ".join(rows["topics"][first]) or NO_TOPIC
+                named = topics_in_words(rows["topics"][first])
                 share[alike] = sum(map(len, rivals)) / len(group)
                 reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons

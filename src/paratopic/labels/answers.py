@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 from paratopic.labels.log import (
-    UNDECIDED,
     UNNAMED,
     Label,
     locked,
@@ -26,7 +25,7 @@ from paratopic.labels.log import (
     tidy,
 )
 from paratopic.project.errors import UserError
-from paratopic.project.topics import ModeName, TieRule, Topics, join_cell
+from paratopic.project.topics import ModeName, TieRule, Topics, join_cell, topics_in_words
 
 # How an answer was chosen: all annotators gave it, most did, or they are divided.
 Reason = Literal["agreed", "majority", "tie"]
@@ -106,7 +105,7 @@ def read_answers(lines: Iterable[Label], topics: Topics) -> CurrentAnswers:
     open_ones: list[Label] = []
     for by_time in given.values():
         latest = by_time[max(by_time)]
-        answers += _distinct([a for a in in_todays_names(latest, topics) if a.cell != UNDECIDED])
+        answers += _distinct([a for a in in_todays_names(latest, topics) if a.is_decided])
         open_ones += [line for line in latest if topics.today(line.names).retired]
     counting = {answer.paragraph for answer in answers}
     return CurrentAnswers(answers, [line for line in open_ones if line.paragraph not in counting])
@@ -309,7 +308,7 @@ def _shown(names: Iterable[str], topics: Topics) -> str:
     """Topics as messages show them: in the codebook's order, unless their own tells something."""
     if topics.mode == "multi":
         names = sorted(names, key=lambda name: _place(name, topics))
-    return join_cell(names) or "none of the topics"
+    return topics_in_words(names)
 
 
 def _new_lines(lines: Sequence[Label], incoming: Sequence[Label], annotator: str) -> list[Label]:

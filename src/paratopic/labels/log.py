@@ -28,7 +28,7 @@ from filelock import BaseFileLock, FileLock
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
-from paratopic.project.topics import split_cell
+from paratopic.project.topics import join_cell, split_cell
 from paratopic.tables.cells import LineFeeds, find_separator
 from paratopic.tables.sheets import read_csv
 
@@ -95,9 +95,14 @@ class Label:
         return split_cell(self.cell)
 
     @property
+    def is_decided(self) -> bool:
+        """Whether there is an answer; else it is taken back, or waits to be filled in."""
+        return self.cell != UNDECIDED
+
+    @property
     def is_given(self) -> bool:
         """Whether somebody answered or took an answer back; else it waits to be filled in."""
-        return self.cell != UNDECIDED or bool(self.when)
+        return self.is_decided or bool(self.when)
 
     @property
     def line(self) -> str:
@@ -179,6 +184,15 @@ def parse_drawn(drawn: str, where: str) -> float | None:
             "copy it from the sheet of `paratopic suggest`, or leave it empty"
         )
     return chance
+
+
+def cell_of(names: Iterable[str] | None) -> str:
+    """Write the topics of an answer as `Label.cell`; None for undecided.
+
+    >>> cell_of(["trade", "technology"]), cell_of([]), cell_of(None)
+    ('trade;technology', '', '?')
+    """
+    return UNDECIDED if names is None else join_cell(names)
 
 
 def first_words(text: str, width: int = 60) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import has_hand_label
-from paratopic.labels.log import ARTICLE, UNDECIDED, Label
+from paratopic.labels.log import ARTICLE, Label
 
 # Chance that the next paragraph of a mixed draw is drawn at random, and is not a suggestion.
 RANDOM_SHARE = 0.3
@@ -120,7 +120,7 @@ def _first_lines(text_of: Mapping[str, str], lines: Iterable[Label]) -> dict[str
     lines
         All lines of labels.csv, in its order.
     """
-    decided = [line for line in lines if line.cell != UNDECIDED and line.paragraph in text_of]
+    decided = [line for line in lines if line.is_decided and line.paragraph in text_of]
     first: dict[str, Label] = {}
     for line in sorted(decided, key=_rank):
         text = text_of[line.paragraph]

@@ -16,7 +16,7 @@ from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.languages import count_languages, learnt, others
 from paratopic.project.plurals import plural
-from paratopic.project.topics import NO_TOPIC, Topics
+from paratopic.project.topics import Topics
 
 # Where a label comes from → words for it.
 SOURCES = {
@@ -44,11 +44,12 @@ def summarise(
     """
     rows, sample = labelled_rows(frame, topics), sample_of(frame)
     counts = _counts(rows, topics)
+    _, n_none = counts.popitem()
     report: dict[str, Any] = {
         "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
-        "topics": {name: counts[name] for name in topics.names},
+        "topics": counts,
         "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
-        "none_of_the_topics": counts[NO_TOPIC],
+        "none_of_the_topics": n_none,
         "sample": sample,
         "weak": resolved.trusted.table().to_dict("records"),
         "messages": [*resolved.messages, *notes],

@@ -81,6 +81,15 @@ def join_cell(names: Iterable[str]) -> str:
     return SEPARATOR.join(names)
 
 
+def topics_in_words(names: Iterable[str]) -> str:
+    """Name topics for people.
+
+    >>> topics_in_words(("trade", "security")), topics_in_words(())
+    ('trade; security', 'none of the topics')
+    """
+    return f"{SEPARATOR} ".join(names) or NO_TOPIC
+
+
 @dataclass(frozen=True)
 class Topic:
     """One entry of the codebook.
