@@ -1,4 +1,7 @@
-"""What there is to say of the labels once they are resolved: counts for prepare.json, and lines."""
+"""What there is to say of labels and of weak sources: counts for prepare.json, and lines.
+
+All figures of the lines are from prepare.json and comparison.json.
+"""
 
 from __future__ import annotations
 

@@ -23,8 +23,6 @@ from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import describe_sources, read_sources, summary_of
 
-NOBODY = Labels((), {})
-
 
 class Prepared(NamedTuple):
     """The tables of the stage; prepare.json; and what is left out."""
@@ -36,17 +34,15 @@ class Prepared(NamedTuple):
     report: dict[str, Any]
 
 
-def prepare(
-    params: Prepare, topics: Topics, weak: Labels = NOBODY, confidence: float = 0.95
-) -> Prepared:
+def prepare(params: Prepare, topics: Topics, weak: Labels, confidence: float) -> Prepared:
     """Read every source, and decide which labels count.
 
     Parameters
     ----------
     weak
-        Section labels of params.yaml; no weak annotators by default.
+        Section labels of params.yaml.
     confidence
-        Confidence of the intervals of the trust in weak sources; 0.95 by default.
+        Confidence of the intervals of the trust in weak sources.
     """
     log = None if params.labels is None else Path(params.labels)
     lines = read_lines(log) if log else []
@@ -72,13 +68,9 @@ def main() -> None:
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(prepared.skipped, columns=columns))
     files.write_json(PREPARED, prepared.report)
-    print(describe_size(prepared.paragraphs))
-    for line in describe_labels(prepared.report):
-        print(line)
-    for line in describe_sources(prepared.report, prepared.skipped):
-        print(line)
-    for message in prepared.report["messages"]:
-        print(f"note: {message}")
+    lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
+    lines += describe_sources(prepared.report, prepared.skipped)
+    print(*lines, *(f"note: {message}" for message in prepared.report["messages"]), sep="\n")
 
 
 if __name__ == "__main__":
