@@ -10,7 +10,7 @@ import pytest
 from paratopic.corpus.answers import with_labels
 from paratopic.labels.answers import CurrentAnswers, read_answers
 from paratopic.labels.log import Label, first_words, read_lines
-from paratopic.labels.resolve import join_labels
+from paratopic.labels.resolve import join_labels, resolve_answers
 from paratopic.project.errors import UserError
 from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
@@ -121,3 +121,27 @@ def test_disputed_paragraphs_are_reported(frame: pd.DataFrame, topics: Topics) -
     assert table["label_source"].tolist()[:2] == ["hand", "none"]
     get = "without a label (prepare.ties: leave_out)"
     assert messages == [most, f"1 tie between annotators, {get}. {settled}"]
+
+
+def test_the_order_of_lines_and_undecided_ones_change_no_row(
+    frame: pd.DataFrame, topics: Topics
+) -> None:
+    first, second = frame["id"][:2]
+    lines = [
+        Label("line 2", first, "trade", "", "ann"),
+        Label("line 3", second, "", "", "ann"),
+        Label("line 4", first, "security", "", "bo"),
+    ]
+    open_line = Label("line 2", frame["id"][2], "?", "", "ann")
+    one, other = (
+        resolve_answers(frame, NO_ANSWERS, each, topics, "first").answers
+        for each in (lines, [open_line, *lines[::-1]])
+    )
+    pd.testing.assert_frame_equal(one, other)
+    by_people = one[one["kind"] == "person"]
+    assert by_people[["paragraph", "source", "status"]].to_numpy().tolist() == [
+        [first, "ann", "tie"],
+        [first, "bo", "tie"],
+        [second, "ann", "counts"],
+    ]
+    assert by_people["label"].tolist() == [["trade"], ["trade"], []]

@@ -24,7 +24,6 @@ SCHEMA = pa.schema(
         # What was answered, in today's names; empty: none of the topics.
         ("topics", pa.list_(pa.string())),
         ("certainty", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
-        ("where", pa.string()),  # file and line, for people
         # counts, outvoted (by other people), tie, overruled (by people) or retired (it has a topic
         # that is no more, and is to be given again)
         ("status", pa.string()),
@@ -44,7 +43,7 @@ WEAK = "weak_answers"
 # Columns that come to the paragraph table.
 JOINED = ("topics", "label_source", "trust", "draw", "weight", WEAK)
 
-_USUAL: dict[str, Any] = {"certainty": np.nan, "where": "", "label": None, "trust": 1.0}
+_USUAL: dict[str, Any] = {"certainty": np.nan, "label": None, "trust": 1.0}
 _USUAL |= {"draw": "", "weight": np.nan}
 
 

@@ -97,7 +97,7 @@ def resolve_answers(
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
     frame = with_labels(paragraphs, _together(answers, given))
     trusted = learn_sources(frame, topics, confidence)
-    answers = _together(answers, _taught(given, frame, trusted))
+    answers = _in_order(_together(answers, _taught(given, frame, trusted)), paragraphs)
     return Resolved(answers, current.answers, trusted, messages)
 
 
@@ -166,6 +166,14 @@ def _together(*answers: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else answers[0]
 
 
+def _in_order(answers: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
+    """The answers by paragraph, kind and source, so that the order of files changes no result."""
+    place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
+    columns = [answers[name] for name in ("paragraph", "kind", "source", "topics")]
+    keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
+    return answers.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
+
+
 def _row(answer: Label, status: str, label: Sequence[str] | None = None) -> dict[str, Any]:
     """A person's answer as a row."""
     return {
@@ -173,7 +181,6 @@ def _row(answer: Label, status: str, label: Sequence[str] | None = None) -> dict
         "source": answer.annotator,
         "kind": "person",
         "topics": list(answer.names),
-        "where": answer.where,
         "status": status,
         "label": None if label is None else list(label),
     }
@@ -219,7 +226,7 @@ def _of_tables(
         status = "overruled" if paragraph in replaced else status
         names = list(meaning.names)
         row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
-        row |= {"where": where, "status": status, "draw": draw}
+        row |= {"status": status, "draw": draw}
         row["label"] = names if status == "counts" else None
         rows.append(row)
     return rows

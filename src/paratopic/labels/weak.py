@@ -62,7 +62,7 @@ def weak_answers(
     for line in current(lines, topics):
         topics.check(line.names, line.where)
         row = _row(line.annotator, "model", line.names)
-        row |= {"certainty": certainty_of(line), "where": line.where}
+        row["certainty"] = certainty_of(line)
         answers.setdefault(line.paragraph, []).append(row)
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
