@@ -155,7 +155,7 @@ class WeakAnswer(TypedDict):
     topics
         The topics that it gives, the dominant one first; empty for none of the topics.
     certainty
-        How certain it is, 0 to 1; None where it does not say.
+        How certain it is, 0 to 1; None or NaN where it does not say.
     """
 
     source: str
