@@ -116,10 +116,8 @@ def plain(recipe: Callable[[Task, Any], Any]) -> Callable[[Task], pd.DataFrame]:
 
 def frozen(task: Task, labels: Sequence[str]) -> Any:
     """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
-    parts = task.labelled["text"], task.tests["text"]
-    known = embeddings([*parts[0], *parts[1]], task.params, None)
-    to_learn, to_answer = (np.array([known[text] for text in part]) for part in parts)
-    return recipes.frozen(to_learn, labels, to_answer)
+    texts, tests = list(task.labelled["text"]), list(task.tests["text"])
+    return recipes.on_embeddings(texts, labels, tests, task.params)
 
 
 def nearest(task: Task) -> pd.DataFrame:

@@ -24,7 +24,6 @@ import numpy.typing as npt
 import pandas as pd
 import recipes
 from record import made_with
-from simulation import embeddings
 from sklearn.metrics import accuracy_score, f1_score
 from tables import RESULTS, Draw, Table, draw, read
 
@@ -92,9 +91,7 @@ def regression(task: Task) -> Answer:
     """scikit-learn's logistic regression with balanced classes on the frozen encoder."""
 
     def recipe(texts: list[str], labels: list[str], tests: list[str]) -> Any:
-        known = embeddings([*texts, *tests], task.params, task.kept)
-        to_learn, to_answer = (np.array([known[t] for t in part]) for part in (texts, tests))
-        return recipes.frozen(to_learn, labels, to_answer)
+        return recipes.on_embeddings(texts, labels, tests, task.params, task.kept)
 
     return _plainly(task, recipe)
 

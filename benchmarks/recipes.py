@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
+from simulation import embeddings
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -35,6 +37,19 @@ def tfidf(texts: Sequence[str], labels: Sequence[str], tests: Sequence[str]) -> 
 def frozen(features: npt.NDArray[Any], labels: Sequence[str], tests: npt.NDArray[Any]) -> Any:
     """Answers of the same regression on features, such as embeddings of a frozen encoder."""
     return _regression().fit(features, labels).predict(tests)
+
+
+def on_embeddings(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    tests: Sequence[str],
+    params: Params,
+    kept: Path | None = None,
+) -> Any:
+    """Answers of `frozen` on texts; `kept` keeps their embeddings, by default they are not kept."""
+    known = embeddings([*texts, *tests], params, kept)
+    to_learn, to_answer = (np.array([known[text] for text in part]) for part in (texts, tests))
+    return frozen(to_learn, labels, to_answer)
 
 
 def fine_tuned(

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.context import Suggestion
-from paratopic.corpus.answers import WEAK, answer_rows, with_labels, write_answers
+from paratopic.corpus.answers import WEAK, answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.table import targets_of, write_paragraphs
 from paratopic.inference.context import ContextWeights
 from paratopic.labels.answers import CurrentAnswers
@@ -107,7 +107,7 @@ def write_labelled(frame: pd.DataFrame, root: Path = Path()) -> None:
             weak = [of_label | each for each in weak or [{"source": "rules", "kind": "rule"}]]
         rows += weak
     write_paragraphs(frame, root / PARAGRAPHS)
-    write_answers(answer_rows(rows), root / ANSWERS)
+    write_answer_rows(answer_rows(rows), root / ANSWERS)
 
 
 def read_joined(

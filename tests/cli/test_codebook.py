@@ -160,6 +160,21 @@ def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -
     assert "5 army" not in (printed := prepare(capsys)) and "4 army" in printed
 
 
+def test_a_change_that_is_undone_opens_nothing(
+    cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = PARAMS.read_text(encoding="utf-8")
+    before = params.replace("sources: [seeds]", "sources: [seeds, table.csv]")
+    PARAMS.write_text(before, encoding="utf-8")
+    Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
+    cli("codebook", "drop", "security")
+    prepare(capsys)
+    assert "because the codebook changed: 4 paragraphs" in cli("status")
+    PARAMS.write_text(before, encoding="utf-8")
+    assert "because the codebook changed" not in cli("status")
+    assert "4 security" in prepare(capsys)
+
+
 def test_a_dropped_topic_is_labelled_again_on_the_page(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

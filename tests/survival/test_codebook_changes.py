@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import read_answers as read_table
+from paratopic.corpus.answers import read_answer_rows
 from paratopic.labels.answers import read_answers
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change
@@ -130,7 +130,7 @@ def agree(folder: Path, confirmed: set[str], n_before: int) -> tuple[int, int]:
     assert confirmed <= labelled | again and len(labelled | again) >= n_before
     assert not labelled & again
     assert {name for line in current.answers for name in line.names} <= set(topics.names)
-    table = read_table(folder / ANSWERS)
+    table = read_answer_rows(folder / ANSWERS)
     by_hand = table["kind"].eq("person")
     assert set(table["paragraph"][by_hand & table["label"].notna()]) == labelled
     assert set(table["paragraph"][table["status"] == "retired"]) == again

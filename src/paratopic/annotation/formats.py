@@ -24,8 +24,8 @@ from paratopic.annotation.label_studio import NONE
 from paratopic.labels.log import (
     COLUMNS,
     OPTIONAL,
+    UNDECIDED,
     Label,
-    cell_of,
     first_words,
     parse_drawn,
     parse_when,
@@ -216,7 +216,7 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
 def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
     yield SHEET
     for s in suggestions:
-        cells = {"paragraph": s.id, "topics": cell_of(None), "text": s.text, "heading": s.heading}
+        cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
         cells |= {"suggestion": s.topic if s.scores else "", "reason": s.reason}
         cells |= {"drawn": s.drawn, "when": s.when}
         row: dict[str, object] = {name: inert(cell) for name, cell in cells.items()}
@@ -231,7 +231,7 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
     for topic in topics.topics:
         yield inert(topic.name), inert(topic.definition)
     yield NONE, "None of the topics. You can also write none."
-    yield cell_of(None), "Not decided yet. An empty cell means the same."
+    yield UNDECIDED, "Not decided yet. An empty cell means the same."
     order = ", the dominant one first" if topics.mode == "single" else ""
     yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
 

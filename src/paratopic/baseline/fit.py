@@ -153,8 +153,8 @@ def fit(
         return with_nearest(matrix, described, NEAREST)
 
     def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
-        some = examples.of(rows)
-        learnt = lessons_of(matrix[rows], some, weights[rows], mode, usual, prior)
+        part = examples.of(rows)
+        learnt = lessons_of(matrix[rows], part, weights[rows], mode, usual, prior)
         return fit_heads(learnt, mode, strengths, prior)
 
     def scores_of(

@@ -17,8 +17,7 @@ import typer
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
-from paratopic.corpus.answers import read_answers as read_answers_table
-from paratopic.corpus.answers import with_labels
+from paratopic.corpus.answers import read_answer_rows, with_labels
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import (
@@ -100,7 +99,9 @@ class Project:
         rows = self.answered[self.answered["status"] == "retired"]
         names = dict(zip(rows["paragraph"], rows["topics"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
-        reasons = {id_: self.params.topics.today(each).retired for id_, each in names.items()}
+        today = self.params.topics.today
+        # Since stage prepare, the name may have come back.
+        reasons = {id_: why for id_, each in names.items() if (why := today(each).retired)}
         judged = {line.paragraph for line in self.answers}
         ids = self.paragraphs["id"]
         return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
@@ -128,7 +129,7 @@ def read_project() -> Project:
         raise UserError(f"{PARAGRAPHS} not found: `dvc repro prepare` creates it")
     path = None if params.prepare.labels is None else Path(params.prepare.labels)
     lines = read_lines(path) if path and path.exists() else []
-    answered = table_in_todays_names(read_answers_table(ANSWERS), params.topics)
+    answered = table_in_todays_names(read_answer_rows(ANSWERS), params.topics)
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
 
 

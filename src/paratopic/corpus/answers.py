@@ -83,16 +83,16 @@ def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame
     return frame.assign(**{WEAK: pd.Series(cells, frame.index, dtype=object)})
 
 
-def write_answers(answers: pd.DataFrame, path: Path) -> None:
+def write_answer_rows(answers: pd.DataFrame, path: Path) -> None:
     """Write a table of answers as parquet."""
     write_columns(answers, SCHEMA, path)
 
 
-def read_answers(path: Path) -> pd.DataFrame:
+def read_answer_rows(path: Path) -> pd.DataFrame:
     """Read a table of answers; a UserError says that it is missing or damaged."""
     return read_columns(path, SCHEMA)
 
 
 def read_labelled_paragraphs(root: Path = Path()) -> pd.DataFrame:
     """Read the paragraphs of a project with their labels; the current directory's by default."""
-    return with_labels(read_paragraphs(root / PARAGRAPHS), read_answers(root / ANSWERS))
+    return with_labels(read_paragraphs(root / PARAGRAPHS), read_answer_rows(root / ANSWERS))

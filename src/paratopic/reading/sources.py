@@ -142,7 +142,7 @@ def summary_of(sources: Sources) -> dict[str, Any]:
     }
 
 
-def describe_sources(report: Mapping[str, Any], skipped: Iterable[Skipped]) -> Iterator[str]:
+def describe_reading(report: Mapping[str, Any], skipped: Iterable[Skipped]) -> Iterator[str]:
     """Say which fields articles have, and what is left out, in a line each."""
     if report["metadata"]:
         yield f"metadata: {_describe_metadata(report['metadata'], report['articles'])}"

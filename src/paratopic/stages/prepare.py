@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from paratopic.corpus.answers import with_labels, write_answers
+from paratopic.corpus.answers import with_labels, write_answer_rows
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import describe_size, write_paragraphs
 from paratopic.labels.answers import of_weak_sources
@@ -21,7 +21,7 @@ from paratopic.project.params import Labels, Prepare, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
-from paratopic.reading.sources import describe_sources, read_sources, summary_of
+from paratopic.reading.sources import describe_reading, read_sources, summary_of
 
 
 class Prepared(NamedTuple):
@@ -63,13 +63,13 @@ def main() -> None:
     params = read_params()
     prepared = prepare(params.prepare, params.topics, params.labels, params.evaluate.confidence)
     write_paragraphs(prepared.paragraphs, PARAGRAPHS)
-    write_answers(prepared.answers, ANSWERS)
+    write_answer_rows(prepared.answers, ANSWERS)
     write_metadata(prepared.metadata, METADATA)
     columns = [field.name for field in fields(Skipped)]
     files.write_csv(SKIPPED, pd.DataFrame(prepared.skipped, columns=columns))
     files.write_json(PREPARED, prepared.report)
     lines = [describe_size(prepared.paragraphs), *describe_labels(prepared.report)]
-    lines += describe_sources(prepared.report, prepared.skipped)
+    lines += describe_reading(prepared.report, prepared.skipped)
     print(*lines, *(f"note: {message}" for message in prepared.report["messages"]), sep="\n")
 
 
