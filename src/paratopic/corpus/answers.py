@@ -24,8 +24,8 @@ SCHEMA = pa.schema(
         # What was answered, in today's names; empty: none of the topics.
         ("topics", pa.list_(pa.string())),
         ("certainty", pa.float64()),  # of the source in its answer, 0 to 1; null: it does not say
-        # counts, outvoted (by other people), tie, overruled (by people) or retired (it has a topic
-        # that is no more, and is to be given again)
+        # counts, outvoted (by other people), tie, overruled (by people; or, of a weak source, worth
+        # nothing) or retired (it has a topic that is no more, and is to be given again)
         ("status", pa.string()),
         # The paragraph's label, in each of the rows that it is from; null where none counts.
         ("label", pa.list_(pa.string())),
