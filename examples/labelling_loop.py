@@ -38,7 +38,7 @@ from paratopic.labels.log import first_words
 from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.topics import SEPARATOR
-from paratopic.tracking.models import ALIAS
+from paratopic.tracking.runs import ALIAS
 
 if TYPE_CHECKING:
     import pandas as pd

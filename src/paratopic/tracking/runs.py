@@ -6,6 +6,8 @@ written again at any time, to any store. MLflow is imported late.
 
 from __future__ import annotations
 
+import json
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import set_defaults, store_errors
+from paratopic.inference.registry import asking, set_defaults, store_errors
 from paratopic.project.errors import UserError
-from paratopic.tracking import models, view
+from paratopic.tracking import pyfunc, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +32,17 @@ DATA, COMPARED = "dvc.paragraphs", "dvc.comparison"
 
 # Metrics are written in parts; MLflow takes 1000 at once.
 BATCH = 500
+
+# Name of a run's logged model, and the alias of the registered champion.
+MODEL, ALIAS = "model", "champion"
+
+# Begin of the tags of runs and models that say where they come from.
+SOURCE = "mlflow.source."
+# Tag of a logged model that lists the versions that it is registered as.
+VERSIONS = "mlflow.modelVersions"
+
+# The registry's database takes no longer description.
+LONGEST = 5000
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,7 @@ def write_runs(
                 elif not trial and run.data.tags.get(COMPARED) != record.comparison.digest:
                     _compare(client, run.info.run_id, record)
                 if record.part == record.comparison.champion and not trial:
-                    models.promote(client, experiment, run, record.card)
+                    _promote(client, experiment, run, record.card)
     except store_errors() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
@@ -198,7 +211,7 @@ def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | 
         if run.info.status == "FINISHED":
             return run
         # The process that wrote it was ended.
-        models.delete_of(client, run)
+        _delete_models(client, run)
         client.delete_run(run.info.run_id)
     return None
 
@@ -217,7 +230,7 @@ def _fill(client: MlflowClient, run: Run, record: Record) -> None:
     run_id = run.info.run_id
     inputs = [_input(record.dataset, "train"), _input(record.predictions, "eval")]
     client.log_inputs(run_id, inputs)
-    model_id = models.log(client, run, record.model, record.params, record.card)
+    model_id = _log_model(client, run, record.model, record.params, record.card)
     _log_figures(client, run, record, model_id)
     for path, place in record.files:
         client.log_artifact(run_id, str(path), place or None)
@@ -271,3 +284,109 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
         metrics += [Metric(name, value, now, step) for step, value in enumerate(values, start=1)]
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+
+
+def _log_model(
+    client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str], card: str
+) -> str:
+    """Store a model with its run.
+
+    Parameters
+    ----------
+    run
+        The model's run. Its source is that of the model.
+    card
+        Its card, which is added to the model's folder and is its description.
+
+    Returns
+    -------
+    Id of the logged model.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    run_id = run.info.run_id
+    source = {key: run.data.tags[key] for key in run.data.tags if key.startswith(SOURCE)}
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name=MODEL,
+        source_run_id=run_id,
+        tags=source | {view.DESCRIPTION: _body(card)},
+        params=dict(params),
+    )
+    ids = Model(
+        artifact_path=logged.artifact_location,
+        run_id=run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+    )
+    with tempfile.TemporaryDirectory() as draft:
+        pyfunc.save(folder, Path(draft) / MODEL, card, ids)
+        client.log_model_artifacts(logged.model_id, str(Path(draft) / MODEL))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return str(logged.model_id)
+
+
+def _delete_models(client: MlflowClient, run: Run) -> None:
+    """Delete the models that were logged with a run."""
+    query = f"source_run_id = '{run.info.run_id}'"
+    for model in client.search_logged_models([run.info.experiment_id], query):
+        client.delete_logged_model(model.model_id)
+
+
+def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
+    """Register a run's model as a version, and point the alias "champion" to it.
+
+    Parameters
+    ----------
+    name
+        Name of the registered model; it is created if it is missing.
+    run
+        Run of the model. Its main metrics become tags of the version.
+    card
+        The model's card, which is the description of the version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    about = "Topics of paragraphs. The alias champion is the version to predict with."
+    registered = client.search_registered_models(f"name = '{name}'")
+    if not registered:
+        client.create_registered_model(name, description=about)
+    elif not registered[0].description:
+        client.update_registered_model(name, about)
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
+    version = str(versions[0].version) if versions else _register(client, name, run, card)
+    try:
+        present = str(client.get_model_version_by_alias(name, ALIAS).version)
+    except MlflowException:  # there is no such alias yet
+        present = ""
+    if present != version:
+        client.set_registered_model_alias(name, ALIAS, version)
+
+
+def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:
+    """Create the version of a run's model; returns its number."""
+    model_id = run.outputs.model_outputs[0].model_id
+    main = view.main_metrics(run.data.tags["mode"])
+    figures = {key: f"{run.data.metrics[key]:.3f}" for key in main if key in run.data.metrics}
+    about = {key: run.data.tags[key] for key in ("model", "n") if key in run.data.tags}
+    with asking(client.tracking_uri):  # MLflow looks up the model of a version there
+        created = client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run.info.run_id,
+            tags=about | figures,
+            description=_body(card)[:LONGEST],
+            model_id=model_id,
+        )
+    version = str(created.version)
+    if VERSIONS not in client.get_logged_model(model_id).tags:  # a server sets it by itself
+        listed = json.dumps([{"name": name, "version": version}])
+        client.set_logged_model_tags(model_id, {VERSIONS: listed})
+    return version
+
+
+def _body(card: str) -> str:
+    """A card without its head, which is for machines."""
+    return card.split("\n---\n", 1)[-1].strip()
