@@ -37,7 +37,7 @@ from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
-from paratopic.transformer.embedding import Embedder
+from paratopic.transformer.network import Embedder
 
 TESTS = 1500
 VERSIONS = ("scikit-learn", "sentence-transformers", "torch", "transformers")

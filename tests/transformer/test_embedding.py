@@ -12,12 +12,11 @@ from tokenizers import Tokenizer
 
 from paratopic.inference.onnx_model import windowing
 from paratopic.project.topics import Topics
-from paratopic.transformer import embedding
 from paratopic.transformer import export as onnx
-from paratopic.transformer.embedding import Embedder
+from paratopic.transformer import network as networks
 from paratopic.transformer.encoder import load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork
-from paratopic.transformer.network import Network, embed_windows
+from paratopic.transformer.network import Embedder, Network, embed_windows
 from paratopic.transformer.quantise import quantise
 
 
@@ -48,14 +47,14 @@ def test_the_exported_encoder_gives_the_networks_embeddings(
     texts = [f"{text} {text} {text}" for text in rows["text"]]  # of several windows each
     by_torch, owner = Embedder(network).texts(tokenizer, texts, first)
     assert len(owner) == len(texts) if first else len(owner) > len(texts)
-    monkeypatch.setattr(embedding, "MANY", 2)
+    monkeypatch.setattr(networks, "MANY", 2)
     exported: list[Path] = []
 
     def export(network: EmbeddingNetwork, path: Path) -> None:
         exported.append(path)
         onnx.export(network, path)
 
-    monkeypatch.setattr(embedding, "export", export)
+    monkeypatch.setattr(networks, "export", export)
     embedder = Embedder(network)
     for _ in range(2):
         by_onnx, again = embedder.texts(tokenizer, texts, first)
@@ -69,9 +68,9 @@ def test_few_windows_and_full_precision_are_for_torch(
     tiny_encoder: Path, network: Network, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows = [[5, 6, 7]] * 3
-    monkeypatch.setattr(embedding, "export", lambda *_: pytest.fail("was exported"))
+    monkeypatch.setattr(networks, "export", lambda *_: pytest.fail("was exported"))
     assert Embedder(network).windows(windows).shape == (3, 32)
     assert Embedder(network).windows([]).shape == (0, 32)
-    monkeypatch.setattr(embedding, "MANY", 2)
+    monkeypatch.setattr(networks, "MANY", 2)
     full = network.with_encoder(load_encoder(str(tiny_encoder), pick_device("cpu")))
     assert Embedder(full).windows(windows).shape == (3, 32)

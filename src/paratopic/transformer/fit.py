@@ -56,10 +56,10 @@ from paratopic.training.head import (
     without_nearest,
 )
 from paratopic.training.unlabelled import n_rounds, smooth_answers
-from paratopic.transformer.embedding import Embedder
 from paratopic.transformer.encoder import check_lengths, load_encoder, pick_device
 from paratopic.transformer.export import EmbeddingNetwork, export
 from paratopic.transformer.network import (
+    Embedder,
     Network,
     embed_windows,
     processes,

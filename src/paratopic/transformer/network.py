@@ -3,31 +3,38 @@
 On the CPU, windows are divided into chunks, and each chunk is computed by one thread. Results do
 not depend on the number of processors, and threads never wait for each other within a product. If
 torchrun started several processes, each encodes a share of the windows, and all of them get all
-embeddings. Texts are for `embedding`, training is for `tuning` and `fit`.
+embeddings. Texts are for `Embedder`, training is for `tuning` and `fit`.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
 from torch import Tensor, distributed, nn
 
 from paratopic.inference.head import LinearHead
-from paratopic.inference.onnx_model import thread_pool
-from paratopic.inference.scores import Integers
+from paratopic.inference.onnx_model import OnnxModel, read_windows, thread_pool
+from paratopic.inference.scores import Array, Integers
 from paratopic.transformer.encoder import autocast
+from paratopic.transformer.export import EmbeddingNetwork, export
+from paratopic.transformer.quantise import is_quantised
 
 # Number of windows, of similar length, that are encoded together.
 CHUNK = 8
 # A finite logit that softmax and sigmoid take for certainty, in place of an infinite intercept.
 CERTAIN = 1e4
+# Number of windows from which on an export, of five seconds, takes less time than it saves.
+MANY = 1_000
 
 Given = TypeVar("Given")
 Done = TypeVar("Done")
@@ -223,3 +230,75 @@ def processes() -> tuple[int, int]:
         distributed.init_process_group()
         atexit.register(distributed.destroy_process_group)
     return distributed.get_rank(), world
+
+
+class Embedder:
+    """Embeds texts with a network's encoder, which must not change meanwhile.
+
+    Parameters
+    ----------
+    remembers
+        Whether it keeps what it embedded, for texts that are embedded again; no by default.
+    """
+
+    def __init__(self, network: Network, remembers: bool = False) -> None:
+        self.network = network
+        self._known: dict[tuple[int, ...], Array] | None = {} if remembers else None
+        self._exported: OnnxModel | None = None
+        on_cpu = network.head.weight.device.type == "cpu" and processes() == (0, 1)
+        self._may_export = on_cpu and is_quantised(network.encoder)
+
+    def texts(
+        self, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
+    ) -> tuple[Array, Integers]:
+        """Embed all windows of texts.
+
+        Parameters
+        ----------
+        tokenizer
+            Tokenizer that cuts texts into windows.
+        texts
+            n texts.
+        first
+            Whether only the first window of each text is embedded; no by default.
+
+        Returns
+        -------
+        embeddings
+            (n windows, d) embeddings of unit length.
+        owner
+            (n windows,) number of the text that each window belongs to.
+        """
+        windows, owner = read_windows(tokenizer, texts)
+        if first:
+            owner, rows = np.unique(owner, return_index=True)
+            windows = [windows[row] for row in rows]
+        return self.windows(windows), owner
+
+    def windows(self, windows: Sequence[Sequence[int]]) -> Array:
+        """Embed windows of token ids, (n windows, d)."""
+        if not windows:
+            return np.zeros((0, self.network.head.in_features))
+        if self._known is None:
+            return self._embed(windows)
+        keys = [tuple(window) for window in windows]
+        new = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if new:
+            self._known |= zip(new, self._embed(new), strict=True)
+        return np.array([self._known[key] for key in keys])
+
+    def _embed(self, windows: Sequence[Sequence[int]]) -> Array:
+        if not self._may_export or len(windows) < MANY:
+            return self._by_torch(windows)
+        if self._exported is None:
+            self._exported = self._export()
+        return self._exported.run(windows)
+
+    def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
+        return embed_windows(self.network, windows).cpu().double().numpy()
+
+    def _export(self) -> OnnxModel:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "encoder.onnx"
+            export(EmbeddingNetwork(self.network.encoder), path)
+            return OnnxModel(path)
