@@ -86,7 +86,7 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
         texts = task.pool.head(getattr(settings, "unlabelled", 0))
         pool: Pool | None = Pool(task.labelled[of_pool], texts[of_pool])
         targets = targets_of(task.labelled, topics.names)
-        if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.fitting`
+        if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.crossval`
             pool = None
         data = Labelled(task.labelled, topics, folds, pool)
         _, calibration = calibrated(data, cross_validate(data, fit, task.seed).scores, params)

@@ -100,7 +100,7 @@ def test_params_are_the_sections_or_keys_that_the_stage_reads(name: str) -> None
     read = keys_read(ast.parse(stage_file(name).read_text(encoding="utf-8")))
     if name in (*FITTING, "card"):
         read |= {ITEM}
-    if name in FITTING:  # by `training.fitting`
+    if name in FITTING:  # by `training.crossval`
         read |= {"topics"}
     if name == "track":  # all of them, which its deps stand for; these it reads itself
         read |= {"models", "topics"}

@@ -20,6 +20,7 @@ from paratopic.corpus.table import labelled_rows, with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores
+from paratopic.project.kinds import KINDS
 from paratopic.project.passages import REACH, Passage, Text, as_passage, plain
 from paratopic.project.topics import Topics
 from paratopic.training import context, crossval
@@ -28,7 +29,7 @@ from paratopic.training.crossval import (
     fit_all,
     is_first_process,
     n_fits,
-    n_processes,
+    processes_for,
     score_by_definitions,
 )
 from paratopic.training.examples import Advance, Examples, Fitted
@@ -161,10 +162,11 @@ def test_processes_are_for_many_rows_and_not_for_what_torchrun_started(
 ) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setattr(crossval, "cpu_count", lambda: 7)
-    assert n_processes(crossval.FEW_ROWS) == 7
-    assert n_processes(crossval.FEW_ROWS - 1) == 1
+    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 7
+    assert processes_for(KINDS["transformer"], crossval.FEW_ROWS) == 1  # a fit takes all of them
+    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS - 1) == 1
     monkeypatch.setenv("RANK", "0")
-    assert n_processes(crossval.FEW_ROWS) == 1
+    assert processes_for(KINDS["baseline"], crossval.FEW_ROWS) == 1
 
 
 def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -> None:

@@ -31,8 +31,14 @@ from paratopic.project.paths import COMPARISON, SCORES
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
 from paratopic.training.calibration import calibrate_rows
-from paratopic.training.crossval import advance_from, cross_validate, n_fits
-from paratopic.training.fitting import fitter, labelled_for, processes_for
+from paratopic.training.crossval import (
+    advance_from,
+    cross_validate,
+    fitter,
+    labelled_for,
+    n_fits,
+    processes_for,
+)
 
 # Shares of the labels that the champion learns from anew, beside all of them.
 SHARES = (0.25, 0.5)

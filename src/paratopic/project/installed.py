@@ -27,7 +27,7 @@ _BEFORE_STATEMENTS = (
 # What a module imports by the names in `kinds`: module → entries of the kind.
 BY_KIND = {
     "inference.folder": ("classifier",),
-    "training.fitting": ("settings", "fit"),
+    "training.crossval": ("settings", "fit"),
 }
 # The entries are words for people, too: a fit depends on its own entry, and on that in part.
 ENTRIES = "project.kinds"
@@ -49,7 +49,7 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
     digests: dict[str, Any] = {}
     for stage in sorted(name for name in arrows if name.startswith("stages.")):
         name = stage.partition(".")[2]
-        if "training.fitting" in closure([stage], arrows):
+        if "training.crossval" in closure([stage], arrows):
             digests[name] = {
                 kind.name: digest(
                     modules_of([stage], [kind.name], arrows) - {ENTRIES},

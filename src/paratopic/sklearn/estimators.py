@@ -27,8 +27,8 @@ from paratopic.project.passages import Text
 from paratopic.project.paths import PARAMS
 from paratopic.project.start import template
 from paratopic.project.topics import ModeName, Topic, Topics
+from paratopic.training.crossval import fitter
 from paratopic.training.examples import Examples, silent
-from paratopic.training.fitting import fitter
 
 # A label of y: a str or a number.
 Label = Hashable

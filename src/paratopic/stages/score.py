@@ -16,11 +16,13 @@ from paratopic.project.progress import bar
 from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
 from paratopic.training.crossval import (
     cross_validate,
+    fitter,
     is_first_process,
+    labelled_for,
     n_fits,
+    processes_for,
     score_by_definitions,
 )
-from paratopic.training.fitting import fitter, labelled_for, processes_for
 
 
 def main() -> None:

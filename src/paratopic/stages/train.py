@@ -17,8 +17,7 @@ from paratopic.project.paths import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, S
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
 from paratopic.project.topics import Topics
-from paratopic.training.crossval import fit_all, is_first_process
-from paratopic.training.fitting import fitter, labelled_for
+from paratopic.training.crossval import fit_all, fitter, is_first_process, labelled_for
 
 
 def languages_of(

@@ -1,29 +1,47 @@
-"""Out-of-fold scores, and the final model that is fitted to all labels, for either kind of model.
+"""Out-of-fold scores, and the final model that is fitted to all labels, for any kind of model.
 
-How a model is fitted is for `baseline` and `transformer`; which fold a paragraph is in is for
-`corpus.folds`.
+How a model is fitted is for `baseline` and `transformer`, of which only the modules of the kind in
+question are imported; which fold a paragraph is in is for `corpus.folds`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
+from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
+from paratopic.corpus.pool import draw_pool
+from paratopic.corpus.table import (
+    has_hand_label,
+    labelled_rows,
+    read_parquet,
+    targets_of,
+    with_passages,
+)
+from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
-from paratopic.labels.weak import learn_sources, teach
+from paratopic.project.kinds import Kind, named_object
+from paratopic.project.params import Params
 from paratopic.project.passages import Text, as_passage, plain
-from paratopic.project.topics import Topics
-from paratopic.training.examples import Advance, Examples, Fit, Fitted, Soft, silent
+from paratopic.project.paths import FOLDS
+from paratopic.training.examples import (
+    Advance,
+    Examples,
+    Fit,
+    Fitted,
+    examples_of,
+    silent,
+    topics_are_rare,
+)
 
 # With fewer rows, to start processes takes longer than they save.
 FEW_ROWS = 500
@@ -34,12 +52,46 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def n_processes(n_rows: int) -> int:
-    """Number of processes that finish fits on n labelled rows soonest, each on one thread.
+def fitter(kind: Kind, params: Params, checkpoints: Path | None = None) -> Fit:
+    """Bind the topics and the kind's section of the params to its function `fit`.
+
+    Parameters
+    ----------
+    checkpoints
+        Folder from which a fit that was killed goes on, if the kind `resumes`; None, the default,
+        for none.
+    """
+    fit_model, section = named_object(kind.fit), params.section(kind.name)
+    resuming = (checkpoints,) if kind.resumes else ()
+
+    def fit(examples: Examples, seed: int, advance: Advance) -> Fitted:
+        fitted: Fitted = fit_model(examples, params.topics, section, seed, advance, *resuming)
+        return fitted
+
+    return fit
+
+
+def labelled_for(kind: Kind, params: Params) -> Labelled:
+    """Read the labelled paragraphs of the project in the current directory, and their folds.
+
+    If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
+    are rare: most paragraphs have none of them then, and teach no more than chance would.
+    """
+    frame, pool = read_labelled_paragraphs(), None
+    rows = with_passages(labelled_rows(frame, params.topics), frame)
+    targets = targets_of(rows[has_hand_label(rows)], params.topics.names)
+    if kind.learns_from_unlabelled and not topics_are_rare(targets, mode_of(params.topics.mode)):
+        pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
+    return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
+
+
+def processes_for(kind: Kind, n_rows: int) -> int:
+    """Number of processes, on one thread each, that fit a model to the folds of n rows soonest.
 
     It is 1 in processes that torchrun started, which share every fit.
     """
-    return 1 if n_rows < FEW_ROWS or "RANK" in os.environ else int(cpu_count())
+    alone = kind.is_parallel or n_rows < FEW_ROWS or "RANK" in os.environ
+    return 1 if alone else int(cpu_count())
 
 
 def n_fits(folds: pd.DataFrame) -> int:
@@ -63,46 +115,6 @@ class CrossValidated(NamedTuple):
     scores: pd.DataFrame
     history: pd.DataFrame
     alone: pd.DataFrame
-
-
-def examples_of(
-    data: Labelled,
-    part: Integers | slice,
-    texts: Sequence[Text],
-    unlabelled: Sequence[str],
-) -> Examples:
-    """Make a part of the rows, and texts without a label, training examples.
-
-    How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
-    which no source counts are left out.
-
-    Parameters
-    ----------
-    texts
-        The texts of the rows, with what may be read around them.
-    """
-    rows = data.rows.iloc[part]
-    examples = Examples(
-        texts,
-        targets_of(rows, data.names),
-        data.groups[part],
-        pd.factorize(rows["article"])[0].astype(np.int64),
-        trust=rows["trust"].to_numpy(dtype=np.float64),
-        unlabelled=unlabelled,
-    )
-    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data.topics)
-
-
-def _with_weak(examples: Examples, rows: pd.DataFrame, topics: Topics) -> Examples:
-    """The examples, with what weak answers teach of those without a hand label."""
-    by_hand = has_hand_label(rows).to_numpy()
-    lesson = teach(rows, learn_sources(rows, topics))
-    targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
-    weights = np.where(by_hand[:, None], 1.0, lesson.weights)
-    trust = weights.max(axis=1)
-    soft = Soft(by_hand, lesson.ratio, weights / np.where(trust > 0, trust, 1)[:, None])
-    softened = replace(examples, targets=targets, trust=trust, soft=soft)
-    return softened.of(np.flatnonzero(trust > 0))
 
 
 def cross_validate(

@@ -14,10 +14,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.passages import Text
 from paratopic.project.topics import Topics
 
@@ -206,7 +209,7 @@ def topics_are_rare(targets: Targets, mode: Mode) -> bool:
     """Whether most labels say that a text has none of the topics, in mode single.
 
     Then an encoder and a head are taught otherwise than where most texts have a topic: see
-    `transformer` and `fitting`.
+    `transformer` and `crossval`.
 
     Parameters
     ----------
@@ -255,3 +258,43 @@ def _n_articles(articles: Integers, trust: Array) -> float:
     most = np.zeros(len(numbers))
     np.maximum.at(most, article, trust)
     return float(most.sum())
+
+
+def examples_of(
+    data: Labelled,
+    part: Integers | slice,
+    texts: Sequence[Text],
+    unlabelled: Sequence[str],
+) -> Examples:
+    """Make a part of the rows, and texts without a label, training examples.
+
+    How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
+    which no source counts are left out.
+
+    Parameters
+    ----------
+    texts
+        The texts of the rows, with what may be read around them.
+    """
+    rows = data.rows.iloc[part]
+    examples = Examples(
+        texts,
+        targets_of(rows, data.names),
+        data.groups[part],
+        pd.factorize(rows["article"])[0].astype(np.int64),
+        trust=rows["trust"].to_numpy(dtype=np.float64),
+        unlabelled=unlabelled,
+    )
+    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data.topics)
+
+
+def _with_weak(examples: Examples, rows: pd.DataFrame, topics: Topics) -> Examples:
+    """The examples, with what weak answers teach of those without a hand label."""
+    by_hand = has_hand_label(rows).to_numpy()
+    lesson = teach(rows, learn_sources(rows, topics))
+    targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
+    weights = np.where(by_hand[:, None], 1.0, lesson.weights)
+    trust = weights.max(axis=1)
+    soft = Soft(by_hand, lesson.ratio, weights / np.where(trust > 0, trust, 1)[:, None])
+    softened = replace(examples, targets=targets, trust=trust, soft=soft)
+    return softened.of(np.flatnonzero(trust > 0))
