@@ -21,9 +21,9 @@ from tables import RESULTS, Table, draw, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.inference.prediction import Explanation
 from paratopic.inference.scores import one_hot
 from paratopic.project.files import write_json
 from paratopic.project.params import read_params

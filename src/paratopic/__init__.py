@@ -8,10 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paratopic.inference.explanation import Explanation, Share
     from paratopic.inference.loading import load, predict
     from paratopic.inference.model import Model
-    from paratopic.inference.prediction import Prediction
+    from paratopic.inference.prediction import Explanation, Prediction, Share
     from paratopic.project.errors import UserError
     from paratopic.project.passages import Passage
 
@@ -19,8 +18,8 @@ __all__ = ["Explanation", "Model", "Passage", "Prediction", "Share", "UserError"
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Explanation": "inference.explanation",
-    "Share": "inference.explanation",
+    "Explanation": "inference.prediction",
+    "Share": "inference.prediction",
     "load": "inference.loading",
     "predict": "inference.loading",
     "Model": "inference.model",

@@ -25,8 +25,8 @@ from paratopic.annotation.context import (
     with_predictions,
 )
 from paratopic.annotation.label_studio import NONE, configuration
-from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
+from paratopic.inference.prediction import Explanation
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics

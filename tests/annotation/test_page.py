@@ -27,8 +27,8 @@ from starlette.testclient import TestClient
 
 from paratopic.annotation import page, web
 from paratopic.annotation.context import Suggestion, blind, with_predictions
-from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
+from paratopic.inference.prediction import Explanation
 from paratopic.labels.answers import current
 from paratopic.labels.log import read_lines
 from paratopic.project.codebook import Change, Kind

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.evaluation.expected import WIDEST, Interval, expect
-from paratopic.inference.certainty import Answers, Certainty, measure
+from paratopic.inference.calibration import Answers, Certainty
+from paratopic.training.calibration import measure_certainty
 
 KNOWN = Certainty(mean=0.8, right=0.75, noise=0.001, between=0.01, n_labels=200, n_groups=200)
 ALIKE = Answers(texts=500, certainty=400.0, likeness=0.0, articles=50)
@@ -71,7 +72,7 @@ def test_intervals_hold_in_a_simulation() -> None:
     def holds() -> bool:
         certainty = rng.uniform(0.5, 1, 400)
         right = (rng.uniform(size=400) < certainty - 0.05).astype(np.float64)
-        known = measure(certainty[:100], right[:100], np.ones(100), np.arange(100))
+        known = measure_certainty(certainty[:100], right[:100], np.ones(100), np.arange(100))
         others = Answers(300, float(certainty[100:].sum()), 0.0, 300)
         _, low, high = share(known, others)
         return bool(low <= right[100:].mean() <= high)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from paratopic.inference.certainty import Answers, measure
+from paratopic.inference.calibration import Answers
 from paratopic.inference.head import centre_of
+from paratopic.training.calibration import measure_certainty
 
 rng = np.random.default_rng(0)
 
@@ -15,7 +16,7 @@ rng = np.random.default_rng(0)
 def test_the_noise_is_that_of_independent_groups() -> None:
     certainty = rng.uniform(0.5, 1, 400)
     right = (rng.uniform(size=400) < certainty).astype(np.float64)
-    measured = measure(certainty, right, np.ones(400), np.arange(400))
+    measured = measure_certainty(certainty, right, np.ones(400), np.arange(400))
     assert measured.mean == pytest.approx(certainty.mean())
     assert measured.right == right.mean()
     assert measured.noise == pytest.approx((right - certainty).var() / 400, rel=0.01)
@@ -29,7 +30,7 @@ def test_articles_that_differ_make_noise_and_are_known_to_differ() -> None:
     def of(spread: float) -> tuple[float, float]:
         chances = 0.7 + spread * np.resize([-1, 1], 40)[article]
         right = (rng.uniform(size=1000) < chances).astype(np.float64)
-        measured = measure(certainty, right, np.ones(1000), article)
+        measured = measure_certainty(certainty, right, np.ones(1000), article)
         return measured.noise, measured.between
 
     (noise, between), (more_noise, more_between) = of(0.0), of(0.2)
@@ -39,7 +40,7 @@ def test_articles_that_differ_make_noise_and_are_known_to_differ() -> None:
 
 def test_labels_count_by_their_weights() -> None:
     weights = np.array([3.0, 1.0, 0.0])
-    measured = measure(np.full(3, 0.5), np.array([1.0, 0.0, 0.0]), weights, np.arange(3))
+    measured = measure_certainty(np.full(3, 0.5), np.array([1.0, 0.0, 0.0]), weights, np.arange(3))
     assert (measured.right, measured.n_labels) == (0.75, 1.6)
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from paratopic import Explanation, UserError, load
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.explanation import NONE, sentences
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
+from paratopic.inference.prediction import NONE, sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted

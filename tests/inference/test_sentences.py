@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paratopic.inference.explanation import sentences
+from paratopic.inference.prediction import sentences
 
 TEXTS = {
     "en": ['He said "No."', "Mr. Smith stayed.", "“Stay,” she said.", "The U.S. replied."],

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from paratopic.inference.tfidf import TfIdf, TfIdfUnion, clean
+from paratopic.inference.tfidf_model import TfIdf, TfIdfUnion, clean
 from tests.samples import FILLER, WORDS
 
 KNOWN = [

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.table import passages
-from paratopic.inference.explanation import Explanation
-from paratopic.inference.prediction import Prediction
+from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.passages import Text
 
 # Number of neighbouring paragraphs that are shown on each side.

@@ -29,8 +29,7 @@ from paratopic.inference.folder import write_manifest
 from paratopic.inference.head import LinearHead, centre_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Features, Integers, Scores, Targets
-from paratopic.inference.tfidf import TfIdfUnion
-from paratopic.inference.tfidf_model import BaselineClassifier, transform_passages
+from paratopic.inference.tfidf_model import BaselineClassifier, TfIdfUnion, transform_passages
 from paratopic.project.files import aside
 from paratopic.project.passages import Text, plain
 from paratopic.project.topics import Topics

@@ -27,7 +27,7 @@ import numpy as np
 
 from paratopic.bulk.context import GROUP, with_context
 from paratopic.bulk.formats import FORMATS, Articles, format_of
-from paratopic.inference.certainty import Answers
+from paratopic.inference.calibration import Answers
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, wilson
-from paratopic.inference.certainty import Answers, Certainty
+from paratopic.inference.calibration import Answers, Certainty
 
 # The models of the folds share training paragraphs, and the final model is another one; as for
 # other figures, see `intervals.DESIGN_EFFECT`.

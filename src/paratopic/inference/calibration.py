@@ -1,4 +1,8 @@
-"""What calibrates a model's probabilities, as training fits it and a model's folder keeps it."""
+"""What a model's folder knows of its probabilities: their calibration, and how certain they are.
+
+Training fits both to out-of-fold scores. From how certain answers were, and how many of them were
+right, `evaluation.expected` estimates the share of right answers on other texts.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paratopic.inference.certainty import Certainty
 from paratopic.inference.promise import NEVER
 from paratopic.inference.scores import Array
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How certain out-of-fold answers were, and how far from that the share of right ones was.
+
+    Parameters
+    ----------
+    mean
+        Mean probability that an answer is right (see `modes.Mode.certainty`), 0 to 1.
+    right
+        Share of the answers that are right, 0 to 1.
+    noise
+        Variance of the difference of these two.
+    between
+        Variance of that difference between articles, beyond chance; 0 where articles are too few
+        to tell.
+    n_labels
+        Number of labels of equal weight that tell as much.
+    n_groups
+        Number of groups that they are from, which are independent: articles, or paragraphs with
+        their near-duplicates.
+    """
+
+    mean: float
+    right: float
+    noise: float
+    between: float
+    n_labels: float
+    n_groups: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to texts, of which it is not known whether they are right, summed up.
+
+    Parameters
+    ----------
+    certainty
+        Sum of the probabilities that their answers are right.
+    likeness
+        Sum of their likeness to the labelled texts (see `scores.Reading`).
+    articles
+        Number of articles that they are from.
+    """
+
+    texts: int = 0
+    certainty: float = 0.0
+    likeness: float = 0.0
+    articles: int = 0
+
+    def __add__(self, other: Answers) -> Answers:
+        return Answers(
+            self.texts + other.texts,
+            self.certainty + other.certainty,
+            self.likeness + other.likeness,
+            self.articles + other.articles,
+        )
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,15 @@ from paratopic.inference.folder import (
     PLAIN_NAME,
     classifier_of,
     digest_of,
+    prediction_files,
     read_manifest,
 )
-from paratopic.inference.hub import fetch_from_hub
 from paratopic.inference.model import Classifier, Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
-from paratopic.project.hub import HUB
+from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
 from paratopic.project.passages import Text
 from paratopic.project.paths import CHAMPION, root_with
 
@@ -105,7 +105,7 @@ def _default_model(folder: Path, changed: int) -> Model:
 
 
 def _fetch(uri: str, root: Path) -> Path:
-    return fetch_from_hub(uri) if uri.startswith(HUB) else fetch(uri, root)
+    return _fetch_from_hub(uri) if uri.startswith(HUB) else fetch(uri, root)
 
 
 # Of a process: what an alias points to may change meanwhile.
@@ -172,3 +172,53 @@ def _check_answer(classifier: Classifier, n_logits: int) -> None:
     logits = classifier.read([PROBE]).logits
     if logits.shape != (1, n_logits) or np.isnan(logits).any():
         raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
+
+
+def _fetch_from_hub(address: str) -> Path:
+    """Download a model to the cache of the hub's library, and return its folder.
+
+    Without network, a commit that was fetched before is taken from the cache.
+
+    Parameters
+    ----------
+    address
+        ``hf://OWNER/NAME@COMMIT``; in place of the commit a branch or a tag, which are looked up
+        each time.
+
+    Raises
+    ------
+    UserError
+        It names no revision, or the hub has no such model or cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    repository = parse_repository(address)
+    if not repository.revision:
+        raise UserError(f"{address}: write the commit after the name, such as {address}@COMMIT")
+
+    def download(names: list[str], cached: bool) -> Path:
+        name, revision = repository
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=names, local_files_only=cached
+            )
+        )
+
+    def whole(cached: bool) -> Path:
+        folder = download([MANIFEST], cached)
+        if not (folder / MANIFEST).exists():
+            raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
+        # What a stranger's manifest lists besides is refused when it is read.
+        names = [name for name in prediction_files(folder) if PLAIN_NAME.fullmatch(name)]
+        return download(names, cached)
+
+    if COMMIT.fullmatch(repository.revision):
+        try:
+            folder = whole(cached=True)
+            if all((folder / name).exists() for name in prediction_files(folder)):
+                return folder
+        except (LocalEntryNotFoundError, UserError):
+            pass
+    check_repository(repository, "model")
+    return whole(cached=False)

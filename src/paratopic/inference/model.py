@@ -16,9 +16,8 @@ import numpy as np
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
-from paratopic.inference.explanation import Contributions, Explanation, explain
 from paratopic.inference.modes import mode_of
-from paratopic.inference.prediction import Prediction
+from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
 from paratopic.inference.scores import Array, Features, Integers, Reading, Scores
 from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
 from paratopic.project.topics import ModeName

@@ -23,9 +23,9 @@ from paratopic.inference.context import (
     read_weights,
     surroundings,
 )
-from paratopic.inference.explanation import Contributions
 from paratopic.inference.head import LinearHead, read_head
 from paratopic.inference.modes import Mode
+from paratopic.inference.prediction import Contributions
 from paratopic.inference.scores import Array, Integers, Reading
 from paratopic.project.errors import UserError
 from paratopic.project.passages import PARTS, Passage, Text

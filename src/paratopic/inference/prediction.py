@@ -1,8 +1,41 @@
-"""The prediction for one text."""
+"""A prediction, and why it is made: what each sentence and word of a text adds to the logits.
+
+Both kinds of model are linear after their last average: the transformer in its tokens, the baseline
+in its terms. So what the parts of a text add can be told exactly, and adds up. How each kind of
+model takes its logits apart is for `onnx_model` and `tfidf_model`.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from paratopic.inference.calibration import Calibration
+from paratopic.inference.modes import Mode
+from paratopic.inference.scores import Array, Integers
+from paratopic.project.passages import PARTS
+
+# Name of the logit of having none of the topics, which is the last one in mode single.
+NONE = "(none)"
+
+# What a sentence begins with: quotation marks of any language, then a capital letter or a digit.
+_BEGIN = r"""["'“‘„«(\[¿¡]*\s?[\dA-ZÀ-ÖØ-ÞĆČŁŘŚŞŠŻŽİŐŰΑ-ΩА-ЯЁ]"""
+_MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+# A full stop ends no sentence after one letter, as in "U.S. exports" and "z. B.", after a title,
+# and in a German date, as in "3. Oktober". Chinese and Japanese sentences have no blank between.
+_END = re.compile(
+    r"(?<!\b[^\W\d_]\.)(?<!\b(?:Mr|Ms|Dr|St|Sr|Nr|ca)\.)(?<!\b(?:Mrs|Sra|Dra|bzw)\.)"
+    r"(?<!\bProf\.)"
+    r"""(?<=[.!?…])["'”’“»)\]]*(?:\s»)?\s+"""
+    rf"(?!(?:(?<=\b\d\.\s)|(?<=\b\d\d\.\s))(?:{'|'.join(_MONTHS.split())})\b)(?={_BEGIN})"
+    r"|(?<=[。！？])[”’」』）]*\s*"
+    r"|\n\s*",
+)
 
 
 @dataclass(frozen=True)
@@ -39,3 +72,148 @@ class Prediction:
     windows: int
     topics: tuple[str, ...]
     sure: bool
+
+
+class Contributions(NamedTuple):
+    """What the tokens of a text, and what is read around it, add to its logits.
+
+    Attributes
+    ----------
+    spans
+        (m, 2) beginning and end of each token in the text.
+    shares
+        (m, r) what each token adds to each logit.
+    logits
+        (r,) logits of the text, as `modes.Mode` defines them. What the shares and the context leave
+        of them is there without the text.
+    context
+        (p, r) what each part of what stands around the text (`context.PARTS`) adds to each logit.
+    """
+
+    spans: Integers
+    shares: Array
+    logits: Array
+    context: Array
+
+    def calibrated(self, calibration: Calibration) -> Contributions:
+        """What is added to the calibrated logits."""
+        scale = calibration.scale
+        logits = calibration.apply(self.logits)
+        return Contributions(self.spans, self.shares * scale, logits, self.context * scale)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a part of a text adds to the logits.
+
+    Parameters
+    ----------
+    start, end
+        Where it begins and ends in the text, in characters.
+    shares
+        Topic → what the part adds to its logit. More than 0 speaks for the topic.
+    """
+
+    text: str
+    start: int
+    end: int
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction, and what each part of the text adds to its logits.
+
+    Logits in mode single are relative: how much more likely a topic, or ``(none)`` of them, is than
+    all of these on average. Topics that the model does not know are left out, and so is ``(none)``
+    if it was trained without texts that have none.
+
+    Parameters
+    ----------
+    logits
+        Topic → its logit: its share in `base` and those in `sentences` and `context`, added up.
+    base
+        Topic → what is there without the text, and what belongs to none of its words.
+    sentences
+        The sentences of the text, in its order.
+    tokens
+        Its words or pieces of words, in its order; they add up to the sentences.
+    context
+        Part of what stands around the text (``title``, ``heading``, ``before``, ``after``) → topic
+        → what it adds to the logit. Parts of which nothing is read are left out.
+    """
+
+    prediction: Prediction
+    logits: dict[str, float]
+    base: dict[str, float]
+    sentences: list[Share]
+    tokens: list[Share]
+    context: dict[str, dict[str, float]]
+
+    @property
+    def topic(self) -> str:
+        """The predicted topic, or the most probable one if none is; "" for a blank text."""
+        if self.prediction.topic is not None:
+            return self.prediction.topic
+        known = [topic for topic in self.prediction.scores if topic in self.logits]
+        return max(known, key=self.prediction.scores.__getitem__, default="")
+
+
+def explain(
+    text: str,
+    prediction: Prediction,
+    classes: Sequence[str],
+    mode: Mode,
+    contributions: Contributions,
+) -> Explanation:
+    """Put the contributions of tokens together.
+
+    Parameters
+    ----------
+    contributions
+        What its tokens add to the logits, of which those that are not finite are left out.
+    """
+    spans, shares, logits, context = contributions
+    known = np.isfinite(logits)
+    shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
+    context = mode.centred(context, known)[:, known]
+    topics = [name for name, is_known in zip((*classes, NONE), known, strict=False) if is_known]
+
+    def share(start: int, end: int, values: Array) -> Share:
+        return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))
+
+    borders = list(sentences(text))
+    begins = [start for start, _ in borders]
+    # What a tokenizer makes of white space in front of the first one belongs to it.
+    sentence = (np.searchsorted(begins, spans[:, 0], side="right") - 1).clip(0)
+    parts = [
+        share(start, end, shares[sentence == number].sum(axis=0))
+        for number, (start, end) in enumerate(borders)
+    ]
+    base = logits - shares.sum(axis=0) - context.sum(axis=0)
+    return Explanation(
+        prediction,
+        dict(zip(topics, logits.tolist(), strict=True)),
+        dict(zip(topics, base.tolist(), strict=True)),
+        parts,
+        [share(start, end, row) for (start, end), row in zip(spans.tolist(), shares, strict=True)],
+        {
+            part: dict(zip(topics, row.tolist(), strict=True))
+            for part, row in zip(PARTS, context, strict=True)
+            if row.any()
+        },
+    )
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence of a text begins and ends; a line break ends one, too.
+
+    >>> text = "The U.S. raised tariffs. Beijing replied."
+    >>> [text[start:end] for start, end in sentences(text)]
+    ['The U.S. raised tariffs.', 'Beijing replied.']
+    """
+    borders = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+    for start, end in pairwise(borders):
+        part = text[start:end]
+        if part.strip():
+            yield start + len(part) - len(part.lstrip()), start + len(part.rstrip())

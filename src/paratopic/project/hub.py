@@ -1,6 +1,6 @@
 """Repositories of models and datasets on a hub: their addresses, and whether they are there.
 
-What is in them is read and written elsewhere (`inference.hub`, `reading.datasets`, `cli.publish`).
+What is in them is for `inference.loading`, `reading.datasets` and `cli.publish`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
-from paratopic.inference.calibration import Calibration
-from paratopic.inference.certainty import measure
+from paratopic.inference.calibration import Calibration, Certainty
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
 from paratopic.inference.scores import (
@@ -230,6 +229,28 @@ def f1_threshold(scores: Array) -> float:
     return float(expected.max(initial=0.0) / 2)
 
 
+def measure_certainty(
+    certainty: Array, right: Array, weights: Array, groups: Integers
+) -> Certainty:
+    """Compare how certain answers are with whether they are right.
+
+    Parameters
+    ----------
+    certainty, right, weights, groups
+        (n,) probability that each answer is right, whether it is, 1 or 0, its weight, and the
+        number of its group; n is at least 1, and repeats of a paragraph share its weight.
+    """
+    of_all = weights / weights.sum()
+    mean, share = float(of_all @ certainty), float(of_all @ right)
+    away = right - certainty - (share - mean)
+    number = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    sums = np.bincount(number, of_all * away)
+    n_labels, n_groups = float(weights.sum() ** 2 / (weights @ weights)), len(sums)
+    noise = max(n_groups / max(n_groups - 1, 1) * float(sums @ sums), float(of_all**2 @ away**2))
+    between = _between_groups(away, of_all, number)
+    return Certainty(mean, share, noise, between, n_labels, n_groups)
+
+
 def _with_frequencies(
     calibration: Calibration,
     final: KnownScores,
@@ -248,8 +269,21 @@ def _with_frequencies(
         np.bincount(number, each) / np.bincount(number)
         for each in (mode.certainty(final.scores, predicted), right)
     )
-    measured = measure(certainty, rights, final.weights[first], groups[first])
+    measured = measure_certainty(certainty, rights, final.weights[first], groups[first])
     return replace(calibration, shares=tuple(shares.tolist()), certainty=measured)
+
+
+def _between_groups(away: Array, of_all: Array, number: Integers) -> float:
+    """Variance of groups' means beyond chance (DerSimonian & Laird 1986)."""
+    weight = np.bincount(number, of_all)
+    n, n_groups = len(away), len(weight)
+    uneven = float(weight @ weight)
+    if n - n_groups < n_groups or uneven >= 1:  # single paragraphs, or a single group
+        return 0.0
+    means = np.bincount(number, of_all * away) / np.where(weight > 0, weight, 1.0)
+    within = n * float(of_all @ (away - means[number]) ** 2) / (n - n_groups)
+    beyond = n * float(weight @ means**2) - (n_groups - 1) * within
+    return max(0.0, beyond / (n * (1 - uneven)))
 
 
 def _sure(
