@@ -295,7 +295,7 @@ def frozen(known: Embeddings) -> Learner:
             features = np.array([known[text] for text in plain(examples.texts)])
             mode = mode_of(topics.mode)
             prior = np.zeros((mode.n_logits(len(topics.names)), features.shape[1]))
-            weights = evidence(examples, topics)
+            weights = evidence(examples, bool(topics.descriptions))
             learnt = lessons_of(features, examples, weights, mode, HEAD_STRENGTH, prior)
             head = fit_head(learnt, mode, HEAD_STRENGTH, prior)
             return Frozen(topics.names, pd.DataFrame(), known, mode, *head)

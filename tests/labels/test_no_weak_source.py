@@ -27,8 +27,8 @@ from paratopic.project.paths import (
     SPLIT,
 )
 from paratopic.stages import prepare, split
-from paratopic.training.crossval import examples_of, fitter, labelled_for
-from paratopic.training.examples import Examples
+from paratopic.training.crossval import fitter, labelled_for
+from paratopic.training.examples import Examples, examples_of
 from tests.programs import ROOT
 
 OUTPUTS = (PARAGRAPHS, ANSWERS, METADATA, SKIPPED, FOLDS, SPLIT)

@@ -13,7 +13,7 @@ from paratopic.corpus.table import labelled_rows
 from paratopic.labels.summary import describe_sources
 from paratopic.labels.weak import gain_of_labels, learn_sources, teach
 from paratopic.project.topics import ModeName, Topics
-from paratopic.training.crossval import examples_of
+from paratopic.training.examples import examples_of
 from tests.samples import paragraph_table
 
 NAMES = ("trade", "security")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from paratopic.project.topics import Topic, Topics
 from paratopic.stages.train import languages_of
 from tests.samples import BODIES, GERMAN
 
 
 def test_languages_are_those_of_the_encoder_or_else_of_what_is_learnt_from() -> None:
-    topics = Topics("single", ("trade", "security"))
-    assert languages_of(BODIES, topics, ["en"]) == (["en"], "")
-    assert languages_of([*BODIES, GERMAN], topics, []) == (("en", "de"), "")
-    assert languages_of([], topics, []) == ((), "")
-    assert languages_of([*BODIES, GERMAN], topics, ["en"]) == (
+    assert languages_of(BODIES, (), ["en"]) == (["en"], "")
+    assert languages_of([*BODIES, GERMAN], (), []) == (("en", "de"), "")
+    assert languages_of([], (), []) == ((), "")
+    assert languages_of([*BODIES, GERMAN], (), ["en"]) == (
         ["en"],
         "1 of 4 labelled paragraphs seems to be German, but the encoder reads English: "
         "set transformer.encoder to one that reads them",
@@ -20,7 +18,7 @@ def test_languages_are_those_of_the_encoder_or_else_of_what_is_learnt_from() -> 
 
 
 def test_without_labels_definitions_are_what_is_learnt_from() -> None:
-    topics = Topics("single", (Topic("trade", GERMAN), Topic("security", f"Am Abend: {GERMAN}")))
-    assert languages_of([], topics, []) == (("de",), "")
+    german = (GERMAN, f"Am Abend: {GERMAN}")
+    assert languages_of([], german, []) == (("de",), "")
     note = "2 of 2 definitions seem to be German, but the encoder reads English"
-    assert note in languages_of([], topics, ["en"])[1]
+    assert note in languages_of([], german, ["en"])[1]

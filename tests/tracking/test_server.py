@@ -26,7 +26,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param
 
-from paratopic.tracking.runs import COMPARED, PART, STATE, Record, open_store, write_runs
+from paratopic.inference.registry import open_store
+from paratopic.tracking.runs import COMPARED, PART, STATE, Record, write_runs
 from paratopic.tracking.ui import QUIET, _answers, _free_port
 from tests.tracking.conftest import records_of
 

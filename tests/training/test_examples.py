@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import one_hot
-from paratopic.project.topics import Topic, Topics
 from paratopic.training.examples import (
     Examples,
     Soft,
@@ -21,13 +20,11 @@ from paratopic.training.examples import (
     topics_are_rare,
 )
 
-DESCRIBED = Topics("single", (Topic("a", "About a."), Topic("b", "About b.")))
 
-
-def weights(articles: list[int], topics: Topics = DESCRIBED) -> np.ndarray:
+def weights(articles: list[int], described: bool = True) -> np.ndarray:
     numbers = np.array(articles, dtype=np.int64)
     targets = one_hot(numbers * 0, 2)
-    return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), topics)
+    return evidence(Examples(["text"] * len(numbers), targets, numbers, numbers), described)
 
 
 def test_evidence_equals_values_by_hand() -> None:
@@ -37,7 +34,7 @@ def test_evidence_equals_values_by_hand() -> None:
     # Two articles of one and three paragraphs: 2/5, and 2/5 over 1 + 2/2.
     np.testing.assert_allclose(weights([0, 1, 1, 1]), [0.4, 0.2, 0.2, 0.2])
     assert len(weights([])) == 0
-    np.testing.assert_allclose(weights([0, 0], Topics("single", ("a", "b"))), 1)
+    np.testing.assert_allclose(weights([0, 0], False), 1)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
@@ -50,7 +47,7 @@ def test_labels_weigh_by_how_far_they_are_trusted() -> None:
     targets, numbers = one_hot(np.array([0, 1, -1]), 2), np.arange(3)
     trust = np.array([1.0, 0.4, 0.4])
     trusted = Examples(["text"] * 3, targets, numbers, numbers, trust=trust)
-    weighed = evidence(trusted, DESCRIBED)
+    weighed = evidence(trusted, True)
     np.testing.assert_allclose(weighed, trust * 1.8 / 4.8)
     kept = trusted.of(np.array([0, 2])).trust
     assert kept is not None and kept.tolist() == [1.0, 0.4]

@@ -143,7 +143,7 @@ def fit(
     described = every[: len(descriptions)].toarray()
     transform = _known(union, own, every[len(descriptions) :], examples.texts)
     prior = prior_of(described, len(topics.names), mode)
-    weights = evidence(examples, topics)
+    weights = evidence(examples, bool(topics.descriptions))
     usual = sorted(params.strengths)[len(params.strengths) // 2]
 
     @cache

@@ -1,4 +1,4 @@
-"""Fetch models from MLflow's store.
+"""MLflow's store: where it is, and models that are fetched from it.
 
 Logging runs and registering models is for `tracking`. MLflow is imported late, because prediction
 from a folder does not need it.
@@ -13,8 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paratopic.project.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
 # creation of a new database's tables is not logged.
@@ -32,6 +36,15 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 def store_uri(root: Path) -> str:
     """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def open_store(uri: str) -> MlflowClient:
+    """Client of a store. The file of a local database is made if it is missing."""
+    from mlflow import MlflowClient
+
+    if uri.startswith("sqlite:///") and "?" not in uri:
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri)
 
 
 def set_defaults() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paratopic.project.topics import ModeName
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -36,7 +34,7 @@ class Metric:
     key: str
     title: str
     meaning: str
-    modes: tuple[ModeName, ...] = ("single", "multi")
+    modes: tuple[str, ...] = ("single", "multi")
     is_main: bool = False
     in_terminal: bool = False
     hub: str | None = None

@@ -16,19 +16,18 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import CHECKPOINTS, FINAL, MODEL_REPORTS, MODELS, SCORES
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar
-from paratopic.project.topics import Topics
 from paratopic.training.crossval import fit_all, fitter, is_first_process, labelled_for
 
 
 def languages_of(
-    labelled: Sequence[str], topics: Topics, read: Sequence[str]
+    labelled: Sequence[str], definitions: Sequence[str], read: Sequence[str]
 ) -> tuple[Sequence[str], str]:
     """Say which languages a model is for, and which texts it cannot read.
 
     Parameters
     ----------
-    labelled
-        Labelled texts; where there are none, models learn from the definitions.
+    labelled, definitions
+        Labelled texts; where there are none, models learn from the topics' definitions.
     read
         Codes of the languages that the model's encoder reads; empty where they are not known.
 
@@ -39,7 +38,7 @@ def languages_of(
     note
         What there is to say about texts in others, or "".
     """
-    counts = count_languages(labelled or topics.descriptions)
+    counts = count_languages(labelled or definitions)
     what = "labelled paragraphs" if labelled else "definitions"
     unread = others(counts, read, what, "the encoder reads")
     note = f"{unread}: set transformer.encoder to one that reads them" if unread else ""
@@ -61,7 +60,7 @@ def main() -> None:
     if not is_first_process():
         return
     read = getattr(params.section(name), "languages", ())
-    languages, unread = languages_of(list(data.rows["text"]), params.topics, read)
+    languages, unread = languages_of(list(data.rows["text"]), params.topics.descriptions, read)
     with files.aside(MODELS / name) as draft:
         parity = model.save(draft, calibration, languages)
     notes = [*model.notes, *filter(None, [unread])]

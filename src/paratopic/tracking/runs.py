@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import asking, set_defaults, store_errors
+from paratopic.inference.registry import asking, open_store, set_defaults, store_errors
 from paratopic.project.errors import UserError
 from paratopic.tracking import pyfunc, view
 
@@ -174,15 +174,6 @@ def write_runs(
             "move that file away: a new one is made, with the runs of these models."
         ) from None
     return written
-
-
-def open_store(uri: str) -> MlflowClient:
-    """Client of a store. The file of a local database is made if it is missing."""
-    from mlflow import MlflowClient
-
-    if uri.startswith("sqlite:///") and "?" not in uri:
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path, mode: str) -> str:

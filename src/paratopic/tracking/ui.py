@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paratopic.inference.registry import set_defaults, store_errors, store_uri
+from paratopic.inference.registry import open_store, set_defaults, store_errors, store_uri
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.tracking import view
@@ -64,8 +64,6 @@ def main(port: int | None = None) -> None:
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    from paratopic.tracking.runs import open_store
-
     try:
         experiment = open_store(uri).get_experiment_by_name(name)
     except store_errors() as error:

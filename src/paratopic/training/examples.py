@@ -22,7 +22,6 @@ from paratopic.inference.modes import Mode
 from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.passages import Text
-from paratopic.project.topics import Topics
 
 # Number of labelled articles that count as much as the topics' descriptions.
 DESCRIPTION_ARTICLES = 3
@@ -160,8 +159,8 @@ class Fitted(Protocol):
 Fit = Callable[[Examples, int, Advance], Fitted]
 
 
-def evidence(examples: Examples, topics: Topics) -> Array:
-    """Weigh each example against the topics' descriptions.
+def evidence(examples: Examples, described: bool) -> Array:
+    """Weigh each example against the topics' descriptions, if topics are described.
 
     Paragraphs of one article repeat each other: m of them count as m / (1 + (m - 1) r), the
     effective size of a cluster sample (Kish 1965) with an intraclass correlation r. Here r is 1/g
@@ -177,7 +176,7 @@ def evidence(examples: Examples, topics: Topics) -> Array:
     does their article.
     """
     article, trust = examples.articles, trust_of(examples)
-    if not topics.descriptions:
+    if not described:
         return trust
     size = np.bincount(article, minlength=1)[article]
     g = _n_articles(article, trust)
@@ -285,13 +284,13 @@ def examples_of(
         trust=rows["trust"].to_numpy(dtype=np.float64),
         unlabelled=unlabelled,
     )
-    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data.topics)
+    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data)
 
 
-def _with_weak(examples: Examples, rows: pd.DataFrame, topics: Topics) -> Examples:
+def _with_weak(examples: Examples, rows: pd.DataFrame, data: Labelled) -> Examples:
     """The examples, with what weak answers teach of those without a hand label."""
     by_hand = has_hand_label(rows).to_numpy()
-    lesson = teach(rows, learn_sources(rows, topics))
+    lesson = teach(rows, learn_sources(rows, data.topics))
     targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
     weights = np.where(by_hand[:, None], 1.0, lesson.weights)
     trust = weights.max(axis=1)

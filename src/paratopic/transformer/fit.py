@@ -416,7 +416,7 @@ class _HeadFit:
         """
         topics = self.topics
         mode, strength = mode_of(topics.mode), HEAD_STRENGTH[topics.mode]
-        weights = evidence(self.examples, topics)
+        weights = evidence(self.examples, bool(topics.descriptions))
         descriptions = _describe(embedder, tokenizer, self.descriptions)
         prior = prior_of(descriptions, len(topics.names), mode, beside)
         read = read_passages(tokenizer, self.examples.texts, context, embedder.windows)
