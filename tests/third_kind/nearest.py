@@ -62,7 +62,7 @@ class Nearest:
             draft.mkdir()
             (draft / FILE).write_text(json.dumps(self._topics.descriptions), encoding="utf-8")
             settings = {"slope": self._slope}
-            write_manifest(draft, "nearest", self._topics, calibration, languages, settings, [FILE])
+            write_manifest(draft, "nearest", self._topics, calibration, languages, settings)
         return {}
 
 

@@ -64,8 +64,6 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
             "baseline predictions",
             "reports/models/baseline/predictions.csv",
             "d1g36t",
-            targets="label",
-            predictions="answer",
         ),
     )
     return baseline, replace(

@@ -92,32 +92,25 @@ class FittedBaseline:
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         starts = range(0, max(1, len(texts)), AT_ONCE)
-        logits = np.vstack([self._logits(texts[start : start + AT_ONCE]) for start in starts])
+        transform = partial(transform_passages, self._union.transform, weights=self.context)
+        parts = (transform(texts=texts[start : start + AT_ONCE]) for start in starts)
+        logits = np.vstack([self._head.logits(features) for features in parts])
         return mode_of(self._topics.mode).scores(logits)
-
-    def _logits(self, texts: Sequence[Text]) -> Array:
-        features = transform_passages(self._union.transform, texts, self.context)
-        return self._head.logits(features)
 
     def save(
         self, folder: Path, calibration: Calibration, languages: Sequence[str] = ()
     ) -> dict[str, float]:
-        """Write the model's folder: terms, weights and manifest, the same bytes every time.
-
-        Returns
-        -------
-        An empty dict: the saved model's answers are this one's.
-        """
+        """Write terms, weights and manifest, the same bytes every time; answers stay the same."""
         features = self._union.features
         terms = {name: feature.terms for name, feature in features.items()}
-        vocabulary, idf, head = files = BaselineClassifier.FILES
+        vocabulary, idf, head = BaselineClassifier.FILES
         with aside(folder) as draft:
             draft.mkdir()
             (draft / vocabulary).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
             save_file({name: feature.idf for name, feature in features.items()}, draft / idf)
             self._head.save(draft / head)
             settings = {"features": self._keywords, "context": asdict(self.context)}
-            write_manifest(draft, "baseline", self._topics, calibration, languages, settings, files)
+            write_manifest(draft, "baseline", self._topics, calibration, languages, settings)
         return {}
 
 
@@ -151,31 +144,26 @@ def fit(
         matrix = transform_passages(transform, examples.texts, read)
         return with_nearest(matrix, described, NEAREST)
 
-    def heads(matrix: Features, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
-        part = examples.of(rows)
-        learnt = lessons_of(matrix[rows], part, weights[rows], mode, usual, prior)
+    def heads(read: ContextWeights, rows: Integers, strengths: Iterable[float]) -> Iterator[Linear]:
+        part, matrix = examples.of(rows), features(read)[rows]
+        learnt = lessons_of(matrix, part, weights[rows], mode, usual, prior)
         return fit_heads(learnt, mode, strengths, prior)
 
     def scores_of(
         read: ContextWeights, train: Integers, test: Integers, strengths: Iterable[float]
     ) -> Iterator[Scores]:
-        matrix = features(read)
-        for coef, intercept in heads(matrix, train, strengths):
-            yield mode.scores(matrix[test] @ coef.T + intercept)
+        for coef, intercept in heads(read, train, strengths):
+            yield mode.scores(features(read)[test] @ coef.T + intercept)
+
+    def score(read: ContextWeights, train: Integers, test: Integers) -> Scores:
+        return next(scores_of(read, train, test, [usual]))
 
     with threadpool_limits(1):
-        context = choose_context(
-            examples,
-            mode,
-            seed,
-            lambda read, train, test: next(scores_of(read, train, test, [usual])),
-            transform,
-        )
+        context = choose_context(examples, mode, seed, score, transform)
     scores = partial(scores_of, context)
     strength, history = _choose_strength(examples, mode, scores, params, seed, advance)
     with threadpool_limits(1):
-        rows = np.arange(len(examples.texts))
-        coef, intercept = next(heads(features(context), rows, [strength]))
+        coef, intercept = next(heads(context, np.arange(len(examples.texts)), [strength]))
     advance(1.0)
     centre = centre_of(transform_passages(transform, examples.texts, context))
     head = LinearHead(*without_nearest(coef, intercept, NEAREST), described, *centre)
@@ -196,12 +184,7 @@ def _known(
 ) -> Callable[[Sequence[str]], sparse.csr_matrix]:
     """What looks up features of texts and of those around them, which are computed once.
 
-    Parameters
-    ----------
-    own, features
-        n texts and their features, (n, d).
-    texts
-        The same texts with what stands around them.
+    Those of n texts alone (`own`) are known; `texts` are the same with what stands around them.
     """
     every = surroundings(texts, ContextWeights(neighbours=1.0, heading=1.0, title=1.0)).texts
     row_of = {text: row for row, text in enumerate(own)}

@@ -7,7 +7,7 @@ right, `evaluation.expected` estimates the share of right answers on other texts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from paratopic.inference.promise import NEVER
@@ -54,8 +54,6 @@ class Answers:
         Sum of the probabilities that their answers are right.
     likeness
         Sum of their likeness to the labelled texts (see `scores.Reading`).
-    articles
-        Number of articles that they are from.
     """
 
     texts: int = 0
@@ -64,12 +62,7 @@ class Answers:
     articles: int = 0
 
     def __add__(self, other: Answers) -> Answers:
-        return Answers(
-            self.texts + other.texts,
-            self.certainty + other.certainty,
-            self.likeness + other.likeness,
-            self.articles + other.articles,
-        )
+        return Answers(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)

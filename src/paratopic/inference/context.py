@@ -95,14 +95,9 @@ class Surroundings(NamedTuple):
 
 
 def surroundings(texts: Sequence[Text], weights: ContextWeights) -> Surroundings:
-    """List what is to be read of texts; each distinct text is there once.
+    """List what is to be read of texts that are not blank; each distinct text is there once.
 
-    Parameters
-    ----------
-    texts
-        n texts, none of which is blank.
-    weights
-        How much is read of what stands around them. Blank parts are left out.
+    Blank parts of what stands around them are left out, and those that weigh nothing.
     """
     number: dict[str, int] = {}
     own = [number.setdefault(text, len(number)) for text in plain(texts)]

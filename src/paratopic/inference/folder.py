@@ -55,8 +55,6 @@ class Manifest:
         ``"baseline"`` or ``"transformer"``.
     definitions
         Topic name → definition, in class order.
-    calibration
-        Calibration of the probabilities, and the topics' thresholds.
     languages
         Codes of the languages that the model is for; empty where they are not known.
     settings
@@ -78,14 +76,10 @@ def write_manifest(
     calibration: Calibration,
     languages: Sequence[str],
     settings: Mapping[str, Any],
-    files: Iterable[str],
 ) -> None:
     """Write the manifest, which makes a folder a model, and a note on what it is.
 
-    Parameters
-    ----------
-    files
-        Names of the files that prediction reads; the manifest records their checksums.
+    It records the checksums of the files that prediction reads with the kind's classifier.
     """
     manifest = {
         "format": FORMAT,
@@ -97,7 +91,7 @@ def write_manifest(
         "calibration": asdict(calibration),
         "languages": list(languages),
         "settings": settings,
-        "files": {name: sha256(folder / name) for name in sorted(files)},
+        "files": {name: sha256(folder / name) for name in sorted(classifier_of(kind).FILES)},
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -131,12 +125,8 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _parse(values)
         files = _checksums(values["files"], classifier_of(kind).FILES)
     except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
+        *(ValueError, KeyError, TypeError, AttributeError),
+        *(RecursionError, OverflowError),
     ) as error:
         raise UserError(
             f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "

@@ -177,18 +177,8 @@ def _check_answer(classifier: Classifier, n_logits: int) -> None:
 def _fetch_from_hub(address: str) -> Path:
     """Download a model to the cache of the hub's library, and return its folder.
 
-    Without network, a commit that was fetched before is taken from the cache.
-
-    Parameters
-    ----------
-    address
-        ``hf://OWNER/NAME@COMMIT``; in place of the commit a branch or a tag, which are looked up
-        each time.
-
-    Raises
-    ------
-    UserError
-        It names no revision, or the hub has no such model or cannot be reached.
+    Only files that its manifest lists are fetched: data that run no code. Without network, a commit
+    that was fetched before is taken from the cache; branches and tags are looked up each time.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -199,11 +189,10 @@ def _fetch_from_hub(address: str) -> Path:
 
     def download(names: list[str], cached: bool) -> Path:
         name, revision = repository
-        return Path(
-            snapshot_download(
-                name, revision=revision, allow_patterns=names, local_files_only=cached
-            )
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=names, local_files_only=cached
         )
+        return Path(folder)
 
     def whole(cached: bool) -> Path:
         folder = download([MANIFEST], cached)

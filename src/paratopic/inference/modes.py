@@ -79,8 +79,6 @@ class Single:
 
         They are the logs of the probabilities, one of many choices that softmax inverts.
 
-        Examples
-        --------
         >>> Single().logits(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
         [[-0.69, -1.39, -1.39]]
         """
@@ -90,12 +88,7 @@ class Single:
     def centred(self, logits: Array, known: Targets) -> Array:
         """Logits, or parts of them, less their mean, because softmax sees differences alone.
 
-        Parameters
-        ----------
-        logits
-            (..., `n_logits`) logits, or parts of them.
-        known
-            (`n_logits`,) which logits are finite.
+        Both are (..., `n_logits`); `known` says which logits are finite, (`n_logits`,).
         """
         less = logits.copy()
         less[..., known] -= logits[..., known].mean(axis=-1, keepdims=True)
@@ -104,8 +97,6 @@ class Single:
     def sharpen(self, probabilities: Scores, power: float) -> Scores:
         """Raise probabilities (n, `n_logits`) to a power, and scale rows to sum to 1.
 
-        Examples
-        --------
         >>> Single().sharpen(np.array([[0.6, 0.3, 0.1]]), 2).round(2).tolist()
         [[0.78, 0.2, 0.02]]
         """
@@ -117,12 +108,7 @@ class Single:
     ) -> Scores:
         """Logits of texts (n texts, `n_logits`): means of their windows', weighted by length.
 
-        Parameters
-        ----------
-        logits
-            (n windows, `n_logits`) logits of the windows.
-        owner
-            (n windows,) number of the text that each window belongs to.
+        `logits` are those of n windows, (n, `n_logits`), and `owner` numbers their texts, (n,).
         """
         weight = np.asarray(lengths, dtype=np.float64)
         weight /= np.bincount(owner, weights=weight, minlength=n_texts)[owner]

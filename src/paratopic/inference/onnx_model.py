@@ -88,13 +88,7 @@ class EncoderClassifier:
         return mean_embeddings(self._model.run(windows), windows, owner, len(texts))
 
     def contributions(self, passage: Passage) -> Contributions:
-        """What each token of a text, and each part of what is around it, adds to its logits.
-
-        Raises
-        ------
-        UserError
-            The embedding of a text is not the mean of its tokens' embeddings.
-        """
+        """As `Classifier.contributions`, if embeddings of texts are means of their tokens'."""
         encoding = self._tokenizer.encode(passage.text)
         windows = [encoding, *encoding.overflowing]
         lengths = [len(window.ids) for window in windows]
@@ -158,12 +152,6 @@ def read_passages(
 
     Parameters
     ----------
-    tokenizer
-        Tokenizer that cuts texts into windows.
-    texts
-        n texts.
-    weights
-        How much is read of what stands around them.
     embed
         Function from windows of token ids to embeddings of unit length, (n windows, d).
     """
@@ -242,13 +230,7 @@ class OnnxModel:
         _opened.add(self)
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
-        """Embed windows, (n windows, d).
-
-        Parameters
-        ----------
-        windows
-            Token ids of each window. Windows of one length are computed together, without padding.
-        """
+        """Embed windows of token ids, (n windows, d); those of one length without padding."""
         # The longest first: they take longest, and no processor is to wait for them at the end.
         chunks = batches([len(window) for window in windows], BATCH_TOKENS)[::-1]
         session = self._open(n_processors() if len(chunks) == 1 else 1)
@@ -267,10 +249,7 @@ class OnnxModel:
     def token_parts(self, window: Sequence[int]) -> Array:
         """Compute what each token of a window adds to its embedding, (length, d).
 
-        Raises
-        ------
-        UserError
-            The model has no such output.
+        A UserError says so if the model has no such output.
         """
         session = self._open(n_processors())
         if TOKEN_PARTS not in [output.name for output in session.get_outputs()]:

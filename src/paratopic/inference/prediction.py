@@ -134,10 +134,9 @@ class Explanation:
         Topic → its logit: its share in `base` and those in `sentences` and `context`, added up.
     base
         Topic → what is there without the text, and what belongs to none of its words.
-    sentences
-        The sentences of the text, in its order.
-    tokens
-        Its words or pieces of words, in its order; they add up to the sentences.
+    sentences, tokens
+        The sentences of the text, in its order, and its words or pieces of words, which add up to
+        the sentences.
     context
         Part of what stands around the text (``title``, ``heading``, ``before``, ``after``) → topic
         → what it adds to the logit. Parts of which nothing is read are left out.
@@ -166,21 +165,18 @@ def explain(
     mode: Mode,
     contributions: Contributions,
 ) -> Explanation:
-    """Put the contributions of tokens together.
-
-    Parameters
-    ----------
-    contributions
-        What its tokens add to the logits, of which those that are not finite are left out.
-    """
+    """Put the contributions of tokens together; logits that are not finite are left out."""
     spans, shares, logits, context = contributions
     known = np.isfinite(logits)
     shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
     context = mode.centred(context, known)[:, known]
     topics = [name for name, is_known in zip((*classes, NONE), known, strict=False) if is_known]
 
+    def by_topic(values: Array) -> dict[str, float]:
+        return dict(zip(topics, values.tolist(), strict=True))
+
     def share(start: int, end: int, values: Array) -> Share:
-        return Share(text[start:end], start, end, dict(zip(topics, values.tolist(), strict=True)))
+        return Share(text[start:end], start, end, by_topic(values))
 
     borders = list(sentences(text))
     begins = [start for start, _ in borders]
@@ -193,15 +189,11 @@ def explain(
     base = logits - shares.sum(axis=0) - context.sum(axis=0)
     return Explanation(
         prediction,
-        dict(zip(topics, logits.tolist(), strict=True)),
-        dict(zip(topics, base.tolist(), strict=True)),
+        by_topic(logits),
+        by_topic(base),
         parts,
         [share(start, end, row) for (start, end), row in zip(spans.tolist(), shares, strict=True)],
-        {
-            part: dict(zip(topics, row.tolist(), strict=True))
-            for part, row in zip(PARTS, context, strict=True)
-            if row.any()
-        },
+        {part: by_topic(row) for part, row in zip(PARTS, context, strict=True) if row.any()},
     )
 
 

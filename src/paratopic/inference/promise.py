@@ -39,8 +39,6 @@ class Promise(NamedTuple):
     def least_groups(self) -> int:
         """Number of groups with sure predictions, all of them right, that it takes at least.
 
-        Examples
-        --------
         >>> Promise(0.9, 0.95).least_groups
         44
         """
@@ -87,13 +85,9 @@ def probability_below(values: Array, mean: float) -> float:
 
     Parameters
     ----------
-    values
-        (n,) the values.
     mean
         The number, above 0 and below 1.
 
-    Examples
-    --------
     >>> round(probability_below(np.ones(44), 0.9), 6) == round(0.9**44, 6)
     True
     """
@@ -121,7 +115,7 @@ def why_none_is_sure(measured: Mapping[str, Any], groups: int | None = None) -> 
     measured
         Content of metrics.json, without a threshold of sure predictions.
     groups
-        Number of groups that have a topic by now. Default: as many as were measured.
+        Number of groups that have a topic by now; as many as were measured by default.
     """
     sure = measured["abstention"]["sure"]
     needed, known = sure["groups_needed"], sure["groups"] if groups is None else groups

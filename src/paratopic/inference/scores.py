@@ -49,15 +49,13 @@ SMALLEST = 1e-15
 def softmax(logits: Floats) -> Scores:
     """Probabilities (n, k) that sum to 1 in each row, from logits (n, k)."""
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores: Scores = exponents / exponents.sum(axis=1, keepdims=True)
-    return scores
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
 
 def sigmoid(logits: Floats) -> Scores:
     """Probabilities from logits of any shape, each by itself."""
     with np.errstate(over="ignore"):  # very negative logits give 1 / inf, which is 0
-        scores: Scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    return scores
+        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def conditional(scores: Array) -> Array:
@@ -67,8 +65,7 @@ def conditional(scores: Array) -> Array:
     """
     total = scores.sum(axis=-1, keepdims=True)
     alike = np.full(scores.shape, 1 / scores.shape[-1])
-    shares: Array = np.divide(scores, total, out=alike, where=total > 0)
-    return shares
+    return np.asarray(np.divide(scores, total, out=alike, where=total > 0))
 
 
 def topical(targets: Targets) -> Targets:
@@ -87,20 +84,11 @@ def one_hot(numbers: Integers, k: int) -> Targets:
     >>> one_hot(np.array([1, -1]), 2).astype(int).tolist()
     [[0, 1], [0, 0]]
     """
-    hot: Targets = numbers[..., None] == np.arange(k)
-    return hot
+    return np.asarray(numbers[..., None] == np.arange(k))
 
 
 def log_losses(true: Integers, scores: Array) -> Array:
-    """Minus the log of the true topic's probability, (n,).
-
-    Parameters
-    ----------
-    true
-        (n,) class numbers.
-    scores
-        (n, k) probabilities.
-    """
+    """Minus the log of the probability, in (n, k), of the true class, in (n,); (n,)."""
     right = np.take_along_axis(scores, true[:, None], axis=1)[:, 0]
     return -np.log(np.maximum(right, SMALLEST))
 
@@ -108,8 +96,7 @@ def log_losses(true: Integers, scores: Array) -> Array:
 def binary_log_losses(targets: Targets, scores: Array) -> Array:
     """Log loss of having each topic or not, averaged over the topics of each row, (n,)."""
     right = np.where(targets, scores, 1 - scores)
-    losses: Array = -np.log(np.maximum(right, SMALLEST)).mean(axis=1)
-    return losses
+    return np.asarray(-np.log(np.maximum(right, SMALLEST)).mean(axis=1))
 
 
 def squared_distances(targets: Targets, scores: Array) -> Array:
@@ -117,5 +104,4 @@ def squared_distances(targets: Targets, scores: Array) -> Array:
 
     It is 0 to 2 for a text with one topic (Brier 1950).
     """
-    distances: Array = ((scores - targets) ** 2).sum(axis=1)
-    return distances
+    return np.asarray(((scores - targets) ** 2).sum(axis=1))

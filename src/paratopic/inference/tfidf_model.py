@@ -133,10 +133,6 @@ def transform_passages(
     ----------
     transform
         Computes the features of texts alone, (m, d).
-    texts
-        n texts.
-    weights
-        How much is read of what stands around them.
     """
     from scipy import sparse
 
@@ -161,8 +157,7 @@ def _scale(own: sparse.csr_matrix, total: sparse.csr_matrix) -> Array:
     """Factors (n, 1) that make rows of `total` as long as those of `own` that are not all 0."""
     wanted, lengths = _lengths(own), _lengths(total)
     known = (wanted > 0) & (lengths > 0)
-    scale: Array = np.where(known, wanted / np.where(known, lengths, 1.0), 1.0)
-    return scale
+    return np.where(known, wanted / np.where(known, lengths, 1.0), 1.0)
 
 
 def _lengths(features: sparse.csr_matrix) -> Array:
@@ -311,12 +306,7 @@ class TfIdfUnion:
     def fit(
         cls, texts: Sequence[str], keywords: Mapping[str, Mapping[str, Any]]
     ) -> tuple[TfIdfUnion, sparse.csr_matrix]:
-        """Learn the terms of each feature from n texts; see `TfIdf.fit`.
-
-        Returns
-        -------
-        The fitted transform, and the features of the texts, (n, n terms of all).
-        """
+        """Learn the terms of each feature from n texts; see `TfIdf.fit`."""
         from scipy import sparse
 
         cleaned = [clean(text) for text in texts]

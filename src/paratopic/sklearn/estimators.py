@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from paratopic.inference.model import listed
 from paratopic.inference.modes import HALF, mode_of
-from paratopic.inference.scores import Scores, Targets
+from paratopic.inference.scores import Scores
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params, read_params, with_settings
 from paratopic.project.passages import Text
@@ -111,7 +111,8 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         texts, y = listed(X), self._checked(y)
         check_consistent_length(texts, y, groups)
         self.classes_ = self._classes(y)
-        topics, targets = self._topics, self._targets(y)
+        topics = self._topics
+        targets = y.astype(bool) if self._is_multi else y[:, None] == np.array(topics)[None]
         if len(topics) < 2:
             raise ValueError(
                 f"y has {len(topics)} class of topics, and a classifier needs two at least"
@@ -128,12 +129,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return self
 
     def predict_proba(self, X: Iterable[Text]) -> Scores:
-        """Compute the probabilities of the classes.
-
-        Parameters
-        ----------
-        X
-            n texts, each a str or a `Passage`.
+        """Compute the probabilities of the classes of n texts.
 
         Returns
         -------
@@ -144,8 +140,6 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         ------
         TypeError
             An item is not a text.
-        NotFittedError
-            The estimator has not been fitted.
         """
         check_is_fitted(self)
         scores, columns = self._fitted.predict_proba(listed(X)), list(self._topics)
@@ -161,21 +155,9 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Unlike `Model.predict`, it does not take all outcomes as equally frequent.
 
-        Parameters
-        ----------
-        X
-            n texts, each a str or a `Passage`.
-
         Returns
         -------
         (n,) labels; if texts have several topics, (n, k) whether each has each of `classes_`.
-
-        Raises
-        ------
-        TypeError
-            An item is not a text.
-        NotFittedError
-            The estimator has not been fitted.
         """
         probabilities = self.predict_proba(X)
         if self._mode == "multi":
@@ -206,11 +188,6 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if lacking := [label for label in topics if label not in self.definitions]:
             raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
         return np.unique([*seen, *self.definitions])
-
-    def _targets(self, y: Labels) -> Targets:
-        if self._is_multi:
-            return y.astype(bool)
-        return np.asarray(y[:, None] == np.array(self._topics)[None])
 
     @property
     def _mode(self) -> ModeName:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,6 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
 
     Parameters
     ----------
-    outputs
-        Path → md5 of each output of the pipeline.
     experiment
         Name of the DVC experiment that the files belong to, if any.
     """
@@ -137,8 +135,8 @@ def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
         key: item for key, item in report.items() if isinstance(item, Mapping) and "value" in item
     }
     values: dict[str, float | None] = {}
-    main = main_metrics(report["mode"])
-    for key in sorted(estimates, key=lambda key: _place(key, main)):
+    main = [key for key in main_metrics(report["mode"]) if key in estimates]
+    for key in dict.fromkeys([*main, *estimates]):
         values |= {key: estimates[key]["value"]}
         values |= {f"{key}_{end}": estimates[key].get(end) for end in ("low", "high")}
     for topic, measured in report.get("topics", {}).items():
@@ -189,8 +187,6 @@ def _record(
             f"{name} {predictions.stem}",
             str(predictions),
             outputs[str(predictions)],
-            targets="label",
-            predictions="answer",
         ),
         comparison=_comparison(report["notes"], comparison, outputs[str(COMPARISON)]),
     )
@@ -206,11 +202,6 @@ def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> RunCo
 
 def _metrics_file(name: str) -> Path:
     return MODEL_REPORTS / name / "metrics.json"
-
-
-def _place(name: str, order: Sequence[str]) -> int:
-    """Place of a name in an order; those that it lacks come last."""
-    return order.index(name) if name in order else len(order)
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:

@@ -47,20 +47,12 @@ LONGEST = 5000
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table with its name, its source and its digest, as an input of a run.
-
-    Parameters
-    ----------
-    targets, predictions
-        Columns of the labels and of the answers, for `mlflow.models.evaluate`; by default None.
-    """
+    """A table with its name, its source and its digest, as an input of a run."""
 
     rows: pd.DataFrame
     name: str
     source: str
     digest: str
-    targets: str | None = None
-    predictions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,7 @@ class Record:
     model
         Folder of the trained model, stored so that MLflow can load and serve it.
     predictions
-        What the model answers out-of-fold, beside the labels. It is shown as a table, too.
+        What the model answers out-of-fold, and the label. It is shown as a table, too.
     steps
         Metric name → its value at each step, from step 1.
     files
@@ -133,8 +125,6 @@ def write_runs(
 
     Parameters
     ----------
-    experiment
-        Name of the experiment; it is created if it is missing.
     artifacts
         Folder for the artifacts of a store that is a local database. Processes that write at the
         same time wait for each other at a lock beside it.
@@ -211,22 +201,18 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
     """Write a record's run."""
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
-    _fill(client, run, record)
-    client.set_terminated(run.info.run_id)
-    return client.get_run(run.info.run_id)
-
-
-def _fill(client: MlflowClient, run: Run, record: Record) -> None:
-    """Write a record's content to a run."""
     run_id = run.info.run_id
-    inputs = [_input(record.dataset, "train"), _input(record.predictions, "eval")]
+    columns = {"targets": "label", "predictions": "answer"}  # for `mlflow.models.evaluate`
+    inputs = [_input(record.dataset, "train"), _input(record.predictions, "eval", **columns)]
     client.log_inputs(run_id, inputs)
-    model_id = _log_model(client, run, record.model, record.params, record.card)
+    model_id = _log_model(client, run, record)
     _log_figures(client, run, record, model_id)
     for path, place in record.files:
         client.log_artifact(run_id, str(path), place or None)
     client.log_table(run_id, record.predictions.rows, "predictions.json")
     _compare(client, run_id, record)
+    client.set_terminated(run_id)
+    return client.get_run(run_id)
 
 
 def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
@@ -239,7 +225,7 @@ def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
     client.set_tag(run_id, COMPARED, comparison.digest)  # at last: the others are there then
 
 
-def _input(dataset: Dataset, context: str) -> DatasetInput:
+def _input(dataset: Dataset, context: str, **columns: str) -> DatasetInput:
     """A dataset as MLflow takes it, with what it is for."""
     import mlflow.data
     from mlflow import entities
@@ -247,12 +233,7 @@ def _input(dataset: Dataset, context: str) -> DatasetInput:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a path that two kinds of source could read
         described = mlflow.data.from_pandas(
-            dataset.rows,
-            source=dataset.source,
-            name=dataset.name,
-            digest=dataset.digest,
-            targets=dataset.targets,
-            predictions=dataset.predictions,
+            dataset.rows, dataset.source, name=dataset.name, digest=dataset.digest, **columns
         )
     tags = [entities.InputTag("mlflow.data.context", context)]
     return entities.DatasetInput(entities.Dataset.from_dictionary(described.to_dict()), tags)
@@ -277,22 +258,8 @@ def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) 
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
 
-def _log_model(
-    client: MlflowClient, run: Run, folder: Path, params: Mapping[str, str], card: str
-) -> str:
-    """Store a model with its run.
-
-    Parameters
-    ----------
-    run
-        The model's run. Its source is that of the model.
-    card
-        Its card, which is added to the model's folder and is its description.
-
-    Returns
-    -------
-    Id of the logged model.
-    """
+def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
+    """Store a model with the source of its run, described by its card; returns its id."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -302,8 +269,8 @@ def _log_model(
         run.info.experiment_id,
         name=MODEL,
         source_run_id=run_id,
-        tags=source | {view.DESCRIPTION: _body(card)},
-        params=dict(params),
+        tags=source | {view.DESCRIPTION: _body(record.card)},
+        params=dict(record.params),
     )
     ids = Model(
         artifact_path=logged.artifact_location,
@@ -312,7 +279,7 @@ def _log_model(
         model_id=logged.model_id,
     )
     with tempfile.TemporaryDirectory() as draft:
-        pyfunc.save(folder, Path(draft) / MODEL, card, ids)
+        pyfunc.save(record.model, Path(draft) / MODEL, record.card, ids)
         client.log_model_artifacts(logged.model_id, str(Path(draft) / MODEL))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -329,14 +296,8 @@ def _delete_models(client: MlflowClient, run: Run) -> None:
 def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
     """Register a run's model as a version, and point the alias "champion" to it.
 
-    Parameters
-    ----------
-    name
-        Name of the registered model; it is created if it is missing.
-    run
-        Run of the model. Its main metrics become tags of the version.
-    card
-        The model's card, which is the description of the version.
+    Main metrics of the run become tags of the version, and the model's card its description. The
+    registered model is created if it is missing.
     """
     from mlflow.exceptions import MlflowException
 

@@ -20,11 +20,6 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 _SECTION = "main"
 
 
-def _chart(metric: str) -> dict[str, object]:
-    """A bar for each run."""
-    return {"uuid": metric, "type": "BAR", "metricKey": metric, "metricSectionId": _SECTION}
-
-
 def main_metrics(mode: str) -> list[str]:
     """Names in MLflow of the metrics to look at first, with the interval of the headline.
 
@@ -52,7 +47,11 @@ def experiment_tags(mode: str) -> dict[str, str]:
         "selectedColumns": columns,
         "columnOrder": columns,
         "columnWidths": widths,
-        "compareRunCharts": [_chart(name) for name in metrics if name in metrics_in(mode)],
+        "compareRunCharts": [
+            {"uuid": name, "type": "BAR", "metricKey": name, "metricSectionId": _SECTION}
+            for name in metrics
+            if name in metrics_in(mode)
+        ],
         "compareRunSections": [{"uuid": _SECTION, "name": "Main metrics", "display": True}],
         "isAccordionReordered": True,
     }
@@ -66,13 +65,7 @@ def experiment_tags(mode: str) -> dict[str, str]:
 
 
 def address(server: str, experiment_id: str, tags: Mapping[str, str]) -> str:
-    """Address of the page that shows an experiment's runs.
-
-    Parameters
-    ----------
-    tags
-        Its tags. Without the view's tag the page has MLflow's own columns.
-    """
+    """Address of the page of an experiment's runs; without the view's tag, as MLflow has it."""
     page = f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs"
     shared = f"&viewStateShareKey={VIEW}" if VIEW_TAG in tags else ""
     return f"{page}?workflowType=machine_learning{shared}"

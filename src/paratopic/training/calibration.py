@@ -61,10 +61,6 @@ class KnownScores(NamedTuple):
         """Select rows."""
         return KnownScores(self.targets[rows], self.scores[rows], self.weights[rows])
 
-    def once(self, n_repeats: int) -> KnownScores:
-        """Make rows that are there in each of the repeats count once together."""
-        return self._replace(weights=self.weights / n_repeats)
-
 
 def calibrate_rows(
     data: Labelled, table: pd.DataFrame, promise: Promise
@@ -107,7 +103,8 @@ def calibrate_rows(
         thresholds[part] = calibration.thresholds
     calibrated = table.copy()
     calibrated[topics.scores], calibrated[topics.thresholds] = scores, thresholds
-    calibration = fit_calibration(every.of(counted).once(n_repeats), mode)
+    once = every._replace(weights=every.weights / n_repeats)
+    calibration = fit_calibration(once.of(counted), mode)
     paragraphs = pd.factorize(table["id"])[0][counted]
     final = every._replace(scores=apply_calibration(raw, calibration, mode)).of(counted)
     if topics.mode == "single":
@@ -153,10 +150,9 @@ def fit_scale_and_shifts(logits: Array, outcomes: Targets, weights: Array) -> tu
 
     Parameters
     ----------
-    logits
-        (n, r) finite logits by models that did not see the rows.
-    outcomes, weights
-        (n, r) which outcome each row has, and (n,) weights of the rows; n may be 0.
+    logits, outcomes, weights
+        (n, r) finite logits by models that did not see the rows, (n, r) which outcome each row has,
+        and (n,) weights of the rows; n may be 0.
 
     Returns
     -------
@@ -189,10 +185,9 @@ def fit_scale_and_shift(
 
     Parameters
     ----------
-    logits
-        (n,) finite logits by models that did not see the rows.
-    has, weights
-        (n,) whether the rows have the topic, which some do and some do not, and their weights.
+    logits, has, weights
+        (n,) finite logits by models that did not see the rows, whether the rows have the topic,
+        which some do and some do not, and their weights.
 
     Returns
     -------
@@ -212,16 +207,11 @@ def fit_scale_and_shift(
 
 
 def f1_threshold(scores: Array) -> float:
-    """Find the lowest probability at which to predict a topic for the highest expected F1.
+    """Lowest of a topic's calibrated probabilities, (n,), at which predicting it gives the best F1.
 
     It is half of that F1 (Lipton, Elkan & Narayanaswamy 2014, arXiv:1402.1892). The F1 is the one
     that the probabilities themselves let expect, which with few paragraphs is more exact than a
     count of hits.
-
-    Parameters
-    ----------
-    scores
-        (n,) calibrated probabilities of one topic.
     """
     ordered = np.sort(scores)[::-1]
     predicted = np.arange(1, len(ordered) + 1)
@@ -232,13 +222,9 @@ def f1_threshold(scores: Array) -> float:
 def measure_certainty(
     certainty: Array, right: Array, weights: Array, groups: Integers
 ) -> Certainty:
-    """Compare how certain answers are with whether they are right.
+    """Compare how certain n answers are, at least one, with whether they are right, 1 or 0.
 
-    Parameters
-    ----------
-    certainty, right, weights, groups
-        (n,) probability that each answer is right, whether it is, 1 or 0, its weight, and the
-        number of its group; n is at least 1, and repeats of a paragraph share its weight.
+    All are (n,). Repeats of a paragraph share its weight.
     """
     of_all = weights / weights.sum()
     mean, share = float(of_all @ certainty), float(of_all @ right)

@@ -56,13 +56,6 @@ def choose_context(
     Neighbours are not read where they are no more like the texts than those of other texts are. No
     label is needed to see that.
 
-    Parameters
-    ----------
-    score
-        Scores examples with a head that is fitted to others.
-    embed
-        Computes features of texts alone, whose products tell how similar they are.
-
     Returns
     -------
     `PRIOR`, unless other weights are better by more than chance explains. Parts that no example has

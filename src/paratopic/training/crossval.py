@@ -131,8 +131,6 @@ def cross_validate(
 
     Parameters
     ----------
-    fit
-        Fits one model to examples with a seed.
     seed
         Seed from which each fit gets a seed of its own.
     advance
@@ -175,9 +173,8 @@ def cross_validate(
     if not scores:
         empty = pd.DataFrame(columns=["id", "repeat", "fold", *columns])
         return CrossValidated(empty, empty[["repeat", "fold"]], empty)
-    return CrossValidated(
-        *(pd.concat(each, ignore_index=True) for each in (scores, history, alone))
-    )
+    tables = (pd.concat(each, ignore_index=True) for each in (scores, history, alone))
+    return CrossValidated(*tables)
 
 
 def fit_all(data: Labelled, fit: Fit, seed: int, advance: Advance = silent) -> Fitted:

@@ -140,13 +140,7 @@ class Fitted(Protocol):
     ) -> dict[str, float]:
         """Write a folder that `inference.loading.load` opens.
 
-        Parameters
-        ----------
-        calibration
-            Calibration of the probabilities, and the topics' thresholds.
-        languages
-            Codes of the languages that the model is for; empty, the default, where they are not
-            known.
+        It is for languages with these codes; none, the default, where they are not known.
 
         Returns
         -------
@@ -192,8 +186,6 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
 
     Parameters
     ----------
-    articles
-        (n,) numbers of the articles of labelled paragraphs.
     described
         Whether topics have descriptions, without which labels are all that is known.
     trust
@@ -205,15 +197,10 @@ def share_of_labels(articles: Integers, described: bool, trust: Array | None = N
 
 
 def topics_are_rare(targets: Targets, mode: Mode) -> bool:
-    """Whether most labels say that a text has none of the topics, in mode single.
+    """Whether most labels by hand, (n, k), say none of the topics, in mode single.
 
     Then an encoder and a head are taught otherwise than where most texts have a topic: see
     `transformer` and `crossval`.
-
-    Parameters
-    ----------
-    targets
-        (n, k) topics of the texts with labels by hand.
     """
     none = mode.outcomes(targets)[:, targets.shape[1] :]
     return bool(none.sum() >= RARE * max(len(targets), 1))
@@ -223,14 +210,10 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     """How much the topics' descriptions count beside labels in a tuned encoder.
 
     The more articles have taught the encoder a topic, the less its closeness to the description
-    adds: with those of g articles the description counts as (3 + 1) / (3 + g), so as 1 with one
-    article. A topic without a label counts as 4 / 3, as it has to stand up to those that have some,
-    and so does what the descriptions say of none of the topics. Without any label all count as 1.
-
-    Parameters
-    ----------
-    examples
-        Training examples; an article counts as far as its most trusted label.
+    adds; an article counts as far as its most trusted label. With those of g articles the
+    description counts as (3 + 1) / (3 + g), so as 1 with one article. A topic without a label counts
+    as 4 / 3, as it has to stand up to those that have some, and so does what the descriptions say
+    of none of the topics. Without any label all count as 1.
 
     Returns
     -------
@@ -265,15 +248,10 @@ def examples_of(
     texts: Sequence[Text],
     unlabelled: Sequence[str],
 ) -> Examples:
-    """Make a part of the rows, and texts without a label, training examples.
+    """Make a part of the rows, with the texts to read, and texts without a label, examples.
 
     How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
     which no source counts are left out.
-
-    Parameters
-    ----------
-    texts
-        The texts of the rows, with what may be read around them.
     """
     rows = data.rows.iloc[part]
     examples = Examples(

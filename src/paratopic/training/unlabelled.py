@@ -48,16 +48,8 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
 def smooth_answers(embeddings: Array, probabilities: Scores, mode: Mode) -> Scores:
     """Average each text's probabilities with its neighbours', and sharpen them.
 
-    Parameters
-    ----------
-    embeddings
-        (m, d) embeddings of the texts, of unit length.
-    probabilities
-        (m, `Mode.n_logits`) probabilities of the outcomes, by a head that knows the labels.
-
-    Returns
-    -------
-    (m, `Mode.n_logits`) probabilities.
+    Embeddings, (m, d), are of unit length. Probabilities of the outcomes, (m, `Mode.n_logits`), are
+    those by a head that knows the labels.
     """
     n_neighbours = min(NEIGHBOURS, len(embeddings) - 1)
     if n_neighbours < 1:

@@ -92,13 +92,7 @@ def resolve_encoder(name: str) -> str:
 
 
 def check_lengths(encoder: SentenceTransformer, params: Transformer) -> None:
-    """Refuse windows of more tokens than the encoder has positions for.
-
-    Raises
-    ------
-    UserError
-        `max_tokens` or `train_tokens` is too large.
-    """
+    """Refuse windows of more tokens than the encoder has positions for, with a UserError."""
     embeddings = getattr(encoder.transformers_model, "embeddings", None)
     positions = getattr(embeddings, "position_embeddings", None)
     if positions is None:  # relative positions have no end
@@ -120,8 +114,6 @@ def load_encoder(name: str, device: torch.device) -> SentenceTransformer:
     ----------
     name
         Value of `transformer.encoder`: a local folder or a model hub's id.
-    device
-        Device that the encoder is to run on.
 
     Raises
     ------

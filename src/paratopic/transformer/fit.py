@@ -187,10 +187,7 @@ class FittedTransformer:
             gap = float(gaps.mean() if int8_used else gaps.max())
             if not gap <= (INT8_GAP if int8_used else FULL_GAP):
                 raise RuntimeError(f"the ONNX model's probabilities are off by {gap:.1e}")
-            files = EncoderClassifier.FILES
-            write_manifest(
-                draft, "transformer", self._topics, calibration, languages, settings, files
-            )
+            write_manifest(draft, "transformer", self._topics, calibration, languages, settings)
         return {
             "similarity": self._similarity,
             "int8_used": float(int8_used),

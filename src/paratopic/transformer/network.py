@@ -233,7 +233,10 @@ def processes() -> tuple[int, int]:
 
 
 class Embedder:
-    """Embeds texts with a network's encoder, which must not change meanwhile.
+    """Embeds texts of any length with a network's encoder, which must not change meanwhile.
+
+    PyTorch embeds small numbers of windows. For many it is faster to export the encoder first: then
+    it multiplies 8-bit integers, for which PyTorch computes with floats.
 
     Parameters
     ----------
@@ -251,16 +254,7 @@ class Embedder:
     def texts(
         self, tokenizer: Tokenizer, texts: Sequence[str], first: bool = False
     ) -> tuple[Array, Integers]:
-        """Embed all windows of texts.
-
-        Parameters
-        ----------
-        tokenizer
-            Tokenizer that cuts texts into windows.
-        texts
-            n texts.
-        first
-            Whether only the first window of each text is embedded; no by default.
+        """Embed all windows of texts or, if so wanted, the first window of each.
 
         Returns
         -------
@@ -289,16 +283,10 @@ class Embedder:
 
     def _embed(self, windows: Sequence[Sequence[int]]) -> Array:
         if not self._may_export or len(windows) < MANY:
-            return self._by_torch(windows)
+            return embed_windows(self.network, windows).cpu().double().numpy()
         if self._exported is None:
-            self._exported = self._export()
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "encoder.onnx"
+                export(EmbeddingNetwork(self.network.encoder), path)
+                self._exported = OnnxModel(path)
         return self._exported.run(windows)
-
-    def _by_torch(self, windows: Sequence[Sequence[int]]) -> Array:
-        return embed_windows(self.network, windows).cpu().double().numpy()
-
-    def _export(self) -> OnnxModel:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "encoder.onnx"
-            export(EmbeddingNetwork(self.network.encoder), path)
-            return OnnxModel(path)
