@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,14 +147,14 @@ def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:
 
     if kind == "baseline":
         return baseline.fit(examples, topics, PARAMS.section("baseline"), 1)
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(encoder),
-        epochs=1,
-        max_tokens=16,
-        train_tokens=16,
-    )
+    section = transformer_settings(encoder, epochs=1, max_tokens=16)
     return transformer.fit(examples, topics, section, 1)
+
+
+def transformer_settings(encoder: Path, **others: object) -> Any:
+    """Settings of a transformer with an encoder that reads few tokens at once."""
+    few = {"encoder": str(encoder), "max_tokens": 32, "train_tokens": 16}
+    return replace(PARAMS.section("transformer"), **few | others)
 
 
 def in_articles(rows: pd.DataFrame) -> list[Passage]:

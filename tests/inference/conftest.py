@@ -13,6 +13,8 @@ from filelock import FileLock
 
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
+from paratopic.inference.loading import load
+from paratopic.inference.model import Model
 from paratopic.project.topics import Topics
 from paratopic.training.examples import Fitted
 from tests.samples import KINDS, READING, examples, fit, fit_reading, in_articles
@@ -46,6 +48,12 @@ def make(rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, shared_folder: 
 def trained(request: pytest.FixtureRequest, make: Make) -> tuple[Fitted, Path]:
     """A model and the folder that it is saved in, without a calibration."""
     return make(request.param, None)
+
+
+@pytest.fixture(scope="session")
+def model(trained: tuple[Fitted, Path]) -> Model:
+    """The model that is loaded from that folder."""
+    return load(trained[1])
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.context import CLEAR, ContextWeights, around, read_weights, surroundings
+from paratopic.inference.context import CLEAR, ContextWeights, around, surroundings
 from paratopic.inference.head import LinearHead, read_head
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
@@ -26,7 +26,7 @@ from paratopic.project.passages import PARTS, REACH, Passage, Text, article_pass
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
-from tests.samples import KINDS, READING, TARIFF, examples, fit_reading, in_articles
+from tests.samples import KINDS, READING, TARIFF, examples, fit_reading
 
 LONG = "Officials said that the tariff on export goods would rise. " * 10
 AROUND = Passage(
@@ -53,6 +53,12 @@ only_transformer = pytest.mark.parametrize("reading", ["transformer"], indirect=
 only_baseline = pytest.mark.parametrize("reading", ["baseline"], indirect=True)
 
 
+@pytest.fixture(scope="module")
+def model(reading: tuple[Fitted, Path]) -> Model:
+    """A model that reads what stands around texts."""
+    return load(reading[1])
+
+
 def classifier_of(model: Model) -> EncoderClassifier | BaselineClassifier:
     """What answers in a model, and its head."""
     assert isinstance(model._classifier, (EncoderClassifier, BaselineClassifier))
@@ -76,9 +82,8 @@ def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitte
 
 
 def test_an_answer_does_not_depend_on_what_stands_around_other_texts(
-    reading: tuple[Fitted, Path],
+    model: Model,
 ) -> None:
-    model = load(reading[1])
     texts: list[Text] = [TARIFF, LONG, AROUND, replace(AROUND, text=LONG), "The navy.", *NOTHING]
     together = model.predict_proba(texts)
     alone = np.concatenate([model.predict_proba([text]) for text in texts])
@@ -91,8 +96,7 @@ def test_an_answer_does_not_depend_on_what_stands_around_other_texts(
 
 
 @pytest.mark.parametrize("passage", NOTHING)
-def test_what_is_missing_weighs_nothing(reading: tuple[Fitted, Path], passage: Passage) -> None:
-    model = load(reading[1])
+def test_what_is_missing_weighs_nothing(model: Model, passage: Passage) -> None:
     np.testing.assert_array_equal(model.predict_proba([passage]), model.predict_proba([TARIFF]))
     assert not model.context.reads(passage)
     assert model.explain(passage) == model.explain(TARIFF)
@@ -110,9 +114,8 @@ def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path])
 
 
 def test_each_part_moves_the_answer_and_those_too_far_away_do_not(
-    reading: tuple[Fitted, Path],
+    model: Model,
 ) -> None:
-    model = load(reading[1])
     far = replace(
         AROUND, before=("Tariff.", "Quota.", *AROUND.before), after=tuple(AROUND.after) * 4
     )
@@ -133,9 +136,8 @@ def test_each_part_moves_the_answer_and_those_too_far_away_do_not(
 
 @only_transformer
 def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
-    reading: tuple[Fitted, Path],
+    model: Model,
 ) -> None:
-    model = load(reading[1])
     classifier, head = classifier_of(model), head_of(model)
     assert isinstance(classifier, EncoderClassifier)
     of_context = np.sum([w * np.asarray(model.embed([text])) for w, text in BY_HAND], axis=0)
@@ -161,9 +163,8 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
 
 @only_baseline
 def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(
-    reading: tuple[Fitted, Path],
+    model: Model,
 ) -> None:
-    model = load(reading[1])
     classifier = classifier_of(model)
     assert isinstance(classifier, BaselineClassifier)
 
@@ -223,30 +224,9 @@ def test_a_passage_is_read_if_and_only_if_something_around_it_weighs(
     assert np.isin(np.arange(len(passages)), read.row).tolist() == reads
 
 
-def test_weights_are_from_0_to_1() -> None:
-    assert read_weights({"neighbours": 1, "heading": 0.0, "title": 0.5}).neighbours == 1
-    for wrong in (-0.1, 1.1, float("nan"), True, float("inf")):
-        with pytest.raises(ValueError, match="weight of heading"):
-            read_weights({"heading": wrong})
-
-
-def test_what_is_loaded_answers_passages_as_the_model_in_memory_does(
-    reading: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
-    model, folder = reading
-    loaded = load(folder)
-    passages: list[Text] = [*in_articles(rows), AROUND, replace(AROUND, text=LONG), LONG]
-    # Numbers between two of 8 bits may be rounded up here and down there.
-    tolerance = 0.01 if loaded.kind == "transformer" else 1e-15
-    np.testing.assert_allclose(
-        loaded.predict_proba(passages), model.predict_proba(passages), rtol=0, atol=tolerance
-    )
-
-
 def test_the_paragraphs_of_an_article_are_read_with_each_other(
-    reading: tuple[Fitted, Path], rows: pd.DataFrame
+    model: Model, rows: pd.DataFrame
 ) -> None:
-    model = load(reading[1])
     texts = [*rows["text"][:5], " "]
     headings = ["", "Trade", "Trade", "", "Navy", "Navy"]
     answers = model.predict_article(texts, headings, "Talks")
@@ -264,26 +244,25 @@ def test_the_paragraphs_of_an_article_are_read_with_each_other(
         model.predict_article(TARIFF)
 
 
-def test_half_of_a_surrogate_pair_around_a_text_is_read_as_a_question_mark(
-    reading: tuple[Fitted, Path],
+def test_half_of_a_surrogate_pair_is_read_as_a_question_mark(
+    model: Model,
 ) -> None:
-    model = load(reading[1])
     cut_off, asked = (
-        Passage(TARIFF, f"Navy {end}", f"Army {end}", f"Chip {end}", f"Data {end}")
+        Passage(f"{TARIFF} {end}", f"Navy {end}", f"Army {end}", f"Chip {end}", f"Data {end}")
         for end in ("\ud83d", "?")
     )
-    assert model.predict([cut_off]) == model.predict([asked])
+    assert model.predict([cut_off, cut_off.text]) == model.predict([asked, asked.text])
     assert model.explain(cut_off).context == model.explain(asked).context
 
 
-def test_embeddings_leave_out_what_stands_around(reading: tuple[Fitted, Path]) -> None:
-    model = load(reading[1])
+def test_embeddings_leave_out_what_stands_around(model: Model) -> None:
     texts: list[Text] = [AROUND, LONG]
     gap: Any = model.embed(texts) - model.embed([AROUND.text, LONG])
     assert abs(gap).sum() == 0
     for refused in (model.embed, model.predict_proba):
-        with pytest.raises(TypeError, match="list of str"):
-            refused(AROUND)  # type: ignore[arg-type]  # the mistake that is tested
+        for one in (AROUND, TARIFF):
+            with pytest.raises(TypeError, match="list of str"):
+                refused(one)  # type: ignore[arg-type]  # the mistake that is tested
 
 
 ALONE = Calibration((2.0,) * 4, (0.0, 0.0, 0.0, -3.0), sure=0.0)

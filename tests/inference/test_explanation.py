@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paratopic import Explanation, UserError, load
+from paratopic import Explanation, load
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -80,8 +80,7 @@ def test_parts_add_up_to_the_logits(trained: tuple[Fitted, Path], text: str) -> 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=80) | st.lists(st.sampled_from([*"ÀÇß¨.", "navy"])).map(" ".join))
-def test_parts_of_any_text_add_up(trained: tuple[Fitted, Path], text: str) -> None:
-    model = load(trained[1])
+def test_parts_of_any_text_add_up(model: Model, text: str) -> None:
     if text.strip():
         check(model, text)
     else:
@@ -149,22 +148,6 @@ def test_a_topic_without_examples_and_a_logit_without_a_bound_are_left_out(
     assert set(check(load(tmp_path / "m"), TEXT).logits) == {"trade", "security"}
 
 
-def test_an_encoder_that_takes_the_first_token_cannot_say_why(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
-) -> None:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    encoder = SentenceTransformer(str(tiny_encoder), device="cpu")
-    SentenceTransformer(modules=[encoder[0], Pooling(32, "cls")], device="cpu").save(
-        str(tmp_path / "encoder"), create_model_card=False
-    )
-    model = fit("transformer", examples(rows, topics.names), topics, tmp_path / "encoder")
-    model.save(tmp_path / "model", Calibration())
-    with pytest.raises(UserError, match="cannot say why"):
-        load(tmp_path / "model").explain(TEXT)
-
-
 def test_only_a_text_is_explained(trained: tuple[Fitted, Path]) -> None:
     with pytest.raises(TypeError, match="must be a str or a Passage, not list"):
         load(trained[1]).explain([TEXT])  # type: ignore[arg-type]  # the mistake that is tested
@@ -181,3 +164,28 @@ def test_sentences_end_where_readers_end_them() -> None:
         "on.",
     ]
     assert list(sentences(" \n ")) == []
+
+
+# They were written for this test.
+OF_LANGUAGES = {
+    "en": ['He said "No."', "Mr. Smith stayed.", "“Stay,” she said.", "The U.S. replied."],
+    "de": [
+        "Der Minister sagte: „Wir verhandeln.“",
+        "Am 3. Oktober trifft er Dr. Meier, z. B. in Wien.",
+        "Über Zölle spricht er am 12. März.",
+    ],
+    "fr": ["M. Dupont a dit : « Nous partons. »", "« Écoutez ! »", "État et droit restent."],
+    "es": ["¿Qué pasa?", "¡Nada!", "El Sr. López dijo: «Vamos».", "Él también."],
+}
+
+
+@pytest.mark.parametrize("language", OF_LANGUAGES)
+def test_a_sentence_ends_where_readers_of_its_language_end_it(language: str) -> None:
+    text = " ".join(OF_LANGUAGES[language])
+    assert [text[start:end] for start, end in sentences(text)] == OF_LANGUAGES[language]
+
+
+def test_chinese_sentences_need_no_blank_between() -> None:
+    parts = ["部长说：“我们会谈判。”", "会议在十月三日举行。", "真的吗？"]
+    text = "".join(parts)
+    assert [text[start:end] for start, end in sentences(text)] == parts

@@ -15,16 +15,16 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.calibration import Calibration
+from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
-from paratopic.inference.modes import mode_of
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
-from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Fitted
+from tests.inference.conftest import Make
 from tests.programs import run_cli
-from tests.samples import TARIFF, examples, fit
+from tests.samples import KINDS, READING, TARIFF, examples, fit, in_articles
 
 MANIFEST = """
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
@@ -54,13 +54,16 @@ def test_a_packed_model_has_only_what_prediction_reads_and_answers_the_same(
     assert "packed exists already; name another folder" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("weights", [None, READING], ids=["alone", "in context"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_loaded_model_answers_as_the_one_in_memory(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame, topics: Topics
+    kind: str, weights: ContextWeights | None, make: Make, rows: pd.DataFrame, topics: Topics
 ) -> None:
     assert topics.descriptions  # the similarity to the nearest one is saved too
-    model, folder = trained
+    model, folder = make(kind, weights)
     loaded = load(folder)
-    texts = [*rows["text"], "tariff " * 300, "☃ unheard-of"]
+    passages, long = in_articles(rows), "tariff " * 300
+    texts = [*rows["text"], *passages, long, replace(passages[0], text=long), "☃ unheard-of"]
     assert loaded.classes_ == model.classes_ == topics.names
     assert loaded.definitions == {topic.name: topic.definition for topic in topics.topics}
     # Numbers between two of 8 bits may be rounded up here and down there.
@@ -84,29 +87,6 @@ def test_the_same_seed_gives_the_same_bytes(
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         again = tmp_path / "again" / path.relative_to(folder)
         assert again.read_bytes() == path.read_bytes(), path.name
-
-
-def test_calibration_and_the_threshold_of_sure_predictions_are_saved_with_the_model(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
-) -> None:
-    model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
-    texts = ["Export quota, customs duty, tariff on goods.", "The talks of both sides.", TARIFF]
-    raw = model.predict_proba(texts)
-    halved = Calibration(scale=(0.5,) * 4)
-    model.save(tmp_path / "model", replace(halved, sure=0.9999))
-    loaded = load(tmp_path / "model")
-    np.testing.assert_allclose(
-        loaded.predict_proba(texts), apply_calibration(raw, halved, mode_of("single"))
-    )
-    scores = loaded.predict_proba(texts)
-    confidence = scores.max(axis=1)
-    predicted = (confidence >= 1 - scores.sum(axis=1)).tolist()
-    assert [answer.topic is not None for answer in loaded.predict(texts)] == predicted
-    assert [answer.sure for answer in loaded.predict(texts)] == [False] * 3
-    model.save(tmp_path / "model", replace(halved, sure=float(confidence.max())))
-    answers = load(tmp_path / "model").predict(texts)
-    assert [answer.topic is not None for answer in answers] == predicted
-    assert [answer.sure for answer in answers] == (confidence == confidence.max()).tolist()
 
 
 def test_a_missing_or_changed_file_is_reported_by_name(
@@ -222,6 +202,7 @@ CERTAIN = {
         (setting("settings", "context", "heading", to=-0.1), "weight of heading is -0.1"),
         (setting("settings", "context", "title", to=float("nan")), "weight of title is nan"),
         (setting("settings", "context", "title", to=True), "weight of title is True"),
+        (setting("settings", "context", "title", to=float("inf")), "weight of title is inf"),
         (setting("settings", "context", "title", to="x"), "cannot be loaded as a"),
         (setting("settings", "context", "other", to=0.5), "cannot be loaded as a"),
         (setting("settings", "context", to=None), "cannot be loaded as a"),

@@ -56,12 +56,6 @@ def test_the_default_model_is_loaded_again_after_it_was_trained_again(
     assert _default_model.cache_info().misses == 2
 
 
-def test_a_model_in_mlflow_needs_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
-    with pytest.raises(UserError, match=r"runs:/1/model: .* is not installed; pip install"):
-        load("runs:/1/model")
-
-
 def test_prediction_in_another_process_imports_no_training_package(
     trained: tuple[Fitted, Path], tmp_path: Path
 ) -> None:

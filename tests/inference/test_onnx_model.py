@@ -8,20 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.inference.loading import load
+from paratopic.inference.model import Model
 from paratopic.inference.onnx_model import EncoderClassifier, OnnxModel, batches
 from paratopic.training.examples import Fitted
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_long_texts_are_read_in_windows(trained: tuple[Fitted, Path]) -> None:
+def test_long_texts_are_read_in_windows(model: Model) -> None:
     # 300 words in windows of 14 and two marks; neighbours share 4 words.
-    model = load(trained[1])
     assert [answer.windows for answer in model.predict(["a tariff", "tariff " * 300])] == [1, 30]
 
 
@@ -51,8 +49,7 @@ def test_batches_are_of_one_length_and_hold_every_row_once(lengths: list[int], t
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_a_forked_child_answers(trained: tuple[Fitted, Path]) -> None:
-    model = load(trained[1])
+def test_a_forked_child_answers(model: Model) -> None:
     texts = ["A tariff on goods.", "The navy sailed past the island.", "tariff " * 300]
     expected = model.predict_proba(texts), model.predict(texts[0])  # which start threads
     child = os.fork()
@@ -79,15 +76,3 @@ def test_no_sum_of_two_products_is_too_large_for_a_processor(
         pairs = weight.astype(np.int64).reshape(-1, 2, weight.shape[1])
         assert 255 * pairs.clip(0).sum(axis=1).max() < 2**15
         assert 255 * pairs.clip(None, 0).sum(axis=1).min() >= -(2**15)
-
-
-@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_a_text_gets_the_same_answer_alone_and_in_any_batch(
-    trained: tuple[Fitted, Path], rows: pd.DataFrame
-) -> None:
-    model = load(trained[1])
-    texts = [*rows["text"], "A tariff.", "tariff " * 300]
-    together = model.predict_proba(texts)
-    alone = np.concatenate([model.predict_proba([text]) for text in texts])
-    np.testing.assert_allclose(alone, together, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(model.predict_proba(texts[::-1])[::-1], together, rtol=0, atol=1e-6)

@@ -28,10 +28,10 @@ from paratopic.inference.scores import Scores, Targets, sigmoid
 from paratopic.labels.answers import disputes, resolve
 from paratopic.labels.log import Label
 from paratopic.project.topics import Topic, Topics, join_cell
+from paratopic.tracking import pyfunc
 from paratopic.training import calibration
 from paratopic.training.examples import Examples, Fitted
 from tests.samples import KINDS, WORDS, examples, fit, paragraph
-from tests.tracking.saving import save
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("multi", tuple(Topic(name, f"About {name}.") for name in NAMES))
@@ -230,7 +230,7 @@ def test_tables_have_all_topics(
     expected = [";".join(answer.topics) for answer in answers]
     assert jobs.predict_columns(model, texts)["predicted_topics"] == expected
     place = tmp_path / "served"
-    save(model, place)
+    pyfunc.save(model.folder, place, "# A card")
     table = mlflow.pyfunc.load_model(str(place)).predict(texts)
     scores = [f"score_{name}" for name in NAMES]
     assert list(table) == ["topics", "confidence", "sure", *scores]

@@ -22,7 +22,6 @@ from paratopic.inference.registry import asking
 from paratopic.project.passages import Passage
 from paratopic.project.topics import join_cell
 from paratopic.tracking import pyfunc
-from tests.tracking.saving import save
 
 TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
@@ -35,7 +34,7 @@ def model(baseline_folder: Path) -> Model:
 @pytest.fixture(scope="module")
 def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("served") / "model"
-    save(model, place)
+    pyfunc.save(model.folder, place, "# A card")
     names = {path.name for path in Path(place).rglob("*")}
     assert not any(name.endswith((".pkl", ".pickle")) for name in names)
     return place
@@ -98,7 +97,7 @@ def in_context(
     reading: Model, tmp_path_factory: pytest.TempPathFactory
 ) -> mlflow.pyfunc.PyFuncModel:
     place = tmp_path_factory.mktemp("reading") / "model"
-    save(reading, place)
+    pyfunc.save(reading.folder, place, "# A card")
     return mlflow.pyfunc.load_model(str(place))
 
 

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import Mode, mode_of
+from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise, sure_threshold
 from paratopic.inference.scores import Scores, Targets, one_hot
 from paratopic.project.topics import ModeName, Topic, Topics
@@ -118,21 +118,6 @@ def test_a_calibration_by_hand() -> None:
     weights = np.array([0.72**0.5, 0.08**0.5, 0.2**0.5 / 2])
     np.testing.assert_allclose(shifted, [(weights / weights.sum())[:2], [0.5, 0.5]])
     np.testing.assert_allclose(apply_calibration(scores, Calibration(), SINGLE), scores)
-
-
-@pytest.mark.parametrize("mode", [mode_of("single"), mode_of("multi")], ids=lambda mode: mode.name)
-def test_repeated_rows_count_once_together(mode: Mode) -> None:
-    true, scores = drawn(30, 3.0)
-    targets = one_hot(np.where(np.arange(30) % 5 == 0, -1, true), 3)
-    once = fit_calibration(known(targets, scores * 0.9), mode)
-    thrice = known(np.tile(targets, (3, 1)), np.tile(scores * 0.9, (3, 1)))
-    np.testing.assert_allclose(
-        fit_calibration(thrice._replace(weights=thrice.weights / 3), mode).scale,
-        once.scale,
-        rtol=1e-4,
-    )
-    # As further evidence they would change it.
-    assert not np.allclose(fit_calibration(thrice, mode).scale, once.scale, rtol=1e-2)
 
 
 def calibrate(

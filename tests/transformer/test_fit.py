@@ -23,28 +23,7 @@ from paratopic.training.unlabelled import smooth_answers
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import tuning
 from paratopic.transformer.settings import BUNDLED
-from tests.samples import PARAMS, examples
-
-
-@pytest.fixture(scope="module")
-def untuned(
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[transformer.FittedTransformer, Path]:
-    """A model of no epochs, and its folder."""
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(tiny_encoder),
-        epochs=0,
-        max_tokens=32,
-        train_tokens=16,
-    )
-    model = transformer.fit(examples(rows, topics.names), topics, section, 1)
-    folder = tmp_path_factory.mktemp("untuned") / "model"
-    model.save(folder, Calibration())
-    return model, folder
+from tests.samples import examples, transformer_settings
 
 
 @pytest.mark.parametrize("many", [40, 1])
@@ -57,14 +36,7 @@ def test_training_lowers_the_loss_and_reports_progress(
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(tiny_encoder),
-        epochs=4,
-        learning_rate=3e-2,
-        max_tokens=32,
-        train_tokens=16,
-    )
+    section = transformer_settings(tiny_encoder, epochs=4, learning_rate=3e-2)
     done: list[float] = []
     data = examples(rows, topics.names)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
@@ -102,13 +74,7 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
         return used[-1]
 
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(tiny_encoder),
-        epochs=1,
-        max_tokens=32,
-        train_tokens=16,
-    )
+    section = transformer_settings(tiny_encoder, epochs=1)
     bare = Topics("single", topics.names)
     model = transformer.fit(examples(rows, topics.names), bare, section, 1)
     assert used and len(model.history)
@@ -130,9 +96,7 @@ def test_without_epochs_the_encoder_stays_as_it_was(
 def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
-    section = replace(
-        PARAMS.section("transformer"), encoder=str(tiny_encoder), max_tokens=32, train_tokens=16
-    )
+    section = transformer_settings(tiny_encoder)
     data = examples(rows, topics.names)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
@@ -154,13 +118,7 @@ def test_definitions_count_as_much_in_the_head_as_labels_leave_them(
     monkeypatch.setattr(transformer._HeadFit, "fit", lambda *given: counted.append(given[4]))
     data, mode = examples(rows, topics.names), mode_of("single")
     for epochs in (1, 0):
-        section = replace(
-            PARAMS.section("transformer"),
-            encoder=str(tiny_encoder),
-            epochs=epochs,
-            max_tokens=32,
-            train_tokens=16,
-        )
+        section = transformer_settings(tiny_encoder, epochs=epochs)
         transformer.fit(data, topics, section, 1)
     tuned, untuned = counted
     assert tuned is not None and tuned.tolist() == beside_labels(data, mode).tolist()
@@ -190,13 +148,7 @@ def test_saved_files_contain_no_path_of_this_machine(
 def test_texts_without_a_label_teach_the_head_and_leave_the_encoder(
     rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
 ) -> None:
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(tiny_encoder),
-        epochs=1,
-        max_tokens=32,
-        train_tokens=16,
-    )
+    section = transformer_settings(tiny_encoder, epochs=1)
     few = examples(rows.iloc[::6], topics.names)
     others = [text for text in rows["text"] if text not in few.texts]
     without, taught = (
@@ -220,13 +172,7 @@ def test_texts_without_a_label_are_answered_once_more_where_labels_are_enough(
         return smooth_answers(embeddings, probabilities, mode)
 
     monkeypatch.setattr(transformer, "smooth_answers", recorded)
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(tiny_encoder),
-        epochs=0,
-        max_tokens=32,
-        train_tokens=16,
-    )
+    section = transformer_settings(tiny_encoder, epochs=0)
     bare = Topics("single", topics.names)
     for some, n_rounds in ((rows[:9], 1), (rows, 2)):
         answered.clear()

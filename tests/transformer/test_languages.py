@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from tests.encoders import save_encoder
-from tests.samples import PARAMS
+from tests.samples import transformer_settings
 
 # Topic → German words, and Chinese ones.
 OF_TOPIC = {
@@ -69,14 +68,7 @@ def test_it_learns_and_ships(encoder: Path, tmp_path: Path) -> None:
     texts = [text for _ in range(20) for topic in names for text in texts_of(topic, rng)]
     targets = one_hot(np.tile([0, 0, 1, 1], 20), 2)
     groups = np.arange(len(texts))
-    section = replace(
-        PARAMS.section("transformer"),
-        encoder=str(encoder),
-        epochs=4,
-        learning_rate=3e-2,
-        max_tokens=32,
-        train_tokens=32,
-    )
+    section = transformer_settings(encoder, epochs=4, learning_rate=3e-2, train_tokens=32)
     topics = Topics("single", names)
     model = transformer.fit(Examples(texts, targets, groups, groups), topics, section, 1)
     model.save(tmp_path / "model", Calibration(), ["de", "zh"])

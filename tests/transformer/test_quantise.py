@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,7 @@ from paratopic.inference.loading import load
 from paratopic.project.topics import Topics
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import quantise
-from paratopic.transformer.settings import Transformer
-from tests.samples import PARAMS, examples
-
-
-def untuned_by(encoder: Path) -> Transformer:
-    """Settings that leave an encoder as it is."""
-    section: Transformer = PARAMS.section("transformer")
-    return replace(section, encoder=str(encoder), epochs=0, max_tokens=32, train_tokens=16)
-
-
-@pytest.fixture
-def untuned(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
-) -> transformer.FittedTransformer:
-    return transformer.fit(examples(rows, topics.names), topics, untuned_by(tiny_encoder), 1)
+from tests.samples import examples, transformer_settings
 
 
 class Attention(nn.Module):
@@ -126,7 +111,8 @@ def test_the_full_model_predicts_if_embeddings_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transformer, "CLOSE", 1.1)
-    model = transformer.fit(examples(rows, topics.names), topics, untuned_by(tiny_encoder), 1)
+    section = transformer_settings(tiny_encoder, epochs=0)
+    model = transformer.fit(examples(rows, topics.names), topics, section, 1)
     parity = model.save(tmp_path / "model", Calibration())
     assert parity["int8_used"] == 0 and parity["similarity"] > 0.99
     assert parity["full_gap"] == 0 and parity["gap"] < 1e-5
@@ -137,9 +123,11 @@ def test_the_full_model_predicts_if_embeddings_differ(
 
 
 def test_an_onnx_model_that_differs_from_its_network_is_not_saved(
-    untuned: transformer.FittedTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    untuned: tuple[transformer.FittedTransformer, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transformer, "INT8_GAP", -1.0)
     with pytest.raises(RuntimeError, match="off by"):
-        untuned.save(tmp_path / "model", Calibration())
+        untuned[0].save(tmp_path / "model", Calibration())
     assert not (tmp_path / "model").exists()

@@ -33,7 +33,7 @@ from paratopic.transformer.tuning import (
     shuffled_batches,
     tune,
 )
-from tests.samples import PARAMS, WORDS, examples
+from tests.samples import PARAMS, WORDS, examples, transformer_settings
 
 
 def test_pair_loss_equals_the_value_by_hand() -> None:
@@ -133,9 +133,7 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
     monkeypatch.setattr(tuning, "MANY", 1000)
     data, topics = examples(rows, topics.names), Topics("single", topics.names)
     topical = data.of(np.flatnonzero(data.targets.any(axis=1)))
-    section = replace(
-        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=1, train_tokens=16
-    )
+    section = transformer_settings(tiny_encoder, epochs=1)
 
     def tuned(share: float, data: Examples = topical) -> dict[str, Tensor]:
         network, tokenizer = untuned(section.encoder, 4)
@@ -163,9 +161,7 @@ def test_weights_do_not_depend_on_the_number_of_processors(
     mode: ModeName, rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = Topics(mode, tuple(map(Topic, WORDS)))
-    section = replace(
-        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=2, batch_size=20
-    )
+    section = transformer_settings(tiny_encoder, epochs=2, batch_size=20)
 
     def tuned(n_threads: int) -> dict[str, Tensor]:
         torch.manual_seed(0)
@@ -188,9 +184,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 ) -> None:
     monkeypatch.setattr("paratopic.transformer.checkpoint.APART", 0.0)
     monkeypatch.setattr(tuning, "MANY", 1)
-    section = replace(
-        PARAMS.section("transformer"), encoder=str(tiny_encoder), epochs=3, batch_size=10
-    )
+    section = transformer_settings(tiny_encoder, epochs=3, batch_size=10)
     topics, data = Topics("single", tuple(WORDS)), examples(rows, tuple(WORDS))
     plan = plan_tuning(data, topics, section)
     assert plan.trains_head and plan.n_steps > 6

@@ -210,10 +210,10 @@ def beside_labels(examples: Examples, mode: Mode) -> Array:
     """How much the topics' descriptions count beside labels in a tuned encoder.
 
     The more articles have taught the encoder a topic, the less its closeness to the description
-    adds; an article counts as far as its most trusted label. With those of g articles the
-    description counts as (3 + 1) / (3 + g), so as 1 with one article. A topic without a label counts
-    as 4 / 3, as it has to stand up to those that have some, and so does what the descriptions say
-    of none of the topics. Without any label all count as 1.
+    adds; an article counts as far as its most trusted label. With labels of g articles it counts as
+    (3 + 1) / (3 + g), so as 1 with one article. A topic without a label counts as 4 / 3, as it has
+    to stand up to those that have some, and so does what the descriptions say of none of the
+    topics. Without any label all count as 1.
 
     Returns
     -------
