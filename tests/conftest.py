@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from paratopic.project.files import aside
 from paratopic.project.topics import Topics
+from paratopic.training.examples import Examples
 from tests import pages, warm
 from tests.encoders import save_encoder
 from tests.programs import QUICK, ROOT, sh
@@ -71,6 +72,12 @@ def rows() -> pd.DataFrame:
     made += [("p91", "article1", "It rained and then the sun came out.", ())]
     frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
     return frame.assign(label_source="hand", heading="", trust=1.0)
+
+
+@pytest.fixture(scope="session")
+def data(rows: pd.DataFrame, topics: Topics) -> Examples:
+    """Those paragraphs as training examples, each an article of its own."""
+    return examples(rows, topics.names)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from paratopic.inference.tfidf_model import BaselineClassifier, transform_passag
 from paratopic.project.passages import PARTS, REACH, Passage, Text, article_passages
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.examples import Fitted
-from tests.samples import KINDS, READING, TARIFF, examples, fit_reading
+from paratopic.training.examples import Examples, Fitted
+from tests.samples import KINDS, READING, TARIFF, fit_reading
 
 LONG = "Officials said that the tariff on export goods would rise. " * 10
 AROUND = Passage(
@@ -81,8 +82,8 @@ def test_a_text_is_read_as_a_passage_with_nothing_around_it(reading: tuple[Fitte
     assert model.explain(passages[1]) == model.explain(texts[1])
 
 
-def test_an_answer_does_not_depend_on_what_stands_around_other_texts(
-    model: Model,
+def test_an_answer_does_not_depend_on_other_texts_what_stands_around_them_or_on_threads(
+    model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts: list[Text] = [TARIFF, LONG, AROUND, replace(AROUND, text=LONG), "The navy.", *NOTHING]
     together = model.predict_proba(texts)
@@ -93,6 +94,9 @@ def test_an_answer_does_not_depend_on_what_stands_around_other_texts(
         np.testing.assert_array_equal(together[[0, 1, 4, 5, 6, 7]], alone[[0, 1, 4, 5, 6, 7]])
     np.testing.assert_allclose(together, alone, rtol=0, atol=atol)
     np.testing.assert_allclose(model.predict_proba(texts[::-1])[::-1], alone, rtol=0, atol=atol)
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("paratopic.inference.onnx_model.thread_pool", lambda: pool)
+        np.testing.assert_array_equal(model.predict_proba(texts), together)
 
 
 @pytest.mark.parametrize("passage", NOTHING)
@@ -307,10 +311,10 @@ def test_texts_alone_and_in_context_have_calibrations_and_thresholds_of_their_ow
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_mode_multi_the_thresholds_are_those_of_texts_alone_or_in_context(
-    kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     topics = replace(topics, mode="multi")
-    fitted = fit_reading(kind, examples(rows, topics.names), topics, tiny_encoder, READING)
+    fitted = fit_reading(kind, data, topics, tiny_encoder, READING)
     alone = Calibration(thresholds=(0.0, 2.0, 0.0))
     fitted.save(tmp_path / "model", Calibration(thresholds=(2.0,), alone=alone))
     model = load(tmp_path / "model")

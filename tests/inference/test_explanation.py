@@ -18,7 +18,7 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import NONE, sentences
 from paratopic.project.passages import REACH, Passage, Text, plain
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Fitted
+from paratopic.training.examples import Examples, Fitted
 from tests.samples import KINDS, READING, WORDS, examples, fit, fit_reading
 
 TEXT = (
@@ -121,10 +121,10 @@ def test_what_stands_around_a_text_speaks_for_its_topics(reading: tuple[Fitted, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_add_up_in_mode_multi_with_a_calibration(
-    kind: str, rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    data: Examples, kind: str, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     topics = replace(topics, mode="multi")
-    model = fit_reading(kind, examples(rows, topics.names), topics, tiny_encoder, READING)
+    model = fit_reading(kind, data, topics, tiny_encoder, READING)
     alone = Calibration((3.0,), (0.5,), (0.2,))
     model.save(
         tmp_path / kind,

@@ -21,10 +21,10 @@ from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
 from paratopic.inference.loading import load
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
-from paratopic.training.examples import Fitted
+from paratopic.training.examples import Examples, Fitted
 from tests.inference.conftest import Make
 from tests.programs import run_cli
-from tests.samples import KINDS, READING, TARIFF, examples, fit, in_articles
+from tests.samples import KINDS, READING, TARIFF, fit, in_articles
 
 MANIFEST = """
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
@@ -74,16 +74,10 @@ def test_a_loaded_model_answers_as_the_one_in_memory(
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    trained: tuple[Fitted, Path],
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path: Path,
+    data: Examples, trained: tuple[Fitted, Path], topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     folder = trained[1]
-    fit(folder.name, examples(rows, topics.names), topics, tiny_encoder).save(
-        tmp_path / "again", Calibration()
-    )
+    fit(folder.name, data, topics, tiny_encoder).save(tmp_path / "again", Calibration())
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         again = tmp_path / "again" / path.relative_to(folder)
         assert again.read_bytes() == path.read_bytes(), path.name

@@ -22,29 +22,12 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER
-from paratopic.inference.scores import Scores
 from paratopic.project.topics import Topic, Topics
 from paratopic.training.calibration import apply_calibration
 from paratopic.training.examples import Examples, Fitted
 from paratopic.training.head import PRIOR_SCALE
 from paratopic.transformer import fit as transformer
 from tests.samples import KINDS, TARIFF, WORDS, examples, fit
-
-
-def test_a_texts_scores_do_not_depend_on_the_other_texts_or_on_threads(
-    model: Model, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = [*rows["text"], "tariff " * 300]
-    together = model.predict_proba(texts)
-
-    def same(scores: Scores) -> None:
-        np.testing.assert_allclose(scores, together, rtol=0, atol=1e-6)
-
-    same(model.predict_proba(texts[::-1])[::-1])
-    same(np.array([model.predict_proba([text])[0] for text in texts]))
-    with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr("paratopic.inference.onnx_model.thread_pool", lambda: pool)
-        np.testing.assert_array_equal(model.predict_proba(texts), together)
 
 
 def test_a_hundred_threads_can_ask_one_model(model: Model, rows: pd.DataFrame) -> None:
@@ -150,9 +133,9 @@ def test_descriptions_say_what_has_none_of_the_topics_by_the_similarity_to_the_n
 
 
 def test_predictions_are_sure_from_the_threshold_on(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path, tmp_path: Path
+    data: Examples, topics: Topics, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    model = fit("baseline", examples(rows, topics.names), topics, tiny_encoder)
+    model = fit("baseline", data, topics, tiny_encoder)
     texts = [*WORDS, *(" ".join(words) for words in WORDS.values()), "Rain and sun.", ""]
     scores = model.predict_proba(texts[:-1])
     confidence = scores.max(axis=1)

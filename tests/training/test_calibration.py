@@ -127,7 +127,6 @@ def calibrate(
     groups: np.ndarray | None = None,
     topics: Topics = TOPICS,
     promise: Promise = PROMISE,
-    articles: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, Calibration]:
     """Calibrate rows, each of a group and an article of its own unless groups are given."""
     if groups is None:
@@ -136,7 +135,7 @@ def calibrate(
         {
             "id": frame["id"],
             "group": groups,
-            "article": groups if articles is None else articles,
+            "article": groups,
             "label_source": np.where(True if evaluated is None else evaluated, "hand", "weak"),
             "topic": [NAMES[number : number + 1] if number >= 0 else () for number in true],
         }

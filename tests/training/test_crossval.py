@@ -77,11 +77,16 @@ def folds(rows: pd.DataFrame) -> pd.DataFrame:
     return make_folds(rows, 2, 2, None, 0).table
 
 
+@pytest.fixture(scope="module")
+def data(rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame) -> Labelled:
+    return Labelled(rows, topics, folds)
+
+
 def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_fold(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+    data: Labelled, rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    scores, _, _ = cross_validate(Labelled(rows, topics, folds), fit, 1)
+    scores, _, _ = cross_validate(data, fit, 1)
     assert len(fit.examples) == n_fits(folds) == 4
     assert list(scores) == ["id", "repeat", "fold", *topics.scores]
     assert not scores.duplicated(["id", "repeat"]).any() and len(scores) == 2 * len(rows)
@@ -93,10 +98,10 @@ def test_each_row_is_scored_once_in_each_repeat_by_a_model_that_did_not_see_its_
 
 
 def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+    data: Labelled, rows: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     fit = Recorder()
-    fit_all(Labelled(rows, topics, folds), fit, 1)
+    fit_all(data, fit, 1)
     (examples,) = fit.examples
     assert list(examples.texts) == [Passage(text) for text in rows["text"]]
     group = folds.drop_duplicates("id").set_index("id")["group"]
@@ -104,36 +109,30 @@ def test_examples_carry_the_groups_of_the_folds_and_the_articles_of_the_rows(
     assert len(set(zip(examples.articles, rows["article"], strict=True))) == 6
 
 
-def test_a_share_of_the_groups_of_each_training_part_is_learnt_from(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_a_share_of_the_groups_of_each_training_part_is_learnt_from(data: Labelled) -> None:
     groups: dict[float, list[set[int]]] = {}
     for share in (0.25, 0.5, 1.0):
         fit = Recorder()
-        cross_validate(Labelled(rows, topics, folds), fit, 1, share=share)
+        cross_validate(data, fit, 1, share=share)
         groups[share] = [set(examples.groups.tolist()) for examples in fit.examples]
     for quarter, half, every in zip(groups[0.25], groups[0.5], groups[1.0], strict=True):
         assert quarter < half < every
         assert len(half) == round(0.5 * len(every))
 
 
-def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_each_fit_has_a_seed_of_its_own_that_the_main_seed_determines(data: Labelled) -> None:
     fit = Recorder()
     for seed in (1, 1, 2):
-        cross_validate(Labelled(rows, topics, folds), fit, seed)
-        fit_all(Labelled(rows, topics, folds), fit, seed)
+        cross_validate(data, fit, seed)
+        fit_all(data, fit, seed)
     first, again, other = fit.seeds[:5], fit.seeds[5:10], fit.seeds[10:]
     assert first == again
     assert len({*first, *other}) == 10
 
 
-def test_histories_are_joined_and_progress_counts_fits(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_histories_are_joined_and_progress_counts_fits(data: Labelled) -> None:
     done: list[float] = []
-    _, history, _ = cross_validate(Labelled(rows, topics, folds), Recorder(), 1, done.append)
+    _, history, _ = cross_validate(data, Recorder(), 1, done.append)
     assert list(history) == ["repeat", "fold", "step", "loss"]
     assert history["step"].tolist() == [1, 2] * 4
     assert history["loss"].tolist()[1::2] == [1, 2, 3, 4]
@@ -146,12 +145,10 @@ def fit_baseline(examples: Examples, seed: int, advance: Advance) -> Fitted:
     )
 
 
-def test_several_processes_give_the_same_bytes_as_one(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
-) -> None:
+def test_several_processes_give_the_same_bytes_as_one(data: Labelled) -> None:
     done: list[float] = []
-    one = cross_validate(Labelled(rows, topics, folds), fit_baseline, 1)
-    two = cross_validate(Labelled(rows, topics, folds), fit_baseline, 1, done.append, processes=2)
+    one = cross_validate(data, fit_baseline, 1)
+    two = cross_validate(data, fit_baseline, 1, done.append, processes=2)
     for here, there in zip(one, two, strict=True):
         pd.testing.assert_frame_equal(here, there, check_exact=True)
     assert done == [1, 2, 3, 4]
@@ -178,10 +175,10 @@ def test_without_folds_there_are_no_scores(rows: pd.DataFrame, topics: Topics) -
 
 
 def test_definitions_alone_score_every_row_without_having_seen_any(
-    rows: pd.DataFrame, topics: Topics, folds: pd.DataFrame
+    data: Labelled, rows: pd.DataFrame, topics: Topics
 ) -> None:
     fit = Recorder()
-    scores = score_by_definitions(Labelled(rows, topics, folds), fit, 7)
+    scores = score_by_definitions(data, fit, 7)
     (examples,) = fit.examples
     assert (len(examples.texts), examples.targets.shape) == (0, (0, 3))
     assert len(examples.groups) == len(examples.articles) == 0

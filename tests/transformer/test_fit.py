@@ -28,17 +28,12 @@ from tests.samples import examples, transformer_settings
 
 @pytest.mark.parametrize("many", [40, 1])
 def test_training_lowers_the_loss_and_reports_progress(
-    many: int,
-    rows: pd.DataFrame,
-    topics: Topics,
-    tiny_encoder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: Examples, many: int, topics: Topics, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MANY", many)  # on pairs, and by cross-entropy with the head
     monkeypatch.setattr(tuning, "HEAD_RATE", 0.1)
     section = transformer_settings(tiny_encoder, epochs=4, learning_rate=3e-2)
     done: list[float] = []
-    data = examples(rows, topics.names)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     model = transformer.fit(data, Topics("single", topics.names), section, 1, done.append)
     loss = model.history["loss"]
@@ -61,7 +56,7 @@ def test_a_head_begins_with_some_texts_of_every_outcome() -> None:
 
 
 def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
-    rows: pd.DataFrame,
+    data: Examples,
     topics: Topics,
     tiny_encoder: Path,
     tmp_path: Path,
@@ -76,7 +71,7 @@ def test_what_was_tuned_in_mixed_precision_is_saved_as_it_was_scored(
     monkeypatch.setattr("paratopic.transformer.network.autocast", bfloat16)
     section = transformer_settings(tiny_encoder, epochs=1)
     bare = Topics("single", topics.names)
-    model = transformer.fit(examples(rows, topics.names), bare, section, 1)
+    model = transformer.fit(data, bare, section, 1)
     assert used and len(model.history)
     assert model.save(tmp_path / "model", Calibration())["gap"] <= 1e-4
 
@@ -94,10 +89,9 @@ def test_without_epochs_the_encoder_stays_as_it_was(
 
 
 def test_labels_of_one_article_move_the_encoder_less_than_those_of_many(
-    rows: pd.DataFrame, topics: Topics, tiny_encoder: Path
+    data: Examples, topics: Topics, tiny_encoder: Path
 ) -> None:
     section = transformer_settings(tiny_encoder)
-    data = examples(rows, topics.names)
     data = data.of(np.flatnonzero(data.targets.any(axis=1)))
     lone = replace(data, articles=np.zeros(len(data.texts), dtype=np.int64))
     own = SentenceTransformer(str(tiny_encoder), device="cpu").state_dict()

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.loading import load
 from paratopic.project.topics import Topics
+from paratopic.training.examples import Examples
 from paratopic.transformer import fit as transformer
 from paratopic.transformer import quantise
-from tests.samples import examples, transformer_settings
+from tests.samples import transformer_settings
 
 
 class Attention(nn.Module):
@@ -104,6 +105,7 @@ def test_activations_beyond_the_range_are_cut_off_to_it() -> None:
 
 
 def test_the_full_model_predicts_if_embeddings_differ(
+    data: Examples,
     rows: pd.DataFrame,
     topics: Topics,
     tiny_encoder: Path,
@@ -112,7 +114,7 @@ def test_the_full_model_predicts_if_embeddings_differ(
 ) -> None:
     monkeypatch.setattr(transformer, "CLOSE", 1.1)
     section = transformer_settings(tiny_encoder, epochs=0)
-    model = transformer.fit(examples(rows, topics.names), topics, section, 1)
+    model = transformer.fit(data, topics, section, 1)
     parity = model.save(tmp_path / "model", Calibration())
     assert parity["int8_used"] == 0 and parity["similarity"] > 0.99
     assert parity["full_gap"] == 0 and parity["gap"] < 1e-5

@@ -158,7 +158,7 @@ def test_tuning_ends_a_share_of_the_way_from_the_encoders_own_weights(
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_weights_do_not_depend_on_the_number_of_processors(
-    mode: ModeName, rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, mode: ModeName, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = Topics(mode, tuple(map(Topic, WORDS)))
     section = transformer_settings(tiny_encoder, epochs=2, batch_size=20)
@@ -166,7 +166,6 @@ def test_weights_do_not_depend_on_the_number_of_processors(
     def tuned(n_threads: int) -> dict[str, Tensor]:
         torch.manual_seed(0)
         network, tokenizer = untuned(section.encoder, len(topics.names))
-        data = examples(rows, topics.names)
         usual = torch.get_num_threads()
         with ThreadPoolExecutor(n_threads) as pool:
             monkeypatch.setattr(networks, "thread_pool", lambda: pool)
@@ -213,7 +212,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 
 
 def test_definitions_and_their_clauses_are_among_the_texts(
-    rows: pd.DataFrame, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    data: Examples, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     definitions = {name: f"Only {name}, or {name} alone." for name in WORDS}
     topics = Topics("single", tuple(Topic(name, text) for name, text in definitions.items()))
@@ -228,7 +227,6 @@ def test_definitions_and_their_clauses_are_among_the_texts(
     monkeypatch.setattr(tuning, "encode", recorded)
     monkeypatch.setattr(tuning, "share_of_labels", lambda *_: 0.75)
     section = replace(PARAMS.section("transformer"), epochs=1, batch_size=16)
-    data = examples(rows, topics.names)
     network = Network(encoder, nn.Linear(32, 4))
     tune(
         network, windowing(tokens, 16), data, topics, plan_tuning(data, topics, section), 1, silent

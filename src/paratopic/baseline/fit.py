@@ -246,7 +246,8 @@ def _choose_strength(
 
     tests = [fold == held_out for held_out in range(n_folds)]
     # Each thread holds copies of the rows.
-    threads = _n_threads() if len(rows) <= MOST_TO_CHOOSE else 1
+    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    threads = threads if len(rows) <= MOST_TO_CHOOSE else 1
     parallel = Parallel(threads, prefer="threads", return_as="generator")
     # One thread a fit: it is sparse, and threads that wait for each other make it ten times slower.
     with threadpool_limits(1):
@@ -259,10 +260,6 @@ def _choose_strength(
     worse = np.array(losses) - losses[int(mean.argmin())]
     alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(dealt.sum())
     return strengths[np.lexsort((-mean, macro_f1, alike))[-1]], history
-
-
-def _n_threads() -> int:
-    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
 
 
 def _measure(targets: Targets, scores: Scores, mode: Mode) -> tuple[Array, float]:

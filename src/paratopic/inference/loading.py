@@ -25,7 +25,7 @@ from paratopic.inference.folder import (
     prediction_files,
     read_manifest,
 )
-from paratopic.inference.model import Classifier, Model
+from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
@@ -151,10 +151,13 @@ def _champion(path: Path) -> Path:
 
 def _load(folder: Path) -> Model:
     manifest = read_manifest(folder)
-    mode = manifest.mode
+    mode, definitions = manifest.mode, manifest.definitions
     try:
         classifier = classifier_of(manifest.kind)(folder, mode_of(mode), manifest.settings)
-        _check_answer(classifier, mode_of(mode).n_logits(len(manifest.definitions)))
+        # Pieces that do not fit together, or weights that are no numbers, show in an answer.
+        logits, n_logits = classifier.read([PROBE]).logits, mode_of(mode).n_logits(len(definitions))
+        if logits.shape != (1, n_logits) or np.isnan(logits).any():
+            raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
     except (ImportError, KeyboardInterrupt, SystemExit):
         raise
     # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
@@ -162,23 +165,16 @@ def _load(folder: Path) -> Model:
         raise UserError(
             f"{folder} cannot be loaded as a {manifest.kind} ({error!r}); train the model again"
         ) from None
-    definitions, calibration = manifest.definitions, manifest.calibration
-    languages = manifest.languages
+    calibration, languages = manifest.calibration, manifest.languages
     return Model(manifest.kind, folder, mode, definitions, calibration, languages, classifier)
-
-
-def _check_answer(classifier: Classifier, n_logits: int) -> None:
-    """Refuse a model whose pieces do not fit together, or whose weights are no numbers."""
-    logits = classifier.read([PROBE]).logits
-    if logits.shape != (1, n_logits) or np.isnan(logits).any():
-        raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
 
 
 def _fetch_from_hub(address: str) -> Path:
     """Download a model to the cache of the hub's library, and return its folder.
 
     Only files that its manifest lists are fetched: data that run no code. Without network, a commit
-    that was fetched before is taken from the cache; branches and tags are looked up each time.
+    that was fetched before is taken from the cache; branches and tags are looked up each time. A
+    UserError says so if no revision is named, or the hub has no such model or cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError

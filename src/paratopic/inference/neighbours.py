@@ -63,13 +63,8 @@ class Neighbourhood:
         similarity = products if isinstance(products, np.ndarray) else products.toarray()
         rows = np.argsort(-similarity[0], kind="stable")[:N_NEIGHBOURS]
         return [
-            Neighbour(
-                self._ids[row],
-                tuple(self._topics[row]),
-                self._texts[row],
-                float(similarity[0, row]),
-            )
-            for row in rows.tolist()
+            Neighbour(self._ids[row], tuple(self._topics[row]), self._texts[row], near)
+            for row, near in zip(rows.tolist(), similarity[0, rows].tolist(), strict=True)
         ]
 
     def nearest_other(self, text: str) -> Neighbour | None:

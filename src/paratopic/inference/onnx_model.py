@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from paratopic.inference.context import (
     ContextWeights,
-    Surroundings,
     around,
     read_weights,
     surroundings,
@@ -93,7 +92,9 @@ class EncoderClassifier:
         windows = [encoding, *encoding.overflowing]
         lengths = [len(window.ids) for window in windows]
         tokens = [self._model.token_parts(window.ids) for window in windows]
-        by_part = self._around(surroundings([passage], self.weights))
+        read = surroundings([passage], self.weights)
+        in_parts = read._replace(own=np.arange(len(PARTS)), row=read.part)
+        by_part = around(in_parts, self.embed(read.texts))  # of the sum of embeddings
         sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         coefs = [self._head.effective(row) for row in sums / norms]
@@ -116,11 +117,6 @@ class EncoderClassifier:
         owner = np.zeros(len(windows), dtype=np.int64)
         combined = self._mode.combine_windows(logits, lengths, owner, 1)
         return Contributions(spans, shares, combined[0], of_parts)
-
-    def _around(self, read: Surroundings) -> Array:
-        """What each part adds to the sum of embeddings of one passage, (len(PARTS), d)."""
-        by_part = read._replace(own=np.arange(len(PARTS)), row=read.part)
-        return around(by_part, self.embed(read.texts))
 
 
 class ReadWindows(NamedTuple):

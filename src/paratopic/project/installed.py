@@ -84,7 +84,10 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
         for path in sorted(package.glob("*/**/*.py"))
         if path.name != "__init__.py"
     }
-    return {name: _imports(path, package.name) & paths.keys() for name, path in paths.items()}
+    return {
+        name: _imports(path.read_text(encoding="utf-8"), package.name) & paths.keys()
+        for name, path in paths.items()
+    }
 
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
@@ -148,17 +151,19 @@ def _digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def _imports(path: Path, package: str) -> set[str]:
-    """Dotted names below the package of what a module imports, and of what these lie in."""
-    names = (name.partition(".") for name in _imported(path.read_text(encoding="utf-8")))
-    return {below for first, _, below in names if first == package}
-
-
 @cache
-def _imported(source: str) -> frozenset[str]:
-    """Dotted names that a source imports when it runs, modules or names in them; and prefixes."""
+def _imports(source: str, package: str) -> frozenset[str]:
+    """Dotted names below a package that a source imports when it runs, and what these lie in.
+
+    What is imported from a module may be a module itself, or a name in it.
+    """
     parts = [name.split(".") for name in _imports_below(ast.parse(source))]
-    return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
+    return frozenset(
+        ".".join(words[1:n])
+        for words in parts
+        if words[0] == package
+        for n in range(2, len(words) + 1)
+    )
 
 
 def _imports_below(node: ast.AST) -> Iterator[str]:

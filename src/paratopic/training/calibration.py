@@ -21,15 +21,7 @@ from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.calibration import Calibration, Certainty
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
-from paratopic.inference.scores import (
-    Array,
-    Integers,
-    Scores,
-    Targets,
-    sigmoid,
-    softmax,
-    topical,
-)
+from paratopic.inference.scores import Array, Integers, Scores, Targets, sigmoid, softmax, topical
 from paratopic.project.topics import Topics
 
 # Spreads around 0 of the log scale of logits, and of their shifts in mode single.

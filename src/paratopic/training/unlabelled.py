@@ -33,10 +33,8 @@ def n_rounds(weights: Array, targets: Targets, described: bool) -> int:
 
     Parameters
     ----------
-    weights
-        (n,) weights of the labelled texts (`examples.evidence`).
-    targets
-        (n, k) their topics.
+    weights, targets
+        (n,) weights of the labelled texts (`examples.evidence`), and (n, k) their topics.
     described
         Whether topics have descriptions: without, one that has no label is not predicted, and does
         not count.

@@ -162,8 +162,6 @@ def quantise(encoder: Encoder, run: Callable[[Encoder], object]) -> Encoder:
 
     Parameters
     ----------
-    encoder
-        The encoder, which is not changed.
     run
         Encodes texts with the encoder that it is given. Their activations set the ranges.
     """
