@@ -69,7 +69,7 @@ def test_runs_are_named_after_the_experiment_or_the_commit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert title_of(git_tags(), None) is None
+    assert title_of(git_tags()) is None
     (tmp_path / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     git("init", "-q")
     git("config", "user.name", "Ann")
@@ -81,10 +81,10 @@ def test_runs_are_named_after_the_experiment_or_the_commit(
         (tmp_path / name).write_text("new\n", encoding="utf-8")
     tags = git_tags()
     assert (tags["git_dirty"], tags["mlflow.user"]) == ("false", "Ann")
-    assert title_of(tags, None) == tags["git_commit"][:7]
-    assert title_of(tags, "milder") == "milder"
+    assert title_of(tags) == tags["git_commit"][:7]
+    assert title_of(tags | {"dvc_exp": "milder"}) == "milder"
     (tmp_path / "params.yaml").write_text("seed: 2\n", encoding="utf-8")
-    assert title_of(git_tags(), None) == f"{tags['git_commit'][:7]}-dirty"
+    assert title_of(git_tags()) == f"{tags['git_commit'][:7]}-dirty"
 
 
 def test_an_output_that_the_pipeline_has_not_made_yet_is_named() -> None:

@@ -7,7 +7,7 @@ right, `evaluation.expected` estimates the share of right answers on other texts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from paratopic.inference.promise import NEVER
@@ -62,7 +62,12 @@ class Answers:
     articles: int = 0
 
     def __add__(self, other: Answers) -> Answers:
-        return Answers(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Answers(
+            self.texts + other.texts,
+            self.certainty + other.certainty,
+            self.likeness + other.likeness,
+            self.articles + other.articles,
+        )
 
 
 @dataclass(frozen=True)

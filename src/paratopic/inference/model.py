@@ -159,13 +159,8 @@ class Model:
     def predict_with_likeness(self, texts: Sequence[Text]) -> tuple[list[Prediction], list[float]]:
         """Predict the topics of n texts, and say how like the labelled texts each of them is.
 
-        Returns
-        -------
-        predictions
-            As from `predict`.
-        likeness
-            0 for a text as like the labelled ones as these are to each other, and 1 less for each
-            standard deviation among them; 0 for a blank text.
+        It is 0 for a text as like the labelled ones as these are to each other, and 1 less for each
+        standard deviation among them; 0 for a blank text.
         """
         answers = self._score(listed(texts))
         return self._predictions(answers), answers.likeness.tolist()

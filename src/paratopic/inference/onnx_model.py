@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from paratopic.inference.context import (
-    ContextWeights,
-    around,
-    read_weights,
-    surroundings,
-)
+from paratopic.inference.context import ContextWeights, around, read_weights, surroundings
 from paratopic.inference.head import LinearHead, read_head
 from paratopic.inference.modes import Mode
 from paratopic.inference.prediction import Contributions

@@ -78,12 +78,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.settings = settings
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: Iterable[Text],
-        y: npt.ArrayLike,
-        groups: npt.ArrayLike | None = None,
-    ) -> Self:
+    def fit(self, X: Iterable[Text], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters

@@ -84,15 +84,15 @@ def git_tags() -> dict[str, str]:
     } | ({"mlflow.user": user} if user else {})
 
 
-def title_of(git: Mapping[str, str], experiment: str | None) -> str | None:
+def title_of(tags: Mapping[str, str]) -> str | None:
     """What the names of runs end in: the experiment, else the commit, else nothing.
 
-    >>> title_of({"git_commit": "0123456789", "git_dirty": "true"}, None)
+    >>> title_of({"git_commit": "0123456789", "git_dirty": "true"})
     '0123456-dirty'
     """
-    if experiment or "git_dirty" not in git:
-        return experiment
-    return git["git_commit"][:7] + ("-dirty" if git["git_dirty"] == "true" else "")
+    if "dvc_exp" in tags or "git_dirty" not in tags:
+        return tags.get("dvc_exp")
+    return tags["git_commit"][:7] + ("-dirty" if tags["git_dirty"] == "true" else "")
 
 
 def records(params: Params, outputs: Mapping[str, str], experiment: str | None) -> list[Record]:
@@ -104,8 +104,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
         Name of the DVC experiment that the files belong to, if any.
     """
     comparison = files.read_json(COMPARISON, "stage compare")
-    git = git_tags()
-    tags = git | {
+    tags = git_tags() | {
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "LOCAL",
         "topics": ", ".join(params.topics.names),
@@ -118,10 +117,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     both = "".join(outputs[str(path)] for path in (PARAGRAPHS, ANSWERS))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]
     dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), digest)
-    return [
-        _record(name, params, outputs, tags, title_of(git, experiment), comparison, dataset)
-        for name in params.models
-    ]
+    return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
 
 
 def metrics_of(report: Mapping[str, Any]) -> dict[str, float]:
@@ -150,7 +146,6 @@ def _record(
     params: Params,
     outputs: Mapping[str, str],
     tags: Mapping[str, str],
-    title: str | None,
     comparison: Mapping[str, Any],
     dataset: Dataset,
 ) -> Record:
@@ -168,7 +163,7 @@ def _record(
     return Record(
         part=name,
         state=state,
-        name=f"{name} · {title or state[:7]}",
+        name=f"{name} · {title_of(tags) or state[:7]}",
         # The first that differ are the axes of MLflow's picture of runs: "algorithm" before others.
         params={"algorithm": name, "seed": str(params.seed)}
         | {

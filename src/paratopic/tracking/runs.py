@@ -112,11 +112,7 @@ class Record:
 
 
 def write_runs(
-    uri: str,
-    experiment: str,
-    records: Sequence[Record],
-    artifacts: Path,
-    trial: bool = False,
+    uri: str, experiment: str, records: Sequence[Record], artifacts: Path, trial: bool = False
 ) -> int:
     """Write the runs that the store does not hold yet, and register the champion.
 

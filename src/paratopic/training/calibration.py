@@ -230,11 +230,7 @@ def measure_certainty(
 
 
 def _with_frequencies(
-    calibration: Calibration,
-    final: KnownScores,
-    paragraphs: Integers,
-    groups: Integers,
-    mode: Mode,
+    calibration: Calibration, final: KnownScores, paragraphs: Integers, groups: Integers, mode: Mode
 ) -> Calibration:
     """The calibration with how frequent outcomes and right answers are among its rows."""
     if not final.weights.any():

@@ -243,10 +243,7 @@ def _n_articles(articles: Integers, trust: Array) -> float:
 
 
 def examples_of(
-    data: Labelled,
-    part: Integers | slice,
-    texts: Sequence[Text],
-    unlabelled: Sequence[str],
+    data: Labelled, part: Integers | slice, texts: Sequence[Text], unlabelled: Sequence[str]
 ) -> Examples:
     """Make a part of the rows, with the texts to read, and texts without a label, examples.
 

@@ -126,10 +126,7 @@ def embed_windows(
 
 
 def encode(
-    network: Network,
-    windows: Sequence[Sequence[int]],
-    together: bool = True,
-    mixed: bool = False,
+    network: Network, windows: Sequence[Sequence[int]], together: bool = True, mixed: bool = False
 ) -> list[Encoded]:
     """Embed windows in chunks, each of which has a graph of its own for gradients.
 
