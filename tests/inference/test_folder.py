@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.inference.calibration import Calibration
+from paratopic.inference.calibration import Calibration, Certainty
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import CARD, prediction_files
 from paratopic.inference.folder import MANIFEST as MANIFEST_NAME
@@ -152,14 +152,7 @@ def alone(**changes: Any) -> dict[str, Any]:
     return asdict(Calibration()) | changes
 
 
-CERTAIN = {
-    "mean": 0.8,
-    "right": 0.7,
-    "noise": 0.001,
-    "between": 0.0,
-    "n_labels": 50.0,
-    "n_groups": 9,
-}
+CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_groups=9))
 
 
 @pytest.mark.parametrize(
@@ -180,11 +173,10 @@ CERTAIN = {
         (setting("calibration", "sure", to=float("inf")), "finite"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
-        (setting("calibration", "alone", to=alone(thresholds=[])), "0 numbers as thresholds"),
         (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
         (
-            setting("calibration", "alone", to=alone(certainty=CERTAIN | {"mean": 1.1})),
-            "a share is",
+            setting("calibration", "alone", to=alone(certainty=CERTAIN | {"mean": 2})),
+            "share is not",
         ),
         (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": -1})), "negative"),
         (setting("calibration", "alone", to=alone(certainty=CERTAIN | {"noise": 1e999})), "finite"),
@@ -222,19 +214,10 @@ def test_a_baseline_with_ngrams_out_of_bounds_is_refused(
         load(altered(baseline_folder, tmp_path / "model", change))
 
 
-only_transformer = pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-
-
-@only_transformer
-def test_a_transformers_settings_and_files_are_checked(
+@pytest.mark.parametrize("trained", ["transformer"], indirect=True)
+def test_the_length_of_a_transformers_windows_is_checked(
     trained: tuple[Fitted, Path], tmp_path: Path
 ) -> None:
-    change = setting("files", to={"tokenizer.json": "", "../model.onnx": ""})
-    with pytest.raises(UserError, match="not the plain name of a file"):
-        load(altered(trained[1], tmp_path / "elsewhere", change))
-    change = setting("files", to={"tokenizer.json": ""})
-    with pytest.raises(UserError, match="'model.onnx', which prediction reads, is not listed"):
-        load(altered(trained[1], tmp_path / "not listed", change))
     for wrong in (-1, 1.5, float("nan"), None, "x", True, 2**31):
         change = setting("settings", "max_tokens", to=wrong)
         with pytest.raises(UserError, match=f"max_tokens is {wrong}"):

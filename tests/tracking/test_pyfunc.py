@@ -27,8 +27,8 @@ TEXTS = ["A tariff on goods and a quota.", " ", "The army left the border."]
 
 
 @pytest.fixture(scope="module")
-def model(baseline_folder: Path) -> Model:
-    return load(baseline_folder)
+def model(reading_folder: Path) -> Model:
+    return load(reading_folder)
 
 
 @pytest.fixture(scope="module")
@@ -87,24 +87,10 @@ PASSAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def reading(reading_folder: Path) -> Model:
-    return load(reading_folder)
-
-
-@pytest.fixture(scope="module")
-def in_context(
-    reading: Model, tmp_path_factory: pytest.TempPathFactory
-) -> mlflow.pyfunc.PyFuncModel:
-    place = tmp_path_factory.mktemp("reading") / "model"
-    pyfunc.save(reading.folder, place, "# A card")
-    return mlflow.pyfunc.load_model(str(place))
-
-
 @pytest.mark.parametrize("given", [TEXTS, np.array(TEXTS), pd.DataFrame({"text": TEXTS, "id": 1})])
 @pytest.mark.parametrize("names", [list(AROUND), ["text_following"], ["heading", "title"], []])
 def test_what_stands_around_texts_comes_as_parameters(
-    reading: Model, in_context: mlflow.pyfunc.PyFuncModel, given: Any, names: list[str]
+    model: Model, loaded: mlflow.pyfunc.PyFuncModel, given: Any, names: list[str]
 ) -> None:
     nothing = {name: [""] * len(TEXTS) for name in AROUND}
     told = nothing | {name: AROUND[name] for name in names}
@@ -116,20 +102,20 @@ def test_what_stands_around_texts_comes_as_parameters(
         for text, before, after, heading, title in rows
     ]
     assert names != list(AROUND) or passages == PASSAGES
-    expected = [answer.confidence for answer in reading.predict(passages)]
-    table = in_context.predict(given, params={name: AROUND[name] for name in names})
+    expected = [answer.confidence for answer in model.predict(passages)]
+    table = loaded.predict(given, params={name: AROUND[name] for name in names})
     assert table["confidence"].tolist() == expected
-    alone = [answer.confidence for answer in reading.predict(TEXTS)]
+    alone = [answer.confidence for answer in model.predict(TEXTS)]
     assert (expected == alone) == (not names)
 
 
-def test_parameters_that_fit_no_texts_are_refused(in_context: mlflow.pyfunc.PyFuncModel) -> None:
+def test_parameters_that_fit_no_texts_are_refused(loaded: mlflow.pyfunc.PyFuncModel) -> None:
     with pytest.raises(MlflowException, match="heading has 2 items for 3 texts"):
-        in_context.predict(TEXTS, params={"heading": ["a", "b"]})
+        loaded.predict(TEXTS, params={"heading": ["a", "b"]})
     with pytest.raises(MlflowException, match="Invalid parameters found"):
-        in_context.predict(TEXTS, params={"heading": [1, 2, 3]})
+        loaded.predict(TEXTS, params={"heading": [1, 2, 3]})
     with pytest.raises(MlflowException, match="text is NoneType, not str"):
-        in_context.predict(
+        loaded.predict(
             pd.DataFrame({"text": ["a", None]}, dtype=object), params={"title": ["", ""]}
         )
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from sentence_transformers import SentenceTransformer
 
 from paratopic.inference.head import LinearHead, centre_of
-from paratopic.transformer.network import Network, chunks
+from paratopic.transformer.network import Network
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 4))
@@ -32,10 +32,3 @@ def test_logits_are_those_of_the_baselines_head(seed: int, n: int, k: int) -> No
     expected = head.logits(csr_matrix(embeddings))
     np.testing.assert_allclose(logits, expected, atol=1e-9)
     assert (k == 0) == np.allclose(plain, logits)
-
-
-@given(st.lists(st.integers(1, 99), min_size=1, max_size=60), st.integers(1, 9))
-def test_chunks_hold_every_row_once(lengths: list[int], size: int) -> None:
-    batches = chunks(lengths, size)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    assert all(len(batch) <= size for batch in batches)
