@@ -117,21 +117,13 @@ def test_a_model_without_weights_reads_texts_alone(trained: tuple[Fitted, Path])
     assert model.explain(AROUND) == model.explain(AROUND.text)
 
 
-def test_each_part_moves_the_answer_and_those_too_far_away_do_not(
-    model: Model,
-) -> None:
+def test_each_part_moves_the_answer_and_those_too_far_away_do_not(model: Model) -> None:
     far = replace(
         AROUND, before=("Tariff.", "Quota.", *AROUND.before), after=tuple(AROUND.after) * 4
     )
-    (at_reach, beyond), (whole, alone) = (
-        model.predict_proba(
-            [
-                replace(far, before=far.before[-REACH:], after=far.after[:REACH]),
-                far,
-            ]
-        ),
-        model.predict_proba([AROUND, AROUND.text]),
-    )
+    near = replace(far, before=far.before[-REACH:], after=far.after[:REACH])
+    at_reach, beyond = model.predict_proba([near, far])
+    whole, alone = model.predict_proba([AROUND, AROUND.text])
     np.testing.assert_array_equal(at_reach, beyond)
     without = model.predict_proba([replace(AROUND, **{part: ""}) for part in PARTS])
     for scores in (alone, *without):
@@ -139,9 +131,7 @@ def test_each_part_moves_the_answer_and_those_too_far_away_do_not(
 
 
 @only_transformer
-def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
-    model: Model,
-) -> None:
+def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(model: Model) -> None:
     classifier, head = classifier_of(model), head_of(model)
     assert isinstance(classifier, EncoderClassifier)
     of_context = np.sum([w * np.asarray(model.embed([text])) for w, text in BY_HAND], axis=0)
@@ -166,9 +156,7 @@ def test_a_window_is_embedded_with_the_sum_of_what_is_around_its_text(
 
 
 @only_baseline
-def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(
-    model: Model,
-) -> None:
+def test_features_are_the_sum_of_those_around_the_text_and_as_long_as_its_own(model: Model) -> None:
     classifier = classifier_of(model)
     assert isinstance(classifier, BaselineClassifier)
 
@@ -248,9 +236,7 @@ def test_the_paragraphs_of_an_article_are_read_with_each_other(
         model.predict_article(TARIFF)
 
 
-def test_half_of_a_surrogate_pair_is_read_as_a_question_mark(
-    model: Model,
-) -> None:
+def test_half_of_a_surrogate_pair_is_read_as_a_question_mark(model: Model) -> None:
     cut_off, asked = (
         Passage(f"{TARIFF} {end}", f"Navy {end}", f"Army {end}", f"Chip {end}", f"Data {end}")
         for end in ("\ud83d", "?")

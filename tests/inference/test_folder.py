@@ -195,10 +195,7 @@ CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_
     ],
 )
 def test_a_manifest_that_leads_out_of_its_folder_or_makes_no_sense_is_refused(
-    trained: tuple[Fitted, Path],
-    tmp_path: Path,
-    change: Callable[[Manifest], object],
-    message: str,
+    trained: tuple[Fitted, Path], tmp_path: Path, change: Callable[[Manifest], object], message: str
 ) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     with pytest.raises(UserError, match=message):

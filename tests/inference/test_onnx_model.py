@@ -62,9 +62,7 @@ def test_a_forked_child_answers(model: Model) -> None:
 
 
 @pytest.mark.parametrize("trained", ["transformer"], indirect=True)
-def test_no_sum_of_two_products_is_too_large_for_a_processor(
-    trained: tuple[Fitted, Path],
-) -> None:
+def test_no_sum_of_two_products_is_too_large_for_a_processor(trained: tuple[Fitted, Path]) -> None:
     """Without instructions for 8-bit products, sums of two of them have 16 bits."""
     graph = onnx.load(trained[1] / EncoderClassifier.MODEL).graph
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}

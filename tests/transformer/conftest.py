@@ -15,10 +15,7 @@ from tests.samples import transformer_settings
 
 @pytest.fixture(scope="session")
 def untuned(
-    data: Examples,
-    topics: Topics,
-    tiny_encoder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    data: Examples, topics: Topics, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[transformer.FittedTransformer, Path]:
     """A model of no epochs, and its folder."""
     section = transformer_settings(tiny_encoder, epochs=0)
