@@ -50,14 +50,15 @@ def split(frame: pd.DataFrame, params: Params) -> Folds:
     TooFewLabels
         There are too few labels, a topic lacks a description, and there are no weak labels.
     """
-    rows, holdout = labelled_rows(frame, params.topics), params.split.holdout
+    rows, settings = labelled_rows(frame, params.topics), params.split
     by_hand = has_hand_label(rows)
     n_by_hand = int(by_hand.sum())
+    holdout = settings.holdout
     if holdout == "auto":
         holdout = SHARE if n_by_hand >= MANY else None
     try:
-        n_repeats = params.split.repeats(n_by_hand)
-        return make_folds(rows, params.split.n_folds, n_repeats, holdout, params.seed)
+        n_repeats = settings.repeats(n_by_hand)
+        return make_folds(rows, settings.n_folds, n_repeats, holdout, params.seed)
     except TooFewLabels as error:
         if not params.topics.descriptions and by_hand.all():
             raise
