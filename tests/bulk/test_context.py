@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.bulk import cluster, jobs
-from paratopic.bulk.context import with_context
+from paratopic.bulk.formats import with_context
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.prediction import Prediction

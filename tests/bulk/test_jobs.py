@@ -21,10 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.bulk import jobs
+from paratopic.bulk.formats import find_inputs
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.tables.shards import Columns, Parquet
+from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
 from tests.documents import PAGE
@@ -87,7 +88,7 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
     sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
-    assert list(rows[0])[2:] == jobs.Job(model, [], "").added
+    assert list(rows[0])[2:] == list(jobs.Job(model, [], "").added)
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
@@ -156,7 +157,7 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     (folder / "a.md").write_bytes(b"\x00\x01\x02\xff" * 50)
     (folder / "sub" / "c.txt").write_text("The app was banned by the ministry.\n")
     (folder / "picture.png").write_bytes(b"")
-    inputs = jobs.find_inputs([str(folder), str(folder / "*.txt")])
+    inputs = find_inputs([str(folder), str(folder / "*.txt")])
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
     done = predict(model, inputs, tmp_path / "out")
     assert (done.rows, done.errors) == (4, 1)
@@ -175,7 +176,7 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
         (folder / name).write_text("The tariff rose.\n")
     sheet = folder / "metadata.csv"
     sheet.write_text("article,source,title,error\nb,Post,x,y\n")
-    inputs = jobs.find_inputs([str(folder)])
+    inputs = find_inputs([str(folder)])
     predict(model, inputs, tmp_path / "out")
     first, second = read_json_lines(tmp_path / "out")
     assert first["date"] == "2025-09-15" and "source" not in first
@@ -193,7 +194,7 @@ def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
     (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
-    done = predict(model, jobs.find_inputs([str(tmp_path / "in")]), tmp_path / "out")
+    done = predict(model, find_inputs([str(tmp_path / "in")]), tmp_path / "out")
     assert (done.rows, done.errors) == (4, 0)
     assert list(read_shards(tmp_path / "out")) == [
         "00000-page-00000.jsonl",
@@ -240,7 +241,7 @@ def test_tables_with_wrong_columns_are_refused(
     with pytest.raises(UserError, match=r"in.parquet has no column text"):
         predict(model, [tmp_path / "in.parquet"], tmp_path / "other")
     with pytest.raises(UserError, match=r"nowhere\* names no file"):
-        jobs.find_inputs([str(tmp_path / "nowhere*")])
+        find_inputs([str(tmp_path / "nowhere*")])
 
 
 @pytest.fixture
@@ -498,8 +499,8 @@ def test_a_full_disk_is_reported_and_the_run_resumed(
     with monkeypatch.context() as full:
         write = Parquet.write
 
-        def fail(self: Parquet, path: Path, rows: pa.Table, columns: Columns) -> None:
-            write(self, path, rows, columns)
+        def fail(self: Parquet, path: Path, *rest: Any) -> None:
+            write(self, path, *rest)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
         full.setattr(Parquet, "write", fail)

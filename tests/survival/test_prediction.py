@@ -49,7 +49,9 @@ def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_p
             damaged += 1
             continue
         for chunk in chunks:
-            Parquet().write(tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)})
+            Parquet().write(
+                tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)}, {"error": str}
+            )
     assert damaged > 30
 
 

@@ -18,19 +18,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of
+from paratopic.bulk.formats import FORMATS, format_of, skipped_in
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
 from paratopic.reading.files import list_skipped
-from paratopic.tables.cells import LineFeeds, reader_of
 from paratopic.tables.shards import (
     Chunk,
     Columns,
+    Types,
     inert_value,
     require_pyarrow,
     with_columns,
 )
+from paratopic.tables.sheets import LineFeeds, reader_of
 from paratopic.tables.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
@@ -60,14 +61,15 @@ class Part(NamedTuple):
         Its rows, as its format has them.
     source
         The column `SOURCE`, if the table is to have it.
-    answers
-        The columns that prediction adds.
+    answers, types
+        The columns that prediction adds, and the types of their values.
     """
 
     input: Path
     rows: Any
     source: Columns
     answers: Columns
+    types: Types
 
 
 def predict_table(job: Job, out: Path, advance: Advance) -> Done:
@@ -107,7 +109,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         answers = predict_chunk(predict, chunk, job.added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         own = format_of(path).columns(chunk.rows)
-        parts.append(Part(path, chunk.rows, source, answers))
+        parts.append(Part(path, chunk.rows, source, answers, job.added))
         done = done.add(job.model, answers, own, job.by)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
@@ -133,7 +135,7 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        list_skipped(printable(path), chunk.skipped)
+        list_skipped(printable(path), skipped_in(chunk))
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 
@@ -230,7 +232,7 @@ def _arrow(part: Part, columns: Columns) -> pa.Table:
         rows = part.rows.add_column(0, SOURCE, part.source.values()) if part.source else part.rows
     else:
         rows = pa.table({printable(name): _array(values) for name, values in columns.items()})
-    return with_columns(rows, part.answers)
+    return with_columns(rows, part.answers, part.types)
 
 
 def _array(values: Sequence[object]) -> pa.Array:

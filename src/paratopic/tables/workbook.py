@@ -51,10 +51,10 @@ class Tab:
     widths
         Width of each column, in characters. Columns without one get that of the spreadsheet.
     wraps
-        Whether a text that is wider than its column is shown on several lines; False by default.
+        Whether a text that is wider than its column is shown on several lines.
     choices
         Number of a column, from 0 → the cells that its cells may be chosen from, such as
-        "codebook!$A$2:$A$5". Others may be written all the same. None by default.
+        "codebook!$A$2:$A$5". Others may be written all the same.
     """
 
     rows: Iterable[Sequence[object]]
