@@ -38,13 +38,13 @@ class Address:
     revision
         Commit of a dataset on the hub; empty for one of this machine.
     config
-        Configuration of the dataset; None, the default, for its only one.
+        Configuration of the dataset; None for its only one.
     split
-        Split, or a part of it such as ``train[:10%]``; by default ``train``.
+        Split, or a part of it such as ``train[:10%]``.
     sample
-        Number of rows that are read at most, evenly spaced; None, the default, for all.
+        Number of rows that are read at most, evenly spaced; None for all.
     keys
-        Key of `Source` → the column that the address names; empty by default.
+        Key of `Source` → the column that the address names.
     """
 
     scheme: str
@@ -77,6 +77,8 @@ class Rows(NamedTuple):
     ----------
     table
         Those of its columns that were asked for.
+    numbers
+        The number of each row in the dataset, from 0.
     names
         All of its columns.
     class_names
@@ -113,7 +115,7 @@ def parse_address(text: str) -> Address:
     """
     scheme = HUB if text.startswith(HUB) else LOCAL
     place, _, query = text.removeprefix(scheme).partition("?")
-    given: dict[str, str] = {}
+    given: dict[str, str | None] = {}
     known = ("config", "split", "sample", *KEYS)
     for part in filter(None, query.split("&")):
         key, _, value = part.partition("=")
@@ -121,39 +123,22 @@ def parse_address(text: str) -> Address:
             raise UserError(f"{text}: unknown key {key}{nearest(key, known)}")
         if key in given:
             raise UserError(f"{text}: has {key} twice")
-        given[key] = unquote(value)
-    keys = {key: value or None for key, value in given.items() if key in KEYS}
-    sample = given.get("sample") or None
+        given[key] = unquote(value) or None
+    config, split, sample = (given.pop(key, None) for key in ("config", "split", "sample"))
     if sample is not None and not re.fullmatch("[1-9][0-9]*", sample):
         raise UserError(f"{text}: sample is a number of rows from 1 on, not {sample}")
-    address = Address(
-        scheme,
-        place,
-        config=given.get("config") or None,
-        split=given.get("split") or "train",
-        sample=int(sample) if sample else None,
-        keys=keys,
-    )
-    if scheme == LOCAL:
-        return address
-    name, revision = parse_repository(place)
-    if not COMMIT.fullmatch(revision):
+    name, revision = (place, "") if scheme == LOCAL else parse_repository(place)
+    if scheme == HUB and not COMMIT.fullmatch(revision):
         raise UserError(
             f"{text}: write the whole commit after the name, hf://{name}@COMMIT, so that the data "
             "stay the same; the dataset's page has it under Files, History"
         )
-    return replace(address, place=name, revision=revision)
+    n_rows = int(sample) if sample else None
+    return Address(scheme, name, revision, config, split or "train", n_rows, given)
 
 
 def from_project(text: str, written: Callable[[Path], str]) -> str:
-    """Write an address as a project does, without columns.
-
-    Parameters
-    ----------
-    text
-        The address, with a path from the current directory if it is of this machine.
-    written
-        Gives such a path as the project writes it.
+    """Write an address as a project does: with its path so written, and without columns.
 
     Raises
     ------
@@ -168,10 +153,10 @@ def from_project(text: str, written: Callable[[Path], str]) -> str:
         )
     if address.scheme == LOCAL:
         address = replace(address, place=written(Path(address.place)))
-    query = [f"config={address.config}"] if address.config else []
-    query += [f"split={address.split}"] if address.split != "train" else []
-    query += [f"sample={address.sample}"] if address.sample else []
-    return f"{address}?{'&'.join(query)}" if query else str(address)
+    split = address.split if address.split != "train" else None
+    given = {"config": address.config, "split": split, "sample": address.sample}
+    query = "&".join(f"{key}={value}" for key, value in given.items() if value)
+    return f"{address}?{query}" if query else str(address)
 
 
 def with_address(source: Source, address: Address) -> Source:
@@ -287,22 +272,13 @@ def _cached(address: Address, named: str) -> Any:
     from datasets.packaged_modules.cache.cache import Cache
 
     *owner, name = address.place.split("/")
-    folder = "___".join([*owner, camelcase_to_snakecase(name)])
-    copies = list(
-        Path(config.HF_DATASETS_CACHE, folder).glob(
-            f"{named}/*/{address.revision}/dataset_info.json"
-        )
-    )
+    folder = Path(config.HF_DATASETS_CACHE, "___".join([*owner, camelcase_to_snakecase(name)]))
+    copies = list(folder.glob(f"{named}/*/{address.revision}/dataset_info.json"))
     if len(copies) != 1:
         return None
-    of_config, version, revision = copies[0].parts[-4:-1]
-    return Cache(
-        repo_id=address.place,
-        dataset_name=name,
-        config_name=of_config,
-        version=version,
-        hash=revision,
-    )
+    keys = ("config_name", "version", "hash")
+    found = dict(zip(keys, copies[0].parts[-4:-1], strict=True))
+    return Cache(repo_id=address.place, dataset_name=name, **found)
 
 
 def _on_disk(address: Address) -> Any:
@@ -312,8 +288,7 @@ def _on_disk(address: Address) -> Any:
     path = Path(address.place).absolute()
     if not path.exists():
         raise UserError(f"{address}: there is no such folder or file")
-    saved = path / "dataset_dict.json", path / "state.json"  # by `save_to_disk`
-    if any(map(Path.exists, saved)):
+    if any((path / name).exists() for name in ("dataset_dict.json", "state.json")):  # saved to disk
         data = datasets.load_from_disk(str(path))
         if isinstance(data, datasets.Dataset):
             return data

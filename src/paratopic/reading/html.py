@@ -49,6 +49,8 @@ _EXCLUDED = {
 }
 # Text of these regions is part of the article where trafilatura says so.
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
+# Tag of an element → what its text is inside of.
+_INSIDE: dict[str, Literal["li", "td"]] = {"li": "li", "td": "td", "th": "td"}
 # Tags of elements whose text a browser does not show as text.
 _WITHOUT_TEXT = set("script style noscript template svg head iframe object select textarea".split())
 # Tags of elements that begin and end a block of text.
@@ -80,10 +82,9 @@ class Place:
         Level of the heading that it is, 1 to 6; 0 for other text.
     inside
         "li" inside a list item, "td" inside a table cell, else "".
-    region
-        Region of the page, such as "footer"; "" for none.
-    excluded
-        Whether text of that region is never part of an article.
+    region, excluded
+        Region of the page, such as "footer", or "" for none; and whether its text is never part of
+        an article.
     """
 
     level: int = 0
@@ -102,11 +103,6 @@ class Block:
 
 def html_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a web page into segments.
-
-    Parameters
-    ----------
-    data
-        The file's bytes. A page that declares no encoding is read by `project.files.decode`.
 
     Raises
     ------
@@ -127,10 +123,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 def html_fields(data: bytes) -> dict[str, object]:
     """What a web page says that it is from: date, source (the name of the site) and author.
 
-    Parameters
-    ----------
-    data
-        The file's bytes, of which `html_segments` can be made. An odd page raises any error.
+    An odd page raises any error.
     """
     page = _decode_page(data, "")
     metadata = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
@@ -172,10 +165,7 @@ def blocks_of(tree: Any) -> list[Block]:
 
 
 def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
-    """Turn blocks into segments, given which of them belong to the article.
-
-    Neighbours that are skipped for the same reason are merged.
-    """
+    """Turn blocks into segments, given which of them belong to the article."""
     return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
 
 
@@ -281,7 +271,9 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
     """
     texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.place.level]
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
-    title = _title(blocks[:first])
+    places = [block.place for block in blocks[:first]]
+    titles = [n for n, place in enumerate(places) if place.level == 1 and not place.excluded]
+    title = titles[-1] if titles else None  # the last h1 above the first text
     start = first if title is None else title
     kept = list(in_main)
     next_kept = False
@@ -293,13 +285,6 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
             kept[n] = n == title or (n > start and has_text)
         next_kept = kept[n]
     return kept
-
-
-def _title(blocks: Sequence[Block]) -> int | None:
-    """The index of an article's title: the last h1 of the blocks above its first text."""
-    places = [block.place for block in blocks]
-    titles = [n for n, place in enumerate(places) if place.level == 1 and not place.excluded]
-    return titles[-1] if titles else None
 
 
 def _segment(block: Block, keep: bool) -> Segment:
@@ -326,33 +311,21 @@ def _is_reference(element: Any) -> bool:
 
 def _place(element: Any, outer: Place) -> Place:
     """The place of the text inside an element that itself stands at the place `outer`."""
-    tag = element.tag
-    place = outer
+    tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
+    place = replace(outer, inside=_INSIDE.get(tag, outer.inside))
     if _HEADING_TAG.fullmatch(tag):
         place = replace(place, level=int(tag[1]))
-    if tag == "li":
-        place = replace(place, inside="li")
-    if tag in ("td", "th"):
-        place = replace(place, inside="td")
-    if region := _excluded_region(element):
-        return replace(place, region=region, excluded=True)
-    if place.excluded:
-        return place
-    return replace(place, region=_doubtful_region(element) or place.region)
-
-
-def _excluded_region(element: Any) -> str | None:
-    tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     # The notes of Word documents, and of wikis.
     is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
-    return _EXCLUDED.get(tag) or _EXCLUDED.get(role) or ("note" if is_note else _EXCLUDED.get(id_))
-
-
-def _doubtful_region(element: Any) -> str | None:
+    excluded = _EXCLUDED.get(tag) or _EXCLUDED.get(role)
+    if excluded := excluded or ("note" if is_note else _EXCLUDED.get(id_)):
+        return replace(place, region=excluded, excluded=True)
+    if place.excluded:
+        return place
     # Of a page that was saved behind an open dialog, everything is hidden.
     is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
-    region = _DOUBTFUL.get(element.tag) or _DOUBTFUL.get(element.get("role") or "")
-    return region or ("hidden" if is_hidden else None)
+    doubtful = _DOUBTFUL.get(tag) or _DOUBTFUL.get(role) or ("hidden" if is_hidden else "")
+    return replace(place, region=doubtful or place.region)
 
 
 def _classes(element: Any) -> list[str]:

@@ -52,12 +52,7 @@ class Field(NamedTuple):
 
 
 def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
-    """The fields of an article by their names.
-
-    Parameters
-    ----------
-    in_document
-        The fields that its document has (`Article.fields`).
+    """The fields of an article by their names, given those that its document has.
 
     Raises
     ------
@@ -148,10 +143,7 @@ def document_fields(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _valid(year: str, month: str | None, day: str | None) -> str | None:
-    """
-    >>> _valid("2025", "9", None), _valid("2025", "13", None)
-    ('2025-09', None)
-    """
+    """A date in ISO form, as precise as its parts; None if there is no such day."""
     try:
         whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
     except ValueError:
@@ -204,19 +196,15 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
         if article in rows:
             raise _twice(article, rows[article].where, where)
         fields = {name: cell for name, cell in fields.items() if name not in (ARTICLE, ID)}
-        if DATE in fields:
-            fields[DATE] = _date_in_sheet(fields[DATE], where)
+        if DATE in fields and (day := iso_date(fields[DATE])):
+            fields[DATE] = day
+        elif DATE in fields:
+            raise UserError(
+                f'{where}: the date "{fields[DATE]}" cannot be read; write it as 2025-09-15, '
+                "2025-09 or 2025"
+            )
         rows[article] = _Row(where, fields)
     return rows
-
-
-def _date_in_sheet(cell: str, where: str) -> str:
-    date_ = iso_date(cell)
-    if date_ is None:
-        raise UserError(
-            f'{where}: the date "{cell}" cannot be read; write it as 2025-09-15, 2025-09 or 2025'
-        )
-    return date_
 
 
 def _twice(article: str, first: str, second: str) -> UserError:

@@ -27,7 +27,7 @@ from paratopic.project.sources import KEYS, Source
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
-from paratopic.tables.files import Columns, Table, arrow_columns, is_read, read_columns
+from paratopic.tables.files import LOADERS, Columns, Table, arrow_columns, cell_text, is_read
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ RAW = ("paragraph", "source", "cell", "topics", "draw", "where")
 class LabelledTable(NamedTuple):
     """What a table holds.
 
-    Attributes
+    Parameters
     ----------
     paragraphs
         Rows of the paragraph table (`corpus.table.SCHEMA`).
@@ -87,24 +87,14 @@ def read_labelled_table(
         twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), table_name(path)
-    address = parse_address(source.path) if is_address(source.path) else None
-    if address:
-        source = with_address(source, address)
-    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
-    columns, wheres = _by_key(table.columns, path, source), table.wheres
-    if address:
-        if len(wheres) == address.sample:
-            log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
-        columns, wheres = _with_text(source.path, columns, wheres)
+    source, (columns, wheres) = _read(path, source)
     texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
-    beside = {
-        name: [
-            _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
-        ]
-        for name in OPTIONAL
-        if name in columns
-    }
     none = [""] * len(texts)
+    beside = {
+        column: [_beside(column, *cell) for cell in zip(columns[column], wheres, strict=True)]
+        for column in OPTIONAL
+        if column in columns
+    }
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     if ID in columns:
         ids = _own_ids(path, name, columns[ID], wheres)
@@ -124,10 +114,10 @@ def read_labelled_table(
         "after": after,
     }
     draws = _draws(beside.get(DRAWN, none), wheres)
-    cells = [_cell(*each) for each in zip(columns.get("label", ()), wheres, strict=False)]
+    cells = map(_cell, columns.get("label", none), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
-        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=False)
+        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
         if cell
     ]
     return LabelledTable(
@@ -138,46 +128,55 @@ def read_labelled_table(
 
 
 def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
-    """Read a table.
+    """Read a file with a suffix of `LOADERS`, or the dataset that an address names.
 
     Parameters
     ----------
-    path
-        A file with a suffix of `LOADERS`, or the address of a dataset.
     whole
         Names of the columns whose values keep their types in parquet and datasets. The others
-        become texts, and lists, objects and bytes are left empty. By default there are none.
+        become texts, and lists, objects and bytes are left empty.
 
     Raises
     ------
     UserError
         The file or dataset cannot be read, or has two columns of the same name.
     """
-    if is_address(str(path)):
-        return _read_dataset(str(path), whole)
-    return read_columns(Path(path), whole)
+    if not is_address(str(path)):
+        return LOADERS[Path(path).suffix.lower()](Path(path), whole)
+    address = parse_address(str(path))
+    rows = read_rows(address, whole, is_read)
+    columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
+    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
 
 
 def table_name(path: Path | str) -> str:
     """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
-    return (
-        parse_address(path).name if isinstance(path, str) and is_address(path) else Path(path).stem
-    )
+    return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
 
 
-def _with_text(place: str, columns: Columns, wheres: list[str]) -> tuple[Columns, list[str]]:
-    """The rows that have a text: nobody can remove the others from a dataset of somebody else."""
-    texts = columns["text"]
-    kept = [row for row, text in enumerate(texts) if text is not None and not _is_blank(text)]
+def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
+    """The source with the columns of its address, if it is a dataset, and its rows; see `_by_key`.
+
+    Rows of a dataset without a text are left out: nobody can remove them from somebody else's data.
+    """
+    address = parse_address(source.path) if is_address(source.path) else None
+    source = with_address(source, address) if address else source
+    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
+    columns, wheres = _by_key(table.columns, path, source), table.wheres
+    if address is None:
+        return source, Table(columns, wheres)
+    if len(wheres) == address.sample:
+        log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
+    kept = [row for row, text in enumerate(columns["text"]) if not _is_blank(text)]
     if n_left_out := len(wheres) - len(kept):
-        log.warning("%s: %s left out", place, plural(n_left_out, "row has no text and is"))
-        columns = {name: [values[row] for row in kept] for name, values in columns.items()}
-        wheres = [wheres[row] for row in kept]
-    return columns, wheres
+        rows = plural(n_left_out, "row has no text and is", "rows have no text and are")
+        log.warning("%s: %s left out", source.path, rows)
+    columns = {name: [values[row] for row in kept] for name, values in columns.items()}
+    return source, Table(columns, [wheres[row] for row in kept])
 
 
 def _is_blank(text: object) -> bool:
-    return isinstance(text, str) and not without_controls(text).strip()
+    return text is None or (isinstance(text, str) and not without_controls(text).strip())
 
 
 def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
@@ -222,19 +221,13 @@ def _fields(columns: Columns) -> pd.DataFrame:
         name = cleaned(column)
         if column in (*REQUIRED, *OPTIONAL) or name in ("", ID):
             continue
-        texts = list(map(_field, values))
+        # As they are written; "" for a list or an object.
+        texts = [cleaned(shown) for shown in map(cell_text, values)]
         if name == DATE:
             texts = [iso_date(text) or text for text in texts]
         if any(texts):
             fields[name] = [text or None for text in texts]
     return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
-
-
-def _field(value: object) -> str:
-    """A cell as it is written; "" for none, and for a list or an object."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return cleaned(value) if isinstance(value, str) else ""
 
 
 def _positions(
@@ -342,10 +335,3 @@ def _whole(text: str, where: str) -> str:
     except UnicodeEncodeError:
         raise UserError(f"{where}: has half of a letter (a lone surrogate); correct it") from None
     return text
-
-
-def _read_dataset(path: str, whole: Collection[str]) -> Table:
-    address = parse_address(path)
-    rows = read_rows(address, whole, is_read)
-    columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
-    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
