@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.cli.start import SAME, create, new_topics
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
-from paratopic.project.start import SAME, create, new_topics
 from tests.programs import ROOT, run_cli
 from tests.samples import PARAMS
 
