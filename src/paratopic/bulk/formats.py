@@ -98,8 +98,6 @@ FORMATS: dict[str, BulkFormat[Any]] = {
 def format_of(path: Path) -> BulkFormat[Any]:
     """The format of an input; a file with an unknown suffix is taken for an article.
 
-    Examples
-    --------
     >>> format_of(Path("in.csv")).suffix, format_of(Path("notes.asc")).suffix
     ('.csv', '.jsonl')
     """
@@ -110,12 +108,7 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
     """The files that paths, folders and globs stand for, each once.
 
     A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
-    of it is listed on stderr.
-
-    Raises
-    ------
-    UserError
-        A pattern matches no file.
+    of it is listed on stderr. A pattern that matches no file is a `UserError`.
     """
     inputs, left_out = find_files(patterns, FORMATS)
     list_left_out(left_out)
@@ -130,16 +123,7 @@ def files_read(inputs: Sequence[Path]) -> list[Path]:
 
 
 def with_context(chunk: Chunk[Rows], columns: Columns) -> Chunk[Rows]:
-    """Add what the rows' own columns tell of it to the texts of a chunk.
-
-    Parameters
-    ----------
-    chunk
-        Rows of a table or of an article; texts that have something around them are left as they
-        are.
-    columns
-        The rows' own columns.
-    """
+    """Add what the rows' own columns tell to texts of a chunk that have nothing around them yet."""
     if not {*BESIDE, POSITION} & columns.keys():
         return chunk
     n = len(chunk.texts)

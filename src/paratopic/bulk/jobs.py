@@ -27,7 +27,6 @@ import numpy as np
 
 from paratopic.bulk.formats import GROUP, files_read, format_of, skipped_in, with_context
 from paratopic.inference.certainty import Answers
-from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
@@ -35,7 +34,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
-from paratopic.project.periods import values_by
+from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import split_cell
 from paratopic.tables import shards
 from paratopic.tables.shards import Chunk, Columns
@@ -91,13 +90,16 @@ class Done:
         """The answers to all texts."""
         return sum(self.answers.values(), Answers())
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether some text has a value to divide the answers by."""
+        return list(self.answers) != [UNKNOWN]
+
     def add(self, model: Model, columns: Columns, own: Columns, by: str | None) -> Done:
         """Count the rows that columns were added to, and what was predicted for them.
 
         Parameters
         ----------
-        columns
-            The columns that were added.
         own
             The rows' own columns, of one shard of an input: at least those that name articles,
             dates and the values of `by`, if there are any.
@@ -139,10 +141,8 @@ class Work:
 
     Parameters
     ----------
-    column
-        Name of a table's column that holds the texts.
-    added
-        Names of the columns that are added to a row.
+    column, added
+        Names of a table's column that holds the texts, and of those that are added to a row.
     in_context
         Whether the model reads what stands around a text.
     """
@@ -170,12 +170,10 @@ class Work:
             yield from (texts for _, texts in _steps(chunk))
 
 
-# The texts of a step → the columns that are added to their rows, except that of the errors. Called
-# with one step after the other, in their order.
+# The texts of a step → the columns added to their rows, but for the errors. Called step by step.
 Predict = Callable[[Sequence[Text]], Columns]
 
-# Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
-# to predict all texts of the work.
+# Where predictions are computed: in this process (`local`) or on a cluster. Called once, before.
 Engine = Callable[[Model, Work], Predict]
 
 
@@ -198,7 +196,7 @@ class Job:
         Where predictions are computed; the files are the same with any engine.
     by
         Column of the inputs, or one of `periods.PERIODS`, by whose values answers are summed up;
-        None, the default, for all of them together.
+        None for all of them together.
     """
 
     model: Model
@@ -216,7 +214,7 @@ class Job:
 
     def work(self, added: Collection[str], done: Done) -> Work:
         """The work that is left, from `done` on."""
-        in_context = self.model.context != ContextWeights()
+        in_context = any(asdict(self.model.context).values())  # its weights
         return Work(self.inputs, self.column, added, done, in_context)
 
     def check(self, added: Collection[str]) -> None:
@@ -348,11 +346,9 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
     if match is None:
         return False
     number, shard = map(int, match.groups())
-    return (
-        number < done.input
-        and path.name == _shard_name(number, shard, inputs[number])
-        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
-    )
+    is_of_run = number < done.input and path.name == _shard_name(number, shard, inputs[number])
+    # JSON lines alone may be none.
+    return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:

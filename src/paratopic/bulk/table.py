@@ -53,16 +53,10 @@ _NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
 
 
 class Part(NamedTuple):
-    """Rows of one input, and what was predicted for them.
+    """Rows of one input, as its format has them, and the columns that are added to them.
 
-    Parameters
-    ----------
-    rows
-        Its rows, as its format has them.
-    source
-        The column `SOURCE`, if the table is to have it.
-    answers, types
-        The columns that prediction adds, and the types of their values.
+    They are that of the `SOURCE`, if the table is to have it, and those of the predictions, with
+    the types of their values.
     """
 
     input: Path
@@ -217,7 +211,10 @@ def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
         try:
             pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")
         except (pa.ArrowTypeError, pa.ArrowInvalid):  # numbers here, texts there
-            tables = [_with_texts(table, name) for table in tables]
+            for n, table in enumerate(tables):
+                if name in (names := table.schema.names):
+                    texts = _texts(table[name].to_pylist())
+                    tables[n] = table.set_column(names.index(name), name, texts)
     added = list(parts[0].answers)
     table = pa.concat_tables(tables, promote_options="permissive")
     own = [name for name in table.schema.names if name not in added]
@@ -243,14 +240,6 @@ def _array(values: Sequence[object]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError):
         return _texts(values)
-
-
-def _with_texts(table: pa.Table, name: str) -> pa.Table:
-    """A table with the values of a column as texts, if it has the column."""
-    if name not in table.schema.names:
-        return table
-    texts = _texts(table[name].to_pylist())
-    return table.set_column(table.schema.names.index(name), name, texts)
 
 
 def _texts(values: Sequence[object]) -> pa.Array:

@@ -37,7 +37,6 @@ from paratopic.inference.prediction import Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
-from paratopic.project.periods import UNKNOWN
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar, waiting
 from paratopic.reading.article import (
@@ -55,7 +54,6 @@ from paratopic.reading.files import (
     read_file,
     read_text,
 )
-from paratopic.tables.sheets import LineFeeds
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +159,7 @@ def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
     from paratopic.labels.log import UNDECIDED, first_words  # of the extra train
 
-    writer = csv.writer(LineFeeds(sys.stdout))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
     for path in _article_files(paths):
         if Path(path).suffix.lower() in TABLES:
@@ -213,9 +211,9 @@ def _check_articles(paths: list[str], engine: str) -> None:
         raise UserError(f"--engine {engine} needs --out: name a table or a folder for the results")
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
-            what = "a folder" if path.is_dir() else "a table"
+            kind = "folder" if path.is_dir() else "table"
             raise UserError(
-                f"{path} is {what}, so name a table or a folder for the results (--out)"
+                f"{path} is a {kind}, so name a table or a folder for the results (--out)"
             )
 
 
@@ -363,14 +361,14 @@ def _predict_files(
 
 def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
-    known, texts = model.calibration.shares, done.all_answers.texts
+    texts = done.all_answers.texts
+    known = [f"{100 * share:.0f}" for share in model.calibration.shares]
     table = Table("answer", box=box.SIMPLE_HEAD)
     for column in ("count", "% of answers", "% of labels"):
         table.add_column(column, justify="right")
-    for name, count, share in zip_longest([*model.classes_, "none"], done.counts, known):
+    for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
-            of_labels = "" if share is None else f"{100 * share:.0f}"
-            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels)
+            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")
     terminal().print(table)
     print(
         "Do not take these for the true shares of the topics, because models miss rare topics. "
@@ -399,7 +397,7 @@ def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
         )
     if by is None:
         return
-    if list(done.answers) == [UNKNOWN]:
+    if not done.is_divided:
         raise UserError(f"--by {by}: no row has a value in this column; the results are complete")
     expected = f"% expected to be right ({CONFIDENCE:.0%} interval)"
     table = Table(by, "answers", expected, box=box.SIMPLE_HEAD)

@@ -96,13 +96,7 @@ def ui(
 
 
 def new_topics(names: Sequence[str]) -> Topics:
-    """Make a codebook of names, each its own definition until somebody writes a better one.
-
-    Raises
-    ------
-    UserError
-        The names make no codebook.
-    """
+    """Make a codebook of names, which define themselves until somebody writes something better."""
     try:
         return Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
     except ValueError as error:

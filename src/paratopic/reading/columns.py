@@ -67,12 +67,7 @@ class Proposal(NamedTuple):
 
 
 def propose(columns: Columns, path: str) -> Proposal:
-    """Propose which columns and labels of a table mean what.
-
-    Parameters
-    ----------
-    path
-        Path of the table in `prepare.sources`.
+    """Propose which columns and labels of a table mean what, with its path in `prepare.sources`.
 
     Raises
     ------
@@ -117,7 +112,7 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
     choose("id", _are_distinct, are_ids)
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
-    choose("label", _are_labels, [name for name in fewest if _are_few(cells[name])])
+    choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"]) is not None]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
     date = chosen["date"]
@@ -166,18 +161,11 @@ def _are_distinct(values: Sequence[str]) -> bool:
     return all(ids) and len(ids) == len(values)
 
 
-def _are_labels(values: Sequence[str]) -> bool:
-    """Whether cells of a column that is named after labels are some."""
-    filled = [value for value in values if value]
-    most = max(min(MOST_TOPICS, len(filled) / 2), len(filled) / 10)
-    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
-
-
-def _are_few(values: Sequence[str]) -> bool:
-    """Whether cells of a column of any name look like labels."""
-    filled = [value for value in values if value]
-    most = min(MOST_TOPICS, len(filled) / 5)
-    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
+def _are_labels(values: Sequence[str], named: bool = True) -> bool:
+    """Whether cells look like labels, in a column that is named after labels or not."""
+    n = sum(map(bool, values))
+    most = max(min(MOST_TOPICS, n / 2), n / 10) if named else min(MOST_TOPICS, n / 5)
+    return len({*values} - {""}) <= most and len(_topics(values)[1]) > 1
 
 
 def _is_day(text: str) -> bool:

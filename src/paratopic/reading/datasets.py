@@ -102,11 +102,8 @@ def parse_address(text: str) -> Address:
     >>> parse_address("hf://owner/news@" + 40 * "0" + "?split=test&text=body&group=").keys
     {'text': 'body', 'group': None}
 
-    Parameters
-    ----------
-    text
-        ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
-        split, sample and the keys of `Source`, where an empty value is null.
+    It is ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
+    split, sample and the keys of `Source`, where an empty value is null.
 
     Raises
     ------
@@ -138,13 +135,7 @@ def parse_address(text: str) -> Address:
 
 
 def from_project(text: str, written: Callable[[Path], str]) -> str:
-    """Write an address as a project does: with its path so written, and without columns.
-
-    Raises
-    ------
-    UserError
-        It is no address, or it names columns.
-    """
+    """Write an address with its path as a project writes it; a `UserError` if it names columns."""
     address = parse_address(text)
     if address.keys:
         raise UserError(
@@ -160,13 +151,7 @@ def from_project(text: str, written: Callable[[Path], str]) -> str:
 
 
 def with_address(source: Source, address: Address) -> Source:
-    """The source with the columns that its address names.
-
-    Raises
-    ------
-    UserError
-        A key is in the address and beside it.
-    """
+    """The source with the columns that its address names; a `UserError` if it has them, too."""
     for key in address.keys:
         if getattr(source, key) != "":
             raise UserError(
@@ -179,14 +164,9 @@ def with_address(source: Source, address: Address) -> Source:
 def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
     """Read the rows of a dataset; values within objects have columns such as ``json.label``.
 
-    The dataset is mapped into memory. Only the rows of a sample are copied from there.
-
-    Parameters
-    ----------
-    whole
-        Names of columns that are read whatever their type.
-    is_read
-        Says of a field of an Arrow schema whether its column is read.
+    The dataset is mapped into memory. Only the rows of a sample are copied from there. Columns
+    that are named by `whole` are read whatever their type, others if `is_read` says so of their
+    field of an Arrow schema.
 
     Raises
     ------
@@ -247,10 +227,8 @@ def _on_hub(address: Address) -> Any:
             if copy is None:
                 raise
             log.warning(
-                "note: %s: the hub cannot be reached; the configuration %s is read, which is the "
-                "only one in the cache",
-                address,
-                copy.config.name,
+                f"note: {address}: the hub cannot be reached; the configuration "
+                f"{copy.config.name} is read, which is the only one in the cache"
             )
     if copy is None:
         copy = datasets.load_dataset_builder(

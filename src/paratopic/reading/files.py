@@ -45,14 +45,9 @@ def find_files(
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Find the files that paths, folders and globs stand for.
 
-    Parameters
-    ----------
-    patterns
-        Paths and globs of files, and folders. A folder stands for all files in it and in its
-        subfolders that have one of the suffixes, in sorted order; files and folders whose names
-        begin with a dot or ~$ are ignored, and so is metadata.csv.
-    suffixes
-        Suffixes of the files to take from folders, in lower case: ".txt".
+    A folder stands for all files in it and in its subfolders that have one of the suffixes (in
+    lower case), in sorted order. Files and folders whose names begin with a dot or ~$ are ignored,
+    and so is metadata.csv.
 
     Returns
     -------
@@ -105,12 +100,7 @@ def read_file(path: Path) -> Article:
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
-    """Read an article of plain text.
-
-    Parameters
-    ----------
-    source
-        Where the bytes come from, for error messages: a path, "standard input".
+    """Read an article of plain text from a source, such as "standard input", for messages.
 
     Raises
     ------

@@ -73,8 +73,8 @@ _CHARSET = re.compile(
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where on a page a block of text stands.
+class Block:
+    """A block of a page's text, on one line, and where it stands.
 
     Parameters
     ----------
@@ -87,18 +87,11 @@ class Place:
         an article.
     """
 
+    text: str = ""
     level: int = 0
     inside: Literal["", "li", "td"] = ""
     region: str = ""
     excluded: bool = False
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of a page's text, on one line, and its place."""
-
-    text: str
-    place: Place
 
 
 def html_segments(data: bytes, source: str) -> list[Segment]:
@@ -132,13 +125,7 @@ def html_fields(data: bytes) -> dict[str, object]:
 
 
 def parse(page: str, source: str) -> Any:
-    """The tree of a page.
-
-    Raises
-    ------
-    UserError
-        The text is not HTML, or its elements are nested too deep to be read to the end.
-    """
+    """The tree of a page; a `UserError` if it is not HTML, or nested too deep to be read whole."""
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
@@ -160,7 +147,7 @@ def parse(page: str, source: str) -> Any:
 def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
     collector = _BlockCollector()
-    collector.collect(tree, Place())
+    collector.collect(tree, Block())
     return collector.blocks
 
 
@@ -180,8 +167,8 @@ class _BlockCollector:
         self._pieces: list[str] = []  # text since the last block ended
         self._breaks = 0  # <br> elements since the last text
 
-    def collect(self, element: Any, place: Place) -> None:
-        """Collect the text of an element that stands at a place."""
+    def collect(self, element: Any, place: Block) -> None:
+        """Collect the text of an element that stands at the place of a block without text."""
         if element.tag == "br":
             self._breaks += 1
             self._pieces.append(" ")
@@ -198,19 +185,19 @@ class _BlockCollector:
         if is_block:
             self._end_block(place)
 
-    def _add_text(self, text: str | None, place: Place) -> None:
+    def _add_text(self, text: str | None, place: Block) -> None:
         if text and text.strip():
             if self._breaks > 1:
                 self._end_block(place)
             self._breaks = 0
         self._pieces.append(text or "")
 
-    def _end_block(self, place: Place) -> None:
+    def _end_block(self, place: Block) -> None:
         text = " ".join("".join(self._pieces).split())
         self._pieces.clear()
         self._breaks = 0
         if text:
-            self.blocks.append(Block(text, place))
+            self.blocks.append(replace(place, text=text))
 
 
 def _as_written(date: str, page: str) -> str:
@@ -259,7 +246,7 @@ def _are_in_main(blocks: Sequence[Block], elements: Sequence[Any]) -> list[bool]
         text = _without_space(block.text)
         return text in alone or (len(text) >= FINGERPRINT and text in whole)
 
-    return [not block.place.excluded and is_in_main(block) for block in blocks]
+    return [not block.excluded and is_in_main(block) for block in blocks]
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -269,18 +256,18 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
     A heading below the title stays when the next block stays, or when it is in the main text and
     not the end of it.
     """
-    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.place.level]
+    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.level]
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
-    places = [block.place for block in blocks[:first]]
-    titles = [n for n, place in enumerate(places) if place.level == 1 and not place.excluded]
+    above = enumerate(blocks[:first])
+    titles = [n for n, block in above if block.level == 1 and not block.excluded]
     title = titles[-1] if titles else None  # the last h1 above the first text
     start = first if title is None else title
     kept = list(in_main)
     next_kept = False
     for n, block in reversed(list(enumerate(blocks))):
-        if block.place.excluded:
+        if block.excluded:
             continue
-        if block.place.level:
+        if block.level:
             has_text = next_kept or (in_main[n] and n < last)
             kept[n] = n == title or (n > start and has_text)
         next_kept = kept[n]
@@ -288,14 +275,13 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
 
 
 def _segment(block: Block, keep: bool) -> Segment:
-    place = block.place
-    if place.excluded or not keep:
-        return Segment("skipped", block.text, place.region or OUTSIDE)
-    if place.inside == "td" and len(block.text.split()) <= CELL_WORDS:
+    if block.excluded or not keep:
+        return Segment("skipped", block.text, block.region or OUTSIDE)
+    if block.inside == "td" and len(block.text.split()) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
-    if place.level:
+    if block.level:
         return Segment("heading", block.text)
-    return Segment("body", f"- {block.text}" if place.inside == "li" else block.text)
+    return Segment("body", f"- {block.text}" if block.inside == "li" else block.text)
 
 
 def _is_reference(element: Any) -> bool:
@@ -309,7 +295,7 @@ def _is_reference(element: Any) -> bool:
     )
 
 
-def _place(element: Any, outer: Place) -> Place:
+def _place(element: Any, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     place = replace(outer, inside=_INSIDE.get(tag, outer.inside))

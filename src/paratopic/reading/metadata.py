@@ -73,13 +73,7 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
 
 
 def check_sheets(paths: Iterable[Path]) -> list[str]:
-    """Check each metadata.csv beside articles, and note the rows of articles that are not there.
-
-    Raises
-    ------
-    UserError
-        One of them cannot be read; see `article_fields`.
-    """
+    """Check each metadata.csv beside articles as `article_fields` does; note absent articles."""
     folders: dict[Path, None] = {}
     for path in paths:
         folders[path.parent] = None
@@ -116,13 +110,10 @@ def date_in_name(name: str) -> str | None:
     >>> [date_in_name(name) for name in ("talks-20250915", "2025-09 talks", "call 2025091512")]
     ['2025-09-15', '2025-09', None]
     """
-    days = [(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
-    months = [(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
-    for year, month, day in (*days, *months):
-        day_or_month = _valid(year, month, day)
-        if day_or_month and FIRST_YEAR <= int(day_or_month[:4]) <= LAST_YEAR:
-            return day_or_month
-    return None
+    days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
+    months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
+    found = filter(None, [*days, *months])
+    return next((day for day in found if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
 
 
 def cleaned(text: str) -> str:

@@ -104,10 +104,7 @@ def pdf_fields(data: bytes) -> dict[str, object]:
 class Hyphens:
     """Tells the hyphens of compounds from those that break a word at the end of a line.
 
-    Parameters
-    ----------
-    lines
-        All lines of the document, which show how it spells its words elsewhere.
+    All lines of the document show how it spells its words elsewhere.
     """
 
     def __init__(self, lines: Sequence[Line]) -> None:

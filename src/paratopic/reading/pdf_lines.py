@@ -73,13 +73,7 @@ class Line:
 
 
 def read_pages(data: bytes, source: str) -> list[list[Line]]:
-    """Read the lines of each page of a PDF, in reading order.
-
-    Raises
-    ------
-    UserError
-        The PDF is damaged or encrypted.
-    """
+    """The lines of each page in reading order; a `UserError` if the PDF is damaged or encrypted."""
     try:
         pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
     except PDFEncryptionError:

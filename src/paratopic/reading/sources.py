@@ -117,9 +117,7 @@ def read_sources(
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
     if not filled:
-        unreadable = [
-            f"{s.article}: {s.reason}" for s in skipped if s.reason.startswith(UNREADABLE)
-        ]
+        unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
         all_paths = [*patterns, *(dataset.path for dataset in datasets)]
         what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
         raise UserError("\n".join([what, *unreadable]))
@@ -167,9 +165,8 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
     for name, origins in metadata.items():
         of_all = "" if parts else f" of {plural(n_articles, 'article')}"
         wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
-        parts.append(
-            f"{name} for {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
-        )
+        where = f" ({wheres})" if name == DATE else ""
+        parts.append(f"{name} for {sum(origins.values())}{of_all}{where}")
     return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
 
 

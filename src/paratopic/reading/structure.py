@@ -60,13 +60,9 @@ def plain_segments(text: str) -> list[Segment]:
 def classify(segments: Sequence[Segment]) -> list[Segment]:
     """Decide which segments of an article are headings, body paragraphs and boilerplate.
 
-    A heading with no body paragraph anywhere below it becomes a body paragraph.
-
-    Parameters
-    ----------
-    segments
-        An article's segments in order, from a reader. "heading" and "skipped" segments are what
-        the format marks as such; "body" segments may be anything.
+    A reader gives them in order: "heading" and "skipped" segments are what the format marks as
+    such; "body" segments may be anything. A heading with no body paragraph anywhere below it
+    becomes a body paragraph.
 
     >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
     >>> [segment.kind for segment in segments]

@@ -23,7 +23,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
 from paratopic.project.plurals import plural
-from paratopic.project.sources import KEYS, Source
+from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
@@ -52,8 +53,7 @@ class LabelledTable(NamedTuple):
     answers
         Raw answers, with the columns `RAW`: one for each row that has a label.
     fields
-        The table's other columns that have a value, as text, null where a row has none. Lists and
-        objects are left out.
+        The table's other columns that have a value, as text, null where a row has none.
     """
 
     paragraphs: pd.DataFrame
@@ -88,7 +88,7 @@ def read_labelled_table(
     """
     source, name = source or Source(str(path)), table_name(path)
     source, (columns, wheres) = _read(path, source)
-    texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
+    texts = list(map(_text, columns["text"], wheres))
     none = [""] * len(texts)
     beside = {
         column: [_beside(column, *cell) for cell in zip(columns[column], wheres, strict=True)]
@@ -113,7 +113,7 @@ def read_labelled_table(
         "before": before,
         "after": after,
     }
-    draws = _draws(beside.get(DRAWN, none), wheres)
+    draws = list(map(_draw, beside.get(DRAWN, none), wheres))
     cells = map(_cell, columns.get("label", none), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
@@ -146,6 +146,11 @@ def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
     address = parse_address(str(path))
     rows = read_rows(address, whole, is_read)
     columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
+    for name in rows.class_names:
+        columns[name] = [
+            join_cell(map(str, names)) or NONE if isinstance(names, list) else names
+            for names in columns[name]
+        ]
     return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
 
 
@@ -251,15 +256,14 @@ def _positions(
     return [position for _, position in positions]
 
 
-def _draws(cells: Sequence[str], wheres: Sequence[str]) -> Sequence[str]:
-    """What was drawn of each row: "paragraph", "article" or "" for not known."""
-    for cell, where in zip(cells, wheres, strict=True):
-        if cell not in DRAWS:
-            raise UserError(
-                f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if '
-                "its whole group was, or leave it empty"
-            )
-    return [DRAWS[cell] for cell in cells]
+def _draw(cell: str, where: str) -> str:
+    """What was drawn of a row: "paragraph", "article" or "" for not known."""
+    if cell not in DRAWS:
+        raise UserError(
+            f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if its '
+            "whole group was, or leave it empty"
+        )
+    return DRAWS[cell]
 
 
 def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:

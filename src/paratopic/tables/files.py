@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.project.sources import NONE
-from paratopic.project.topics import join_cell
 from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
@@ -108,14 +106,10 @@ def arrow_columns(
     whole: Collection[str],
     class_names: Mapping[str, Sequence[object]],
 ) -> Columns:
-    """Columns of these names from an Arrow table; those that it lacks are empty.
+    """Columns of these names from an Arrow table, as texts; those that it lacks are empty.
 
-    Parameters
-    ----------
-    whole
-        Names of those whose values keep their types; the others become texts.
-    class_names
-        Column whose numbers stand for names → the names.
+    Those that are read `whole` keep the types of their values, and numbers of a column of
+    `class_names` become the names that they stand for.
     """
     columns: Columns = {name: [None] * read.num_rows for name in names}
     for name, column in zip(read.schema.names, read.columns, strict=True):
@@ -129,9 +123,9 @@ def arrow_columns(
 
 
 def _named(value: object, by_number: Mapping[object, object]) -> object:
-    """The name that a number stands for, or the names of a list of them as a cell."""
+    """The name that a number stands for, or those of a list of numbers."""
     if isinstance(value, list):
-        return join_cell(str(_named(each, by_number)) for each in value) or NONE
+        return [_named(each, by_number) for each in value]
     # Numbers beside an empty cell may be floats.
     return by_number.get(str(value).removesuffix(".0"), value)
 

@@ -68,10 +68,8 @@ class BulkFormat(Protocol[Rows]):
 
         Parameters
         ----------
-        column
-            Name of the column that holds the texts; articles have none.
-        added
-            Names of the columns that prediction adds.
+        column, added
+            Names of the column that holds the texts, and of those that prediction adds.
 
         Raises
         ------

@@ -44,14 +44,9 @@ class Sheet(NamedTuple):
 
 
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
-    """Read a .csv or .xlsx file.
+    """Read a .csv or .xlsx file. In CSV, cells are separated by commas, semicolons or tabs.
 
-    Parameters
-    ----------
-    path
-        The file. In CSV, cells are separated by commas, semicolons or tabs.
-    required
-        Names of columns that it has to have, and that each of its rows has to have a cell in.
+    It has to have the columns that are required, and each of its rows a cell in them.
 
     Raises
     ------

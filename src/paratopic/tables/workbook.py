@@ -69,12 +69,7 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
 
     Strings become text, which no spreadsheet runs as a formula; numbers, booleans, dates and times
     keep their type. Times with a zone, which no spreadsheet knows, and dates before March 1900
-    become text.
-
-    Raises
-    ------
-    UserError
-        A text has more than `MOST_CHARACTERS`.
+    become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
     """
     from openpyxl import Workbook
     from openpyxl.writer.excel import ExcelWriter
