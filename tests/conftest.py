@@ -22,7 +22,7 @@ from paratopic.project.topics import Topics
 from paratopic.training.examples import Examples
 from tests import pages, warm
 from tests.encoders import save_encoder
-from tests.programs import QUICK, ROOT, sh
+from tests.programs import QUICK, ROOT, Cli, Printed, run_cli, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
@@ -53,6 +53,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return [item.path != first, item.path not in before, item.path not in longer]
 
     items.sort(key=rank)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run `paratopic`; see `Cli`."""
+
+    def run(*words: object, status: int = 0) -> Printed:
+        code = run_cli(monkeypatch, *map(str, words))
+        printed = Printed(*capsys.readouterr())
+        assert code == status, printed
+        return printed
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ Tables are written in the format of their suffix.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import docx
 import pandas as pd
@@ -115,6 +117,16 @@ def word_document(*paragraphs: str) -> bytes:
     for paragraph in paragraphs:
         document.add_paragraph(paragraph)
     document.save(file)
+    return file.getvalue()
+
+
+def with_part(archive: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A Word document or a workbook with another content of one of its parts."""
+    file = BytesIO()
+    with ZipFile(BytesIO(archive)) as old, ZipFile(file, "w", ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            content = old.read(part)
+            new.writestr(part, change(content) if part == name else content)
     return file.getvalue()
 
 

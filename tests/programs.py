@@ -12,9 +12,10 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -72,6 +73,18 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         print(code)
         return 1
     return int(code or 0)
+
+
+class Printed(NamedTuple):
+    """What a program printed on stdout and stderr."""
+
+    out: str
+    err: str
+
+
+# The fixture `cli`: runs `paratopic` with these arguments, and checks that its exit status is that
+# of the keyword `status`, by default 0.
+Cli = Callable[..., Printed]
 
 
 def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *words: str) -> None:

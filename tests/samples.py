@@ -24,8 +24,7 @@ from paratopic.project.paths import ANSWERS, PARAGRAPHS
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import Article
-from paratopic.reading.plain import plain_segments
-from paratopic.reading.structure import classify
+from paratopic.reading.structure import classify, plain_segments
 from paratopic.reading.tables import read_labelled_table
 from paratopic.training.examples import Examples, Fitted
 from tests.programs import ROOT

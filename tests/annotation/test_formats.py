@@ -32,7 +32,7 @@ from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
-from paratopic.tables.cells import inert, live
+from paratopic.tables.sheets import inert, live
 from paratopic.tables.workbook import Tab, read_workbook, write_workbook
 from tests.samples import plain_article
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from paratopic.bulk import jobs
 from paratopic.inference.model import Model
@@ -16,6 +22,20 @@ def predict(model: Model, inputs: list[Path], out: Path, resume: bool = False) -
 
 def read_shards(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name[0] != "_"}
+
+
+def read_rows(out: Path) -> list[dict[str, Any]]:
+    """The rows of all shards."""
+    rows: list[dict[str, Any]] = []
+    for name, content in read_shards(out).items():
+        match Path(name).suffix:
+            case ".csv":
+                rows += csv.DictReader(io.StringIO(content.decode(), newline=""))
+            case ".jsonl":
+                rows += map(json.loads, content.splitlines())
+            case _:
+                rows += pq.read_table(out / name).to_pylist()
+    return rows
 
 
 class Interrupted(Exception):

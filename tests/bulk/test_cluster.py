@@ -20,7 +20,7 @@ from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.loading import load
 from paratopic.tables.shards import SHARD
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
-from tests.programs import run_cli
+from tests.programs import Cli
 
 # Ray gives up a machine that does not answer after two seconds instead of fifteen, and its workers
 # run at normal priority.
@@ -113,25 +113,19 @@ def test_reading_for_the_cluster_ends_without_an_error_at_a_wrong_file(tmp_path:
 
 
 def test_wrong_addresses_and_a_missing_ray_are_reported(
-    baseline_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli, baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.csv").write_text("text\nA tariff.\n")
-    words = ["predict", str(tmp_path / "a.csv"), "--model", str(baseline_folder)]
-    words += ["--engine", "ray"]
-    assert run_cli(monkeypatch, *words) == 1
-    assert "--engine ray needs --out: name a table or a folder" in capsys.readouterr().out
-    words += ["--out", str(tmp_path / "out")]
+    words = ["predict", tmp_path / "a.csv", "--model", baseline_folder, "--engine", "ray"]
+    assert "--engine ray needs --out: name a table or a folder" in cli(*words, status=1).out
+    words += ["--out", tmp_path / "out"]
     for address, message in (
         ("ray://machine:10001", "give HOST:PORT"),
         ("127.0.0.1:9", "no cluster"),
     ):
         monkeypatch.setenv("RAY_ADDRESS", address)
-        assert run_cli(monkeypatch, *words) == 1
-        assert message in capsys.readouterr().out
+        assert message in cli(*words, status=1).out
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert run_cli(monkeypatch, *words) == 1
-    assert "ray is not installed; pip install 'paratopic[ray]'" in capsys.readouterr().out
+    message = "ray is not installed; pip install 'paratopic[ray]'"
+    assert message in cli(*words, status=1).out
     assert not (tmp_path / "out").exists()

@@ -21,21 +21,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paratopic.bulk import jobs
+from paratopic.bulk.formats import find_inputs
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
-from paratopic.tables.shards import Columns, Parquet
+from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
-from tests.bulk.bulk_runs import Interrupted, predict, read_shards
+from tests.bulk.bulk_runs import Interrupted, predict, read_rows, read_shards
 from tests.documents import PAGE
-from tests.programs import run_cli
+from tests.programs import Cli
 
 pytestmark = pytest.mark.usefixtures("small_shards")
-
-
-def read_json_lines(out: Path) -> list[dict[str, Any]]:
-    text = b"".join(read_shards(out).values()).decode()
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path) -> None:
@@ -49,13 +45,9 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     pq.write_table(table, tmp_path / "in.parquet")
     done = predict(model, [tmp_path / "in.parquet"], tmp_path / "out")
     assert (done.rows, done.errors) == (5, 1)
-    assert list(read_shards(tmp_path / "out")) == [
-        "00000-in-00000.parquet",
-        "00000-in-00001.parquet",
-    ]
-    output = pa.concat_tables(
-        pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))
-    )
+    names = [f"00000-in-0000{number}.parquet" for number in range(2)]
+    assert list(read_shards(tmp_path / "out")) == names
+    output = pa.concat_tables(map(pq.read_table, sorted((tmp_path / "out").glob("*.parquet"))))
     assert output.select(table.schema.names).equals(pq.read_table(tmp_path / "in.parquet"))
     answers = model.predict(["a tariff", "the army", " ", "a chip"])
     good = output.filter(pa.compute.is_null(output["error"]))
@@ -78,16 +70,13 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
         file.write(b"5,caf\xe9\n")
     done = predict(model, [tmp_path / "in.csv"], tmp_path / "out")
     assert (done.rows, done.errors) == (5, 3)
-    rows: list[dict[str, str]] = []
-    for name in read_shards(tmp_path / "out"):
-        with (tmp_path / "out" / name).open(encoding="utf-8", newline="") as file:
-            rows += csv.DictReader(file)
+    rows = read_rows(tmp_path / "out")
     assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
     assert rows[0]["text"] == 'a "tariff",\nrose'
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
     sure = [str(answer.sure) for answer in model.predict(['a "tariff",\nrose', "a chip"])]
     assert [row["sure"] for row in rows] == [sure[0], "", "", sure[1], ""]
-    assert list(rows[0])[2:] == jobs.Job(model, [], "").added
+    assert list(rows[0])[2:] == list(jobs.Job(model, [], "").added)
     assert rows[1]["error"] == '1 cells under 2 columns: ["1"]'
     assert rows[2]["error"] == '3 cells under 2 columns: ["2", "the army", "more"]'
     assert rows[4]["error"].startswith("not UTF-8; save the table as")
@@ -99,9 +88,8 @@ def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> Non
     done = predict(model, [path], tmp_path / "out")
     assert (done.rows, done.errors) == (2, 0)
     (shard,) = read_shards(tmp_path / "out").values()
-    header, *rows = csv.reader(shard.decode().splitlines(), delimiter=";")
-    assert header[:3] == ["n", "text", "predicted_topic"]
-    assert [row[:3] for row in rows] == [
+    assert [row[:3] for row in csv.reader(shard.decode().splitlines(), delimiter=";")] == [
+        ["n", "text", "predicted_topic"],
         ["1,5", 'a "tariff", up', "trade"],
         ["2", "the; army", "security"],
     ]
@@ -121,8 +109,7 @@ def test_a_damaged_workbook_is_a_row_with_an_error(model: Model, tmp_path: Path)
     (tmp_path / "a.xlsx").write_bytes(b"PK")
     done = predict(model, [tmp_path / "a.xlsx"], tmp_path / "out")
     assert (done.rows, done.errors) == (1, 1)
-    (shard,) = read_shards(tmp_path / "out").values()
-    assert b"a.xlsx: is not a whole workbook" in shard
+    assert "a.xlsx: is not a whole workbook" in read_rows(tmp_path / "out")[0]["error"]
 
 
 def test_json_lines_that_are_not_objects_are_kept_with_an_error(
@@ -133,7 +120,7 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
     (tmp_path / "in.jsonl").write_text("\n".join(written) + "\n")
     done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
     assert (done.rows, done.errors) == (6, 4)
-    rows = read_json_lines(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     assert rows[0]["n"] == [1, {"deep": None}]
     assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -156,11 +143,11 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     (folder / "a.md").write_bytes(b"\x00\x01\x02\xff" * 50)
     (folder / "sub" / "c.txt").write_text("The app was banned by the ministry.\n")
     (folder / "picture.png").write_bytes(b"")
-    inputs = jobs.find_inputs([str(folder), str(folder / "*.txt")])
+    inputs = find_inputs([str(folder), str(folder / "*.txt")])
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
     done = predict(model, inputs, tmp_path / "out")
     assert (done.rows, done.errors) == (4, 1)
-    rows = read_json_lines(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     assert [row["text"] for row in rows[1:3]] == ["The tariff rose.", "The navy left."]
     assert rows[0]["article"] == "a" and "a.md" in rows[0]["error"]
     assert rows[1]["heading"] == "Tariffs"
@@ -175,9 +162,9 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
         (folder / name).write_text("The tariff rose.\n")
     sheet = folder / "metadata.csv"
     sheet.write_text("article,source,title,error\nb,Post,x,y\n")
-    inputs = jobs.find_inputs([str(folder)])
+    inputs = find_inputs([str(folder)])
     predict(model, inputs, tmp_path / "out")
-    first, second = read_json_lines(tmp_path / "out")
+    first, second = read_rows(tmp_path / "out")
     assert first["date"] == "2025-09-15" and "source" not in first
     # Columns of paragraphs and of predictions keep their meaning.
     assert (second["source"], second["title"], second["error"]) == ("Post", "", None)
@@ -193,20 +180,15 @@ def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
     (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
-    done = predict(model, jobs.find_inputs([str(tmp_path / "in")]), tmp_path / "out")
+    done = predict(model, find_inputs([str(tmp_path / "in")]), tmp_path / "out")
     assert (done.rows, done.errors) == (4, 0)
-    assert list(read_shards(tmp_path / "out")) == [
-        "00000-page-00000.jsonl",
-        "00001-plain-00000.jsonl",
-    ]
+    names = ["00000-page-00000.jsonl", "00001-plain-00000.jsonl"]
+    assert list(read_shards(tmp_path / "out")) == names
     (skipped,) = tmp_path.glob("out/_skipped*")
     assert skipped.name == "_skipped-00000-page.jsonl"
-    assert json.loads(skipped.read_text(encoding="utf-8").splitlines()[0]) == {
-        "article": "page",
-        "position": 0,
-        "text": "Home | World | Sport",
-        "reason": "navigation",
-    }
+    first = {"article": "page", "position": 0, "text": "Home | World | Sport"}
+    lines = skipped.read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[0]) == first | {"reason": "navigation"}
 
 
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
@@ -240,7 +222,7 @@ def test_tables_with_wrong_columns_are_refused(
     with pytest.raises(UserError, match=r"in.parquet has no column text"):
         predict(model, [tmp_path / "in.parquet"], tmp_path / "other")
     with pytest.raises(UserError, match=r"nowhere\* names no file"):
-        jobs.find_inputs([str(tmp_path / "nowhere*")])
+        find_inputs([str(tmp_path / "nowhere*")])
 
 
 @pytest.fixture
@@ -308,7 +290,7 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
     assert done == predict(model, [tmp_path / "in.jsonl"], tmp_path / "out", resume=True)
-    rows = read_json_lines(tmp_path / "out")
+    rows = read_rows(tmp_path / "out")
     half = "half of a surrogate pair, which is no character"
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
         *(f"line {number}: {half}" for number in (1, 2, 3, 4)),
@@ -320,26 +302,13 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
 
 
 def test_csv_holds_no_formulas(model: Model, tmp_path: Path) -> None:
-    formulas = [
-        "=1+1",
-        "+cmd|' /C calc'!A0",
-        "-2+3",
-        "@SUM(1)",
-        "\t=1",
-        "\r=1",
-        "＝1+1",
-        "'=1",
-        " =1",
-    ]
+    formulas = "=1+1~+cmd|' /C calc'!A0~-2+3~@SUM(1)~\t=1~\r=1~＝1+1~'=1~ =1".split("~")
     harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
     cells = [*formulas, *harmless]
     with (tmp_path / "in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["=x", "text"], *([cell, "a tariff"] for cell in cells)])
     predict(model, [tmp_path / "in.csv"], tmp_path / "out")
-    written: list[str] = []
-    for name in read_shards(tmp_path / "out"):
-        with (tmp_path / "out" / name).open(encoding="utf-8", newline="") as file:
-            written += [row["'=x"] for row in csv.DictReader(file)]
+    written = [row["'=x"] for row in read_rows(tmp_path / "out")]
     assert written == [*(f"'{formula}" for formula in formulas), *harmless]
 
 
@@ -467,45 +436,35 @@ def test_a_run_whose_shards_are_missing_is_not_resumed(
 
 
 def test_predict_with_out_on_the_command_line(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    model: Model,
-    inputs: list[Path],
-    tmp_path: Path,
+    cli: Cli, model: Model, inputs: list[Path], tmp_path: Path
 ) -> None:
-    words = ["predict", "--model", str(model.folder), *map(str, inputs)]
-    assert run_cli(monkeypatch, *words) == 1
-    assert (
-        "one.csv is a table, so name a table or a folder for the results (--out)"
-        in capsys.readouterr().out
-    )
-    out = ["--out", str(tmp_path / "out")]
-    assert run_cli(monkeypatch, *words, *out) == SOME_ERRORS
-    summary = f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n"
-    assert capsys.readouterr().out.startswith(summary)
-    assert run_cli(monkeypatch, *words[:-1], "--out", str(tmp_path / "good")) == 0
+    words = ["predict", "--model", model.folder, *inputs]
+    message = "one.csv is a table, so name a table or a folder for the results (--out)"
+    assert message in cli(*words, status=1).out
+    printed = cli(*words, "--out", tmp_path / "out", status=SOME_ERRORS).out
+    assert printed.startswith(f"{tmp_path / 'out'}: 26 rows from 4 files, 1 with an error\n")
+    cli(*words[:-1], "--out", tmp_path / "good")
 
 
 def test_a_full_disk_is_reported_and_the_run_resumed(
+    cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     model: Model,
     inputs: list[Path],
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    words = ["predict", "--model", str(model.folder), *map(str, inputs), "--out", str(out)]
+    words = ["predict", "--model", model.folder, *inputs, "--out", out]
     with monkeypatch.context() as full:
         write = Parquet.write
 
-        def fail(self: Parquet, path: Path, rows: pa.Table, columns: Columns) -> None:
-            write(self, path, rows, columns)
+        def fail(self: Parquet, path: Path, *rest: Any) -> None:
+            write(self, path, *rest)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
         full.setattr(Parquet, "write", fail)
-        assert run_cli(full, *words) == 1
-    printed = capsys.readouterr().out
+        printed = cli(*words, status=1).out
     assert "No space left on device" in printed and "--resume" in printed
-    assert run_cli(monkeypatch, *words, "--resume") == SOME_ERRORS
+    cli(*words, "--resume", status=SOME_ERRORS)
     predict(model, inputs, tmp_path / "whole")
     assert read_shards(out) == read_shards(tmp_path / "whole")

@@ -1,22 +1,121 @@
-"""`paratopic init --table`: a project that learns from a table."""
+"""`paratopic init`: a project of one's own, like the one in this repository, or from a table."""
 
 from __future__ import annotations
 
 import subprocess
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
 import pandas as pd
 import pytest
 
+from paratopic.cli.start import SAME, create, new_topics
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
+from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA
 from paratopic.project.sources import Source
 from paratopic.stages import prepare
 from tests.documents import write_table
-from tests.programs import run_cli
+from tests.programs import ROOT, Cli
+from tests.samples import PARAMS
+
+NAMES = ["sport", "diplomacy_venue", "Öffentliche: Räume", "true", "sun ☀ and 😀"]
+
+AB = new_topics(["a", "b"])
+
+
+def test_a_new_project_differs_from_this_one_by_its_topics_and_language_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "match.txt").write_text("The visitors won.")
+    create(tmp_path, new_topics(NAMES))
+    params = read_params(tmp_path / "params.yaml")
+    assert params.topics.names == tuple(NAMES)
+    assert list(params.topics.descriptions[:2]) == ["Sport.", "Diplomacy venue."]
+    # What its texts are written in is not known.
+    assert params.language is None
+    assert replace(params, topics=PARAMS.topics, language=PARAMS.language) == PARAMS
+    assert (tmp_path / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
+    assert (tmp_path / "seeds" / "labels.csv").read_text() == "paragraph,topics,text\n"
+    assert (tmp_path / "seeds" / "match.txt").read_text() == "The visitors won."
+    assert (tmp_path / ".dvc" / "stage.sh").exists() and (tmp_path / ".git").exists()
+    assert not {"cache", "tmp"} & {path.name for path in (tmp_path / ".dvc").iterdir()}
+    assert (tmp_path / "README.md").read_text().startswith(f"# {tmp_path.name}\n")
+
+
+def test_the_wheel_has_the_files_that_are_copied() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    target = settings["tool"]["hatch"]["build"]["targets"]
+    for source, place in target["wheel"]["force-include"].items():
+        assert (ROOT / source).exists() and place == f"paratopic/template/{source}"
+    packed = set(target["wheel"]["force-include"])
+    tracked = subprocess.run(
+        ["git", "ls-files", *SAME, "params.yaml"], cwd=ROOT, capture_output=True, text=True
+    )
+    for file in filter(None, tracked.stdout.splitlines()):
+        assert any(file == source or file.startswith(f"{source}/") for source in packed), file
+        top = file.partition("/")[0]
+        assert file in target["sdist"]["include"] or top in target["sdist"]["include"], file
+
+
+def test_inside_a_repository_and_without_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    create(tmp_path / "inner", AB)
+    assert not (tmp_path / "inner" / ".git").exists()
+    assert "Experiments start from a commit: git add dvc.yaml" in create(tmp_path / "other", AB)
+    assert git(tmp_path, "status", "--short").startswith("??")
+
+    def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert "Without git" in create(tmp_path / "without", AB)
+    assert "no_scm = true" in (tmp_path / "without" / ".dvc" / "config").read_text()
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize("user", ["Ann", ""])
+def test_the_first_commit_has_all_that_an_experiment_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Also where git knows no user, or has hooks that refuse."""
+    config = tmp_path / "config"
+    config.write_text("[user]\nuseConfigOnly = true\n[core]\nhooksPath = hooks\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    if user:
+        config.write_text(f"{config.read_text()}[user]\nname = {user}\nemail = ann@example.org\n")
+    folder = tmp_path / "new"
+    (folder / "hooks").mkdir(parents=True)
+    (folder / "hooks" / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "hooks" / "pre-commit").chmod(0o755)
+    (folder / "seeds").mkdir()
+    (folder / "seeds" / "match.txt").write_text("The visitors won.")
+    assert ("git knows no user" in create(folder, AB)) == (not user)
+    assert git(folder, "log", "--format=%an %s") == f"{user or 'paratopic'} Start the project\n"
+    assert git(folder, "status", "--short") == "?? hooks/\n"
+    assert "seeds/match.txt" in git(folder, "ls-files")
+    assert not git(folder, "config", "--list", "--local").count("user.")
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("mine")
+    with pytest.raises(UserError, match=r"params.yaml would be overwritten"):
+        create(tmp_path, AB)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
 
 N = 40
 TABLE = pd.DataFrame(
@@ -32,16 +131,12 @@ TABLE = pd.DataFrame(
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
 def test_a_project_starts_with_a_table(
-    suffix: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    suffix: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     table = TABLE.astype({"date": int}) if suffix == ".parquet" else TABLE
     path = write_table(table, Path(f"speeches{suffix}"))
-    assert run_cli(monkeypatch, "init", "--table", str(path)) == 0
-    assert capsys.readouterr().out.splitlines()[:12] == [
+    assert cli("init", "--table", path).out.splitlines()[:12] == [
         f"{path}: 40 rows. They are read as follows:",
         "  text   column body: 49 characters on average",
         "  label  column topic: 30 rows are labelled, 10 are not",
@@ -71,15 +166,13 @@ def test_a_project_starts_with_a_table(
 
 
 def test_a_table_elsewhere_without_labels_needs_topics(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     TABLE[["body"]].to_csv("speeches.csv", index=False)
     words = ["init", "new", "--table", "speeches.csv"]
-    assert run_cli(monkeypatch, *words) == 1
-    assert "no column looks like labels; name the topics" in capsys.readouterr().out
-    assert run_cli(monkeypatch, *words, "--topics", "trade,security") == 0
-    printed = capsys.readouterr().out
+    assert "no column looks like labels; name the topics" in cli(*words, status=1).out
+    printed = cli(*words, "--topics", "trade,security").out
     assert "group  no column: each row counts as an article of its own" in printed
     assert "cd new" in printed and "paratopic label --random" in printed
     params = read_params(Path("new/params.yaml"))
@@ -96,37 +189,35 @@ def test_a_table_elsewhere_without_labels_needs_topics(
         (["--table", "t.txt"], r"--table t.txt: a table can be .csv, .xlsx, .jsonl, .parquet"),
         (["--table", "gone.csv"], "gone.csv cannot be read: No such file"),
         (["--table", "empty.csv"], "empty.csv, row 3: the text is empty; remove the row"),
+        (["--topics", "sport"], "--topics: the codebook needs at least two topics, it has 1"),
+        (["--topics", "sport,,weather"], "--topics: '' is not a topic name"),
+        (["--topics", "sport,sport"], "--topics: the codebook lists a topic twice: sport"),
+        (["--topics", "a;b,c"], "--topics: 'a;b' is not a topic name"),
     ],
 )
 def test_nothing_is_written_where_something_is_missing(
-    words: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], message: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     TABLE.to_csv("t.csv", index=False)
     TABLE.replace({"body": {TABLE["body"][1]: ""}}).to_csv("empty.csv", index=False)
-    assert run_cli(monkeypatch, "init", "new", *words) == 1
-    assert message in capsys.readouterr().out
+    assert message in cli("init", "new", *words, status=1).out
     assert not Path("new").exists()
 
 
 def test_dates_and_columns_that_cannot_be_read_are_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     dates = [("2025-02-01", "March 2024", "2024-01-05")[n % 3] for n in range(N)]
     TABLE.assign(date=dates, position="first").to_csv("t.csv", index=False)
-    assert run_cli(monkeypatch, "init", "new", "--table", "t.csv") == 0
-    printed = capsys.readouterr().out
+    printed = cli("init", "new", "--table", "t.csv").out
     assert "column date: 2024-01-05 to 2025-02-01, and" in printed
     assert "position not read: the column position does not have what is expected" in printed
 
 
 def test_a_project_starts_with_a_dataset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
@@ -135,16 +226,10 @@ def test_a_project_starts_with_a_dataset(
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
     data = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict(train=data, test=data).save_to_disk("new/speeches")
-    assert (
-        run_cli(
-            monkeypatch, "init", "new", "--table", "dataset://new/speeches?split=test&sample=500"
-        )
-        == 0
-    )
-    assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in capsys.readouterr().out
+    printed = cli("init", "new", "--table", "dataset://new/speeches?split=test&sample=500").out
+    assert "topic  Sports, Culture: 6 rows, labelled Sports; Culture" in printed
     (source,) = read_params(Path("new/params.yaml")).prepare.sources
     meant = {"Sports; Culture": "Sports, Culture"}
     assert source == Source("dataset://speeches?split=test&sample=500", labels=meant)
-    words = ["init", "other", "--table", "dataset://new/speeches?text=text"]
-    assert run_cli(monkeypatch, *words) == 1
-    assert "leave out text: which columns are meant is proposed" in capsys.readouterr().out
+    printed = cli("init", "other", "--table", "dataset://new/speeches?text=text", status=1).out
+    assert "leave out text: which columns are meant is proposed" in printed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,24 +18,16 @@ from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 from paratopic.reading.sources import read_sources
-from tests.documents import SAMPLES, pdf
+from tests.documents import SAMPLES, pdf, with_part
 from tests.samples import BODIES
 
 TOPICS = Topics("single", ("trade", "technology"))
 TABLE = pd.DataFrame({"text": BODIES, "label": ["trade", "other", None], "group": [1, 1, 2]})
 
 
-def parquet() -> bytes:
-    file = io.BytesIO()
-    TABLE.to_parquet(file)
-    return file.getvalue()
-
-
-def xlsx() -> bytes:
-    file = io.BytesIO()
-    TABLE.to_excel(file, index=False)
-    return file.getvalue()
-
+PARQUET, XLSX = io.BytesIO(), io.BytesIO()
+TABLE.to_parquet(PARQUET)
+TABLE.to_excel(XLSX, index=False)
 
 WHOLE: dict[str, bytes] = {
     ".txt": f"Trade\n\nBy Jane Doe\n\n{BODIES[0]}\n\n# Chips\n\nCafé.".encode(),
@@ -51,8 +42,8 @@ WHOLE: dict[str, bytes] = {
     ),
     ".csv": TABLE.to_csv(index=False).encode(),
     ".jsonl": TABLE.to_json(orient="records", lines=True).encode(),
-    ".xlsx": xlsx(),
-    ".parquet": parquet(),
+    ".xlsx": XLSX.getvalue(),
+    ".parquet": PARQUET.getvalue(),
 }
 PIECES: dict[str, list[bytes]] = {
     ".txt": [b"# A\n", b"\n\n", b"Q: ", b"https://a.org\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\x00"],
@@ -62,18 +53,7 @@ PIECES: dict[str, list[bytes]] = {
         *(b"<sup><a href=#n>", b"<li class=mw-editsection>", b"<h1>", b"<svg>", BODIES[0].encode()),
     ],
     ".docx": [b"<w:p>", b"</w:p>", b"<w:tbl>", b"&#9;", b"w:val=", b"<", b"PK\x03\x04"],
-    ".pdf": [
-        *(
-            b"9999999999",
-            b"/MediaBox [0 0 0 0]",
-            b"-",
-            b"<<",
-            b"endobj",
-            b" Tf",
-            b" 1e9 ",
-            b"/Kids",
-        ),
-    ],
+    ".pdf": b"9999999999,/MediaBox [0 0 0 0],-,<<,endobj, Tf, 1e9 ,/Kids".split(b","),
     ".csv": [b"text,label\n", b"trade", b",", b'"', b"\n", b"\r", b"NA", b";", b"a", b"text"],
     ".jsonl": [
         *(b'{"text": "a", "label": "trade"}', b"\n", b'{"text": "\\ud800", "label": null}', b"{"),
@@ -85,47 +65,24 @@ PIECES: dict[str, list[bytes]] = {
 # Whole elements, which stand anywhere between others.
 ELEMENTS: dict[str, list[bytes]] = {
     ".html": [
-        *(
-            b"<p></p>",
-            b"<br/>",
-            b"<ul><li>Duties</li></ul>",
-            b"<h2> </h2>",
-            b"<table><tr/></table>",
-        ),
-        *(b"<blockquote>Calm</blockquote>", b"<sup>1</sup>", b"&nbsp;", b"<p>" * 300, b"&#0;"),
+        *(b"<p></p>", b"<br/>", b"<ul><li>Duties</li></ul>", b"<h2> </h2>", b"&nbsp;", b"&#0;"),
+        *(b"<blockquote>Calm</blockquote>", b"<sup>1</sup>", b"<table><tr/></table>", b"<p>" * 300),
     ],
     ".docx": [
-        *(
-            b"<w:p/>",
-            b"<w:p><w:r><w:t>Duties</w:t></w:r></w:p>",
-            b"<w:r><w:br/></w:r>",
-            b"<w:tbl/>",
-        ),
+        *(b"<w:p/>", b"<w:p><w:r><w:t>Duties</w:t></w:r></w:p>", b"<w:r><w:br/></w:r>"),
         *(b"<w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>", b"<w:pPr/>", b"<w:t>Steel</w:t>"),
         *(b'<w:r><w:footnoteReference w:id="9"/></w:r>', b"<w:hyperlink/>", b"<w:sdt/>", b"&#9;"),
-        b'<w:p><w:pPr><w:pStyle w:val="Heading9"/></w:pPr></w:p>',
+        *(b'<w:p><w:pPr><w:pStyle w:val="Heading9"/></w:pPr></w:p>', b"<w:tbl/>"),
     ],
     ".xlsx": [
         *(b"<row/>", b"<c/>", b'<row r="9"><c r="A9" t="b"><v>1</v></c></row>', b"<v>1e999</v>"),
         *(b'<c t="e"><v>#REF!</v></c>', b'<c t="s"><v>99</v></c>', b'<c r="XFD1"><v>1</v></c>'),
-        *(
-            b'<c t="inlineStr"><is><t>a</t></is></c>',
-            b'<c t="d"><v>2025-99-99</v></c>',
-            b"<f>A1</f>",
-        ),
+        *(b'<c t="inlineStr"><is><t>a</t></is></c>', b'<c t="d"><v>2025-99-99</v></c>'),
+        b"<f>A1</f>",
     ],
 }
 # Part of an archive that has the text.
 BODIES_OF = {".docx": "word/document.xml", ".xlsx": "xl/worksheets/sheet1.xml"}
-
-
-def with_body(document: bytes, name: str, body: bytes) -> bytes:
-    """A Word document or a workbook with other content."""
-    file = io.BytesIO()
-    with ZipFile(io.BytesIO(document)) as old, ZipFile(file, "w") as new:
-        for part in old.namelist():
-            new.writestr(part, body if part == name else old.read(part))
-    return file.getvalue()
 
 
 @st.composite
@@ -155,7 +112,7 @@ def contents(suffix: str) -> st.SearchStrategy[bytes]:
     if name := BODIES_OF.get(suffix):
         body = ZipFile(io.BytesIO(WHOLE[suffix])).read(name)
         bodies = damaged(body, pieces) | with_elements(body, ELEMENTS[suffix])
-        whole |= bodies.map(partial(with_body, WHOLE[suffix], name))
+        whole |= bodies.map(lambda body: with_part(WHOLE[suffix], name, lambda _: body))
     elif suffix in ELEMENTS:
         whole |= with_elements(WHOLE[suffix], ELEMENTS[suffix])
     in_any_order = st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=30)

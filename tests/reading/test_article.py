@@ -83,16 +83,21 @@ def test_the_title_is_the_first_heading_above_all_paragraphs() -> None:
     ]
 
 
-def test_without_a_heading_above_all_paragraphs_there_is_no_title() -> None:
-    paragraphs = paragraphs_of(plain_article("harbour", "Opening words.\n\n# Trade\n\nOne."))
-    assert [(p.title, p.heading) for p in paragraphs] == [("", ""), ("", "Trade")]
-    assert [p.heading for p in article_passages(paragraphs)] == ["", "Trade"]
+@pytest.mark.parametrize(
+    ("text", "titles", "headings"),
+    [
+        ("Opening words.\n\n# Trade\n\nOne.", ["", ""], ["", "Trade"]),
+        ("# Talks Open\n\nOne.\n\nTwo.", ["Talks Open"] * 2, ["", ""]),
+    ],
+    ids=["no title", "a title alone is no section heading"],
+)
+def test_titles_and_headings_around_paragraphs(
+    text: str, titles: list[str], headings: list[str]
+) -> None:
+    passages = article_passages(paragraphs_of(plain_article("harbour", text)))
+    assert [passage.title for passage in passages] == titles
+    assert [passage.heading for passage in passages] == headings
     assert article_passages([]) == []
-
-
-def test_a_title_alone_is_no_section_heading() -> None:
-    paragraphs = paragraphs_of(plain_article("harbour", "# Talks Open\n\nOne.\n\nTwo."))
-    assert [(p.heading, p.title) for p in article_passages(paragraphs)] == [("", "Talks Open")] * 2
 
 
 def test_of_a_long_article_three_paragraphs_on_each_side_are_around_one() -> None:
@@ -149,10 +154,8 @@ def test_an_article_of_boilerplate_alone_is_refused() -> None:
 @needs_seed
 def test_segments_and_headings_of_the_seed_article() -> None:
     article = read_file(SEED)
-    assert (
-        "".join(segment.kind[0] for segment in article.segments)
-        == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
-    )
+    kinds = "".join(segment.kind[0] for segment in article.segments)
+    assert kinds == "bbhbbbhhbbbhbbbbhbbbhbbhbbbbhbbbhb"
     paragraphs = paragraphs_of(article)
     assert len(paragraphs) == 25
     assert list(dict.fromkeys(paragraph.heading for paragraph in paragraphs)) == [

@@ -66,24 +66,35 @@ def test_columns_are_known_by_their_names_or_contents(
 
 
 def test_a_column_that_has_the_name_of_a_key_but_cannot_be_it_is_left_out() -> None:
-    bad = {"id": ["1"] * N, "position": ["1"] * N, "drawn": ["maybe"] * N, "date": ["soon"] * N}
-    source = propose({"text": TEXTS, "label": LABELS, **{k: list(v) for k, v in bad.items()}}, "t")[
-        0
-    ]
+    bad = {"id": "1", "position": "1", "drawn": "maybe", "date": "soon"}
+    columns: Columns = {name: [cell] * N for name, cell in bad.items()}
+    source = propose({"text": TEXTS, "label": LABELS, **columns}, "t").source
     assert (source.id, source.position, source.drawn, source.date) == (None, None, None, None)
     assert source.labels == {"Law; order": "Law, order", "Other": "none"}
     assert (source.text, source.label, source.group) == ("", "", "")
 
 
-def test_of_two_labels_one_may_be_called_other() -> None:
-    labels: list[object] = ["Econ", "Other"] * (N // 2)
-    assert propose({"text": TEXTS, "label": labels}, "t").topics == ["Econ", "Other"]
-
-
-def test_a_cell_may_have_several_labels() -> None:
-    labels: list[object] = ["a", "b", "a; b", "c;d"] * (N // 4)
-    proposal = propose({"text": TEXTS, "label": labels}, "t")
-    assert proposal.topics == ["a", "b", "c,d"] and proposal.source.labels == {"c;d": "c,d"}
+@pytest.mark.parametrize(
+    ("labels", "topics", "meant"),
+    [
+        (["Econ", "Other"], ["Econ", "Other"], {}),
+        (["a", "b", "a; b", "c;d"], ["a", "b", "c,d"], {"c;d": "c,d"}),
+        (
+            ["Sports", "sports", "Sports", "World", "SPORTS", "world"],
+            ["Sports", "World"],
+            {"SPORTS": "Sports", "sports": "Sports", "world": "World"},
+        ),
+        (["sport", "none", "none", "none"], ["other", "sport"], {"none": "other"}),
+        ([True, False], ["false", "true"], {}),
+    ],
+    ids=["one is called other", "several in a cell", "capitals", "none beside one", "booleans"],
+)
+def test_topics_that_labels_mean(
+    labels: list[object], topics: list[str], meant: dict[str, str]
+) -> None:
+    labels = labels * (N // len(labels))
+    proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
+    assert (proposal.topics, proposal.source.labels) == (topics, meant)
 
 
 @pytest.mark.parametrize("cell", [";", "a;a", " "])
@@ -93,26 +104,6 @@ def test_a_column_of_one_topic_has_no_labels(cell: str) -> None:
     assert (proposal.topics, proposal.source.label) == ([], None)
 
 
-def test_labels_that_differ_in_capitals_alone_are_one_topic() -> None:
-    labels: list[object] = ["Sports", "sports", "Sports", "World", "SPORTS", "world"] * 6
-    proposal = propose({"text": TEXTS[: len(labels)], "label": labels}, "t")
-    assert proposal.topics == ["Sports", "World"]
-    assert proposal.source.labels == {"SPORTS": "Sports", "sports": "Sports", "world": "World"}
-
-
-def test_a_label_none_beside_one_topic_is_a_topic_of_another_name() -> None:
-    labels: list[object] = ["sport", "none", "none", "none"] * (N // 4)
-    proposal = propose({"text": TEXTS, "label": labels}, "t")
-    assert proposal.topics == ["other", "sport"] and proposal.source.labels == {"none": "other"}
-
-
-def test_booleans_are_labels_too() -> None:
-    assert propose({"text": TEXTS, "label": [True, False] * (N // 2)}, "t").topics == [
-        "false",
-        "true",
-    ]
-
-
 @pytest.mark.parametrize(("draw", "is_read"), [("1", True), ("article", False)])
 def test_without_groups_paragraphs_may_be_drawn_and_articles_not(draw: str, is_read: bool) -> None:
     proposal = propose({"text": TEXTS, "label": LABELS, "drawn": [draw, ""] * (N // 2)}, "t")
@@ -120,12 +111,10 @@ def test_without_groups_paragraphs_may_be_drawn_and_articles_not(draw: str, is_r
 
 
 def test_a_table_without_texts_is_refused() -> None:
-    for columns, message in (
-        ({"text": []}, "there are no rows"),
-        ({"a": ["", ""]}, "there are no rows"),
-    ):
-        with pytest.raises(UserError, match=f"t.csv: {message}"):
-            propose({name: list(values) for name, values in columns.items()}, "t.csv")
+    tables: list[Columns] = [{"text": []}, {"a": ["", ""]}]
+    for columns in tables:
+        with pytest.raises(UserError, match="t.csv: there are no rows"):
+            propose(columns, "t.csv")
 
 
 cell = st.text(max_size=6) | st.sampled_from(

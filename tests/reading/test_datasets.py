@@ -17,12 +17,11 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
-from paratopic.project.topics import Topics
 from paratopic.reading.datasets import parse_address, read_rows, with_address
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_table
 from tests.hub import running
-from tests.samples import read_joined
+from tests.samples import TOPICS, read_joined
 
 COMMIT = "0" * 40
 LABELS = {"World": "security", "Business": "trade", "Sci/Tech": "technology"}
@@ -58,7 +57,7 @@ def source(path: Path | str) -> Source:
 
 @pytest.mark.parametrize("form", ["saved", "splits", "folder", "rows.parquet", "rows.arrow"])
 def test_every_form_gives_the_same_rows(
-    data: datasets.Dataset, topics: Topics, tmp_path: Path, form: str, caplog: object
+    data: datasets.Dataset, tmp_path: Path, form: str, caplog: object
 ) -> None:
     path = tmp_path / form
     match form:
@@ -76,7 +75,7 @@ def test_every_form_gives_the_same_rows(
             data.save_to_disk(tmp_path / "saved")
             (tmp_path / "saved" / "data-00000-of-00001.arrow").rename(path)
     of = source(path)
-    frame, fields = read_joined(of.path, topics, [], of)
+    frame, fields = read_joined(of.path, TOPICS, [], of)
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose.", "Chips sold out.", "Rain fell."]
     assert list(frame["topics"]) == [["security"], ["trade"], ["technology"], None]
     name = f"{path.stem}-train"
@@ -84,7 +83,7 @@ def test_every_form_gives_the_same_rows(
     assert fields["about.paper"].tolist() == ["Press"] * 4
 
 
-def test_a_table_of_the_web_and_lines_of_text(topics: Topics, tmp_path: Path) -> None:
+def test_a_table_of_the_web_and_lines_of_text(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "web.tar", "w") as file:
         for name, content in (
             ("0.txt", "Troops left."),
@@ -94,24 +93,24 @@ def test_a_table_of_the_web_and_lines_of_text(topics: Topics, tmp_path: Path) ->
             entry.size = len(content)
             file.addfile(entry, io.BytesIO(content.encode()))
     path = f"dataset://{tmp_path / 'web.tar'}?text=txt&label=json.of&group="
-    frame, _ = read_joined(path, topics, [])
+    frame, _ = read_joined(path, TOPICS, [])
     assert list(frame["topics"]) == [["security"]]
     (tmp_path / "lines.txt").write_text("Troops left.\n\nTariffs rose.\n", encoding="utf-8")
-    frame, _ = read_joined(f"dataset://{tmp_path / 'lines.txt'}?label=", topics, [])
+    frame, _ = read_joined(f"dataset://{tmp_path / 'lines.txt'}?label=", TOPICS, [])
     assert list(frame["text"]) == ["Troops left.", "Tariffs rose."]
 
 
-def test_lists_of_classes_are_several_topics(topics: Topics, tmp_path: Path) -> None:
+def test_lists_of_classes_are_several_topics(tmp_path: Path) -> None:
     names = datasets.List(datasets.ClassLabel(names=["trade", "security"]))
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
     rows = {"text": ["Tariffs on arms.", "Rain fell."], "label": [[1, 0], []]}
     datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "several")
-    frame, _ = read_joined(f"dataset://{tmp_path / 'several'}", topics, ["none"])
+    frame, _ = read_joined(f"dataset://{tmp_path / 'several'}", TOPICS, ["none"])
     assert list(frame["topics"]) == [["security", "trade"], []]
 
 
 def test_a_dataset_stands_beside_articles(
-    data: datasets.Dataset, topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    data: datasets.Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "news.txt").write_text("The tariff on goods rose again.\n", encoding="utf-8")
     data.save_to_disk(tmp_path / "set")
@@ -119,6 +118,10 @@ def test_a_dataset_stands_beside_articles(
         read = read_sources([str(tmp_path / "news.txt"), source(tmp_path / "set")], [], [])
     assert len(read.frame) == 5 and read.origins["about.paper", "tables"] == 3
     assert f"dataset://{tmp_path / 'set'}: 1 row has no text and is left out" in caplog.text
+    rows = {"text": ["", " ", "Rain fell."]}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "blank")
+    read_joined(f"dataset://{tmp_path / 'blank'}?label=", TOPICS, [])
+    assert "2 rows have no text and are left out" in caplog.text
     with pytest.raises(UserError, match="have the same name"):
         read_sources([source(tmp_path / "set"), f"dataset://{tmp_path}/set"], [], [])
 
@@ -136,23 +139,23 @@ def test_a_folder_may_have_the_name_of_a_format(
 
 
 def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
-    topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     texts = [f"Ship {number} came in." for number in range(10)]
     datasets.Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "ships")
     path = f"dataset://{tmp_path / 'ships'}"
     with caplog.at_level(logging.WARNING):
-        frame, _ = read_joined(f"{path}?label=&sample=4", topics, [])
+        frame, _ = read_joined(f"{path}?label=&sample=4", TOPICS, [])
     assert list(frame["text"]) == [texts[number] for number in (0, 2, 5, 7)]
     assert f"{path}: a sample of 4 rows is read" in caplog.text
-    whole, _ = read_joined(f"{path}?label=", topics, [])
+    whole, _ = read_joined(f"{path}?label=", TOPICS, [])
     of_sample = whole[whole["text"].isin(frame["text"])]
     assert (
         frame[["id", "article"]].to_numpy().tolist()
         == of_sample[["id", "article"]].to_numpy().tolist()
     )
     caplog.clear()
-    more, _ = read_joined(f"{path}?label=&sample=11", topics, [])
+    more, _ = read_joined(f"{path}?label=&sample=11", TOPICS, [])
     pd.testing.assert_frame_equal(more, whole)
     assert not caplog.text
     assert read_table(f"{path}?sample=4").wheres[-1] == f"{path}, row 7"
@@ -177,7 +180,6 @@ def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
 )
 def test_a_mistake_is_said_in_one_message(
     data: datasets.Dataset,
-    topics: Topics,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -188,7 +190,7 @@ def test_a_mistake_is_said_in_one_message(
     (tmp_path / "empty" / "news.py").write_text("raise SystemExit('code of the dataset')\n")
     datasets.DatasetDict(train=data, test=data).save_to_disk("set")
     with pytest.raises(UserError, match=message) as caught:
-        read_joined(path, topics, [])
+        read_joined(path, TOPICS, [])
     assert "\n" not in str(caught.value)
 
 
@@ -212,14 +214,16 @@ for address in sys.argv[1:]:
 """
 
 
+def read(endpoint: str, home: Path, *addresses: str) -> list[str]:
+    """Read datasets in another process, with a hub and a cache of its own."""
+    env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
+    words = [sys.executable, "-c", READ, *addresses]
+    return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
+
+
 def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
     tmp_path: Path,
 ) -> None:
-    def read(endpoint: str, *addresses: str) -> list[str]:
-        env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home")}
-        words = [sys.executable, "-c", READ, *addresses]
-        return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
-
     with running() as hub:
         commits = []
         for text in ("Tariffs rose.", "Troops left."):
@@ -228,13 +232,13 @@ def test_the_commit_that_is_named_is_read_from_a_hub_and_later_from_the_cache(
         old, new = (f"hf://press/news@{commit}" for commit in commits)
         script = hub.commit("datasets", "press/script", {"script.py": b"raise SystemExit"})
         gone, wrong = f"hf://press/news@{COMMIT}", f"hf://press/newz@{COMMIT}"
-        messages = read(hub.address, old, new, gone, wrong, f"hf://press/script@{script}")
+        messages = read(hub.address, tmp_path, old, new, gone, wrong, f"hf://press/script@{script}")
     assert messages[:2] == ["['Tariffs rose.']", "['Troops left.']"]
     assert messages[2] == f"{gone}: there is no such commit, branch or tag"
     assert messages[3].startswith(f"{wrong}: there is no such dataset, or it is private")
     assert "Dataset scripts are no longer supported" in messages[4]
     # Nobody answers there.
-    later = read("http://127.0.0.1:9", old, new, gone)
+    later = read("http://127.0.0.1:9", tmp_path, old, new, gone)
     assert later[:2] == messages[:2]
     assert later[2].startswith(f"{gone}: the hub cannot be reached, and this revision is")
 
@@ -244,19 +248,17 @@ def test_without_a_configuration_the_hub_says_which_is_meant(tmp_path: Path) -> 
     files = {f"{each['config_name']}.csv": f"text\n{each['config_name']}\n" for each in configs}
     files["README.md"] = f"---\nconfigs: {json.dumps(configs)}\n---\n"
     only = {"README.md": f"---\nconfigs: {json.dumps(configs[1:])}\n---\n", "en.csv": "text\nen\n"}
-
-    def read(endpoint: str, home: str, *addresses: str) -> list[str]:
-        env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / home)}
-        words = [sys.executable, "-c", READ, *addresses]
-        return subprocess.run(words, env=env, capture_output=True, text=True).stdout.splitlines()
-
+    home = tmp_path / "home"
     with running() as hub:
         both, one = (
             f"hf://press/{name}@"
             + hub.commit("datasets", f"press/{name}", {k: v.encode() for k, v in each.items()})
             for name, each in (("both", files), ("one", only))
         )
-        rows = read(hub.address, "home", f"{both}?config=en", both, one)
+        rows = read(hub.address, home, f"{both}?config=en", both, one)
         assert rows == ["['en']", "['default']", "['en']"]
-        assert read(hub.address, "other", f"{both}?config=en", one) == ["['en']", "['en']"]
-    assert read("http://127.0.0.1:9", "home", both, one) == ["['default']", "['en']"]
+        assert read(hub.address, tmp_path / "other", f"{both}?config=en", one) == [
+            "['en']",
+            "['en']",
+        ]
+    assert read("http://127.0.0.1:9", home, both, one) == ["['default']", "['en']"]

@@ -14,7 +14,7 @@ from paratopic.project.errors import UserError
 from paratopic.reading.article import skipped_of
 from paratopic.reading.files import read_file
 from paratopic.reading.word import word_fields, word_segments
-from tests.documents import kept_segments, save, word_document
+from tests.documents import kept_segments, save, with_part, word_document
 from tests.samples import DOCUMENT
 
 
@@ -75,9 +75,6 @@ def test_properties_that_refer_to_themselves_are_not_followed(tmp_path: Path) ->
         f"<!ENTITY {name} '{f'&{last};' * 10}'>" for last, name in pairwise("abcdefghi")
     )
     core = f"{bomb}]><p xmlns:c='http://purl.org/dc/elements/1.1/'><c:creator>&i;</c:creator></p>"
-    file = BytesIO()
-    with ZipFile(BytesIO(word_document("Talks."))) as old, ZipFile(file, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, core if name == "docProps/core.xml" else old.read(name))
-    article = read_file(save(tmp_path, "a.docx", file.getvalue()))
+    data = with_part(word_document("Talks."), "docProps/core.xml", lambda _: core.encode())
+    article = read_file(save(tmp_path, "a.docx", data))
     assert [segment.text for segment in article.segments] == ["Talks."] and article.fields == {}

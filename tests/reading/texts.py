@@ -8,8 +8,7 @@ import textwrap
 from hypothesis import strategies as st
 
 from paratopic.reading.article import Segment
-from paratopic.reading.plain import plain_segments
-from paratopic.reading.structure import classify
+from paratopic.reading.structure import classify, plain_segments
 from tests.samples import BODIES, DOCUMENT
 
 LINES = [text for _, text in DOCUMENT]

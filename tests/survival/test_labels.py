@@ -18,7 +18,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode
 from paratopic.project.topics import Topics
 from paratopic.reading.files import SUFFIXES, find_files, read_file
-from paratopic.reading.plain import plain_segments
+from paratopic.reading.structure import plain_segments
 from tests.samples import read_joined
 
 ODD_CELLS = st.text(

@@ -22,8 +22,9 @@ from paratopic.project.errors import UserError
 from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.tables import shards
 from paratopic.tables.shards import Parquet
-from tests.bulk.bulk_runs import Interrupted, predict, read_shards
-from tests.programs import run_cli
+from tests.bulk.bulk_runs import Interrupted, predict, read_rows
+from tests.documents import save
+from tests.programs import Cli
 
 TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
 
@@ -49,7 +50,9 @@ def test_damaged_indices_of_a_dictionary_are_found_before_they_are_written(tmp_p
             damaged += 1
             continue
         for chunk in chunks:
-            Parquet().write(tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)})
+            Parquet().write(
+                tmp_path / "out.parquet", chunk.rows, {"error": list(chunk.errors)}, {"error": str}
+            )
     assert damaged > 30
 
 
@@ -61,11 +64,7 @@ def test_a_key_that_prediction_would_add_is_an_error_of_its_row(
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     done = predict(model, [path], tmp_path / "out")
     assert (done.rows, done.errors) == (3, 1)
-    rows = [
-        json.loads(line)
-        for line in b"".join(read_shards(tmp_path / "out").values()).split(b"\n")
-        if line
-    ]
+    rows = read_rows(tmp_path / "out")
     assert rows[1]["line"] == lines[1]
     assert rows[1]["error"] == "line 2: has a key error, which prediction would add; rename it"
 
@@ -151,8 +150,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     rows: pd.DataFrame,
     baseline_folder: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli,
 ) -> None:
     shutil.copytree(baseline_folder, tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / MANIFEST).read_text(encoding="utf-8"))
@@ -165,8 +163,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     pd.DataFrame({"date": dates, "text": texts}).to_csv(path, index=False)
     words = ["predict", str(path), "--model", str(tmp_path / "model"), "--by", "year"]
     for out in ("out", "out.csv"):
-        assert run_cli(monkeypatch, *words, "--out", str(tmp_path / out)) == 0
-        printed = capsys.readouterr().out
+        printed = cli(*words, "--out", tmp_path / out).out
         assert "Do not take these for the true shares of the topics" in printed
         if reason:
             assert f"cannot be estimated, because {reason}" in printed
@@ -176,20 +173,17 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
 
 
 def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it(
-    baseline_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli, baseline_folder: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "in.csv"
-    path.write_text("text\nA tariff.\n", encoding="utf-8")
-    words = ["predict", str(path), "--model", str(baseline_folder), "--by", "outlet"]
-    assert run_cli(monkeypatch, *words, "--out", str(tmp_path / "out")) == 1
-    assert "no row has a value in this column; the results are" in capsys.readouterr().out
-    article = tmp_path / "in.txt"
-    article.write_text("A tariff.", encoding="utf-8")
-    assert run_cli(monkeypatch, "predict", str(article), *words[2:]) == 1
-    assert "--by outlet needs --out: name a table or a folder" in capsys.readouterr().out
+    table, article = (
+        save(tmp_path, "in.csv", "text\nA tariff.\n"),
+        save(tmp_path, "a.txt", "A chip."),
+    )
+    words = ["--model", baseline_folder, "--by", "outlet"]
+    printed = cli("predict", table, *words, "--out", tmp_path / "out", status=1).out
+    assert "no row has a value in this column; the results are" in printed
+    printed = cli("predict", article, *words, status=1).out
+    assert "--by outlet needs --out: name a table or a folder" in printed
 
 
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
@@ -205,16 +199,12 @@ def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named
 
 
 def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
-    model: Model,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli, model: Model, tmp_path: Path
 ) -> None:
-    article = tmp_path / "a.txt"
-    article.write_text("Talks went on.", encoding="utf-8")
-    words = ["--model", str(model.folder), "--out", str(tmp_path / "out"), "--text", "caf\udce9"]
-    assert run_cli(monkeypatch, "predict", str(article), *words) == 1
-    assert r"--text 'caf\udce9': this name is not UTF-8" in capsys.readouterr().out
+    article = save(tmp_path, "a.txt", "Talks went on.")
+    words = ["--model", model.folder, "--out", tmp_path / "out", "--text", "caf\udce9"]
+    printed = cli("predict", article, *words, status=1).out
+    assert r"--text 'caf\udce9': this name is not UTF-8" in printed
     assert not (tmp_path / "out").exists()
 
 

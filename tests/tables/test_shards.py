@@ -42,7 +42,9 @@ def rewrite(path: Path, out: Path) -> list[Chunk[object]]:
         for text, error in zip(chunk.texts, errors, strict=True):
             assert error or isinstance(text, str)
         columns: Columns = {"error": errors}
-        file_format.write(out / f"{number}{file_format.suffix}", chunk.rows, columns)
+        file_format.write(
+            out / f"{number}{file_format.suffix}", chunk.rows, columns, {"error": str}
+        )
     return chunks
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,6 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text, as_passage
-from paratopic.tables.shards import Columns
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -51,12 +50,7 @@ def started() -> Iterator[jobs.Engine]:
     """Connect to a cluster while the block runs, and give its engine.
 
     It is the cluster at RAY_ADDRESS, else the one that this machine belongs to, else a new one of
-    this machine alone.
-
-    Raises
-    ------
-    UserError
-        Ray is not installed, or the cluster cannot be reached.
+    this machine alone. A `UserError` says that Ray is not installed, or the cluster out of reach.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send nothing to Ray's makers
     try:
@@ -97,7 +91,8 @@ def engine(model: Model, work: Work) -> Predict:
     context.target_max_block_size = 1  # so that each row, a step, is a task of its own
     context.enable_progress_bars = context.print_on_execution_start = False
     this_machine = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    model_files = ray.put(_model_files(model.folder))
+    names = prediction_files(model.folder)
+    model_files = ray.put({name: np.fromfile(model.folder / name, np.uint8) for name in names})
     with DataContext.current(context):
         rows = iter(
             ray.data.range(1)
@@ -106,12 +101,12 @@ def engine(model: Model, work: Work) -> Predict:
             .iter_rows()
         )
 
-    def predict(texts: Sequence[Text]) -> Columns:
+    def predict(texts: Sequence[Text]) -> dict[str, list[Any]]:
         row = next(rows, None)
         # `_read` has to have met the same texts as the caller, who reads the files as well.
         if row is None or row["texts"] != _digest(_packed(texts)):
             raise UserError("the inputs changed while they were read; start again with a new --out")
-        columns: Columns = json.loads(row["columns"])
+        columns: dict[str, list[Any]] = json.loads(row["columns"])
         return columns
 
     return predict
@@ -160,11 +155,6 @@ def _model(model_files: ObjectRef[ModelFiles]) -> Model:
         for name, data in ray.get(model_files).items():
             data.tofile(Path(folder) / name)
         return load(folder)
-
-
-def _model_files(folder: Path) -> ModelFiles:
-    """The files of a model's folder that prediction reads."""
-    return {name: np.fromfile(folder / name, np.uint8) for name in prediction_files(folder)}
 
 
 def _packed(texts: Sequence[Text]) -> str:

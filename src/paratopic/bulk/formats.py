@@ -1,21 +1,51 @@
-"""The formats of bulk prediction: those of tables, and articles as JSON lines.
+"""The inputs of bulk prediction: tables, and articles, which are written as JSON lines.
 
-`FORMATS` maps the suffix of an input to its `BulkFormat`.
+`FORMATS` maps the suffix of an input to its `BulkFormat`. Articles know what stands around their
+paragraphs, and of tables some columns tell (`with_context`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from paratopic.project.errors import UserError
-from paratopic.reading.article import Paragraph, article_passages, paragraphs_of, skipped_of
-from paratopic.reading.files import SUFFIXES, read_file
-from paratopic.reading.metadata import article_fields
-from paratopic.tables.shards import BulkFormat, Chunk, Csv, JsonLines, Parquet, Xlsx, batches
+from paratopic.project.passages import BESIDE, table_passages
+from paratopic.reading.article import (
+    Paragraph,
+    Skipped,
+    article_passages,
+    paragraphs_of,
+    skipped_of,
+)
+from paratopic.reading.files import SUFFIXES, find_files, list_left_out, read_file
+from paratopic.reading.metadata import SHEET, article_fields
+from paratopic.tables.shards import (
+    BulkFormat,
+    Chunk,
+    Columns,
+    Csv,
+    JsonLines,
+    Parquet,
+    Rows,
+    Xlsx,
+    batches,
+)
+
+# Columns of a table with the place of its texts in a group, of which rows of the same shard are
+# read. Training reads the same columns as these and `BESIDE`.
+GROUP, POSITION = "group", "position"
+
+
+@dataclass(frozen=True)
+class ArticleChunk(Chunk[list[str]]):
+    """Rows of an article, and its parts that are no paragraphs, which its first shard has."""
+
+    skipped: Sequence[Skipped] = ()
 
 
 class Articles(JsonLines):
@@ -25,29 +55,34 @@ class Articles(JsonLines):
     article that cannot be read is one row with an error.
     """
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+    def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Whatever is wrong with an article is an error of its row, but not with metadata.csv."""
         article_fields(path, {})
 
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[ArticleChunk]:
         try:
             article = read_file(path)
             paragraphs = paragraphs_of(article)
         except UserError as error:
             row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
-            yield Chunk([row], [None], [str(error)], 1.0)
+            yield ArticleChunk([row], [None], [str(error)], 1.0)
             return
         taken = {*added, *(field.name for field in fields(Paragraph))}
         about = article_fields(path, article.fields)
         own = {name: field.value for name, field in about.items() if name not in taken}
         skipped = skipped_of(article)
-        for batch in batches(list(zip(paragraphs, article_passages(paragraphs), strict=True))):
+        for batch in batches(zip(paragraphs, article_passages(paragraphs), strict=True)):
             rows = [
                 json.dumps(asdict(paragraph) | own, ensure_ascii=False) for paragraph, _ in batch
             ]
             texts = [passage for _, passage in batch]
-            yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
+            yield ArticleChunk(rows, texts, [None] * len(rows), 1.0, skipped)
             skipped = []
+
+
+def skipped_in(chunk: Chunk[Any]) -> Sequence[Skipped]:
+    """The parts of an article that are no paragraphs; given with its first shard."""
+    return chunk.skipped if isinstance(chunk, ArticleChunk) else ()
 
 
 # Suffix of an input → its format.
@@ -63,9 +98,61 @@ FORMATS: dict[str, BulkFormat[Any]] = {
 def format_of(path: Path) -> BulkFormat[Any]:
     """The format of an input; a file with an unknown suffix is taken for an article.
 
-    Examples
-    --------
     >>> format_of(Path("in.csv")).suffix, format_of(Path("notes.asc")).suffix
     ('.csv', '.jsonl')
     """
     return FORMATS.get(path.suffix.lower()) or FORMATS[".txt"]
+
+
+def find_inputs(patterns: Sequence[str]) -> list[Path]:
+    """The files that paths, folders and globs stand for, each once.
+
+    A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
+    of it is listed on stderr. A pattern that matches no file is a `UserError`.
+    """
+    inputs, left_out = find_files(patterns, FORMATS)
+    list_left_out(left_out)
+    return inputs
+
+
+def files_read(inputs: Sequence[Path]) -> list[Path]:
+    """The inputs, and the files of metadata beside articles."""
+    articles = [path for path in inputs if isinstance(format_of(path), Articles)]
+    sheets = sorted({path.with_name(SHEET) for path in articles})
+    return [*inputs, *filter(Path.exists, sheets)]
+
+
+def with_context(chunk: Chunk[Rows], columns: Columns) -> Chunk[Rows]:
+    """Add what the rows' own columns tell to texts of a chunk that have nothing around them yet."""
+    if not {*BESIDE, POSITION} & columns.keys():
+        return chunk
+    n = len(chunk.texts)
+    texts = [text if isinstance(text, str) else None for text in chunk.texts]
+    groups, positions = (columns.get(name, [None] * n) for name in (GROUP, POSITION))
+    places = [
+        None if _is_empty(group) else _number(position)
+        for group, position in zip(groups, positions, strict=True)
+    ]
+    beside = {
+        name: [value if isinstance(value, str) else "" for value in columns[name]]
+        for name in BESIDE
+        if name in columns
+    }
+    rows = [row for row, text in enumerate(texts) if text is not None]
+    passages = table_passages(texts, list(map(str, groups)), places, beside, rows)
+    read = dict(enumerate(chunk.texts)) | dict(zip(rows, passages, strict=True))
+    return replace(chunk, texts=list(read.values()))
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell names no group, so that its row stands alone."""
+    return value is None or value != value or not str(value).strip()  # NaN is not itself
+
+
+def _number(value: Any) -> float | None:
+    """A position as a number; None for what is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number

@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -25,10 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from paratopic.bulk.context import GROUP, with_context
-from paratopic.bulk.formats import FORMATS, Articles, format_of
+from paratopic.bulk.formats import GROUP, files_read, format_of, skipped_in, with_context
 from paratopic.inference.calibration import Answers
-from paratopic.inference.context import ContextWeights
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
 from paratopic.inference.modes import mode_of
@@ -36,11 +34,8 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import DRAFT, aside, read_json, write_json, write_text
 from paratopic.project.languages import language_of
 from paratopic.project.passages import Text, plain
-from paratopic.project.periods import values_by
+from paratopic.project.periods import UNKNOWN, values_by
 from paratopic.project.topics import split_cell
-from paratopic.reading.article import Skipped
-from paratopic.reading.files import find_files, list_left_out
-from paratopic.reading.metadata import DATE, SHEET
 from paratopic.tables import shards
 from paratopic.tables.shards import Chunk, Columns
 
@@ -95,20 +90,23 @@ class Done:
         """The answers to all texts."""
         return sum(self.answers.values(), Answers())
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether some text has a value to divide the answers by."""
+        return list(self.answers) != [UNKNOWN]
+
     def add(self, model: Model, columns: Columns, own: Columns, by: str | None) -> Done:
         """Count the rows that columns were added to, and what was predicted for them.
 
         Parameters
         ----------
-        columns
-            The columns that were added.
         own
             The rows' own columns, of one shard of an input: at least those that name articles,
             dates and the values of `by`, if there are any.
         """
-        errors = columns["error"]
+        errors, n = columns["error"], len(columns["error"])
         n_errors = sum(error is not None for error in errors)
-        done = replace(self, rows=self.rows + len(errors), errors=self.errors + n_errors)
+        done = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
         mode, topics = mode_of(model.mode), columns[_topics(model)]
         known = [row for row, windows in enumerate(columns["windows"]) if windows]
         if not known:
@@ -120,30 +118,21 @@ class Done:
         outcomes = mode.outcomes(predicted).sum(axis=0)
         counts = outcomes + (self.counts or np.zeros_like(outcomes))
         certainty = mode.certainty(scores, predicted).tolist()
-        parts, articles = [""] * len(errors), _articles(own, len(errors))
-        if by is not None:
-            parts = values_by(own, by, len(errors))
+        parts = [""] * n if by is None else values_by(own, by, n)
+        articles = _articles(own, n)
         sums, seen = dict(self.answers), set()
         for row, right in zip(known, certainty, strict=True):
             part, likeness = parts[row], columns[LIKENESS][row]
             is_new = (part, articles[row]) not in seen
             seen.add((part, articles[row]))
             sums[part] = sums.get(part, Answers()) + Answers(1, right, likeness, is_new)
-        rounded = {
-            part: replace(
-                each,
-                certainty=round(each.certainty, DIGITS),
-                likeness=round(each.likeness, DIGITS),
-            )
-            for part, each in sums.items()
-        }
-        languages = Counter(columns[LANGUAGE][row] or "" for row in known)
-        return replace(
-            done,
-            counts=tuple(counts.tolist()),
-            answers=rounded,
-            languages=dict(Counter(self.languages) + languages),
-        )
+        for part, total in sums.items():
+            certain, likeness = round(total.certainty, DIGITS), round(total.likeness, DIGITS)
+            sums[part] = replace(total, certainty=certain, likeness=likeness)
+        languages = Counter(self.languages)
+        languages.update(columns[LANGUAGE][row] or "" for row in known)
+        counted = tuple(counts.tolist())
+        return replace(done, counts=counted, answers=sums, languages=dict(languages))
 
 
 @dataclass(frozen=True)
@@ -152,24 +141,21 @@ class Work:
 
     Parameters
     ----------
-    column
-        Name of a table's column that holds the texts.
-    added
-        Names of the columns that are added to a row.
+    column, added
+        Names of a table's column that holds the texts, and of those that are added to a row.
     in_context
         Whether the model reads what stands around a text.
     """
 
     inputs: Sequence[Path]
     column: str
-    added: Sequence[str]
+    added: Collection[str]
     done: Done
     in_context: bool = False
 
     def chunks(self) -> Iterator[tuple[int, int, Chunk[Any]]]:
         """Number of the input, number of its shard, and the shard's rows."""
-        for number in range(self.done.input, len(self.inputs)):
-            path = self.inputs[number]
+        for number, path in list(enumerate(self.inputs))[self.done.input :]:
             log.info("reading %s", path)
             chunks = format_of(path).read(path, self.column, self.added)
             for shard, chunk in enumerate(chunks):
@@ -184,12 +170,10 @@ class Work:
             yield from (texts for _, texts in _steps(chunk))
 
 
-# The texts of a step → the columns that are added to their rows, except that of the errors. Called
-# with one step after the other, in their order.
+# The texts of a step → the columns added to their rows, but for the errors. Called step by step.
 Predict = Callable[[Sequence[Text]], Columns]
 
-# Where predictions are computed: in this process (`local`) or on a cluster. Called once, to prepare
-# to predict all texts of the work.
+# Where predictions are computed: in this process (`local`) or on a cluster. Called once, before.
 Engine = Callable[[Model, Work], Predict]
 
 
@@ -212,7 +196,7 @@ class Job:
         Where predictions are computed; the files are the same with any engine.
     by
         Column of the inputs, or one of `periods.PERIODS`, by whose values answers are summed up;
-        None, the default, for all of them together.
+        None for all of them together.
     """
 
     model: Model
@@ -222,18 +206,18 @@ class Job:
     by: str | None = None
 
     @property
-    def added(self) -> list[str]:
-        """Names of the columns that are added to a row."""
-        scores = [f"score_{topic}" for topic in self.model.classes_]
-        answer = [_topics(self.model), "confidence", "sure", "windows", LIKENESS]
-        return [*answer, *scores, LANGUAGE, "error"]
+    def added(self) -> dict[str, type]:
+        """The columns that are added to a row, and the types of their values."""
+        answer = {"confidence": float, "sure": bool, "windows": int, LIKENESS: float}
+        scores = dict.fromkeys((f"score_{topic}" for topic in self.model.classes_), float)
+        return {_topics(self.model): str, **answer, **scores, LANGUAGE: str, "error": str}
 
-    def work(self, added: Sequence[str], done: Done) -> Work:
+    def work(self, added: Collection[str], done: Done) -> Work:
         """The work that is left, from `done` on."""
-        in_context = self.model.context != ContextWeights()
+        in_context = any(asdict(self.model.context).values())  # its weights
         return Work(self.inputs, self.column, added, done, in_context)
 
-    def check(self, added: Sequence[str]) -> None:
+    def check(self, added: Collection[str]) -> None:
         """Refuse tables without the column of texts, with one of those added, and damaged ones."""
         for path in self.inputs:
             format_of(path).check(path, self.column, added)
@@ -255,22 +239,6 @@ def predict_columns(model: Model, texts: Sequence[Text]) -> Columns:
     }
     scores = {f"score_{t}": [answer.scores[t] for answer in answers] for t in model.classes_}
     return columns | scores | {LANGUAGE: [language_of(text) for text in plain(texts)]}
-
-
-def find_inputs(patterns: Sequence[str]) -> list[Path]:
-    """The files that paths, folders and globs stand for, each once.
-
-    A folder stands for the tables and articles in it and its subfolders, sorted. What is left out
-    of it is listed on stderr.
-
-    Raises
-    ------
-    UserError
-        A pattern matches no file.
-    """
-    inputs, left_out = find_files(patterns, FORMATS)
-    list_left_out(left_out)
-    return inputs
 
 
 def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
@@ -302,12 +270,12 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     for number, of_input in groupby(work.chunks(), key=itemgetter(0)):
         path = job.inputs[number]
         for _, shard, chunk in of_input:
-            if chunk.skipped:
-                _write_skipped(out, number, path, chunk.skipped)
+            _write_skipped(out, number, path, chunk)
             ahead = partial(_ahead, advance, done.rows, share)
             columns = predict_chunk(predict, chunk, job.added, ahead)
-            _write_shard(out, number, shard, path, chunk, columns)
-            own = format_of(path).columns_named(chunk.rows, {"article", GROUP, DATE, job.by or ""})
+            _write_shard(out, number, shard, job, chunk, columns)
+            needed = {"article", GROUP, "date", job.by or ""}
+            own = format_of(path).columns_named(chunk.rows, needed)
             done = done.add(job.model, columns, own, job.by)
             done = replace(done, shards=done.shards + 1)
             share = share_done(sizes, number, chunk.share)
@@ -319,9 +287,7 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
 
 def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
-    articles = [path for path in job.inputs if isinstance(format_of(path), Articles)]
-    sheets = sorted({path.with_name(SHEET) for path in articles})
-    files = [(path, path.stat()) for path in [*job.inputs, *filter(Path.exists, sheets)]]
+    files = [(path, path.stat()) for path in files_read(job.inputs)]
     return {
         "model": digest_of(job.model.folder),
         "column": job.column,
@@ -380,21 +346,15 @@ def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
     if match is None:
         return False
     number, shard = map(int, match.groups())
-    return (
-        number < done.input
-        and path.name == _shard_name(number, shard, inputs[number])
-        and (path.suffix == ".jsonl" or path.stat().st_size > 0)  # JSON lines alone may be none
-    )
+    is_of_run = number < done.input and path.name == _shard_name(number, shard, inputs[number])
+    # JSON lines alone may be none.
+    return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     begun = read_json(out / PLAN, "`paratopic predict --out` without --resume")
-    for key, what in (
-        ("model", "the model"),
-        ("inputs", "the inputs"),
-        ("column", "--text"),
-        ("by", "--by"),
-    ):
+    titles = {"model": "the model", "inputs": "the inputs", "column": "--text", "by": "--by"}
+    for key, what in titles.items():
         if begun.get(key) != plan[key]:
             raise UserError(f"{out} cannot be resumed: {what} changed since; name another folder")
     if begun != plan:
@@ -404,7 +364,7 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 
 
 def predict_chunk(
-    predict: Predict, chunk: Chunk[Any], names: Sequence[str], advance: Callable[[int], None]
+    predict: Predict, chunk: Chunk[Any], names: Iterable[str], advance: Callable[[int], None]
 ) -> Columns:
     """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
     columns: Columns = {name: [None] * len(chunk.texts) for name in names}
@@ -430,18 +390,20 @@ def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[Text]]]:
 
 
 def _write_shard(
-    out: Path, number: int, shard: int, path: Path, chunk: Chunk[Any], columns: Columns
+    out: Path, number: int, shard: int, job: Job, chunk: Chunk[Any], columns: Columns
 ) -> None:
+    path = job.inputs[number]
     with aside(out / _shard_name(number, shard, path)) as draft:
-        format_of(path).write(draft, chunk.rows, columns)
+        format_of(path).write(draft, chunk.rows, columns, job.added)
         with draft.open("r+b") as file:  # on the disk before the progress that counts it
             os.fsync(file.fileno())
 
 
-def _write_skipped(out: Path, number: int, path: Path, skipped: Sequence[Skipped]) -> None:
+def _write_skipped(out: Path, number: int, path: Path, chunk: Chunk[Any]) -> None:
     """List the parts of an article that are not paragraphs, beside its shards."""
-    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped]
-    write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
+    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped_in(chunk)]
+    if lines:
+        write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
 
 
 def _shard_name(number: int, shard: int, path: Path) -> str:
@@ -457,7 +419,8 @@ def _short_stem(path: Path) -> str:
 def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     """Share of all inputs that is done: those before input `number`, and a part of that one.
 
-    Sizes 30 and 10, half of input 1 → 0.875.
+    >>> share_done([30, 10], 1, 0.5)
+    0.875
     """
     done = sum(sizes[:number]) + part * sum(sizes[number : number + 1])
     return done / max(1, sum(sizes))

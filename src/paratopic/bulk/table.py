@@ -18,19 +18,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of
+from paratopic.bulk.formats import FORMATS, format_of, skipped_in
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
 from paratopic.reading.files import list_skipped
-from paratopic.tables.cells import LineFeeds, reader_of
 from paratopic.tables.shards import (
     Chunk,
     Columns,
+    Types,
     inert_value,
     require_pyarrow,
     with_columns,
 )
+from paratopic.tables.sheets import LineFeeds, reader_of
 from paratopic.tables.workbook import (
     MOST_CHARACTERS,
     MOST_COLUMNS,
@@ -52,22 +53,17 @@ _NARROWEST, _WIDEST, _MEASURED = 9, 60, 100
 
 
 class Part(NamedTuple):
-    """Rows of one input, and what was predicted for them.
+    """Rows of one input, as its format has them, and the columns that are added to them.
 
-    Parameters
-    ----------
-    rows
-        Its rows, as its format has them.
-    source
-        The column `SOURCE`, if the table is to have it.
-    answers
-        The columns that prediction adds.
+    They are that of the `SOURCE`, if the table is to have it, and those of the predictions, with
+    the types of their values.
     """
 
     input: Path
     rows: Any
     source: Columns
     answers: Columns
+    types: Types
 
 
 def predict_table(job: Job, out: Path, advance: Advance) -> Done:
@@ -107,7 +103,7 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
         answers = predict_chunk(predict, chunk, job.added, ahead)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
         own = format_of(path).columns(chunk.rows)
-        parts.append(Part(path, chunk.rows, source, answers))
+        parts.append(Part(path, chunk.rows, source, answers, job.added))
         done = done.add(job.model, answers, own, job.by)
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
@@ -133,7 +129,7 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        list_skipped(printable(path), chunk.skipped)
+        list_skipped(printable(path), skipped_in(chunk))
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 
@@ -215,7 +211,10 @@ def _write_parquet(path: Path, parts: Sequence[Part]) -> None:
         try:
             pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")
         except (pa.ArrowTypeError, pa.ArrowInvalid):  # numbers here, texts there
-            tables = [_with_texts(table, name) for table in tables]
+            for n, table in enumerate(tables):
+                if name in (names := table.schema.names):
+                    texts = _texts(table[name].to_pylist())
+                    tables[n] = table.set_column(names.index(name), name, texts)
     added = list(parts[0].answers)
     table = pa.concat_tables(tables, promote_options="permissive")
     own = [name for name in table.schema.names if name not in added]
@@ -230,7 +229,7 @@ def _arrow(part: Part, columns: Columns) -> pa.Table:
         rows = part.rows.add_column(0, SOURCE, part.source.values()) if part.source else part.rows
     else:
         rows = pa.table({printable(name): _array(values) for name, values in columns.items()})
-    return with_columns(rows, part.answers)
+    return with_columns(rows, part.answers, part.types)
 
 
 def _array(values: Sequence[object]) -> pa.Array:
@@ -241,14 +240,6 @@ def _array(values: Sequence[object]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError):
         return _texts(values)
-
-
-def _with_texts(table: pa.Table, name: str) -> pa.Table:
-    """A table with the values of a column as texts, if it has the column."""
-    if name not in table.schema.names:
-        return table
-    texts = _texts(table[name].to_pylist())
-    return table.set_column(table.schema.names.index(name), name, texts)
 
 
 def _texts(values: Sequence[object]) -> pa.Array:

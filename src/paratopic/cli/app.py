@@ -31,7 +31,7 @@ COMMANDS = {
         "Ask a language model for the topics of paragraphs; its answers are a weak source.",
     ),
     "paragraphs": (
-        "paragraphs:paragraphs",
+        "predict:paragraphs",
         'Print lines for seeds/labels.csv; replace each "?" with the paragraph\'s topics.',
     ),
     "suggest": (

@@ -34,14 +34,9 @@ def pack(out: Out, model: ModelName = None) -> None:
 
 
 def copy_model(folder: Path, target: Path) -> None:
-    """Copy the files of a model that prediction reads, and its card, and check the copy.
+    """Copy the files of a model that prediction reads to an empty folder, and check the copy.
 
-    Parameters
-    ----------
-    folder
-        The model's folder, which was loaded before.
-    target
-        Folder that is there and empty.
+    Its card goes with them: that of its project, or else the one in its folder.
 
     Raises
     ------
@@ -50,17 +45,11 @@ def copy_model(folder: Path, target: Path) -> None:
     """
     for name in prediction_files(folder):
         shutil.copyfile(folder / name, target / name)
-    shutil.copyfile(_card(folder), target / CARD)
-    load(target)
-
-
-def _card(folder: Path) -> Path:
-    """The card of a model: that of its project, or else the one in its folder."""
     card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
-    if not card.exists():
-        return folder / CARD
-    with written_by("`dvc repro`", card):
-        text = card.read_text(encoding="utf-8")
-    if not is_card_of(text, folder):
-        raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
-    return card
+    if card.exists():
+        with written_by("`dvc repro`", card):
+            text = card.read_text(encoding="utf-8")
+        if not is_card_of(text, folder):
+            raise UserError(f"{card} is out of date; {folder} changed since: run `dvc repro`")
+    shutil.copyfile(card if card.exists() else folder / CARD, target / CARD)
+    load(target)

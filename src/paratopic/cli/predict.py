@@ -1,11 +1,12 @@
-"""The command `paratopic predict`, and reading articles for the command line.
+"""The commands that read articles: `paratopic predict`, and `paratopic paragraphs`.
 
 The predictions come from `inference`, the files of --out from `bulk`. This module must not
-import pandas, scikit-learn, torch or MLflow, which would slow down the start of the command.
+import pandas, scikit-learn, torch or MLflow, which would slow down the start of the commands.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import sys
@@ -25,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paratopic.bulk import jobs
+from paratopic.bulk.formats import find_inputs
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
@@ -34,7 +36,6 @@ from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import UserError
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
-from paratopic.project.periods import UNKNOWN
 from paratopic.project.plurals import plural
 from paratopic.project.progress import bar, waiting
 from paratopic.reading.article import (
@@ -139,7 +140,7 @@ def predict(
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
     labelled = neighbourhood(loaded) if why else None
-    for article in map(read_article, paths):
+    for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
         windows = sum(row.answer.windows for row in rows)
@@ -153,7 +154,30 @@ def predict(
             log.warning(warning)
 
 
-def article_files(paths: list[str]) -> list[str]:
+def paragraphs(paths: Files) -> None:
+    """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
+    from paratopic.labels.log import UNDECIDED, first_words  # of the extra train
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    names: set[str] = set()
+    for path in _article_files(paths):
+        if Path(path).suffix.lower() in TABLES:
+            raise UserError(
+                f"{path} is a table: list it in prepare.sources of params.yaml, where a column may "
+                "have its labels"
+            )
+        article = _read_article(path)
+        if article.name in names:
+            raise UserError(
+                f"{path}: another file is also named {article.name}; rename one of them, because "
+                "paragraph ids begin with the name"
+            )
+        names.add(article.name)
+        for paragraph in paragraphs_of(article):
+            writer.writerow([paragraph.id, UNDECIDED, first_words(paragraph.text)])
+
+
+def _article_files(paths: list[str]) -> list[str]:
     """The files that paths, folders and globs stand for; - stands for itself.
 
     Files of folders that are not articles are listed on stderr.
@@ -169,7 +193,7 @@ def article_files(paths: list[str]) -> list[str]:
     return files
 
 
-def read_article(path: str) -> Article:
+def _read_article(path: str) -> Article:
     """Read an article, - from standard input; its parts that are skipped are listed on stderr."""
     log.info("reading %s", "standard input" if path == "-" else path)
     if path == "-":
@@ -186,17 +210,14 @@ def _check_articles(paths: list[str], engine: str) -> None:
         raise UserError(f"--engine {engine} needs --out: name a table or a folder for the results")
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() in TABLES:
-            what = "a folder" if path.is_dir() else "a table"
+            kind = "folder" if path.is_dir() else "table"
             raise UserError(
-                f"{path} is {what}, so name a table or a folder for the results (--out)"
+                f"{path} is a {kind}, so name a table or a folder for the results (--out)"
             )
 
 
 class _Row(NamedTuple):
-    """A paragraph, its language (None if that is not clear) and its prediction.
-
-    With --why also the reason and similar labelled paragraphs.
-    """
+    """A paragraph, its language if that is clear, and its prediction; the rest is for --why."""
 
     paragraph: Paragraph
     language: str | None
@@ -245,10 +266,9 @@ def _print_json(rows: Sequence[_Row]) -> None:
         line = asdict(row.paragraph) | asdict(row.answer) | {jobs.LANGUAGE: row.language}
         if row.reason is not None:
             parts = asdict(row.reason)
-            why = {
-                name: parts[name] for name in ("logits", "base", "sentences", "tokens", "context")
-            }
-            line["why"] = why | {"nearest": list(map(asdict, row.nearest))}
+            names = "logits", "base", "sentences", "tokens", "context"
+            nearest = list(map(asdict, row.nearest))
+            line["why"] = {name: parts[name] for name in names} | {"nearest": nearest}
         print(json.dumps(line, ensure_ascii=False))
 
 
@@ -274,20 +294,15 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
 
 
 def _reason(reason: Explanation, nearest: Sequence[Neighbour]) -> Text:
-    """The sentences, each after what it adds to the logit of the most probable topic.
-
-    Below them is what the text's surroundings add, and then the labelled paragraphs that are most
-    like the text.
-    """
+    """What each sentence and the text's surroundings add, and the labelled texts most like it."""
     shares = [sentence.shares.get(reason.topic, 0.0) for sentence in reason.sentences]
     lines = [
         Text(f"{share:+.2f} {sentence.text}", "bold" if share == max(shares) else "")
         for share, sentence in zip(shares, reason.sentences, strict=True)
     ]
-    around = {part: shares.get(reason.topic, 0.0) for part, shares in reason.context.items()}
+    around = [f"{part} {add.get(reason.topic, 0.0):+.2f}" for part, add in reason.context.items()]
     if around:
-        parts = ", ".join(f"{part} {share:+.2f}" for part, share in around.items())
-        lines.append(Text(f"context: {parts}", "italic"))
+        lines.append(Text(f"context: {', '.join(around)}", "italic"))
     for neighbour in nearest:
         topics = "; ".join(neighbour.topics) or "–"
         words = textwrap.shorten(neighbour.text, N_CHARACTERS, placeholder=" …")
@@ -317,7 +332,7 @@ def _predict_files(
         raise UserError(f"--out {out}: --resume works only with a folder; leave it out")
     if column.encode(errors="ignore").decode() != column:
         raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
-    inputs = jobs.find_inputs(paths)
+    inputs = find_inputs(paths)
     try:
         with _started(engine) as started, bar("predict", 1) as show:
 
@@ -333,24 +348,26 @@ def _predict_files(
         remedy = f"continue the run with --resume; the results so far are in {out}"
         remedy = "run the command again" if one_table else remedy
         raise UserError(f"{error}: fix this, and {remedy}") from None
-    rows, read = plural(done.rows, "row"), plural(len(inputs), "file")
-    print(f"{out}: {rows} from {read}, {done.errors} with an error")
+    print(
+        f"{out}: {plural(done.rows, 'row')} from {plural(len(inputs), 'file')}, {done.errors} with "
+        "an error"
+    )
     if done.answers:
-        _summarise(model, done)
+        _print_counts(model, done)
         _print_expected(model, done, by)
     return SOME_ERRORS if done.errors else 0
 
 
-def _summarise(model: Model, done: jobs.Done) -> None:
+def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
-    known, texts = model.calibration.shares, done.all_answers.texts
+    texts = done.all_answers.texts
+    known = [f"{100 * share:.0f}" for share in model.calibration.shares]
     table = Table("answer", box=box.SIMPLE_HEAD)
     for column in ("count", "% of answers", "% of labels"):
         table.add_column(column, justify="right")
-    for name, count, share in zip_longest([*model.classes_, "none"], done.counts, known):
+    for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
-            of_labels = "" if share is None else f"{100 * share:.0f}"
-            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels)
+            table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")
     terminal().print(table)
     print(
         "Do not take these for the true shares of the topics, because models miss rare topics. "
@@ -379,7 +396,7 @@ def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
         )
     if by is None:
         return
-    if list(done.answers) == [UNKNOWN]:
+    if not done.is_divided:
         raise UserError(f"--by {by}: no row has a value in this column; the results are complete")
     expected = f"% expected to be right ({CONFIDENCE:.0%} interval)"
     table = Table(by, "answers", expected, box=box.SIMPLE_HEAD)

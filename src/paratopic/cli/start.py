@@ -1,7 +1,13 @@
-"""The commands `paratopic init` and `paratopic ui`."""
+"""The commands `paratopic init` and `paratopic ui`.
+
+A new project is a folder with the pipeline of the installed package, and topics of one's own.
+"""
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,17 +16,34 @@ from typing import Annotated
 
 import typer
 
+from paratopic.project.codebook import first_definition, written
 from paratopic.project.errors import UserError
+from paratopic.project.files import write_text
+from paratopic.project.paths import PARAMS, template
 from paratopic.project.plurals import plural
-from paratopic.project.sources import KEYS, NONE
-from paratopic.project.start import create, new_topics
-from paratopic.project.topics import Topics
+from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.sources import written as sources_text
+from paratopic.project.topics import Topic, Topics
 from paratopic.reading.columns import Proposal, propose
 from paratopic.reading.datasets import from_project, is_address
 from paratopic.reading.metadata import iso_date
 from paratopic.reading.tables import LabelledTable, read_labelled_table, read_table
 from paratopic.tables.files import LOADERS
 from paratopic.tracking import ui as page
+
+# The files of a project that are the same in each, relative to its root.
+SAME = ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc")
+LABELS = Path("seeds") / "labels.csv"
+README = Path("README.md")
+
+# Who commits where git knows no user.
+_NOBODY = ("-c", "user.name=paratopic", "-c", "user.email=paratopic@localhost")
+# The codebook in params.yaml, up to the next section.
+_CODEBOOK = re.compile(r"(?ms)^  codebook:\n.*?(?=^\S)")
+# Where its paragraphs come from.
+_SOURCES = re.compile(r"(?m)^  sources: .*\n")
+# The language of this repository's articles.
+_LANGUAGE = re.compile(r"(?m)^language: .*\n")
 
 
 def init(
@@ -54,6 +77,75 @@ def init(
     print("  put articles into seeds/, and define each topic in params.yaml")
     print("  dvc repro                  train the models and measure them")
     print("  paratopic predict ARTICLE  predict the topics of an article's paragraphs")
+
+
+def ui(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the page; 0 takes a free one. Default: 5000, or a free one if 5000 is "
+            "taken.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Compare the runs in MLflow: start its server for this project, and open its page."""
+    page.main(port)
+
+
+def new_topics(names: Sequence[str]) -> Topics:
+    """Make a codebook of names, which define themselves until somebody writes something better."""
+    try:
+        return Topics("single", tuple(Topic(name, first_definition(name)) for name in names))
+    except ValueError as error:
+        raise UserError(f"--topics: {error}") from None
+
+
+def create(folder: Path, topics: Topics, table: Source | None = None) -> str:
+    """Make a folder a project, in a git repository of its own if it lies in none.
+
+    What is in the folder stays. The repository's first commit has the project's files, and the
+    content of seeds/ or the table.
+
+    Parameters
+    ----------
+    table
+        The source of paragraphs, with a path from the folder or the address of a dataset; by
+        default the articles in seeds/.
+
+    Returns
+    -------
+    What there is to say about the repository; "" for nothing.
+
+    Raises
+    ------
+    UserError
+        The folder has a file that a project has.
+    """
+    new = [Path(name) for name in (*SAME, PARAMS, LABELS, README)]
+    if present := [str(folder / path) for path in new if (folder / path).exists()]:
+        raise UserError(
+            f"{', '.join(present)} would be overwritten: name another folder, or move them away"
+        )
+    (folder / LABELS).parent.mkdir(parents=True, exist_ok=True)
+    for name in SAME:
+        source = template() / name
+        if source.is_dir():
+            # Caches and settings of this machine are no part of a project.
+            mine = shutil.ignore_patterns("cache", "tmp", "config.local")
+            shutil.copytree(source, folder / name, ignore=mine)
+        else:
+            shutil.copyfile(source, folder / name)
+    write_text(folder / PARAMS, _params(topics, table))
+    write_text(folder / LABELS, "paragraph,topics,text\n")
+    readme = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
+    write_text(folder / README, readme.format(name=folder.resolve().name))
+    # A table elsewhere is not the repository's, and a dataset may be large.
+    inside = table is not None and not Path(table.path).is_absolute()
+    tables = [table.path] if table and inside and (folder / table.path).is_file() else []
+    return _commit(folder, [*map(str, new), str(LABELS.parent), *tables])
 
 
 def _init_with_table(folder: Path, names: list[str], table: str) -> None:
@@ -155,17 +247,48 @@ def _print_created(folder: Path, note: str) -> None:
         print(f"  cd {folder}")
 
 
-def ui(
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Port of the page; 0 takes a free one. Default: 5000, or a free one if 5000 is "
-            "taken.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Compare the runs in MLflow: start its server for this project, and open its page."""
-    page.main(port)
+def _params(topics: Topics, table: Source | None) -> str:
+    """The settings of this repository with another codebook and other sources."""
+    codebook = (
+        "  # Define each topic in a sentence or two: with few labels, models rely on them.\n"
+        f"  codebook:\n{''.join(written(topic, '    ') for topic in topics.topics)}\n"
+    )
+    params = (template() / PARAMS).read_text(encoding="utf-8")
+    params = _LANGUAGE.sub("language: null\n", params)
+    params = _CODEBOOK.sub(lambda _: codebook, params)
+    if table is None:
+        return params
+    return _SOURCES.sub(lambda _: f"  sources:\n{sources_text(table, '    ')}", params)
+
+
+def _commit(folder: Path, paths: Sequence[str]) -> str:
+    """Give the folder a repository, which DVC needs, and a commit, which experiments start from.
+
+    Nothing is committed to a repository that is there already. Without git, DVC is told to go
+    without it. Returns what there is to say; "" for nothing.
+    """
+    try:
+        if not _git(folder, "rev-parse", "--is-inside-work-tree"):
+            return f"Experiments start from a commit: git add {' '.join(paths)} && git commit"
+        if _git(folder, "init", "--quiet"):
+            raise FileNotFoundError
+    except OSError:
+        with (folder / ".dvc" / "config").open("a", encoding="utf-8") as config:
+            config.write("    no_scm = true\n")
+        return "Without git there are no experiments (`dvc exp`)."
+    # What an own configuration of git asks for, such as hooks, is for own commits.
+    commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", "Start the project")
+    _git(folder, "add", "--", *paths)
+    if not _git(folder, *commit):
+        return ""
+    if _git(folder, *_NOBODY, *commit):
+        return "git refused the first commit, which experiments need: run `git commit` to see why."
+    return (
+        "git knows no user here, so the first commit is by paratopic; `git config user.name` sets "
+        "one."
+    )
+
+
+def _git(folder: Path, *words: str) -> int:
+    """Run git in a folder; returns its exit status."""
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True).returncode

@@ -29,8 +29,7 @@ from filelock import BaseFileLock, FileLock
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL, aside, decode
 from paratopic.project.topics import join_cell, split_cell
-from paratopic.tables.cells import LineFeeds, find_separator
-from paratopic.tables.sheets import read_csv
+from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 
 COLUMNS = ("paragraph", "topics", "text")
 # May be missing: a file that one person writes by hand needs none of them.

@@ -46,3 +46,13 @@ def root_with(path: Path) -> Path | None:
     """Find the current directory, or the nearest one above it, that has a path of a project."""
     here = Path.cwd()
     return next((root for root in (here, *here.parents) if (root / path).exists()), None)
+
+
+def template() -> Path:
+    """Folder of the files that projects share: in the wheel, or the repository that it is made of.
+
+    A package that is installed from a repository's folder has the repository's files.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "template"
+    return inside if inside.exists() else package.parents[1]

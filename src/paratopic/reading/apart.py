@@ -25,8 +25,7 @@ from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment
 from paratopic.reading.metadata import document_fields
 
-# The readers of a format. They get the bytes of a file; that of segments its path, too, for error
-# messages.
+# Read segments from the bytes of a file, with its path for error messages, and its fields.
 ReadSegments = Callable[[bytes, str], list[Segment]]
 ReadFields = Callable[[bytes], Mapping[str, object]]
 
@@ -43,12 +42,9 @@ _child: subprocess.Popen[bytes] | None = None
 
 
 def read_apart(suffix: str, data: bytes, source: str) -> tuple[list[Segment], dict[str, str]]:
-    """Read a file in the child process.
+    """Read a file in the child process: its segments, and what its document says that it is from.
 
-    Returns
-    -------
-    Its segments, and what its document says that it is from. Where looking for that fails, or takes
-    too much memory or time, it is nothing.
+    The latter is nothing where looking for it fails, or takes too much memory or time.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Literal
 
 from paratopic.project.errors import UserError
@@ -29,12 +29,10 @@ MOST_CHARACTERS = 10_000_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of an article: a heading, a body paragraph, or text that is neither.
+    """A piece of an article: a heading, a body paragraph, or skipped text, which is neither.
 
     Parameters
     ----------
-    kind
-        "skipped" for text that is neither a heading nor a paragraph.
     text
         Its text on one line. A Markdown heading keeps its mark.
     reason
@@ -48,16 +46,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Article:
-    """An article.
-
-    Parameters
-    ----------
-    segments
-        Its segments, in order.
-    fields
-        What its document says that it is from, such as its date; nothing by default. See
-        `metadata`, which has more of it.
-    """
+    """An article: its segments in order, and what its document says that it is from."""
 
     name: str
     segments: tuple[Segment, ...]
@@ -99,7 +88,7 @@ class Skipped:
     position
         Position of the paragraph that follows it.
     text
-        Its text; "" for a whole file.
+        "" for a whole file.
     """
 
     article: str
@@ -109,13 +98,7 @@ class Skipped:
 
 
 def check_size(size: int, most: int, unit: str, source: str) -> None:
-    """Refuse an article that is too large to be one.
-
-    Raises
-    ------
-    UserError
-        The article has more than `most` of a unit, such as "pages".
-    """
+    """Refuse an article with more than `most` of a unit, such as "pages", by a `UserError`."""
     if size > most:
         raise UserError(f"{source}: has more than {most:,} {unit}. Divide it into several files.")
 
@@ -160,13 +143,12 @@ def article_passages(paragraphs: Sequence[Paragraph]) -> list[Passage]:
 
 def skipped_of(article: Article) -> list[Skipped]:
     """List the skipped segments of an article, in order."""
-    skipped: list[Skipped] = []
-    position = 0
-    for segment in article.segments:
-        if segment.kind == "skipped":
-            skipped.append(Skipped(article.name, position, segment.text, segment.reason))
-        position += segment.kind == "body"
-    return skipped
+    positions = accumulate((segment.kind == "body" for segment in article.segments), initial=0)
+    return [
+        Skipped(article.name, position, segment.text, segment.reason)
+        for position, segment in zip(positions, article.segments, strict=False)
+        if segment.kind == "skipped"
+    ]
 
 
 def paragraph_id(article_name: str, text: str) -> str:
@@ -174,8 +156,6 @@ def paragraph_id(article_name: str, text: str) -> str:
 
     An edit elsewhere in the article leaves the id as it is, so that the paragraph keeps its labels.
 
-    Examples
-    --------
     >>> paragraph_id("madrid", "Talks went on.")
     'madrid:5db912d5a3'
     """
@@ -188,8 +168,6 @@ def paragraph_id(article_name: str, text: str) -> str:
 def number_repeats(ids: Iterable[str]) -> list[str]:
     """Tell repeated ids apart by a number.
 
-    Examples
-    --------
     >>> number_repeats(["a", "b", "a", "a"])
     ['a', 'b', 'a-2', 'a-3']
     """
@@ -202,17 +180,8 @@ def number_repeats(ids: Iterable[str]) -> list[str]:
 
 
 def merge_skipped(segments: Iterable[Segment], separate: str = "") -> list[Segment]:
-    """Merge neighbouring segments that are skipped for the same reason.
+    """Merge neighbouring segments that are skipped for the same reason, but for one of them.
 
-    Parameters
-    ----------
-    segments
-        Segments of an article, in order.
-    separate
-        A reason whose segments are left separate.
-
-    Examples
-    --------
     >>> links = [Segment("skipped", name, "navigation") for name in ("Home", "World")]
     >>> merge_skipped(links)
     [Segment(kind='skipped', text='Home | World', reason='navigation')]

@@ -151,14 +151,11 @@ _OPENING = (
     (DATE, 12, rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?"),
 )
 
-_Rules = tuple[tuple[str, int, re.Pattern[str]], ...]
-
-
-def _compiled(rules: Sequence[tuple[str, int, str]]) -> _Rules:
-    return tuple((reason, most_words, re.compile(rule)) for reason, most_words, rule in rules)
-
-
-_EVERYWHERE_RULES, _OPENING_RULES = _compiled(_EVERYWHERE), _compiled(_OPENING)
+_Rules = Sequence[tuple[str, int, re.Pattern[str]]]
+_EVERYWHERE_RULES, _OPENING_RULES = (
+    [(reason, most_words, re.compile(rule)) for reason, most_words, rule in rules]
+    for rules in (_EVERYWHERE, _OPENING)
+)
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
 _SENTENCE_END = re.compile(r"[.!?][\"'’”)\]]*$")

@@ -18,7 +18,7 @@ from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import SEPARATOR, Topic, split_cell
 from paratopic.reading.metadata import cleaned, iso_date
 from paratopic.reading.tables import DRAWS
-from paratopic.tables.files import Columns
+from paratopic.tables.files import Columns, cell_text
 
 # Key → names of columns that it may stand for, the likeliest first.
 NAMES = {
@@ -67,12 +67,7 @@ class Proposal(NamedTuple):
 
 
 def propose(columns: Columns, path: str) -> Proposal:
-    """Propose which columns and labels of a table mean what.
-
-    Parameters
-    ----------
-    path
-        Path of the table in `prepare.sources`.
+    """Propose which columns and labels of a table mean what, with its path in `prepare.sources`.
 
     Raises
     ------
@@ -80,10 +75,26 @@ def propose(columns: Columns, path: str) -> Proposal:
         The table has no rows, or no column has texts.
     """
     cells = {
-        name: [_cell(value) for value in values]
+        name: [cell_text(value).strip() for value in values]
         for name, values in columns.items()
         if name and name not in BESIDE
     }
+    if not any(map(any, cells.values())):
+        raise UserError(f"{path}: there are no rows")
+    chosen = _chosen(cells)
+    if chosen["text"] is None:
+        raise UserError(
+            f"{path}: there is no column of texts; the columns are {', '.join(columns)}"
+        )
+    keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
+    label = chosen["label"]
+    labels, topics = _topics(cells[label]) if label is not None else ({}, [])
+    columns_of = {key: name for key, name in chosen.items() if name is not None}
+    return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
+
+
+def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
+    """Key of `Source` → the column that it probably stands for, None for none."""
     chosen: dict[str, str | None] = {}
 
     def choose(key: str, fits: Callable[[Sequence[str]], bool], others: Iterable[str] = ()) -> None:
@@ -94,20 +105,14 @@ def propose(columns: Columns, path: str) -> Proposal:
         candidates = [*(name for _, name in named), *(name for name in others if name in free)]
         chosen[key] = next((name for name in candidates if fits(cells[name])), None)
 
-    if not any(map(any, cells.values())):
-        raise UserError(f"{path}: there are no rows")
-    longest = sorted(cells, key=lambda name: -sum(map(len, cells[name])))
-    choose("text", lambda values: _is_text(values, cells[longest[0]]), longest[:1])
-    if chosen["text"] is None:
-        raise UserError(
-            f"{path}: there is no column of texts; the columns are {', '.join(columns)}"
-        )
-    fewest = sorted(cells, key=lambda name: len(set(cells[name])))
-    are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
+    longest = max(cells, key=lambda name: sum(map(len, cells[name])))
+    choose("text", lambda values: _is_text(values, cells[longest]), [longest])
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
+    are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
     choose("id", _are_distinct, are_ids)
-    choose("label", _are_labels, [name for name in fewest if _are_few(cells[name])])
+    fewest = sorted(cells, key=lambda name: len(set(cells[name])))
+    choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
     repeated_ids = [name for name in cells if _rank(name, NAMES["id"]) is not None]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
     date = chosen["date"]
@@ -115,25 +120,13 @@ def propose(columns: Columns, path: str) -> Proposal:
         n_dates = len(set(cells[date]))
         if LEAST_GROUPS <= n_dates <= len(cells[date]) / 2:
             chosen["group"] = date
-    for key, fits in (
-        ("position", re.compile(r"-?\d{1,18}").fullmatch),
-        ("drawn", DRAWS.__contains__),
-    ):
-        of_groups = key == "position" or "article" in cells.get(key, ())
-        if key in cells and not (all(map(fits, cells[key])) and (chosen["group"] or not of_groups)):
-            chosen[key] = None
-    keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
-    label = chosen["label"]
-    labels, topics = _topics(cells[label]) if label is not None else ({}, [])
-    columns_of = {key: name for key, name in chosen.items() if name is not None}
-    return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
-
-
-def _cell(value: object) -> str:
-    """A cell as it may be a label; "" for what is none."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.strip() if isinstance(value, str) else ""
+    is_whole = re.compile(r"-?\d{1,18}").fullmatch
+    if not (chosen["group"] and all(map(is_whole, cells.get("position", ())))):
+        chosen["position"] = None
+    drawn = cells.get("drawn", [])
+    if not all(cell in DRAWS for cell in drawn) or ("article" in drawn and not chosen["group"]):
+        chosen["drawn"] = None
+    return chosen
 
 
 def _entry(key: str, name: str | None, cells: dict[str, list[str]]) -> str | None:
@@ -168,18 +161,11 @@ def _are_distinct(values: Sequence[str]) -> bool:
     return all(ids) and len(ids) == len(values)
 
 
-def _are_labels(values: Sequence[str]) -> bool:
-    """Whether cells of a column that is named after labels are some."""
-    filled = [value for value in values if value]
-    most = max(min(MOST_TOPICS, len(filled) / 2), len(filled) / 10)
-    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
-
-
-def _are_few(values: Sequence[str]) -> bool:
-    """Whether cells of a column of any name look like labels."""
-    filled = [value for value in values if value]
-    most = min(MOST_TOPICS, len(filled) / 5)
-    return len(set(filled)) <= most and len(_topics(filled)[1]) > 1
+def _are_labels(values: Sequence[str], named: bool = True) -> bool:
+    """Whether cells look like labels, in a column that is named after labels or not."""
+    n = sum(map(bool, values))
+    most = max(min(MOST_TOPICS, n / 2), n / 10) if named else min(MOST_TOPICS, n / 5)
+    return len({*values} - {""}) <= most and len(_topics(values)[1]) > 1
 
 
 def _is_day(text: str) -> bool:

@@ -38,13 +38,13 @@ class Address:
     revision
         Commit of a dataset on the hub; empty for one of this machine.
     config
-        Configuration of the dataset; None, the default, for its only one.
+        Configuration of the dataset; None for its only one.
     split
-        Split, or a part of it such as ``train[:10%]``; by default ``train``.
+        Split, or a part of it such as ``train[:10%]``.
     sample
-        Number of rows that are read at most, evenly spaced; None, the default, for all.
+        Number of rows that are read at most, evenly spaced; None for all.
     keys
-        Key of `Source` → the column that the address names; empty by default.
+        Key of `Source` → the column that the address names.
     """
 
     scheme: str
@@ -77,6 +77,8 @@ class Rows(NamedTuple):
     ----------
     table
         Those of its columns that were asked for.
+    numbers
+        The number of each row in the dataset, from 0.
     names
         All of its columns.
     class_names
@@ -100,11 +102,8 @@ def parse_address(text: str) -> Address:
     >>> parse_address("hf://owner/news@" + 40 * "0" + "?split=test&text=body&group=").keys
     {'text': 'body', 'group': None}
 
-    Parameters
-    ----------
-    text
-        ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
-        split, sample and the keys of `Source`, where an empty value is null.
+    It is ``hf://OWNER/NAME@COMMIT`` or ``dataset://PATH``, and after a question mark any of config,
+    split, sample and the keys of `Source`, where an empty value is null.
 
     Raises
     ------
@@ -113,7 +112,7 @@ def parse_address(text: str) -> Address:
     """
     scheme = HUB if text.startswith(HUB) else LOCAL
     place, _, query = text.removeprefix(scheme).partition("?")
-    given: dict[str, str] = {}
+    given: dict[str, str | None] = {}
     known = ("config", "split", "sample", *KEYS)
     for part in filter(None, query.split("&")):
         key, _, value = part.partition("=")
@@ -121,45 +120,22 @@ def parse_address(text: str) -> Address:
             raise UserError(f"{text}: unknown key {key}{nearest(key, known)}")
         if key in given:
             raise UserError(f"{text}: has {key} twice")
-        given[key] = unquote(value)
-    keys = {key: value or None for key, value in given.items() if key in KEYS}
-    sample = given.get("sample") or None
+        given[key] = unquote(value) or None
+    config, split, sample = (given.pop(key, None) for key in ("config", "split", "sample"))
     if sample is not None and not re.fullmatch("[1-9][0-9]*", sample):
         raise UserError(f"{text}: sample is a number of rows from 1 on, not {sample}")
-    address = Address(
-        scheme,
-        place,
-        config=given.get("config") or None,
-        split=given.get("split") or "train",
-        sample=int(sample) if sample else None,
-        keys=keys,
-    )
-    if scheme == LOCAL:
-        return address
-    name, revision = parse_repository(place)
-    if not COMMIT.fullmatch(revision):
+    name, revision = (place, "") if scheme == LOCAL else parse_repository(place)
+    if scheme == HUB and not COMMIT.fullmatch(revision):
         raise UserError(
             f"{text}: write the whole commit after the name, hf://{name}@COMMIT, so that the data "
             "stay the same; the dataset's page has it under Files, History"
         )
-    return replace(address, place=name, revision=revision)
+    n_rows = int(sample) if sample else None
+    return Address(scheme, name, revision, config, split or "train", n_rows, given)
 
 
 def from_project(text: str, written: Callable[[Path], str]) -> str:
-    """Write an address as a project does, without columns.
-
-    Parameters
-    ----------
-    text
-        The address, with a path from the current directory if it is of this machine.
-    written
-        Gives such a path as the project writes it.
-
-    Raises
-    ------
-    UserError
-        It is no address, or it names columns.
-    """
+    """Write an address with its path as a project writes it; a `UserError` if it names columns."""
     address = parse_address(text)
     if address.keys:
         raise UserError(
@@ -168,20 +144,14 @@ def from_project(text: str, written: Callable[[Path], str]) -> str:
         )
     if address.scheme == LOCAL:
         address = replace(address, place=written(Path(address.place)))
-    query = [f"config={address.config}"] if address.config else []
-    query += [f"split={address.split}"] if address.split != "train" else []
-    query += [f"sample={address.sample}"] if address.sample else []
-    return f"{address}?{'&'.join(query)}" if query else str(address)
+    split = address.split if address.split != "train" else None
+    given = {"config": address.config, "split": split, "sample": address.sample}
+    query = "&".join(f"{key}={value}" for key, value in given.items() if value)
+    return f"{address}?{query}" if query else str(address)
 
 
 def with_address(source: Source, address: Address) -> Source:
-    """The source with the columns that its address names.
-
-    Raises
-    ------
-    UserError
-        A key is in the address and beside it.
-    """
+    """The source with the columns that its address names; a `UserError` if it has them, too."""
     for key in address.keys:
         if getattr(source, key) != "":
             raise UserError(
@@ -194,14 +164,9 @@ def with_address(source: Source, address: Address) -> Source:
 def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
     """Read the rows of a dataset; values within objects have columns such as ``json.label``.
 
-    The dataset is mapped into memory. Only the rows of a sample are copied from there.
-
-    Parameters
-    ----------
-    whole
-        Names of columns that are read whatever their type.
-    is_read
-        Says of a field of an Arrow schema whether its column is read.
+    The dataset is mapped into memory. Only the rows of a sample are copied from there. Columns
+    that are named by `whole` are read whatever their type, others if `is_read` says so of their
+    field of an Arrow schema.
 
     Raises
     ------
@@ -262,10 +227,8 @@ def _on_hub(address: Address) -> Any:
             if copy is None:
                 raise
             log.warning(
-                "note: %s: the hub cannot be reached; the configuration %s is read, which is the "
-                "only one in the cache",
-                address,
-                copy.config.name,
+                f"note: {address}: the hub cannot be reached; the configuration "
+                f"{copy.config.name} is read, which is the only one in the cache"
             )
     if copy is None:
         copy = datasets.load_dataset_builder(
@@ -287,22 +250,13 @@ def _cached(address: Address, named: str) -> Any:
     from datasets.packaged_modules.cache.cache import Cache
 
     *owner, name = address.place.split("/")
-    folder = "___".join([*owner, camelcase_to_snakecase(name)])
-    copies = list(
-        Path(config.HF_DATASETS_CACHE, folder).glob(
-            f"{named}/*/{address.revision}/dataset_info.json"
-        )
-    )
+    folder = Path(config.HF_DATASETS_CACHE, "___".join([*owner, camelcase_to_snakecase(name)]))
+    copies = list(folder.glob(f"{named}/*/{address.revision}/dataset_info.json"))
     if len(copies) != 1:
         return None
-    of_config, version, revision = copies[0].parts[-4:-1]
-    return Cache(
-        repo_id=address.place,
-        dataset_name=name,
-        config_name=of_config,
-        version=version,
-        hash=revision,
-    )
+    keys = ("config_name", "version", "hash")
+    found = dict(zip(keys, copies[0].parts[-4:-1], strict=True))
+    return Cache(repo_id=address.place, dataset_name=name, **found)
 
 
 def _on_disk(address: Address) -> Any:
@@ -312,8 +266,7 @@ def _on_disk(address: Address) -> Any:
     path = Path(address.place).absolute()
     if not path.exists():
         raise UserError(f"{address}: there is no such folder or file")
-    saved = path / "dataset_dict.json", path / "state.json"  # by `save_to_disk`
-    if any(map(Path.exists, saved)):
+    if any((path / name).exists() for name in ("dataset_dict.json", "state.json")):  # saved to disk
         data = datasets.load_from_disk(str(path))
         if isinstance(data, datasets.Dataset):
             return data

@@ -1,8 +1,7 @@
 """Finding the files of articles, and reading each with the reader of its format.
 
-The way of a file: `find_files` → `read_file` → `Article`. Readers turn bytes into segments;
-`structure.classify` then applies the same rules to the segments of every format. Paragraphs are
-made from an article in `article`.
+Readers turn bytes into segments; `structure.classify` then applies the same rules to the segments
+of every format.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from paratopic.project.files import CONTROL, decode, printable
 from paratopic.reading.apart import FORMATS, read_apart
 from paratopic.reading.article import MOST_CHARACTERS, Article, Segment, Skipped, check_size
 from paratopic.reading.metadata import SHEET
-from paratopic.reading.plain import plain_segments
-from paratopic.reading.structure import classify
+from paratopic.reading.structure import classify, plain_segments
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +45,9 @@ def find_files(
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Find the files that paths, folders and globs stand for.
 
-    Parameters
-    ----------
-    patterns
-        Paths and globs of files, and folders. A folder stands for all files in it and in its
-        subfolders that have one of the suffixes, in sorted order; files and folders whose names
-        begin with a dot or ~$ are ignored, and so is metadata.csv.
-    suffixes
-        Suffixes of the files to take from folders, in lower case: ".txt".
+    A folder stands for all files in it and in its subfolders that have one of the suffixes (in
+    lower case), in sorted order. Files and folders whose names begin with a dot or ~$ are ignored,
+    and so is metadata.csv.
 
     Returns
     -------
@@ -69,7 +62,9 @@ def find_files(
     left_out: dict[Path, str] = {}
     for pattern in patterns:
         matches = list(_matches(pattern, suffixes))
-        if all(reason for _, reason in matches) and not _is_file(pattern):
+        # Not by the methods of Path, which raise an OSError on names that are too long.
+        is_file = os.path.exists(pattern) and not os.path.isdir(pattern)
+        if all(reason for _, reason in matches) and not is_file:
             raise UserError(
                 f"{printable(Path(pattern))} names no file: give the path of an article or a "
                 "table, or of a folder that holds some"
@@ -83,17 +78,8 @@ def find_files(
     return list(unique), [(path, reason) for path, reason in left_out.items() if path not in unique]
 
 
-def _is_file(pattern: str) -> bool:
-    return os.path.exists(pattern) and not os.path.isdir(pattern)
-
-
 def read_file(path: Path) -> Article:
-    """Read an article of any format.
-
-    Parameters
-    ----------
-    path
-        A file. One that is not .html, .htm, .docx or .pdf is read as plain text.
+    """Read an article. A file that has no suffix of `FORMATS` is read as plain text.
 
     Raises
     ------
@@ -114,19 +100,12 @@ def read_file(path: Path) -> Article:
 
 
 def read_text(name: str, data: bytes, source: str) -> Article:
-    """Read an article of plain text.
-
-    Parameters
-    ----------
-    data
-        Its text, in UTF-8, UTF-16 with a byte order mark, or cp1252 (Windows).
-    source
-        Where the bytes come from, for error messages: a path, "standard input".
+    """Read an article of plain text from a source, such as "standard input", for messages.
 
     Raises
     ------
     UserError
-        The bytes are not text in one of these encodings, or the text is blank or too long.
+        The bytes are not text in one of the encodings of `decode`, or it is blank or too long.
     """
     return _article(name, plain_segments(decode(data, source)), source)
 
@@ -167,7 +146,11 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
             continue
         if not path.is_dir():
             yield path, _file_problem(path, suffixes)
-        elif _belongs_to_page(path):
+        # A browser saved the pictures and scripts of 'news.html' beside it in 'news_files'.
+        elif path.name.endswith("_files") and any(
+            path.with_name(path.name.removesuffix("_files") + suffix).exists()
+            for suffix in (".html", ".htm")
+        ):
             yield path, "part of a saved web page"
         else:
             yield from _folder_content(path, suffixes)
@@ -191,17 +174,6 @@ def _name_problem(path: Path) -> str:
     if CONTROL.search(path.stem) or path.stem.splitlines() != [path.stem.strip()]:
         return "a name with a control character, or with a blank at its beginning or end"
     return ""
-
-
-def _belongs_to_page(folder: Path) -> bool:
-    """Whether a browser saved the pictures and scripts of a page in a folder.
-
-    'news_files' is such a folder where 'news.html' lies beside it.
-    """
-    page = folder.name.removesuffix("_files")
-    return page != folder.name and any(
-        folder.with_name(page + suffix).exists() for suffix in (".html", ".htm")
-    )
 
 
 def _read_bytes(path: Path) -> bytes:

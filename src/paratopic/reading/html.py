@@ -49,6 +49,8 @@ _EXCLUDED = {
 }
 # Text of these regions is part of the article where trafilatura says so.
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
+# Tag of an element → what its text is inside of.
+_INSIDE: dict[str, Literal["li", "td"]] = {"li": "li", "td": "td", "th": "td"}
 # Tags of elements whose text a browser does not show as text.
 _WITHOUT_TEXT = set("script style noscript template svg head iframe object select textarea".split())
 # Tags of elements that begin and end a block of text.
@@ -71,8 +73,8 @@ _CHARSET = re.compile(
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where on a page a block of text stands.
+class Block:
+    """A block of a page's text, on one line, and where it stands.
 
     Parameters
     ----------
@@ -80,33 +82,20 @@ class Place:
         Level of the heading that it is, 1 to 6; 0 for other text.
     inside
         "li" inside a list item, "td" inside a table cell, else "".
-    region
-        Region of the page, such as "footer"; "" for none.
-    excluded
-        Whether text of that region is never part of an article.
+    region, excluded
+        Region of the page, such as "footer", or "" for none; and whether its text is never part of
+        an article.
     """
 
+    text: str = ""
     level: int = 0
     inside: Literal["", "li", "td"] = ""
     region: str = ""
     excluded: bool = False
 
 
-@dataclass(frozen=True)
-class Block:
-    """A block of a page's text, on one line, and its place."""
-
-    text: str
-    place: Place
-
-
 def html_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a web page into segments.
-
-    Parameters
-    ----------
-    data
-        The file's bytes. A page that declares no encoding is read by `project.files.decode`.
 
     Raises
     ------
@@ -127,10 +116,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
 def html_fields(data: bytes) -> dict[str, object]:
     """What a web page says that it is from: date, source (the name of the site) and author.
 
-    Parameters
-    ----------
-    data
-        The file's bytes, of which `html_segments` can be made. An odd page raises any error.
+    An odd page raises any error.
     """
     page = _decode_page(data, "")
     metadata = trafilatura.extract_metadata(parse(page, ""), date_config=_DATES)
@@ -139,13 +125,7 @@ def html_fields(data: bytes) -> dict[str, object]:
 
 
 def parse(page: str, source: str) -> Any:
-    """The tree of a page.
-
-    Raises
-    ------
-    UserError
-        The text is not HTML, or its elements are nested too deep to be read to the end.
-    """
+    """The tree of a page; a `UserError` if it is not HTML, or nested too deep to be read whole."""
     # As UTF-8 bytes: lxml refuses a str that declares its encoding.
     parser = lxml.html.HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
@@ -167,15 +147,12 @@ def parse(page: str, source: str) -> Any:
 def blocks_of(tree: Any) -> list[Block]:
     """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
     collector = _BlockCollector()
-    collector.collect(tree, Place())
+    collector.collect(tree, Block())
     return collector.blocks
 
 
 def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
-    """Turn blocks into segments, given which of them belong to the article.
-
-    Neighbours that are skipped for the same reason are merged.
-    """
+    """Turn blocks into segments, given which of them belong to the article."""
     return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
 
 
@@ -190,8 +167,8 @@ class _BlockCollector:
         self._pieces: list[str] = []  # text since the last block ended
         self._breaks = 0  # <br> elements since the last text
 
-    def collect(self, element: Any, place: Place) -> None:
-        """Collect the text of an element that stands at a place."""
+    def collect(self, element: Any, place: Block) -> None:
+        """Collect the text of an element that stands at the place of a block without text."""
         if element.tag == "br":
             self._breaks += 1
             self._pieces.append(" ")
@@ -208,19 +185,19 @@ class _BlockCollector:
         if is_block:
             self._end_block(place)
 
-    def _add_text(self, text: str | None, place: Place) -> None:
+    def _add_text(self, text: str | None, place: Block) -> None:
         if text and text.strip():
             if self._breaks > 1:
                 self._end_block(place)
             self._breaks = 0
         self._pieces.append(text or "")
 
-    def _end_block(self, place: Place) -> None:
+    def _end_block(self, place: Block) -> None:
         text = " ".join("".join(self._pieces).split())
         self._pieces.clear()
         self._breaks = 0
         if text:
-            self.blocks.append(Block(text, place))
+            self.blocks.append(replace(place, text=text))
 
 
 def _as_written(date: str, page: str) -> str:
@@ -269,7 +246,7 @@ def _are_in_main(blocks: Sequence[Block], elements: Sequence[Any]) -> list[bool]
         text = _without_space(block.text)
         return text in alone or (len(text) >= FINGERPRINT and text in whole)
 
-    return [not block.place.excluded and is_in_main(block) for block in blocks]
+    return [not block.excluded and is_in_main(block) for block in blocks]
 
 
 def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[bool]:
@@ -279,38 +256,32 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
     A heading below the title stays when the next block stays, or when it is in the main text and
     not the end of it.
     """
-    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.place.level]
+    texts = [n for n, block in enumerate(blocks) if in_main[n] and not block.level]
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
-    title = _title(blocks[:first])
+    above = enumerate(blocks[:first])
+    titles = [n for n, block in above if block.level == 1 and not block.excluded]
+    title = titles[-1] if titles else None  # the last h1 above the first text
     start = first if title is None else title
     kept = list(in_main)
     next_kept = False
     for n, block in reversed(list(enumerate(blocks))):
-        if block.place.excluded:
+        if block.excluded:
             continue
-        if block.place.level:
+        if block.level:
             has_text = next_kept or (in_main[n] and n < last)
             kept[n] = n == title or (n > start and has_text)
         next_kept = kept[n]
     return kept
 
 
-def _title(blocks: Sequence[Block]) -> int | None:
-    """The index of an article's title: the last h1 of the blocks above its first text."""
-    places = [block.place for block in blocks]
-    titles = [n for n, place in enumerate(places) if place.level == 1 and not place.excluded]
-    return titles[-1] if titles else None
-
-
 def _segment(block: Block, keep: bool) -> Segment:
-    place = block.place
-    if place.excluded or not keep:
-        return Segment("skipped", block.text, place.region or OUTSIDE)
-    if place.inside == "td" and len(block.text.split()) <= CELL_WORDS:
+    if block.excluded or not keep:
+        return Segment("skipped", block.text, block.region or OUTSIDE)
+    if block.inside == "td" and len(block.text.split()) <= CELL_WORDS:
         return Segment("skipped", block.text, TABLE)
-    if place.level:
+    if block.level:
         return Segment("heading", block.text)
-    return Segment("body", f"- {block.text}" if place.inside == "li" else block.text)
+    return Segment("body", f"- {block.text}" if block.inside == "li" else block.text)
 
 
 def _is_reference(element: Any) -> bool:
@@ -324,35 +295,23 @@ def _is_reference(element: Any) -> bool:
     )
 
 
-def _place(element: Any, outer: Place) -> Place:
+def _place(element: Any, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
-    tag = element.tag
-    place = outer
+    tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
+    place = replace(outer, inside=_INSIDE.get(tag, outer.inside))
     if _HEADING_TAG.fullmatch(tag):
         place = replace(place, level=int(tag[1]))
-    if tag == "li":
-        place = replace(place, inside="li")
-    if tag in ("td", "th"):
-        place = replace(place, inside="td")
-    if region := _excluded_region(element):
-        return replace(place, region=region, excluded=True)
-    if place.excluded:
-        return place
-    return replace(place, region=_doubtful_region(element) or place.region)
-
-
-def _excluded_region(element: Any) -> str | None:
-    tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
     # The notes of Word documents, and of wikis.
     is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
-    return _EXCLUDED.get(tag) or _EXCLUDED.get(role) or ("note" if is_note else _EXCLUDED.get(id_))
-
-
-def _doubtful_region(element: Any) -> str | None:
+    excluded = _EXCLUDED.get(tag) or _EXCLUDED.get(role)
+    if excluded := excluded or ("note" if is_note else _EXCLUDED.get(id_)):
+        return replace(place, region=excluded, excluded=True)
+    if place.excluded:
+        return place
     # Of a page that was saved behind an open dialog, everything is hidden.
     is_hidden = element.get("hidden") is not None or element.get("aria-hidden") == "true"
-    region = _DOUBTFUL.get(element.tag) or _DOUBTFUL.get(element.get("role") or "")
-    return region or ("hidden" if is_hidden else None)
+    doubtful = _DOUBTFUL.get(tag) or _DOUBTFUL.get(role) or ("hidden" if is_hidden else "")
+    return replace(place, region=doubtful or place.region)
 
 
 def _classes(element: Any) -> list[str]:

@@ -52,12 +52,7 @@ class Field(NamedTuple):
 
 
 def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Field]:
-    """The fields of an article by their names.
-
-    Parameters
-    ----------
-    in_document
-        The fields that its document has (`Article.fields`).
+    """The fields of an article by their names, given those that its document has.
 
     Raises
     ------
@@ -78,13 +73,7 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
 
 
 def check_sheets(paths: Iterable[Path]) -> list[str]:
-    """Check each metadata.csv beside articles, and note the rows of articles that are not there.
-
-    Raises
-    ------
-    UserError
-        One of them cannot be read; see `article_fields`.
-    """
+    """Check each metadata.csv beside articles as `article_fields` does; note absent articles."""
     folders: dict[Path, None] = {}
     for path in paths:
         folders[path.parent] = None
@@ -121,13 +110,10 @@ def date_in_name(name: str) -> str | None:
     >>> [date_in_name(name) for name in ("talks-20250915", "2025-09 talks", "call 2025091512")]
     ['2025-09-15', '2025-09', None]
     """
-    days = [(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
-    months = [(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
-    for year, month, day in (*days, *months):
-        day_or_month = _valid(year, month, day)
-        if day_or_month and FIRST_YEAR <= int(day_or_month[:4]) <= LAST_YEAR:
-            return day_or_month
-    return None
+    days = [_valid(match[1], match[3], match[4]) for match in _DAY_IN_NAME.finditer(name)]
+    months = [_valid(match[1], match[2], None) for match in _MONTH_IN_NAME.finditer(name)]
+    found = filter(None, [*days, *months])
+    return next((day for day in found if FIRST_YEAR <= int(day[:4]) <= LAST_YEAR), None)
 
 
 def cleaned(text: str) -> str:
@@ -148,10 +134,7 @@ def document_fields(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _valid(year: str, month: str | None, day: str | None) -> str | None:
-    """
-    >>> _valid("2025", "9", None), _valid("2025", "13", None)
-    ('2025-09', None)
-    """
+    """A date in ISO form, as precise as its parts; None if there is no such day."""
     try:
         whole = date(int(year), int(month or 1), int(day or 1)).isoformat()
     except ValueError:
@@ -204,19 +187,15 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
         if article in rows:
             raise _twice(article, rows[article].where, where)
         fields = {name: cell for name, cell in fields.items() if name not in (ARTICLE, ID)}
-        if DATE in fields:
-            fields[DATE] = _date_in_sheet(fields[DATE], where)
+        if DATE in fields and (day := iso_date(fields[DATE])):
+            fields[DATE] = day
+        elif DATE in fields:
+            raise UserError(
+                f'{where}: the date "{fields[DATE]}" cannot be read; write it as 2025-09-15, '
+                "2025-09 or 2025"
+            )
         rows[article] = _Row(where, fields)
     return rows
-
-
-def _date_in_sheet(cell: str, where: str) -> str:
-    date_ = iso_date(cell)
-    if date_ is None:
-        raise UserError(
-            f'{where}: the date "{cell}" cannot be read; write it as 2025-09-15, 2025-09 or 2025'
-        )
-    return date_
 
 
 def _twice(article: str, first: str, second: str) -> UserError:

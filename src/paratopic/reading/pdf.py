@@ -52,10 +52,6 @@ _PRINTED = re.compile(
 )
 
 
-# Column, boldness and size.
-_Type = tuple[int, bool, float]
-
-
 @dataclass
 class Block:
     """The lines of a paragraph or heading, in order, and why it is skipped, if it is."""
@@ -66,10 +62,6 @@ class Block:
     @property
     def first(self) -> Line:
         return self.lines[0]
-
-    @property
-    def last(self) -> Line:
-        return self.lines[-1]
 
 
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
@@ -93,21 +85,14 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
         blocks += _blocks(layout, usual)
     hyphens = Hyphens(lines)
     segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts, body)]
-    pictures = [
-        Segment("skipped", f"page {number}", PICTURE)
-        for number, page in enumerate(pages, start=1)
-        if not page
-    ]
-    return merge_skipped(segments) + pictures
+    empty = [number for number, page in enumerate(pages, start=1) if not page]
+    return merge_skipped(segments) + [Segment("skipped", f"page {n}", PICTURE) for n in empty]
 
 
 def pdf_fields(data: bytes) -> dict[str, object]:
     """What a PDF's properties say that it is from: date (of its making) and author.
 
-    Parameters
-    ----------
-    data
-        The file's bytes. Damaged properties raise any error.
+    Damaged properties raise any error.
     """
     info = read_info(data)
     # D:20250915100430+02'00', of which everything behind the year may be missing.
@@ -119,10 +104,7 @@ def pdf_fields(data: bytes) -> dict[str, object]:
 class Hyphens:
     """Tells the hyphens of compounds from those that break a word at the end of a line.
 
-    Parameters
-    ----------
-    lines
-        All lines of the document, which show how it spells its words elsewhere.
+    All lines of the document show how it spells its words elsewhere.
     """
 
     def __init__(self, lines: Sequence[Line]) -> None:
@@ -174,11 +156,12 @@ class _Page:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
-        self._margins: dict[_Type, tuple[float, float]] = {}
+        self._margins: dict[tuple[int, bool, float], tuple[float, float]] = {}
 
     def margins(self, line: Line) -> tuple[float, float]:
         """Where the lines of the same column and type as a line begin and end."""
-        if _type(line) not in self._margins:
+        kind = line.column, line.bold, line.size
+        if kind not in self._margins:
             alike = [
                 other
                 for other in self.lines
@@ -186,8 +169,8 @@ class _Page:
             ]
             left = min((other.left for other in alike), default=line.left)
             right = max((other.right for other in alike), default=line.right)
-            self._margins[_type(line)] = left, right
-        return self._margins[_type(line)]
+            self._margins[kind] = left, right
+        return self._margins[kind]
 
     def is_indented(self, line: Line) -> bool:
         """Whether a line begins to the right of other lines of its column."""
@@ -245,12 +228,12 @@ def _running(pages: Sequence[Sequence[Line]], body: float) -> set[int]:
 def _edge(page: Sequence[Line]) -> list[Line]:
     """The lines at the top and at the bottom of a page."""
     rows = sorted(page, key=lambda line: -line.top)
-    edge = []
-    for line in [*rows[:EDGE_LINES], *rows[-EDGE_LINES:]]:
+
+    def is_at_edge(line: Line) -> bool:
         middle = (line.top + line.bottom) / 2
-        if min(middle, line.height - middle) < EDGE * line.height:
-            edge.append(line)
-    return edge
+        return min(middle, line.height - middle) < EDGE * line.height
+
+    return list(filter(is_at_edge, [*rows[:EDGE_LINES], *rows[-EDGE_LINES:]]))
 
 
 def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
@@ -273,7 +256,7 @@ def _blocks(page: _Page, usual: float) -> list[Block]:
     """The paragraphs and headings of one page."""
     blocks: list[Block] = []
     for line in page.lines:
-        if blocks and _continues(blocks[-1].last, line, page, usual):
+        if blocks and _continues(blocks[-1].lines[-1], line, page, usual):
             blocks[-1].lines.append(line)
         else:
             blocks.append(Block([line]))
@@ -307,10 +290,6 @@ def _may_continue(line: Line, following: Line, page: _Page, following_page: _Pag
     return not following_page.is_indented(following) and _is_full(line, following, page)
 
 
-def _type(line: Line) -> _Type:
-    return line.column, line.bold, line.size
-
-
 def _same_type(line: Line, other: Line) -> bool:
     return abs(line.size - other.size) < 0.05 * line.size and line.bold == other.bold
 
@@ -331,7 +310,7 @@ def _continued(blocks: Sequence[Block], pages: Sequence[_Page], body: float) -> 
     joined: list[Block] = []
     open_block: Block | None = None  # the last block that is body text
     for block in blocks:
-        if block.reason or _is_small(block, body):
+        if block.reason or block.first.size <= SMALLER * body:
             joined.append(block)
         elif open_block is not None and _is_cut(
             open_block, block, pages, interrupted=open_block is not joined[-1]
@@ -345,21 +324,17 @@ def _continued(blocks: Sequence[Block], pages: Sequence[_Page], body: float) -> 
 
 def _is_cut(block: Block, following: Block, pages: Sequence[_Page], interrupted: bool) -> bool:
     """Whether two blocks are one paragraph; `interrupted`: whether others stand between them."""
-    last, first = block.last, following.first
+    last, first = block.lines[-1], following.first
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):
         return True
     return interrupted and _breaks_sentence(last, first) and _same_type(last, first)
-
-
-def _is_small(block: Block, body: float) -> bool:
-    return block.first.size <= SMALLER * body
 
 
 def _segment(block: Block, hyphens: Hyphens, body: float) -> Segment:
     text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)
-    if _is_small(block, body):
+    if block.first.size <= SMALLER * body:
         return Segment("skipped", text, SMALL)
     stands_out = block.first.size >= LARGER * body or (
         all(line.bold for line in block.lines) and not _ENDED.search(text)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from statistics import median
 
 from pdfminer.converter import PDFPageAggregator
@@ -73,13 +73,7 @@ class Line:
 
 
 def read_pages(data: bytes, source: str) -> list[list[Line]]:
-    """Read the lines of each page of a PDF, in reading order.
-
-    Raises
-    ------
-    UserError
-        The PDF is damaged or encrypted.
-    """
+    """The lines of each page in reading order; a `UserError` if the PDF is damaged or encrypted."""
     try:
         pieces = [_pieces(page, number) for number, page in enumerate(_pages(data))]
     except PDFEncryptionError:
@@ -98,13 +92,7 @@ def read_pages(data: bytes, source: str) -> list[list[Line]]:
 
 
 def read_info(data: bytes) -> dict[str, str]:
-    """Read the properties of a PDF that are texts, such as "Author".
-
-    Parameters
-    ----------
-    data
-        The file's bytes. A damaged file raises any error.
-    """
+    """Read the properties of a PDF that are texts, such as "Author"; damage raises any error."""
     document = PDFDocument(PDFParser(BytesIO(data)))
     newest_last = reversed(document.info)
     values = ((name, resolve1(value)) for info in newest_last for name, value in info.items())
@@ -134,11 +122,8 @@ def _pieces(page: LTPage, number: int) -> list[Line]:
     layout = LAParams(char_margin=1.0)
     letters = [item for item in page if isinstance(item, LTChar)]
     pieces = page.group_objects(layout, letters) if letters else ()
-    return [
-        _piece(piece, number, page.height)
-        for piece in pieces
-        if not piece.is_empty() and piece.get_text().strip()
-    ]
+    filled = (piece for piece in pieces if not piece.is_empty() and piece.get_text().strip())
+    return [_piece(piece, number, page.height) for piece in filled]
 
 
 def _piece(item: LTTextLine, page: int, height: float) -> Line:
@@ -165,16 +150,15 @@ def _piece(item: LTTextLine, page: int, height: float) -> Line:
 
 def _text(line: LTTextLine) -> str:
     """A line's text without the "spaces" over which the next letter is printed: soft hyphens."""
-    items = list(line)
     texts = []
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in pairwise([*line, None]):
         is_overprinted = (
             isinstance(item, LTChar)
             and isinstance(following, LTChar)
             and item.get_text() == " "
             and following.x0 < item.x0 + 0.3 * item.width
         )
-        texts.append("" if is_overprinted else item.get_text())
+        texts.append("" if is_overprinted or item is None else item.get_text())
     return "".join([*texts, " "])
 
 

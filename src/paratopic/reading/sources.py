@@ -51,15 +51,14 @@ class Sources(NamedTuple):
     answers
         The labels of tables as they are written (`reading.tables.RAW`).
     skipped
-        The files and texts that are left out of it: articles that cannot be read, among others.
-        Their reasons begin with `UNREADABLE`.
+        The files and texts that are left out. The reasons of articles that cannot be read begin
+        with `UNREADABLE`.
     metadata
-        What each of its rows is from (`corpus.metadata`).
+        What each row of the paragraph table is from (`corpus.metadata`).
     origins
         Name of a field and where it was found → number of articles.
     notes
-        What there is to say about files of metadata, and about tables and sources that are left
-        out.
+        Messages about files of metadata, and about tables that are left out.
     """
 
     frame: pd.DataFrame
@@ -93,7 +92,9 @@ def read_sources(
         beside an article cannot be read, keys name columns of a file that is no table, or no source
         holds a paragraph.
     """
-    entries, datasets = _entries(sources)
+    both = [Source(source) if isinstance(source, str) else source for source in sources]
+    entries = [entry for entry in both if not is_address(entry.path)]
+    datasets = [entry for entry in both if is_address(entry.path)]
     patterns = [entry.path for entry in entries]
     own = {file.resolve() for file in own_files}
     try:
@@ -111,18 +112,12 @@ def read_sources(
     skipped = [Skipped(printable(path), 0, "", reason) for path, reason in left_out]
     notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
     notes += [_hint(path) for path, reason in left_out if reason == UNNAMED]
-    filled: list[Sources] = []
-    named: list[tuple[Path | str, Source | None]] = [(p, source_of.get(p)) for p in paths]
-    named += [(dataset.path, dataset) for dataset in datasets]
-    for path, entry in named:
-        source = _read_source(path, no_topic, entry)
-        if not source.frame.empty:
-            filled.append(source)
-        skipped += source.skipped
+    read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
+    read += [_read_source(dataset.path, no_topic, dataset) for dataset in datasets]
+    skipped += [part for source in read for part in source.skipped]
+    filled = [source for source in read if not source.frame.empty]
     if not filled:
-        unreadable = [
-            f"{s.article}: {s.reason}" for s in skipped if s.reason.startswith(UNREADABLE)
-        ]
+        unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
         all_paths = [*patterns, *(dataset.path for dataset in datasets)]
         what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
         raise UserError("\n".join([what, *unreadable]))
@@ -170,9 +165,8 @@ def _describe_metadata(metadata: Mapping[str, Mapping[str, int]], n_articles: in
     for name, origins in metadata.items():
         of_all = "" if parts else f" of {plural(n_articles, 'article')}"
         wheres = ", ".join(f"{n} from {origin}" for origin, n in origins.items())
-        parts.append(
-            f"{name} for {sum(origins.values())}{of_all}{f' ({wheres})' if name == DATE else ''}"
-        )
+        where = f" ({wheres})" if name == DATE else ""
+        parts.append(f"{name} for {sum(origins.values())}{of_all}{where}")
     return textwrap.shorten(", ".join(parts), 300, placeholder=" …")
 
 
@@ -185,15 +179,6 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     metadata.insert(0, ID, frame[ID])
     origins = sum((source.origins for source in sources), Counter[tuple[str, str]]())
     return Sources(frame, answers, skipped, metadata, origins, notes)
-
-
-def _entries(sources: Sequence[Source | str]) -> tuple[list[Source], list[Source]]:
-    """The sources that are files, and those that are datasets."""
-    entries = [Source(source) if isinstance(source, str) else source for source in sources]
-    return (
-        [entry for entry in entries if not is_address(entry.path)],
-        [entry for entry in entries if is_address(entry.path)],
-    )
 
 
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
@@ -236,12 +221,8 @@ def _read_source(path: Path | str, no_topic: Sequence[str], source: Source | Non
     suffix = "" if isinstance(path, str) else path.suffix.lower()
     if isinstance(path, str) or suffix in LOADERS:
         frame, answers, fields = read_labelled_table(path, no_topic, source)
-        origins = Counter(
-            {
-                (str(name), IN_TABLE): frame["article"][values.notna()].nunique()
-                for name, values in fields.items()
-            }
-        )
+        counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
+        origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})
         return Sources(frame, answers, [], fields, origins)
     if suffix in SUFFIXES:
         return _read_article(path)

@@ -1,7 +1,9 @@
-"""Telling headings, body paragraphs and boilerplate apart, by the same rules for every format.
+"""Plain text → segments, and telling headings, paragraphs and boilerplate of every format apart.
 
-This module sees words alone, no layout and no markup. Where a format marks something as a heading
-or as no part of the article, its reader says so, and that stands.
+This module sees words and line breaks alone, no layout and no markup but `#` headings. Where a
+format marks something as a heading or as no part of the article, its reader says so, and that
+stands. Paragraphs that only an indent sets apart are not seen, words broken at a hyphen are not
+mended, and nothing is corrected.
 """
 
 from __future__ import annotations
@@ -10,37 +12,58 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from paratopic.project.files import INVISIBLE, without_controls
 from paratopic.reading.article import HEADING_MARK, Segment
 from paratopic.reading.boilerplate import reasons
 
-BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
+_BULLET = re.compile(r"(?:[-*+•‣◦▪·–—]|\(?(?:\d{1,3}|[a-z]|[ivx]+)[.)]|\([A-Z]\)) ")
 # What may follow a full stop: quotes of several languages, after a blank in French; a wiki's '[3]'.
-CLOSERS = r"(?: ?[»«])?[\"'’”“‘»«」』》）)\]*_]*(?:\[\d+\])*$"
+_CLOSERS = r"(?: ?[»«])?[\"'’”“‘»«」』》）)\]*_]*(?:\[\d+\])*$"
 HEADING_WORDS = 12
 TITLE_WORDS = 40  # the first segment may be a title, and those of executive orders run to 35 words
 
 _QUESTION = re.compile(r"[QA]:|Q[.—–]|Q (?!&)")  # 'Q Do you…', 'Q: Do…', 'Q—and…', but not 'Q & A'
-_BODY_END = re.compile(rf"[.!…,;—–。！，；-]{CLOSERS}")  # a speaker cut off ('I think —') included
+_BODY_END = re.compile(rf"[.!…,;—–。！，；-]{_CLOSERS}")  # a speaker cut off ('I think —') included
 _TITLE_CASE_END = re.compile(r"(?:[?:]|\b[A-Z]\.[A-Z]\.)$")  # '…: Why Spain?', 'Risks for the U.S.'
 _LETTER = re.compile(r"[^\W\d_]")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")  # Chinese and Japanese
+
+# Text whose longest line is shorter or longer than these widths is not wrapped.
+WRAP_WIDTHS = range(40, 121)
+_SENTENCE_END = re.compile(rf"[.!?…:;。！？]{_CLOSERS}")
+
+
+def plain_segments(text: str) -> list[Segment]:
+    """Cut a text into segments, all of kind "body"; `classify` finds the headings.
+
+    No character is lost, added or moved, except that white space becomes single spaces, and that
+    zero-width spaces, word joiners, byte order marks and soft hyphens are dropped.
+
+    >>> [segment.text for segment in plain_segments("Trade\\n\\nTalks\\twent on.\\n")]
+    ['Trade', 'Talks went on.']
+    """
+    lines = [clean_line(line) for line in text.splitlines()]
+    wrapping = _Wrapping(lines)
+    texts: list[list[str]] = []
+    for line, following in pairwise(["", *lines]):
+        if line and following and wrapping.joins(line, following):
+            # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
+            hyphenated = re.search(r"\w-$", line) and re.match(r"(?!and |or |to )\w", following)
+            texts[-1] += [following] if hyphenated else [" ", following]
+        elif following:
+            texts.append([following])
+    return [Segment("body", "".join(pieces)) for pieces in texts]
 
 
 def classify(segments: Sequence[Segment]) -> list[Segment]:
     """Decide which segments of an article are headings, body paragraphs and boilerplate.
 
-    A heading with no body paragraph anywhere below it becomes a body paragraph.
+    A reader gives them in order: "heading" and "skipped" segments are what the format marks as
+    such; "body" segments may be anything. A heading with no body paragraph anywhere below it
+    becomes a body paragraph.
 
-    Parameters
-    ----------
-    segments
-        An article's segments in order, from a reader. "heading" and "skipped" segments are what
-        the format marks as such; "body" segments may be anything.
-
-    Examples
-    --------
     >>> segments = classify([Segment("body", "Trade"), Segment("body", "Talks went on.")])
     >>> [segment.kind for segment in segments]
     ['heading', 'body']
@@ -65,8 +88,6 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
 def clean_line(line: str) -> str:
     """Normalise white space and drop invisible and control characters.
 
-    Examples
-    --------
     >>> clean_line("\\xa0Trade\\u2009 and\\u200b tariffs")
     'Trade and tariffs'
     """
@@ -76,8 +97,6 @@ def clean_line(line: str) -> str:
 def n_words(text: str) -> int:
     """About how many words a text has; two Chinese or Japanese characters count as one.
 
-    Examples
-    --------
     >>> n_words("Talks on trade"), n_words("部长会谈")
     (3, 3)
     """
@@ -87,8 +106,6 @@ def n_words(text: str) -> int:
 def is_speech(text: str) -> bool:
     """Whether a text begins like a line of a transcript.
 
-    Examples
-    --------
     >>> is_speech("Q Do you think so"), is_speech("THE PRESIDENT: Yes")
     (True, True)
     >>> is_speech("COVID-19: What We Know")
@@ -102,8 +119,6 @@ def is_speech(text: str) -> bool:
 def is_title_case(text: str) -> bool:
     """Whether a text is capitalised like a title.
 
-    Examples
-    --------
     >>> is_title_case("The Madrid Context: Why Spain?"), is_title_case("The talks in Madrid")
     (True, False)
     """
@@ -130,13 +145,7 @@ def _skip_boilerplate(segments: Sequence[Segment]) -> list[Segment]:
 
 
 class _HeadingRules:
-    """Rules by which the segments of one article are headings.
-
-    Parameters
-    ----------
-    texts
-        The texts of all segments to which the rules are to be applied.
-    """
+    """Rules by which the segments of one article are headings, given the texts of all of them."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
@@ -151,7 +160,7 @@ class _HeadingRules:
             n_words(text) > (TITLE_WORDS if first else HEADING_WORDS)
             or not _LETTER.search(text)
             or text[0].islower()
-            or BULLET.match(text)
+            or _BULLET.match(text)
             or self._is_utterance(text)
         ):
             return False
@@ -162,3 +171,55 @@ class _HeadingRules:
     def _is_utterance(self, text: str) -> bool:
         # 'President Trump: Yes' looks like 'Trade Talks: Why Spain', but a speaker's name recurs.
         return is_speech(text) or (":" in text and self._labels[text.partition(":")[0]] > 2)
+
+
+class _Wrapping:
+    """How the lines of a document are wrapped, if they are.
+
+    A line's *reach* is the length it would have with the first word of the next line. Where it
+    exceeds the longest line, the line had to be broken. A document is wrapped when a third of its
+    line breaks or more fall inside a sentence: before a small letter, or where a line had to be
+    broken and no sentence ends. The other breaks may be the ends of short paragraphs.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        breaks = [pair for pair in pairwise(lines) if all(pair)]
+        # A single word that is longer than the line, such as a URL, says nothing about the width.
+        width = max((len(line) for line in lines if " " in line), default=0)
+        inside = sum(
+            _continues(following) or (_reach(line, following) > width and _is_open(line))
+            for line, following in breaks
+        )
+        self._wrapped = width in WRAP_WIDTHS and 3 * inside >= len(breaks)
+        # Most programs fill each line as far as it goes; some, and people, break it earlier. So a
+        # line was wrapped if it reaches as far as the shortest line that surely was. Lines less
+        # than half full do not count, nor does one break in fifty: a paragraph that starts with a
+        # small letter must not set the limit.
+        sure = sorted(
+            _reach(line, following)
+            for line, following in breaks
+            if _continues(following) and 2 * len(line) >= width
+        )
+        self._limit = min([width + 1, *sure[len(sure) // 50 :]])
+
+    def joins(self, line: str, following: str) -> bool:
+        """Whether two neighbouring lines belong to the same paragraph."""
+        if not self._wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(following):
+            return False
+        if is_speech(following) and not _is_open(line):
+            return False
+        return _continues(following) or _reach(line, following) >= self._limit
+
+
+def _reach(line: str, following: str) -> int:
+    return len(line) + 1 + len(following.split(" ", 1)[0])
+
+
+def _is_open(line: str) -> bool:
+    """Whether a line ends inside a sentence."""
+    return not (_SENTENCE_END.search(line) or is_title_case(line))
+
+
+def _continues(following: str) -> bool:
+    """Whether a line begins inside a sentence."""
+    return following[0].islower() and not _BULLET.match(following)

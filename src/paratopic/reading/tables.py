@@ -23,11 +23,12 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
 from paratopic.project.plurals import plural
-from paratopic.project.sources import KEYS, Source
+from paratopic.project.sources import KEYS, NONE, Source
+from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
-from paratopic.tables.files import Columns, Table, arrow_columns, is_read, read_columns
+from paratopic.tables.files import LOADERS, Columns, Table, arrow_columns, cell_text, is_read
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +46,14 @@ RAW = ("paragraph", "source", "cell", "topics", "draw", "where")
 class LabelledTable(NamedTuple):
     """What a table holds.
 
-    Attributes
+    Parameters
     ----------
     paragraphs
         Rows of the paragraph table (`corpus.table.SCHEMA`).
     answers
         Raw answers, with the columns `RAW`: one for each row that has a label.
     fields
-        The table's other columns that have a value, as text, null where a row has none. Lists and
-        objects are left out.
+        The table's other columns that have a value, as text, null where a row has none.
     """
 
     paragraphs: pd.DataFrame
@@ -87,24 +87,14 @@ def read_labelled_table(
         twice, or a position is no number or is there twice in a group.
     """
     source, name = source or Source(str(path)), table_name(path)
-    address = parse_address(source.path) if is_address(source.path) else None
-    if address:
-        source = with_address(source, address)
-    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
-    columns, wheres = _by_key(table.columns, path, source), table.wheres
-    if address:
-        if len(wheres) == address.sample:
-            log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
-        columns, wheres = _with_text(source.path, columns, wheres)
-    texts = [_text(text, where) for text, where in zip(columns["text"], wheres, strict=True)]
-    beside = {
-        name: [
-            _beside(name, value, where) for value, where in zip(columns[name], wheres, strict=True)
-        ]
-        for name in OPTIONAL
-        if name in columns
-    }
+    source, (columns, wheres) = _read(path, source)
+    texts = list(map(_text, columns["text"], wheres))
     none = [""] * len(texts)
+    beside = {
+        column: [_beside(column, *cell) for cell in zip(columns[column], wheres, strict=True)]
+        for column in OPTIONAL
+        if column in columns
+    }
     before, after = (beside.get(f"text_{side}", none) for side in ("preceding", "following"))
     if ID in columns:
         ids = _own_ids(path, name, columns[ID], wheres)
@@ -123,11 +113,11 @@ def read_labelled_table(
         "before": before,
         "after": after,
     }
-    draws = _draws(beside.get(DRAWN, none), wheres)
-    cells = [_cell(*each) for each in zip(columns.get("label", ()), wheres, strict=False)]
+    draws = list(map(_draw, beside.get(DRAWN, none), wheres))
+    cells = map(_cell, columns.get("label", none), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
-        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=False)
+        for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
         if cell
     ]
     return LabelledTable(
@@ -138,46 +128,60 @@ def read_labelled_table(
 
 
 def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
-    """Read a table.
+    """Read a file with a suffix of `LOADERS`, or the dataset that an address names.
 
     Parameters
     ----------
-    path
-        A file with a suffix of `LOADERS`, or the address of a dataset.
     whole
         Names of the columns whose values keep their types in parquet and datasets. The others
-        become texts, and lists, objects and bytes are left empty. By default there are none.
+        become texts, and lists, objects and bytes are left empty.
 
     Raises
     ------
     UserError
         The file or dataset cannot be read, or has two columns of the same name.
     """
-    if is_address(str(path)):
-        return _read_dataset(str(path), whole)
-    return read_columns(Path(path), whole)
+    if not is_address(str(path)):
+        return LOADERS[Path(path).suffix.lower()](Path(path), whole)
+    address = parse_address(str(path))
+    rows = read_rows(address, whole, is_read)
+    columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
+    for name in rows.class_names:
+        columns[name] = [
+            join_cell(map(str, names)) or NONE if isinstance(names, list) else names
+            for names in columns[name]
+        ]
+    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
 
 
 def table_name(path: Path | str) -> str:
     """What the paragraph ids of a table begin with: a file's name, or that of a dataset."""
-    return (
-        parse_address(path).name if isinstance(path, str) and is_address(path) else Path(path).stem
-    )
+    return parse_address(str(path)).name if is_address(str(path)) else Path(path).stem
 
 
-def _with_text(place: str, columns: Columns, wheres: list[str]) -> tuple[Columns, list[str]]:
-    """The rows that have a text: nobody can remove the others from a dataset of somebody else."""
-    texts = columns["text"]
-    kept = [row for row, text in enumerate(texts) if text is not None and not _is_blank(text)]
+def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
+    """The source with the columns of its address, if it is a dataset, and its rows; see `_by_key`.
+
+    Rows of a dataset without a text are left out: nobody can remove them from somebody else's data.
+    """
+    address = parse_address(source.path) if is_address(source.path) else None
+    source = with_address(source, address) if address else source
+    table = read_table(path, [source.columns[key] for key in REQUIRED if key in source.columns])
+    columns, wheres = _by_key(table.columns, path, source), table.wheres
+    if address is None:
+        return source, Table(columns, wheres)
+    if len(wheres) == address.sample:
+        log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
+    kept = [row for row, text in enumerate(columns["text"]) if not _is_blank(text)]
     if n_left_out := len(wheres) - len(kept):
-        log.warning("%s: %s left out", place, plural(n_left_out, "row has no text and is"))
-        columns = {name: [values[row] for row in kept] for name, values in columns.items()}
-        wheres = [wheres[row] for row in kept]
-    return columns, wheres
+        rows = plural(n_left_out, "row has no text and is", "rows have no text and are")
+        log.warning("%s: %s left out", source.path, rows)
+    columns = {name: [values[row] for row in kept] for name, values in columns.items()}
+    return source, Table(columns, [wheres[row] for row in kept])
 
 
 def _is_blank(text: object) -> bool:
-    return isinstance(text, str) and not without_controls(text).strip()
+    return text is None or (isinstance(text, str) and not without_controls(text).strip())
 
 
 def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
@@ -222,19 +226,13 @@ def _fields(columns: Columns) -> pd.DataFrame:
         name = cleaned(column)
         if column in (*REQUIRED, *OPTIONAL) or name in ("", ID):
             continue
-        texts = list(map(_field, values))
+        # As they are written; "" for a list or an object.
+        texts = [cleaned(shown) for shown in map(cell_text, values)]
         if name == DATE:
             texts = [iso_date(text) or text for text in texts]
         if any(texts):
             fields[name] = [text or None for text in texts]
     return pd.DataFrame(fields, index=range(len(columns["text"])), dtype="str")
-
-
-def _field(value: object) -> str:
-    """A cell as it is written; "" for none, and for a list or an object."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return cleaned(value) if isinstance(value, str) else ""
 
 
 def _positions(
@@ -258,15 +256,14 @@ def _positions(
     return [position for _, position in positions]
 
 
-def _draws(cells: Sequence[str], wheres: Sequence[str]) -> Sequence[str]:
-    """What was drawn of each row: "paragraph", "article" or "" for not known."""
-    for cell, where in zip(cells, wheres, strict=True):
-        if cell not in DRAWS:
-            raise UserError(
-                f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if '
-                "its whole group was, or leave it empty"
-            )
-    return [DRAWS[cell] for cell in cells]
+def _draw(cell: str, where: str) -> str:
+    """What was drawn of a row: "paragraph", "article" or "" for not known."""
+    if cell not in DRAWS:
+        raise UserError(
+            f'{where}: drawn is "{cell}"; write 1 if the row was drawn at random, article if its '
+            "whole group was, or leave it empty"
+        )
+    return DRAWS[cell]
 
 
 def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> list[str]:
@@ -342,10 +339,3 @@ def _whole(text: str, where: str) -> str:
     except UnicodeEncodeError:
         raise UserError(f"{where}: has half of a letter (a lone surrogate); correct it") from None
     return text
-
-
-def _read_dataset(path: str, whole: Collection[str]) -> Table:
-    address = parse_address(path)
-    rows = read_rows(address, whole, is_read)
-    columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
-    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])

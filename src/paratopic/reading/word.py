@@ -21,7 +21,6 @@ p[style-name='Caption'] => figcaption:fresh
 p[style-name='Title'] => h1:fresh
 """
 
-
 # The part of a document that has its properties, and the most bytes of it that are read.
 _PROPERTIES, _MOST_BYTES = "docProps/core.xml", 1_000_000
 _NAMESPACES = {"dc": "http://purl.org/dc/elements/1.1/", "dcterms": "http://purl.org/dc/terms/"}
@@ -58,10 +57,7 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
 def word_fields(data: bytes) -> dict[str, object]:
     """What a Word document's properties say that it is from: date (of its making) and author.
 
-    Parameters
-    ----------
-    data
-        The file's bytes. Damaged properties raise any error.
+    Damaged properties raise any error.
     """
     with ZipFile(BytesIO(data)) as archive, archive.open(_PROPERTIES) as file:
         content = file.read(_MOST_BYTES)

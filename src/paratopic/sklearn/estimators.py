@@ -24,8 +24,7 @@ from paratopic.inference.scores import Scores
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import Params, read_params, with_settings
 from paratopic.project.passages import Text
-from paratopic.project.paths import PARAMS
-from paratopic.project.start import template
+from paratopic.project.paths import PARAMS, template
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.training.crossval import fitter
 from paratopic.training.examples import Examples, silent

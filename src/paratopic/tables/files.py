@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.project.sources import NONE
-from paratopic.project.topics import join_cell
 from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
@@ -44,21 +42,11 @@ class Table(NamedTuple):
     wheres: list[str]
 
 
-def read_columns(path: Path, whole: Collection[str] = ()) -> Table:
-    """Read a file with a suffix of `LOADERS`.
-
-    Parameters
-    ----------
-    whole
-        Names of the columns whose values keep their types in parquet. The others become texts, and
-        lists, objects and bytes are left empty. By default there are none.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, or has two columns of the same name.
-    """
-    return LOADERS[path.suffix.lower()](path, whole)
+def cell_text(value: object) -> str:
+    """A value as it is written: a text or boolean; "" for any other, such as a list."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else ""
 
 
 def _read_sheet(path: Path, whole: Collection[str]) -> Table:
@@ -70,10 +58,14 @@ def _read_sheet(path: Path, whole: Collection[str]) -> Table:
 
 
 def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
+    try:
+        text = decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     rows: list[dict[str, object]] = []
     wheres: list[str] = []
     # Not `splitlines`, which ends lines at characters that JSON has within strings.
-    for number, line in enumerate(decode(_read_bytes(path), str(path)).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         wheres.append(f"{path}, line {number}")
@@ -97,7 +89,9 @@ def _read_parquet(path: Path, whole: Collection[str]) -> Table:
         read = file.read([field.name for field in schema if field.name in whole or is_read(field)])
         columns = arrow_columns(read, schema.names, whole, _class_names(schema))
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _unreadable(path, error) from None
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else str(error).strip()
+        raise UserError(f"{path}: cannot be read as parquet: {reason}") from None
     return Table(columns, [f"{path}, row {row}" for row in range(2, read.num_rows + 2)])
 
 
@@ -112,18 +106,10 @@ def arrow_columns(
     whole: Collection[str],
     class_names: Mapping[str, Sequence[object]],
 ) -> Columns:
-    """Columns of an Arrow table; those that it lacks are empty.
+    """Columns of these names from an Arrow table, as texts; those that it lacks are empty.
 
-    Parameters
-    ----------
-    read
-        The columns that are read.
-    names
-        Names of all columns.
-    whole
-        Names of those whose values keep their types; the others become texts.
-    class_names
-        Column whose numbers stand for names → the names.
+    Those that are read `whole` keep the types of their values, and numbers of a column of
+    `class_names` become the names that they stand for.
     """
     columns: Columns = {name: [None] * read.num_rows for name in names}
     for name, column in zip(read.schema.names, read.columns, strict=True):
@@ -137,9 +123,9 @@ def arrow_columns(
 
 
 def _named(value: object, by_number: Mapping[object, object]) -> object:
-    """The name that a number stands for, or the names of a list of them as a cell."""
+    """The name that a number stands for, or those of a list of numbers."""
     if isinstance(value, list):
-        return join_cell(str(_named(each, by_number)) for each in value) or NONE
+        return [_named(each, by_number) for each in value]
     # Numbers beside an empty cell may be floats.
     return by_number.get(str(value).removesuffix(".0"), value)
 
@@ -177,20 +163,9 @@ def _class_names(schema: pa.Schema) -> dict[str, list[object]]:
         return {}
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    number = error.errno if isinstance(error, OSError) else None
-    reason = os.strerror(number) if number else str(error).strip()
-    return UserError(f"{path}: cannot be read as {path.suffix[1:]}: {reason}")
-
-
-# Suffix of a table → its reader.
+# Suffix of a table → its reader. Of parquet, columns of the names given keep the types of their
+# values. The others become texts, and lists, objects and bytes are left empty. A `UserError` says
+# that a file cannot be read, or has two columns of the same name.
 LOADERS: dict[str, Callable[[Path, Collection[str]], Table]] = {
     ".csv": _read_sheet,
     ".xlsx": _read_sheet,

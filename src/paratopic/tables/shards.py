@@ -10,15 +10,14 @@ import io
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Text
-from paratopic.tables.cells import LineFeeds, find_separator, inert
+from paratopic.tables.sheets import LineFeeds, find_separator, inert
 from paratopic.tables.workbook import read_values, shown
 
 if TYPE_CHECKING:
@@ -30,8 +29,10 @@ SHARD = 5_000
 # What begins as a formula does, but is a number.
 _NUMBER = re.compile(r"[-+]?(\d[\d.,]*|[.,]\d+)?(e[-+]?\d+)?%?", re.IGNORECASE)
 
-# Name of an added column → its values, one per row.
+# Name of a column → its values, one per row.
 Columns = dict[str, list[Any]]
+# Name of a column → the type of its values: str, int, float or bool.
+Types = Mapping[str, type]
 
 Item = TypeVar("Item")
 Rows = TypeVar("Rows")
@@ -45,21 +46,16 @@ class Chunk(Generic[Rows]):
     ----------
     rows
         The rows in the form that `BulkFormat.write` of the same format takes.
-    texts
-        The text of each row, with what stands around it; None for a row without one.
-    errors
-        What is wrong with each row; None for a row that can be answered.
+    texts, errors
+        The text of each row, and what is wrong with it; None for a row that can be answered.
     share
         Share of the input that has been read up to the end of these rows, 0 to 1.
-    skipped
-        Parts of an article that are not paragraphs; given with its first shard.
     """
 
     rows: Rows
-    texts: Sequence[Text | None]
+    texts: Sequence[Any]
     errors: Sequence[str | None]
     share: float
-    skipped: Sequence[Any] = ()
 
 
 class BulkFormat(Protocol[Rows]):
@@ -67,15 +63,13 @@ class BulkFormat(Protocol[Rows]):
 
     suffix: str
 
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Rows]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Rows]]:
         """Read a file shard by shard. A file without rows gives one chunk without rows.
 
         Parameters
         ----------
-        column
-            Name of the column that holds the texts; articles have none.
-        added
-            Names of the columns that prediction adds.
+        column, added
+            Names of the column that holds the texts, and of those that prediction adds.
 
         Raises
         ------
@@ -84,12 +78,13 @@ class BulkFormat(Protocol[Rows]):
         """
         ...
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        """Refuse an input whose beginning shows that it cannot be predicted; see `read`."""
-        next(iter(self.read(path, column, added)), None)
+    def check(self, path: Path, column: str, added: Collection[str]) -> None:
+        """Refuse an input that cannot be read to its end, before anything is predicted."""
+        for _ in self.read(path, column, added):
+            pass
 
-    def write(self, path: Path, rows: Rows, columns: Columns) -> None:
-        """Write the rows of a chunk with the added columns."""
+    def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
+        """Write the rows of a chunk with further columns, in formats with types of these types."""
         ...
 
     def columns(self, rows: Rows) -> Columns:
@@ -110,12 +105,7 @@ class Parquet(BulkFormat["pa.Table"]):
 
     suffix = ".parquet"
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        """The whole file is read, so that damage is met before anything is predicted."""
-        for _ in self.read(path, column, added):
-            pass
-
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[pa.Table]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[pa.Table]]:
         require_pyarrow(path)
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -140,37 +130,27 @@ class Parquet(BulkFormat["pa.Table"]):
                 f"({error}). Write it again, or leave it out."
             ) from None
 
-    def write(self, path: Path, rows: pa.Table, columns: Columns) -> None:
+    def write(self, path: Path, rows: pa.Table, columns: Columns, types: Types) -> None:
         import pyarrow.parquet as pq
 
-        pq.write_table(with_columns(rows, columns), path)
+        pq.write_table(with_columns(rows, columns, types), path)
 
     def columns(self, rows: pa.Table) -> Columns:
-        import pyarrow as pa
-
-        return {name: _values(rows[name], pa.string()) for name in rows.schema.names}
+        return {name: _values(rows[name], "string") for name in rows.schema.names}
 
     def columns_named(self, rows: pa.Table, names: Collection[str]) -> Columns:
         return self.columns(rows.select([name for name in rows.schema.names if name in names]))
 
     def values(self, rows: pa.Table) -> Columns:
-        import pyarrow as pa
-
-        return {name: _values(rows[name], pa.timestamp("us")) for name in rows.schema.names}
+        return {name: _values(rows[name], "timestamp[us]") for name in rows.schema.names}
 
 
 @dataclass(frozen=True)
 class Cells:
     """Rows of a CSV file or a workbook.
 
-    Parameters
-    ----------
-    header
-        Names of the columns.
-    rows
-        The cells of each row, as many as the header has.
-    values
-        Of a workbook, what the cells have: texts, numbers, booleans, dates and times.
+    Each row has as many cells as the header. Of a workbook, `values` are what the cells have:
+    texts, numbers, booleans, dates and times.
     """
 
     header: list[str]
@@ -191,12 +171,7 @@ class Csv(BulkFormat[Cells]):
 
     suffix = ".csv"
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
-        """The whole file is read, so that no rows are missed."""
-        for _ in self.read(path, column, added):
-            pass
-
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Cells]]:
         size = max(1, path.stat().st_size)
         csv.field_size_limit(sys.maxsize)
         # Bytes that are not UTF-8 become surrogates, so that one bad row does not end the run.
@@ -210,7 +185,7 @@ class Csv(BulkFormat[Cells]):
             for rows in batches(row for row in lines if row):  # an empty line is not a row
                 yield _cells_chunk(header, rows, separator, column, raw.tell() / size)
 
-    def write(self, path: Path, rows: Cells, columns: Columns) -> None:
+    def write(self, path: Path, rows: Cells, columns: Columns, types: Types) -> None:
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(LineFeeds(file), delimiter=rows.separator, lineterminator="\r\n")
             writer.writerow(map(inert_value, [*rows.header, *columns]))
@@ -228,7 +203,7 @@ class Xlsx(Csv):
     A workbook that cannot be read is one row with an error.
     """
 
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[Cells]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[Cells]]:
         try:
             (_, names), *rows = read_values(path)
         except UserError as error:
@@ -255,7 +230,7 @@ class JsonLines(BulkFormat[list[str]]):
 
     suffix = ".jsonl"
 
-    def read(self, path: Path, column: str, added: Sequence[str]) -> Iterator[Chunk[list[str]]]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[list[str]]]:
         size = max(1, path.stat().st_size)
         with path.open("rb") as file:
             numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
@@ -268,14 +243,14 @@ class JsonLines(BulkFormat[list[str]]):
                 ]
                 yield Chunk([row for row, _, _ in objects], texts, errors, file.tell() / size)
 
-    def check(self, path: Path, column: str, added: Sequence[str]) -> None:
+    def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Each line may have keys of its own: of the first, a mistake is that of the file."""
         with path.open("rb") as file:
             first = next((line for line in file if line.strip()), b"")
         _, values, _ = _json_object(1, first.rstrip(b"\r\n"))
         _check_taken(path, list(values), added)
 
-    def write(self, path: Path, rows: list[str], columns: Columns) -> None:
+    def write(self, path: Path, rows: list[str], columns: Columns, types: Types) -> None:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for row, values in zip(rows, zip(*columns.values(), strict=True), strict=True):
                 added = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
@@ -289,54 +264,39 @@ class JsonLines(BulkFormat[list[str]]):
 
 
 def require_pyarrow(path: Path) -> None:
-    """Refuse a parquet file where pyarrow is not installed.
-
-    Raises
-    ------
-    UserError
-        It is not.
-    """
+    """Refuse a parquet file by a `UserError` where pyarrow is not installed."""
     try:
         import pyarrow  # noqa: F401  # whether it is installed is all that is asked
     except ImportError:
         raise UserError(f"{path}: parquet needs pyarrow: pip install pyarrow") from None
 
 
-def with_columns(rows: pa.Table, columns: Columns) -> pa.Table:
-    """Add columns to rows of parquet, those of `bulk.Job.added` with the same types for all."""
+def with_columns(rows: pa.Table, columns: Columns, types: Types) -> pa.Table:
+    """Add columns of these types to rows of parquet, even where they have no value."""
     import pyarrow as pa
 
-    kinds = {
-        "windows": pa.int64(),
-        "confidence": pa.float64(),
-        "likeness": pa.float64(),
-        "sure": pa.bool_(),
-    }
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     for name, values in columns.items():
-        kind = pa.float64() if name.startswith("score_") else kinds.get(name, pa.string())
-        rows = rows.append_column(name, pa.array(values, kind))
+        rows = rows.append_column(name, pa.array(values, kinds[types[name]]))
     return rows
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written.
-
-    With `SHARD` 2: a, b, c → [a, b], [c].
-    """
+    """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written."""
     items = iter(items)
     yield list(islice(items, SHARD))
     while batch := list(islice(items, SHARD)):
         yield batch
 
 
-def _check_columns(path: Path, names: Sequence[str], column: str, added: Sequence[str]) -> None:
+def _check_columns(path: Path, names: Sequence[str], column: str, added: Collection[str]) -> None:
     if column not in names:
         present = ", ".join(names) or "none"
         raise UserError(f"{path} has no column {column} (it has: {present}); name one with --text")
     _check_taken(path, names, added)
 
 
-def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None:
+def _check_taken(path: Path, names: Sequence[str], added: Collection[str]) -> None:
     """Refuse a column that prediction would add, and two columns with one name."""
     for name in names:
         if name in added:
@@ -346,7 +306,7 @@ def _check_taken(path: Path, names: Sequence[str], added: Sequence[str]) -> None
         raise UserError(f"{path} has two columns {min(repeated)}; rename one")
 
 
-def _values(column: pa.ChunkedArray, times: pa.DataType) -> list[object]:
+def _values(column: pa.ChunkedArray, times: str) -> list[object]:
     """The values of a column: timestamps, of whose nanoseconds Python has no type, as another type.
 
     Those with a zone become texts in any case.
@@ -354,7 +314,7 @@ def _values(column: pa.ChunkedArray, times: pa.DataType) -> list[object]:
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.string() if column.type.tz else times, safe=False)
+        column = column.cast("string" if column.type.tz else times, safe=False)
     values: list[object] = column.to_pylist()
     return values
 
@@ -411,7 +371,7 @@ def _csv_rows(path: Path, reader: Any) -> Iterator[list[str]]:
 
 
 def _json_object(
-    number: int, line: bytes, added: Sequence[str] = ()
+    number: int, line: bytes, added: Collection[str] = ()
 ) -> tuple[str, dict[str, Any], str | None]:
     """The object of a line, as it is written and as values, and what is wrong; None for nothing.
 

@@ -1,32 +1,42 @@
 """Tables that people fill in: CSV, or the first sheet of a workbook, each with a header.
 
-What the columns mean is the callers' business.
+In some countries spreadsheets separate the cells of CSV files by semicolons, and they run some
+cells as formulas. What the columns mean is the callers' business.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import decode
-from paratopic.tables.cells import find_separator
 from paratopic.tables.workbook import read_workbook
+
+# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
+# spreadsheets full-width signs count too.
+_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
+_LINE_END = re.compile(r"[\r\n]")
+
+# Numbers as people write them, dates and times. Zeros before a number are those of an id.
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
+_DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(:\d\d)?"
+# Digits that each program keeps of a number.
+_DIGITS = 15
 
 
 class Sheet(NamedTuple):
-    """A table.
+    """A table: names of its columns, and its rows.
 
-    Parameters
-    ----------
-    columns
-        Names of the columns.
-    rows
-        Where each row is (file and number, as a spreadsheet counts: the header is row 1), and its
-        cells by column; "" for an empty one.
+    Of each row it has where it is (file and number, as a spreadsheet counts: the header is row 1),
+    and the cells by column; "" for an empty one.
     """
 
     columns: list[str]
@@ -34,14 +44,9 @@ class Sheet(NamedTuple):
 
 
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
-    """Read a .csv or .xlsx file.
+    """Read a .csv or .xlsx file. In CSV, cells are separated by commas, semicolons or tabs.
 
-    Parameters
-    ----------
-    path
-        The file. In CSV, cells are separated by commas, semicolons or tabs.
-    required
-        Names of columns that it has to have, and that each of its rows has to have a cell in.
+    It has to have the columns that are required, and each of its rows a cell in them.
 
     Raises
     ------
@@ -109,3 +114,95 @@ def _sheet(
         cells = cells + [""] * (len(columns) - len(cells))
         named.append((place, dict(zip(columns, cells, strict=True))))
     return Sheet(columns, named)
+
+
+@dataclass(frozen=True)
+class LineFeeds:
+    """A file whose lines end in LF, for a `csv.writer` that ends them in CR LF.
+
+    A writer quotes cells with characters of its line end only, but readers end lines at either.
+    """
+
+    file: TextIO
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def find_separator(text: str, column: str = "") -> str:
+    r"""Find what separates the cells of a CSV file: comma, semicolon or tab.
+
+    The header alone decides: of the three, the first with which it has the column that is asked
+    for. Where none has it, that which parts the header into most columns; the comma if none does.
+
+    >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
+    ';'
+    >>> find_separator("id;body, in full;topic\n")
+    ';'
+    """
+    header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
+    counts = dict.fromkeys(",;\t", 0)
+    for separator in counts:
+        with suppress(csv.Error):  # a cell that is too long
+            columns = next(csv.reader([header], delimiter=separator), [])
+            if column and column in columns:
+                return separator
+            counts[separator] = len(columns)
+    return max(counts, key=lambda separator: counts[separator])
+
+
+def reader_of(cells: Iterable[str]) -> Callable[[str], object]:
+    """Find out what the cells of a column are: numbers, dates, times of dates, or texts.
+
+    They are numbers or dates if all of them are, except empty ones, and if no two different cells
+    are the same number. So codes such as 007, or 1.1 beside 1.10, stay texts.
+
+    >>> [list(map(reader_of(cells), cells)) for cells in (["7", "", "1.5"], ["7", "007"])]
+    [[7, None, 1.5], ['7', '007']]
+
+    Returns
+    -------
+    A function that reads one of them; None for an empty one where they are no texts.
+    """
+    known = {cell for cell in cells if cell}
+    for form, read in _READERS:
+        if known and all(map(form.fullmatch, known)):
+            with suppress(ValueError):  # the 31st of a month that has 30 days
+                if len({read(cell) for cell in known}) == len(known):
+                    return lambda cell: read(cell) if cell else None
+    return str
+
+
+def _number(cell: str) -> int | float:
+    if sum(map(str.isdigit, cell)) > _DIGITS:
+        raise ValueError(f"{cell} has too many digits")
+    return float(cell) if "." in cell else int(cell)
+
+
+# What each cell of a column looks like → what reads it.
+_READERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
+    (_NUMBER, _number),
+    (re.compile(_DATE), date.fromisoformat),
+    (re.compile(f"{_DATE}[T ]{_TIME}"), datetime.fromisoformat),
+)
+
+
+def inert(cell: str) -> str:
+    """Keep a spreadsheet from running a cell as a formula; `live` gives the cell back.
+
+    One apostrophe is put before it, also where there is one already. See
+    https://owasp.org/www-community/attacks/CSV_Injection.
+
+    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1")]
+    ["'=1+1", '1 + 1', "''=1+1"]
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def live(cell: str) -> str:
+    """Give back the cell that `inert` was called with.
+
+    >>> live("'=1+1"), live("1 + 1")
+    ('=1+1', '1 + 1')
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

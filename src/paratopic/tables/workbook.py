@@ -51,10 +51,10 @@ class Tab:
     widths
         Width of each column, in characters. Columns without one get that of the spreadsheet.
     wraps
-        Whether a text that is wider than its column is shown on several lines; False by default.
+        Whether a text that is wider than its column is shown on several lines.
     choices
         Number of a column, from 0 → the cells that its cells may be chosen from, such as
-        "codebook!$A$2:$A$5". Others may be written all the same. None by default.
+        "codebook!$A$2:$A$5". Others may be written all the same.
     """
 
     rows: Iterable[Sequence[object]]
@@ -69,12 +69,7 @@ def write_workbook(path: Path, *tabs: Tab) -> None:
 
     Strings become text, which no spreadsheet runs as a formula; numbers, booleans, dates and times
     keep their type. Times with a zone, which no spreadsheet knows, and dates before March 1900
-    become text.
-
-    Raises
-    ------
-    UserError
-        A text has more than `MOST_CHARACTERS`.
+    become text. A text of more than `MOST_CHARACTERS` is a `UserError`.
     """
     from openpyxl import Workbook
     from openpyxl.writer.excel import ExcelWriter

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.tables.cells import reader_of
+from paratopic.tables.sheets import reader_of
 
 
 @pytest.mark.parametrize(
