@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from paratopic.annotation import chat as chat_module
-from paratopic.annotation.asking import Answer, ask_all
+from paratopic.annotation.asking import DEFAULT, Answer, Prompt, ask_all, read_prompt
 from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.context import Suggestion
-from paratopic.annotation.prompt import DEFAULT, Prompt, read_prompt
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.topics import ModeName, Topic, Topics

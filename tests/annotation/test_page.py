@@ -25,7 +25,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
-from paratopic.annotation import page, web
+from paratopic.annotation import page
 from paratopic.annotation.context import Suggestion, blind, with_predictions
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
@@ -232,13 +232,13 @@ def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
-            web.listen("", port)
+            page.listen("", port)
 
 
 def test_the_address_is_printed_before_the_page_is_served(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with web.listen("Label at {address} (…)", 0) as listener:
+    with page.listen("Label at {address} (…)", 0) as listener:
         host, port = listener.getsockname()
         assert capsys.readouterr().out == f"Label at http://{host}:{port} (…)\n"
         socket.create_connection((host, port), timeout=5).close()  # a browser waits there
@@ -247,8 +247,7 @@ def test_the_address_is_printed_before_the_page_is_served(
 SERVE = """
 import sys
 from pathlib import Path
-from paratopic.annotation.page import Session, application
-from paratopic.annotation.web import listen, serve
+from paratopic.annotation.page import Session, application, listen, serve
 from tests.samples import TOPICS, suggestions
 session = Session(Path(sys.argv[1]), "ann", suggestions(TOPICS), lambda: TOPICS)
 serve(application(session), listen("Label at {address}", 0))

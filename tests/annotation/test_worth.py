@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.annotation import suggestion
 from paratopic.annotation.sampling import draw_random, unlabelled
-from paratopic.annotation.worth import RECURRING, worth_labelling
+from paratopic.annotation.suggestion import RECURRING, suggest, worth_labelling
 from paratopic.inference.loading import load
 from tests.samples import TARIFF, paragraph_table
 
@@ -68,9 +67,9 @@ def test_what_is_like_a_labelled_text_comes_last(baseline_folder: Path) -> None:
         label_source=["hand", "none", "none"],
     )
     model = load(baseline_folder)
-    (first,) = suggestion.suggest(frame, set(), model, 1, 0)
+    (first,) = suggest(frame, set(), model, 1, 0)
     assert first.id == "002"
-    assert [item.id for item in suggestion.suggest(frame, set(), model, 5, 0)] == ["002", "001"]
+    assert [item.id for item in suggest(frame, set(), model, 5, 0)] == ["002", "001"]
 
 
 def test_a_random_draw_leaves_nothing_out() -> None:

@@ -181,7 +181,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(
     cli("codebook", "drop", "security")
     served: list[Session] = []
     monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
+    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     cli("label", "--port", "0", "--annotator", "ann")
     state = served[0].state()
     items, codebook = state["items"], state["codebook"]

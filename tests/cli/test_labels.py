@@ -231,7 +231,7 @@ def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
     cli("import", "ann.csv", "--annotator", "ann")
     served: list[Session] = []
     monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
+    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     for annotator, options, blind in (
         ("ann", [], False),
         ("bo", [], True),
@@ -348,7 +348,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
 ) -> None:
     served: list[Session] = []
     monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
+    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     assert run_cli(monkeypatch, "suggest", "--random", "--n", "4", "--out", "random.csv") == 0
     assert run_cli(monkeypatch, "suggest", "--n", "4", "--out", "suggested.csv") == 0
     for options, hidden in (

@@ -120,8 +120,7 @@ def test_three_writers_lose_no_label(
 
 PAGE = """
 from pathlib import Path
-from paratopic.annotation.page import application
-from paratopic.annotation.web import listen, serve
+from paratopic.annotation.page import application, listen, serve
 from tests.survival.test_writers import session
 serve(application(session(Path())), listen("Label at {address}", 0))
 """

@@ -12,10 +12,9 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation.asking import Answer, ask_all, expected_tokens
+from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.context import Suggestion, drawn_in_context
-from paratopic.annotation.prompt import Prompt, read_prompt
 from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.answers import is_weak

@@ -17,7 +17,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.annotation import context, formats, page, sampling, suggestion, web
+from paratopic.annotation import context, formats, page, sampling, suggestion
 from paratopic.annotation.context import Suggestion, drawn_in_context, in_context, with_predictions
 from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
@@ -168,7 +168,7 @@ def label(
     project, name = read_project(), name_of_user(annotator)
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    with web.listen(greeting, port) as listener:
+    with page.listen(greeting, port) as listener:
         if path is None:
             hidden = _hides(blind, draw.reason_to_hide)
             suggestions, shown = _suggestions(project, n, draw, model, hidden)
@@ -181,7 +181,7 @@ def label(
         session = page.Session(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
-        web.serve(page.application(session), listener)
+        page.serve(page.application(session), listener)
 
 
 def _suggestions(

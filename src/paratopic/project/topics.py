@@ -256,6 +256,11 @@ class Topics:
         return tuple(topic.name for topic in self.topics)
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """What an annotator chooses from: the names of the topics, then `NO_TOPIC`."""
+        return (*self.names, NO_TOPIC)
+
+    @property
     def scores(self) -> list[str]:
         """Names of the columns with the topics' scores, in tables beside columns such as "id"."""
         return [f"score {name}" for name in self.names]
