@@ -20,10 +20,9 @@ from paratopic.cli.project import Project, read_project
 from paratopic.labels.answers import is_weak
 from paratopic.labels.log import Label, append, cell_of, first_words, one_line
 from paratopic.labels.weak import EFFORT, LLM, cost
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import PROMPT
-from paratopic.project.plurals import plural
-from paratopic.project.progress import bar
+from paratopic.project.terminal import bar
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from paratopic.cli.predict import SOME_ERRORS
 from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.labels.answers import merge
 from paratopic.labels.log import Label
-from paratopic.project.plurals import plural
+from paratopic.project.errors import plural
 
 Exports = Annotated[
     list[Path],

@@ -17,7 +17,6 @@ from rich.text import Text
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import Again, Project, lines_of, read_project, write_again
-from paratopic.cli.terminal import terminal
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_parquet
@@ -27,9 +26,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import METADATA, MODELS, SCORES
-from paratopic.project.plurals import plural
+from paratopic.project.terminal import terminal
 from paratopic.project.topics import NONE
 
 log = logging.getLogger(__name__)

@@ -26,18 +26,16 @@ from rich.text import Text
 
 from paratopic.bulk import jobs
 from paratopic.bulk.table import WRITERS, predict_table
-from paratopic.cli.terminal import terminal
 from paratopic.inference.explanation import Explanation
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Prediction
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
 from paratopic.project.periods import UNKNOWN
-from paratopic.project.plurals import plural
-from paratopic.project.progress import bar, waiting
+from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
     Article,
     Paragraph,

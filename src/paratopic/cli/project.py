@@ -30,10 +30,9 @@ from paratopic.labels.answers import (
 )
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS
-from paratopic.project.plurals import plural
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Again = Annotated[

@@ -11,12 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
-from paratopic.cli.terminal import terminal
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, Label, first_words
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.project.errors import UserError, plural
+from paratopic.project.terminal import terminal
 from paratopic.project.topics import topics_in_words
 
 # The same of an answer of a weak source, whose name follows.

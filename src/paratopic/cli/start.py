@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.project.errors import UserError, plural
 from paratopic.project.sources import KEYS, NONE
 from paratopic.project.start import create, new_topics
 from paratopic.project.topics import Topics

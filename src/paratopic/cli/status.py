@@ -8,14 +8,14 @@ from rich.table import Table
 
 from paratopic.annotation.progress import count_labels, missing
 from paratopic.cli.project import read_project
-from paratopic.cli.terminal import terminal
 from paratopic.corpus.table import describe_size, has_hand_label
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
+from paratopic.project.errors import plural
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
-from paratopic.project.plurals import plural
+from paratopic.project.terminal import terminal
 
 
 def status() -> None:

@@ -27,11 +27,10 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, SKIPPED
-from paratopic.project.plurals import plural
-from paratopic.project.progress import waiting
+from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
 
 Tasks = Annotated[

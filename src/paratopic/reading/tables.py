@@ -19,10 +19,9 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.plurals import plural
 from paratopic.project.sources import KEYS, Source
 from paratopic.reading.article import number_repeats, paragraph_id
 from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address

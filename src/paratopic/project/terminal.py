@@ -1,6 +1,7 @@
-"""Progress of long work: a bar on a terminal, and elsewhere, such as in a log, a few lines.
+"""What programs show: tables on stdout, and the progress of long work on stderr.
 
-The caller decides what counts as a step of the work.
+Progress is a bar on a terminal, and elsewhere, such as in a log, a few lines. The caller decides
+what counts as a step of the work.
 """
 
 from __future__ import annotations
@@ -36,6 +37,17 @@ class Advance(Protocol):
     """Shows that a number of steps are done, and a note on them, by default none."""
 
     def __call__(self, done: float, note: str = "") -> None: ...
+
+
+def terminal(highlight: bool = True) -> Console:
+    """Stdout, on which names and texts are as they are, whatever brackets and colons they have.
+
+    Parameters
+    ----------
+    highlight
+        Whether numbers and the like have colours; True by default.
+    """
+    return Console(highlight=highlight, markup=False, emoji=False)
 
 
 def waiting(what: str) -> AbstractContextManager[object]:
