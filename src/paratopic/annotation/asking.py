@@ -128,9 +128,10 @@ class Prompt:
             except (ValueError, LookupError, TypeError, RecursionError):
                 raise BadReply(f"not the JSON that was asked for: {_short(text)}") from None
         every = given if isinstance(given, list) else [given]
-        if not every or not all(isinstance(name, str) for name in every):
+        names = [name for name in every if isinstance(name, str)]
+        if len(names) < len(every) or not names:
             raise BadReply(f"no topic: {_short(text)}")
-        chosen = {self._meant(name) for name in every}
+        chosen = {self._meant(name) for name in names}
         if None in chosen:
             raise BadReply(f"not in the codebook: {_short(text)}")
         if len(chosen) > 1 and (self._single or self.topics.choices[-1] in chosen):

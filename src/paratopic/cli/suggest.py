@@ -194,8 +194,6 @@ def _suggestions(
         No paragraph is left to label, stage prepare has not read those that are, or a model is
         needed and there is none.
     """
-    frame, seed = project.paragraphs, project.params.seed
-    judged = {line.paragraph for line in project.answers}
     suggesting = None if draw.random and hidden else load(model)
     names = project.params.topics.names
     if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
@@ -204,29 +202,8 @@ def _suggestions(
             "`dvc repro` trains it again",
             ", ".join(gone),
         )
-    shown = None if hidden else suggesting
     with waiting("reading the unlabelled paragraphs"):
-        if draw.random or suggesting is None:
-            drawn = _drawn_at_random(project, judged, n, draw)
-            suggestions = _in_context(project, drawn, shown)
-        else:
-            first = [] if draw.mixed else _to_label_again(project, n, suggesting)
-            left_out = judged | {item.id for item in first}
-            gains, disputed = gain_of_labels(frame, project.params.topics)
-            suggestions = suggestion.suggest(
-                frame, left_out, suggesting, n - len(first), seed, gains
-            )
-            is_disputed = set(frame["id"][disputed])
-            suggestions = first + [
-                replace(item, reason=DISPUTED) if item.id in is_disputed else item
-                for item in suggestions
-            ]
-            if draw.mixed:
-                ids = [item.id for item in suggestions]
-                drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
-                suggestions = _in_context(project, drawn, shown)
-            elif hidden:
-                suggestions = context.blind(suggestions)
+        suggestions = _chosen(project, n, draw, suggesting, hidden)
     if unread := _unread_articles(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
@@ -240,7 +217,29 @@ def _suggestions(
             f"there is nothing left to label: every {labelled}. Texts are read from {paths}, which "
             "prepare.sources of params.yaml names"
         )
-    return suggestions, shown
+    return suggestions, None if hidden else suggesting
+
+
+def _chosen(
+    project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
+) -> list[Suggestion]:
+    """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
+    frame, seed, shown = project.paragraphs, project.params.seed, None if hidden else model
+    judged = {line.paragraph for line in project.answers}
+    if draw.random or model is None:
+        return _in_context(project, _drawn_at_random(project, judged, n, draw), shown)
+    first = [] if draw.mixed else _to_label_again(project, n, model)
+    left_out = judged | {item.id for item in first}
+    gains, disputed = gain_of_labels(frame, project.params.topics)
+    suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
+    if draw.mixed:
+        ids = [item.id for item in suggestions]
+        return _in_context(project, sampling.draw_mixed(frame, judged, ids, n, seed), shown)
+    is_disputed = set(frame["id"][disputed])
+    suggestions = first + [
+        replace(item, reason=DISPUTED) if item.id in is_disputed else item for item in suggestions
+    ]
+    return context.blind(suggestions) if hidden else suggestions
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 # A log has a line for each step if there are at most so many, and else one for each tenth.
@@ -48,6 +49,14 @@ def terminal(highlight: bool = True) -> Console:
         Whether numbers and the like have colours; True by default.
     """
     return Console(highlight=highlight, markup=False, emoji=False)
+
+
+def listing(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
+    """Lay out what each row is about, such as a line of a file, and beside it lines of text."""
+    table = Table.grid(padding=(0, 2, 1, 0))
+    for where, lines in rows:
+        table.add_row(where, Text("\n".join(lines), overflow="fold"))
+    return table
 
 
 def waiting(what: str) -> AbstractContextManager[object]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paratopic.annotation.progress import count_labels, missing
+from paratopic.cli.status import count_labels, missing
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from tests.programs import ROOT, run_cli
 from tests.samples import paragraph_table
