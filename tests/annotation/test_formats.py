@@ -21,7 +21,7 @@ from paratopic.annotation.context import (
     Explain,
     Suggestion,
     blind,
-    drawn_in_context,
+    in_context,
     with_predictions,
 )
 from paratopic.annotation.label_studio import NONE, configuration
@@ -411,7 +411,7 @@ def test_how_a_paragraph_was_drawn_comes_back(
 ) -> None:
     drawn = dict(zip(frame["id"], ["17.1", "article", ""], strict=True))
     (path, *_) = formats.write_tasks(
-        tmp_path / f"tasks{suffix}", drawn_in_context(frame, drawn), topics, ""
+        tmp_path / f"tasks{suffix}", in_context(frame, drawn), topics, ""
     )
     if suffix == ".json":
         tasks = json.loads(path.read_text(encoding="utf-8"))

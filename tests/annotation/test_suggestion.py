@@ -142,7 +142,7 @@ def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: 
             model.predict(frame.set_index("id")["text"][ids]), (True, False), strict=True
         )
     ]
-    plain = in_context(frame, ids)
+    plain = in_context(frame, dict.fromkeys(ids, ""))
     first, later = with_predictions(plain, answers)
     article = frame[frame["article"] == "article0"]
     assert first.before == ()

@@ -60,7 +60,7 @@ def test_the_list_of_commands_says_what_each_command_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for name, (_, help_text) in COMMANDS.items():
+    for name, help_text in COMMANDS.items():
         assert run_cli(monkeypatch, name, "--help") == 0
         assert help_text in capsys.readouterr().out
     assert run_cli(monkeypatch, "predct") == 2

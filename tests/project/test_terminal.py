@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paratopic.project import progress
+from paratopic.project.terminal import bar
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def lines(
 ) -> list[str]:
     """What is printed of work in equal parts that take `last` seconds in all."""
     seconds[0] = 0.0
-    with progress.bar("baseline: fit", total) as advance:
+    with bar("baseline: fit", total) as advance:
         for part in range(1, parts + 1):
             seconds[0] = last * part / parts
             advance(total * part / parts)
@@ -72,7 +72,7 @@ def test_many_steps_and_one_are_a_line_a_tenth(
 def test_a_note_stands_in_the_line(
     capsys: pytest.CaptureFixture[str], seconds: list[float]
 ) -> None:
-    with progress.bar("predict", 1) as advance:
+    with bar("predict", 1) as advance:
         seconds[0] = 30
         advance(0.5, "1,200 rows")
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
@@ -94,7 +94,7 @@ def test_a_terminal_is_drawn_four_times_a_second_at_most(monkeypatch: pytest.Mon
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.bar("baseline: fit", 15) as advance:
+    with bar("baseline: fit", 15) as advance:
         for step in range(10_000):
             advance(15 * step / 10_000)
     drawn = terminal.getvalue()

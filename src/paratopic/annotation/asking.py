@@ -202,6 +202,8 @@ class Answer:
         Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
+    tokens
+        Numbers of tokens read and written.
     seconds
         How long it took, with what was asked again.
     """

@@ -68,8 +68,6 @@ class Chat:
     ----------
     url
         Address of the interface, such as http://127.0.0.1:11434/v1.
-    model
-        Name of the model on the server.
     key
         Sent as a bearer token; None, the default, sends none.
     timeout

@@ -94,7 +94,7 @@ def suggest(
         doubt = mode_of(model.mode).doubt(scores[part]) + beside[part]
         places = choose(doubt, embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
-    suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
+    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))
     return with_predictions(suggestions, [predictions[number] for number in chosen])
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from paratopic.cli.predict import TABLES, Files, article_files, read_article
-from paratopic.labels.log import UNDECIDED, first_words
+from paratopic.labels.log import cell_of, first_words
 from paratopic.project.errors import UserError
 from paratopic.reading.article import paragraphs_of
 from paratopic.tables.cells import LineFeeds
@@ -31,4 +31,4 @@ def paragraphs(paths: Files) -> None:
             )
         names.add(article.name)
         for paragraph in paragraphs_of(article):
-            writer.writerow([paragraph.id, UNDECIDED, first_words(paragraph.text)])
+            writer.writerow([paragraph.id, cell_of(None), first_words(paragraph.text)])

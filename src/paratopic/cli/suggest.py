@@ -18,7 +18,7 @@ import pandas as pd
 import typer
 
 from paratopic.annotation import context, formats, page, sampling, suggestion
-from paratopic.annotation.context import Suggestion, drawn_in_context, in_context, with_predictions
+from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import Count, Project, name_of_user, read_project
@@ -80,15 +80,7 @@ log = logging.getLogger(__name__)
 class Draw:
     """How the paragraphs to label are chosen: the options of `suggest` and `label`.
 
-    Parameters
-    ----------
-    mixed
-        Whether to draw some at random among those that the model suggests. Without either, all are
-        what the model suggests.
-    articles
-        Whether to draw whole articles at random.
-    by
-        Column in each value of which they are drawn at random in proportion; None for none.
+    Without `random` or `mixed`, all are what the model suggests.
 
     Raises
     ------
@@ -225,7 +217,7 @@ def _chosen(
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
     frame, seed, shown = project.paragraphs, project.params.seed, None if hidden else model
-    judged = {line.paragraph for line in project.answers}
+    judged = project.judged
     if draw.random or model is None:
         return _in_context(project, _drawn_at_random(project, judged, n, draw), shown)
     first = [] if draw.mixed else _to_label_again(project, n, model)
@@ -251,15 +243,10 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
     latest: dict[str, datetime] = {}
     for line in project.lines:
         latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
-    items = [
-        replace(
-            item,
-            reason=project.retired[item.id],
-            when=after(latest.get(item.id, NEVER)),
-        )
-        for item in in_context(project.paragraphs, ids)
+    return [
+        replace(item, reason=project.retired[item.id], when=after(latest.get(item.id, NEVER)))
+        for item in _in_context(project, dict.fromkeys(ids, ""), model)
     ]
-    return with_predictions(items, model.predict([item.passage for item in items]))
 
 
 def _drawn_at_random(
@@ -269,21 +256,18 @@ def _drawn_at_random(
     frame, seed = project.paragraphs, project.params.seed
     if draw.articles:
         return draw_articles(frame, judged, n, seed)
-    strata = None if draw.by is None else _strata(project, draw.by)
+    strata = None
+    if draw.by is not None:
+        rows = with_metadata(frame, read_metadata(METADATA))
+        strata = pd.Series(values_of(rows, draw.by), rows["id"])
     return draw_random(frame, judged, n, seed, strata)
-
-
-def _strata(project: Project, column: str) -> pd.Series:
-    """Value of a column for each paragraph, by id."""
-    rows = with_metadata(project.paragraphs, read_metadata(METADATA))
-    return pd.Series(values_of(rows, column), rows["id"])
 
 
 def _in_context(
     project: Project, drawn: Mapping[str, str], shown: Model | None
 ) -> list[Suggestion]:
     """Paragraphs that were drawn, with what a model thinks of them if one is to be shown."""
-    suggestions = drawn_in_context(project.paragraphs, drawn)
+    suggestions = in_context(project.paragraphs, drawn)
     if shown is None:
         return suggestions
     return with_predictions(suggestions, shown.predict([item.passage for item in suggestions]))

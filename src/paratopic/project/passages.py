@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from paratopic.project.topics import HEADING_SEPARATOR
-
+# Between headings with no paragraph between them, such as a title and a section's heading.
+HEADING_SEPARATOR = " / "
 # Number of paragraphs that are read on each side, at most.
 REACH = 3
 # Parts of what stands around a text, in the order in which they are shown.

@@ -19,9 +19,6 @@ from paratopic.project.errors import UserError
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
 
-# Between headings with no paragraph between them, such as a title and a section's heading.
-HEADING_SEPARATOR = " / "
-
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 
