@@ -58,13 +58,7 @@ LONGEST, BESIDE = 8_000, 1_000
 
 @dataclass(frozen=True)
 class Prompt:
-    """The question about a paragraph.
-
-    Parameters
-    ----------
-    template
-        Text in which `$paragraph` and the other `FIELDS` are filled in.
-    """
+    """The question about a paragraph: a text in which `FIELDS`, such as $paragraph, are filled."""
 
     template: str
     topics: Topics
@@ -202,8 +196,6 @@ class Answer:
         Probability of the answer, 0 to 1; None where the server does not say.
     problem
         Why there is no answer; "" where there is one.
-    tokens
-        Numbers of tokens read and written.
     seconds
         How long it took, with what was asked again.
     """

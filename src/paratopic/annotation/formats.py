@@ -106,9 +106,9 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     imported = _imported(answers, frame, topics)
     labelled = {label.paragraph for label in imported.labels}
     imported.drawn_after = {
-        task.paragraph: task.drawn_after
+        task.cell("paragraph"): task.cell("drawn_after")
         for task in tasks
-        if task.drawn_after and task.paragraph in labelled
+        if task.cell("drawn_after") and task.cell("paragraph") in labelled
     }
     return imported
 
@@ -262,13 +262,13 @@ def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
         else:
             yield Label(
                 f"{source}, task {task.id}",
-                task.paragraph,
+                task.cell("paragraph"),
                 join_cell(annotation.topics),
                 "",
                 annotation.annotator,
                 annotation.updated_at or annotation.created_at or "",
                 annotation.note,
-                task.drawn,
+                task.cell("drawn"),
             )
 
 

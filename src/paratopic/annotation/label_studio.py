@@ -85,22 +85,8 @@ class Task(BaseModel):
     data: dict[str, Any]
     annotations: list[Annotation]
 
-    @property
-    def paragraph(self) -> str:
-        """Id of the paragraph; "" if the data have none."""
-        return self._cell("paragraph")
-
-    @property
-    def drawn(self) -> str:
-        """How the paragraph was chosen, as in `Label.drawn`."""
-        return self._cell("drawn")
-
-    @property
-    def drawn_after(self) -> str:
-        """Id of the paragraph that was drawn just before this one; "" if there is none."""
-        return self._cell("drawn_after")
-
-    def _cell(self, name: str) -> str:
+    def cell(self, name: str) -> str:
+        """One of the data that `task_of` writes; "" if the task has none."""
         return str(self.data.get(name) or "").strip()
 
 

@@ -103,13 +103,12 @@ class Session:
 
     def _shown(self, topics: Topics) -> dict[str, Any]:
         """The `state` with this codebook, which was just read."""
-        items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
-        for item in items:
-            del (
-                item["passage"],
-                item["drawn"],
-                item["when"],
-            )  # for the model alone, and for the file
+        hidden = {"passage", "drawn", "when"}  # for the model alone, and for the file
+        items = [
+            {name: value for name, value in asdict(item).items() if name not in hidden}
+            | {"answer": self._answer(item.id)}
+            for item in self._items.values()
+        ]
         return {
             "annotator": self._annotator,
             "codebook": version_of(topics),
@@ -239,13 +238,7 @@ def version_of(topics: Topics) -> str:
 
 
 def application(session: Session) -> ASGIApp:
-    """Build the web application: the page, and the requests that it sends.
-
-    Parameters
-    ----------
-    session
-        Work that the page shows, and that its answers are added to.
-    """
+    """Build the web application: the page, and the requests that it sends."""
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
 
     async def show(request: Request) -> Response:
@@ -277,13 +270,7 @@ def application(session: Session) -> ASGIApp:
 
 
 def policy(page: str) -> str:
-    """Content-Security-Policy that lets a page run its one inline script and style, and no others.
-
-    Parameters
-    ----------
-    page
-        HTML with one `<script>` and one `<style>`.
-    """
+    """Content-Security-Policy that lets a page run its one inline script and style, no others."""
 
     def source(tag: str) -> str:
         (inline,) = re.findall(rf"(?s)<{tag}>(.*?)</{tag}>", page)
@@ -357,7 +344,7 @@ def listen(greeting: str, port: int) -> socket.socket:
     greeting
         Line to print; "{address}" in it is replaced by the address.
     port
-        Port to take; 0 for any free one.
+        0 for any free one.
 
     Raises
     ------

@@ -52,8 +52,6 @@ class Project:
 
     Parameters
     ----------
-    paragraphs
-        Paragraph table with its labels.
     answered
         The table of answers, in the names of today's codebook.
     lines

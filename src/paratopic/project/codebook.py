@@ -176,18 +176,11 @@ def first_definition(name: str) -> str:
 
 
 def written(topic: Topic, indent: str) -> str:
-    """Write a topic as an entry of the codebook in params.yaml.
+    """Write a topic as an entry of the codebook in params.yaml: a name alone as a line with it.
 
     >>> print(written(Topic("trade", "Trade."), "  "), end="")
       - name: trade
         definition: "Trade."
-
-    Parameters
-    ----------
-    topic
-        The topic. One with a name alone becomes a line with the name.
-    indent
-        Blanks before the dash.
     """
     if topic == Topic(topic.name):
         return f"{indent}- {scalar(topic.name)}\n"
@@ -207,13 +200,6 @@ def edited(text: str, change: Change, before: Topics) -> str:
 
     Comments go with the entry that they stand before, but for those above the first one, which
     stay. In a codebook in brackets comments are lost.
-
-    Parameters
-    ----------
-    text
-        The text of a params.yaml that can be read.
-    before
-        Its codebook.
     """
     entries, after = change.entries(before), change.topics(before)
     new = {name: parts for name, parts in after.retired.items() if name not in before.retired}

@@ -21,19 +21,12 @@ class UserError(Exception):
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:
-    """Write a number and what it counts.
+    """Write a number and what it counts, by default with an s where it is not one.
 
     >>> plural(1, "article"), plural(2000, "article")
     ('1 article', '2,000 articles')
     >>> plural(1, "label is", "labels are"), plural(0, "label is", "labels are")
     ('1 label is', '0 labels are')
-
-    Parameters
-    ----------
-    one
-        What it counts, if it is one.
-    many
-        What it counts otherwise; by default `one` with an s.
     """
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 

@@ -43,10 +43,7 @@ class Advance(Protocol):
 def terminal(highlight: bool = True) -> Console:
     """Stdout, on which names and texts are as they are, whatever brackets and colons they have.
 
-    Parameters
-    ----------
-    highlight
-        Whether numbers and the like have colours; True by default.
+    Numbers and the like have colours, unless `highlight` is False.
     """
     return Console(highlight=highlight, markup=False, emoji=False)
 
@@ -60,13 +57,7 @@ def listing(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
 
 
 def waiting(what: str) -> AbstractContextManager[object]:
-    """Say what is being done while the block runs; only on a terminal.
-
-    Parameters
-    ----------
-    what
-        What is being done: "reading the paragraphs".
-    """
+    """Say what is being done ("reading the paragraphs") while the block runs, on a terminal."""
     console, is_terminal = _stderr()
     return console.status(what, refresh_per_second=REDRAWS) if is_terminal else nullcontext()
 
@@ -81,8 +72,6 @@ def bar(label: str, total: int) -> Iterator[Advance]:
 
     Parameters
     ----------
-    label
-        Text before the bar, and of each line.
     total
         Number of steps; of 1 step, the share that is done is shown.
 

@@ -304,14 +304,6 @@ class Topics:
         """
         return tuple(names[:1] if self.mode == "single" else names)
 
-    def parse(self, cell: str, where: str) -> tuple[str, ...]:
-        """Read a cell of labels: `split_cell`, then `check`.
-
-        >>> Topics("single", ("trade", "technology")).parse("trade; technology", "line 2")
-        ('trade', 'technology')
-        """
-        return self.check(split_cell(cell), where)
-
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
         """Refuse names that the codebook lacks, and drop repeated ones.
 
