@@ -21,7 +21,7 @@ from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from tests import pages, warm
 from tests.encoders import save_encoder
-from tests.programs import QUICK, ROOT, sh
+from tests.programs import QUICK, ROOT, Cli, run_cli, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
@@ -52,6 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return [item.path != first, item.path not in before, item.path not in longer]
 
     items.sort(key=rank)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run `paratopic` in this process; gives what it prints, with notes and errors."""
+
+    def run(*words: str, status: int = 0) -> str:
+        capsys.readouterr()
+        assert run_cli(monkeypatch, *words) == status
+        return "".join(capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from paratopic.cli import app
 ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
 QUICK = "PARATOPIC_QUICK"
+# What the fixture `cli` is.
+Cli = Callable[..., str]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 

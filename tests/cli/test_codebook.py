@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +16,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
-from tests.programs import largest_file, run_cli
+from tests.programs import Cli, largest_file
 
 ARTICLE = "\n\n".join(
     [
@@ -29,23 +28,11 @@ ARTICLE = "\n\n".join(
     ]
 )
 LABELS = Path("seeds/labels.csv")
-Cli = Callable[..., str]
 
 
 @pytest.fixture
-def cli(
-    tmp_path: Path,
-    baseline_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Cli:
+def cli(cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Run `paratopic` in a project of one article, three of whose paragraphs are on security."""
-
-    def run(*words: str, fails: bool = False) -> str:
-        assert (run_cli(monkeypatch, *words) != 0) == fails
-        printed = capsys.readouterr()
-        return " ".join((printed.out + printed.err).split())
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
     monkeypatch.setenv("LOGNAME", "cy")
@@ -57,8 +44,8 @@ def cli(
     rows = zip(read_paragraphs(PARAGRAPHS)["id"], answers, strict=True)
     lines = "".join(f"{id_},{cell},ann\n" for id_, cell in rows)
     LABELS.write_text(f"paragraph,topics,annotator\n{lines}", encoding="utf-8")
-    prepare(capsys)
-    return run
+    stage.main()
+    return lambda *words, status=0: " ".join(cli(*words, status=status).split())
 
 
 def prepare(capsys: pytest.CaptureFixture[str]) -> str:
@@ -88,7 +75,7 @@ def test_renamed_and_merged_labels_are_read_with_the_new_name(
 def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
     before = PARAMS.read_bytes()
     with largest_file(1_000):
-        printed = cli("codebook", "rename", "security", "defence", fails=True)
+        printed = cli("codebook", "rename", "security", "defence", status=1)
     assert "paratopic: params.yaml: File too large" in printed
     assert PARAMS.read_bytes() == before
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
@@ -175,13 +162,8 @@ def test_a_change_that_is_undone_opens_nothing(
     assert "4 security" in prepare(capsys)
 
 
-def test_a_dropped_topic_is_labelled_again_on_the_page(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Session]) -> None:
     cli("codebook", "drop", "security")
-    served: list[Session] = []
-    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     cli("label", "--port", "0", "--annotator", "ann")
     state = served[0].state()
     items, codebook = state["items"], state["codebook"]
@@ -209,29 +191,18 @@ def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[st
     [
         (["rename", "securty", "x"], 'no topic "securty" (did you mean "security"?)'),
         (["rename", "security", "trade"], 'has a topic "trade" already'),
-        (["rename", "security", "a;b"], "is not a topic name"),
         (["merge", "security", "--into", "x"], "merge needs at least two topics"),
         (["merge", "security", "trade"], "and one name after --into"),
         (["split", "security"], "at least two after --into"),
         (["split", "security", "army", "navy"], "at least two after --into"),
         (["split", "security", "--into", "army"], "at least two after --into"),
-        (["split", "security", "--into", "army", "trade"], 'has a topic "trade" already'),
-        (["split", "security", "--into", "army", "security"], "parts of a split need new names"),
         (["drop", "weather"], 'the codebook has no topic "weather"; it has trade'),
     ],
 )
 def test_a_mistake_changes_nothing(cli: Cli, words: list[str], message: str) -> None:
     before = PARAMS.read_bytes()
-    printed = cli("codebook", *words, fails=True)
+    printed = cli("codebook", *words, status=1)
     assert message in printed and printed.count("paratopic:") == 1
-    assert PARAMS.read_bytes() == before
-
-
-def test_two_topics_stay(cli: Cli) -> None:
-    cli("codebook", "drop", "technology")
-    cli("codebook", "drop", "trade")
-    before = PARAMS.read_bytes()
-    assert "at least two topics" in cli("codebook", "drop", "security", fails=True)
     assert PARAMS.read_bytes() == before
 
 
@@ -241,5 +212,5 @@ def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
     shared = shared.replace("license: null\n", "")
     PARAMS.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
     before = PARAMS.read_bytes()
-    assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", fails=True)
+    assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", status=1)
     assert PARAMS.read_bytes() == before

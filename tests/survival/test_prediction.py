@@ -23,7 +23,7 @@ from paratopic.reading.files import SUFFIXES, find_files
 from paratopic.tables import shards
 from paratopic.tables.shards import Parquet
 from tests.bulk.bulk_runs import Interrupted, predict, read_shards
-from tests.programs import run_cli
+from tests.programs import Cli
 
 TEXTS = ["A tariff.", "The navy.", "A chip.", "Nothing."]
 
@@ -151,8 +151,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     rows: pd.DataFrame,
     baseline_folder: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli,
 ) -> None:
     shutil.copytree(baseline_folder, tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / MANIFEST).read_text(encoding="utf-8"))
@@ -165,8 +164,7 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
     pd.DataFrame({"date": dates, "text": texts}).to_csv(path, index=False)
     words = ["predict", str(path), "--model", str(tmp_path / "model"), "--by", "year"]
     for out in ("out", "out.csv"):
-        assert run_cli(monkeypatch, *words, "--out", str(tmp_path / out)) == 0
-        printed = capsys.readouterr().out
+        printed = cli(*words, "--out", str(tmp_path / out))
         assert "Do not take these for the true shares of the topics" in printed
         if reason:
             assert f"cannot be estimated, because {reason}" in printed
@@ -176,20 +174,17 @@ def test_a_run_ends_with_what_was_predicted_and_how_much_of_it_is_expected_to_be
 
 
 def test_a_column_that_no_row_has_is_named_when_answers_were_to_be_divided_by_it(
-    baseline_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    baseline_folder: Path, tmp_path: Path, cli: Cli
 ) -> None:
     path = tmp_path / "in.csv"
     path.write_text("text\nA tariff.\n", encoding="utf-8")
     words = ["predict", str(path), "--model", str(baseline_folder), "--by", "outlet"]
-    assert run_cli(monkeypatch, *words, "--out", str(tmp_path / "out")) == 1
-    assert "no row has a value in this column; the results are" in capsys.readouterr().out
+    printed = cli(*words, "--out", str(tmp_path / "out"), status=1)
+    assert "no row has a value in this column; the results are" in printed
     article = tmp_path / "in.txt"
     article.write_text("A tariff.", encoding="utf-8")
-    assert run_cli(monkeypatch, "predict", str(article), *words[2:]) == 1
-    assert "--by outlet needs --out: name a table or a folder" in capsys.readouterr().out
+    printed = cli("predict", str(article), *words[2:], status=1)
+    assert "--by outlet needs --out: name a table or a folder" in printed
 
 
 def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named(
@@ -205,16 +200,13 @@ def test_a_file_with_a_name_that_is_not_utf8_is_left_out_of_those_that_are_named
 
 
 def test_a_column_that_no_file_can_have_is_refused_before_anything_is_written(
-    model: Model,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    model: Model, tmp_path: Path, cli: Cli
 ) -> None:
     article = tmp_path / "a.txt"
     article.write_text("Talks went on.", encoding="utf-8")
     words = ["--model", str(model.folder), "--out", str(tmp_path / "out"), "--text", "caf\udce9"]
-    assert run_cli(monkeypatch, "predict", str(article), *words) == 1
-    assert r"--text 'caf\udce9': this name is not UTF-8" in capsys.readouterr().out
+    printed = cli("predict", str(article), *words, status=1)
+    assert r"--text 'caf\udce9': this name is not UTF-8" in printed
     assert not (tmp_path / "out").exists()
 
 
