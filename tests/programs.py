@@ -6,15 +6,19 @@ Also the limits that they run under.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +55,41 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     assert (run.returncode != 0) == fails, run.stdout
     assert "Traceback" not in run.stdout, run.stdout
     return run.stdout
+
+
+def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
+    """Run a program and kill it, and all that it started, after so many seconds.
+
+    Returns
+    -------
+    Whether it was killed; otherwise it ended well.
+    """
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        assert "Traceback" not in output, output
+        return True
+    assert process.returncode == 0 and "Traceback" not in output, output
+    return False
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    """Send a request, with JSON where it has a body; returns the answer, which is JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=300) as reply:
+        return json.load(reply)
 
 
 def runs(project: Path) -> dict[str, str]:

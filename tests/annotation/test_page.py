@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,7 +34,7 @@ from paratopic.project.codebook import Change, Kind
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import ModeName, Topic, Topics
-from tests.programs import BROWSER, DRIVER
+from tests.programs import BROWSER, DRIVER, ask
 from tests.samples import TOPICS, suggestions
 
 PORT = 8765
@@ -261,16 +260,9 @@ def test_a_killed_server_loses_no_label_and_can_be_restarted(path: Path) -> None
             assert server.stdout is not None
             address = server.stdout.readline().split()[2]
             assert address.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(f"{address}/state") as reply:
-                shown = [item["answer"] for item in json.load(reply)["items"]]
+            shown = [item["answer"] for item in ask(f"{address}/state")["items"]]
             assert shown == [{"topics": ["trade"], "note": ""}] * number + [None] * (3 - number)
-            request = urllib.request.Request(
-                f"{address}/save",
-                json.dumps(answer(f"news:{number}", "trade")).encode(),
-                {"Content-Type": "application/json"},
-            )
-            with urllib.request.urlopen(request) as reply:
-                assert reply.status == 200
+            ask(f"{address}/save", answer(f"news:{number}", "trade"))
             os.kill(server.pid, signal.SIGKILL)
     assert answers_in(path) == [("news:0", "trade", "ann", ""), ("news:1", "trade", "ann", "")]
 
@@ -421,7 +413,7 @@ def test_enter_leaves_a_note_although_no_topic_is_chosen(browser: Browser, path:
 def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
     browser: Browser, path: Path
 ) -> None:
-    browser.press(Keys.ENTER.join("123") + Keys.ENTER)
+    browser.press(Keys.ENTER.join("123") + Keys.ENTER)  # keys wait until an answer is saved
     browser.wait_for("message", "All paragraphs here are labelled.")
     browser.press("2n0" + Keys.ENTER)
     topic = browser.driver.find_element(By.CSS_SELECTOR, ".topic")
@@ -503,12 +495,6 @@ def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: 
     browser.wait_for("message", "Undone: your earlier answer counts again.")
     assert browser.chosen() == ["technology"]
     assert answers_in(path) == [("news:0", "trade", "ann", "why")]
-
-
-def test_keys_wait_until_the_answer_before_is_saved(browser: Browser, path: Path) -> None:
-    browser.press(Keys.ENTER.join("123") + Keys.ENTER)
-    browser.wait_for("count", "3 of 3 labelled")
-    assert [cell for _, cell, _, _ in answers_in(path)] == ["trade", "technology", "security"]
 
 
 def test_a_question_mark_shows_the_keys(browser: Browser, path: Path) -> None:

@@ -6,12 +6,9 @@ import json
 import random
 import re
 import shutil
-import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,7 +21,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import ANSWERS, PARAMS, PREPARED
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
-from tests.programs import environment, sh
+from tests.programs import ask, killed, sh
 from tests.survival.test_writers import COMMAND, LABELS, served
 
 ODD = [
@@ -51,33 +48,6 @@ def random_change(topics: Topics, new: list[str], rng: random.Random) -> tuple[C
     return Change("drop", (one,)), ["drop", one]
 
 
-def command(folder: Path, words: list[str], seconds: float | None) -> bool:
-    """Run a command, and kill it after so many seconds; returns whether it was killed."""
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, _ = process.communicate()
-    assert "Traceback" not in output, output
-    assert process.returncode in (0, -9), output
-    return process.returncode != 0
-
-
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
-
-
 def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[str]:
     """Change the codebook again and again, and answer on the page after each change.
 
@@ -98,7 +68,7 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
             change, words = random_change(before, new, rng)
             started = time.monotonic()
             limit = rng.uniform(0.3, 1) * seconds if number in kills else None
-            was_killed = command(folder, ["codebook", *words], limit)
+            was_killed = killed(folder, [*COMMAND, "codebook", *words], limit)
             seconds = seconds if was_killed else time.monotonic() - started
             now, after = read_params(folder / PARAMS).topics, change.topics(before)
             wanted = (before, after) if was_killed else (after,)
