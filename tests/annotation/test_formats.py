@@ -118,24 +118,27 @@ def test_reading_a_label_studio_export(
     assert all(problem.startswith(f"{path}, task 7") for problem in imported.problems)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_reading_a_spreadsheet_with_any_separator(
+@pytest.mark.parametrize("separator", [",", ";", "\t", ""])
+def test_reading_a_sheet_with_any_separator_or_a_workbook(
     tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics, separator: str
 ) -> None:
-    path = tmp_path / "sheet.csv"
-    lines = [
-        ["paragraph", "topics", "text", "annotator"],
-        [ids[0], "security; trade", "Tariffs, all", "ann"],
-        [ids[1], "", "", ""],
-        [ids[2], "?", "", ""],
-        ["one:gone", "trade", "", ""],
-        [ids[2], "trad", "", ""],
+    path = tmp_path / ("sheet.csv" if separator else "sheet.xlsx")
+    rows = [
+        ["paragraph", "topics", "text", "annotator", "when"],
+        [ids[0], "security; trade", "Tariffs, all", "ann", "2025-09-15"],
+        [ids[1], "", "", "", ""],
+        [ids[2], "?", "", "", ""],
+        ["one:gone", "trade", "", "", ""],
+        [ids[2], "trad", "", "", ""],
     ]
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file, delimiter=separator).writerows(lines)
+    if separator:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter=separator).writerows(rows)
+    else:
+        write_workbook(path, Tab([[cell or None for cell in row] for row in rows]))
     imported = formats.read_answers(path, frame, topics)
     assert rows_of(imported) == [
-        (ids[0], "security;trade", "ann", "", ""),
+        (ids[0], "security;trade", "ann", "2025-09-15", ""),
         (ids[1], "", "", "", ""),
     ]
     assert imported.left_out == {"undecided": 1}
@@ -144,34 +147,21 @@ def test_reading_a_spreadsheet_with_any_separator(
     ]
 
 
-def test_reading_a_workbook(
+def test_a_workbook_with_a_blank_row_or_of_another_form(
     tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
 ) -> None:
     path = tmp_path / "sheet.xlsx"
-    rows: list[list[object]] = [
-        ["paragraph", "topics", "text", "annotator", "when"],
-        [ids[0], "security; trade", "Two\nlines", "ann", "2025-09-15"],
-        [None, None],
-        [ids[1], None],
-        [ids[2], "?"],
-        ["one:gone", "trade"],
-    ]
+    rows = [["paragraph", "topics"], [None, None], ["one:gone", "trade"]]
     write_workbook(path, Tab(rows))
-    imported = formats.read_answers(path, frame, topics)
-    assert rows_of(imported) == [
-        (ids[0], "security;trade", "ann", "2025-09-15", ""),
-        (ids[1], "", "", "", ""),
-    ]
-    assert imported.left_out == {"undecided": 1}
-    assert [problem.split(": ")[0] for problem in imported.problems] == [
-        f"{path}, row {row}" for row in (6,)
-    ]
-    write_workbook(path, Tab([*rows, [ids[2], "trade", None, None, None, "more"]]))
-    with pytest.raises(UserError, match="row 7: more cells than columns"):
-        formats.read_answers(path, frame, topics)
-    write_workbook(path, Tab([["id", "topics"]]))
-    with pytest.raises(UserError, match='row 1: there is no column "paragraph"'):
-        formats.read_answers(path, frame, topics)
+    (problem,) = formats.read_answers(path, frame, topics).problems
+    assert problem.startswith(f"{path}, row 3: ")
+    for wrong, message in (
+        ([*rows, [ids[2], "trade", "more"]], "row 4: more cells than columns"),
+        ([["id", "topics"]], 'row 1: there is no column "paragraph"'),
+    ):
+        write_workbook(path, Tab(wrong))
+        with pytest.raises(UserError, match=message):
+            formats.read_answers(path, frame, topics)
 
 
 def test_a_sheet_as_a_workbook_has_the_same_cells(
@@ -181,6 +171,9 @@ def test_a_sheet_as_a_workbook_has_the_same_cells(
     rows = [cells for _, cells in read_workbook(path)]
     in_csv = list(csv.reader(io.StringIO(formats.sheet(suggestions))))
     assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
+    shown = dict(zip(in_csv[0], in_csv[2], strict=True))
+    assert (shown["topics"], shown["suggestion"], shown["confidence"]) == ("?", "security", "0.50")
+    assert shown["text"] == "The navy, sailed."
     assert formats.read_drawn(path, frame) == dict.fromkeys(frame["id"], "")
 
 
@@ -235,11 +228,7 @@ def test_a_topic_that_is_called_none_is_that_topic(
         ("x.json", '[{"paragraph": "a", "dominant": "trade"}]', "not as JSON-MIN"),
         ("x.csv", "id,topics\n1,trade\n", 'row 1: there is no column "paragraph"'),
         ("x.json", "[" * 100_000, "not a JSON export of Label Studio"),
-        (
-            "x.json",
-            '[{"id": 7, "data": {}, "annotations": 1}]',
-            r"\(0.annotations: Input should be",
-        ),
+        ("x.json", '[{"data": {}, "annotations": 1}]', r"\(0.annotations: Input should be"),
         ("x.csv", 'paragraph,topics\na,"trade\nb,', "x.csv, row 2: this row cannot be read"),
         ("x.csv", "paragraph,topics\na\n", 'x.csv, row 2 ends before the column "topics"'),
         ("x.csv", "paragraph,topics\na,trade,more\n", "x.csv, row 2: more cells than columns"),
@@ -383,28 +372,6 @@ def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:
     assert (first.get("value"), first.get("hint")) == ("a & b", 'Of "a" <and> b.')
 
 
-def test_written_tasks_can_be_filled_in_and_read(
-    tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
-) -> None:
-    (path,) = formats.write_tasks(tmp_path / "out.csv", suggestions, topics, "baseline")
-    imported = formats.read_answers(path, frame, topics)
-    assert not imported.labels and imported.left_out == {"undecided": len(frame)}
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("?", "trade"), encoding="utf-8")
-    imported = formats.read_answers(path, frame, topics)
-    assert [(x.paragraph, x.cell) for x in imported.labels] == [(i, "trade") for i in frame["id"]]
-
-
-def test_a_sheet_shows_the_model_s_suggestion(suggestions: list[Suggestion]) -> None:
-    rows = list(csv.DictReader(io.StringIO(formats.sheet(suggestions))))
-    assert (rows[1]["topics"], rows[1]["suggestion"], rows[1]["confidence"]) == (
-        "?",
-        "security",
-        "0.50",
-    )
-    assert rows[1]["text"] == "The navy, sailed."
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json"])
 def test_how_a_paragraph_was_drawn_comes_back(
     tmp_path: Path, frame: pd.DataFrame, topics: Topics, suffix: str
@@ -419,6 +386,8 @@ def test_how_a_paragraph_was_drawn_comes_back(
         path.write_text(json.dumps(answered), encoding="utf-8")
     else:
         assert formats.read_drawn(path, frame) == drawn
+        unfilled = formats.read_answers(path, frame, topics)
+        assert not unfilled.labels and unfilled.left_out == {"undecided": len(frame)}
         rows = (
             read_workbook(path) if suffix == ".xlsx" else list(enumerate(csv.reader(path.open())))
         )
@@ -428,6 +397,7 @@ def test_how_a_paragraph_was_drawn_comes_back(
         )
     imported = formats.read_answers(path, frame, topics)
     assert {label.paragraph: label.drawn for label in imported.labels} == drawn
+    assert {label.cell for label in imported.labels} == {"trade"}
 
 
 def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(

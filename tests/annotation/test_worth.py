@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paratopic.annotation.sampling import draw_random, unlabelled
+from paratopic.annotation.sampling import unlabelled
 from paratopic.annotation.suggestion import RECURRING, suggest, worth_labelling
 from paratopic.inference.loading import load
 from tests.samples import TARIFF, paragraph_table
@@ -70,8 +70,3 @@ def test_what_is_like_a_labelled_text_comes_last(baseline_folder: Path) -> None:
     (first,) = suggest(frame, set(), model, 1, 0)
     assert first.id == "002"
     assert [item.id for item in suggest(frame, set(), model, 5, 0)] == ["002", "001"]
-
-
-def test_a_random_draw_leaves_nothing_out() -> None:
-    frame = paragraph_table(text=UNFIT + ORDINARY, ordered=[True] * len(UNFIT + ORDINARY))
-    assert len(draw_random(frame, set(), 99, 0)) == len(frame)

@@ -128,10 +128,21 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
 
-def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    PARAMS.write_text(params.replace("sources: [seeds]", "sources: [seeds, table.csv]"))
+def edit_params(old: str, new: str) -> str:
+    """Replace something in params.yaml; gives the new text."""
+    text = PARAMS.read_text(encoding="utf-8").replace(old, new)
+    PARAMS.write_text(text, encoding="utf-8")
+    return text
+
+
+def add_table() -> str:
+    """Add a table with labels to the sources; gives the text of params.yaml."""
     Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
+    return edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
+
+
+def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    add_table()
     prepare(capsys)
     cli("codebook", "rename", "trade", "commerce")
     cli("codebook", "split", "security", "--into", "army", "navy")
@@ -150,10 +161,7 @@ def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -
 def test_a_change_that_is_undone_opens_nothing(
     cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    before = params.replace("sources: [seeds]", "sources: [seeds, table.csv]")
-    PARAMS.write_text(before, encoding="utf-8")
-    Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
+    before = add_table()
     cli("codebook", "drop", "security")
     prepare(capsys)
     assert "because the codebook changed: 4 paragraphs" in cli("status")
@@ -176,8 +184,7 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
 
 
 def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
+    edit_params("mode: single", "mode: multi")
     assert "2 trade, 3 security" in " ".join(prepare(capsys).split())
     cli("codebook", "rename", "trade", "defence")
     assert answers() == ["security;defence", "security", "security", "defence", ""]

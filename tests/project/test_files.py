@@ -85,20 +85,23 @@ def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
     assert read_json(path, "x") == {"a": [0.3333333333]}
 
 
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_damaged_json_is_reported_with_what_writes_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "file.json"
-    path.write_text(content)
-    with pytest.raises(UserError, match=r"file.json is damaged.*stage x writes it anew"):
-        read_json(path, "stage x")
-
-
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b'])
-def test_a_damaged_table_is_reported_with_what_writes_it(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "file.csv"
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        *((read_json, content) for content in (b"{", b"[]")),
+        *(
+            (read_csv, content)
+            for content in (b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b')
+        ),
+    ],
+)
+def test_a_damaged_file_is_reported_with_what_writes_it(
+    tmp_path: Path, read: Callable[[Path, str], object], content: bytes
+) -> None:
+    path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"(?s)file.csv is damaged.*stage x writes it anew"):
-        read_csv(path, "stage x")
+    with pytest.raises(UserError, match=r"(?s)file is damaged.*stage x writes it anew"):
+        read(path, "stage x")
 
 
 @pytest.mark.parametrize("read", [read_json, read_csv])
