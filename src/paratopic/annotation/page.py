@@ -99,10 +99,7 @@ class Session:
         UserError
             The codebook or the labels cannot be read, or a change is not finished.
         """
-        return self._shown(self._current_topics())
-
-    def _shown(self, topics: Topics) -> dict[str, Any]:
-        """The `state` with this codebook, which was just read."""
+        topics = self._current_topics()
         hidden = {"passage", "drawn", "when"}  # for the model alone, and for the file
         items = [
             {name: value for name, value in asdict(item).items() if name not in hidden}
@@ -163,7 +160,7 @@ class Session:
         with locked(self._path):  # so that the codebook does not change before the line is written
             topics = self._current_topics()
             if answer.codebook != version_of(topics):
-                return {"state": self._shown(topics)}
+                return {"state": self.state()}
             checked = topics.check(answer.topics, paragraph)
             replaced = self._answers.get(paragraph)
             self._write(paragraph, checked, answer.note)
@@ -186,7 +183,7 @@ class Session:
         with locked(self._path):
             topics = self._current_topics()
             if shown.codebook != version_of(topics):
-                return {"state": self._shown(topics)}
+                return {"state": self.state()}
             if not self._replaced:
                 raise UserError("there is nothing to undo")
             paragraph, replaced = self._replaced[-1]
