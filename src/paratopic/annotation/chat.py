@@ -30,13 +30,7 @@ Message = Mapping[str, str]
 
 
 class BadReply(Exception):
-    """The server's reply is of no use. The text says why.
-
-    Parameters
-    ----------
-    tokens
-        Number of tokens read and written, which have to be paid; none by default.
-    """
+    """The server's reply is of no use; says why, and how many tokens have to be paid (in, out)."""
 
     def __init__(self, problem: str, tokens: tuple[int, int] = (0, 0)) -> None:
         super().__init__(problem)

@@ -64,8 +64,6 @@ class ImportedLabels:
 
     Parameters
     ----------
-    labels
-        Labels, in the order of the file.
     problems
         Messages about rows that could not be imported.
     left_out

@@ -66,8 +66,6 @@ class Session:
     ----------
     path
         File of labels. Every answer is on the disk before it is confirmed.
-    items
-        Paragraphs, in the order in which they are shown.
     read_topics
         Function that reads the codebook as it is now.
     explain

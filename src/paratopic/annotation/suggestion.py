@@ -58,8 +58,6 @@ def suggest(
 
     Parameters
     ----------
-    frame, judged
-        As for `unlabelled`, which says what can be suggested.
     model
         Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
         alike.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -42,24 +42,19 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
     name = name_of_user(annotator) if unnamed else ""
     if unnamed and annotator is None:
-        _warn_of_one_annotator(unnamed, name)
+        log.warning(
+            "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
+            "another name",
+            ", ".join(map(str, unnamed)),
+            name,
+        )
+        if len(unnamed) > 1 and sys.stdin.isatty():  # somebody is there to answer
+            typer.confirm(f"Did {name} fill in all of these files?", abort=True)
     for path, imported in read.items():
         _merge(project, path, imported, name)
     _warn_of_another_order(project, read.values())
     problems = any(imported.problems for imported in read.values())
     raise typer.Exit(SOME_ERRORS if problems else 0)
-
-
-def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
-    """Say whose labels these become; ask about several files, if somebody is there to answer."""
-    log.warning(
-        "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
-        "another name",
-        ", ".join(map(str, paths)),
-        name,
-    )
-    if len(paths) > 1 and sys.stdin.isatty():
-        typer.confirm(f"Did {name} fill in all of these files?", abort=True)
 
 
 def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:

@@ -136,19 +136,6 @@ def read_project() -> Project:
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
 
 
-def refuse_former_topics(project: Project) -> None:
-    """Raise an error where the paragraph table has a topic that the codebook lacks."""
-    names = set(project.params.topics.names)
-    frame = project.paragraphs
-    for id_, topics in zip(frame["id"], frame["topics"], strict=True):
-        for name in topics if isinstance(topics, list) else ():
-            if name not in names:
-                raise UserError(
-                    f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml "
-                    "lacks: run `dvc repro prepare`"
-                )
-
-
 def lines_of(answers: Iterable[Label]) -> str:
     """Where the answers on a paragraph are in labels.csv: "line 7, 9".
 

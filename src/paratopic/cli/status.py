@@ -106,13 +106,7 @@ def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
 
 
 def missing(frame: pd.DataFrame, topics: Topics, measured: Mapping[str, Any] | None) -> list[str]:
-    """Say what more labels would allow, the nearest first.
-
-    Parameters
-    ----------
-    measured
-        metrics.json of the champion; None where nothing was measured.
-    """
+    """Say what more labels would allow, the nearest first, by what is `_measured`."""
     *of_topics, of_none = count_labels(frame, topics)["hand"].items()
     notes = []
     if few := [str(name) for name, n in of_topics if n < 2]:

@@ -29,10 +29,8 @@ class Source:
     ----------
     path
         A file, a folder, a glob, or the address of a dataset.
-    text
-        Column with the paragraphs.
-    label
-        Column with their topics.
+    text, label
+        Columns with the paragraphs, and with their topics.
     group
         Column that says which rows belong together, such as to one speech.
     position

@@ -290,17 +290,12 @@ class Topics:
         )
 
     def counted(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Pick the topics of a paragraph that count: the dominant one alone, or in mode multi all.
+        """Pick the topics of a paragraph that count: the first, dominant one, or in mode multi all.
 
         >>> Topics("single", ("trade", "security")).counted(["security", "trade"])
         ('security',)
         >>> Topics("multi", ("trade", "security")).counted(["security", "trade"])
         ('security', 'trade')
-
-        Parameters
-        ----------
-        names
-            The paragraph's topics, the dominant one first; empty for none of the topics.
         """
         return tuple(names[:1] if self.mode == "single" else names)
 
@@ -312,8 +307,6 @@ class Topics:
 
         Parameters
         ----------
-        names
-            Topic names, the dominant one first; empty for none of the topics.
         where
             File and line, for the error message.
 
