@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from paratopic.project.installed import closure
+
 PACKAGE = "paratopic"
 Arrows = dict[str, set[str]]
 
@@ -88,28 +90,12 @@ def room_arrows(arrows: Arrows) -> Arrows:
     return rooms
 
 
-def circles(arrows: Arrows) -> list[set[str]]:
-    """Groups of nodes that reach each other."""
-    reach = {name: closure(name, arrows) for name in arrows}
-    groups = {frozenset(o for o in reach[n] if n in reach[o]) for n in arrows}
-    return sorted((set(group) for group in groups if group), key=sorted)
-
-
-def closure(name: str, arrows: Arrows) -> set[str]:
-    """All that a node reaches by way of one arrow or more."""
-    reached: set[str] = set()
-    ahead = set(arrows[name])
-    while ahead:
-        node = ahead.pop()
-        reached.add(node)
-        ahead |= arrows[node] - reached
-    return reached
-
-
 def direct(arrows: Arrows) -> Arrows:
     """The arrows without those that a longer way implies: a → b → c makes a → c superfluous."""
     return {
-        name: {node for node in targets if not any(node in closure(o, arrows) for o in targets)}
+        name: {
+            node for node in targets if not any(node in closure(arrows[o], arrows) for o in targets)
+        }
         for name, targets in arrows.items()
     }
 

@@ -82,10 +82,8 @@ WRONG: dict[str, bytes | int] = {
 def test_what_is_no_answer_is_an_error_and_the_others_go_on(
     serve: Serve,
 ) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
-        return WRONG.get(text, reply('{"topic": "security"}'))
-
-    server = serve(script)
+    right = reply('{"topic": "security"}')
+    server = serve(lambda text, body, number: WRONG.get(text, right))
     answers = ask(server, *WRONG, "right")
     assert answers["right"].topics == ("security",)
     for text in WRONG:
@@ -124,37 +122,28 @@ def test_none_of_the_topics_is_an_answer(mode: ModeName, key: str) -> None:
 
 
 def test_a_wrong_answer_may_be_repeated_once(serve: Serve) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes:
-        return reply("Trade, I believe." if number == 1 else "trade")
-
-    server = serve(script)
+    replies = [reply("Trade, I believe."), reply("trade")]
+    server = serve(lambda text, body, number: replies[number - 1])
     assert ask(server, "goods")["goods"].topics == ("trade",)
     assert server.asked["goods"] == 2
 
 
 def test_a_server_without_schemas_is_asked_without(serve: Serve) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
-        return 400 if "response_format" in body else reply("trade")
-
-    server = serve(script)
+    server = serve(lambda _, body, number: 400 if "response_format" in body else reply("trade"))
     answers = ask(server, "one", "two", concurrency=1)
     assert {answer.topics for answer in answers.values()} == {("trade",)}
     assert server.asked == {"one": 2, "two": 1}
 
 
 def test_a_busy_server_is_asked_again(serve: Serve) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
-        return (429, 503, reply("trade"))[min(number, 3) - 1]
-
-    server = serve(script)
+    replies: list[bytes | int] = [429, 503, reply("trade")]
+    server = serve(lambda text, body, number: replies[number - 1])
     assert ask(server, "goods")["goods"].topics == ("trade",) and server.asked["goods"] == 3
 
 
 def test_over_quota_the_run_ends_with_what_was_answered(serve: Serve) -> None:
-    def script(text: str, body: dict[str, Any], number: int) -> bytes | int:
-        return 429 if text == "third" else reply("trade")
-
-    chat, taken = Chat(serve(script).url, "m"), []
+    server = serve(lambda text, body, number: 429 if text == "third" else reply("trade"))
+    chat, taken = Chat(server.url, "m"), []
     items = [item(text) for text in ("first", "second", "third")]
     with pytest.raises(UserError, match="status 429, 6 tries"):
         for answer in ask_all(chat, Prompt(DEFAULT, TOPICS), items, 1, lambda: True):

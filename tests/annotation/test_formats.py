@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,25 @@ FIELDS = {
     **dict.fromkeys(["id", "text", "paragraph"], ODD),
 }
 
+Read = Callable[[str, str], formats.ImportedLabels]
 ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy, sailed.\n\nIt rained.")
 
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
     return frame_of(paragraphs_of(ONE))
+
+
+@pytest.fixture
+def read(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> Read:
+    """Read the answers in a file of this name and content."""
+
+    def read(name: str, content: str) -> formats.ImportedLabels:
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        return formats.read_answers(path, frame, topics)
+
+    return read
 
 
 @pytest.fixture
@@ -86,10 +100,7 @@ def annotation(dominant: list[str], *others: str, by: Any = 1, **more: Any) -> d
     return {"completed_by": by, "updated_at": "2025-09-15T10:00:00Z", "result": result} | more
 
 
-def test_reading_a_label_studio_export(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
-) -> None:
-    path = tmp_path / "export.json"
+def test_reading_a_label_studio_export(read: Read, tmp_path: Path, ids: list[str]) -> None:
     tasks = [
         task(ids[0], annotation(["security"], "trade"), annotation(["trade"], by={"email": "bo"})),
         task(ids[1], annotation([NONE])),
@@ -99,8 +110,7 @@ def test_reading_a_label_studio_export(
         task(ids[2], annotation(["trad"])),
         task(ids[2], annotation([NONE], "trade")),
     ]
-    path.write_text(json.dumps(tasks), encoding="utf-8")
-    imported = formats.read_answers(path, frame, topics)
+    imported = read("export.json", json.dumps(tasks))
     when = "2025-09-15T10:00:00Z"
     assert rows_of(imported) == [
         (ids[0], "security;trade", "label-studio-1", when, "why so"),
@@ -115,7 +125,8 @@ def test_reading_a_label_studio_export(
         "(topics.codebook) has trade, technology, security",
         "(none of the topics) and trade are both chosen; choose one or the other",
     ]
-    assert all(problem.startswith(f"{path}, task 7") for problem in imported.problems)
+    where = f"{tmp_path / 'export.json'}, task 7"
+    assert all(problem.startswith(where) for problem in imported.problems)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", ""])
@@ -194,19 +205,15 @@ def test_a_workbook_is_ready_to_be_filled_in(
     assert codebook["A2"].value == "trade" and codebook["B2"].value == "About trade."
 
 
-def test_topics_are_read_from_a_sheet_as_people_write_them(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
-) -> None:
-    path = tmp_path / "sheet.csv"
-    path.write_text(
+def test_topics_are_read_from_a_sheet_as_people_write_them(read: Read, ids: list[str]) -> None:
+    imported = read(
+        "sheet.csv",
         "paragraph,topics,suggestion\n"
-        f"{ids[0]}, Trade ;SECURITY,\n{ids[1]},None,trade\n{ids[2]},,trade\n{ids[2]},?,trade\n"
+        f"{ids[0]}, Trade ;SECURITY,\n{ids[1]},None,trade\n{ids[2]},,trade\n{ids[2]},?,trade\n",
     )
-    imported = formats.read_answers(path, frame, topics)
     assert [label.cell for label in imported.labels] == ["trade;security", ""]
     assert imported.left_out == {'empty (write "none" for none of the topics)': 1, "undecided": 1}
-    path.write_text(f"paragraph,topics\n{ids[0]},trade;none\n")
-    (problem,) = formats.read_answers(path, frame, topics).problems
+    (problem,) = read("sheet.csv", f"paragraph,topics\n{ids[0]},trade;none\n").problems
     assert "(none of the topics) and trade are both chosen" in problem
 
 
@@ -237,12 +244,13 @@ def test_a_topic_that_is_called_none_is_that_topic(
     ],
 )
 def test_a_file_of_another_format_is_an_error(
-    tmp_path: Path, frame: pd.DataFrame, topics: Topics, name: str, content: str, message: str
+    read: Read, name: str, content: str, message: str
 ) -> None:
-    path = tmp_path / name
-    path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        formats.read_answers(path, frame, topics)
+        read(name, content)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         formats.read_answers(tmp_path / "gone.csv", frame, topics)
 
@@ -401,12 +409,11 @@ def test_how_a_paragraph_was_drawn_comes_back(
 
 
 def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
+    read: Read, tmp_path: Path, frame: pd.DataFrame, ids: list[str]
 ) -> None:
     path = tmp_path / "sheet.csv"
     lines = "".join(f"{id_},trade,{drawn}\n" for id_, drawn in zip(ids, ("1", "x"), strict=False))
-    path.write_text(f"paragraph,topics,drawn\n{lines}", encoding="utf-8")
-    imported = formats.read_answers(path, frame, topics)
+    imported = read(path.name, f"paragraph,topics,drawn\n{lines}")
     assert [label.paragraph for label in imported.labels] == ids[:1]
     (problem,) = imported.problems
     assert f'{path}, row 3: "x" in the column drawn is neither' in problem

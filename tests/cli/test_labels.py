@@ -157,10 +157,20 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> N
     assert "pier:" in printed and "note:" not in printed
 
 
-def test_a_sheet_that_is_saved_several_times_has_one_annotator(clone: Path, cli: Cli) -> None:
+def test_a_sheet_that_is_saved_several_times_has_one_annotator(
+    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cli("suggest", "--out", "sheet.csv")
     for name in ("ann.csv", "excel.csv", "excel2.csv"):
         fill(clone, name, tariffs="trade", navy="security")
+    before = (clone / "seeds/labels.csv").read_bytes()
+    with monkeypatch.context() as patch:  # somebody is there, who is asked and says no
+        terminal = io.StringIO("n\n")
+        patch.setattr(terminal, "isatty", lambda: True)
+        patch.setattr("sys.stdin", terminal)
+        printed = cli("import", "ann.csv", "excel.csv", "excel2.csv", status=1)
+    assert "Did cy fill in all of these files?" in printed
+    assert (clone / "seeds/labels.csv").read_bytes() == before
     printed = cli("import", "ann.csv", "excel.csv", "excel2.csv")
     assert (
         "ann.csv, excel.csv, excel2.csv name no annotator, so they are recorded as cy's" in printed
@@ -184,21 +194,6 @@ def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
         assert "--annotator NAME" in printed and "uid" not in printed
     assert (clone / "seeds/labels.csv").read_bytes() == before
     assert "1 new label" in cli("import", "ann.csv", "--annotator", "ann")
-
-
-def test_on_a_terminal_import_asks_whether_one_person_filled_in_several_sheets(
-    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cli("suggest", "--out", "sheet.csv")
-    fill(clone, "ann.csv", tariffs="trade")
-    fill(clone, "bo.csv", tariffs="security")
-    before = (clone / "seeds/labels.csv").read_bytes()
-    terminal = io.StringIO("n\n")
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", terminal)
-    printed = cli("import", "ann.csv", "bo.csv", status=1)
-    assert "Did cy fill in all of these files?" in printed
-    assert (clone / "seeds/labels.csv").read_bytes() == before
 
 
 def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(

@@ -32,20 +32,25 @@ ODD = [
 PREPARE = "from paratopic.stages.prepare import main; main()"
 
 
-def random_change(topics: Topics, new: list[str], rng: random.Random) -> tuple[Change, list[str]]:
-    """A change of the topics that are there, and the words of its command."""
+def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
+    """A change of the topics that are there."""
     one, other = rng.sample(topics.names, 2)
     kinds = ["rename", "split"] + ["merge", "drop"] * (len(topics.names) > 3)
-    kind = rng.choice(kinds)
-    if kind == "rename":
-        name = new.pop()
-        return Change("rename", (one,), (name,)), ["rename", one, name]
-    if kind == "split":
-        parts = new.pop(), new.pop()
-        return Change("split", (one,), parts), ["split", one, "--into", *parts]
-    if kind == "merge":
-        return Change("merge", (one, other), (one,)), ["merge", one, other, "--into", one]
-    return Change("drop", (one,)), ["drop", one]
+    match rng.choice(kinds):
+        case "rename":
+            return Change("rename", (one,), (new.pop(),))
+        case "split":
+            return Change("split", (one,), (new.pop(), new.pop()))
+        case "merge":
+            return Change("merge", (one, other), (one,))
+        case _:
+            return Change("drop", (one,))
+
+
+def words_of(change: Change) -> list[str]:
+    """The words of the command that makes a change."""
+    into = ["--into"] if change.kind in ("merge", "split") else []
+    return [*COMMAND, "codebook", change.kind, *change.names, *into, *change.into]
 
 
 def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[str]:
@@ -65,10 +70,10 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
             if len(new) < 2:
                 new = [f"{name} {number}" for name in ODD]
             before = read_params(folder / PARAMS).topics
-            change, words = random_change(before, new, rng)
+            change = random_change(before, new, rng)
             started = time.monotonic()
             limit = rng.uniform(0.3, 1) * seconds if number in kills else None
-            was_killed = killed(folder, [*COMMAND, "codebook", *words], limit)
+            was_killed = killed(folder, words_of(change), limit)
             seconds = seconds if was_killed else time.monotonic() - started
             now, after = read_params(folder / PARAMS).topics, change.topics(before)
             wanted = (before, after) if was_killed else (after,)
