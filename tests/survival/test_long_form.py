@@ -13,7 +13,6 @@ import csv
 import functools
 import json
 import logging
-import os
 import random
 import re
 import resource
@@ -45,9 +44,8 @@ from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
 from tests.annotation.test_formats import annotation, task
-from tests.annotation.test_page import SERVE, answer
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.programs import ROOT, ask, environment, killed, runs, sh
+from tests.programs import ROOT, environment, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
@@ -216,30 +214,6 @@ def answers_in(path: Path) -> set[tuple[str, str, str]]:
         (label.paragraph, label.annotator, label.cell)
         for label in current(read_lines(path), TOPICS)
     }
-
-
-def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
-    rng, confirmed, path = random.Random(5), 0, tmp_path / "labels.csv"
-    kept: dict[str, str] = {}
-    for _ in range(KILLS):
-        with subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as server:
-            assert server.stdout is not None
-            address = server.stdout.readline().split()[2]
-            end = time.monotonic() + rng.uniform(0, 0.4)
-            while time.monotonic() < end:
-                paragraph = f"news:{rng.randrange(3)}"
-                topic = rng.choice(["trade", "technology", "security"])
-                ask(f"{address}/save", answer(paragraph, topic))
-                kept[paragraph], confirmed = topic, confirmed + 1
-            os.kill(server.pid, signal.SIGKILL)
-        if kept:
-            assert {x.paragraph: x.cell for x in current(read_lines(path), TOPICS)} == kept
-    log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
 
 
 def test_a_language_model_is_asked_nothing_twice(

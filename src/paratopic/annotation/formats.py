@@ -54,8 +54,6 @@ CERTAINTY = "certainty"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
-# Endings of a sheet's file.
-_SHEETS = (".csv", ".xlsx")
 
 
 @dataclass
@@ -227,12 +225,12 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
 def _is_sheet(path: Path) -> bool:
     """Whether a file is a sheet, and not of Label Studio."""
     suffix = path.suffix.lower()
-    if suffix not in (".json", *_SHEETS):
+    if suffix not in (".json", ".csv", ".xlsx"):
         raise UserError(
             f"{path}: the file's ending says what format it has; use one of .json (Label Studio), "
             ".csv (spreadsheet), .xlsx (spreadsheet)"
         )
-    return suffix in _SHEETS
+    return suffix != ".json"
 
 
 def _in_sheet(path: Path) -> Iterator[Label | str]:

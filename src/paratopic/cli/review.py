@@ -17,9 +17,6 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import topics_in_words
 
-# The same of an answer of a weak source, whose name follows.
-CONTRADICTS = "the models contradict "
-
 
 def review(
     n: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50, out: Again = None
@@ -99,7 +96,7 @@ def _print_contradicted(weak: pd.DataFrame, project: Project, n: int) -> pd.Data
         in_file.get((str(id_), str(source)), str(source))
         for id_, source in zip(weak["paragraph"], weak["source"], strict=True)
     ]
-    reason = [f"{CONTRADICTS}{source}" for source in weak["source"]]
+    reason = [f"the models contradict {source}" for source in weak["source"]]
     listed = weak.assign(reason=reason, where=where).head(n)
     _print_rows(listed, project)
     if len(weak):
