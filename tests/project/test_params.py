@@ -36,11 +36,8 @@ def test_the_projects_own_params_are_read() -> None:
 def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -> None:
     params = read_params(changed(tmp_path, r"learning_rate: \S+", "learning_rate: 1e-4"))
     assert params.section("transformer").learning_rate == 1e-4
-    assert (
-        read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]"))
-        .section("baseline")
-        .strengths
-    )
+    params = read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]"))
+    assert params.section("baseline").strengths == (1, 2)
 
 
 @pytest.mark.parametrize(
