@@ -107,6 +107,8 @@ def _print_contradicted(weak: pd.DataFrame, project: Project, n: int) -> pd.Data
 
 def _print_rows(doubtful: pd.DataFrame, project: Project) -> None:
     """Print where each label is, and its paragraph, the label and why it is doubtful."""
+    if doubtful.empty:
+        return
     names, rows = project.in_words(list(doubtful["paragraph"])), []
     for row in doubtful.to_dict("records"):
         label = topics_in_words(row["topics"])
@@ -114,5 +116,4 @@ def _print_rows(doubtful: pd.DataFrame, project: Project) -> None:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
         details = names[row["paragraph"]], first_words(row["text"]), f"{label}: {row['reason']}"
         rows.append((row["where"], details))
-    if rows:
-        terminal().print(listing(rows))
+    terminal().print(listing(rows))
