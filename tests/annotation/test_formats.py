@@ -162,13 +162,14 @@ def test_a_workbook_with_a_blank_row_or_of_another_form(
     tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
 ) -> None:
     path = tmp_path / "sheet.xlsx"
-    rows = [["paragraph", "topics"], [None, None], ["one:gone", "trade"]]
+    rows: list[list[object]] = [["paragraph", "topics"], [None, None], ["one:gone", "trade"]]
+    other: list[list[object]] = [["id", "topics"]]
     write_workbook(path, Tab(rows))
     (problem,) = formats.read_answers(path, frame, topics).problems
     assert problem.startswith(f"{path}, row 3: ")
     for wrong, message in (
         ([*rows, [ids[2], "trade", "more"]], "row 4: more cells than columns"),
-        ([["id", "topics"]], 'row 1: there is no column "paragraph"'),
+        (other, 'row 1: there is no column "paragraph"'),
     ):
         write_workbook(path, Tab(wrong))
         with pytest.raises(UserError, match=message):
