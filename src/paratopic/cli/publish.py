@@ -75,7 +75,7 @@ def publish_labels(
         Path(to.removeprefix(HUB)).name,
         params.license,
         params.language,
-        [f"the dataset {name}" for name in datasets_on_hub(params.prepare.paths)],
+        [f"the dataset {name}" for name in datasets_on_hub(params.prepare.sources)],
     )
 
     def write(draft: Path) -> None:

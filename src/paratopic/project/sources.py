@@ -100,12 +100,13 @@ class Source:
         ]
 
 
-def datasets_on_hub(paths: Iterable[str]) -> list[str]:
-    """Names of the datasets on a hub among the paths of sources.
+def datasets_on_hub(sources: Iterable[Source | str]) -> list[str]:
+    """Names of the sources that are datasets on a hub.
 
     >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
     ['owner/news']
     """
+    paths = [source if isinstance(source, str) else source.path for source in sources]
     places = [path.partition("?")[0] for path in paths if path.startswith(HUB)]
     return list(dict.fromkeys(parse_repository(place).name for place in places))
 

@@ -24,7 +24,7 @@ def main() -> None:
         getattr(params.section(name), "encoder", None),
         params.license,
         params.language,
-        datasets_on_hub(params.prepare.paths),
+        datasets_on_hub(params.prepare.sources),
     )
     rows = labelled_rows(read_labelled_paragraphs(), params.topics)
     path = MODEL_REPORTS / name / "metrics.json"
