@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,7 @@ ARTICLE = "\n\n".join(
     ]
 )
 LABELS = Path("seeds/labels.csv")
+Prepare = Callable[[], str]
 
 
 @pytest.fixture
@@ -48,19 +50,23 @@ def cli(cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.Mon
     return lambda *words, status=0: " ".join(cli(*words, status=status).split())
 
 
-def prepare(capsys: pytest.CaptureFixture[str]) -> str:
-    capsys.readouterr()
-    stage.main()
-    return capsys.readouterr().out
+@pytest.fixture
+def prepare(capsys: pytest.CaptureFixture[str]) -> Prepare:
+    """Run stage prepare; gives what it prints, with single blanks."""
+
+    def run() -> str:
+        capsys.readouterr()
+        stage.main()
+        return " ".join(capsys.readouterr().out.split())
+
+    return run
 
 
 def answers() -> list[str]:
     return [line.cell for line in current(read_lines(LABELS), read_params().topics)]
 
 
-def test_renamed_and_merged_labels_are_read_with_the_new_name(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare: Prepare) -> None:
     labels = LABELS.read_bytes()
     printed = cli("codebook", "rename", "security", "defence")
     assert "security is renamed to defence, in params.yaml" in printed
@@ -69,7 +75,7 @@ def test_renamed_and_merged_labels_are_read_with_the_new_name(
     assert answers() == ["x", "x", "x", "x", ""] and LABELS.read_bytes() == labels
     assert read_params().topics.names == ("x", "technology", "diplomacy_venue")
     assert "5 of 5 paragraphs labelled" in cli("status")
-    assert "4 x" in prepare(capsys)
+    assert "4 x" in prepare()
 
 
 def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
@@ -88,14 +94,12 @@ def fill(sheet: str, *cells: str) -> None:
     rows.to_csv(sheet, index=False)
 
 
-def test_what_was_split_is_suggested_first_and_labelled_again(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare: Prepare) -> None:
     printed = cli("codebook", "split", "security", "--into", "army", "navy")
     assert "3 paragraphs have to be labelled again: `paratopic suggest`" in printed
     assert answers() == ["trade", ""]
     assert "To label again, because the codebook changed: 3 paragraphs" in cli("status")
-    printed = prepare(capsys)
+    printed = prepare()
     assert "2 labelled by hand" in printed
     assert "3 paragraphs have to be labelled again" in printed
     cli("suggest", "--out", "sheet.csv")
@@ -108,9 +112,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(
     assert "because the codebook changed" not in cli("status")
 
 
-def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepare: Prepare) -> None:
     ids = list(read_paragraphs(PARAGRAPHS)["id"])
     rows = "".join(
         f"{id_},{cell},bo\n" for id_, cell in zip(ids[:4], ["Security", "trade"] * 2, strict=True)
@@ -124,7 +126,7 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(
     assert "2 labels to be given again (security was split into army, navy)" in printed
     assert "0 new labels" in cli("import", "old.csv")
     assert answers() == ["commerce", "commerce"]
-    assert "2 commerce" in prepare(capsys)
+    assert "2 commerce" in prepare()
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
 
@@ -141,33 +143,31 @@ def add_table() -> str:
     return edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
 
 
-def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_of_tables_follow(cli: Cli, prepare: Prepare) -> None:
     add_table()
-    prepare(capsys)
+    prepare()
     cli("codebook", "rename", "trade", "commerce")
     cli("codebook", "split", "security", "--into", "army", "navy")
     for _ in range(2):  # before stage prepare has read the table again, and after that
         assert "because the codebook changed: 4 paragraphs" in cli("status")
-        printed = prepare(capsys)
+        printed = prepare()
     assert "4 paragraphs have to be labelled again" in printed
     frame = read_labelled_paragraphs().set_index("text")
     assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")
     fill("sheet.csv", "army", "army", "army", "army")
     cli("import", "sheet.csv")
-    assert "5 army" not in (printed := prepare(capsys)) and "4 army" in printed
+    assert "5 army" not in (printed := prepare()) and "4 army" in printed
 
 
-def test_a_change_that_is_undone_opens_nothing(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_change_that_is_undone_opens_nothing(cli: Cli, prepare: Prepare) -> None:
     before = add_table()
     cli("codebook", "drop", "security")
-    prepare(capsys)
+    prepare()
     assert "because the codebook changed: 4 paragraphs" in cli("status")
     PARAMS.write_text(before, encoding="utf-8")
     assert "because the codebook changed" not in cli("status")
-    assert "4 security" in prepare(capsys)
+    assert "4 security" in prepare()
 
 
 def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Session]) -> None:
@@ -183,12 +183,12 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Se
     assert sorted(answers()) == ["", "trade"]
 
 
-def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_several_topics_all_follow(cli: Cli, prepare: Prepare) -> None:
     edit_params("mode: single", "mode: multi")
-    assert "2 trade, 3 security" in " ".join(prepare(capsys).split())
+    assert "2 trade, 3 security" in prepare()
     cli("codebook", "rename", "trade", "defence")
     assert answers() == ["security;defence", "security", "security", "defence", ""]
-    assert "2 defence, 3 security" in " ".join(prepare(capsys).split())
+    assert "2 defence, 3 security" in prepare()
     assert "3 paragraphs have to" in cli("codebook", "split", "security", "--into", "army", "sea")
     assert answers() == ["defence", ""]
 

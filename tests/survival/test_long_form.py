@@ -34,7 +34,6 @@ from hypothesis import strategies as st
 from paratopic.annotation import formats
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
@@ -366,27 +365,21 @@ def test_manifests_of_model_folders(kind: str, part: int, clone: Path) -> None:
     watching = False
     sys.addaudithook(watch)
 
-    def read(path: Path) -> str:
+    def attempt(data: bytes) -> str:
         nonlocal watching
+        (folder / "paratopic.json").write_bytes(data)
         watching = True
         try:
-            model: Model = load(path.parent)
-            model.predict("Talks on trade.")
+            load(folder).predict("Talks on trade.")
+        except UserError as error:
+            assert str(folder) in str(error)
+            return "refused"
         finally:
             watching = False
             outside = [name for name in opened if "/etc/" in name or ".." in name]
             opened.clear()
-        assert not outside
+            assert not outside
         return "read"
-
-    def attempt(data: bytes) -> str:
-        path = folder / "paratopic.json"
-        path.write_bytes(data)
-        try:
-            return read(path)
-        except UserError as error:
-            assert str(folder) in str(error)
-            return "refused"
 
     fuzzed(f"manifest of a {kind}", part, damaged(manifest, pieces), attempt)
 

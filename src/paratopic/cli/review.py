@@ -43,8 +43,8 @@ def review(
         unsettled = pd.DataFrame(
             {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
         )
-        again = pd.concat([unsettled, doubtful, of_sources]).drop_duplicates("paragraph")
-        write_again(project, again, " and ".join(models), out)
+        listed = pd.concat([unsettled, doubtful, of_sources]).drop_duplicates("paragraph")
+        write_again(project, listed, " and ".join(models), out)
 
 
 def _print_ties(project: Project, n: int) -> list[str]:
