@@ -21,7 +21,7 @@ from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from tests import pages, warm
 from tests.encoders import save_encoder
-from tests.programs import QUICK, ROOT, Cli, run_cli, sh
+from tests.programs import QUICK, ROOT, Cli, Printed, run_cli, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
@@ -56,12 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run `paratopic` in this process; gives what it prints, with notes and errors."""
+    """Run `paratopic`; see `Cli`."""
 
-    def run(*words: str, status: int = 0) -> str:
+    def run(*words: object, status: int = 0) -> Printed:
         capsys.readouterr()
-        assert run_cli(monkeypatch, *words) == status
-        return "".join(capsys.readouterr())
+        code = run_cli(monkeypatch, *map(str, words))
+        printed = Printed(*capsys.readouterr())
+        assert code == status, printed
+        return printed
 
     return run
 

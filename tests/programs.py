@@ -27,9 +27,24 @@ from paratopic.cli import app
 ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
 QUICK = "PARATOPIC_QUICK"
-# What the fixture `cli` is.
-Cli = Callable[..., str]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+class Printed(str):
+    """What a program printed: on stdout, `out`, and then on stderr, `err`."""
+
+    out: str
+    err: str
+
+    def __new__(cls, out: str, err: str) -> Printed:
+        printed = super().__new__(cls, out + err)
+        printed.out, printed.err = out, err
+        return printed
+
+
+# The fixture `cli`: runs `paratopic` with these arguments in this process, and checks that its exit
+# status is that of the keyword `status`, by default 0.
+Cli = Callable[..., Printed]
 
 
 def environment() -> dict[str, str]:

@@ -33,7 +33,9 @@ Prepare = Callable[[], str]
 
 
 @pytest.fixture
-def cli(cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(
+    cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
     """Run `paratopic` in a project of one article, three of whose paragraphs are on security."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
