@@ -60,6 +60,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run `paratopic`; see `Cli`."""
 
     def run(*words: object, status: int = 0) -> Printed:
+        capsys.readouterr()
         code = run_cli(monkeypatch, *map(str, words))
         printed = Printed(*capsys.readouterr())
         assert code == status, printed

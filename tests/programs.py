@@ -6,16 +6,19 @@ Also the limits that they run under.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,23 @@ ROOT = Path(__file__).parents[1]
 # Variable with the folder of programs that start quickly, from `tests.warm`.
 QUICK = "PARATOPIC_QUICK"
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+class Printed(str):
+    """What a program printed: on stdout, `out`, and then on stderr, `err`."""
+
+    out: str
+    err: str
+
+    def __new__(cls, out: str, err: str) -> Printed:
+        printed = super().__new__(cls, out + err)
+        printed.out, printed.err = out, err
+        return printed
+
+
+# The fixture `cli`: runs `paratopic` with these arguments in this process, and checks that its exit
+# status is that of the keyword `status`, by default 0.
+Cli = Callable[..., Printed]
 
 
 def environment() -> dict[str, str]:
@@ -52,6 +72,41 @@ def sh(project: Path, *words: str, fails: bool = False, **env: str) -> str:
     return run.stdout
 
 
+def killed(folder: Path, words: list[str], seconds: float | None) -> bool:
+    """Run a program and kill it, and all that it started, after so many seconds.
+
+    Returns
+    -------
+    Whether it was killed; otherwise it ended well.
+    """
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        assert "Traceback" not in output, output
+        return True
+    assert process.returncode == 0 and "Traceback" not in output, output
+    return False
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    """Send a request, with JSON where it has a body; returns the answer, which is JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=300) as reply:
+        return json.load(reply)
+
+
 def runs(project: Path) -> dict[str, str]:
     """Name of each MLflow run of a project's store → its experiment tag."""
     from mlflow import MlflowClient
@@ -73,18 +128,6 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         print(code)
         return 1
     return int(code or 0)
-
-
-class Printed(NamedTuple):
-    """What a program printed on stdout and stderr."""
-
-    out: str
-    err: str
-
-
-# The fixture `cli`: runs `paratopic` with these arguments, and checks that its exit status is that
-# of the keyword `status`, by default 0.
-Cli = Callable[..., Printed]
 
 
 def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *words: str) -> None:

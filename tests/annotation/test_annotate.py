@@ -21,15 +21,14 @@ from paratopic.annotation import chat
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.paths import PROMPT
 from tests.annotation.chat_server import Server, reply
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli, run_cli
 from tests.samples import paragraph_table, write_labelled
 
 LABELS = Path("seeds/labels.csv")
 KEY = "sk-secret"
 # What a run imports, so that one takes no seconds to start.
 PRELOADED = [__name__, "paratopic.cli.app"] + [
-    f"paratopic.{name}"
-    for name in ("annotation.asking", "annotation.prompt", "annotation.sampling", "corpus.table")
+    f"paratopic.{name}" for name in ("annotation.asking", "annotation.sampling", "corpus.table")
 ]
 
 
@@ -76,42 +75,34 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     server: Server,
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    cli: Cli,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv(chat.KEY, KEY)
-    assert run_cli(monkeypatch, *options(server, "--n", "2")) == 0
+    printed = cli(*options(server, "--n", "2"))
     lines = answers()
     assert {line.paragraph for line in lines} == {"p37", "p38"} and PROMPT.exists()
     assert {line.names for line in lines} == {("trade",)}  # both have a 3 in their text
     assert len({dict(line.more)["prompt"] for line in lines}) == 1
-    assert run_cli(monkeypatch, *options(server, "--n", "5")) == 0
+    printed += cli(*options(server, "--n", "5"))
     drawn = answers()[2:]
     assert len(drawn) == 5 and {line.drawn for line in drawn} == {"1"}
     assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})
     assert set(server.asked.values()) == {1}
-    printed = capsys.readouterr()
-    assert "2 paragraphs to ask m about, with prompt.md: about" in printed.out
+    assert "2 paragraphs to ask m about, with prompt.md: about" in printed
     # Nothing leaves this machine, so no note says so; the key was sent, and is nowhere else.
-    assert "leave" not in printed.err + caplog.text
+    assert "leave" not in printed + caplog.text
     assert all(each["Authorization"] == f"Bearer {KEY}" for each in server.headers)
     files = b"".join(path.read_bytes() for path in here.rglob("*") if path.is_file())
-    assert KEY not in printed.out + printed.err + caplog.text and KEY.encode() not in files
+    assert KEY not in printed + caplog.text and KEY.encode() not in files
 
 
-def test_an_estimate_and_a_small_budget_send_little(
-    server: Server,
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_cli(monkeypatch, *options(server, "--estimate")) == 0
-    assert not server.asked and "40 paragraphs to ask m about" in capsys.readouterr().out
-    assert run_cli(monkeypatch, *options(server, "--budget", "4000", "--concurrency", "1")) == 0
+def test_an_estimate_and_a_small_budget_send_little(server: Server, here: Path, cli: Cli) -> None:
+    assert "40 paragraphs to ask m about" in cli(*options(server, "--estimate"))
+    assert not server.asked
+    printed = cli(*options(server, "--budget", "4000", "--concurrency", "1"))
     assert 0 < server.asked.total() < 20
-    assert f"the budget does not reach for the other {40 - len(answers())}" in (
-        capsys.readouterr().out
-    )
+    assert f"the budget does not reach for the other {40 - len(answers())}" in printed
 
 
 def test_another_machine_is_announced_before_anything_is_sent(
@@ -124,16 +115,16 @@ def test_another_machine_is_announced_before_anything_is_sent(
 
 
 def test_an_annotator_that_would_count_as_a_person_is_refused(
-    server: Server, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server, here: Path, cli: Cli
 ) -> None:
     params = Path("params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(params.replace("weak: [llm-*]", "weak: []"), encoding="utf-8")
-    assert run_cli(monkeypatch, *options(server)) == 1
-    assert "would count as those of a person" in capsys.readouterr().out and not server.asked
+    assert "would count as those of a person" in cli(*options(server), status=1)
+    assert not server.asked
 
 
 def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, cli: Cli
 ) -> None:
     def empty(text: str, body: dict[str, Any], number: int) -> bytes:
         fails = text in ("text p37", "text p38") and number == 1
@@ -141,36 +132,31 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
 
     server = Server(empty)
     words = options(server, "--concurrency", "1")
-    assert run_cli(monkeypatch, *words, "--n", "3") == 0
+    cli(*words, "--n", "3")
     failed = [line for line in answers() if line.cell == "?"]
     assert [line.paragraph for line in failed] == ["p37", "p38"]
     assert all(int(dict(line.more)["tokens_read"]) > 50 for line in failed)
-    assert run_cli(monkeypatch, *words) == 0
+    cli(*words)
     assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
-    assert run_cli(monkeypatch, *words) == 0
+    assert "llm-m has answered for every paragraph" in cli(*words)
     assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
     server.close()
-    assert "llm-m has answered for every paragraph" in capsys.readouterr().out
 
 
-def test_a_model_that_gives_no_answer_ends_the_run(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_that_gives_no_answer_ends_the_run(here: Path, cli: Cli) -> None:
     server = Server(lambda text, body, number: reply(""))
-    assert run_cli(monkeypatch, *options(server, "--concurrency", "1")) == 1
+    printed = cli(*options(server, "--concurrency", "1"), status=1)
     server.close()
-    assert "no answer that is of use; the last one was an empty answer" in capsys.readouterr().out
+    assert "no answer that is of use; the last one was an empty answer" in printed
     assert server.asked.total() == len(answers()) == 10
 
 
-def test_a_budget_holds_where_questions_take_more_than_expected(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_budget_holds_where_questions_take_more_than_expected(here: Path, cli: Cli) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 200}
     choice = {"message": {"content": '{"topic": "trade"}'}}
     dear = json.dumps({"choices": [choice], "usage": usage}).encode()
     server = Server(lambda text, body, number: dear)
-    assert run_cli(monkeypatch, *options(server, "--budget", "12000")) == 0
+    cli(*options(server, "--budget", "12000"))
     server.close()
     assert 6 <= server.asked.total() <= 10
 

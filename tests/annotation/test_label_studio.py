@@ -24,12 +24,9 @@ import pytest
 from paratopic.annotation import formats
 from paratopic.annotation.context import Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.corpus.answers import with_labels
 from paratopic.labels.answers import Merged, current, merge
 from paratopic.labels.log import read_lines
-from paratopic.labels.resolve import resolve_answers
 from paratopic.project.topics import Topics
-from paratopic.reading.sources import NO_ANSWERS
 from tests.annotation.small_project import FRAME
 
 pytestmark = pytest.mark.labelstudio
@@ -157,8 +154,3 @@ def test_suggestions_are_annotated_exported_and_imported(
         x.paragraph: (x.cell, x.note) for x in current(read_lines(tmp_path / "labels.csv"), topics)
     }
     assert counted == {first: ("trade", ""), second: ("security;trade", "why"), third: ("", "")}
-    lines = read_lines(tmp_path / "labels.csv")
-    resolved = resolve_answers(frame, NO_ANSWERS, lines, topics, "leave_out")
-    frame, messages = with_labels(frame, resolved.answers), resolved.messages
-    assert frame["topics"].tolist() == [["trade"], ["security", "trade"], [], None]
-    assert messages == []

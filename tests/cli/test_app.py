@@ -10,14 +10,11 @@ import pytest
 
 from paratopic.cli.app import COMMANDS
 from tests.documents import PAGE
-from tests.programs import run_cli
+from tests.programs import Cli, run_cli
 
 
-def test_it_prints_its_version(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_cli(monkeypatch, "--version") == 0
-    assert capsys.readouterr().out == f"paratopic {version('paratopic')}\n"
+def test_it_prints_its_version(cli: Cli) -> None:
+    assert cli("--version") == f"paratopic {version('paratopic')}\n"
 
 
 @pytest.mark.parametrize("out", [[], ["--out", "answers.csv"]])
@@ -45,23 +42,17 @@ def test_quiet_leaves_out_notes_and_verbose_adds_some(
     assert re.search(r"^3 (rows|paragraphs), 3 windows: \d\.\d\d s$", printed.err, re.MULTILINE)
 
 
-def test_errors_are_said_quietly_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert run_cli(monkeypatch, "-q", "predict", "--model", str(tmp_path / "gone"), "x.txt") == 1
-    assert "does not exist" in capsys.readouterr().out
-    assert run_cli(monkeypatch, "-q", "predict", "--modle", "x") == 2
-    assert "No such option" in capsys.readouterr().err
-    assert run_cli(monkeypatch, "-q", "status", "-v") == 1
-    assert "--quiet and --verbose cannot be used together" in capsys.readouterr().out
+def test_errors_are_said_quietly_too(cli: Cli, tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    assert "does not exist" in cli("-q", "predict", "--model", gone, "x.txt", status=1)
+    assert "No such option" in cli("-q", "predict", "--modle", "x", status=2)
+    assert "--quiet and --verbose cannot be used together" in cli("-q", "status", "-v", status=1)
 
 
 def test_the_list_of_commands_says_what_each_command_says(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for name, (_, help_text) in COMMANDS.items():
-        assert run_cli(monkeypatch, name, "--help") == 0
-        assert help_text in capsys.readouterr().out
-    assert run_cli(monkeypatch, "predct") == 2
-    assert "predict" in capsys.readouterr().err
+    for name, help_text in COMMANDS.items():
+        assert help_text in cli(name, "--help")
+    assert "predict" in cli("predct", status=2)

@@ -17,7 +17,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.stages import prepare as stage
 from tests.annotation.small_project import make_project
-from tests.programs import largest_file, run_cli
+from tests.programs import Cli, largest_file
 
 ARTICLE = "\n\n".join(
     [
@@ -29,23 +29,14 @@ ARTICLE = "\n\n".join(
     ]
 )
 LABELS = Path("seeds/labels.csv")
-Cli = Callable[..., str]
+Prepare = Callable[[], str]
 
 
 @pytest.fixture
 def cli(
-    tmp_path: Path,
-    baseline_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Cli:
+    cli: Cli, tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
     """Run `paratopic` in a project of one article, three of whose paragraphs are on security."""
-
-    def run(*words: str, fails: bool = False) -> str:
-        assert (run_cli(monkeypatch, *words) != 0) == fails
-        printed = capsys.readouterr()
-        return " ".join((printed.out + printed.err).split())
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARATOPIC_MODEL", raising=False)
     monkeypatch.setenv("LOGNAME", "cy")
@@ -57,23 +48,27 @@ def cli(
     rows = zip(read_paragraphs(PARAGRAPHS)["id"], answers, strict=True)
     lines = "".join(f"{id_},{cell},ann\n" for id_, cell in rows)
     LABELS.write_text(f"paragraph,topics,annotator\n{lines}", encoding="utf-8")
-    prepare(capsys)
-    return run
-
-
-def prepare(capsys: pytest.CaptureFixture[str]) -> str:
-    capsys.readouterr()
     stage.main()
-    return capsys.readouterr().out
+    return lambda *words, status=0: " ".join(cli(*words, status=status).split())
+
+
+@pytest.fixture
+def prepare(capsys: pytest.CaptureFixture[str]) -> Prepare:
+    """Run stage prepare; gives what it prints, with single blanks."""
+
+    def run() -> str:
+        capsys.readouterr()
+        stage.main()
+        return " ".join(capsys.readouterr().out.split())
+
+    return run
 
 
 def answers() -> list[str]:
     return [line.cell for line in current(read_lines(LABELS), read_params().topics)]
 
 
-def test_renamed_and_merged_labels_are_read_with_the_new_name(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_renamed_and_merged_labels_are_read_with_the_new_name(cli: Cli, prepare: Prepare) -> None:
     labels = LABELS.read_bytes()
     printed = cli("codebook", "rename", "security", "defence")
     assert "security is renamed to defence, in params.yaml" in printed
@@ -82,13 +77,13 @@ def test_renamed_and_merged_labels_are_read_with_the_new_name(
     assert answers() == ["x", "x", "x", "x", ""] and LABELS.read_bytes() == labels
     assert read_params().topics.names == ("x", "technology", "diplomacy_venue")
     assert "5 of 5 paragraphs labelled" in cli("status")
-    assert "4 x" in prepare(capsys)
+    assert "4 x" in prepare()
 
 
 def test_on_a_full_disk_nothing_is_changed(cli: Cli) -> None:
     before = PARAMS.read_bytes()
     with largest_file(1_000):
-        printed = cli("codebook", "rename", "security", "defence", fails=True)
+        printed = cli("codebook", "rename", "security", "defence", status=1)
     assert "paratopic: params.yaml: File too large" in printed
     assert PARAMS.read_bytes() == before
     assert "security is renamed to defence" in cli("codebook", "rename", "security", "defence")
@@ -101,14 +96,12 @@ def fill(sheet: str, *cells: str) -> None:
     rows.to_csv(sheet, index=False)
 
 
-def test_what_was_split_is_suggested_first_and_labelled_again(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare: Prepare) -> None:
     printed = cli("codebook", "split", "security", "--into", "army", "navy")
     assert "3 paragraphs have to be labelled again: `paratopic suggest`" in printed
     assert answers() == ["trade", ""]
     assert "To label again, because the codebook changed: 3 paragraphs" in cli("status")
-    printed = prepare(capsys)
+    printed = prepare()
     assert "2 labelled by hand" in printed
     assert "3 paragraphs have to be labelled again" in printed
     cli("suggest", "--out", "sheet.csv")
@@ -121,9 +114,7 @@ def test_what_was_split_is_suggested_first_and_labelled_again(
     assert "because the codebook changed" not in cli("status")
 
 
-def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(cli: Cli, prepare: Prepare) -> None:
     ids = list(read_paragraphs(PARAGRAPHS)["id"])
     rows = "".join(
         f"{id_},{cell},bo\n" for id_, cell in zip(ids[:4], ["Security", "trade"] * 2, strict=True)
@@ -137,51 +128,52 @@ def test_a_sheet_of_before_is_read_with_todays_names_or_is_open(
     assert "2 labels to be given again (security was split into army, navy)" in printed
     assert "0 new labels" in cli("import", "old.csv")
     assert answers() == ["commerce", "commerce"]
-    assert "2 commerce" in prepare(capsys)
+    assert "2 commerce" in prepare()
     assert "because the codebook changed: 2 paragraphs" in cli("status")
 
 
-def test_labels_of_tables_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    PARAMS.write_text(params.replace("sources: [seeds]", "sources: [seeds, table.csv]"))
+def edit_params(old: str, new: str) -> str:
+    """Replace something in params.yaml; gives the new text."""
+    text = PARAMS.read_text(encoding="utf-8").replace(old, new)
+    PARAMS.write_text(text, encoding="utf-8")
+    return text
+
+
+def add_table() -> str:
+    """Add a table with labels to the sources; gives the text of params.yaml."""
     Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
-    prepare(capsys)
+    return edit_params("sources: [seeds]", "sources: [seeds, table.csv]")
+
+
+def test_labels_of_tables_follow(cli: Cli, prepare: Prepare) -> None:
+    add_table()
+    prepare()
     cli("codebook", "rename", "trade", "commerce")
     cli("codebook", "split", "security", "--into", "army", "navy")
     for _ in range(2):  # before stage prepare has read the table again, and after that
         assert "because the codebook changed: 4 paragraphs" in cli("status")
-        printed = prepare(capsys)
+        printed = prepare()
     assert "4 paragraphs have to be labelled again" in printed
     frame = read_labelled_paragraphs().set_index("text")
     assert frame["topics"]["Duties"] == ["commerce"] and frame["topics"]["Tanks"] is None
     cli("suggest", "--n", "4", "--out", "sheet.csv")
     fill("sheet.csv", "army", "army", "army", "army")
     cli("import", "sheet.csv")
-    assert "5 army" not in (printed := prepare(capsys)) and "4 army" in printed
+    assert "5 army" not in (printed := prepare()) and "4 army" in printed
 
 
-def test_a_change_that_is_undone_opens_nothing(
-    cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    before = params.replace("sources: [seeds]", "sources: [seeds, table.csv]")
-    PARAMS.write_text(before, encoding="utf-8")
-    Path("table.csv").write_text("text,label\nTanks,security\nDuties,trade\n", encoding="utf-8")
+def test_a_change_that_is_undone_opens_nothing(cli: Cli, prepare: Prepare) -> None:
+    before = add_table()
     cli("codebook", "drop", "security")
-    prepare(capsys)
+    prepare()
     assert "because the codebook changed: 4 paragraphs" in cli("status")
     PARAMS.write_text(before, encoding="utf-8")
     assert "because the codebook changed" not in cli("status")
-    assert "4 security" in prepare(capsys)
+    assert "4 security" in prepare()
 
 
-def test_a_dropped_topic_is_labelled_again_on_the_page(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dropped_topic_is_labelled_again_on_the_page(cli: Cli, served: list[Session]) -> None:
     cli("codebook", "drop", "security")
-    served: list[Session] = []
-    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
     cli("label", "--port", "0", "--annotator", "ann")
     state = served[0].state()
     items, codebook = state["items"], state["codebook"]
@@ -193,13 +185,12 @@ def test_a_dropped_topic_is_labelled_again_on_the_page(
     assert sorted(answers()) == ["", "trade"]
 
 
-def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    params = PARAMS.read_text(encoding="utf-8")
-    PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
-    assert "2 trade, 3 security" in " ".join(prepare(capsys).split())
+def test_of_several_topics_all_follow(cli: Cli, prepare: Prepare) -> None:
+    edit_params("mode: single", "mode: multi")
+    assert "2 trade, 3 security" in prepare()
     cli("codebook", "rename", "trade", "defence")
     assert answers() == ["security;defence", "security", "security", "defence", ""]
-    assert "2 defence, 3 security" in " ".join(prepare(capsys).split())
+    assert "2 defence, 3 security" in prepare()
     assert "3 paragraphs have to" in cli("codebook", "split", "security", "--into", "army", "sea")
     assert answers() == ["defence", ""]
 
@@ -209,29 +200,18 @@ def test_of_several_topics_all_follow(cli: Cli, capsys: pytest.CaptureFixture[st
     [
         (["rename", "securty", "x"], 'no topic "securty" (did you mean "security"?)'),
         (["rename", "security", "trade"], 'has a topic "trade" already'),
-        (["rename", "security", "a;b"], "is not a topic name"),
         (["merge", "security", "--into", "x"], "merge needs at least two topics"),
         (["merge", "security", "trade"], "and one name after --into"),
         (["split", "security"], "at least two after --into"),
         (["split", "security", "army", "navy"], "at least two after --into"),
         (["split", "security", "--into", "army"], "at least two after --into"),
-        (["split", "security", "--into", "army", "trade"], 'has a topic "trade" already'),
-        (["split", "security", "--into", "army", "security"], "parts of a split need new names"),
         (["drop", "weather"], 'the codebook has no topic "weather"; it has trade'),
     ],
 )
 def test_a_mistake_changes_nothing(cli: Cli, words: list[str], message: str) -> None:
     before = PARAMS.read_bytes()
-    printed = cli("codebook", *words, fails=True)
+    printed = cli("codebook", *words, status=1)
     assert message in printed and printed.count("paratopic:") == 1
-    assert PARAMS.read_bytes() == before
-
-
-def test_two_topics_stay(cli: Cli) -> None:
-    cli("codebook", "drop", "technology")
-    cli("codebook", "drop", "trade")
-    before = PARAMS.read_bytes()
-    assert "at least two topics" in cli("codebook", "drop", "security", fails=True)
     assert PARAMS.read_bytes() == before
 
 
@@ -241,5 +221,5 @@ def test_what_cannot_be_edited_is_left_alone(cli: Cli) -> None:
     shared = shared.replace("license: null\n", "")
     PARAMS.write_text(f"{shared}\nlicense: *text\n", encoding="utf-8")
     before = PARAMS.read_bytes()
-    assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", fails=True)
+    assert "cannot be edited as it is written" in cli("codebook", "drop", "trade", status=1)
     assert PARAMS.read_bytes() == before

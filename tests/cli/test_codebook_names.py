@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from paratopic.project.files import write_json
 from paratopic.project.paths import PREPARED
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli
 from tests.samples import paragraph_table, write_labelled
 
 
@@ -32,21 +32,20 @@ def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) ->
 
 
 def test_labels_of_another_codebook_are_not_published(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     start_project(tmp_path, monkeypatch, "sport", "commerce")
-    assert run_cli(monkeypatch, "publish", "labels", "--to", "out", "--yes") == 1
     message = "001 has the topic trade, which the codebook in params.yaml lacks: run `dvc repro"
-    assert message in capsys.readouterr().out and not Path("out").exists()
+    assert message in cli("publish", "labels", "--to", "out", "--yes", status=1)
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize("name", ["sport [men]", "sport [/men]", "sport :soccer:"])
 def test_names_are_shown_as_they_are(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     start_project(tmp_path, monkeypatch, name, "trade")
     rows = paragraph_table(text=["A goal."], topics=[[name]], label_source=["hand"])
     write_labelled(rows)
     write_json(PREPARED, {"labelled_by": ["hand"], "weak": []})
-    assert run_cli(monkeypatch, "status") == 0
-    assert name in capsys.readouterr().out
+    assert name in cli("status")

@@ -8,7 +8,6 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from contextlib import chdir, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from paratopic.annotation.page import Answer, Session
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.labels.log import read_lines
 from tests.annotation.small_project import make_project
-from tests.programs import run_cli, run_stages
+from tests.programs import Cli, run_stages
 from tests.samples import WORDS, paragraph
 
 ARTICLE = """Harbour news
@@ -43,8 +42,11 @@ def prepared(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def clone(prepared: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(prepared, tmp_path / "project"))
+def clone(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, the current directory of a user."""
+    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "project"))
+    monkeypatch.setenv("LOGNAME", "cy")
+    return Path.cwd()
 
 
 def prepare(folder: Path) -> str:
@@ -52,22 +54,6 @@ def prepare(folder: Path) -> str:
     with chdir(folder), redirect_stdout(io.StringIO()) as printed:
         run_stages("prepare")
     return printed.getvalue()
-
-
-@pytest.fixture
-def cli(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Run `paratopic` in the clone, in this process; gives what it prints."""
-
-    def run(*words: str, fails: bool = False) -> str:
-        assert (run_cli(monkeypatch, *words) != 0) == fails
-        printed = capsys.readouterr()
-        return printed.out + printed.err
-
-    monkeypatch.chdir(clone)
-    monkeypatch.setenv("LOGNAME", "cy")
-    return run
 
 
 def read_sheet(folder: Path, name: str) -> list[dict[str, str]]:
@@ -86,9 +72,7 @@ def fill(folder: Path, name: str, **topic_of: str) -> None:
         writer.writerows(rows)
 
 
-def test_suggested_paragraphs_are_labelled_imported_and_counted(
-    clone: Path, cli: Callable[..., str]
-) -> None:
+def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli: Cli) -> None:
     labels = clone / "seeds/labels.csv"
     before = labels.read_bytes()
     printed = cli("suggest", "--n", "2")
@@ -121,7 +105,7 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(
     assert labels.read_bytes() == after
     assert labels.with_name("labels.csv.bak").exists()
     for command in ("label", "suggest"):
-        assert "nothing left to label" in cli(command, fails=True)
+        assert "nothing left to label" in cli(command, status=1)
 
     printed = prepare(clone)
     assert "1 disputed paragraph gets the answer of most annotators" in printed
@@ -141,25 +125,23 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(
     assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
 
 
-def test_import_reports_unknown_topics_and_imports_the_rest(
-    clone: Path, cli: Callable[..., str]
-) -> None:
+def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cli) -> None:
     cli("suggest", "--out", "sheet.csv")
     fill(clone, "ann.csv", tariffs="trade", navy="securty")
-    printed = cli("import", "ann.csv", fails=True)
+    printed = cli("import", "ann.csv", status=3)
     assert 'unknown topic "securty" (did you mean "security"?)' in printed
     assert "1 new label in" in printed and "1 not imported" in printed
-    assert "the file's ending says" in cli("import", "x.txt", fails=True)
-    assert "ann.csv is a table: list it in" in cli("paragraphs", "ann.csv", fails=True)
+    assert "the file's ending says" in cli("import", "x.txt", status=1)
+    assert "ann.csv is a table: list it in" in cli("paragraphs", "ann.csv", status=1)
     params = (clone / "params.yaml").read_text(encoding="utf-8")
     without = params.replace("labels: seeds/labels.csv", "labels: null")
     (clone / "params.yaml").write_text(without, encoding="utf-8")
-    assert "set prepare.labels" in cli("import", "ann.csv", fails=True)
+    assert "set prepare.labels" in cli("import", "ann.csv", status=1)
     (clone / "data/paragraphs.parquet").unlink()
-    assert "dvc repro prepare" in cli("suggest", fails=True)
+    assert "dvc repro prepare" in cli("suggest", status=1)
 
 
-def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[..., str]) -> None:
+def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Cli) -> None:
     (clone / "seeds/pier.txt").write_text("The pier\n\nA pier was built.\n", encoding="utf-8")
     (clone / "seeds/skipped.txt").write_text("By Ann Lee\n", encoding="utf-8")
     printed = cli("suggest", "--out", "sheet.csv")
@@ -168,7 +150,7 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[
     fill(clone, "ann.csv", tariffs="trade", navy="security", chip="technology")
     cli("import", "ann.csv", "--annotator", "ann")
     for command in ("suggest", "label"):
-        printed = cli(command, fails=True)
+        printed = cli(command, status=1)
         assert "not read yet: seeds/pier.txt and 1 more; `dvc repro prepare` reads" in printed
     prepare(clone)
     printed = cli("suggest")  # an article without paragraphs is not new for ever
@@ -176,11 +158,19 @@ def test_new_articles_that_are_not_prepared_are_told(clone: Path, cli: Callable[
 
 
 def test_a_sheet_that_is_saved_several_times_has_one_annotator(
-    clone: Path, cli: Callable[..., str]
+    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli("suggest", "--out", "sheet.csv")
     for name in ("ann.csv", "excel.csv", "excel2.csv"):
         fill(clone, name, tariffs="trade", navy="security")
+    before = (clone / "seeds/labels.csv").read_bytes()
+    with monkeypatch.context() as patch:  # somebody is there, who is asked and says no
+        terminal = io.StringIO("n\n")
+        patch.setattr(terminal, "isatty", lambda: True)
+        patch.setattr("sys.stdin", terminal)
+        printed = cli("import", "ann.csv", "excel.csv", "excel2.csv", status=1)
+    assert "Did cy fill in all of these files?" in printed
+    assert (clone / "seeds/labels.csv").read_bytes() == before
     printed = cli("import", "ann.csv", "excel.csv", "excel2.csv")
     assert (
         "ann.csv, excel.csv, excel2.csv name no annotator, so they are recorded as cy's" in printed
@@ -190,7 +180,7 @@ def test_a_sheet_that_is_saved_several_times_has_one_annotator(
 
 
 def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
-    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    clone: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def getuser() -> str:  # as of a user id without an entry in the password file
         raise KeyError("getpwuid(): uid not found: 54321")
@@ -200,38 +190,20 @@ def test_a_user_without_a_name_is_asked_for_one_where_it_is_needed(
     fill(clone, "ann.csv", tariffs="trade")
     before = (clone / "seeds/labels.csv").read_bytes()
     for command in ("import ann.csv", "label"):
-        printed = cli(*command.split(), fails=True)
+        printed = cli(*command.split(), status=1)
         assert "--annotator NAME" in printed and "uid" not in printed
     assert (clone / "seeds/labels.csv").read_bytes() == before
     assert "1 new label" in cli("import", "ann.csv", "--annotator", "ann")
 
 
-def test_on_a_terminal_import_asks_whether_one_person_filled_in_several_sheets(
-    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cli("suggest", "--out", "sheet.csv")
-    fill(clone, "ann.csv", tariffs="trade")
-    fill(clone, "bo.csv", tariffs="security")
-    before = (clone / "seeds/labels.csv").read_bytes()
-    terminal = io.StringIO("n\n")
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", terminal)
-    printed = cli("import", "ann.csv", "bo.csv", fails=True)
-    assert "Did cy fill in all of these files?" in printed
-    assert (clone / "seeds/labels.csv").read_bytes() == before
-
-
 def test_what_the_model_thinks_is_hidden_where_others_labelled_the_same_sheet(
-    clone: Path, cli: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    clone: Path, cli: Cli, served: list[Session]
 ) -> None:
     cli("suggest", "--blind", "--out", "sheet.csv")
     rows = read_sheet(clone, "sheet.csv")
     assert len(rows) == 3 and {row["suggestion"] + row["confidence"] for row in rows} == {""}
     fill(clone, "ann.csv", tariffs="trade")
     cli("import", "ann.csv", "--annotator", "ann")
-    served: list[Session] = []
-    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
     for annotator, options, blind in (
         ("ann", [], False),
         ("bo", [], True),
@@ -263,25 +235,16 @@ def small(tmp_path: Path, baseline_folder: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path
 
 
-def drawn_by(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *options: str,
-) -> tuple[list[str], list[str], str]:
+def drawn_by(cli: Cli, *options: str) -> tuple[list[str], list[str], str]:
     """What `suggest` says of how paragraphs were drawn, which article each is of, and its notes."""
-    assert run_cli(monkeypatch, "suggest", "--out", "sheet.csv", *options) == 0
-    rows = read_sheet(folder, "sheet.csv")
-    shown = {bool(row["suggestion"]) for row in rows}
-    notes = capsys.readouterr().err
-    assert shown == {"are hidden" not in notes}
+    notes = cli("suggest", "--out", "sheet.csv", *options)
+    rows = read_sheet(Path(), "sheet.csv")
+    assert {bool(row["suggestion"]) for row in rows} == {"are hidden" not in notes}
     return [row["drawn"] for row in rows], [row["paragraph"][0] for row in rows], notes
 
 
-def test_a_sample_is_drawn_labelled_and_weighed(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    draw = partial(drawn_by, small, monkeypatch, capsys)
+def test_a_sample_is_drawn_labelled_and_weighed(small: Path, cli: Cli) -> None:
+    draw = partial(drawn_by, cli)
     assert draw("--n", "3")[0] == ["", "", ""]
     drawn, articles, notes = draw("--random", "--by", "article", "--n", "6")
     assert drawn == ["1"] * 6 and Counter(articles) == dict.fromkeys("abc", 2)
@@ -293,11 +256,11 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     shutil.rmtree(small / "models")
     assert draw("--random", "--n", "24")[0] == ["1"] * 24  # which takes no model
     for options in (["--mixed"], ["--random", "--no-blind"]):
-        assert run_cli(monkeypatch, "suggest", *options) == 1
+        cli("suggest", *options, status=1)
 
     fill(small, "ann.csv", e="trade")
     labels = small / "seeds/labels.csv"
-    assert run_cli(monkeypatch, "import", "ann.csv", "--annotator", "ann") == 0
+    cli("import", "ann.csv", "--annotator", "ann")
     assert [line.drawn for line in read_lines(labels)] == ["1"] * 24
     sampled = "labels: 24 of 24 were drawn at random (paragraphs)"
     assert sampled in prepare(small)
@@ -305,9 +268,7 @@ def test_a_sample_is_drawn_labelled_and_weighed(
     assert report["sample"] == {"kind": "paragraph", "drawn": 24}
     frame = read_labelled_paragraphs(small)
     assert frame["weight"].tolist() == [1.0] * 24 and set(frame["draw"]) == {"paragraph"}
-    capsys.readouterr()
-    assert run_cli(monkeypatch, "status") == 0
-    assert sampled in capsys.readouterr().out
+    assert sampled in cli("status")
     labels.write_text(labels.read_text().replace("drawn", "mine"), encoding="utf-8")
     assert "labels: nothing says how the paragraphs were chosen" in prepare(small)
     assert read_labelled_paragraphs(small)["weight"].isna().all()
@@ -315,12 +276,9 @@ def test_a_sample_is_drawn_labelled_and_weighed(
 
 @pytest.mark.parametrize("options", [["--random"], ["--random", "--articles"], ["--mixed"]])
 def test_label_studio_keeps_how_paragraphs_were_drawn(
-    small: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
+    small: Path, cli: Cli, options: list[str]
 ) -> None:
-    assert run_cli(monkeypatch, "suggest", "--n", "6", "--out", "tasks.json", *options) == 0
+    cli("suggest", "--n", "6", "--out", "tasks.json", *options)
     tasks = json.loads((small / "tasks.json").read_text())
     drawn = {task["data"]["paragraph"]: task["data"]["drawn"] for task in tasks}
     assert all(drawn.values()) and not any("predictions" in task for task in tasks)
@@ -331,9 +289,7 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
         done = {"completed_by": 1, "result": [{"from_name": "dominant", "value": value}]}
         export = [tasks[number] | {"id": number, "annotations": [done]} for number in numbers]
         (small / "export.json").write_text(json.dumps(export))
-        capsys.readouterr()
-        assert run_cli(monkeypatch, "import", "export.json") == 0
-        return capsys.readouterr().err
+        return cli("import", "export.json")
 
     assert "note:" not in notes_of(0, 1)
     assert "note: 2 paragraphs have an answer although the paragraph drawn" in notes_of(0, 3, 5)
@@ -344,13 +300,10 @@ def test_label_studio_keeps_how_paragraphs_were_drawn(
 
 
 def test_the_page_hides_what_the_model_thinks_of_a_sample(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: Path, cli: Cli, served: list[Session]
 ) -> None:
-    served: list[Session] = []
-    monkeypatch.setattr("paratopic.annotation.page.application", served.append)
-    monkeypatch.setattr("paratopic.annotation.web.serve", lambda *_: None)
-    assert run_cli(monkeypatch, "suggest", "--random", "--n", "4", "--out", "random.csv") == 0
-    assert run_cli(monkeypatch, "suggest", "--n", "4", "--out", "suggested.csv") == 0
+    cli("suggest", "--random", "--n", "4", "--out", "random.csv")
+    cli("suggest", "--n", "4", "--out", "suggested.csv")
     for options, hidden in (
         (["random.csv"], True),
         (["random.csv", "--no-blind"], False),
@@ -359,7 +312,7 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
         (["--n", "4", "--mixed"], True),
         (["--n", "4", "--random"], True),
     ):
-        assert run_cli(monkeypatch, "label", "--port", "0", *options) == 0
+        cli("label", "--port", "0", *options)
         items = served[-1].state()["items"]
         assert [not item["scores"] for item in items] == [hidden] * 4
         assert served[-1].state()["explains"] == (not hidden)
@@ -381,32 +334,22 @@ def test_the_page_hides_what_the_model_thinks_of_a_sample(
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
-    small: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    message: str,
+    small: Path, cli: Cli, words: list[str], message: str
 ) -> None:
-    assert run_cli(monkeypatch, *words) == 1
-    assert message in "".join(capsys.readouterr())
+    assert message in cli(*words, status=1)
 
 
-def test_topics_that_only_the_model_knows_are_named(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "no longer in" not in drawn_by(small, monkeypatch, capsys)[2]
+def test_topics_that_only_the_model_knows_are_named(small: Path, cli: Cli) -> None:
+    assert "no longer in" not in drawn_by(cli)[2]
     params = (small / "params.yaml").read_text(encoding="utf-8")
     renamed = params.replace("- name: trade\n", "- name: commerce\n")
     (small / "params.yaml").write_text(renamed, encoding="utf-8")
-    assert "no longer in the codebook: trade" in drawn_by(small, monkeypatch, capsys)[2]
+    assert "no longer in the codebook: trade" in drawn_by(cli)[2]
 
 
-def test_articles_with_a_label_are_not_drawn(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_cli(monkeypatch, "suggest", "--random", "--by", "article", "--n", "3") == 0
-    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    lines = "".join(f"{row['paragraph']},trade\n" for row in rows)
+def test_articles_with_a_label_are_not_drawn(small: Path, cli: Cli) -> None:
+    cli("suggest", "--random", "--by", "article", "--n", "3", "--out", "sheet.csv")
+    lines = "".join(f"{row['paragraph']},trade\n" for row in read_sheet(small, "sheet.csv"))
     (small / "seeds/labels.csv").write_text(f"paragraph,topics\n{lines}", encoding="utf-8")
-    assert run_cli(monkeypatch, "suggest", "--random", "--articles") == 1
-    assert "every article has a labelled paragraph" in "".join(capsys.readouterr())
+    printed = cli("suggest", "--random", "--articles", status=1)
+    assert "every article has a labelled paragraph" in printed

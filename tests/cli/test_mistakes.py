@@ -24,7 +24,7 @@ from paratopic.project.paths import (
     PARAMS,
     SCORES,
 )
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli
 from tests.samples import paragraph, paragraph_table, write_labelled
 
 N = 60
@@ -63,15 +63,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_mistakes_and_slices_are_listed(
-    folder: Path,
-    baseline_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli: Cli) -> None:
     shutil.copytree(baseline_folder, MODELS / "baseline")
-    assert run_cli(monkeypatch, "errors", "--n", "2", "--out", "again.csv") == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    printed = cli("errors", "--n", "2", "--out", "again.csv")
+    lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
         "baseline: 20 of 60 answers wrong (2 listed)",
         "trade mistaken for security: 10 of 60 labelled trade",
@@ -90,15 +85,15 @@ def test_mistakes_and_slices_are_listed(
 
 
 def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, cli: Cli
 ) -> None:
     params = PARAMS.read_text(encoding="utf-8")
     PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
     frame = read_labelled_paragraphs()
     both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
     write_labelled(frame.assign(topics=both))
-    assert run_cli(monkeypatch, "errors", "--n", "60", "--out", "again.csv") == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    printed = cli("errors", "--n", "60", "--out", "again.csv")
+    lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
         "baseline: 40 of 60 answers wrong (40 listed)",
         "security missed: 30 of 40 labelled security",
@@ -110,33 +105,23 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
         assert {row["paragraph"] for row in csv.DictReader(file)} == set(frame["id"][:40])
 
 
-def test_columns_are_chosen_and_a_model_is_not_needed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_cli(monkeypatch, "errors", "--by", "length") == 0
-    printed = capsys.readouterr()
-    assert "labelled paragraphs are not shown" in printed.err and "≈" not in printed.out
-    assert "source = " not in printed.out
-    assert run_cli(monkeypatch, "errors", "--by", "outlet") == 1
+def test_columns_are_chosen_and_a_model_is_not_needed(folder: Path, cli: Cli) -> None:
+    printed = cli("errors", "--by", "length")
+    assert "labelled paragraphs are not shown" in printed and "≈" not in printed
+    assert "source = " not in printed
     message = "--by outlet: there is no such column; the columns are length, position, heading, ann"
-    assert message in capsys.readouterr().out
+    assert message in cli("errors", "--by", "outlet", status=1)
 
 
-def test_where_there_is_nothing_to_list(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_there_is_nothing_to_list(folder: Path, cli: Cli) -> None:
     path = SCORES / "baseline" / "scores.parquet"
     scores = pd.read_parquet(path)
     scores.assign(**{"score trade": 0.9, "score security": 0.1}).to_parquet(path)
-    assert run_cli(monkeypatch, "errors") == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [
+    assert cli("errors").splitlines() == [
         "baseline: 0 of 60 answers wrong (0 listed)",
         "2 slices were tested, and none is worse by more than chance explains.",
     ]
     scores[:0].to_parquet(path)
-    assert run_cli(monkeypatch, "errors") == 1
-    assert "nothing has been measured yet, so no mistakes" in capsys.readouterr().out
+    assert "nothing has been measured yet, so no mistakes" in cli("errors", status=1)
     COMPARISON.unlink()
-    assert run_cli(monkeypatch, "errors") == 1
-    assert "comparison.json not found" in capsys.readouterr().out
+    assert "comparison.json not found" in cli("errors", status=1)

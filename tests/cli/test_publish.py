@@ -12,7 +12,7 @@ import pytest
 from paratopic import UserError, load
 from paratopic.inference.folder import digest_of
 from tests.hub import running
-from tests.programs import run_cli
+from tests.programs import Cli
 from tests.samples import TARIFF
 
 PROGRAM = """
@@ -32,31 +32,25 @@ except UserError as error:
 
 
 def test_a_model_is_shown_published_to_a_folder_and_loaded_by_its_digest(
-    baseline_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    baseline_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["publish", "model", "--model", str(baseline_folder), "--to", "out"]
     monkeypatch.setattr("typer.confirm", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-    run_cli(monkeypatch, *words)
-    printed = capsys.readouterr().out
+    printed = cli(*words, status=130)
     assert "To the folder out:" in printed and "bytes  paratopic.json" in printed
     assert not Path("out").exists()  # nobody printed yes
-    assert run_cli(monkeypatch, *words, "--yes") == 0
     digest = digest_of(baseline_folder)
-    assert f'load("out#sha256:{digest}") opens it' in capsys.readouterr().out
+    assert f'load("out#sha256:{digest}") opens it' in cli(*words, "--yes")
     assert load(f"out#sha256:{digest}").predict(TARIFF).topic == "trade"
     monkeypatch.setenv("PARATOPIC_MODEL", f"out#sha256:{digest[::-1]}")
     with pytest.raises(UserError, match=f"out is another model than sha256:{digest[::-1]}"):
         load()
     with pytest.raises(UserError, match="out#sha256:: the digest after #sha256: is missing"):
         load("out#sha256:")
-    assert run_cli(monkeypatch, *words, "--yes") == 1
-    assert run_cli(monkeypatch, *words[:-1], "press/model", "--yes") == 1
-    printed = capsys.readouterr().out
-    assert "out exists already" in printed and "or write hf://press/model for a hub" in printed
+    assert "out exists already" in cli(*words, "--yes", status=1)
+    printed = cli(*words[:-1], "press/model", "--yes", status=1)
+    assert "or write hf://press/model for a hub" in printed
 
 
 def test_a_model_is_sent_to_a_hub_and_loaded_from_there(

@@ -14,7 +14,7 @@ from paratopic.cli.report import ACTIVATE
 from paratopic.project.errors import UserError
 from paratopic.project.files import write_json, write_text
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, PREPARED, WHOLE_PAGE
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli
 
 SCORES = {
     "answer_macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
@@ -50,11 +50,10 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_report_shows_figures_notes_and_differences(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert run_cli(monkeypatch, "report") == 0
-    printed = capsys.readouterr().out
+    printed = cli("report")
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
     figures = "0.695 (0.400–0.820)"
     assert ["macro-F1 of answers", "0.100", figures, figures] in cells
@@ -120,23 +119,18 @@ def test_report_shows_figures_notes_and_differences(
     ],
 )
 def test_report_says_what_the_thresholds_do(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    measured: dict[str, Any],
-    line: str,
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, measured: dict[str, Any], line: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     write_json(MODEL_REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
-    assert run_cli(monkeypatch, "report") == 0
-    assert f"baseline: {line}" in capsys.readouterr().out.splitlines()
+    assert f"baseline: {line}" in cli("report").splitlines()
 
 
 def test_activation_comes_first_where_no_environment_is_active(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     def commands() -> list[str]:
-        assert run_cli(monkeypatch, "report") == 0
-        steps = capsys.readouterr().out.partition("Next:\n")[2]
+        steps = cli("report").partition("Next:\n")[2]
         return [line.strip().partition("  ")[0] for line in steps.splitlines()]
 
     usual = ["paratopic predict FILE", "paratopic ui", "paratopic report --open"]
@@ -149,7 +143,7 @@ def test_activation_comes_first_where_no_environment_is_active(
 
 @pytest.mark.parametrize("there", [True, False])
 def test_open_shows_the_page_or_says_what_is_missing(
-    there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    there: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     opened: list[str] = []
 
@@ -163,18 +157,17 @@ def test_open_shows_the_page_or_says_what_is_missing(
     shutil.copy(ROOT / PARAMS, PARAMS)
     if not there:
         COMPARISON.unlink()
-    assert run_cli(monkeypatch, "report", "--open") == (0 if there else 1)
+    printed = cli("report", "--open", status=0 if there else 1)
     assert opened == ([WHOLE_PAGE.resolve().as_uri()] if there else [])
-    assert (f"{COMPARISON} not found" in capsys.readouterr().out) != there
+    assert (f"{COMPARISON} not found" in printed) != there
 
 
 def test_without_a_browser_the_message_says_where_the_page_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     monkeypatch.setattr(report, "_write_page", lambda: None)
-    assert run_cli(monkeypatch, "report", "--open") == 0
-    assert f"The report is {WHOLE_PAGE.resolve()}." in capsys.readouterr().out
+    assert f"The report is {WHOLE_PAGE.resolve()}." in cli("report", "--open")
 
 
 def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(

@@ -18,7 +18,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.topics import ModeName, Topics
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
 
 N, N_ARTICLES = 200, 40
@@ -108,12 +108,9 @@ def project_multi(made_multi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return copy_of(made_multi, tmp_path, monkeypatch)
 
 
-def test_shares_by_month_are_printed_and_written(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shares_by_month_are_printed_and_written(project: Path, cli: Cli) -> None:
     outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
-    assert run_cli(monkeypatch, "shares", "--by", "month", *outs) == 0
-    printed = capsys.readouterr().out
+    printed = cli("shares", "--by", "month", *outs)
     assert "2025-09 minus 2025-04, security: +" in printed
     assert (
         "To cite: the share of the paragraphs about security is" in printed
@@ -135,14 +132,10 @@ def test_shares_by_month_are_printed_and_written(
 @pytest.mark.parametrize("of", ["paragraphs", "articles"])
 @pytest.mark.filterwarnings("error")
 def test_of_several_topics_each_has_a_share_of_its_own(
-    of: str,
-    project_multi: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    of: str, project_multi: Path, cli: Cli
 ) -> None:
     words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
-    assert run_cli(monkeypatch, "shares", *words) == 0
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = " ".join(cli("shares", *words).split())
     table = pd.read_csv("a.csv")
     overall = table[table["month"] == "all"].set_index("topic")
     assert [*overall.index] == [*NAMES] and "none" not in printed
@@ -159,30 +152,25 @@ def test_of_several_topics_each_has_a_share_of_its_own(
     assert Path("a.png").stat().st_size > 5000
 
 
-def test_predictions_are_kept_until_the_paragraphs_change(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run_cli(monkeypatch, "shares") == 0
+def test_predictions_are_kept_until_the_paragraphs_change(project: Path, cli: Cli) -> None:
+    cli("shares")
     kept = PREDICTED.read_bytes()
     PREDICTED.touch()
     before = PREDICTED.stat().st_mtime_ns
-    assert run_cli(monkeypatch, "shares") == 0
+    cli("shares")
     assert PREDICTED.stat().st_mtime_ns == before
     PREDICTED.write_bytes(kept[:100])  # damaged: it is made anew
-    assert run_cli(monkeypatch, "shares") == 0
+    cli("shares")
     assert PREDICTED.read_bytes() == kept
     frame = read_labelled_paragraphs()
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
-    assert run_cli(monkeypatch, "shares") == 0
+    cli("shares")
     assert PREDICTED.read_bytes() != kept
 
 
-def test_nothing_is_predicted_for_labels_that_are_no_sample(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_predicted_for_labels_that_are_no_sample(project: Path, cli: Cli) -> None:
     write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
-    assert run_cli(monkeypatch, "shares") == 1
-    assert "label a random sample (`paratopic label --random`)" in capsys.readouterr().out
+    assert "label a random sample (`paratopic label --random`)" in cli("shares", status=1)
     assert not PREDICTED.exists()
 
 
@@ -202,13 +190,6 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
         (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
     ],
 )
-def test_mistakes_are_one_line(
-    words: list[str],
-    message: str,
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_cli(monkeypatch, "shares", *words) == 1
-    output = capsys.readouterr()
-    assert message in output.out + output.err and "Traceback" not in output.out + output.err
+def test_mistakes_are_one_line(words: list[str], message: str, project: Path, cli: Cli) -> None:
+    printed = cli("shares", *words, status=1)
+    assert message in printed and "Traceback" not in printed

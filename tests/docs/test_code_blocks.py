@@ -36,7 +36,7 @@ def test_other_pages_run_in_files_of_their_own() -> None:
 def test_blocks_are_code_that_runs_or_output(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.count("```") == 2 * len(blocks(page))
-    assert {language for language, _ in blocks(page)} <= {"bash", "python", "text"}
+    assert {language for language, _ in blocks(page)} <= {"bash", "python", "text", "mermaid"}
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import Request, urlopen
 
+from tests import programs
 from tests.programs import ROOT, environment, sh
 from tests.samples import TARIFF
 
@@ -60,12 +60,9 @@ def served(image: Path, packages: Path) -> Iterator[str]:
 
 def ask(url: str, body: dict[str, list[str]] | None = None) -> object:
     """Ask a server that is starting, until it answers."""
-    headers = {"Content-Type": "application/json"}
-    request = Request(url, json.dumps(body).encode() if body else None, headers)
     for _ in range(150):
         try:
-            with urlopen(request, timeout=10) as answer:
-                return json.load(answer)
+            return programs.ask(url, body)
         except URLError:
             time.sleep(0.1)
     raise TimeoutError(url)

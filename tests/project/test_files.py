@@ -1,8 +1,9 @@
-"""Writes are all or nothing; JSON is rounded; what is missing or damaged is reported."""
+"""Writes are all or nothing; JSON is rounded; text has any encoding; what is damaged is said."""
 
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside, read_csv, read_json, write_csv, write_json, write_text
+from paratopic.project.files import (
+    aside,
+    decode,
+    read_csv,
+    read_json,
+    write_csv,
+    write_json,
+    write_text,
+)
+from tests.documents import ENCODED, QUOTE
 from tests.programs import largest_file
 
 
@@ -85,20 +95,23 @@ def test_json_rounds_floats_at_any_depth(tmp_path: Path) -> None:
     assert read_json(path, "x") == {"a": [0.3333333333]}
 
 
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_damaged_json_is_reported_with_what_writes_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "file.json"
-    path.write_text(content)
-    with pytest.raises(UserError, match=r"file.json is damaged.*stage x writes it anew"):
-        read_json(path, "stage x")
-
-
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b'])
-def test_a_damaged_table_is_reported_with_what_writes_it(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "file.csv"
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        *((read_json, content) for content in (b"{", b"[]")),
+        *(
+            (read_csv, content)
+            for content in (b"", b"a,b\n1,2,3\n4,5,6,7\n", b"a\n\xff\n", b'a\n"b')
+        ),
+    ],
+)
+def test_a_damaged_file_is_reported_with_what_writes_it(
+    tmp_path: Path, read: Callable[[Path, str], object], content: bytes
+) -> None:
+    path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"(?s)file.csv is damaged.*stage x writes it anew"):
-        read_csv(path, "stage x")
+    with pytest.raises(UserError, match=r"(?s)file is damaged.*stage x writes it anew"):
+        read(path, "stage x")
 
 
 @pytest.mark.parametrize("read", [read_json, read_csv])
@@ -107,3 +120,38 @@ def test_a_missing_file_is_reported_with_what_writes_it(
 ) -> None:
     with pytest.raises(UserError, match="nothing not found: stage x writes it"):
         read(tmp_path / "nothing", "stage x")
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_encodings(encoding: str) -> None:
+    assert decode(ENCODED[encoding], "standard input") == QUOTE
+
+
+def test_every_line_break_and_tab_is_text() -> None:
+    text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
+    assert decode(text.encode(), "x") == text
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "x.txt: holds no text. Give a file with at least one paragraph."),
+        (b" \r\n\t", "x.txt: holds no text."),
+        ("\ufeff\u00a0\u200b".encode(), "x.txt: holds no text."),
+        (
+            b"caf\xe9 \x81",
+            "x.txt: is neither UTF-8 nor cp1252 (Windows) text: byte 5 is 0x81. Save",
+        ),
+        ("Café ".encode() + b"\xe9 x", "x.txt: is not valid UTF-8 at byte 6. The file is damaged"),
+        (b"\xef\xbb\xbfcaf\xe9", "x.txt: is not valid UTF-8 at byte 6."),
+        (b"\xff\xfea\x00b", "x.txt: is not valid UTF-16-LE at byte 4."),
+        (b"PK\x03\x04", "x.txt: is not plain text: control character U+0003 at byte 2. Give"),
+        ("é\0".encode(), "x.txt: is not plain text: control character U+0000 at byte 2."),
+        (b"\xef\xbb\xbfa\x1b", "control character U+001B at byte 4."),
+        (b"\xfe\xff\x00a\x00\x07", "control character U+0007 at byte 4."),
+        ("ab".encode("utf-16-le"), "control character U+0000 at byte 1."),
+    ],
+)
+def test_bytes_that_are_not_text_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        decode(data, "x.txt")

@@ -42,16 +42,8 @@ def test_a_sentence_has_its_language(language: str, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "Zeitgeist",
-        "São Paulo",
-        "Angela Merkel",
-        "El País",
-        "Bundesrat",
-        "USMCA",
-        "3295-F1-P",
-        "Billing code 3295-F1-P",
-        "[FR Doc. 2020-12345 Filed 6-1-20; 8:45 am]",
+        *("", "Zeitgeist", "São Paulo", "Angela Merkel", "El País", "Bundesrat", "USMCA"),
+        *("3295-F1-P", "Billing code 3295-F1-P", "[FR Doc. 2020-12345 Filed 6-1-20; 8:45 am]"),
         "https://example.org/harbour?id=1234567890&page=12",
         "1,024 2,048 4,096 8,192 16,384 32,768 65,536 131,072",
         "Madrid, Barcelona, Sevilla, Valencia",

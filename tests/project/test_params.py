@@ -16,6 +16,8 @@ from tests.programs import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
+EXPERIMENT = r"^  experiment: .*"
+
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
     assert len(re.findall(old, TEXT, re.MULTILINE)) == 1
@@ -34,11 +36,8 @@ def test_the_projects_own_params_are_read() -> None:
 def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) -> None:
     params = read_params(changed(tmp_path, r"learning_rate: \S+", "learning_rate: 1e-4"))
     assert params.section("transformer").learning_rate == 1e-4
-    assert (
-        read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]"))
-        .section("baseline")
-        .strengths
-    )
+    params = read_params(changed(tmp_path, r"strengths: .*", "strengths: [1, 2]"))
+    assert params.section("baseline").strengths == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -54,21 +53,9 @@ def test_an_integer_is_taken_for_a_float_and_1e_4_is_a_number(tmp_path: Path) ->
         (r"^    - name: trade", "    - nam: trade", r"topics.codebook.0"),
         (r"^track:", "trakc:", r'trakc: unknown key \(did you mean "track"'),
         (r"^  epochs: .*", "  epochs: !!set {1}", r"transformer.epochs: .* is a set"),
-        (
-            r"^  experiment: .*",
-            "  experiment: 2025-09-15",
-            r"track.experiment: 2025-09-15 is a date",
-        ),
-        (
-            r"^  experiment: .*",
-            r'  experiment: "\\uD800"',
-            r"track.experiment: '\\ud800' is not text",
-        ),
-        (
-            r"^  experiment: .*",
-            "  experiment: {[a]: 1}",
-            r"track.experiment: .*not the name of a key",
-        ),
+        (EXPERIMENT, "  experiment: 2025-09-15", r"track.experiment: 2025-09-15 is a date"),
+        (EXPERIMENT, r'  experiment: "\\uD800"', r"track.experiment: '\\ud800' is not text"),
+        (EXPERIMENT, "  experiment: {[a]: 1}", r"track.experiment: .*not the name of a key"),
         (r"^  learning_rate: .*", "  learning_rate: .inf", r"transformer.learning_rate: .*finite"),
         (r"^  learning_rate: .*", "  learning_rate: .nan", r"transformer.learning_rate: .*finite"),
         (r"^    - name: trade", '    - name: "?"', r"topics.codebook.0: '\?' is not a topic name"),

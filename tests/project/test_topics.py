@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paratopic.project.errors import UserError
-from paratopic.project.topics import Topic, Topics
+from paratopic.project.topics import Topic, Topics, split_cell
 
 
 def test_the_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
@@ -31,12 +31,12 @@ def test_bare_names_are_topics_without_a_definition() -> None:
 def test_a_cell_of_labels_is_read_whatever_its_spaces(
     topics: Topics, cell: str, parsed: tuple[str, ...]
 ) -> None:
-    assert topics.parse(cell, "here") == parsed
+    assert topics.check(split_cell(cell), "here") == parsed
 
 
 def test_an_unknown_topic_is_refused_with_the_nearest_one(topics: Topics) -> None:
     with pytest.raises(UserError, match=r'labels.csv, line 3: unknown topic "trad".*"trade"\?'):
-        topics.parse("security;trad", "labels.csv, line 3")
+        topics.check(["security", "trad"], "labels.csv, line 3")
 
 
 @pytest.mark.parametrize("name", ["", " trade", "a;b", "?", "a\nb", "a\x00", "\ud800"])

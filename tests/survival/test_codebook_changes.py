@@ -6,12 +6,9 @@ import json
 import random
 import re
 import shutil
-import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,7 +21,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import ANSWERS, PARAMS, PREPARED
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import make_project
-from tests.programs import environment, sh
+from tests.programs import ask, killed, sh
 from tests.survival.test_writers import COMMAND, LABELS, served
 
 ODD = [
@@ -35,47 +32,25 @@ ODD = [
 PREPARE = "from paratopic.stages.prepare import main; main()"
 
 
-def random_change(topics: Topics, new: list[str], rng: random.Random) -> tuple[Change, list[str]]:
-    """A change of the topics that are there, and the words of its command."""
+def random_change(topics: Topics, new: list[str], rng: random.Random) -> Change:
+    """A change of the topics that are there."""
     one, other = rng.sample(topics.names, 2)
     kinds = ["rename", "split"] + ["merge", "drop"] * (len(topics.names) > 3)
-    kind = rng.choice(kinds)
-    if kind == "rename":
-        name = new.pop()
-        return Change("rename", (one,), (name,)), ["rename", one, name]
-    if kind == "split":
-        parts = new.pop(), new.pop()
-        return Change("split", (one,), parts), ["split", one, "--into", *parts]
-    if kind == "merge":
-        return Change("merge", (one, other), (one,)), ["merge", one, other, "--into", one]
-    return Change("drop", (one,)), ["drop", one]
+    match rng.choice(kinds):
+        case "rename":
+            return Change("rename", (one,), (new.pop(),))
+        case "split":
+            return Change("split", (one,), (new.pop(), new.pop()))
+        case "merge":
+            return Change("merge", (one, other), (one,))
+        case _:
+            return Change("drop", (one,))
 
 
-def command(folder: Path, words: list[str], seconds: float | None) -> bool:
-    """Run a command, and kill it after so many seconds; returns whether it was killed."""
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, _ = process.communicate()
-    assert "Traceback" not in output, output
-    assert process.returncode in (0, -9), output
-    return process.returncode != 0
-
-
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
+def words_of(change: Change) -> list[str]:
+    """The words of the command that makes a change."""
+    into = ["--into"] if change.kind in ("merge", "split") else []
+    return [*COMMAND, "codebook", change.kind, *change.names, *into, *change.into]
 
 
 def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[str]:
@@ -95,10 +70,10 @@ def change_beside_the_page(folder: Path, n_changes: int, n_kills: int) -> set[st
             if len(new) < 2:
                 new = [f"{name} {number}" for name in ODD]
             before = read_params(folder / PARAMS).topics
-            change, words = random_change(before, new, rng)
+            change = random_change(before, new, rng)
             started = time.monotonic()
             limit = rng.uniform(0.3, 1) * seconds if number in kills else None
-            was_killed = command(folder, ["codebook", *words], limit)
+            was_killed = killed(folder, words_of(change), limit)
             seconds = seconds if was_killed else time.monotonic() - started
             now, after = read_params(folder / PARAMS).topics, change.topics(before)
             wanted = (before, after) if was_killed else (after,)

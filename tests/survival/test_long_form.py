@@ -13,7 +13,6 @@ import csv
 import functools
 import json
 import logging
-import os
 import random
 import re
 import resource
@@ -22,7 +21,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +34,6 @@ from hypothesis import strategies as st
 from paratopic.annotation import formats
 from paratopic.corpus.table import read_paragraphs
 from paratopic.inference.loading import load
-from paratopic.inference.model import Model
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.errors import UserError
@@ -45,12 +42,13 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.topics import Topics
 from tests.annotation.test_annotate import kill_again_and_again, start_project
-from tests.annotation.test_page import SERVE, answer
+from tests.annotation.test_formats import annotation, task
 from tests.bulk.bulk_runs import predict, read_shards
-from tests.programs import ROOT, environment, runs, sh
+from tests.programs import ROOT, environment, killed, runs, sh
 from tests.reading.test_any_bytes import WHOLE, check, contents, damaged
 from tests.samples import TOPICS
 from tests.survival.test_models import OF_JSON, load_damaged, one_damaged
+from tests.survival.test_writers import COMMAND
 
 KILLS, INPUTS = 100, 20_000
 # Kills of runs that ask a language model.
@@ -69,33 +67,6 @@ many = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-def killed(folder: Path, words: list[str], seconds: float) -> bool:
-    """Run a program and kill it, and all that it started, after so many seconds.
-
-    Returns
-    -------
-    Whether it was killed; otherwise it ended well.
-    """
-    process = subprocess.Popen(
-        words,
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        assert "Traceback" not in output, output
-        return True
-    assert process.returncode == 0 and "Traceback" not in output, output
-    return False
 
 
 def contents_of(folder: Path, *names: str) -> dict[str, bytes]:
@@ -198,9 +169,8 @@ def test_predictions_of_a_killed_run_are_completed(baseline_folder: Path, tmp_pa
     rows = (f"{number},The tariff and the army of day {number}.\n" for number in range(40_000))
     table.write_text("id,text\n" + "".join(rows), encoding="utf-8")
     predict(model, [table], tmp_path / "whole")
-    program = "from paratopic.cli.app import main; main()"
     out = tmp_path / "out"
-    words = [sys.executable, "-c", program, "predict", str(table), "--out", str(out), "--resume"]
+    words = [*COMMAND, "predict", str(table), "--out", str(out), "--resume"]
     while kills < KILLS:
         while killed(tmp_path, [*words, "--model", str(model.folder)], rng.uniform(0.3, 3)):
             kills += 1
@@ -221,8 +191,7 @@ def test_an_import_that_is_killed_is_repeated_without_loss(clone: Path) -> None:
         sheet = csv.writer(file)
         sheet.writerow(["paragraph", "topics", "annotator"])
         sheet.writerows((paragraph, names[n % 4], "zoe") for n, paragraph in enumerate(ids))
-    program = "from paratopic.cli.app import main; main()"
-    words = [sys.executable, "-c", program, "import", "sheet.csv"]
+    words = [*COMMAND, "import", "sheet.csv"]
     while kills < KILLS:
         labels.write_bytes(before)
         while killed(clone, words, rng.uniform(0.2, 2.2)):
@@ -244,34 +213,6 @@ def answers_in(path: Path) -> set[tuple[str, str, str]]:
         (label.paragraph, label.annotator, label.cell)
         for label in current(read_lines(path), TOPICS)
     }
-
-
-def test_the_page_keeps_what_it_confirmed(tmp_path: Path) -> None:
-    rng, confirmed, path = random.Random(5), 0, tmp_path / "labels.csv"
-    kept: dict[str, str] = {}
-    for _ in range(KILLS):
-        with subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as server:
-            assert server.stdout is not None
-            address = server.stdout.readline().split()[2]
-            end = time.monotonic() + rng.uniform(0, 0.4)
-            while time.monotonic() < end:
-                paragraph = f"news:{rng.randrange(3)}"
-                topic = rng.choice(["trade", "technology", "security"])
-                body = json.dumps(answer(paragraph, topic)).encode()
-                kind = {"Content-Type": "application/json"}
-                request = urllib.request.Request(f"{address}/save", body, kind)
-                with urllib.request.urlopen(request) as reply:
-                    assert reply.status == 200
-                kept[paragraph], confirmed = topic, confirmed + 1
-            os.kill(server.pid, signal.SIGKILL)
-        if kept:
-            assert {x.paragraph: x.cell for x in current(read_lines(path), TOPICS)} == kept
-    log.info("page: %d kills, %d confirmed labels, none lost", KILLS, confirmed)
 
 
 def test_a_language_model_is_asked_nothing_twice(
@@ -354,24 +295,8 @@ def test_tables_for_prediction(
 
 
 LABELS = (ROOT / "seeds" / "labels.csv").read_bytes()
-EXPORT = json.dumps(
-    [
-        {
-            "id": 7,
-            "data": {"paragraph": "a:1", "text": "A tariff."},
-            "annotations": [
-                {
-                    "id": 1,
-                    "completed_by": {"email": "ann@example.org"},
-                    "created_at": "2025-09-15T10:00:00Z",
-                    "result": [{"type": "choices", "value": {"choices": ["trade"]}}],
-                }
-            ],
-        }
-    ]
-).encode()
 EXPORTS = {
-    ".json": EXPORT,
+    ".json": json.dumps([task("a:1", annotation(["trade"]))]).encode(),
     ".csv": b"paragraph,topics,text,note\na:1,trade,A tariff.,\na:2,?,A chip.,why\n",
 }
 OF_CSV = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"trade", b"?", b";", b"'=1"]
@@ -440,27 +365,21 @@ def test_manifests_of_model_folders(kind: str, part: int, clone: Path) -> None:
     watching = False
     sys.addaudithook(watch)
 
-    def read(path: Path) -> str:
+    def attempt(data: bytes) -> str:
         nonlocal watching
+        (folder / "paratopic.json").write_bytes(data)
         watching = True
         try:
-            model: Model = load(path.parent)
-            model.predict("Talks on trade.")
+            load(folder).predict("Talks on trade.")
+        except UserError as error:
+            assert str(folder) in str(error)
+            return "refused"
         finally:
             watching = False
             outside = [name for name in opened if "/etc/" in name or ".." in name]
             opened.clear()
-        assert not outside
+            assert not outside
         return "read"
-
-    def attempt(data: bytes) -> str:
-        path = folder / "paratopic.json"
-        path.write_bytes(data)
-        try:
-            return read(path)
-        except UserError as error:
-            assert str(folder) in str(error)
-            return "refused"
 
     fuzzed(f"manifest of a {kind}", part, damaged(manifest, pieces), attempt)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +24,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import PARAGRAPHS, PARAMS
 from paratopic.stages import prepare
 from tests.annotation.small_project import make_project
-from tests.programs import ROOT, environment, run_cli, sh
+from tests.programs import ROOT, ask, environment, run_cli, sh
 from tests.samples import TOPICS, suggestions
 
 LABELS = Path("seeds/labels.csv")
@@ -38,24 +36,9 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def all_at_once(
-    project: Path,
-    save: Send,
-    bring: Callable[[str], None],
-    run: Callable[[], None],
+    project: Path, save: Send, bring: Callable[[str], None], run: Callable[[], None]
 ) -> None:
-    """Label all paragraphs by the page and `import`, while the pipeline runs.
-
-    Parameters
-    ----------
-    project
-        Folder of the project.
-    save
-        Sends an answer to the page.
-    bring
-        Imports a sheet, whose name it gets.
-    run
-        Runs the pipeline.
-    """
+    """Label all paragraphs by the page and by imported sheets, while the pipeline runs."""
     ids = list(read_paragraphs(project / PARAGRAPHS)["id"])
     codebook = page.version_of(read_params(project / PARAMS).topics)
     ann, zoe = TOPIC_OF
@@ -120,8 +103,7 @@ def test_three_writers_lose_no_label(
 
 PAGE = """
 from pathlib import Path
-from paratopic.annotation.page import application
-from paratopic.annotation.web import listen, serve
+from paratopic.annotation.page import application, listen, serve
 from tests.survival.test_writers import session
 serve(application(session(Path())), listen("Label at {address}", 0))
 """
@@ -144,22 +126,18 @@ def served(project: Path, *words: str) -> Iterator[str]:
         server.wait()
 
 
-def post(url: str, body: dict[str, Any]) -> None:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=300) as reply:
-        assert "state" not in json.load(reply)
-
-
 @pytest.mark.long
 def test_three_programs_lose_no_label(project: Path, tmp_path: Path) -> None:
     clone = tmp_path / "project"
     shutil.copytree(project, clone, symlinks=True)
     with served(clone, sys.executable, "-c", PAGE) as on_page:
+
+        def save(answer: dict[str, Any]) -> None:
+            assert "state" not in ask(f"{on_page}/save", answer)
+
         all_at_once(
             clone,
-            lambda answer: post(f"{on_page}/save", answer),
+            save,
             lambda sheet: print(sh(clone, *COMMAND, "import", sheet)),
             lambda: print(sh(clone, "dvc", "repro")),
         )

@@ -30,13 +30,7 @@ Message = Mapping[str, str]
 
 
 class BadReply(Exception):
-    """The server's reply is of no use. The text says why.
-
-    Parameters
-    ----------
-    tokens
-        Number of tokens read and written, which have to be paid; none by default.
-    """
+    """The server's reply is of no use; says why, and how many tokens have to be paid (in, out)."""
 
     def __init__(self, problem: str, tokens: tuple[int, int] = (0, 0)) -> None:
         super().__init__(problem)
@@ -68,8 +62,6 @@ class Chat:
     ----------
     url
         Address of the interface, such as http://127.0.0.1:11434/v1.
-    model
-        Name of the model on the server.
     key
         Sent as a bearer token; None, the default, sends none.
     timeout

@@ -71,25 +71,25 @@ class Suggestion:
         return self.scores.get(self.topic, 0.0)
 
 
-def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
+def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion]:
     """Look up paragraphs and their neighbours in the paragraph table.
 
     Parameters
     ----------
-    ids
-        Ids of the n paragraphs to label, in the order in which they are to be shown.
+    drawn
+        Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
+        shown.
 
     Returns
     -------
-    n suggestions in the order of `ids`, without scores.
+    Suggestions in this order, without scores.
     """
     ordered = frame.sort_values(["article", "position"], ignore_index=True)
     row_of = {id_: row for row, id_ in enumerate(ordered["id"])}
     texts, articles = list(ordered["text"]), list(ordered["article"])
     suggestions = []
-    rows = np.array([row_of[id_] for id_ in ids], dtype=np.int64)
-    for id_, passage in zip(ids, passages(ordered, rows), strict=True):
-        row = row_of[id_]
+    rows = np.array([row_of[id_] for id_ in drawn], dtype=np.int64)
+    for id_, row, passage in zip(drawn, rows, passages(ordered, rows), strict=True):
         window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
         neighbours = [n for n in window if articles[n] == articles[row]]
         suggestions.append(
@@ -101,22 +101,10 @@ def in_context(frame: pd.DataFrame, ids: Sequence[str]) -> list[Suggestion]:
                 before=tuple(texts[n] for n in neighbours if n < row),
                 after=tuple(texts[n] for n in neighbours if n > row),
                 passage=passage,
+                drawn=drawn[id_],
             )
         )
     return suggestions
-
-
-def drawn_in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion]:
-    """Look up paragraphs as `in_context` does, with how they were chosen.
-
-    Parameters
-    ----------
-    drawn
-        Paragraph id → how it was chosen (`Label.drawn`), in the order in which they are to be
-        shown.
-    """
-    suggestions = in_context(frame, list(drawn))
-    return [replace(item, drawn=drawn[item.id]) for item in suggestions]
 
 
 def with_predictions(

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -24,8 +25,8 @@ from paratopic.annotation.label_studio import NONE
 from paratopic.labels.log import (
     COLUMNS,
     OPTIONAL,
-    UNDECIDED,
     Label,
+    cell_of,
     first_words,
     parse_drawn,
     parse_when,
@@ -39,17 +40,8 @@ from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.
 SHEET = (
-    "paragraph",
-    "topics",
-    "text",
-    "heading",
-    "suggestion",
-    "confidence",
-    "reason",
-    "annotator",
-    "note",
-    "drawn",
-    "when",
+    *("paragraph", "topics", "text", "heading", "suggestion", "confidence", "reason"),
+    *("annotator", "note", "drawn", "when"),
 )
 # Widths of the columns of a workbook, in characters, and that of all others.
 WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24, "note": 32}
@@ -61,8 +53,6 @@ CERTAINTY = "certainty"
 # Why a row or a task gives no label although nothing is wrong with it.
 UNCHOSEN = "undecided"
 EMPTY = 'empty (write "none" for none of the topics)'
-# Endings of a sheet's file.
-_SHEETS = (".csv", ".xlsx")
 
 
 @dataclass
@@ -71,8 +61,6 @@ class ImportedLabels:
 
     Parameters
     ----------
-    labels
-        Labels, in the order of the file.
     problems
         Messages about rows that could not be imported.
     left_out
@@ -108,14 +96,14 @@ def read_answers(path: Path, frame: pd.DataFrame, topics: Topics) -> ImportedLab
     """
     if _is_sheet(path):
         return _imported(_in_sheet(path), frame, topics)
-    annotations = list(label_studio.read_export(path))
-    answers = (_annotated(task, annotation, str(path)) for task, annotation in annotations)
+    tasks = label_studio.read_export(path)
+    answers = chain.from_iterable(_annotated(task, str(path)) for task in tasks)
     imported = _imported(answers, frame, topics)
     labelled = {label.paragraph for label in imported.labels}
     imported.drawn_after = {
-        task.paragraph: task.drawn_after
-        for task, _ in annotations
-        if task.drawn_after and task.paragraph in labelled
+        task.cell("paragraph"): task.cell("drawn_after")
+        for task in tasks
+        if task.cell("drawn_after") and task.cell("paragraph") in labelled
     }
     return imported
 
@@ -169,8 +157,6 @@ def write_tasks(
         File to write; its ending says for which tool.
     suggestions
         Paragraphs to label, in the order in which people should label them.
-    model
-        Name of the model that made the suggestions.
     explain
         Function that explains a text with this model, for tasks of Label Studio; None, the default,
         if they are not to say why a topic is suggested.
@@ -215,7 +201,7 @@ def sheet(suggestions: Sequence[Suggestion]) -> str:
 def _sheet_rows(suggestions: Sequence[Suggestion]) -> Iterator[Sequence[object]]:
     yield SHEET
     for s in suggestions:
-        cells = {"paragraph": s.id, "topics": UNDECIDED, "text": s.text, "heading": s.heading}
+        cells = {"paragraph": s.id, "topics": cell_of(None), "text": s.text, "heading": s.heading}
         cells |= {"suggestion": s.topic if s.scores else "", "reason": s.reason}
         cells |= {"drawn": s.drawn, "when": s.when}
         row: dict[str, object] = {name: inert(cell) for name, cell in cells.items()}
@@ -230,7 +216,7 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
     for topic in topics.topics:
         yield inert(topic.name), inert(topic.definition)
     yield NONE, "None of the topics. You can also write none."
-    yield UNDECIDED, "Not decided yet. An empty cell means the same."
+    yield cell_of(None), "Not decided yet. An empty cell means the same."
     order = ", the dominant one first" if topics.mode == "single" else ""
     yield inert(join_cell(topics.names[:2])), f"Several topics, separated by semicolons{order}."
 
@@ -238,12 +224,12 @@ def _codebook_rows(topics: Topics) -> Iterator[Sequence[str]]:
 def _is_sheet(path: Path) -> bool:
     """Whether a file is a sheet, and not of Label Studio."""
     suffix = path.suffix.lower()
-    if suffix not in (".json", *_SHEETS):
+    if suffix not in (".json", ".csv", ".xlsx"):
         raise UserError(
             f"{path}: the file's ending says what format it has; use one of .json (Label Studio), "
             ".csv (spreadsheet), .xlsx (spreadsheet)"
         )
-    return suffix in _SHEETS
+    return suffix != ".json"
 
 
 def _in_sheet(path: Path) -> Iterator[Label | str]:
@@ -260,23 +246,25 @@ def _in_sheet(path: Path) -> Iterator[Label | str]:
             yield answer if answer.is_decided else UNCHOSEN
 
 
-def _annotated(
-    task: label_studio.Task, annotation: label_studio.Annotation | None, source: str
-) -> Label | str:
-    if annotation is None or not (annotation.topics or annotation.was_cancelled):
-        return UNCHOSEN
-    if annotation.was_cancelled:
-        return "skipped by the annotator"
-    return Label(
-        f"{source}, task {task.id}",
-        task.paragraph,
-        join_cell(annotation.topics),
-        "",
-        annotation.annotator,
-        annotation.updated_at or annotation.created_at or "",
-        annotation.note,
-        task.drawn,
-    )
+def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
+    if not task.annotations:
+        yield UNCHOSEN
+    for annotation in task.annotations:
+        if annotation.was_cancelled:
+            yield "skipped by the annotator"
+        elif not annotation.topics:
+            yield UNCHOSEN
+        else:
+            yield Label(
+                f"{source}, task {task.id}",
+                task.cell("paragraph"),
+                join_cell(annotation.topics),
+                "",
+                annotation.annotator,
+                annotation.updated_at or annotation.created_at or "",
+                annotation.note,
+                task.cell("drawn"),
+            )
 
 
 def _imported(

@@ -5,7 +5,7 @@ Which paragraph and which topics an answer means is not checked here (`formats` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,10 +15,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import as_passage
-from paratopic.project.topics import NO_TOPIC, ModeName, Topics
+from paratopic.project.topics import ModeName, Topics, topics_in_words
 
 # Choice "none of the topics", because choosing nothing means undecided.
-NONE = f"({NO_TOPIC})"
+NONE = f"({topics_in_words(())})"
 # Control for the topic that counts, and that shows the model's suggestion, in each mode.
 CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
 # Text field for notes.
@@ -79,44 +79,22 @@ class Annotation(BaseModel):
 
 
 class Task(BaseModel):
-    """A text to label, with the data that it was imported with."""
+    """A text to label, with the data that it was imported with, and its annotations."""
 
     id: int | str = ""
     data: dict[str, Any]
+    annotations: list[Annotation]
 
-    @property
-    def paragraph(self) -> str:
-        """Id of the paragraph; "" if the data have none."""
-        return self._cell("paragraph")
-
-    @property
-    def drawn(self) -> str:
-        """How the paragraph was chosen, as in `Label.drawn`."""
-        return self._cell("drawn")
-
-    @property
-    def drawn_after(self) -> str:
-        """Id of the paragraph that was drawn just before this one; "" if there is none."""
-        return self._cell("drawn_after")
-
-    def _cell(self, name: str) -> str:
+    def cell(self, name: str) -> str:
+        """One of the data that `task_of` writes; "" if the task has none."""
         return str(self.data.get(name) or "").strip()
 
 
-class Exported(Task):
-    """A task with its annotations."""
-
-    annotations: list[Annotation]
+_EXPORT = TypeAdapter(list[Task])
 
 
-# A task and one of its annotations; None for a task without any.
-TaskAnswer = tuple[Task, Annotation | None]
-
-_EXPORT = TypeAdapter(list[Exported])
-
-
-def read_export(path: Path) -> Iterator[TaskAnswer]:
-    """Read the annotations in an export.
+def read_export(path: Path) -> list[Task]:
+    """Read the tasks in an export.
 
     Raises
     ------
@@ -124,7 +102,7 @@ def read_export(path: Path) -> Iterator[TaskAnswer]:
         The file cannot be read, or is no export as JSON.
     """
     try:
-        tasks = _EXPORT.validate_json(path.read_bytes())
+        return _EXPORT.validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
@@ -134,10 +112,6 @@ def read_export(path: Path) -> Iterator[TaskAnswer]:
             f"{path} is not a JSON export of Label Studio ({place}: {problem['msg']}): export as "
             "JSON, not as JSON-MIN or CSV"
         ) from None
-    for task in tasks:
-        yield from ((task, annotation) for annotation in task.annotations)
-        if not task.annotations:
-            yield task, None
 
 
 def configuration(topics: Topics) -> str:
@@ -155,26 +129,6 @@ def configuration(topics: Topics) -> str:
     ElementTree.SubElement(view, "TextArea", name=NOTE, toName="text", placeholder="Note")
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"
-
-
-def prediction(scores: Mapping[str, float], mode: ModeName, model: str) -> dict[str, Any]:
-    """The most probable topic, as a prediction of a task.
-
-    Parameters
-    ----------
-    scores
-        Probability of each topic.
-    mode
-        Mode of the codebook, which says what control of the labelling configuration shows it.
-    """
-    topic = max(scores, key=scores.__getitem__)
-    choice = {
-        "from_name": CONTROL[mode],
-        "to_name": "text",
-        "type": "choices",
-        "value": {"choices": [topic]},
-    }
-    return {"model_version": model, "score": round(scores[topic], 4), "result": [choice]}
 
 
 def task_of(
@@ -200,7 +154,11 @@ def task_of(
     }
     if not suggestion.scores:
         return {"data": data}
-    return {"data": data, "predictions": [prediction(suggestion.scores, mode, model)]}
+    value, score = {"choices": [suggestion.topic]}, round(suggestion.confidence, 4)
+    # In the control that the labelling configuration of this mode has.
+    choice = {"from_name": CONTROL[mode], "to_name": "text", "type": "choices", "value": value}
+    predicted = {"model_version": model, "score": score, "result": [choice]}
+    return {"data": data, "predictions": [predicted]}
 
 
 def _why(suggestion: Suggestion, explain: Explain) -> str:

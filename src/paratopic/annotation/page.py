@@ -9,21 +9,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+import uvicorn
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
-from paratopic.annotation.web import Guard, answered
 from paratopic.labels.answers import current
 from paratopic.labels.log import (
     Label,
@@ -35,6 +38,8 @@ from paratopic.labels.log import (
 )
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
+
+HOST = "127.0.0.1"
 
 
 class Shown(BaseModel):
@@ -61,8 +66,6 @@ class Session:
     ----------
     path
         File of labels. Every answer is on the disk before it is confirmed.
-    items
-        Paragraphs, in the order in which they are shown.
     read_topics
         Function that reads the codebook as it is now.
     explain
@@ -94,17 +97,13 @@ class Session:
         UserError
             The codebook or the labels cannot be read, or a change is not finished.
         """
-        return self._shown(self._current_topics())
-
-    def _shown(self, topics: Topics) -> dict[str, Any]:
-        """The `state` with this codebook, which was just read."""
-        items = [asdict(item) | {"answer": self._answer(item.id)} for item in self._items.values()]
-        for item in items:
-            del (
-                item["passage"],
-                item["drawn"],
-                item["when"],
-            )  # for the model alone, and for the file
+        topics = self._current_topics()
+        hidden = {"passage", "drawn", "when"}  # for the model alone, and for the file
+        items = [
+            {name: value for name, value in asdict(item).items() if name not in hidden}
+            | {"answer": self._answer(item.id)}
+            for item in self._items.values()
+        ]
         return {
             "annotator": self._annotator,
             "codebook": version_of(topics),
@@ -159,7 +158,7 @@ class Session:
         with locked(self._path):  # so that the codebook does not change before the line is written
             topics = self._current_topics()
             if answer.codebook != version_of(topics):
-                return {"state": self._shown(topics)}
+                return {"state": self.state()}
             checked = topics.check(answer.topics, paragraph)
             replaced = self._answers.get(paragraph)
             self._write(paragraph, checked, answer.note)
@@ -182,7 +181,7 @@ class Session:
         with locked(self._path):
             topics = self._current_topics()
             if shown.codebook != version_of(topics):
-                return {"state": self._shown(topics)}
+                return {"state": self.state()}
             if not self._replaced:
                 raise UserError("there is nothing to undo")
             paragraph, replaced = self._replaced[-1]
@@ -234,13 +233,7 @@ def version_of(topics: Topics) -> str:
 
 
 def application(session: Session) -> ASGIApp:
-    """Build the web application: the page, and the requests that it sends.
-
-    Parameters
-    ----------
-    session
-        Work that the page shows, and that its answers are added to.
-    """
+    """Build the web application: the page, and the requests that it sends."""
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
 
     async def show(request: Request) -> Response:
@@ -272,13 +265,7 @@ def application(session: Session) -> ASGIApp:
 
 
 def policy(page: str) -> str:
-    """Content-Security-Policy that lets a page run its one inline script and style, and no others.
-
-    Parameters
-    ----------
-    page
-        HTML with one `<script>` and one `<style>`.
-    """
+    """Content-Security-Policy that lets a page run its one inline script and style, no others."""
 
     def source(tag: str) -> str:
         (inline,) = re.findall(rf"(?s)<{tag}>(.*?)</{tag}>", page)
@@ -290,3 +277,88 @@ def policy(page: str) -> str:
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
+
+
+class Guard(BaseHTTPMiddleware):
+    """Refuse requests that do not come from the page itself, and add security headers.
+
+    Any web page that is open in a browser on this machine can send requests here. Its requests
+    have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
+    have that name as Host.
+    """
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        super().__init__(TrustedHostMiddleware(app, [HOST, "localhost"]))
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answer one request."""
+        response = self._refusal(request) or await call_next(request)
+        response.headers.update(self._headers)
+        return response
+
+    def _refusal(self, request: Request) -> Response | None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
+        if request.method == "POST" and request.headers.get("content-type") != "application/json":
+            return PlainTextResponse("refused: the content type is not application/json", 415)
+        return None
+
+
+def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
+    """Answer with the result of an action as JSON, or with why there is none.
+
+    Parameters
+    ----------
+    refused
+        Status of the response where the action raises a `UserError`. A full disk has its own, and
+        so has a request of another form.
+    """
+    try:
+        return JSONResponse(action())
+    except ValidationError as error:
+        return PlainTextResponse(f"the request cannot be read: {error}", 400)
+    except UserError as error:
+        return PlainTextResponse(str(error), refused)
+    except OSError as error:
+        return PlainTextResponse(f"Not saved: {error}", 507)
+
+
+def listen(greeting: str, port: int) -> socket.socket:
+    """Take a port, and print its address; requests wait there until `serve` answers them.
+
+    Parameters
+    ----------
+    greeting
+        Line to print; "{address}" in it is replaced by the address.
+    port
+        0 for any free one.
+
+    Raises
+    ------
+    UserError
+        The port is in use.
+    """
+    try:
+        listener = socket.create_server((HOST, port))
+    except OSError as error:
+        raise UserError(
+            f"port {port} cannot be used ({error.strerror}): choose another, or --port 0 for any "
+            "free one"
+        ) from None
+    port = listener.getsockname()[1]
+    print(greeting.format(address=f"http://{HOST}:{port}"), flush=True)
+    return listener
+
+
+def serve(application: ASGIApp, listener: socket.socket) -> None:
+    """Serve an application until Ctrl-C."""
+    config = uvicorn.Config(application, lifespan="off", ws="none", log_level="warning")
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,20 +1,25 @@
 """Suggest unlabelled paragraphs to label next: uncertain ones that differ from each other.
 
-This module does not read labels.csv, write files or ask people.
+Those that are not worth a label come last: structure, references, fragments and copies. The rules
+for these see words alone and are made for precision: what they miss is suggested as any paragraph
+is. A random draw leaves nothing out (`sampling`). This module does not read labels.csv, write files
+or ask people.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import unlabelled
-from paratopic.annotation.worth import worth_labelling
+from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.table import passages
 from paratopic.inference.model import Model
 from paratopic.inference.modes import mode_of
@@ -24,6 +29,21 @@ from paratopic.inference.scores import Array, Features, Integers
 CANDIDATES = 10
 # Smallest weight of a row in the clustering: k-means needs weights above zero.
 SMALLEST_WEIGHT = 1e-6
+# A text in this many articles that are no copies of each other is part of their structure, such as
+# an agency's note or the closing formula of a law.
+RECURRING = 4
+# Fewer words than this, beside the speaker's name, are too few to judge.
+FEWEST_WORDS = 6
+# A text that breaks off is too short to judge if it has at most as many words as a heading.
+MOST_WORDS_BROKEN = 12
+# A text without a full stop that ends in a date is a reference if it has at most so many words.
+MOST_WORDS_DATED = 16
+
+_DIGITS = re.compile(r"\d")
+_SPEAKER = re.compile(r"(?:Q\b|[^:.?!]{1,40}:)\W*")  # 'Q: Do you…', 'Q Do you…', 'THE PRESIDENT: I'
+_WORD = re.compile(r"[^\s—–]*\w[^\s—–]*")
+_BREAKS_OFF = re.compile(r"(?:[—–…,-]|\.\.\.)$")
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'’”»)\]]*$")
 
 
 def suggest(
@@ -38,8 +58,6 @@ def suggest(
 
     Parameters
     ----------
-    frame, judged
-        As for `unlabelled`, which says what can be suggested.
     model
         Model whose scores tell which paragraphs are uncertain, and whose embeddings tell which are
         alike.
@@ -74,7 +92,7 @@ def suggest(
         doubt = mode_of(model.mode).doubt(scores[part]) + beside[part]
         places = choose(doubt, embed_part, n - len(chosen), seed)
         chosen += part[places].tolist()
-    suggestions = in_context(frame, list(rows["id"].iloc[chosen]))
+    suggestions = in_context(frame, dict.fromkeys(rows["id"].iloc[chosen], ""))
     return with_predictions(suggestions, [predictions[number] for number in chosen])
 
 
@@ -119,3 +137,54 @@ def _central(features: Features, doubt: Array, n: int, seed: int) -> list[int]:
             nearest.add(int(members[distances[members, cluster].argmin()]))
     remaining = (row for row in range(len(doubt)) if row not in nearest)
     return sorted([*nearest, *(next(remaining) for _ in range(n - len(nearest)))])
+
+
+def worth_labelling(frame: pd.DataFrame, left: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say which paragraphs are worth a label.
+
+    Parameters
+    ----------
+    left
+        The m rows of `frame` that are left to label, from `sampling.unlabelled`.
+
+    Returns
+    -------
+    (m,) whether each is worth a label. Of those that differ in few words or in numbers alone, the
+    first is, unless one has a label. What a row of a table says is not judged: somebody chose
+    it.
+    """
+    texts = [_DIGITS.sub("0", text) for text in frame["text"]]
+    numbers = near_duplicates(texts)
+    articles = pd.Series(article_groups(pd.factorize(frame["article"])[0], numbers))
+    n_articles = articles.groupby(numbers).nunique()
+    kinds = pd.Series(numbers, frame.index)
+    kind = kinds[left.index]
+    unfit = left["text"].map(_is_reference) | left["text"].map(_is_fragment)
+    worth = ~(left["ordered"] & unfit) & (kind.map(n_articles) < RECURRING)
+    labelled = kinds[~frame["text"].isin(left["text"])]
+    worth &= ~kind.isin(labelled)
+    worth[worth] = ~kind[worth].duplicated()
+    return worth.to_numpy(dtype=np.bool_)
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text names something and says nothing of it: a code, a citation, a source.
+
+    'Billing code 3295-F1-P', '(a) section 103 (8 U.S.C. 1152);', '"Talks open", May 5, 2008'
+    """
+    # Letters of scripts without capitals count as small ones.
+    n_small = sum(char.isalpha() and not char.isupper() for char in text)
+    if 3 * n_small < len("".join(text.split())):
+        return not text.isupper()
+    words = _WORD.findall(text)
+    has_number = [bool(_DIGITS.search(word)) for word in words]
+    is_dated = len(words) <= MOST_WORDS_DATED and has_number[-1]
+    return (is_dated or 4 * sum(has_number) >= len(words)) and not _SENTENCE_END.search(text)
+
+
+def _is_fragment(text: str) -> bool:
+    """Whether a text is too short to judge: 'Q: Go on, please.', 'THE PRESIDENT: But they —'."""
+    n_words = len(_WORD.findall(_SPEAKER.sub("", text, count=1)))
+    return n_words < FEWEST_WORDS or (
+        n_words <= MOST_WORDS_BROKEN and bool(_BREAKS_OFF.search(text))
+    )

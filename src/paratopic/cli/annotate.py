@@ -12,19 +12,17 @@ from typing import Annotated
 
 import typer
 
-from paratopic.annotation.asking import Answer, ask_all, expected_tokens
+from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
-from paratopic.annotation.context import Suggestion, drawn_in_context
-from paratopic.annotation.prompt import Prompt, read_prompt
+from paratopic.annotation.context import Suggestion, in_context
 from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.answers import is_weak
 from paratopic.labels.log import Label, append, cell_of, first_words, one_line
 from paratopic.labels.weak import EFFORT, LLM, cost
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import PROMPT
-from paratopic.project.plurals import plural
-from paratopic.project.progress import bar
+from paratopic.project.terminal import bar
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +63,11 @@ def annotate(
     """
     project, annotator = read_project(), f"{LLM}{one_line(model)}"
     settings = project.params.labels
-    _refuse_a_person(annotator, settings.weak)
+    if not is_weak(annotator, settings.weak):
+        raise UserError(
+            f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
+            "labels.weak in params.yaml"
+        )
     chat = Chat(url, model, os.environ.get(KEY, "").strip() or None, timeout)
     prompt = read_prompt(PROMPT, project.params.topics)
     items = _to_ask(project, annotator, prompt.digest, n)
@@ -110,13 +112,9 @@ class _Account:
     concurrency
         Number of questions that may be under way.
     expected
-        What a question should cost; 0 by default.
-    spent
-        What is spent so far; 0 by default.
-    n_answers, n_errors
-        Numbers of answers and of errors so far; 0 by default.
+        What a question should cost.
     problem
-        What was wrong with the last error; "" by default, for none.
+        What was wrong with the last error; "" for none.
     """
 
     price: tuple[float, float] | None
@@ -167,21 +165,12 @@ class _Account:
         return self.reaches and not self.is_useless
 
 
-def _refuse_a_person(annotator: str, weak: Iterable[str]) -> None:
-    """Raise an error where answers would measure the models."""
-    if not is_weak(annotator, weak):
-        raise UserError(
-            f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
-            "labels.weak in params.yaml"
-        )
-
-
 def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
     """At most n paragraphs that have no answer to this prompt; those with a hand label first.
 
     Those with an error come last.
     """
-    frame, judged = project.paragraphs, {line.paragraph for line in project.answers}
+    frame, judged = project.paragraphs, project.judged
     lines = [
         line
         for line in project.lines
@@ -194,7 +183,7 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     at_random = draw_random(frame, judged, len(frame), project.params.seed)
     drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
-    return drawn_in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
+    return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
 
 
 def _keep(

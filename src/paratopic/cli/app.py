@@ -15,77 +15,37 @@ from paratopic.project import errors
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import named_object
 
-# Name of a command → where it is, and what it does. Its module is imported when it runs: some take
-# seconds, and an install for prediction alone lacks what they need.
+# Name of a command → what it does. Its module is imported when it runs: some take seconds, and an
+# install for prediction alone lacks what they need.
 COMMANDS = {
-    "init": (
-        "start:init",
-        "Start a project of your own: its settings, pipeline and a file for labels.",
-    ),
-    "predict": (
-        "predict:predict",
-        "Predict topics for the paragraphs of articles, or for the rows of tables.",
-    ),
-    "annotate": (
-        "annotate:annotate",
-        "Ask a language model for the topics of paragraphs; its answers are a weak source.",
-    ),
-    "paragraphs": (
-        "predict:paragraphs",
-        'Print lines for seeds/labels.csv; replace each "?" with the paragraph\'s topics.',
-    ),
-    "suggest": (
-        "suggest:suggest",
-        "Pick the unlabelled paragraphs that are most worth labelling next, or draw a sample.",
-    ),
-    "import": (
-        "imports:import_labels",
-        "Add labels from other files to the project's labels.csv.",
-    ),
-    "label": (
-        "suggest:label",
-        "Label paragraphs by keyboard, on a page that only this machine can open.",
-    ),
-    "pack": (
-        "pack:pack",
-        "Copy only the files of a model that prediction reads, and the model card.",
-    ),
-    "report": (
-        "report:report",
-        "Print the comparison of the models, and what to do next.",
-    ),
-    "shares": (
-        "shares:shares",
-        "Estimate how much of the project is about each topic, with confidence intervals.",
-    ),
-    "errors": (
-        "mistakes:mistakes",
-        "List the champion's wrong out-of-fold answers, and the slices where it does worse.",
-    ),
-    "forecast": (
-        "forecast:forecast",
-        "Forecast the champion's macro-F1 with more labels of the same kind.",
-    ),
-    "review": (
-        "review:review",
-        "List ties between annotators, then the labels that are doubtful, and why.",
-    ),
-    "status": (
-        "status:status",
-        "Show the labels by topic and annotator, what is missing, and what to do next.",
-    ),
-    "codebook": (
-        "codebook:codebook",
-        "Change the topics of a project that has labels; the labels follow.",
-    ),
-    "publish": (
-        "publish:publish",
-        "Write a model or the labels for others: a folder, or on a hub.",
-    ),
-    "ui": (
-        "start:ui",
-        "Compare the runs in MLflow: start its server for this project, and open its page.",
-    ),
+    "init": "Start a project of your own: its settings, pipeline and a file for labels.",
+    "predict": "Predict topics for the paragraphs of articles, or for the rows of tables.",
+    "annotate": "Ask a language model for the topics of paragraphs; its answers are a weak source.",
+    "paragraphs": 'Print lines for seeds/labels.csv; replace each "?" with the paragraph\'s '
+    "topics.",
+    "suggest": "Pick the unlabelled paragraphs that are most worth labelling next, or draw a "
+    "sample.",
+    "import": "Add labels from other files to the project's labels.csv.",
+    "label": "Label paragraphs by keyboard, on a page that only this machine can open.",
+    "pack": "Copy only the files of a model that prediction reads, and the model card.",
+    "report": "Print the comparison of the models, and what to do next.",
+    "shares": "Estimate how much of the project is about each topic, with confidence intervals.",
+    "errors": "List the champion's wrong out-of-fold answers, and the slices where it does worse.",
+    "forecast": "Forecast the champion's macro-F1 with more labels of the same kind.",
+    "review": "List ties between annotators, then the labels that are doubtful, and why.",
+    "status": "Show the labels by topic and annotator, what is missing, and what to do next.",
+    "codebook": "Change the topics of a project that has labels; the labels follow.",
+    "publish": "Write a model or the labels for others: a folder, or on a hub.",
+    "ui": "Compare the runs in MLflow: start its server for this project, and open its page.",
+}
+# Where a command is that is not in the module, and not the function, of its name.
+PLACES = {
+    "init": "start:init",
+    "import": "imports:import_labels",
+    "label": "suggest:label",
+    "errors": "mistakes:mistakes",
+    "paragraphs": "predict:paragraphs",
+    "ui": "start:ui",
 }
 
 
@@ -94,15 +54,13 @@ class _Late(TyperGroup):
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        self.commands = {
-            name: TyperCommand(name, help=help_text) for name, (_, help_text) in COMMANDS.items()
-        }
+        self.commands = {name: TyperCommand(name, help=text) for name, text in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
-        command = named_object(f"paratopic.cli.{COMMANDS[name][0]}")
+        command = named_object(f"paratopic.cli.{PLACES.get(name, f'{name}:{name}')}")
         if not isinstance(command, typer.Typer):
             alone = typer.Typer(add_completion=False)
             alone.command(name)(command)
@@ -110,11 +68,7 @@ class _Late(TyperGroup):
         return name, typer.main.get_command(command), args[1:]
 
 
-app = typer.Typer(
-    cls=_Late,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(cls=_Late, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -147,10 +101,7 @@ def options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version",
-            help="Print the version and exit.",
-            callback=_print_version,
-            is_eager=True,
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:

@@ -14,10 +14,9 @@ import typer
 from paratopic.cli.project import read_project
 from paratopic.project import files
 from paratopic.project.codebook import Change, Kind, edited
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, parse_params, read_text
 from paratopic.project.paths import PARAGRAPHS, PARAMS
-from paratopic.project.plurals import plural
 
 codebook = typer.Typer(
     add_completion=False,

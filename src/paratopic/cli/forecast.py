@@ -23,13 +23,12 @@ from paratopic.evaluation.outcomes import Outcomes, outcomes
 from paratopic.inference.promise import Promise
 from paratopic.inference.scores import Array
 from paratopic.project import files
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import COMPARISON, SCORES
-from paratopic.project.plurals import plural
-from paratopic.project.progress import bar
+from paratopic.project.terminal import bar
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import (
     advance_from,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +16,7 @@ from paratopic.annotation.formats import ImportedLabels
 from paratopic.cli.predict import SOME_ERRORS
 from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.labels.answers import merge
-from paratopic.labels.log import Label
-from paratopic.project.plurals import plural
+from paratopic.project.errors import plural
 
 Exports = Annotated[
     list[Path],
@@ -40,10 +39,17 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     project = read_project()
     topics = project.params.topics
     read = {path: formats.read_answers(path, project.paragraphs, topics) for path in paths}
-    name = _name_of_rest((label for part in read.values() for label in part.labels), annotator)
     unnamed = [path for path in paths if not all(label.annotator for label in read[path].labels)]
+    name = name_of_user(annotator) if unnamed else ""
     if unnamed and annotator is None:
-        _warn_of_one_annotator(unnamed, name)
+        log.warning(
+            "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
+            "another name",
+            ", ".join(map(str, unnamed)),
+            name,
+        )
+        if len(unnamed) > 1 and sys.stdin.isatty():  # somebody is there to answer
+            typer.confirm(f"Did {name} fill in all of these files?", abort=True)
     for path, imported in read.items():
         _merge(project, path, imported, name)
     _warn_of_another_order(project, read.values())
@@ -51,30 +57,12 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
     raise typer.Exit(SOME_ERRORS if problems else 0)
 
 
-def _name_of_rest(labels: Iterable[Label], annotator: str | None) -> str:
-    """Whose labels those are that name no annotator; "" where all of them do."""
-    return "" if all(label.annotator for label in labels) else name_of_user(annotator)
-
-
-def _warn_of_one_annotator(paths: Sequence[Path], name: str) -> None:
-    """Say whose labels these become; ask about several files, if somebody is there to answer."""
-    log.warning(
-        "note: labels in %s name no annotator, so they are recorded as %s's; --annotator sets "
-        "another name",
-        ", ".join(map(str, paths)),
-        name,
-    )
-    if len(paths) > 1 and sys.stdin.isatty():
-        typer.confirm(f"Did {name} fill in all of these files?", abort=True)
-
-
 def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
     drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
     if not drawn_after:
         return
-    labelled = {line.paragraph for line in project.answers}
-    labelled |= {label.paragraph for imported in read for label in imported.labels}
+    labelled = project.judged | {label.paragraph for imported in read for label in imported.labels}
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the paragraph drawn just before has none. Unless Label "

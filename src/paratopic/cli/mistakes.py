@@ -6,18 +6,15 @@ Counting and testing are for `evaluation`, which is imported late.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import Again, Project, lines_of, read_project, write_again
-from paratopic.cli.terminal import terminal
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_parquet
@@ -27,9 +24,9 @@ from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import METADATA, MODELS, SCORES
-from paratopic.project.plurals import plural
+from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE
 
 log = logging.getLogger(__name__)
@@ -71,7 +68,8 @@ def mistakes(
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        terminal(highlight=False).print(_table(listed, project, labelled_by(champion)))
+        details = _details(listed, project, labelled_by(champion))
+        terminal(highlight=False).print(listing(details))
     _print_slices(slices)
     if out is not None:
         rows = listed[["id", "most_probable", "confidence"]]
@@ -122,10 +120,11 @@ def labelled_by(champion: str) -> Neighbourhood | None:
         return None
 
 
-def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None) -> Table:
+def _details(
+    listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None
+) -> Iterator[tuple[str, list[str]]]:
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
     answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))
-    table = Table.grid(padding=(0, 2, 1, 0))
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
         verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
@@ -136,9 +135,7 @@ def _table(listed: pd.DataFrame, project: Project, labelled: Neighbourhood | Non
                 f"most similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
                 f"{first_words(near.text)}"
             )
-        where = lines_of(answers.get(row["id"], []))
-        table.add_row(where, Text("\n".join(details), overflow="fold"))
-    return table
+        yield lines_of(answers.get(row["id"], [])), details
 
 
 def _print_slices(slices: Sequence[Slice]) -> None:

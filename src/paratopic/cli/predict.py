@@ -28,16 +28,14 @@ from rich.text import Text
 from paratopic.bulk import jobs
 from paratopic.bulk.formats import find_inputs
 from paratopic.bulk.table import WRITERS, predict_table
-from paratopic.cli.terminal import terminal
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Explanation, Prediction
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.languages import language_of, others
 from paratopic.project.paths import PARAGRAPHS, root_with
-from paratopic.project.plurals import plural
-from paratopic.project.progress import bar, waiting
+from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
     Article,
     Paragraph,
@@ -156,7 +154,7 @@ def predict(
 
 def paragraphs(paths: Files) -> None:
     """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
-    from paratopic.labels.log import UNDECIDED, first_words  # of the extra train
+    from paratopic.labels.log import cell_of, first_words  # of the extra train
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
@@ -174,7 +172,7 @@ def paragraphs(paths: Files) -> None:
             )
         names.add(article.name)
         for paragraph in paragraphs_of(article):
-            writer.writerow([paragraph.id, UNDECIDED, first_words(paragraph.text)])
+            writer.writerow([paragraph.id, cell_of(None), first_words(paragraph.text)])
 
 
 def _article_files(paths: list[str]) -> list[str]:

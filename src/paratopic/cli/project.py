@@ -30,10 +30,9 @@ from paratopic.labels.answers import (
 )
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS
-from paratopic.project.plurals import plural
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Again = Annotated[
@@ -53,8 +52,6 @@ class Project:
 
     Parameters
     ----------
-    paragraphs
-        Paragraph table with its labels.
     answered
         The table of answers, in the names of today's codebook.
     lines
@@ -81,6 +78,11 @@ class Project:
         """People's answers that count: the latest of each annotator on each paragraph."""
         return self.current.answers
 
+    @property
+    def judged(self) -> set[str]:
+        """Ids of the paragraphs with an answer that counts."""
+        return {line.paragraph for line in self.answers}
+
     @cached_property
     def of_sources(self) -> list[Label]:
         """The answers of weak sources that count."""
@@ -102,8 +104,7 @@ class Project:
         today = self.params.topics.today
         # Since stage prepare, the name may have come back.
         reasons = {id_: why for id_, each in names.items() if (why := today(each).retired)}
-        judged = {line.paragraph for line in self.answers}
-        ids = self.paragraphs["id"]
+        judged, ids = self.judged, self.paragraphs["id"]
         return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
 
     def in_words(self, ids: Collection[str]) -> dict[str, str]:
@@ -112,8 +113,10 @@ class Project:
 
     @property
     def labels_file(self) -> Path:
-        """The file that new labels are added to."""
-        return labels_file(self.params)
+        """The file that new labels are added to; a `UserError` where params.yaml names none."""
+        if self.params.prepare.labels is None:
+            raise UserError("params.yaml names no file of labels: set prepare.labels")
+        return Path(self.params.prepare.labels)
 
 
 def read_project() -> Project:
@@ -133,32 +136,6 @@ def read_project() -> Project:
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
 
 
-def labels_file(params: Params) -> Path:
-    """The file that new labels are added to.
-
-    Raises
-    ------
-    UserError
-        params.yaml names none.
-    """
-    if params.prepare.labels is None:
-        raise UserError("params.yaml names no file of labels: set prepare.labels")
-    return Path(params.prepare.labels)
-
-
-def refuse_former_topics(project: Project) -> None:
-    """Raise an error where the paragraph table has a topic that the codebook lacks."""
-    names = set(project.params.topics.names)
-    frame = project.paragraphs
-    for id_, topics in zip(frame["id"], frame["topics"], strict=True):
-        for name in topics if isinstance(topics, list) else ():
-            if name not in names:
-                raise UserError(
-                    f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml "
-                    "lacks: run `dvc repro prepare`"
-                )
-
-
 def lines_of(answers: Iterable[Label]) -> str:
     """Where the answers on a paragraph are in labels.csv: "line 7, 9".
 
@@ -176,12 +153,10 @@ def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path
     doubtful
         Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
         reason.
-    out
-        File to write; its ending says for which tool.
     """
     rows = doubtful.to_dict("records")
     scores = [{row["suggestion"]: row["confidence"]} if row["suggestion"] else {} for row in rows]
-    paragraphs = in_context(project.paragraphs, list(doubtful["paragraph"]))
+    paragraphs = in_context(project.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
     suggestions = [
         replace(paragraph, scores=own, reason=row["reason"])
         for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)

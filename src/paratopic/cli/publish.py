@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from paratopic.cli.pack import copy_model
 from paratopic.cli.predict import ModelName
-from paratopic.cli.project import read_project, refuse_former_topics
+from paratopic.cli.project import read_project
 from paratopic.corpus.table import has_hand_label
 from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load
@@ -61,7 +61,14 @@ def publish_labels(
     """Publish the paragraphs labelled by hand as a dataset: texts, labels, answers and a card."""
     project = read_project()
     params, frame = project.params, project.paragraphs
-    refuse_former_topics(project)
+    names = frame[["id", "topics"]].explode("topics").dropna()
+    former = names[~names["topics"].isin(params.topics.names)]
+    if len(former):
+        id_, name = former.iloc[0]
+        raise UserError(
+            f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
+            "run `dvc repro prepare`"
+        )
     if not has_hand_label(frame).any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
     about = About(

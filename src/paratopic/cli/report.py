@@ -18,7 +18,6 @@ from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.project import Project, read_project
 from paratopic.cli.shares import read_corpus
-from paratopic.cli.terminal import terminal
 from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
@@ -28,11 +27,11 @@ from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.metrics import HEADLINE, Metric, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED, WHOLE_PAGE
-from paratopic.project.plurals import plural
+from paratopic.project.terminal import terminal
 from paratopic.stages.report import page, read_report
 
 Made = TypeVar("Made")

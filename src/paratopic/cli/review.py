@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
+from itertools import islice
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
-from paratopic.cli.terminal import terminal
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.answers import by_paragraph
-from paratopic.labels.log import UNNAMED, Label, first_words
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.labels.log import UNNAMED, first_words
+from paratopic.project.errors import UserError, plural
+from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import topics_in_words
-
-# The same of an answer of a weak source, whose name follows.
-CONTRADICTS = "the models contradict "
 
 
 def review(
@@ -34,28 +29,55 @@ def review(
     """
     project = read_project()
     models, topics = project.params.models, project.params.topics
-    ties = project.tied
-    tied = list(ties)[:n]
-    if tied:
-        terminal().print(_tied_table({id_: ties[id_] for id_ in tied}, project))
-        left_out = project.params.prepare.ties == "leave_out"
-        until = " Until then, the paragraph has no label." if left_out else ""
-        n_ties = plural(len(ties), "tie")
-        print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
+    tied = _print_ties(project, n)
     rows, scores = read_scores(project.paragraphs, models, topics)
     if rows.empty and not tied:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
             "(`paratopic label`), then run `dvc repro`"
         )
-    ranked = rank_doubtful(rows, scores, topics)
+    doubtful = _print_doubtful(rank_doubtful(rows, scores, topics), project, tied, n)
+    contradicted = rank_contradicted(project.paragraphs, scores, topics)
+    of_sources = _print_contradicted(contradicted, project, n)
+    if out is not None:
+        unsettled = pd.DataFrame(
+            {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
+        )
+        listed = pd.concat([unsettled, doubtful, of_sources]).drop_duplicates("paragraph")
+        write_again(project, listed, " and ".join(models), out)
+
+
+def _print_ties(project: Project, n: int) -> list[str]:
+    """Print who gave which topics in the first n ties; returns the ids of their paragraphs."""
+    ties = project.tied
+    listed = dict(islice(ties.items(), n))
+    if ties:
+        text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
+        names, rows = project.in_words(listed), []
+        for id_, answers in listed.items():
+            given = "; ".join(
+                f"{a.annotator or UNNAMED}: {topics_in_words(a.names)}" for a in answers
+            )
+            details = names[id_], first_words(text_of[id_]), f"{given}: {TIE}"
+            rows.append((lines_of(answers), details))
+        terminal().print(listing(rows))
+        left_out = project.params.prepare.ties == "leave_out"
+        until = " Until then, the paragraph has no label." if left_out else ""
+        n_ties = plural(len(ties), "tie")
+        print(f"{n_ties} ({len(listed)} listed). Another answer settles a tie.{until}")
+    return list(listed)
+
+
+def _print_doubtful(
+    ranked: pd.DataFrame, project: Project, tied: Collection[str], n: int
+) -> pd.DataFrame:
+    """Print the first n labels that are doubtful and not tied; returns them."""
     doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
     answers = by_paragraph(project.answers)
     where = [lines_of(answers.get(id_, [])) for id_ in doubtful["paragraph"]]
     listed = doubtful.assign(where=where).head(n)
-    if len(doubtful):
-        terminal().print(_doubtful_table(listed, project))
-    n_labels = plural(len(rows), "hand label")
+    _print_rows(listed, project)
+    n_labels = plural(len(ranked), "hand label")
     print(f"{len(doubtful)} of {n_labels} doubtful ({len(listed)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
         others = plural(n_unsure, "label names", "labels name")
@@ -63,50 +85,35 @@ def review(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
         )
-    weak = rank_contradicted(project.paragraphs, scores, topics)
+    return listed
+
+
+def _print_contradicted(weak: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
+    """Print the first n answers of weak sources that the models contradict; returns them."""
     in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
     # Rules and headings are in the codebook.
     where = [
         in_file.get((str(id_), str(source)), str(source))
         for id_, source in zip(weak["paragraph"], weak["source"], strict=True)
     ]
-    reason = [f"{CONTRADICTS}{source}" for source in weak["source"]]
-    of_sources = weak.assign(reason=reason, where=where).head(n)
+    reason = [f"the models contradict {source}" for source in weak["source"]]
+    listed = weak.assign(reason=reason, where=where).head(n)
+    _print_rows(listed, project)
     if len(weak):
-        terminal().print(_doubtful_table(of_sources, project))
         n_answers = plural(len(weak), "answer")
-        print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
-    if out is not None:
-        unsettled = pd.DataFrame(
-            {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
-        )
-        listed = pd.concat([unsettled, listed, of_sources]).drop_duplicates("paragraph")
-        write_again(project, listed, " and ".join(models), out)
+        print(f"the models contradict {n_answers} of weak sources ({len(listed)} listed)")
+    return listed
 
 
-def _doubtful_table(doubtful: pd.DataFrame, project: Project) -> Table:
-    """Where each label is, and its paragraph, the label and why it is doubtful."""
-    names = project.in_words(list(doubtful["paragraph"]))
-    table = Table.grid(padding=(0, 2, 1, 0))
+def _print_rows(doubtful: pd.DataFrame, project: Project) -> None:
+    """Print where each label is, and its paragraph, the label and why it is doubtful."""
+    if doubtful.empty:
+        return
+    names, rows = project.in_words(list(doubtful["paragraph"])), []
     for row in doubtful.to_dict("records"):
         label = topics_in_words(row["topics"])
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
-        details = [names[row["paragraph"]], first_words(row["text"])]
-        details.append(f"{label}: {row['reason']}")
-        table.add_row(row["where"], Text("\n".join(details), overflow="fold"))
-    return table
-
-
-def _tied_table(tied: Mapping[str, Sequence[Label]], project: Project) -> Table:
-    """The lines of the answers on each paragraph, the paragraph and who gave it which topics."""
-    text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
-    names = project.in_words(tied)
-    table = Table.grid(padding=(0, 2, 1, 0))
-    for paragraph, answers in tied.items():
-        given = "; ".join(
-            f"{answer.annotator or UNNAMED}: {topics_in_words(answer.names)}" for answer in answers
-        )
-        details = [names[paragraph], first_words(text_of[paragraph]), f"{given}: {TIE}"]
-        table.add_row(lines_of(answers), Text("\n".join(details), overflow="fold"))
-    return table
+        details = names[row["paragraph"]], first_words(row["text"]), f"{label}: {row['reason']}"
+        rows.append((row["where"], details))
+    terminal().print(listing(rows))

@@ -19,7 +19,6 @@ from rich import box
 from rich.table import Table
 
 from paratopic.cli.forecast import check_scored, read_champion
-from paratopic.cli.terminal import terminal
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import passages, read_parquet
@@ -43,7 +42,7 @@ from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
-from paratopic.project.progress import bar
+from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
 
 # Paragraphs that are predicted between two steps of the progress bar.

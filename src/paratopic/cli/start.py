@@ -17,10 +17,9 @@ from typing import Annotated
 import typer
 
 from paratopic.project.codebook import first_definition, written
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import write_text
 from paratopic.project.paths import PARAMS, template
-from paratopic.project.plurals import plural
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import Topic, Topics

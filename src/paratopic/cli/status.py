@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
+import pandas as pd
 from rich.table import Table
 
-from paratopic.annotation.progress import count_labels, missing
-from paratopic.cli.project import read_project
-from paratopic.cli.terminal import terminal
-from paratopic.corpus.table import describe_size, has_hand_label
+from paratopic.cli.project import Project, read_project
+from paratopic.corpus.duplicates import article_groups, near_duplicates
+from paratopic.corpus.folds import LEAST_FOLDS
+from paratopic.corpus.table import describe_size, has_hand_label, labelled_rows, outcomes_of
+from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
+from paratopic.project.errors import plural
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
-from paratopic.project.plurals import plural
+from paratopic.project.terminal import terminal
+from paratopic.project.topics import Topics
 
 
 def status() -> None:
@@ -23,31 +29,15 @@ def status() -> None:
 
     The paragraphs are those of the last `dvc repro prepare`.
     """
-    project, console = read_project(), terminal(highlight=False)
+    project = read_project()
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
-    labelled = len(frame) - len(unlabelled)
-    table = Table("topic", title=f"{labelled} of {plural(len(frame), 'paragraph')} labelled")
-    for column in ("by hand", "from weak sources", "articles"):
-        table.add_column(column, justify="right")
-    for topic, row in count_labels(frame, topics).iterrows():
-        table.add_row(str(topic), *map(str, row))
-    console.print(table)
-    if by_hand := int(has_hand_label(frame).sum()):
-        print(describe_sample(sample_of(frame), by_hand))
-    annotators = Counter(line.annotator for line in project.answers if line.annotator)
-    for name, n in annotators.most_common():
-        print(f"labelled by {name}: {plural(n, 'paragraph')}")
+    _print_labels(project, len(frame) - len(unlabelled))
     for line in describe_sources(sources_that_label(prepared)):
         print(line)
     print(f"not labelled: {describe_size(unlabelled)}")
-    measured = None
-    if COMPARISON.exists():
-        champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
-        path = MODEL_REPORTS / str(champion) / "metrics.json"
-        measured = files.read_json(path, "`dvc repro`") if path.exists() else None
-    if notes := missing(frame, topics, measured):
+    if notes := missing(frame, topics, _measured()):
         print("Missing:")
         for note in notes:
             print(f"  {note}")
@@ -70,3 +60,86 @@ def status() -> None:
         sources = ", ".join(project.params.prepare.paths)
         print(f"  add more texts to {sources}, and run `dvc repro prepare`")
     print("  dvc repro                          train and measure again")
+
+
+def _print_labels(project: Project, n_labelled: int) -> None:
+    """Print how many labels each topic has, whether they are a sample, and who gave them."""
+    frame = project.paragraphs
+    table = Table("topic", title=f"{n_labelled} of {plural(len(frame), 'paragraph')} labelled")
+    for column in ("by hand", "from weak sources", "articles"):
+        table.add_column(column, justify="right")
+    for topic, row in count_labels(frame, project.params.topics).iterrows():
+        table.add_row(str(topic), *map(str, row))
+    terminal(highlight=False).print(table)
+    if by_hand := int(has_hand_label(frame).sum()):
+        print(describe_sample(sample_of(frame), by_hand))
+    annotators = Counter(line.annotator for line in project.answers if line.annotator)
+    for name, n in annotators.most_common():
+        print(f"labelled by {name}: {plural(n, 'paragraph')}")
+
+
+def _measured() -> dict[str, Any] | None:
+    """metrics.json of the champion; None where nothing was measured."""
+    if not COMPARISON.exists():
+        return None
+    champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
+    path = MODEL_REPORTS / str(champion) / "metrics.json"
+    return files.read_json(path, "`dvc repro`") if path.exists() else None
+
+
+def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Count the labels of each topic.
+
+    Returns
+    -------
+    One row for each topic, and a last one for none of the topics; columns hand and weak (numbers
+    of paragraphs with such a label) and articles (number of those with a hand label).
+    """
+    rows = labelled_rows(frame, topics)
+    has, by_hand = outcomes_of(rows, topics.names), has_hand_label(rows)
+    counts = {
+        "hand": has[by_hand].sum(),
+        "weak": has[~by_hand].sum(),
+        "articles": has[by_hand].groupby(rows["article"]).any().sum(),
+    }
+    return pd.DataFrame(counts).astype(int)
+
+
+def missing(frame: pd.DataFrame, topics: Topics, measured: Mapping[str, Any] | None) -> list[str]:
+    """Say what more labels would allow, the nearest first, by what is `_measured`."""
+    *of_topics, of_none = count_labels(frame, topics)["hand"].items()
+    notes = []
+    if few := [str(name) for name, n in of_topics if n < 2]:
+        lacking = "measured" if topics.descriptions else "learnt and measured"
+        notes.append(f"{', '.join(few)}: fewer than 2 hand labels, too few to be {lacking}")
+    none, n_none = of_none
+    if not n_none:
+        notes.append(
+            f"{none}: no label yet; a few such paragraphs teach the models when to predict none"
+        )
+    rows = labelled_rows(frame, topics)
+    rows = rows[has_hand_label(rows) & (rows["topic"].str.len() > 0)]
+    n_articles = rows["article"].nunique()
+    if n_articles < LEAST_FOLDS:
+        notes.append(
+            f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
+            f"{'is' if n_articles == 1 else 'are'} {n_articles}. Until then, a split puts "
+            "paragraphs of one article on both sides"
+        )
+    sure = (measured or {}).get("abstention", {}).get("sure")
+    if measured and sure and sure["threshold"] is None:
+        n_groups = _n_groups(rows, measured["split_unit"])
+        notes.append(f"sure predictions: {why_none_is_sure(measured, n_groups)}")
+    return notes
+
+
+def _n_groups(rows: pd.DataFrame, unit: str) -> int:
+    """Number of groups of rows.
+
+    The unit is what groups consist of: articles with their copies, or paragraphs with their
+    near-duplicates.
+    """
+    groups = near_duplicates(list(rows["text"]))
+    if unit == "article":
+        groups = article_groups(pd.factorize(rows["article"])[0], groups)
+    return len(set(groups))

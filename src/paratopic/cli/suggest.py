@@ -17,8 +17,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.annotation import context, formats, page, sampling, suggestion, web
-from paratopic.annotation.context import Suggestion, drawn_in_context, in_context, with_predictions
+from paratopic.annotation import context, formats, page, sampling, suggestion
+from paratopic.annotation.context import Suggestion, in_context, with_predictions
 from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import Count, Project, name_of_user, read_project
@@ -27,11 +27,10 @@ from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, SKIPPED
-from paratopic.project.plurals import plural
-from paratopic.project.progress import waiting
+from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
 
 Tasks = Annotated[
@@ -81,15 +80,7 @@ log = logging.getLogger(__name__)
 class Draw:
     """How the paragraphs to label are chosen: the options of `suggest` and `label`.
 
-    Parameters
-    ----------
-    mixed
-        Whether to draw some at random among those that the model suggests. Without either, all are
-        what the model suggests.
-    articles
-        Whether to draw whole articles at random.
-    by
-        Column in each value of which they are drawn at random in proportion; None for none.
+    Without `random` or `mixed`, all are what the model suggests.
 
     Raises
     ------
@@ -168,7 +159,7 @@ def label(
     project, name = read_project(), name_of_user(annotator)
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    with web.listen(greeting, port) as listener:
+    with page.listen(greeting, port) as listener:
         if path is None:
             hidden = _hides(blind, draw.reason_to_hide)
             suggestions, shown = _suggestions(project, n, draw, model, hidden)
@@ -181,7 +172,7 @@ def label(
         session = page.Session(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
-        web.serve(page.application(session), listener)
+        page.serve(page.application(session), listener)
 
 
 def _suggestions(
@@ -195,8 +186,6 @@ def _suggestions(
         No paragraph is left to label, stage prepare has not read those that are, or a model is
         needed and there is none.
     """
-    frame, seed = project.paragraphs, project.params.seed
-    judged = {line.paragraph for line in project.answers}
     suggesting = None if draw.random and hidden else load(model)
     names = project.params.topics.names
     if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
@@ -205,29 +194,8 @@ def _suggestions(
             "`dvc repro` trains it again",
             ", ".join(gone),
         )
-    shown = None if hidden else suggesting
     with waiting("reading the unlabelled paragraphs"):
-        if draw.random or suggesting is None:
-            drawn = _drawn_at_random(project, judged, n, draw)
-            suggestions = _in_context(project, drawn, shown)
-        else:
-            first = [] if draw.mixed else _to_label_again(project, n, suggesting)
-            left_out = judged | {item.id for item in first}
-            gains, disputed = gain_of_labels(frame, project.params.topics)
-            suggestions = suggestion.suggest(
-                frame, left_out, suggesting, n - len(first), seed, gains
-            )
-            is_disputed = set(frame["id"][disputed])
-            suggestions = first + [
-                replace(item, reason=DISPUTED) if item.id in is_disputed else item
-                for item in suggestions
-            ]
-            if draw.mixed:
-                ids = [item.id for item in suggestions]
-                drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
-                suggestions = _in_context(project, drawn, shown)
-            elif hidden:
-                suggestions = context.blind(suggestions)
+        suggestions = _chosen(project, n, draw, suggesting, hidden)
     if unread := _unread_articles(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
@@ -241,7 +209,29 @@ def _suggestions(
             f"there is nothing left to label: every {labelled}. Texts are read from {paths}, which "
             "prepare.sources of params.yaml names"
         )
-    return suggestions, shown
+    return suggestions, None if hidden else suggesting
+
+
+def _chosen(
+    project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
+) -> list[Suggestion]:
+    """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
+    frame, seed, shown = project.paragraphs, project.params.seed, None if hidden else model
+    judged = project.judged
+    if draw.random or model is None:
+        return _in_context(project, _drawn_at_random(project, judged, n, draw), shown)
+    first = [] if draw.mixed else _to_label_again(project, n, model)
+    left_out = judged | {item.id for item in first}
+    gains, disputed = gain_of_labels(frame, project.params.topics)
+    suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
+    if draw.mixed:
+        ids = [item.id for item in suggestions]
+        return _in_context(project, sampling.draw_mixed(frame, judged, ids, n, seed), shown)
+    is_disputed = set(frame["id"][disputed])
+    suggestions = first + [
+        replace(item, reason=DISPUTED) if item.id in is_disputed else item for item in suggestions
+    ]
+    return context.blind(suggestions) if hidden else suggestions
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
@@ -253,15 +243,10 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
     latest: dict[str, datetime] = {}
     for line in project.lines:
         latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
-    items = [
-        replace(
-            item,
-            reason=project.retired[item.id],
-            when=after(latest.get(item.id, NEVER)),
-        )
-        for item in in_context(project.paragraphs, ids)
+    return [
+        replace(item, reason=project.retired[item.id], when=after(latest.get(item.id, NEVER)))
+        for item in _in_context(project, dict.fromkeys(ids, ""), model)
     ]
-    return with_predictions(items, model.predict([item.passage for item in items]))
 
 
 def _drawn_at_random(
@@ -271,21 +256,18 @@ def _drawn_at_random(
     frame, seed = project.paragraphs, project.params.seed
     if draw.articles:
         return draw_articles(frame, judged, n, seed)
-    strata = None if draw.by is None else _strata(project, draw.by)
+    strata = None
+    if draw.by is not None:
+        rows = with_metadata(frame, read_metadata(METADATA))
+        strata = pd.Series(values_of(rows, draw.by), rows["id"])
     return draw_random(frame, judged, n, seed, strata)
-
-
-def _strata(project: Project, column: str) -> pd.Series:
-    """Value of a column for each paragraph, by id."""
-    rows = with_metadata(project.paragraphs, read_metadata(METADATA))
-    return pd.Series(values_of(rows, column), rows["id"])
 
 
 def _in_context(
     project: Project, drawn: Mapping[str, str], shown: Model | None
 ) -> list[Suggestion]:
     """Paragraphs that were drawn, with what a model thinks of them if one is to be shown."""
-    suggestions = drawn_in_context(project.paragraphs, drawn)
+    suggestions = in_context(project.paragraphs, drawn)
     if shown is None:
         return suggestions
     return with_predictions(suggestions, shown.predict([item.passage for item in suggestions]))

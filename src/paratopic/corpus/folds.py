@@ -21,8 +21,7 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.project.errors import UserError, plural
 
 # In place of the number of a fold: the row is never held out.
 ALWAYS_TRAIN = -1

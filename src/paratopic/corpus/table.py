@@ -15,10 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
-from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
 # Number of labels that were drawn at random from which on figures are those of the corpus, not of

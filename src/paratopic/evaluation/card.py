@@ -22,9 +22,9 @@ from paratopic.evaluation.surroundings import gained, reads
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.inference.promise import why_none_is_sure
+from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS, Kind
 from paratopic.project.metrics import metrics_in
-from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")

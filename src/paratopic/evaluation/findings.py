@@ -35,9 +35,8 @@ from paratopic.evaluation.shares import (
 )
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
-from paratopic.project.plurals import plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
 # Period → its unit.

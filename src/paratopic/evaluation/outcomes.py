@@ -17,7 +17,7 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
-from paratopic.project.plurals import plural
+from paratopic.project.errors import plural
 from paratopic.project.topics import Topics
 
 # A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the

@@ -41,9 +41,9 @@ from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.inference.scores import Array, Targets
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
+from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.plurals import plural
 from paratopic.project.topics import NONE, Topics, join_cell, split_cell
 
 if TYPE_CHECKING:

@@ -23,9 +23,8 @@ from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.mistakes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS
-from paratopic.project.plurals import plural
 
 # Paragraphs that a slice has at least, and all others together.
 LEAST = 10

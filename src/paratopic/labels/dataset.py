@@ -17,8 +17,8 @@ from huggingface_hub import DatasetCardData
 from paratopic.corpus.table import has_hand_label, labelled_rows, outcomes_of, targets_of
 from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
+from paratopic.project.errors import plural
 from paratopic.project.files import sha256, write_text
-from paratopic.project.plurals import plural
 from paratopic.project.sources import NONE
 from paratopic.project.topics import NO_TOPIC, Topics
 

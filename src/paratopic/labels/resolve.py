@@ -30,9 +30,8 @@ from paratopic.labels.answers import (
 from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import PARAMS
-from paratopic.project.plurals import plural
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
 

@@ -17,8 +17,8 @@ from paratopic.corpus.table import LEAST_DRAWN, labelled_rows, outcomes_of
 from paratopic.labels.agreement import agreement
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
+from paratopic.project.errors import plural
 from paratopic.project.languages import count_languages, learnt, others
-from paratopic.project.plurals import plural
 from paratopic.project.topics import Topics
 
 # Where a label comes from → words for it.

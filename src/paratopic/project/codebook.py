@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics, nearest
@@ -26,19 +26,6 @@ _FOLDABLE = re.compile(r"[!-~\u00a1-\u024f]+(?: [!-~\u00a1-\u024f]+)*")
 LONGEST_LINE = 100
 # Keys of a topic that are regular expressions.
 PATTERNS = "heading", "pattern"
-
-
-class Entry(NamedTuple):
-    """A topic of the codebook after a change.
-
-    Attributes
-    ----------
-    kept
-        Name of the topic whose entry in params.yaml stays, but for its names; None for a new entry.
-    """
-
-    topic: Topic
-    kept: str | None
 
 
 @dataclass(frozen=True)
@@ -74,24 +61,17 @@ class Change:
             raise ValueError(f"{self.kind} needs {needs}")
 
     def __str__(self) -> str:
-        before, after = ", ".join(self.names), ", ".join(self.into)
-        match self.kind:
-            case "rename":
-                return f"{before} is renamed to {after}"
-            case "merge":
-                return f"{before} are merged into {after}"
-            case "split":
-                return f"{before} is split into {after}"
-            case "drop":
-                return f"{before} is dropped"
+        becomes = {"rename": "is renamed to", "merge": "are merged into", "split": "is split into"}
+        words = becomes.get(self.kind, "is dropped")
+        return f"{', '.join(self.names)} {words} {', '.join(self.into)}".strip()
 
     @property
     def opens(self) -> bool:
         """Whether paragraphs with these topics have to be labelled again."""
         return self.kind in ("split", "drop")
 
-    def entries(self, topics: Topics) -> list[Entry]:
-        """The codebook after the change.
+    def topics(self, before: Topics) -> Topics:
+        """The codebook after the change, which knows the names of before.
 
         A renamed topic keeps its definition and its patterns. Those of merged topics are joined.
         The topics of a split have their names as definitions until somebody writes better ones.
@@ -99,9 +79,33 @@ class Change:
         Raises
         ------
         UserError
-            A topic is unknown, or a new name is refused or there already.
+            A topic is unknown, a new name is refused or there already, or fewer than two topics
+            would be left.
         """
-        known = {topic.name: topic for topic in topics.topics}
+        known = {topic.name: topic for topic in before.topics}
+        self._check(known)
+        codebook, retired = [], dict(before.retired)
+        try:
+            for topic in known.values():
+                if topic.name == self.names[0]:
+                    codebook += self._new(known)
+                elif topic.name not in self.names:
+                    codebook.append(topic)
+            if self.opens:
+                gone = known[self.names[0]]
+                retired |= dict.fromkeys((gone.name, *gone.was), self.into)
+            return Topics(before.mode, tuple(codebook), retired)
+        except ValueError as error:
+            raise UserError(f"{self.kind}: {error}") from None
+
+    def kept(self, name: str) -> str | None:
+        """Name that a topic of the codebook after the change had before; None for a new one."""
+        if name not in self.into:
+            return name
+        return self.names[0] if self.kind == "rename" else None
+
+    def _check(self, known: Collection[str]) -> None:
+        """Refuse unknown names, and new names that are there already."""
         for name in self.names:
             if name not in known:
                 raise UserError(
@@ -119,47 +123,22 @@ class Change:
                         "merge`"
                     )
                 )
-        entries = []
-        for topic in topics.topics:
-            if topic.name == self.names[0]:
-                entries += self._new(known)
-            elif topic.name not in self.names:
-                entries.append(Entry(topic, topic.name))
-        return entries
 
-    def topics(self, before: Topics) -> Topics:
-        """The codebook after the change, which knows the names of before.
-
-        Raises
-        ------
-        UserError
-            As for `entries`, or fewer than two topics would be left.
-        """
-        retired = dict(before.retired)
-        try:
-            codebook = tuple(entry.topic for entry in self.entries(before))
-            if self.opens:
-                gone = next(topic for topic in before.topics if topic.name == self.names[0])
-                retired |= dict.fromkeys((gone.name, *gone.was), self.into)
-            return Topics(before.mode, codebook, retired)
-        except ValueError as error:
-            raise UserError(f"{self.kind}: {error}") from None
-
-    def _new(self, known: Mapping[str, Topic]) -> list[Entry]:
+    def _new(self, known: Mapping[str, Topic]) -> list[Topic]:
         """What takes the place of the first topic."""
         first = known[self.names[0]]
         names = [name for old in self.names for name in (*known[old].was, old)]
         was = tuple(name for name in names if name not in self.into)
         match self.kind:
             case "rename":
-                return [Entry(replace(first, name=self.into[0], was=was), first.name)]
+                return [replace(first, name=self.into[0], was=was)]
             case "merge":
                 merged = _merged(self.into[0], [known[name] for name in self.names])
-                return [Entry(replace(merged, was=was), None)]
+                return [replace(merged, was=was)]
             case "split":
+                defined = bool(first.definition)
                 return [
-                    Entry(Topic(name, first_definition(name) if first.definition else ""), None)
-                    for name in self.into
+                    Topic(name, first_definition(name) if defined else "") for name in self.into
                 ]
             case "drop":
                 return []
@@ -176,18 +155,11 @@ def first_definition(name: str) -> str:
 
 
 def written(topic: Topic, indent: str) -> str:
-    """Write a topic as an entry of the codebook in params.yaml.
+    """Write a topic as an entry of the codebook in params.yaml: a name alone as a line with it.
 
     >>> print(written(Topic("trade", "Trade."), "  "), end="")
       - name: trade
         definition: "Trade."
-
-    Parameters
-    ----------
-    topic
-        The topic. One with a name alone becomes a line with the name.
-    indent
-        Blanks before the dash.
     """
     if topic == Topic(topic.name):
         return f"{indent}- {scalar(topic.name)}\n"
@@ -207,20 +179,14 @@ def edited(text: str, change: Change, before: Topics) -> str:
 
     Comments go with the entry that they stand before, but for those above the first one, which
     stay. In a codebook in brackets comments are lost.
-
-    Parameters
-    ----------
-    text
-        The text of a params.yaml that can be read.
-    before
-        Its codebook.
     """
-    entries, after = change.entries(before), change.topics(before)
+    after = change.topics(before)
+    entries = [(topic, change.kept(topic.name)) for topic in after.topics]
     new = {name: parts for name, parts in after.retired.items() if name not in before.retired}
     section = _value(_root(text), "topics")
     codebook = _value(section, "codebook")
     nodes = {_name_node(node).value: node for node in codebook.value}
-    kept = {entry.kept: entry.topic for entry in entries if entry.kept is not None}
+    of_kept = {kept: topic for topic, kept in entries if kept is not None}
     begin, end = codebook.start_mark.index, codebook.end_mark.index
     if codebook.flow_style:
         bodies = [
@@ -235,8 +201,8 @@ def edited(text: str, change: Change, before: Topics) -> str:
         pieces, end = {}, begin
         for name, node in nodes.items():
             start, end = end, _line_end(text, _end(node))
-            if name in kept:
-                piece = _with_names(text, node, kept[name], start, end)
+            if name in of_kept:
+                piece = _with_names(text, node, of_kept[name], start, end)
                 pieces[name] = piece if piece.endswith("\n") else f"{piece}\n"
         indent = " " * codebook.start_mark.column
         block = "".join(

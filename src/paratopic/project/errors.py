@@ -1,4 +1,4 @@
-"""Mistakes of the user, which end a program with one message instead of a traceback.
+"""Messages to the user: mistakes, which end a program with one message, and numbers in words.
 
 Programming errors are not handled here: they keep their own type and their traceback.
 """
@@ -18,6 +18,17 @@ class UserError(Exception):
 
     The message says what is wrong, where it is (file, line, paragraph id or key) and what to do.
     """
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """Write a number and what it counts, by default with an s where it is not one.
+
+    >>> plural(1, "article"), plural(2000, "article")
+    ('1 article', '2,000 articles')
+    >>> plural(1, "label is", "labels are"), plural(0, "label is", "labels are")
+    ('1 label is', '0 labels are')
+    """
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
 def run(main: Callable[[], None]) -> None:

@@ -175,18 +175,7 @@ def read_json(path: Path, made_by: str) -> dict[str, Any]:
 
 
 def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote.
-
-    Parameters
-    ----------
-    made_by
-        Command or stage that writes the file, for the error message.
-
-    Raises
-    ------
-    UserError
-        The file is missing, or is not CSV.
-    """
+    """Read a table that `write_csv` wrote, with errors as of `read_json`."""
     import pandas as pd
 
     with written_by(made_by, path):
@@ -196,13 +185,7 @@ def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
 
 @contextmanager
 def written_by(made_by: str, path: Path) -> Iterator[None]:
-    """Read a file in a block; a `UserError` says that it is missing or damaged, and what writes it.
-
-    Parameters
-    ----------
-    made_by
-        Command or stage that writes the file.
-    """
+    """Read a file in a block; a `UserError` says that it is missing or damaged, and its writer."""
     try:
         yield
     except FileNotFoundError:

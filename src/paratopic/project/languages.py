@@ -47,11 +47,6 @@ LOOKED_AT = 1000
 def language_of(text: str) -> str | None:
     """Find the language of a text.
 
-    Parameters
-    ----------
-    text
-        A text, of which the beginning is read.
-
     Returns
     -------
     A code of `NAMES`; None if the text is short, has no language or may be in one of several.

@@ -160,8 +160,6 @@ class Params:
 
     Parameters
     ----------
-    models
-        Names of the kinds of model to train and compare.
     sections
         Name of a kind of model → its section.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from paratopic.project.topics import HEADING_SEPARATOR
-
+# Between headings with no paragraph between them, such as a title and a section's heading.
+HEADING_SEPARATOR = " / "
 # Number of paragraphs that are read on each side, at most.
 REACH = 3
 # Parts of what stands around a text, in the order in which they are shown.
@@ -31,10 +31,8 @@ class Passage:
         text; or that one alone, as a str. None by default.
     after
         The paragraphs after it, in their order; or the next one alone, as a str. None by default.
-    heading
-        The heading it stands under; ``""``, the default, for none.
-    title
-        The title of its article; ``""``, the default, for none.
+    heading, title
+        The heading it stands under, and the title of its article; ``""``, the default, for none.
 
     Raises
     ------
@@ -84,12 +82,8 @@ def article_passages(
 
     Parameters
     ----------
-    paragraphs
-        n paragraphs in their order.
     headings
-        The heading that each of them stands under; none by default.
-    title
-        The title of the article; none by default.
+        The heading that each of the paragraphs stands under; none by default.
 
     Raises
     ------

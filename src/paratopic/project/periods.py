@@ -21,8 +21,6 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
 
     Parameters
     ----------
-    columns
-        The rows' columns.
     name
         A column, or one of `PERIODS`, which follow from the column date where no column has their
         name.

@@ -5,7 +5,7 @@ This module reads no file and no address (`reading.sources`, `tables` and `datas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -29,10 +29,8 @@ class Source:
     ----------
     path
         A file, a folder, a glob, or the address of a dataset.
-    text
-        Column with the paragraphs.
-    label
-        Column with their topics.
+    text, label
+        Columns with the paragraphs, and with their topics.
     group
         Column that says which rows belong together, such as to one speech.
     position
@@ -102,18 +100,13 @@ class Source:
         ]
 
 
-def path_of(source: Source | str) -> str:
-    """The file, folder, glob or address that a source names."""
-    return source if isinstance(source, str) else source.path
-
-
-def datasets_on_hub(sources: Sequence[Source | str]) -> list[str]:
+def datasets_on_hub(sources: Iterable[Source | str]) -> list[str]:
     """Names of the sources that are datasets on a hub.
 
     >>> datasets_on_hub(["seeds", "hf://owner/news@main?split=test"])
     ['owner/news']
     """
-    paths = [path_of(source) for source in sources]
+    paths = [source if isinstance(source, str) else source.path for source in sources]
     places = [path.partition("?")[0] for path in paths if path.startswith(HUB)]
     return list(dict.fromkeys(parse_repository(place).name for place in places))
 
@@ -123,20 +116,13 @@ KEYS = tuple(key.name for key in fields(Source) if key.name not in ("path", "lab
 
 
 def written(source: Source, indent: str) -> str:
-    """Write a source as an entry of `prepare.sources` in params.yaml.
+    """Write a source as an entry of `prepare.sources` in params.yaml: a path alone as a line.
 
     >>> print(written(Source("t.csv", text="body", labels={"Econ": "trade"}), "  "), end="")
       - path: "t.csv"
         text: body
         labels:
           Econ: trade
-
-    Parameters
-    ----------
-    source
-        The source. One of a path alone becomes a line with the path.
-    indent
-        Blanks before the dash.
     """
     if source == Source(source.path):
         return f"{indent}- {scalar(source.path)}\n"

@@ -19,9 +19,6 @@ from paratopic.project.errors import UserError
 # Between the topics in a cell of a file. Between functions labels are tuples of names.
 SEPARATOR = ";"
 
-# Between headings with no paragraph between them, such as a title and a section's heading.
-HEADING_SEPARATOR = " / "
-
 # single: a paragraph has at most one topic. multi: it may have several.
 ModeName = Literal["single", "multi"]
 
@@ -256,6 +253,11 @@ class Topics:
         return tuple(topic.name for topic in self.topics)
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """What an annotator chooses from: the names of the topics, then `NO_TOPIC`."""
+        return (*self.names, NO_TOPIC)
+
+    @property
     def scores(self) -> list[str]:
         """Names of the columns with the topics' scores, in tables beside columns such as "id"."""
         return [f"score {name}" for name in self.names]
@@ -288,27 +290,14 @@ class Topics:
         )
 
     def counted(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Pick the topics of a paragraph that count: the dominant one alone, or in mode multi all.
+        """Pick the topics of a paragraph that count: the first, dominant one, or in mode multi all.
 
         >>> Topics("single", ("trade", "security")).counted(["security", "trade"])
         ('security',)
         >>> Topics("multi", ("trade", "security")).counted(["security", "trade"])
         ('security', 'trade')
-
-        Parameters
-        ----------
-        names
-            The paragraph's topics, the dominant one first; empty for none of the topics.
         """
         return tuple(names[:1] if self.mode == "single" else names)
-
-    def parse(self, cell: str, where: str) -> tuple[str, ...]:
-        """Read a cell of labels: `split_cell`, then `check`.
-
-        >>> Topics("single", ("trade", "technology")).parse("trade; technology", "line 2")
-        ('trade', 'technology')
-        """
-        return self.check(split_cell(cell), where)
 
     def check(self, names: Iterable[str], where: str) -> tuple[str, ...]:
         """Refuse names that the codebook lacks, and drop repeated ones.
@@ -318,8 +307,6 @@ class Topics:
 
         Parameters
         ----------
-        names
-            Topic names, the dominant one first; empty for none of the topics.
         where
             File and line, for the error message.
 

@@ -17,9 +17,8 @@ from itertools import accumulate, groupby
 from typing import Literal
 
 from paratopic.project.errors import UserError
-from paratopic.project.passages import Passage, section_heading
+from paratopic.project.passages import HEADING_SEPARATOR, Passage, section_heading
 from paratopic.project.passages import article_passages as passages_of
-from paratopic.project.topics import HEADING_SEPARATOR
 
 # The mark that begins a Markdown heading: "## ".
 HEADING_MARK = re.compile(r"#{1,6} (?=\S)")

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import printable
 from paratopic.project.paths import PARAMS, SKIPPED
-from paratopic.project.plurals import plural
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
 from paratopic.reading.datasets import is_address

@@ -19,10 +19,9 @@ import pandas as pd
 
 from paratopic.corpus.duplicates import components
 from paratopic.corpus.table import SCHEMA
-from paratopic.project.errors import UserError
+from paratopic.project.errors import UserError, plural
 from paratopic.project.files import without_controls
 from paratopic.project.passages import BESIDE
-from paratopic.project.plurals import plural
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id

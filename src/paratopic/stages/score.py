@@ -12,7 +12,7 @@ from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import ALONE, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
-from paratopic.project.progress import bar
+from paratopic.project.terminal import bar
 from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
 from paratopic.training.crossval import (
     cross_validate,

@@ -8,9 +8,9 @@ from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
 from paratopic.corpus.table import has_hand_label, labelled_rows
 from paratopic.project import errors, files
+from paratopic.project.errors import plural
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import FOLDS, SPLIT
-from paratopic.project.plurals import plural
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
 MANY, SHARE = 2_000, 0.2

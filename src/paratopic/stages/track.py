@@ -9,9 +9,9 @@ from ruamel.yaml import YAML
 
 from paratopic.inference.registry import store_uri
 from paratopic.project import errors
+from paratopic.project.errors import plural
 from paratopic.project.params import read_params
 from paratopic.project.paths import LOCK
-from paratopic.project.plurals import plural
 from paratopic.tracking.records import outputs_of, records
 from paratopic.tracking.runs import write_runs
 

@@ -7,11 +7,13 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from paratopic.project import progress
+from paratopic.project.terminal import bar
+
+Lines = Callable[[int, float, int], list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -31,39 +33,38 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     yield now
 
 
-def lines(
-    capsys: pytest.CaptureFixture[str], seconds: list[float], total: int, last: float, parts: int
-) -> list[str]:
-    """What is printed of work in equal parts that take `last` seconds in all."""
-    seconds[0] = 0.0
-    with progress.bar("baseline: fit", total) as advance:
-        for part in range(1, parts + 1):
-            seconds[0] = last * part / parts
-            advance(total * part / parts)
-    return capsys.readouterr().err.splitlines()
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str], seconds: list[float]) -> Lines:
+    """What is printed of so many steps, in equal parts, that take `last` seconds in all."""
+
+    def printed(total: int, last: float, parts: int) -> list[str]:
+        seconds[0] = 0.0
+        with bar("baseline: fit", total) as advance:
+            for part in range(1, parts + 1):
+                seconds[0] = last * part / parts
+                advance(total * part / parts)
+        return capsys.readouterr().err.splitlines()
+
+    return printed
 
 
-def test_each_fold_is_a_line_in_a_log(
-    capsys: pytest.CaptureFixture[str], seconds: list[float], log: logging.Logger
-) -> None:
-    assert lines(capsys, seconds, 15, 5.0, 600) == []  # because it was quick
-    of_folds = lines(capsys, seconds, 15, 300.0, 9_000)
+def test_each_fold_is_a_line_in_a_log(lines: Lines, log: logging.Logger) -> None:
+    assert lines(15, 5.0, 600) == []  # because it was quick
+    of_folds = lines(15, 300.0, 9_000)
     assert [re.sub(",.*", "", line) for line in of_folds] == [
         f"baseline: fit {n} of 15" for n in range(15)
     ]
     assert of_folds[0] == "baseline: fit 0 of 15, about 5 min left"
     assert of_folds[3] == "baseline: fit 3 of 15, about 4 min left"
     assert of_folds[-1] == "baseline: fit 14 of 15, about 20 s left"
-    assert len(lines(capsys, seconds, 15, 50.0, 9_000)) == 4  # ten seconds apart
+    assert len(lines(15, 50.0, 9_000)) == 4  # ten seconds apart
     log.setLevel(logging.ERROR)
-    assert lines(capsys, seconds, 15, 300.0, 9_000) == []
+    assert lines(15, 300.0, 9_000) == []
 
 
 @pytest.mark.parametrize("total", [1, 70_000])
-def test_many_steps_and_one_are_a_line_a_tenth(
-    capsys: pytest.CaptureFixture[str], seconds: list[float], total: int
-) -> None:
-    tenths = lines(capsys, seconds, total, 6_000.0, 5_000)
+def test_many_steps_and_one_are_a_line_a_tenth(lines: Lines, total: int) -> None:
+    tenths = lines(total, 6_000.0, 5_000)
     assert len(tenths) == 10  # and one as soon as ten seconds are over
     share = "70%" if total == 1 else "49,000 of 70,000"
     assert tenths[7] == f"baseline: fit {share}, about 30 min left"
@@ -72,17 +73,17 @@ def test_many_steps_and_one_are_a_line_a_tenth(
 def test_a_note_stands_in_the_line(
     capsys: pytest.CaptureFixture[str], seconds: list[float]
 ) -> None:
-    with progress.bar("predict", 1) as advance:
+    with bar("predict", 1) as advance:
         seconds[0] = 30
         advance(0.5, "1,200 rows")
     assert capsys.readouterr().err == "predict 50%, 1,200 rows, about 30 s left\n"
 
 
 def test_colours_that_are_forced_make_no_bar_of_a_log(
-    capsys: pytest.CaptureFixture[str], seconds: list[float], monkeypatch: pytest.MonkeyPatch
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    (line, *_) = lines(capsys, seconds, 2, 60.0, 600)
+    (line, *_) = lines(2, 60.0, 600)
     assert line == "baseline: fit 0 of 2, about 50 s left"
 
 
@@ -94,7 +95,7 @@ def test_a_terminal_is_drawn_four_times_a_second_at_most(monkeypatch: pytest.Mon
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.bar("baseline: fit", 15) as advance:
+    with bar("baseline: fit", 15) as advance:
         for step in range(10_000):
             advance(15 * step / 10_000)
     drawn = terminal.getvalue()

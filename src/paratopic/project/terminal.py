@@ -1,13 +1,14 @@
-"""Progress of long work: a bar on a terminal, and elsewhere, such as in a log, a few lines.
+"""What programs show: tables on stdout, and the progress of long work on stderr.
 
-The caller decides what counts as a step of the work.
+Progress is a bar on a terminal, and elsewhere, such as in a log, a few lines. The caller decides
+what counts as a step of the work.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 # A log has a line for each step if there are at most so many, and else one for each tenth.
@@ -38,14 +40,24 @@ class Advance(Protocol):
     def __call__(self, done: float, note: str = "") -> None: ...
 
 
-def waiting(what: str) -> AbstractContextManager[object]:
-    """Say what is being done while the block runs; only on a terminal.
+def terminal(highlight: bool = True) -> Console:
+    """Stdout, on which names and texts are as they are, whatever brackets and colons they have.
 
-    Parameters
-    ----------
-    what
-        What is being done: "reading the paragraphs".
+    Numbers and the like have colours, unless `highlight` is False.
     """
+    return Console(highlight=highlight, markup=False, emoji=False)
+
+
+def listing(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
+    """Lay out what each row is about, such as a line of a file, and beside it lines of text."""
+    table = Table.grid(padding=(0, 2, 1, 0))
+    for where, lines in rows:
+        table.add_row(where, Text("\n".join(lines), overflow="fold"))
+    return table
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Say what is being done ("reading the paragraphs") while the block runs, on a terminal."""
     console, is_terminal = _stderr()
     return console.status(what, refresh_per_second=REDRAWS) if is_terminal else nullcontext()
 
@@ -60,8 +72,6 @@ def bar(label: str, total: int) -> Iterator[Advance]:
 
     Parameters
     ----------
-    label
-        Text before the bar, and of each line.
     total
         Number of steps; of 1 step, the share that is done is shown.
 

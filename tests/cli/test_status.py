@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paratopic.annotation.progress import count_labels, missing
+from paratopic.cli.status import count_labels, missing
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Cli
 from tests.samples import paragraph_table
 
 TOPICS = Topics("single", ("trade", "security"))
@@ -78,12 +78,9 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     assert note.endswith("4 of 9 answers are wrong, too many to promise that 90% are right")
 
 
-def test_the_seed_has_a_status(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], project: Path
-) -> None:
+def test_the_seed_has_a_status(monkeypatch: pytest.MonkeyPatch, cli: Cli, project: Path) -> None:
     monkeypatch.chdir(project)
-    assert run_cli(monkeypatch, "status") == 0
-    printed = capsys.readouterr().out
+    printed = cli("status")
     assert "25 of 25 paragraphs labelled" in printed
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in printed.splitlines()]
     assert ["trade", "8", "0", "1"] in cells and [NO_TOPIC, "4", "0", "1"] in cells
@@ -91,4 +88,4 @@ def test_the_seed_has_a_status(
     assert "labels: nothing says how the paragraphs were chosen" in printed
     assert "add more texts to seeds, and run" in printed
     monkeypatch.chdir(ROOT / "tests")
-    assert run_cli(monkeypatch, "status") == 1
+    assert "params.yaml not found" in cli("status", status=1)
