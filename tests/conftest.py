@@ -21,7 +21,7 @@ from paratopic.project.files import aside
 from paratopic.project.topics import Topics
 from tests import pages, warm
 from tests.encoders import save_encoder
-from tests.programs import QUICK, ROOT, sh
+from tests.programs import QUICK, ROOT, Command, run_cli, sh
 from tests.samples import FILLER, PARAMS, READING, TOPICS, WORDS, examples, paragraph
 
 HERE = Path(__file__).parent
@@ -181,6 +181,22 @@ def _first_results(folder: Path, encoder: Path) -> None:
     sh(folder, "dvc", "repro", PYTHONPATH=str(HERE / "trace"), PARATOPIC_TRACE=str(trace))
     sh(folder, "git", "add", "-A")
     sh(folder, "git", "commit", "-qm", "first results")
+
+
+@pytest.fixture
+def paratopic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `paratopic` with some arguments and check its exit status, 0 by default.
+
+    Gives what it prints.
+    """
+
+    def run(*words: str, status: int = 0) -> str:
+        capsys.readouterr()
+        assert run_cli(monkeypatch, *words) == status
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

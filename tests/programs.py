@@ -12,7 +12,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,6 +72,10 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         print(code)
         return 1
     return int(code or 0)
+
+
+# Runs `paratopic` as the fixture `paratopic` does.
+Command = Callable[..., str]
 
 
 def run_benchmark(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, *words: str) -> None:

@@ -10,15 +10,14 @@ import pytest
 
 from paratopic.project.paths import PARAMS
 from tests.cli.test_labels import prepare
-from tests.programs import run_cli, sh
+from tests.programs import Command, sh
 
 
 def test_the_champion_learns_from_shares_of_the_labels(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, paratopic: Command
 ) -> None:
     monkeypatch.chdir(project)
-    assert run_cli(monkeypatch, "forecast", "--more", "30", "--more", "10") == 0
-    printed = capsys.readouterr().out
+    printed = paratopic("forecast", "--more", "30", "--more", "10")
     sizes = [int(size) for size in re.findall(r"(?m)^│ +([\d,]+) │", printed)]
     assert len(sizes) == 2 and sizes[1] == sizes[0] + 20
     now = rf"macro-F1, topic forced: \d\.\d\d\d with today's {sizes[1] - 30} labels"
@@ -26,14 +25,10 @@ def test_the_champion_learns_from_shares_of_the_labels(
 
 
 def test_what_is_not_measured_has_no_curve(
-    project: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paratopic: Command
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_cli(monkeypatch, "forecast") == 1
-    assert "paratopic: params.yaml not found" in capsys.readouterr().out
+    assert "paratopic: params.yaml not found" in paratopic("forecast", status=1)
     shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns("mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
     changed = "labels or params changed since the last scores: run `dvc repro` first"
@@ -42,14 +37,12 @@ def test_what_is_not_measured_has_no_curve(
         assert old in text
         text = text.replace(old, new)
     PARAMS.write_text(text)
-    assert run_cli(monkeypatch, "forecast") == 1
-    assert changed in capsys.readouterr().out
+    assert changed in paratopic("forecast", status=1)
     sh(tmp_path / "clone", "git", "checkout", "-q", "params.yaml")
     labels = Path("seeds/labels.csv")
     labels.write_text(labels.read_text().replace(",trade,", ",security,"))
     prepare(tmp_path / "clone")
-    assert run_cli(monkeypatch, "forecast") == 1
-    assert changed in capsys.readouterr().out
+    assert changed in paratopic("forecast", status=1)
     shutil.rmtree("data/oof")
-    assert run_cli(monkeypatch, "forecast") == 1
-    assert "scores.parquet not found: run `dvc repro` first" in capsys.readouterr().out
+    missing = "scores.parquet not found: run `dvc repro` first"
+    assert missing in paratopic("forecast", status=1)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.cli import mistakes
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
 from paratopic.project.files import write_json
@@ -24,7 +23,7 @@ from paratopic.project.paths import (
     PARAMS,
     SCORES,
 )
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Command
 from tests.samples import paragraph, paragraph_table, write_labelled
 
 N = 60
@@ -34,7 +33,7 @@ N = 60
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mistakes, "check_scored", lambda champion: None)
+    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
     shutil.copy(ROOT / PARAMS, tmp_path)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(
@@ -63,15 +62,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def rows_of(path: str) -> list[dict[str, str]]:
+    """The rows of a sheet."""
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_mistakes_and_slices_are_listed(
-    folder: Path,
-    baseline_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, baseline_folder: Path, paratopic: Command
 ) -> None:
     shutil.copytree(baseline_folder, MODELS / "baseline")
-    assert run_cli(monkeypatch, "errors", "--n", "2", "--out", "again.csv") == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    printed = paratopic("errors", "--n", "2", "--out", "again.csv")
+    lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
         "baseline: 20 of 60 answers wrong (2 listed)",
         "trade mistaken for security: 10 of 60 labelled trade",
@@ -82,23 +84,22 @@ def test_mistakes_and_slices_are_listed(
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
     assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")
-    with Path("again.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of("again.csv")
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
     assert "trade" not in {cell for row in rows for cell in row.values()}
 
 
 def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, paratopic: Command
 ) -> None:
     params = PARAMS.read_text(encoding="utf-8")
     PARAMS.write_text(params.replace("mode: single", "mode: multi"), encoding="utf-8")
     frame = read_labelled_paragraphs()
     both = pd.Series([["trade", "security"] if n < 40 else ["trade"] for n in range(N)])
     write_labelled(frame.assign(topics=both))
-    assert run_cli(monkeypatch, "errors", "--n", "60", "--out", "again.csv") == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    printed = paratopic("errors", "--n", "60", "--out", "again.csv")
+    lines = [line.strip() for line in printed.splitlines()]
     assert lines[:3] == [
         "baseline: 40 of 60 answers wrong (40 listed)",
         "security missed: 30 of 40 labelled security",
@@ -106,37 +107,26 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     ]
     # 0.9 for each of four topics
     assert "label: trade;security, answer: trade (certainty 0.66)" in lines
-    with Path("again.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["paragraph"] for row in csv.DictReader(file)} == set(frame["id"][:40])
+    assert {row["paragraph"] for row in rows_of("again.csv")} == set(frame["id"][:40])
 
 
-def test_columns_are_chosen_and_a_model_is_not_needed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_cli(monkeypatch, "errors", "--by", "length") == 0
-    printed = capsys.readouterr()
-    assert "labelled paragraphs are not shown" in printed.err and "≈" not in printed.out
-    assert "source = " not in printed.out
-    assert run_cli(monkeypatch, "errors", "--by", "outlet") == 1
+def test_columns_are_chosen_and_a_model_is_not_needed(folder: Path, paratopic: Command) -> None:
+    printed = paratopic("errors", "--by", "length")
+    assert "labelled paragraphs are not shown" in printed and "≈" not in printed
+    assert "source = " not in printed
     message = "--by outlet: there is no such column; the columns are length, position, heading, ann"
-    assert message in capsys.readouterr().out
+    assert message in paratopic("errors", "--by", "outlet", status=1)
 
 
-def test_where_there_is_nothing_to_list(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_there_is_nothing_to_list(folder: Path, paratopic: Command) -> None:
     path = SCORES / "baseline" / "scores.parquet"
     scores = pd.read_parquet(path)
     scores.assign(**{"score trade": 0.9, "score security": 0.1}).to_parquet(path)
-    assert run_cli(monkeypatch, "errors") == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [
+    assert paratopic("errors").splitlines() == [
         "baseline: 0 of 60 answers wrong (0 listed)",
         "2 slices were tested, and none is worse by more than chance explains.",
     ]
     scores[:0].to_parquet(path)
-    assert run_cli(monkeypatch, "errors") == 1
-    assert "nothing has been measured yet, so no mistakes" in capsys.readouterr().out
+    assert "nothing has been measured yet, so no mistakes" in paratopic("errors", status=1)
     COMPARISON.unlink()
-    assert run_cli(monkeypatch, "errors") == 1
-    assert "comparison.json not found" in capsys.readouterr().out
+    assert "comparison.json not found" in paratopic("errors", status=1)

@@ -18,7 +18,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.project import files
 from paratopic.project.paths import COMPARISON, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.topics import ModeName, Topics
-from tests.programs import ROOT, run_cli
+from tests.programs import ROOT, Command
 from tests.samples import WORDS, examples, fit, paragraph, paragraph_table, write_labelled
 
 N, N_ARTICLES = 200, 40
@@ -78,42 +78,36 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of which 60 paragraphs were drawn at random."""
-    return make(tmp_path_factory.mktemp("made"), "single", lambda n: n < 60, "paragraph")
-
-
-@pytest.fixture(scope="module")
-def made_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in mode multi of which 25 articles were drawn at random."""
-    root = tmp_path_factory.mktemp("made-multi")
-    return make(root, "multi", lambda n: n % N_ARTICLES < 25, "article")
-
-
-def copy_of(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that is the current directory, and that DVC takes to be up to date."""
-    shutil.copytree(made, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr("paratopic.cli.shares.check_scored", lambda champion: None)
-    return tmp_path / "project"
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModeName, Path]:
+    """A project of which 60 paragraphs were drawn, and one in mode multi, of which 25 articles."""
+    single, multi = (tmp_path_factory.mktemp(name) for name in ("single", "multi"))
+    return {
+        "single": make(single, "single", lambda n: n < 60, "paragraph"),
+        "multi": make(multi, "multi", lambda n: n % N_ARTICLES < 25, "article"),
+    }
 
 
 @pytest.fixture
-def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return copy_of(made, tmp_path, monkeypatch)
+def mode() -> ModeName:
+    return "single"
 
 
 @pytest.fixture
-def project_multi(made_multi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return copy_of(made_multi, tmp_path, monkeypatch)
-
-
-def test_shares_by_month_are_printed_and_written(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def project(
+    made: dict[ModeName, Path], mode: ModeName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A copy that is the current directory, and that DVC takes to be up to date."""
+    shutil.copytree(made[mode], tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
+
+
+pytestmark = pytest.mark.usefixtures("project")
+
+
+def test_shares_by_month_are_printed_and_written(paratopic: Command) -> None:
     outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
-    assert run_cli(monkeypatch, "shares", "--by", "month", *outs) == 0
-    printed = capsys.readouterr().out
+    printed = paratopic("shares", "--by", "month", *outs)
     assert "2025-09 minus 2025-04, security: +" in printed
     assert (
         "To cite: the share of the paragraphs about security is" in printed
@@ -132,17 +126,12 @@ def test_shares_by_month_are_printed_and_written(
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
 
 
+@pytest.mark.parametrize("mode", ["multi"])
 @pytest.mark.parametrize("of", ["paragraphs", "articles"])
 @pytest.mark.filterwarnings("error")
-def test_of_several_topics_each_has_a_share_of_its_own(
-    of: str,
-    project_multi: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_of_several_topics_each_has_a_share_of_its_own(of: str, paratopic: Command) -> None:
     words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
-    assert run_cli(monkeypatch, "shares", *words) == 0
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = " ".join(paratopic("shares", *words).split())
     table = pd.read_csv("a.csv")
     overall = table[table["month"] == "all"].set_index("topic")
     assert [*overall.index] == [*NAMES] and "none" not in printed
@@ -159,30 +148,26 @@ def test_of_several_topics_each_has_a_share_of_its_own(
     assert Path("a.png").stat().st_size > 5000
 
 
-def test_predictions_are_kept_until_the_paragraphs_change(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run_cli(monkeypatch, "shares") == 0
+def test_predictions_are_kept_until_the_paragraphs_change(paratopic: Command) -> None:
+    paratopic("shares")
     kept = PREDICTED.read_bytes()
     PREDICTED.touch()
     before = PREDICTED.stat().st_mtime_ns
-    assert run_cli(monkeypatch, "shares") == 0
+    paratopic("shares")
     assert PREDICTED.stat().st_mtime_ns == before
     PREDICTED.write_bytes(kept[:100])  # damaged: it is made anew
-    assert run_cli(monkeypatch, "shares") == 0
+    paratopic("shares")
     assert PREDICTED.read_bytes() == kept
     frame = read_labelled_paragraphs()
     write_labelled(frame.assign(text=frame["text"] + " Tariff."))
-    assert run_cli(monkeypatch, "shares") == 0
+    paratopic("shares")
     assert PREDICTED.read_bytes() != kept
 
 
-def test_nothing_is_predicted_for_labels_that_are_no_sample(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_predicted_for_labels_that_are_no_sample(paratopic: Command) -> None:
     write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
-    assert run_cli(monkeypatch, "shares") == 1
-    assert "label a random sample (`paratopic label --random`)" in capsys.readouterr().out
+    printed = paratopic("shares", status=1)
+    assert "nothing says how these paragraphs were chosen: label a random sample" in printed
     assert not PREDICTED.exists()
 
 
@@ -202,13 +187,6 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(
         (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
     ],
 )
-def test_mistakes_are_one_line(
-    words: list[str],
-    message: str,
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_cli(monkeypatch, "shares", *words) == 1
-    output = capsys.readouterr()
-    assert message in output.out + output.err and "Traceback" not in output.out + output.err
+def test_mistakes_are_one_line(words: list[str], message: str, paratopic: Command) -> None:
+    printed = paratopic("shares", *words, status=1)
+    assert message in printed and "Traceback" not in printed

@@ -13,7 +13,6 @@ from rich.text import Text
 from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
 from paratopic.cli.terminal import terminal
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
-from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, Label, first_words
 from paratopic.project.errors import UserError
 from paratopic.project.plurals import plural
@@ -50,8 +49,7 @@ def review(
         )
     ranked = rank_doubtful(rows, scores, topics)
     doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
-    answers = by_paragraph(project.answers)
-    where = [lines_of(answers.get(id_, [])) for id_ in doubtful["paragraph"]]
+    where = [lines_of(project.answers_on.get(id_, [])) for id_ in doubtful["paragraph"]]
     listed = doubtful.assign(where=where).head(n)
     if len(doubtful):
         terminal().print(_doubtful_table(listed, project))

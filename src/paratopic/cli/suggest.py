@@ -22,14 +22,14 @@ from paratopic.annotation.context import Suggestion, drawn_in_context, in_contex
 from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import Count, Project, name_of_user, read_project
-from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
+from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
-from paratopic.project.paths import METADATA, SKIPPED
+from paratopic.project.paths import SKIPPED
 from paratopic.project.plurals import plural
 from paratopic.project.progress import waiting
 from paratopic.reading.files import SUFFIXES, find_files
@@ -277,7 +277,7 @@ def _drawn_at_random(
 
 def _strata(project: Project, column: str) -> pd.Series:
     """Value of a column for each paragraph, by id."""
-    rows = with_metadata(project.paragraphs, read_metadata(METADATA))
+    rows = with_metadata(project.paragraphs, project.about)
     return pd.Series(values_of(rows, column), rows["id"])
 
 
