@@ -110,7 +110,6 @@ def render_card(
 
 def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
     """The head of the card, which a hub reads."""
-    ends = ("low", "high")
     results = [
         EvalResult(
             task_type="text-classification",
@@ -119,9 +118,7 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
             metric_type=metric.hub,
             metric_name=metric.title,
             metric_value=report[key]["value"],
-            metric_args=None
-            if report[key]["low"] is None
-            else {"confidence": report["confidence"]} | {end: report[key][end] for end in ends},
+            metric_args=_interval(report, key),
         )
         for key, metric in metrics_in(report["mode"]).items()
         if metric.hub is not None and key in report
@@ -142,6 +139,12 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
         tags=["paratopic", "text-classification"],
         **{key: value for key, value in given.items() if value is not None},
     )
+
+
+def _interval(report: Mapping[str, Any], key: str) -> dict[str, float] | None:
+    """The interval around a figure; None where there is none."""
+    ends = {end: report[key][end] for end in ("low", "high")}
+    return None if ends["low"] is None else {"confidence": report["confidence"]} | ends
 
 
 def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:

@@ -155,13 +155,11 @@ class Tally:
     @property
     def scores(self) -> Scores:
         """Scores of the repeat, (n, k)."""
-        scores: Scores = self.outcomes.scores[self.repeat]
-        return scores
+        return np.asarray(self.outcomes.scores[self.repeat])
 
     def mean(self, values: Array) -> Array:
         """Mean, (d,), of a value for each row, (n,)."""
-        mean: Array = self.rows @ values / self.rows.sum(axis=1)
-        return mean
+        return np.asarray(self.rows @ values / self.rows.sum(axis=1))
 
     def macro_f1(self) -> Array:
         """Macro-F1, (d,)."""
@@ -221,8 +219,7 @@ def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
 
 def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
     """Several figures of the sample itself, (m,), means over repeats."""
-    each: Array = mean_of(tallies(outcomes, outcomes.counts[None]), parts)[0]
-    return each
+    return np.asarray(mean_of(tallies(outcomes, outcomes.counts[None]), parts)[0])
 
 
 def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
