@@ -36,14 +36,8 @@ from tables import RESULTS, read
 from paratopic.cli.forecast import CONFIDENCE, SHARES
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.evaluation.forecast import CurvePoint, forecast
-from paratopic.evaluation.intervals import (
-    Metric,
-    Proportion,
-    difference,
-    share_estimates,
-    shares_of,
-)
-from paratopic.evaluation.metrics import f1
+from paratopic.evaluation.intervals import difference, share_estimates
+from paratopic.evaluation.metrics import Metric, Proportion, f1, shares_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.files import write_json

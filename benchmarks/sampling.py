@@ -28,7 +28,8 @@ from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
 from paratopic.annotation.suggestion import choose
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.intervals import Tally, answer_estimates, value_of
+from paratopic.evaluation.intervals import answer_estimates
+from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.evaluation.shares import Sample, shares
 from paratopic.inference.modes import mode_of

@@ -26,7 +26,7 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
-from paratopic.evaluation.findings import in_articles
+from paratopic.evaluation.population import in_articles
 from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
@@ -150,7 +150,7 @@ def figures(
     yield "differences", "corrected", gaps, its_own
     slope = np.cov(periods, truth.T)[0, 1:] / periods.var(ddof=1)
     trend = shares.trend(drawn, everything, periods, CONFIDENCE)
-    yield "trends", "corrected", list(trend.shares), slope
+    yield "trends", "corrected", list(trend), slope
 
 
 def periods_of(values: pd.Series, seed: int) -> Array:

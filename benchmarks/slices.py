@@ -24,7 +24,7 @@ from simulation import cross_validated, embeddings, frozen, population, without
 from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
-from paratopic.evaluation.mistakes import Answered, answered
+from paratopic.evaluation.outcomes import Answered, answered
 from paratopic.evaluation.slices import Slice, columns_of, find_slices
 from paratopic.project import files
 from paratopic.project.params import Params, read_params

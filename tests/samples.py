@@ -14,6 +14,7 @@ import pytest
 
 from paratopic.annotation.context import Suggestion
 from paratopic.corpus.answers import WEAK, answer_rows, with_labels, write_answer_rows
+from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of, write_paragraphs
 from paratopic.inference.context import ContextWeights
 from paratopic.labels.answers import CurrentAnswers
@@ -154,6 +155,24 @@ def transformer_settings(encoder: Path, **others: object) -> Any:
     """Settings of a transformer with an encoder that reads few tokens at once."""
     few = {"encoder": str(encoder), "max_tokens": 32, "train_tokens": 16}
     return replace(PARAMS.section("transformer"), **few | others)
+
+
+def held_out(
+    topics: Topics,
+    labels: Sequence[Sequence[str]],
+    scores: Sequence[Sequence[float]],
+    threshold: float = 1.0,
+) -> tuple[Labelled, pd.DataFrame]:
+    """Paragraphs p0, p1, … with hand labels, each an article and a fold, and scores of them."""
+    ids = [f"p{n}" for n in range(len(labels))]
+    rows = pd.DataFrame({"id": ids, "article": ids, "heading": "", "text": ids})
+    rows = rows.assign(topic=pd.Series(list(map(tuple, labels)), dtype=object))
+    numbers = range(len(ids))
+    folds = pd.DataFrame({"id": ids, "group": numbers, "repeat": 0, "fold": numbers})
+    folds = folds.assign(duplicates=numbers)
+    table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0, fold=numbers)
+    table = table.assign(**dict.fromkeys(topics.thresholds, threshold))
+    return Labelled(rows.assign(label_source="hand"), topics, folds), table
 
 
 def in_articles(rows: pd.DataFrame) -> list[Passage]:

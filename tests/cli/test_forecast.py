@@ -44,4 +44,5 @@ def test_what_is_not_measured_has_no_curve(
     prepare(tmp_path / "clone")
     assert changed in cli("forecast", status=1)
     shutil.rmtree("data/oof")
-    assert "scores.parquet not found: run `dvc repro` first" in cli("forecast", status=1)
+    missing = "scores.parquet not found: run `dvc repro` first"
+    assert missing in cli("forecast", status=1)

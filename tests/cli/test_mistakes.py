@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paratopic.cli import mistakes
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import write_metadata
 from paratopic.project.files import write_json
@@ -34,7 +33,7 @@ N = 60
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mistakes, "check_scored", lambda champion: None)
+    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
     shutil.copy(ROOT / PARAMS, tmp_path)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(
@@ -63,6 +62,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def rows_of(path: str) -> list[dict[str, str]]:
+    """The rows of a sheet."""
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli: Cli) -> None:
     shutil.copytree(baseline_folder, MODELS / "baseline")
     printed = cli("errors", "--n", "2", "--out", "again.csv")
@@ -77,8 +82,7 @@ def test_mistakes_and_slices_are_listed(folder: Path, baseline_folder: Path, cli
     assert sum(line.startswith("most similar (≈ ") for line in lines) == 2
     named = [line for line in lines if line.startswith("source = ")]
     assert len(named) == 1 and named[0].startswith("source = Post: 33 % of 30 answers right (")
-    with Path("again.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of("again.csv")
     assert [row["paragraph"] for row in rows] == ["a09:1", "a08:1"]
     assert {(row["topics"], row["suggestion"]) for row in rows} == {("?", "security")}
     assert "trade" not in {cell for row in rows for cell in row.values()}
@@ -101,8 +105,7 @@ def test_of_several_topics_the_missed_and_the_wrongly_given_are_listed(
     ]
     # 0.9 for each of four topics
     assert "label: trade;security, answer: trade (certainty 0.66)" in lines
-    with Path("again.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["paragraph"] for row in csv.DictReader(file)} == set(frame["id"][:40])
+    assert {row["paragraph"] for row in rows_of("again.csv")} == set(frame["id"][:40])
 
 
 def test_columns_are_chosen_and_a_model_is_not_needed(folder: Path, cli: Cli) -> None:

@@ -7,21 +7,29 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
 from paratopic.project.errors import UserError
 from paratopic.project.files import write_json, write_text
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PARAMS, PREPARED, WHOLE_PAGE
+from paratopic.project.paths import (
+    COMPARISON,
+    MODEL_REPORTS,
+    PARAMS,
+    PREPARED,
+    SCORES,
+    WHOLE_PAGE,
+)
 from tests.programs import ROOT, Cli
 
-SCORES = {
+FIGURES = {
     "answer_macro_f1": {"value": 0.695, "low": 0.4, "high": 0.82},
     "coverage": {"value": 0.683, "low": 0.4, "high": 0.886},
     "brier": {"value": 0.3, "low": 0.2, "high": 0.4},
 }
-KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in SCORES}
+KNOWN = {metric: {"value": 0.1, "low": None, "high": None} for metric in FIGURES}
 # What is promised of sure predictions: with few labels nothing.
 NEEDED = {"target": 0.9, "groups_needed": 44}
 FEW = NEEDED | {"threshold": None, "coverage": 0.0, "precision": None, "groups": 21}
@@ -38,7 +46,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     difference = {"value": 0.557, "p": 0.0235, "significant": True}
     comparison = {
         "mode": "single",
-        "models": {"dummy": KNOWN, "baseline": SCORES, "transformer": SCORES},
+        "models": {"dummy": KNOWN, "baseline": FIGURES, "transformer": FIGURES},
         "champion": "baseline",
         "reason": "there is no other model",
         "notes": ["one article: expect lower figures on new articles"],
@@ -69,61 +77,45 @@ def test_report_shows_figures_notes_and_differences(
     assert f"{people} exceed; Krippendorff's alpha 0.800" in " ".join(printed.split())
 
 
+COVERAGE = "predicts a topic for 36% of paragraphs (coverage)"
+PRECISION = f"{COVERAGE}; 85% of these topics are right (precision)"
+UNSURE = f"{PRECISION}. No prediction is marked sure"
+
+
 @pytest.mark.parametrize(
-    ("measured", "line"),
+    ("sure", "line"),
     [
         (
-            {
-                "mode": "single",
-                "coverage": {"value": 0.36},
-                "precision": {"value": 0.85},
-                "abstention": {"sure": FEW},
-            },
-            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
-            "(precision). No prediction is marked sure: labels are too few. Promising that 90% are "
-            "right takes at least 44 distinct articles with a topic, all answered right; there are "
-            "21.",
+            FEW,
+            f"{UNSURE}: labels are too few. Promising that 90% are right takes at least 44 "
+            "distinct articles with a topic, all answered right; there are 21.",
         ),
         (
-            {
-                "mode": "single",
-                "n": 300,
-                "mistakes": 100,
-                "coverage": {"value": 0.36},
-                "precision": {"value": 0.85},
-                "abstention": {"sure": WRONG},
-            },
-            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
-            "(precision). No prediction is marked sure: 100 of 300 answers are wrong, too many to "
-            "promise that 90% are right.",
+            WRONG,
+            f"{UNSURE}: 100 of 300 answers are wrong, too many to promise that 90% are right.",
         ),
         (
-            {
-                "mode": "single",
-                "coverage": {"value": 0.36},
-                "precision": {"value": 0.85},
-                "abstention": {"sure": MANY},
-            },
-            "predicts a topic for 36% of paragraphs (coverage); 85% of these topics are right "
-            "(precision). 21% of paragraphs get a prediction that is marked sure; at least 90% of "
+            MANY,
+            f"{PRECISION}. 21% of paragraphs get a prediction that is marked sure; at least 90% of "
             "these are promised to be right.",
         ),
-        (
-            {"mode": "single", "coverage": {"value": 0.0}, "abstention": {"sure": FEW}},
-            "predicts a topic for 0% of paragraphs (coverage)",
-        ),
-        (
-            {"mode": "multi", "naming": {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}},
-            "predicts 1.23 topics per paragraph; people chose 1.50",
-        ),
+        (None, COVERAGE),
     ],
 )
 def test_report_says_what_the_thresholds_do(
-    monkeypatch: pytest.MonkeyPatch, cli: Cli, measured: dict[str, Any], line: str
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, sure: dict[str, Any] | None, line: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    write_json(MODEL_REPORTS / "baseline" / "metrics.json", measured | {"split_unit": "article"})
+    path = MODEL_REPORTS / "baseline" / "metrics.json"
+    measured = {"split_unit": "article", "n": 300, "mistakes": 100, "coverage": {"value": 0.36}}
+    if sure:
+        measured |= {"precision": {"value": 0.85}, "abstention": {"sure": sure}}
+    write_json(path, {"mode": "single"} | measured)
     assert f"baseline: {line}" in cli("report").splitlines()
+    naming = {"named_a_paragraph": 1.234, "topics_a_paragraph": 1.5}
+    write_json(path, {"mode": "multi", "naming": naming})
+    several = "baseline: predicts 1.23 topics per paragraph; people chose 1.50"
+    assert several in cli("report").splitlines()
 
 
 def test_activation_comes_first_where_no_environment_is_active(
@@ -141,33 +133,25 @@ def test_activation_comes_first_where_no_environment_is_active(
     assert commands() == usual
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_open_shows_the_page_or_says_what_is_missing(
-    there: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli
+@pytest.mark.parametrize("browser", [True, False])
+def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
+    browser: bool, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     opened: list[str] = []
 
     def open_page(url: str) -> bool:
         opened.append(url)
-        return True
+        return browser
 
     monkeypatch.setattr(webbrowser, "open", open_page)
-    monkeypatch.setattr(report, "_on_request", lambda champion: None)
-    monkeypatch.setattr("paratopic.cli.report.page", lambda params, asked: "<!doctype html>")
+    monkeypatch.setattr(report, "_on_request", lambda: None)
+    monkeypatch.setattr(report, "page", lambda params, asked: "<!doctype html>")
     shutil.copy(ROOT / PARAMS, PARAMS)
-    if not there:
-        COMPARISON.unlink()
-    printed = cli("report", "--open", status=0 if there else 1)
-    assert opened == ([WHOLE_PAGE.resolve().as_uri()] if there else [])
-    assert (f"{COMPARISON} not found" in printed) != there
-
-
-def test_without_a_browser_the_message_says_where_the_page_is(
-    monkeypatch: pytest.MonkeyPatch, cli: Cli
-) -> None:
-    monkeypatch.setattr(webbrowser, "open", lambda url: False)
-    monkeypatch.setattr(report, "_write_page", lambda: None)
-    assert f"The report is {WHOLE_PAGE.resolve()}." in cli("report", "--open")
+    told = f"The report is {WHOLE_PAGE.resolve()}." in cli("report", "--open")
+    assert told == (not browser)
+    COMPARISON.unlink()
+    assert f"{COMPARISON} not found" in cli("report", "--open", status=1)
+    assert opened == [WHOLE_PAGE.resolve().as_uri()]
 
 
 def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
@@ -176,6 +160,9 @@ def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     def refuse(champion: str) -> None:
         raise UserError("labels changed: run `dvc repro` first")
 
-    monkeypatch.setattr(report, "check_scored", refuse)
-    asked = report._on_request("baseline")
+    path = SCORES / "baseline" / "scores.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"id": []}).to_parquet(path)
+    monkeypatch.setattr("paratopic.cli.project.check_scored", refuse)
+    asked = report._on_request()
     assert asked.shares == asked.weaknesses == "labels changed: run `dvc repro` first"

@@ -78,37 +78,34 @@ def make(root: Path, mode: ModeName, labelled: Callable[[int], bool], draw: str)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of which 60 paragraphs were drawn at random."""
-    return make(tmp_path_factory.mktemp("made"), "single", lambda n: n < 60, "paragraph")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModeName, Path]:
+    """A project of which 60 paragraphs were drawn, and one in mode multi, of which 25 articles."""
+    single, multi = (tmp_path_factory.mktemp(name) for name in ("single", "multi"))
+    return {
+        "single": make(single, "single", lambda n: n < 60, "paragraph"),
+        "multi": make(multi, "multi", lambda n: n % N_ARTICLES < 25, "article"),
+    }
 
 
-@pytest.fixture(scope="module")
-def made_multi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in mode multi of which 25 articles were drawn at random."""
-    root = tmp_path_factory.mktemp("made-multi")
-    return make(root, "multi", lambda n: n % N_ARTICLES < 25, "article")
+@pytest.fixture
+def mode() -> ModeName:
+    return "single"
 
 
-def copy_of(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture
+def project(
+    made: dict[ModeName, Path], mode: ModeName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A copy that is the current directory, and that DVC takes to be up to date."""
-    shutil.copytree(made, tmp_path / "project")
+    shutil.copytree(made[mode], tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr("paratopic.cli.shares.check_scored", lambda champion: None)
-    return tmp_path / "project"
+    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
 
 
-@pytest.fixture
-def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return copy_of(made, tmp_path, monkeypatch)
+pytestmark = pytest.mark.usefixtures("project")
 
 
-@pytest.fixture
-def project_multi(made_multi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return copy_of(made_multi, tmp_path, monkeypatch)
-
-
-def test_shares_by_month_are_printed_and_written(project: Path, cli: Cli) -> None:
+def test_shares_by_month_are_printed_and_written(cli: Cli) -> None:
     outs = [word for name in ("a.csv", "a.json", "a.png", "a.svg") for word in ("--out", name)]
     printed = cli("shares", "--by", "month", *outs)
     assert "2025-09 minus 2025-04, security: +" in printed
@@ -129,11 +126,10 @@ def test_shares_by_month_are_printed_and_written(project: Path, cli: Cli) -> Non
     assert Path("a.png").stat().st_size > 5000 and "security" in Path("a.svg").read_text()
 
 
+@pytest.mark.parametrize("mode", ["multi"])
 @pytest.mark.parametrize("of", ["paragraphs", "articles"])
 @pytest.mark.filterwarnings("error")
-def test_of_several_topics_each_has_a_share_of_its_own(
-    of: str, project_multi: Path, cli: Cli
-) -> None:
+def test_of_several_topics_each_has_a_share_of_its_own(of: str, cli: Cli) -> None:
     words = ["--of", of, "--by", "month", "--out", "a.csv", "--out", "a.png"]
     printed = " ".join(cli("shares", *words).split())
     table = pd.read_csv("a.csv")
@@ -152,7 +148,7 @@ def test_of_several_topics_each_has_a_share_of_its_own(
     assert Path("a.png").stat().st_size > 5000
 
 
-def test_predictions_are_kept_until_the_paragraphs_change(project: Path, cli: Cli) -> None:
+def test_predictions_are_kept_until_the_paragraphs_change(cli: Cli) -> None:
     cli("shares")
     kept = PREDICTED.read_bytes()
     PREDICTED.touch()
@@ -168,9 +164,10 @@ def test_predictions_are_kept_until_the_paragraphs_change(project: Path, cli: Cl
     assert PREDICTED.read_bytes() != kept
 
 
-def test_nothing_is_predicted_for_labels_that_are_no_sample(project: Path, cli: Cli) -> None:
+def test_nothing_is_predicted_for_labels_that_are_no_sample(cli: Cli) -> None:
     write_labelled(read_labelled_paragraphs().assign(draw="", weight=np.nan))
-    assert "label a random sample (`paratopic label --random`)" in cli("shares", status=1)
+    printed = cli("shares", status=1)
+    assert "nothing says how these paragraphs were chosen: label a random sample" in printed
     assert not PREDICTED.exists()
 
 
@@ -190,6 +187,6 @@ def test_nothing_is_predicted_for_labels_that_are_no_sample(project: Path, cli: 
         (["--out", "params.yaml/a.csv"], "--out params.yaml/a.csv: cannot be written"),
     ],
 )
-def test_mistakes_are_one_line(words: list[str], message: str, project: Path, cli: Cli) -> None:
+def test_mistakes_are_one_line(words: list[str], message: str, cli: Cli) -> None:
     printed = cli("shares", *words, status=1)
     assert message in printed and "Traceback" not in printed

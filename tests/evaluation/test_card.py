@@ -45,21 +45,22 @@ class Answers:
 
 
 @pytest.fixture
-def shipped(topics: Topics, tmp_path: Path) -> Callable[..., Shipped]:
-    """Make a model that ships: of a kind, with thresholds, and what is known about it."""
+def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., str]:
+    """Write the card of a model of a kind, with a threshold of sure answers, from its report."""
     (tmp_path / "paratopic.json").write_text("{}", encoding="utf-8")
     definitions = {topic.name: topic.definition for topic in topics.topics}
 
-    def make(kind: str = "baseline", sure: float = 0.0, **about: Any) -> Shipped:
+    def write(report: Any, kind: str = "baseline", sure: float = 0.0, **about: Any) -> str:
         calibration = Calibration(thresholds=(0.5, 0.25, 1.0), sure=sure)
         model = Model(kind, tmp_path, "single", definitions, calibration, (), cast(Any, Answers()))
         context = {"neighbours": 0.0, "heading": 0.0, "title": 0.0}
         final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
         if kind == "transformer":
             final |= {"n_unlabelled": 7, "parity": PARITY}
-        return Shipped(model, final, **about)
+        codebook, learnt_from = about.pop("topics", topics), rows if report["n"] else rows[:0]
+        return render_card(Shipped(model, final, **about), codebook, learnt_from, report)
 
-    return make
+    return write
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -86,15 +87,9 @@ def report(topics: Topics) -> dict[str, Any]:
     }
 
 
-def test_a_hub_reads_it(
-    shipped: Callable[..., Shipped],
-    rows: pd.DataFrame,
-    topics: Topics,
-    report: dict[str, Any],
-    tmp_path: Path,
-) -> None:
+def test_a_hub_reads_it(card: Callable[..., str], report: dict[str, Any], tmp_path: Path) -> None:
     about = {"encoder": "a/b", "license": "apache-2.0", "language": "en"}
-    written = render_card(shipped("transformer", 0.7, **about), topics, rows, report)
+    written = card(report, "transformer", 0.7, **about)
     assert is_card_of(written, tmp_path)
     (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
     assert not is_card_of(written, tmp_path)
@@ -129,13 +124,13 @@ def test_a_hub_reads_it(
 
 
 def test_where_labels_are_too_few_nothing_is_promised(
-    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+    card: Callable[..., str], report: dict[str, Any]
 ) -> None:
     report["coverage"] = estimate(0.0)
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
-    written = render_card(shipped(sure=NEVER), topics, rows, report)
+    written = card(report, sure=NEVER)
     assert (
         "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
         "sure: labels are too few. Promising that 90% are right takes at least 44 distinct "
@@ -145,23 +140,15 @@ def test_where_labels_are_too_few_nothing_is_promised(
 
 
 def test_a_folder_on_this_machine_is_not_mentioned(
-    shipped: Callable[..., Shipped],
-    rows: pd.DataFrame,
-    topics: Topics,
-    report: dict[str, Any],
-    tmp_path: Path,
+    card: Callable[..., str], report: dict[str, Any], tmp_path: Path
 ) -> None:
-    model = shipped("transformer", encoder=str(tmp_path))
-    written = render_card(model, topics, rows, report)
+    written = card(report, "transformer", encoder=str(tmp_path))
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
 
-def test_what_was_not_measured_is_not_claimed(
-    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics
-) -> None:
-    unmeasured = {"mode": "single", "n": 0, "notes": "no labelled paragraph at all"}
-    written = render_card(shipped(), topics, rows[:0], unmeasured)
+def test_what_was_not_measured_is_not_claimed(card: Callable[..., str]) -> None:
+    written = card({"mode": "single", "n": 0, "notes": "no labelled paragraph at all"})
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written
     assert "license" not in written and "torch" not in written
@@ -169,10 +156,9 @@ def test_what_was_not_measured_is_not_claimed(
 
 
 def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
-    shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics, report: dict[str, Any]
+    card: Callable[..., str], report: dict[str, Any], topics: Topics
 ) -> None:
     report["topics"]["trade"]["support"] = 0
-    bare = Topics("single", topics.names)
-    written = render_card(shipped(sure=0.7), bare, rows, report)
+    written = card(report, sure=0.7, topics=Topics("single", topics.names))
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

@@ -1,26 +1,32 @@
-"""The dummy, the choice of the champion, and what comparison.json says."""
+"""The dummy, weak sources, the choice of the champion, and what comparison.json says."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paratopic.corpus.answers import WEAK
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.comparison import (
+    LEAST,
     Comparison,
     Pair,
     as_json,
+    beside_model,
     choose_champion,
     compare,
     majority_scores,
     unmeasured,
 )
 from paratopic.evaluation.intervals import Difference, Estimate
+from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
+from tests.samples import held_out
 
 SPLIT: dict[str, Any] = {
     "n_folds": 4,
@@ -43,7 +49,6 @@ def comparison() -> Comparison:
         mode="single",
         champion="baseline",
         n=20,
-        labels="hand",
         models={"dummy": dict.fromkeys(METRICS, Estimate(0.5)), "baseline": estimates},
         differences={Pair("baseline", "dummy"): difference(0.2, 0.2)},
         leads={Pair("baseline", "dummy"): difference(0.3, 0.01, 0.9)},
@@ -102,46 +107,27 @@ def test_of_three_models_each_must_lead_the_best_simpler_one() -> None:
     assert choose_champion(["a"], {}, 0.02, "c") == "a"
 
 
-def scores_of(rows: pd.DataFrame, right: list[bool]) -> pd.DataFrame:
-    """Scores of one repeat that are right about these rows."""
-    table = pd.DataFrame({"id": rows["id"], "repeat": 0})
-    for name, column in zip(TOPICS.names, TOPICS.scores, strict=True):
-        table[column] = np.where(rows["topic"].isin([(name,)]) == np.array(right), 0.8, 0.2)
-    return table.assign(**dict.fromkeys(TOPICS.thresholds, 0.5))
-
-
 def test_models_that_know_the_definitions_alone_choose_the_champion_where_they_are_given() -> None:
-    n = 80
-    rows = pd.DataFrame(
-        {
-            "id": [f"p{number}" for number in range(n)],
-            "topic": [("trade",), ("security",)] * (n // 2),
-            "text": "words",
-            "label_source": "hand",
-        }
-    )
-    folds = rows[["id"]].assign(group=range(n), duplicates=range(n), repeat=0)
-    folds = folds.assign(fold=np.arange(n) % 2)
-    half = [True] * (n // 2) + [False] * (n // 2)
-    good, bad = scores_of(rows, [True] * n), scores_of(rows, half)
+    labels, right, wrong = [["trade"], ["security"]] * 40, [0.8, 0.2], [0.2, 0.8]
+    data, good = held_out(TOPICS, labels, [right, wrong] * 40, 0.5)
+    _, bad = held_out(TOPICS, labels, [right, wrong] * 20 + [wrong, right] * 20, 0.5)
     out_of_fold = {"baseline": good, "transformer": bad}
     by_definitions = {"baseline": bad, "transformer": good}
-    data = Labelled(rows, TOPICS, folds)
     arguments = Evaluate(0.95, 100), Compare(0.02, 4000)
 
-    held_out = compare(data, out_of_fold, {}, *arguments, None, 1)
-    assert held_out.champion == "baseline"
-    assert held_out.leads == held_out.differences
-    assert held_out.reason.startswith(
+    usual = compare(data, out_of_fold, {}, *arguments, None, 1)
+    assert usual.champion == "baseline"
+    assert usual.leads == usual.differences
+    assert usual.reason.startswith(
         "out-of-fold, the macro-F1 of its answers is 0.500 higher than the transformer's"
     )
-    assert "p < 0.001" in held_out.reason
+    assert "p < 0.001" in usual.reason
 
     informed = compare(data, out_of_fold, by_definitions, *arguments, "baseline", 1)
     assert informed.champion == "transformer"
     # What is reported of the models is out-of-fold as before.
-    assert informed.models == held_out.models
-    assert informed.differences == held_out.differences
+    assert informed.models == usual.models
+    assert informed.differences == usual.differences
     pair = Pair("transformer", "baseline")
     assert set(informed.leads) == {pair}
     # Of each topic half the paragraphs are right: F1 1/2.
@@ -183,3 +169,33 @@ def test_without_measurements_the_most_complex_model_is_champion() -> None:
     report = as_json(comparison, SPLIT, None, 0.05)
     assert (report["n"], report["leads"]) == (0, {})
     assert report["reason"].startswith("nothing was measured")
+
+
+def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
+    topics, n = Topics("single", ("security", "trade")), 40
+    truth = [[topics.names[number % 2]] for number in range(n)]
+    data, scores = held_out(topics, truth, [[0.9, 0.1], [0.1, 0.9]] * (n // 2), 0.5)
+    # The source is wrong in a quarter of 20 answers; a rule answered for too few to be measured.
+    wrong = [["trade"], ["security"]]
+    cells: list[Any] = [
+        [{"source": "llm-m", "topics": wrong[n % 2] if n % 4 == 0 else truth[n], "certainty": None}]
+        for n in range(20)
+    ] + [None] * 20
+    for number in range(20, 19 + LEAST):
+        cells[number] = [{"source": "rules", "topics": truth[number], "certainty": None}]
+    data = replace(data, rows=data.rows.assign(**{WEAK: pd.Series(cells, dtype=object)}))
+    measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
+    assert list(measured) == ["llm-m"]
+    beside = measured["llm-m"]
+    assert beside.n == 20 and beside.model.value == 1.0
+    # Of security 5 of 10 are answered as trade: F1 of 2/3 and 0.8.
+    assert beside.source.value == np.mean([2 / 3, 0.8])
+    assert beside.lead.value == 1 - beside.source.value
+    (line,) = describe_beside(
+        {"llm-m": asdict(beside)}, "baseline", {"llm-m": {"seconds": 812.3, "cost": 0.214}}
+    )
+    assert line.startswith(
+        "macro-F1 on the 20 paragraphs that llm-m and people answered: llm-m 0.733"
+    )
+    assert "baseline 1.000" in line
+    assert line.endswith("; 1,000 answers of llm-m take 812 s and cost 0.21")

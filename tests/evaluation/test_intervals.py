@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import intervals
 from paratopic.evaluation.intervals import (
     ALIKE,
@@ -18,19 +17,16 @@ from paratopic.evaluation.intervals import (
     EXPONENT,
     LEAST_FOR_ECE,
     Estimate,
-    Tally,
     answer_estimates,
     design_effects,
     difference,
     estimates,
     leaning,
-    learnt_of_topics,
-    n_rows,
+    measure,
     share_estimates,
-    shares_of,
-    value_of,
     with_all,
 )
+from paratopic.evaluation.metrics import Tally, learnt_of_topics, n_rows, shares_of, value_of
 from paratopic.evaluation.outcomes import (
     FEW,
     FEW_OF_A_TOPIC,
@@ -43,7 +39,8 @@ from paratopic.evaluation.outcomes import (
 )
 from paratopic.inference.scores import one_hot
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.topics import ModeName, Topics, split_cell
+from paratopic.project.topics import ModeName, Topics
+from tests.samples import held_out
 
 
 def made(
@@ -256,22 +253,14 @@ def test_more_labels_may_change_a_difference() -> None:
     assert wide.high > narrow.high and wide.low < narrow.low
 
 
-def answered(true: list[str], scores: list[list[float]]) -> Outcomes:
-    """Answers about paragraphs of the topics x and y, each in a fold of its own."""
-    ids = [str(number) for number in range(len(true))]
-    rows = pd.DataFrame({"id": ids, "topic": list(map(split_cell, true)), "label_source": "hand"})
-    folds = pd.DataFrame(
-        {"id": ids, "group": range(len(ids)), "repeat": 0, "fold": range(len(ids))}
-    )
-    topics = Topics("single", ("x", "y"))
-    table = pd.DataFrame(scores, columns=topics.scores).assign(id=ids, repeat=0)
-    table = table.assign(**dict.fromkeys(topics.thresholds, 1.0))
-    return answer_outcomes(Labelled(rows, topics, folds), table)
+def answered(labels: list[list[str]], scores: list[list[float]]) -> Outcomes:
+    """Answers about paragraphs of the topics x and y."""
+    return answer_outcomes(*held_out(Topics("single", ("x", "y")), labels, scores))
 
 
 def test_answers_include_none_by_hand() -> None:
     # Right: x, and none; wrong: y for none, and none for y.
-    outcome = answered(["x", "", "", "y"], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
+    outcome = answered([["x"], [], [], ["y"]], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
     measured = answer_estimates(outcome, 0.95, 500, 1)
     assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     assert measured["answer_accuracy"].value == 0.5
@@ -283,42 +272,27 @@ def test_answers_include_none_by_hand() -> None:
 
 
 def test_no_prediction_has_no_precision() -> None:
-    measured = answer_estimates(answered(["x", ""], [[0.3, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
+    measured = answer_estimates(answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
     assert "precision" not in measured
     assert measured["coverage"].value == 0
 
 
 def test_only_hand_labels_are_evaluated() -> None:
-    rows = pd.DataFrame(
-        {
-            "id": ["a", "b", "c"],
-            "topic": [("x",), ("y",), ()],
-            "label_source": ["hand", "weak", "hand"],
-        }
-    )
-    folds = pd.DataFrame({"id": ["a", "b", "c"], "group": [0, 1, 2], "repeat": 0, "fold": 0})
-    topics = Topics("single", ("x", "y"))
-    scores = pd.DataFrame([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], columns=topics.scores)
-    scores = scores.assign(id=list("abc"), repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
-    outcome = outcomes(Labelled(rows, topics, folds), scores)
+    topics, scores = Topics("single", ("x", "y")), [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    data, table = held_out(topics, [["x"], ["y"], []], scores)
+    rows = data.rows.assign(label_source=["hand", "weak", "hand"])
+    outcome = outcomes(replace(data, rows=rows), table)
     assert outcome.true.tolist() == [[True, False]]
     assert outcome.scores.shape == (1, 1, 2)
-    outcome = outcomes(Labelled(rows[1:2], topics, folds), scores)
-    assert outcome.true.shape == (0, 2)
+    assert outcomes(replace(data, rows=rows[1:2]), table).true.shape == (0, 2)
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_every_metric_that_is_listed_is_measured_and_no_other(mode: ModeName) -> None:
     half = LEAST_FOR_ECE // 2
-    topics = Topics(mode, ("x", "y"))
-    ids = [str(number) for number in range(2 * half)]
-    rows = pd.DataFrame({"id": ids, "topic": [("x",), ("y",)] * half, "label_source": "hand"})
-    folds = pd.DataFrame({"id": ids, "group": range(2 * half), "repeat": 0, "fold": 0})
-    table = pd.DataFrame([[0.7, 0.2], [0.2, 0.7]] * half, columns=topics.scores)
-    table = table.assign(id=ids, repeat=0, **dict.fromkeys(topics.thresholds, 0.5))
-    data = Labelled(rows, topics, folds)
-    measured = estimates(outcomes(data, table), 0.95, 100, 1)
-    measured |= answer_estimates(answer_outcomes(data, table), 0.95, 100, 1)
+    labels, scores = [["x"], ["y"]] * half, [[0.7, 0.2], [0.2, 0.7]] * half
+    data, table = held_out(Topics(mode, ("x", "y")), labels, scores, 0.5)
+    measured = measure(outcomes(data, table), answer_outcomes(data, table), 0.95, 100, 1)
     assert {key for key in measured if isinstance(key, str)} == metrics_in(mode).keys()
     assert HEADLINE[mode] in measured
 

@@ -1,6 +1,8 @@
-"""What the page lists: mistakes and doubtful labels."""
+"""What the page lists: mistakes, and risks."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -67,16 +69,8 @@ def test_a_mistake_shows_each_topic_of_its_label() -> None:
     assert mistake.bars == [Bar("trade", 0.9, True), Bar("security", 0.45, False)]
 
 
-def test_labels_worth_a_second_look_have_a_reason_and_all_their_topics() -> None:
-    reviewed = pd.DataFrame(
-        {
-            "paragraph": ["p0", "p1", "p2"],
-            "topics": [("trade", "security"), (), ("trade",)],
-            "text": "x",
-            "suggestion": "security",
-            "confidence": 0.75,
-            "reason": ["why", "why", ""],
-        }
-    )
-    found = page.second_look(reviewed)
-    assert [(each.id, each.label) for each in found] == [("p0", "trade;security"), ("p1", NONE)]
+def test_the_risk_at_a_coverage_is_that_of_the_answers_up_to_it() -> None:
+    curve = pd.DataFrame({"coverage": [1 / 3, 2 / 3, 1.0], "risk": [0.0, 0.5, 1 / 3]})
+    risks = page._risks([replace(ONE_TOPIC, risk_coverage=curve)])
+    of_model = {share: of["baseline"] for share, of in risks.items()}
+    assert of_model == {0.25: None, 0.5: 0.0, 0.75: 0.5, 1.0: 1 / 3}

@@ -194,7 +194,7 @@ def test_a_trend_is_the_slope_of_the_line_through_all_texts() -> None:
     true = rng.random(400) < 0.1 + 0.05 * times
     truth = np.column_stack([true, ~true]).astype(np.float64)
     every = Sample(np.full((400, 2), 0.5), np.arange(400), truth, np.ones(400))
-    change = trend(every, np.ones(400), times, 0.95).shares[0]
+    change = trend(every, np.ones(400), times, 0.95)[0]
     assert change.value == pytest.approx(np.polyfit(times, truth[:, 0], 1)[0])
     assert change.low is not None and change.low > 0
-    assert trend(every, np.ones(400), np.zeros(400), 0.95).shares[0].value == 0
+    assert trend(every, np.ones(400), np.zeros(400), 0.95)[0].value == 0

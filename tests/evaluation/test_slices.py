@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.evaluation.mistakes import Answered
-from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.outcomes import Answered, Outcomes
 from paratopic.evaluation.slices import ALPHA, LEAST, columns_of, find_slices
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Targets

@@ -16,11 +16,10 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from paratopic.cli import mistakes
 from paratopic.project.files import read_json, write_csv
 from paratopic.project.paths import FINAL, MODEL_REPORTS, PAGE, SCORES, WHOLE_PAGE
 from paratopic.project.topics import NONE, ModeName
-from tests.programs import ROOT, run_cli, run_stages
+from tests.programs import ROOT, Cli, run_stages
 from tests.samples import WORDS, paragraph
 
 LOADS = ("src", "srcset", "data", "href", "xlink:href", "action", "poster")
@@ -71,7 +70,10 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project's folder, which DVC takes to be up to date, and no browser."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
 
 
 def written() -> str:
@@ -79,18 +81,14 @@ def written() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
-def on_request(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The page of `paratopic report --open`, in a project that DVC takes to be up to date."""
-    monkeypatch.setattr("paratopic.cli.report.check_scored", lambda champion: None)
-    monkeypatch.setattr("webbrowser.open", lambda url: True)
-    assert run_cli(monkeypatch, "report", "--open") == 0
+def on_request(cli: Cli) -> str:
+    """The page of `paratopic report --open`."""
+    cli("report", "--open")
     return WHOLE_PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
-def test_a_page_that_asks_no_network_and_runs_nothing(
-    mode: ModeName, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_that_asks_no_network_and_runs_nothing(mode: ModeName, cli: Cli) -> None:
     rng = random.Random(5)
     made = []
     for number in range(40):
@@ -141,12 +139,13 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     doubtful = html.partition("Labels worth a second look")[2]
     assert "the models, taken together, find" in doubtful
     assert "doubtful." in doubtful and "paratopic review" in doubtful
+    assert "<td>technology</td><td>trade " in doubtful
     assert ("macro-F1 of answers" in html) == (mode == "single")
     assert ("mean average precision" in html) == (mode == "multi")
     assert "How much is about what" not in html and "≈" not in page.text
 
-    whole = on_request(monkeypatch)
-    assert whole == on_request(monkeypatch)
+    whole = on_request(cli)
+    assert whole == on_request(cli)
     page = Page(whole)
     assert page.loads == ["data:,"] and len(page.ids) == len(set(page.ids))
     assert EVIL in page.text and "script" not in page.tags
@@ -161,16 +160,7 @@ def test_a_page_that_asks_no_network_and_runs_nothing(
     assert "is worse by more than chance explains" in wrong
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command prints."""
-    capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mistakes, "check_scored", lambda champion: None)  # which asks DVC
-        assert run_cli(patch, *words) == 0
-    return capsys.readouterr().out
-
-
-def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_that_count_mistakes_count_the_same(cli: Cli) -> None:
     rng = random.Random(2)
     made = []
     for number in range(60):
@@ -210,7 +200,7 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
     page = Page(PAGE.read_text(encoding="utf-8")).text
     assert f"For {n_wrong} of {n} paragraphs, the answer of the" in page
     assert f"100%{n_wrong / n:.0%}" in page.partition("Share of wrong answers")[2].replace("\n", "")
-    assert f"{n_wrong} of {n} answers wrong" in printed(capsys, "errors")
+    assert f"{n_wrong} of {n} answers wrong" in cli("errors")
 
     names: dict[str, Any] = {}
     notebook = read_json(ROOT / "examples" / "tour.ipynb", "")
@@ -220,7 +210,7 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
     assert len(names["mistakes"]) == n_wrong
 
     # Doubtful labels are the same ones, and none lacks a topic that it has.
-    listed = printed(capsys, "review")
+    listed = cli("review")
     doubtful = page.partition("Labels worth a second look")[2]
     ids = [row for row in rows["id"] if row in "".join(listed.split())]
     assert ids and all(each in doubtful for each in ids)
@@ -229,7 +219,7 @@ def test_all_that_count_mistakes_count_the_same(capsys: pytest.CaptureFixture[st
     assert "security + trade" not in doubtful
 
 
-def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_anyone_has_labelled_the_page_says_so(cli: Cli) -> None:
     Path("plain.txt").write_text("The tariff rose.\n\nThe navy left the port.\n", encoding="utf-8")
     start("single", ["baseline"], "plain.txt")
     run_stages(
@@ -241,5 +231,5 @@ def test_before_anyone_has_labelled_the_page_says_so(monkeypatch: pytest.MonkeyP
     assert "nothing is measured" in page.text
     assert "svg" not in page.tags
     assert "The models" not in page.text and "goes wrong" not in page.text
-    shares = on_request(monkeypatch).partition("How much is about what")[2]
+    shares = on_request(cli).partition("How much is about what")[2]
     assert "label a random sample (<code>paratopic label --random</code>)" in shares

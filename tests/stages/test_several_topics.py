@@ -18,7 +18,8 @@ from paratopic import load
 from paratopic.annotation.label_studio import configuration
 from paratopic.bulk import jobs
 from paratopic.corpus.folds import deal
-from paratopic.evaluation.intervals import Metric, answer_estimates, difference, estimates
+from paratopic.evaluation.intervals import answer_estimates, difference, estimates
+from paratopic.evaluation.metrics import Metric
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.review import CONTRADICTED, rank_doubtful
 from paratopic.inference.calibration import Calibration

@@ -1,6 +1,6 @@
 """The command `paratopic forecast`: what more labels would bring.
 
-The curve is measured by `training` and extended by `evaluation`, which are imported late.
+The curve is measured by `training` and extended by `evaluation`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
+import pandas as pd
 import typer
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.corpus.table import read_parquet, targets_of
+from paratopic.cli.project import read_champion
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import targets_of
 from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
-from paratopic.evaluation.intervals import Tally, value_of
-from paratopic.evaluation.outcomes import Outcomes, outcomes
+from paratopic.evaluation.metrics import Tally, value_of
+from paratopic.evaluation.outcomes import outcomes
 from paratopic.inference.promise import Promise
-from paratopic.inference.scores import Array
-from paratopic.project import files
 from paratopic.project.errors import UserError, plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import COMPARISON, SCORES
 from paratopic.project.terminal import bar
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import (
@@ -56,12 +54,21 @@ def forecast(more: More = None) -> None:
     To measure the trend, the champion is trained on a quarter and on half of the labels.
     """
     params = read_params()
-    champion = read_champion()
-    curve, measured, labels, n_labels = _curve(params, champion)
+    champion, scores = read_champion()
+    if scores.empty:
+        raise UserError(
+            "nothing has been measured yet, so there is no trend to forecast from: label more "
+            "paragraphs, and run `dvc repro`"
+        )
+    data = labelled_for(KINDS[champion], params)
+    n_labels, measured = len(data.rows), outcomes(data, scores)
+    curve = _curve(params, champion, data, scores)
+    labels = targets_of(data.rows, data.topics.names).sum(axis=0).astype(float)
     numbers = sorted(set(more or MORE))
-    sizes = [n_labels + number for number in numbers]
-    draws, seed = params.evaluate.n_draws, params.seed
-    estimates = curves.forecast(curve, measured, labels, sizes, CONFIDENCE, draws, seed)
+    sizes, wish = [n_labels + number for number in numbers], params.evaluate
+    estimates = curves.forecast(
+        curve, measured, labels, sizes, CONFIDENCE, wish.n_draws, params.seed
+    )
     title = metrics_in(params.topics.mode)["macro_f1"].title
     table = Table(title=f"Forecast: {champion}")
     for column in ("labels", title, f"{CONFIDENCE:.0%} interval"):
@@ -84,37 +91,9 @@ def forecast(more: More = None) -> None:
     )
 
 
-def read_champion() -> str:
-    """Name of the champion; a `UserError` says that no models were compared yet."""
-    return str(files.read_json(COMPARISON, "`dvc repro`").get("champion"))
-
-
-def check_scored(champion: str) -> None:
-    """Refuse scores that are of other labels or params than there are."""
-    try:
-        changes = Repo().status(targets=[f"score@{champion}"])
-    except DvcException as error:
-        raise UserError(f"DVC cannot tell whether the scores are up to date: {error}") from None
-    if changes:
-        raise UserError("labels or params changed since the last scores: run `dvc repro` first")
-
-
-def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, Array, int]:
-    """The champion's learning curve and its outcomes with all labels, and numbers of labels.
-
-    These are the labels of each topic, and all of them.
-    """
-    kind = KINDS[champion]
-    data = labelled_for(kind, params)
-    n_labels = len(data.rows)
-    known = read_parquet(SCORES / champion / "scores.parquet")
-    check_scored(champion)
-    if known.empty:
-        raise UserError(
-            "nothing has been measured yet, so there is no trend to forecast from: label more "
-            "paragraphs, and run `dvc repro`"
-        )
-    measured = outcomes(data, known)
+def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -> list[CurvePoint]:
+    """The champion's learning curve; `known` are its scores with all labels."""
+    kind, n_labels = KINDS[champion], len(data.rows)
     first = replace(data, folds=data.folds[data.folds["repeat"] == 0])
     fit = fitter(kind, params)
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
@@ -122,19 +101,12 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, A
     tables, total = [], n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
-            scores = cross_validate(
-                first,
-                fit,
-                params.seed,
-                partial(advance_from, number * total, advance),
-                processes,
-                share,
-            ).scores
+            step = partial(advance_from, number * total, advance)
+            scores = cross_validate(first, fit, params.seed, step, processes, share).scores
             tables.append((share, calibrate_rows(first, scores, promise)[0]))
     tables.append((1.0, known[known["repeat"] == 0]))
-    points = []
+    curve = []
     for share, table in tables:
         of_share = outcomes(first, table)
-        points.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
-    labels = targets_of(data.rows, data.topics.names).sum(axis=0).astype(float)
-    return points, measured, labels, n_labels
+        curve.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
+    return curve

@@ -1,7 +1,4 @@
-"""The command `paratopic errors`: where the champion's out-of-fold answers are wrong.
-
-Counting and testing are for `evaluation`, which is imported late.
-"""
+"""The command `paratopic errors`: where the champion's out-of-fold answers are wrong."""
 
 from __future__ import annotations
 
@@ -12,20 +9,23 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.predict import neighbourhood
-from paratopic.cli.project import Again, Project, lines_of, read_project, write_again
+from paratopic.cli.project import (
+    Again,
+    Project,
+    lines_of,
+    read_champion,
+    read_project,
+    write_again,
+)
 from paratopic.corpus.labelled import read_labelled
-from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import read_parquet
-from paratopic.evaluation.mistakes import Answered, answered, confusions
-from paratopic.evaluation.slices import Slice, columns_of, find_slices, verdict
+from paratopic.evaluation.outcomes import Answered, answered, confusions
+from paratopic.evaluation.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
-from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
-from paratopic.project.paths import METADATA, MODELS, SCORES
+from paratopic.project.paths import MODELS
 from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE
 
@@ -55,9 +55,8 @@ def mistakes(
     The file of --out does not show the labels, so that nobody is influenced by them.
     """
     project = read_project()
-    champion = read_champion()
-    check_scored(champion)
-    answers = answers_of(project, champion)
+    champion, scores = read_champion()
+    answers = answers_of(project, scores)
     slices = slices_of(project, answers, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
     n_answers = plural(len(answers.table), "answer")
@@ -70,22 +69,21 @@ def mistakes(
     if n_wrong:
         details = _details(listed, project, labelled_by(champion))
         terminal(highlight=False).print(listing(details))
-    _print_slices(slices)
+    print("\n  ".join(slices))
     if out is not None:
         rows = listed[["id", "most_probable", "confidence"]]
         rows = rows.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
         write_again(project, rows.assign(reason=REASON), champion, out)
 
 
-def answers_of(project: Project, champion: str) -> Answered:
-    """The champion's out-of-fold answers beside their labels.
+def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
+    """The champion's out-of-fold answers beside their labels, from its scores.
 
     Raises
     ------
     UserError
         Nothing is measured.
     """
-    scores = read_parquet(SCORES / champion / "scores.parquet")
     if scores.empty:
         raise UserError(
             "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
@@ -94,8 +92,8 @@ def answers_of(project: Project, champion: str) -> Answered:
     return answered(read_labelled(project.params.topics), scores)
 
 
-def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[Slice]:
-    """The slices of columns, of all by default, the worst first.
+def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[str]:
+    """Whether a slice of columns, of all by default, is worse, and each that is, in words.
 
     Raises
     ------
@@ -104,11 +102,11 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
     """
     people = {
         paragraph: " and ".join(sorted({line.annotator or UNNAMED for line in lines}))
-        for paragraph, lines in by_paragraph(project.answers).items()
+        for paragraph, lines in project.answers_on.items()
     }
     params, ids = project.params, list(answers.table["id"])
-    values = columns_of(project.paragraphs, read_metadata(METADATA), ids, people, columns)
-    return find_slices(values, answers, params.evaluate.confidence, params.seed)
+    values = columns_of(project.paragraphs, project.about, ids, people, columns)
+    return in_words(find_slices(values, answers, params.evaluate.confidence, params.seed))
 
 
 def labelled_by(champion: str) -> Neighbourhood | None:
@@ -124,7 +122,7 @@ def _details(
     listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None
 ) -> Iterator[tuple[str, list[str]]]:
     """The line of each label in its file, the paragraph, the answer, and what is most like it."""
-    answers, names = by_paragraph(project.answers), project.in_words(list(listed["id"]))
+    names = project.in_words(list(listed["id"]))
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
         verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
@@ -135,11 +133,4 @@ def _details(
                 f"most similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
                 f"{first_words(near.text)}"
             )
-        yield lines_of(answers.get(row["id"], [])), details
-
-
-def _print_slices(slices: Sequence[Slice]) -> None:
-    print(verdict(slices))
-    for each in slices:
-        if each.is_worse:
-            print(f"  {each}")
+        yield lines_of(project.answers_on.get(row["id"], [])), details

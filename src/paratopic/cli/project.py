@@ -6,7 +6,7 @@ Which labels count is decided in `labels`.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,10 @@ from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.answers import read_answer_rows, with_labels
 from paratopic.corpus.metadata import in_words, read_metadata
-from paratopic.corpus.table import read_paragraphs
+from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.labels.answers import (
     CurrentAnswers,
+    by_paragraph,
     current,
     of_people,
     of_weak_sources,
@@ -31,8 +32,9 @@ from paratopic.labels.answers import (
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import read_json
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS
+from paratopic.project.paths import ANSWERS, COMPARISON, METADATA, PARAGRAPHS, SCORES
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Again = Annotated[
@@ -64,6 +66,11 @@ class Project:
     lines: list[Label]
 
     @cached_property
+    def about(self) -> pd.DataFrame:
+        """What each paragraph is from (`corpus.metadata.read_metadata`)."""
+        return read_metadata(METADATA)
+
+    @cached_property
     def by_people(self) -> list[Label]:
         """The lines of people."""
         return of_people(self.lines, self.params.labels.weak)
@@ -82,6 +89,11 @@ class Project:
     def judged(self) -> set[str]:
         """Ids of the paragraphs with an answer that counts."""
         return {line.paragraph for line in self.answers}
+
+    @cached_property
+    def answers_on(self) -> Mapping[str, Sequence[Label]]:
+        """Id of each paragraph → people's answers on it that count."""
+        return by_paragraph(self.answers)
 
     @cached_property
     def of_sources(self) -> list[Label]:
@@ -109,7 +121,7 @@ class Project:
 
     def in_words(self, ids: Collection[str]) -> dict[str, str]:
         """Id of each paragraph → the id with what the paragraph is from."""
-        return in_words(read_metadata(METADATA), ids)
+        return in_words(self.about, ids)
 
     @property
     def labels_file(self) -> Path:
@@ -134,6 +146,33 @@ def read_project() -> Project:
     lines = read_lines(path) if path and path.exists() else []
     answered = table_in_todays_names(read_answer_rows(ANSWERS), params.topics)
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
+
+
+def read_champion() -> tuple[str, pd.DataFrame]:
+    """Name of the champion, and its calibrated out-of-fold scores.
+
+    Raises
+    ------
+    UserError
+        No models were compared yet, or labels or params changed since.
+    """
+    champion = str(read_json(COMPARISON, "`dvc repro`").get("champion"))
+    scores = read_parquet(SCORES / champion / "scores.parquet")
+    check_scored(champion)
+    return champion, scores
+
+
+def check_scored(champion: str) -> None:
+    """Refuse scores that are of other labels or params than there are."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        changes = Repo().status(targets=[f"score@{champion}"])
+    except DvcException as error:
+        raise UserError(f"DVC cannot tell whether the scores are up to date: {error}") from None
+    if changes:
+        raise UserError("labels or params changed since the last scores: run `dvc repro` first")
 
 
 def lines_of(answers: Iterable[Label]) -> str:

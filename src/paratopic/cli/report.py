@@ -1,7 +1,4 @@
-"""The command `paratopic report`: prints what stage compare wrote, or makes the whole page.
-
-Estimates and pages are for `evaluation`, which is imported late.
-"""
+"""The command `paratopic report`: prints what stage compare wrote, or makes the whole page."""
 
 from __future__ import annotations
 
@@ -11,24 +8,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import pandas as pd
 import typer
 from rich.table import Table
 
-from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
-from paratopic.cli.project import Project, read_project
+from paratopic.cli.project import Project, read_champion, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
-from paratopic.evaluation.mistakes import confusions
+from paratopic.evaluation.outcomes import confusions
 from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import UserError, plural
-from paratopic.project.metrics import HEADLINE, Metric, metrics_in
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED, WHOLE_PAGE
 from paratopic.project.terminal import terminal
@@ -61,15 +58,20 @@ def report(
     ] = None,
 ) -> None:
     """Print the comparison of the models, and what to do next."""
-    if figures is not None:
-        _write_figures(figures)
-        return
-    if open_page:
-        _write_page()
-        _open(WHOLE_PAGE)
-        return
-    console = terminal()
     comparison = files.read_json(COMPARISON, "`dvc repro`")
+    if figures is not None:
+        _write_figures(figures, comparison)
+    elif open_page:
+        files.write_text(WHOLE_PAGE, page(read_params(), _on_request()))
+        whole = WHOLE_PAGE.resolve()
+        if not webbrowser.open(whole.as_uri()):
+            print(f"The report is {whole}. There is no browser here to open it.")
+    else:
+        _print(comparison)
+
+
+def _print(comparison: Mapping[str, Any]) -> None:
+    console = terminal()
     people = comparison.get("annotators")
     if comparison["models"]:
         console.print(_table(comparison))
@@ -101,15 +103,8 @@ def report(
         console.print(f"  {step:<{width}}  {purpose}", highlight=False)
 
 
-def _write_page() -> None:
-    """Write the whole page, with the sections that need the champion to be loaded."""
-    champion = read_champion()
-    files.write_text(WHOLE_PAGE, page(read_params(), _on_request(champion)))
-
-
-def _write_figures(folder: Path) -> None:
+def _write_figures(folder: Path, comparison: Mapping[str, Any]) -> None:
     """Write the charts of the report, for a paper."""
-    comparison = files.read_json(COMPARISON, "`dvc repro`")
     if not comparison["models"]:
         raise UserError("there are no figures: nothing was held out, so nothing was measured")
     models = [read_report(name) for name in read_params().models]
@@ -122,23 +117,23 @@ def _write_figures(folder: Path) -> None:
     print(f"{folder}: {', '.join(names)}, each as SVG, PNG and PDF")
 
 
-def _on_request(champion: str) -> OnRequest:
+def _on_request() -> OnRequest:
     """The sections that need the champion to be loaded, or why they are missing."""
     try:
-        check_scored(champion)
+        champion, scores = read_champion()
         project = read_project()
     except UserError as error:
         return OnRequest(str(error), "", str(error))
     frame, confidence = project.paragraphs, project.params.evaluate.confidence
     return OnRequest(
-        _or_why(lambda: overview(read_corpus(project.params, champion), confidence)),
+        _or_why(lambda: overview(read_corpus(project.params, champion, scores), confidence)),
         describe_sample(sample_of(frame), int(has_hand_label(frame).sum())),
-        _or_why(lambda: _weaknesses(project, champion)),
+        _or_why(lambda: _weaknesses(project, champion, scores)),
     )
 
 
-def _weaknesses(project: Project, champion: str) -> Weaknesses:
-    answers, labelled = answers_of(project, champion), labelled_by(champion)
+def _weaknesses(project: Project, champion: str, scores: pd.DataFrame) -> Weaknesses:
+    answers, labelled = answers_of(project, scores), labelled_by(champion)
     return Weaknesses(
         confusions(answers, project.params.topics),
         slices_of(project, answers, []),
@@ -154,12 +149,6 @@ def _or_why(make: Callable[[], Made]) -> Made | str:
         return str(error)
 
 
-def _open(page: Path) -> None:
-    """Open a page in the user's browser, or say where it is."""
-    if not webbrowser.open(page.resolve().as_uri()):
-        print(f"The report is {page.resolve()}. There is no browser here to open it.")
-
-
 def _table(comparison: Mapping[str, Any]) -> Table:
     """A column for each model, with intervals where it has them."""
     models, table = comparison["models"], Table(title="Out-of-fold figures")
@@ -169,20 +158,11 @@ def _table(comparison: Mapping[str, Any]) -> Table:
         table.add_column(
             f"{name}\n(champion)" if champion else name, style="bold" if champion else None
         )
-    for metric in _shown(comparison):
-        cells = (_cell(figures.get(metric.key)) for figures in models.values())
-        table.add_row(metric.title, *cells)
+    for metric in metrics_in(comparison["mode"]).values():
+        cells = [_cell(figures.get(metric.key)) for figures in models.values()]
+        if metric.in_terminal and any(cells):
+            table.add_row(metric.title, *cells)
     return table
-
-
-def _shown(comparison: Mapping[str, Any]) -> list[Metric]:
-    """The metrics for the terminal that any of the models has."""
-    return [
-        metric
-        for metric in metrics_in(comparison["mode"]).values()
-        if metric.in_terminal
-        and any(metric.key in figures for figures in comparison["models"].values())
-    ]
 
 
 def _cell(figure: Mapping[str, float | None] | None) -> str:

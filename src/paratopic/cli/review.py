@@ -11,7 +11,6 @@ import typer
 
 from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
-from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.terminal import listing, terminal
@@ -73,8 +72,7 @@ def _print_doubtful(
 ) -> pd.DataFrame:
     """Print the first n labels that are doubtful and not tied; returns them."""
     doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
-    answers = by_paragraph(project.answers)
-    where = [lines_of(answers.get(id_, [])) for id_ in doubtful["paragraph"]]
+    where = [lines_of(project.answers_on.get(id_, [])) for id_ in doubtful["paragraph"]]
     listed = doubtful.assign(where=where).head(n)
     _print_rows(listed, project)
     n_labels = plural(len(ranked), "hand label")

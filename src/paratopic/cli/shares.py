@@ -1,14 +1,12 @@
-"""The command `paratopic shares`: how much of the project's paragraphs is about what.
-
-The estimates are for `evaluation`, which is imported late.
-"""
+"""The command `paratopic shares`: how much of the project's paragraphs is about what."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -18,30 +16,19 @@ import typer
 from rich import box
 from rich.table import Table
 
-from paratopic.cli.forecast import check_scored, read_champion
+from paratopic.cli.project import read_champion
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
-from paratopic.corpus.table import passages, read_parquet
 from paratopic.evaluation import findings
-from paratopic.evaluation.findings import (
-    BORROWED,
-    Corpus,
-    Counted,
-    Findings,
-    corpus_of,
-    distinct_texts,
-    notes,
-    outlook,
-    sampled_rows,
-    sentence,
-)
+from paratopic.evaluation.findings import BORROWED, Findings, notes, outlook, sentence
+from paratopic.evaluation.population import Corpus, Counted, corpus_of
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
 from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
+from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
 
@@ -67,7 +54,7 @@ Compare = Annotated[
     ),
 ]
 Of = Annotated[
-    Literal["paragraphs", "words", "articles"],
+    Counted,
     typer.Option(
         help="What the shares are of: paragraphs, words, or articles. An article has a topic if "
         "any of its paragraphs has it."
@@ -108,33 +95,34 @@ def shares(
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {path}: name a file that ends in {', '.join(SUFFIXES)}")
     params = read_params()
-    champion = read_champion()
-    check_scored(champion)
-    corpus, confidence = read_corpus(params, champion, of), params.evaluate.confidence
+    confidence = params.evaluate.confidence
+    corpus = read_corpus(params, *read_champion(), of)
     copies = not distinct
     estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
-    _print(estimated, columns, corpus, confidence)
-    print(findings.counting(of, copies))
-    print(findings.METHOD)
+    terminal(highlight=False).print(_table(estimated, columns, corpus, confidence))
+    for line in (
+        *notes(estimated),
+        sentence(estimated, corpus, confidence),
+        *outlook(estimated, corpus),
+        findings.counting(of, copies),
+        findings.METHOD,
+    ):
+        print(line)
+    title = f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)"
     for path in outs:
-        _write(
-            path,
-            estimated,
-            columns,
-            f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)",
-        )
+        _write(path, estimated, columns, title)
         print(f"written: {path}")
 
 
-def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") -> Corpus:
+def read_corpus(
+    params: Params, champion: str, scores: pd.DataFrame, counted: Counted = "paragraphs"
+) -> Corpus:
     """Read the project's paragraphs and labels, and predict what is not predicted yet.
 
     Parameters
     ----------
-    champion
-        Name of the model that predicts, whose scores are up to date.
-    counted
-        What shares are of; paragraphs by default.
+    champion, scores
+        The model that predicts, and its out-of-fold scores, from `read_champion`.
 
     Raises
     ------
@@ -142,14 +130,11 @@ def read_corpus(params: Params, champion: str, counted: Counted = "paragraphs") 
         The labels are no sample or too few, which nothing is predicted for; or a file cannot be
         read.
     """
-    frame = read_labelled_paragraphs()
-    scores = read_parquet(SCORES / champion / "scores.parquet")
-    rows = sampled_rows(frame, scores, params.topics, counted)
-    about, predicted = read_metadata(METADATA), _predict(champion, frame)
-    return corpus_of(frame, about, predicted, rows, scores, params.topics, counted)
+    frame, about = read_labelled_paragraphs(), read_metadata(METADATA)
+    return corpus_of(frame, about, partial(_predict, champion), scores, params.topics, counted)
 
 
-def _predict(champion: str, frame: pd.DataFrame) -> Scores:
+def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     model = load(str(MODELS / champion))
     read = [path.read_bytes() for path in (PARAGRAPHS, MODELS / champion / MANIFEST)]
@@ -160,7 +145,6 @@ def _predict(champion: str, frame: pd.DataFrame) -> Scores:
             return np.column_stack([column.to_numpy() for column in kept.columns])
     except (OSError, pa.ArrowException):
         pass  # there is none, or it is damaged: it is made anew
-    texts = passages(frame, distinct_texts(frame)[1])
     parts = []
     with bar("paragraphs", len(texts)) as advance:
         for start in range(0, len(texts), STEP):
@@ -171,18 +155,6 @@ def _predict(champion: str, frame: pd.DataFrame) -> Scores:
     with files.aside(PREDICTED) as draft:
         pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
     return predicted
-
-
-def _print(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> None:
-    """Print the shares, what they rest on, the changes, and a sentence to cite."""
-    terminal(highlight=False).print(_table(findings, columns, corpus, confidence))
-    lines = (
-        *notes(findings),
-        sentence(findings, corpus, confidence),
-        *outlook(findings, corpus),
-    )
-    for line in lines:
-        print(line)
 
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
@@ -230,8 +202,8 @@ def _write(path: Path, findings: Findings, columns: Sequence[str], title: str) -
             }
             files.write_json(path, {"about": title, **lines})
         else:
-            from paratopic.evaluation.figures import draw_shares
+            from paratopic.evaluation.figures import plot_shares
 
-            draw_shares(path, findings, columns, title)
+            plot_shares(path, findings, columns, title)
     except OSError as error:
         raise UserError(f"--out {path}: cannot be written: {error.strerror}") from None

@@ -22,14 +22,14 @@ from paratopic.annotation.context import Suggestion, in_context, with_prediction
 from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import Count, Project, name_of_user, read_project
-from paratopic.corpus.metadata import read_metadata, values_of, with_metadata
+from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError, plural
 from paratopic.project.params import read_params
-from paratopic.project.paths import METADATA, SKIPPED
+from paratopic.project.paths import SKIPPED
 from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
 
@@ -258,7 +258,7 @@ def _drawn_at_random(
         return draw_articles(frame, judged, n, seed)
     strata = None
     if draw.by is not None:
-        rows = with_metadata(frame, read_metadata(METADATA))
+        rows = with_metadata(frame, project.about)
         strata = pd.Series(values_of(rows, draw.by), rows["id"])
     return draw_random(frame, judged, n, seed, strata)
 

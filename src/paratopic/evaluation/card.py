@@ -18,12 +18,12 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from paratopic.corpus.table import targets_of
-from paratopic.evaluation.surroundings import gained, reads
+from paratopic.evaluation.report import gained, reads
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.errors import plural
-from paratopic.project.kinds import KINDS, Kind
+from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.topics import Topics
 
@@ -56,14 +56,11 @@ class Shipped:
         Content of final.json, which stage train writes.
     encoder
         Encoder that was fine-tuned: a model hub's id, or a local folder, which the card does not
-        mention. None, the default, for a model without encoder.
-    license
-        License of the model. None, the default, where none is given.
+        mention. None for a model without encoder.
     language
-        Language of the texts that it learnt from, as a code such as ``"en"``. None, the default,
-        where it is not known.
+        Language of the texts that it learnt from, as a code such as ``"en"``.
     datasets
-        Names of the datasets on a hub that its paragraphs are from; empty, the default, for none.
+        Names of the datasets on a hub that its paragraphs are from.
     """
 
     model: Model
@@ -104,16 +101,11 @@ def render_card(
         figures=_figures(report) if report["n"] else {},
         example=repr(example),
         answer=shipped.model.predict(example),
-        versions=_versions(kind),
+        # Builds for one processor are not told.
+        versions={name: version(name).partition("+")[0] for name in PACKAGES + kind.packages},
         notes=[*filter(None, report["notes"].split(" · ")), *shipped.final["notes"]],
     )
     return f"{card}\n"
-
-
-def _versions(kind: Kind) -> dict[str, str]:
-    """Package → version that the model was made with; builds for one processor are not told."""
-    packages = PACKAGES + kind.packages
-    return {package: version(package).partition("+")[0] for package in packages}
 
 
 def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
@@ -151,9 +143,8 @@ def _metadata(shipped: Shipped, report: Mapping[str, Any]) -> ModelCardData:
 
 def _interval(report: Mapping[str, Any], key: str) -> dict[str, float] | None:
     """The interval around a figure; None where there is none."""
-    if report[key]["low"] is None:
-        return None
-    return {"confidence": report["confidence"], **{k: report[key][k] for k in ("low", "high")}}
+    ends = {end: report[key][end] for end in ("low", "high")}
+    return None if ends["low"] is None else {"confidence": report["confidence"]} | ends
 
 
 def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""The models and a majority-class dummy on the same folds: differences, and the champion.
+"""The models, a majority-class dummy and weak sources on the same folds, and the champion.
 
-No file is written here, and nothing is drawn: `figures` does that.
+How far a weak source is trusted, topic by topic, is for `labels.weak`. Here its answers are
+measured as a model's, so that one sees when the model has caught up with its teacher. No file is
+written here, and nothing is plotted: `figures` does that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -14,16 +16,25 @@ import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
-from paratopic.evaluation.intervals import Difference, Estimate, difference, write_p
+from paratopic.corpus.table import has_hand_label, targets_of
+from paratopic.evaluation.intervals import (
+    Difference,
+    Estimate,
+    difference,
+    measure,
+    share_estimates,
+    write_p,
+)
+from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
-from paratopic.evaluation.report import measure, sources
-from paratopic.project.kinds import by_simplicity
-from paratopic.project.metrics import metrics_in
+from paratopic.labels.weak import answers_on
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName
 
 DUMMY = "dummy"
+# A weak source is measured from so many paragraphs on.
+LEAST = 10
 
 
 class Pair(NamedTuple):
@@ -34,13 +45,29 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A weak source and the champion on the same paragraphs.
+
+    Parameters
+    ----------
+    n
+        Number of paragraphs with a hand label, out-of-fold scores and an answer of the source.
+    source, model
+        Macro-F1 of the answers of each.
+    """
+
+    n: int
+    source: Estimate
+    model: Estimate
+    lead: Difference
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Models measured on the same folds; only the champion is known where nothing was held out.
 
     Parameters
     ----------
-    champion
-        Name of the model that is used.
     models
         Name → metric → estimate; the simplest model comes first.
     differences
@@ -48,21 +75,21 @@ class Comparison:
     leads
         Differences that the champion is chosen by: those, or the ones of models that know the
         definitions alone.
-    reason
-        Why the champion is champion, in a sentence.
     cautions
-        What readers of the figures have to know where labels are few; nothing by default.
+        What readers of the figures have to know where labels are few.
+    sources
+        Name of a weak source → it and the champion.
     """
 
     mode: ModeName
     champion: str
     n: int
-    labels: str
     models: dict[str, dict[str, Estimate]]
     differences: dict[Pair, Difference]
     leads: dict[Pair, Difference]
     reason: str
     cautions: Sequence[str] = ()
+    sources: Mapping[str, Beside] = field(default_factory=dict)
 
 
 def compare(
@@ -84,18 +111,17 @@ def compare(
         Name of a trained model → scores of all rows by the same model before it saw any label,
         which the champion is chosen by. Empty where out-of-fold scores are to decide: they speak
         of new articles only if whole articles were held out.
-    settings
-        Confidence of the intervals and number of draws.
-    choice
-        Smallest lead that counts, and number of permutations of the paired test.
     """
     tables = {DUMMY: majority_scores(data), **scores}
     answered = {name: answer_outcomes(data, table) for name, table in tables.items()}
-    answered[DUMMY] = _most_common(answered[DUMMY])
+    # The dummy answers what is most probable, however improbable it is.
+    dummy = answered[DUMMY]
+    answered[DUMMY] = replace(dummy, predicted=dummy.mode.candidates(dummy.scores))
     mode = data.topics.mode
     models = {}
     for name, table in tables.items():
-        measured = measure(outcomes(data, table), answered[name], settings, seed)
+        wish = settings.confidence, settings.n_draws, seed
+        measured = measure(outcomes(data, table), answered[name], *wish)
         models[name] = {key: measured[key] for key in metrics_in(mode) if key in measured}
     # What is known beforehand has no interval.
     models[DUMMY] = {metric: Estimate(e.value) for metric, e in models[DUMMY].items()}
@@ -108,18 +134,13 @@ def compare(
         mode,
         champion,
         len(answered[DUMMY].true),
-        sources(data.rows),
         models,
         differences,
         leads,
         reason,
         cautions(outcomes(data, tables[DUMMY]), data.topics.names),
+        beside_model(data, scores[champion], settings, choice.n_permutations, seed),
     )
-
-
-def _most_common(answered: Outcomes) -> Outcomes:
-    """Answers of the dummy: what is most probable, however improbable it is."""
-    return replace(answered, predicted=answered.mode.candidates(answered.scores))
 
 
 def _differences(
@@ -138,10 +159,14 @@ def unmeasured(models: Sequence[str], mode: ModeName) -> Comparison:
 
     An encoder is known to understand a topic's description without labels; that words of the
     description occur in a paragraph is chance.
+
+    Parameters
+    ----------
+    models
+        Names of the trained models, the simplest one first.
     """
-    champion = by_simplicity(models)[-1]
     reason = "nothing was measured, but an encoder understands definitions without labels"
-    return Comparison(mode, champion, 0, "", {}, {}, {}, reason)
+    return Comparison(mode, models[-1], 0, {}, {}, {}, reason)
 
 
 def majority_scores(data: Labelled) -> pd.DataFrame:
@@ -179,8 +204,6 @@ def choose_champion(
     ----------
     models
         Names of the trained models, the simplest one first.
-    leads
-        Differences in the macro-F1 of the answers.
     incumbent
         The champion so far. It stays if the other one's lead does not count.
     """
@@ -239,12 +262,12 @@ def as_json(
     annotators
         Agreement between annotators, from prepare.json; None if nothing was labelled twice.
     alpha
-        Level at which differences are significant.
+        Level at which differences are significant, such as 0.05.
     """
     about = {
         "mode": comparison.mode,
         "n": comparison.n,
-        "labels": comparison.labels,
+        "labels": "hand",
         "split_unit": split["split_unit"],
         "n_folds": split["n_folds"],
         "n_repeats": split["n_repeats"],
@@ -252,23 +275,67 @@ def as_json(
     }
     if not comparison.n:
         about = {key: about[key] for key in ("mode", "n", "split_unit", "notes")}
-    return about | {
+    of_pairs = {"differences": comparison.differences, "leads": comparison.leads}
+    content = about | {
         "models": {
             name: {metric: asdict(estimate) for metric, estimate in measured.items()}
             for name, measured in comparison.models.items()
         },
-        "differences": _differences_as_json(comparison.differences, alpha),
-        "leads": _differences_as_json(comparison.leads, alpha),
+        **{
+            name: {
+                f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
+                for pair, d in differences.items()
+            }
+            for name, differences in of_pairs.items()
+        },
         "champion": comparison.champion,
         "reason": comparison.reason,
         "annotators": annotators,
     }
+    if comparison.sources:
+        content["sources"] = {name: asdict(each) for name, each in comparison.sources.items()}
+    return content
 
 
-def _differences_as_json(
-    differences: Mapping[Pair, Difference], alpha: float
-) -> dict[str, dict[str, Any]]:
-    return {
-        f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
-        for pair, d in differences.items()
-    }
+def beside_model(
+    data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
+) -> dict[str, Beside]:
+    """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
+
+    Parameters
+    ----------
+    scores
+        Out-of-fold scores of the model (see `outcomes.outcomes`).
+
+    Returns
+    -------
+    Name of a source → figures, by name.
+    """
+    topics, ids = data.topics, list(data.rows["id"])
+    measurable = (has_hand_label(data.rows) & data.rows["id"].isin(scores["id"])).to_numpy()
+    given: dict[str, dict[str, set[str]]] = {}
+    for row, answer in answers_on(data.rows):
+        if measurable[row]:
+            of_source = given.setdefault(answer["source"], {})
+            of_source.setdefault(ids[row], set()).update(topics.counted(answer["topics"]))
+
+    def macro_f1(answers: Outcomes) -> Estimate:
+        key: Metric = HEADLINE[topics.mode]
+        share = {key: (shares_of(answers) | shares_of_answers(answers))[key]}
+        return share_estimates(answers, share, settings.confidence, settings.n_draws, seed)[key]
+
+    measured = {}
+    for name, answers in sorted(given.items()):
+        if len(answers) < LEAST:
+            continue
+        of_model = scores[scores["id"].isin(answers.keys())]
+        chosen = [answers[id_] for id_ in of_model["id"]]
+        # The same in each repeat; no source was shown a label of the paragraph's own article.
+        table = of_model[["id", "repeat"]].assign(**dict.fromkeys(topics.thresholds, 0.5))
+        for column, topic in zip(topics.scores, topics.names, strict=True):
+            table[column] = [float(topic in each) for each in chosen]
+        model = answer_outcomes(data, of_model)
+        source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)
+        lead = difference(model, source, settings.confidence, n_permutations, seed)
+        measured[name] = Beside(len(answers), macro_f1(source), macro_f1(model), lead)
+    return measured

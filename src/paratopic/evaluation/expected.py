@@ -42,15 +42,7 @@ class Interval(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """The share of right answers, or the reason why it cannot be told.
-
-    Attributes
-    ----------
-    share
-        The share with its interval; None if it cannot be told.
-    reason
-        Why it cannot be told; empty if it can.
-    """
+    """The share of right answers, or else the reason why it cannot be told."""
 
     share: Interval | None
     reason: str = ""
@@ -65,8 +57,6 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expe
         How certain and how right the model was on the labelled paragraphs; None if it has none.
     answers
         The answers, at least one.
-    confidence
-        Confidence of the interval, such as 0.95.
     """
     if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
         return Expected(None, "the model has too few labelled paragraphs")

@@ -1,14 +1,11 @@
-"""Charts of the reports, each drawn once: SVG for the page; PNG, SVG and PDF files.
+"""Charts of the reports, each plotted once: SVG for the page; PNG, SVG and PDF files.
 
-Nothing is measured here: the numbers come from `report` and `comparison`. The same numbers give
-the same bytes.
+Nothing is measured here: the numbers come from `report`, `comparison` and `findings`. The same
+numbers give the same bytes.
 """
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -23,18 +20,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from paratopic.evaluation.comparison import Comparison
-from paratopic.evaluation.findings import ALL, Findings
-from paratopic.evaluation.intervals import Estimate
+from paratopic.evaluation.findings import Findings
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
-from paratopic.project.metrics import HEADLINE, Metric, metrics_in
-from paratopic.project.periods import UNKNOWN
+from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import NO_TOPIC
 
-# Why there is no chart.
-UNMEASURED = "nothing was held out, so nothing was measured"
 # Variable of page.html → its value in daylight. Charts have no other colours, so that the page can
 # put the variables in their place, whose values differ at night.
 COLOURS = {
@@ -47,7 +39,7 @@ COLOURS = {
 }
 INK, DIM, CARD, PALE = (COLOURS[name] for name in ("ink", "dim", "card", "dummy"))
 FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
-# Decorates what draws, and what writes: some is drawn only then.
+# Decorates what plots, and what writes: some is plotted only then.
 STYLED = matplotlib.style.context(
     [
         "default",
@@ -84,25 +76,30 @@ SIZE, N_POINTS = (5.4, 3.9), 250
 SMALL = (3.6, 2.6)
 
 
-def draw_comparison(path: Path, comparison: Comparison, confidence: float) -> None:
-    """Draw the metric that models are compared by.
+@STYLED
+def plot_comparison(path: Path, comparison: Mapping[str, Any], confidence: float) -> None:
+    """Plot the metric that models are compared by.
 
     Parameters
     ----------
-    path
-        PNG file to write.
+    comparison
+        Content of comparison.json.
     """
-    models = comparison.models
-    if not models:
-        _write(path, _sentence(UNMEASURED), "Comparison of models")
-        return
-    metric = metrics_in(comparison.mode)[HEADLINE[comparison.mode]]
-    estimates = {name: measured[metric.key] for name, measured in models.items()}
-    _write(path, comparison_chart(estimates, confidence), _comparison_title(metric))
+    if comparison["models"]:
+        chart, title = _headline(comparison, confidence)
+    else:
+        (chart, axes), title = _axes(6, 1), "Comparison of models"
+        why = "nothing was held out, so nothing was measured"
+        axes.text(0.5, 0.5, why, ha="center", va="center")
+        axes.set_axis_off()
+    _write(path, chart, title)
 
 
-def _comparison_title(metric: Metric) -> str:
-    return f"{metric.title}, out-of-fold, same folds"
+def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure, str]:
+    """The chart of the metric that models are compared by, and its title."""
+    metric = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
+    estimates = {name: measured[metric.key] for name, measured in comparison["models"].items()}
+    return comparison_chart(estimates, confidence), f"{metric.title}, out-of-fold, same folds"
 
 
 def write_figures(
@@ -115,8 +112,6 @@ def write_figures(
 
     Parameters
     ----------
-    folder
-        Folder for the files; it is made if it is missing.
     comparison
         Content of comparison.json.
     models
@@ -126,15 +121,11 @@ def write_figures(
     -------
     Names of the charts, which the files have, too.
     """
-    metric = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
     reports = {name: report for name, (report, _, _) in models.items()}
     confidence = next(iter(reports.values()))["confidence"]
-    estimates = {
-        name: Estimate(**measured[metric.key]) for name, measured in comparison["models"].items()
-    }
     curves = {name: (curve, report) for name, (report, _, curve) in models.items()}
     charts = {
-        "comparison": (comparison_chart(estimates, confidence), _comparison_title(metric)),
+        "comparison": _headline(comparison, confidence),
         "topics": (topic_chart(reports), f"F1 by topic, {confidence:.0%} intervals"),
         "risk": (risk_coverage_chart(curves), "Risk by coverage, the most certain first"),
     }
@@ -150,36 +141,8 @@ def write_figures(
     return list(charts)
 
 
-@STYLED
-def as_svg(chart: Figure, title: str) -> str:
-    """A chart as an SVG element of the page.
-
-    It has the page's font and colours. A `gid` with a blank becomes a tooltip.
-
-    Parameters
-    ----------
-    title
-        What it shows, for those who cannot see it; another one for each chart of the page.
-    """
-    file = io.StringIO()
-    matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
-    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    chart.savefig(file, format="svg", transparent=True, metadata=metadata)
-    head, group, inside = file.getvalue().partition("<g ")
-    box = re.findall('viewBox="[^"]*"', head)[0]
-    inside = re.sub(r"<clipPath.*?</clipPath>", "", group + inside, flags=re.S)
-    inside = re.sub(r' (clip-path="|transform="rotate\(-0 )[^"]*"', "", inside)
-    inside = re.sub(r'<g id="[^" ]*">', "<g>", inside)
-    inside = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", inside)
-    inside = re.sub(r"\s+", " ", inside).replace("> <", "><").replace(f"'{FONT}'", "system-ui")
-    inside = re.sub(r"\d+\.\d\d+(?=[^<>]*>)", lambda number: f"{float(number[0]):.1f}", inside)
-    for name, colour in COLOURS.items():
-        inside = inside.replace(colour, f"var(--{name})")
-    return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
-
-
-def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
-    """Draw shares of topics by group: lines with bands over time, else points with whiskers.
+def plot_shares(path: Path, findings: Findings, columns: Sequence[str], title: str) -> None:
+    """Plot shares of topics by group: lines with bands over time, else points with whiskers.
 
     Parameters
     ----------
@@ -188,7 +151,7 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
     findings
         The shares. Each topic has a chart of its own; of two columns, the second has a mark each.
     columns
-        Columns that name the groups; none for all of the corpus.
+        Those that name the groups; none for all of the corpus.
 
     Raises
     ------
@@ -200,28 +163,26 @@ def draw_shares(path: Path, findings: Findings, columns: Sequence[str], title: s
             f"--out {path}: a picture tells {len(MARKS)} values of the second column apart, and "
             f"{columns[1]} has {n}; name it first, or leave it out"
         )
-    chart = _share_charts(findings, columns)
-    _write(path, chart, title)
+    _write(path, _share_charts(findings, columns), title)
 
 
 @STYLED
 def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
-    table = findings.table
     if not columns:
+        table = findings.table
         topics = table["topic"].tolist()
         figure, axes = _axes(6, 0.8 + 0.35 * len(topics))
         _whiskers(axes, topics, table, MARKS[0][0])
-        axes.set_xlim(0, _highest(table))
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _from_zero(axes, False, _end(table))
         return figure
-    table = _parts(findings, columns[0])
+    table, by_time = findings.parts, findings.is_time
     topics, names = (list(dict.fromkeys(table[column])) for column in ("topic", columns[0]))
     series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
     across = min(3, len(topics))
     down = -(-len(topics) // across)
-    high = SMALL[1] if findings.is_time else 0.8 + 0.25 * len(names) * len(series)
+    high = SMALL[1] if by_time else 0.8 + 0.25 * len(names) * len(series)
     figure = Figure(figsize=(SMALL[0] * across, high * down), layout="constrained")
-    by_time = findings.is_time  # groups are on the axis that charts share
+    # Groups are on the axis that charts share.
     grid = figure.subplots(down, across, squeeze=False, sharex=by_time, sharey=not by_time).ravel()
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(topic, loc="left")
@@ -230,16 +191,12 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
             if name:
                 part = part[part[columns[1]] == name]
             rows, mark = part.set_index(columns[0]).reindex(names), MARKS[number]
-            if findings.is_time:
+            if by_time:
                 _band(axes, names, rows, mark, name)
             else:
                 offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
                 _whiskers(axes, names, rows, mark[0], offset, name)
-        shares, limit = (
-            (axes.yaxis, axes.set_ylim) if findings.is_time else (axes.xaxis, axes.set_xlim)
-        )
-        limit(0, _end(table, topic))
-        shares.set_major_formatter(PercentFormatter(1, decimals=0))
+        _from_zero(axes, by_time, _end(table, topic))
     for axes in grid[len(topics) - across : len(topics)]:
         axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
@@ -249,34 +206,30 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
 
 @STYLED
 def share_chart(findings: Findings, topic: str) -> Figure:
-    """Draw a topic's shares over time."""
-    column = str(findings.table.columns[0])
-    table = _parts(findings, column)
+    """Plot a topic's shares over time."""
+    table = findings.parts
     rows = table[table["topic"] == topic]
     figure, axes = _axes(*SMALL)
-    _band(axes, list(rows[column]), rows, MARKS[0], "")
-    axes.set_ylim(0, _end(table, topic))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _band(axes, list(rows.iloc[:, 0]), rows, MARKS[0], "")
+    _from_zero(axes, True, _end(table, topic))
     return figure
 
 
-def _parts(findings: Findings, column: str) -> pd.DataFrame:
-    """The lines of the groups; over time, those whose time is known."""
-    table = findings.table[findings.table[column] != ALL]
-    return table[table[column] != UNKNOWN] if findings.is_time else table
+def _from_zero(axes: Axes, upwards: bool, end: float) -> None:
+    """Let an axis of shares begin at 0, and write them in per cent."""
+    axis, limit = (axes.yaxis, axes.set_ylim) if upwards else (axes.xaxis, axes.set_xlim)
+    limit(0, end)
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 # Marks and lines that a print in grey tells apart.
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
 
 
-def _end(table: pd.DataFrame, topic: str) -> float:
+def _end(table: pd.DataFrame, topic: str = NO_TOPIC) -> float:
     """Where the axis of a topic's shares ends: all topics have the same one."""
-    return _highest(table if topic == NO_TOPIC else table[table["topic"] != NO_TOPIC])
-
-
-def _highest(table: pd.DataFrame) -> float:
-    """Where an axis of shares ends."""
+    if topic != NO_TOPIC:
+        table = table[table["topic"] != NO_TOPIC]
     return min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
 
 
@@ -305,7 +258,12 @@ def _whiskers(
     places = np.arange(len(names)) + offset
     axes.hlines(places, rows["low"], rows["high"], color=DIM, linewidth=1.5)
     _marks(axes, rows["share"], places, rows["low"], mark, label)
-    axes.set_yticks(np.arange(len(names)), [_short(name) for name in names], color=INK)
+    _name_lines(axes, [_short(name) for name in names])
+
+
+def _name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """Write a name beside each line, from the top down."""
+    axes.set_yticks(range(len(names)), names, color=INK)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
 
@@ -322,13 +280,6 @@ def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) ->
     x, y = np.asarray(x)[known], np.asarray(y)[known]
     # Without any mark, there would be no room for the axes if it were not clipped.
     axes.plot(x, y, mark, color=INK, ms=5, clip_on=not known.any(), label=label)
-
-
-def risk_at(curve: pd.DataFrame, coverage: float) -> float | None:
-    """Risk of the most confident answers up to a coverage; None if that is less than one answer."""
-    # Rounding must not leave the last answer out.
-    risks = curve["risk"][curve["coverage"] <= coverage + 1e-9]
-    return float(risks.iloc[-1]) if len(risks) else None
 
 
 @STYLED
@@ -378,9 +329,7 @@ def risk_coverage_chart(
 
 
 @STYLED
-def training_chart(
-    model: str, history: pd.DataFrame, final: pd.DataFrame | None = None
-) -> Figure | None:
+def training_chart(model: str, history: pd.DataFrame, final: pd.DataFrame) -> Figure | None:
     """Histories of the folds, their mean and that of the model that ships; None for no history.
 
     C, of which each candidate is some times the one before, has a logarithmic axis.
@@ -390,10 +339,9 @@ def training_chart(
     history
         Columns repeat, fold, x and y.
     final
-        Columns x and y, of the model that ships. Default: nothing.
+        Columns x and y, of the model that ships.
     """
-    history = history.dropna()
-    final = pd.DataFrame() if final is None else final.dropna()
+    history, final = history.dropna(), final.dropna()
     if history.empty and final.empty:
         return None
     x, y = (history if final.empty else final).columns[-2:]
@@ -417,35 +365,27 @@ def training_chart(
 
 @STYLED
 def topic_chart(models: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draw F1 by topic with its interval, a mark for each model."""
+    """Plot F1 by topic with its interval, a mark for each model."""
     topics = next(iter(models.values()))["topics"]
-    names = list(topics)
-    figure, axes = _axes(6, 1.1 + 0.25 * len(names) * len(models))
+    figure, axes = _axes(6, 1.1 + 0.25 * len(topics) * len(models))
     for number, (model, metrics) in enumerate(models.items()):
-        offset = 0.6 * ((number + 0.5) / len(models) - 0.5)
-        colour, mark = COLOURS[model], MARKS[number][0]
-        for line, name in enumerate(names):
-            if not metrics["topics"][name]["support"]:
-                continue
-            f1 = metrics["topics"][name]["f1"]
-            if f1["low"] is not None:
-                axes.hlines(line + offset, f1["low"], f1["high"], color=colour, alpha=0.5)
-            _point(axes, f1["value"], line + offset, model, marker=mark, label=model)
-    words = [f"{_short(name)} (n = {topic['support']})" for name, topic in topics.items()]
-    axes.set_yticks(range(len(names)), words, color=INK)
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel="F1")
-    axes.grid(False, axis="y")
+        offset, (mark, _) = 0.6 * ((number + 0.5) / len(models) - 0.5), MARKS[number]
+        for line, name in enumerate(topics):
+            f1, y = metrics["topics"][name]["f1"], line + offset
+            if metrics["topics"][name]["support"]:
+                axes.hlines(y, f1["low"], f1["high"], color=COLOURS[model], alpha=0.5)
+                _point(axes, f1["value"], y, model, marker=mark, label=model)
+    _name_lines(axes, [f"{_short(name)} (n = {of['support']})" for name, of in topics.items()])
+    axes.set(xlim=(0, 1), xlabel="F1")
     return _legend(figure, axes)
 
 
 @STYLED
 def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Draw a confusion matrix: labels in rows, answers in columns, shaded by share of the row.
+    """Plot a confusion matrix: labels in rows, answers in columns, shaded by share of the row.
 
     Parameters
     ----------
-    model
-        Name of the model, in whose colour it is shaded.
     counts
         Topic of the label → topic of the answer → number of paragraphs.
     """
@@ -454,16 +394,14 @@ def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figu
     for line, row in enumerate(counts.values()):
         total = max(1, sum(row.values()))
         for place, count in enumerate(row.values()):
-            corner = (place - 0.5, line - 0.5)
-            axes.add_patch(
-                Rectangle(corner, 1, 1, fc=COLOURS[model], alpha=0.5 * count / total, lw=0)
-            )
+            corner, alpha = (place - 0.5, line - 0.5), 0.5 * count / total
+            axes.add_patch(Rectangle(corner, 1, 1, fc=COLOURS[model], alpha=alpha, lw=0))
             if count:
-                weight = "bold" if place == line else "normal"
-                axes.text(place, line, str(count), ha="center", va="center", weight=weight)
-    ends = (-0.5, len(names) - 0.5)
+                bold = "bold" if place == line else "normal"
+                axes.text(place, line, str(count), ha="center", va="center", fontweight=bold)
+    low, high = -0.5, len(names) - 0.5
     words = [_short(name) for name in names]
-    axes.set(xlim=ends, ylim=ends[::-1], xlabel="answer", ylabel="label")
+    axes.set(xlim=(low, high), ylim=(high, low), xlabel="answer", ylabel="label")
     axes.set_xticks(range(len(names)), words, rotation=45, ha="right", color=INK)
     axes.set_yticks(range(len(names)), words, color=INK)
     axes.grid(False)
@@ -474,37 +412,22 @@ def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figu
 
 
 @STYLED
-def comparison_chart(estimates: Mapping[str, Estimate], confidence: float) -> Figure:
-    """Draw estimates with their intervals, a line for each model."""
+def comparison_chart(estimates: Mapping[str, Mapping[str, Any]], confidence: float) -> Figure:
+    """Plot estimates with their intervals, a line for each model."""
     figure, axes = _axes(7, 0.8 + 0.4 * len(estimates))
     for line, (model, estimate) in enumerate(estimates.items()):
-        if estimate.low is not None and estimate.high is not None:
-            ends = (estimate.low, estimate.high)
+        if estimate["low"] is not None:
+            ends = estimate["low"], estimate["high"]
             axes.hlines(line, *ends, color=COLOURS[model], linewidth=2, alpha=0.5)
-        _point(axes, estimate.value, line, model)
-        axes.text(1.03, line, f"{estimate.value:.2f}", va="center")
-    axes.set_yticks(range(len(estimates)), list(estimates), color=INK)
-    axes.set(xlim=(0, 1), ylim=(len(estimates) - 0.5, -0.5))
-    axes.set_xlabel(f"{confidence:.0%} interval")
-    axes.grid(False, axis="y")
-    return figure
-
-
-@STYLED
-def _sentence(message: str) -> Figure:
-    """A sentence that says why there is no chart, without the frame of an empty one."""
-    figure, axes = _axes(6, 1)
-    axes.text(0.5, 0.5, message, ha="center", va="center")
-    axes.set_axis_off()
+        _point(axes, estimate["value"], line, model)
+        axes.text(1.03, line, f"{estimate['value']:.2f}", va="center")
+    _name_lines(axes, list(estimates))
+    axes.set(xlim=(0, 1), xlabel=f"{confidence:.0%} interval")
     return figure
 
 
 def _with_intervals(bins: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Add columns low and high to bins of reliability.
-
-    The interval is Wilson's (1927, Journal of the American Statistical Association 22, 209-212),
-    which never leaves 0 to 1.
-    """
+    """Add the ends of Wilson's interval (1927, J. American Statistical Association 22, 209-212)."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     n, right = bins["n"], bins["accuracy"]
     centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -536,12 +459,12 @@ def _curve(axes: Axes, rows: pd.DataFrame, x: str, y: str, color: str, **setting
 
 
 def _guide(axes: Axes, ends: tuple[float, float], label: str) -> None:
-    """Draw the line that the eye compares with, from one side to the other."""
+    """Plot the line that the eye compares with, from one side to the other."""
     axes.plot([0, 1], ends, ":", color=DIM, linewidth=1.2, clip_on=False, label=label)
 
 
 def _point(axes: Axes, x: float, y: float, model: str, **settings: Any) -> None:
-    """Draw a point with a rim, which tells it from the lines behind it."""
+    """Plot a point with a rim, which tells it from the lines behind it."""
     style: dict[str, Any] = {"marker": "o", "ls": "", "ms": 7, "mec": CARD} | settings
     axes.plot([x], [y], color=COLOURS[model], clip_on=False, **style)
 

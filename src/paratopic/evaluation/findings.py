@@ -1,7 +1,7 @@
 """Findings about a corpus: how much of it is about what, by period, source or any column.
 
-The estimates are for `shares`. Here a project's tables become its corpus, and estimates become
-lines of a table and sentences. No file is read, and nothing is drawn.
+The estimates are for `shares`, and the corpus is for `population`. Here estimates become lines of a
+table and sentences. No file is read, and nothing is plotted.
 """
 
 from __future__ import annotations
@@ -10,34 +10,28 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.answers import JOINED
-from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, targets_of
+from paratopic.corpus.metadata import values_of
 from paratopic.evaluation.intervals import write_p
+from paratopic.evaluation.population import Corpus, Counted
 from paratopic.evaluation.shares import (
-    LEAST_ARTICLES,
     LEAST_LABELS,
     Part,
-    Sample,
     Share,
     difference,
     errors_differ,
     shares,
     shares_of_parts,
-    size_of,
     trend,
 )
-from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.errors import UserError, plural
+from paratopic.inference.scores import Array
+from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
-from paratopic.project.topics import NO_TOPIC, Topics
+from paratopic.project.topics import NO_TOPIC
 
 # Period → its unit.
 UNITS = {"year": "year", "month": "month", "date": "day"}
@@ -45,8 +39,6 @@ UNITS = {"year": "year", "month": "month", "date": "day"}
 MOST_MONTHS = 24
 # Half of an interval that is narrow enough for most purposes.
 NARROW = 0.02
-# What shares are of.
-Counted = Literal["paragraphs", "words", "articles"]
 # What shares are of → what counts equally much.
 COUNTS: Mapping[Counted, str] = {
     "paragraphs": "All paragraphs count equally.",
@@ -54,9 +46,9 @@ COUNTS: Mapping[Counted, str] = {
     "articles": "All articles count equally; an article has a topic if any of its paragraphs has "
     "it.",
 }
-# The method in two lines, to cite.
 # Columns of the table of shares, beside those that the corpus is divided by.
 COLUMNS = ("topic", "share", "low", "high", "paragraphs", "articles", "labels", "rests_on")
+# The method in two lines, to cite.
 METHOD = (
     "Shares are the model's mean probabilities, corrected with the labels drawn at random "
     "(prediction-powered inference: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453).\n"
@@ -65,246 +57,11 @@ METHOD = (
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """The paragraphs or articles of a project, and what is known of their topics.
-
-    Parameters
-    ----------
-    rows
-        A row for each paragraph or article, with its text and columns of what it is from.
-    sample
-        The distinct paragraphs, or all articles, with predictions and labels.
-    place
-        (number of rows,) number of each row in the sample.
-    outcomes
-        Names of the outcomes that shares are of: the topics, and none of them in mode single.
-    counted
-        What shares are of: paragraphs, words of paragraphs, or articles.
-    """
-
-    rows: pd.DataFrame
-    sample: Sample
-    place: Integers
-    outcomes: tuple[str, ...]
-    counted: Counted
-
-    def masses(self, rows: Array, copies: bool) -> Array:
-        """How much each text of the sample counts in a part of the corpus, (N,).
-
-        Parameters
-        ----------
-        rows
-            (number of rows,) whether each row is in the part, 1 or 0.
-        copies
-            Whether a text counts as often as it is there.
-        """
-        often = np.ones(len(rows)) if copies else np.bincount(self._text, rows)[self._text]
-        counts = self._weights * rows / np.maximum(often, 1)
-        masses = np.bincount(self.place, counts, minlength=len(self.sample.probabilities))
-        return np.asarray(masses, dtype=np.float64)
-
-    @cached_property
-    def _text(self) -> Integers:
-        return distinct_texts(self.rows)[0]
-
-    @cached_property
-    def _weights(self) -> Array:
-        if self.counted != "words":
-            return np.ones(len(self.rows))
-        return np.array([len(text.split()) for text in self.rows["text"]], dtype=np.float64)
-
-
-def distinct_texts(frame: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Number the distinct texts of a paragraph table.
-
-    Returns
-    -------
-    text
-        (number of rows,) number of each row's text.
-    first
-        (N,) number of the first row with each text.
-    """
-    text = pd.factorize(frame["text"])[0].astype(np.int64)
-    return text, np.unique(text, return_index=True)[1].astype(np.int64)
-
-
-def sampled_rows(
-    frame: pd.DataFrame,
-    scores: pd.DataFrame,
-    topics: Topics,
-    counted: Counted = "paragraphs",
-) -> pd.DataFrame:
-    """The labelled paragraphs that stand for the corpus.
-
-    Parameters
-    ----------
-    scores
-        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
-    counted
-        What shares are of; paragraphs by default.
-
-    Returns
-    -------
-    Each labelled text once, with its weight. Of articles, all paragraphs of those that were drawn
-    and of which each paragraph is labelled.
-
-    Raises
-    ------
-    UserError
-        Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
-        are too few for any interval.
-    """
-    rows = labelled_rows(frame[has_hand_label(frame)], topics)
-    if counted == "articles":
-        return _whole_articles(frame, rows)
-    rows = rows[rows["weight"].notna()]
-    _check_sample(rows)
-    rows = rows[rows["id"].isin(scores["id"])]  # some topics cannot be held out
-    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
-    rows = rows.drop_duplicates("text", ignore_index=True)
-    _check_sample(rows)
-    return rows
-
-
-def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The paragraphs of the drawn articles whose texts all have a label, with their topics."""
-    topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
-    is_drawn = (frame["draw"] == "article").groupby(frame["article"]).transform("any")
-    is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
-    rows = frame[is_drawn & is_whole]
-    if (n := rows["article"].nunique()) < LEAST_LABELS:
-        raise UserError(
-            plural(n, "article drawn at random has", "articles drawn at random have")
-            + f" all {'its' if n == 1 else 'their'} paragraphs labelled; shares of articles need "
-            f"{LEAST_LABELS}: label {LEAST_LABELS - n} more (`paratopic label --random "
-            "--articles`), and run `dvc repro`"
-        )
-    return rows.assign(topic=rows["text"].map(topic_of))
-
-
-def _check_sample(rows: pd.DataFrame) -> None:
-    """Refuse labels that are no sample, or too few to say anything."""
-    if not (rows["draw"] != "").any():
-        raise UserError(
-            "shares need labels of paragraphs that were drawn at random, and nothing says how "
-            "these paragraphs were chosen: label a random sample (`paratopic label --random`), or "
-            "write 1 into a column `drawn` of a table whose rows are one; then run `dvc repro`"
-        )
-    n_labels, n_articles = size_of(rows["weight"].to_numpy()), rows["article"].nunique()
-    if _by_article(rows) and n_articles < LEAST_ARTICLES:
-        raise UserError(
-            plural(n_articles, "article drawn at random has", "articles drawn at random have")
-            + f" labels; shares need {LEAST_ARTICLES}: label {LEAST_ARTICLES - n_articles} more "
-            "(`paratopic label --random --articles`), and run `dvc repro`"
-        )
-    if n_labels < LEAST_LABELS:
-        raise UserError(
-            plural(n_labels, "paragraph drawn at random has", "paragraphs drawn at random have")
-            + f" labels; shares need {LEAST_LABELS}: label {LEAST_LABELS - n_labels} more "
-            "(`paratopic label --random`), and run `dvc repro`"
-        )
-
-
-def _by_article(rows: pd.DataFrame) -> bool:
-    """Whether whole articles were drawn."""
-    return bool((rows["draw"] == "article").any())
-
-
-def corpus_of(
-    frame: pd.DataFrame,
-    about: pd.DataFrame,
-    predicted: Scores,
-    rows: pd.DataFrame,
-    scores: pd.DataFrame,
-    topics: Topics,
-    counted: Counted = "paragraphs",
-) -> Corpus:
-    """Put a project's tables together.
-
-    Parameters
-    ----------
-    about
-        What each paragraph is from: a row for each of them, with its id.
-    predicted
-        (N, k) calibrated probabilities of the topics of `distinct_texts`, by the model that ships.
-    """
-    mode, names = mode_of(topics.mode), list(topics.names)
-    text, _ = distinct_texts(frame)
-    number_of = pd.Series(text, frame["id"])
-    number = number_of.loc[scores["id"]].to_numpy()
-    out_of_fold = scores.groupby(number)[topics.scores].mean()
-    probabilities = predicted.copy()
-    probabilities[out_of_fold.index] = out_of_fold.to_numpy()
-    probabilities = mode.complete(probabilities)
-    outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
-    labelled = number_of.loc[rows["id"]].to_numpy()
-    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
-    articles = pd.factorize(rows["article"])[0].astype(np.int64)
-    everything = with_metadata(frame, about)
-    if counted == "articles":
-        number, order = pd.factorize(frame["article"])
-        known = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
-        sample = Sample(
-            in_articles(probabilities[text], number, len(names)),
-            known,
-            in_articles(truth, articles, len(names)),
-            np.ones(len(known)),
-        )
-        place = np.arange(len(order))
-        return Corpus(_article_rows(everything), sample, place, outcomes, counted)
-    weights = rows["weight"].to_numpy(dtype=np.float64)
-    clusters = articles if _by_article(rows) else None
-    sample = Sample(probabilities, labelled, truth, weights, clusters)
-    return Corpus(everything, sample, text, outcomes, counted)
-
-
-def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
-    """Outcomes of articles, or their probabilities, from those of their paragraphs.
-
-    An article has a topic if any of its paragraphs has it, and none of the topics if all of them
-    have none. Its probability of a topic is that of its likeliest paragraph. Products, as of
-    independent paragraphs, are far too high, because a model errs alike in all of an article.
-
-    >>> in_articles(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
-    array([[0.75, 0.25],
-           [0.  , 1.  ]])
-
-    Parameters
-    ----------
-    outcomes
-        (n, K) whether each paragraph has each outcome, or its probability of that.
-    articles
-        (n,) number of each paragraph's article, from 0 to A - 1.
-    k
-        Number of topics, which come first among the outcomes; then none of them, in mode single.
-
-    Returns
-    -------
-    (A, K) the same for each article.
-    """
-    of_article = pd.DataFrame(outcomes).groupby(articles)
-    highest, lowest = of_article.max().to_numpy(), of_article.min().to_numpy()
-    return np.hstack([highest[:, :k], lowest[:, k:]])
-
-
-def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each article: its whole text, and the values that all its paragraphs have."""
-    own = {*SCHEMA.names, *JOINED} - {"title", "heading"}
-    columns = [name for name in rows if name not in own]
-    of_article = rows.groupby("article", sort=False)
-    alike = of_article[columns].nunique(dropna=False) == 1
-    first = rows.drop_duplicates("article").set_index("article")[columns]
-    return first.where(alike).assign(text=of_article["text"].agg("\n\n".join)).reset_index()
-
-
-@dataclass(frozen=True)
 class Grouping:
-    """Parts of a corpus.
+    """Parts of a corpus, by the values of columns.
 
     Parameters
     ----------
-    columns
-        Columns whose values name the parts.
     keys
         The values of each part, in the order in which parts are shown.
     members
@@ -424,6 +181,12 @@ class Findings:
     differ: float | None = None
     is_time: bool = False
 
+    @property
+    def parts(self) -> pd.DataFrame:
+        """The lines of the parts, without those of a time that is not known."""
+        first = self.table.iloc[:, 0]
+        return self.table[~first.isin([ALL, UNKNOWN] if self.is_time else [ALL])]
+
 
 # What a share rests on.
 OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few labels"
@@ -438,12 +201,10 @@ def find(
     copies: bool = True,
     compare: tuple[str, str] | None = None,
 ) -> Findings:
-    """Estimate shares of all of a corpus and of its parts.
+    """Estimate shares of all of a corpus and of its parts, if any `columns` divide it (`group`).
 
     Parameters
     ----------
-    columns
-        As for `group`; none for all of the corpus alone.
     compare
         Names of two parts, the first of which is compared with the second. By default the last
         period is compared with the first; or the two parts, if there are two.
@@ -453,24 +214,23 @@ def find(
     UserError
         A column or part does not exist.
     """
-    sample = corpus.sample
 
     def masses(members: Array) -> Array:
         return corpus.masses(members, copies)
 
     everything = np.ones(len(corpus.rows))
-    whole = shares(sample, masses(everything), confidence)
+    whole = shares(corpus, masses(everything), confidence)
     names = list(columns) or [ALL]
     table = [_lines(corpus, [ALL] * len(names), names, everything, whole)]
     if not columns:
         return Findings(pd.concat(table, ignore_index=True), pd.DataFrame(columns=CHANGES))
     grouping = group(corpus.rows, columns)
     of_parts = [masses(members) for members in grouping.members]
-    parts = shares_of_parts(sample, of_parts, confidence)
+    parts = shares_of_parts(corpus, of_parts, confidence)
     for key, members, part in zip(grouping.keys, grouping.members, parts, strict=True):
         table.append(_lines(corpus, key, names, members, part))
     changes = _changes(corpus, grouping, parts, of_parts, confidence, compare)
-    differ = errors_differ(sample, of_parts)
+    differ = errors_differ(corpus, of_parts)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
 
@@ -534,8 +294,7 @@ def _changes(
             total += masses[part]
             times += masses[part] * grouping.times[grouping.keys[part]]
         times = np.divide(times, total, out=np.zeros_like(times), where=total > 0)
-        slopes = trend(corpus.sample, total, times, confidence)
-        add(f"trend, {grouping.unit}", slopes.shares)
+        add(f"trend, {grouping.unit}", trend(corpus, total, times, confidence))
     return pd.DataFrame(lines, columns=CHANGES).astype({"low": float, "high": float})
 
 
@@ -637,13 +396,11 @@ def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
     ----------
     half_width
         Half of the widest interval of the outcomes, such as 0.02.
-    findings
-        Findings with the labels that there are.
     """
     whole = findings.table[: findings.table["topic"].nunique()]
     widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
     # Where texts are from articles that were drawn, intervals do not count on what is left.
-    share = 0 if corpus.sample.articles is not None else 1 / len(corpus.sample.probabilities)
+    share = 0 if corpus.articles is not None else 1 / len(corpus.probabilities)
     noise = (1 / n_labels - share) * (half_width / widest) ** 2
     return max(0, math.ceil(1 / (share + noise) - n_labels))
 

@@ -20,16 +20,12 @@ from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     LEAST_LEARNT,
     Estimate,
-    Tally,
     design_effects,
     few_groups,
     independent,
     interval,
-    learnt_of_topics,
-    of_topics,
-    parts_of,
-    value_of,
 )
+from paratopic.evaluation.metrics import Tally, learnt_of_topics, of_topics, parts_of, value_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Targets
 
@@ -77,8 +73,6 @@ def forecast(
         Outcomes with all labels, of all repeats.
     labels
         (k,) number of labels of each topic of the codebook by now.
-    confidence
-        Confidence of the intervals, such as 0.8.
 
     Returns
     -------

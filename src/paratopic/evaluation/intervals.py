@@ -16,19 +16,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
-from paratopic.evaluation import metrics
+from paratopic.evaluation.metrics import (
+    Metric,
+    Proportion,
+    Tally,
+    learnt_of_topics,
+    macro_f1,
+    mean_of,
+    n_rows,
+    of_topics,
+    shares_of,
+    shares_of_answers,
+    tallies,
+    value_of,
+)
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.scores import Array, Scores, Targets, squared_distances
-from paratopic.project.metrics import metrics_in
-
-# Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
-Metric = str | tuple[str, int]
 
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
 # fewer draws at a time, so that these stay under 100 MB.
@@ -82,280 +89,13 @@ class Difference:
     beyond: float
 
 
-@dataclass(frozen=True)
-class Tally:
-    """One repeat of the outcomes, counted with the weights of d draws.
-
-    Parameters
-    ----------
-    rows
-        (d, n) weights of the rows.
-    hit, predicted, true
-        (d, k) counts of each topic, as in `metrics`.
-    """
-
-    outcomes: Outcomes
-    repeat: int
-    rows: Array
-    hit: Array
-    predicted: Array
-    true: Array
-
-    @classmethod
-    def of(cls, outcomes: Outcomes, repeat: int, rows: Array) -> Tally:
-        """Count a repeat."""
-        true, predicted = outcomes.true, outcomes.predicted[repeat]
-        hit, named, has = (
-            rows @ targets.astype(np.float64) for targets in (predicted & true, predicted, true)
-        )
-        return cls(outcomes, repeat, rows, hit, named, has)
-
-    @property
-    def scores(self) -> Scores:
-        """Scores of the repeat, (n, k)."""
-        scores: Scores = self.outcomes.scores[self.repeat]
-        return scores
-
-    def mean(self, values: Array) -> Array:
-        """Weighted mean, (d,), of a value for each row, (n,)."""
-        mean: Array = self.rows @ values / self.rows.sum(axis=1)
-        return mean
-
-    def macro_f1(self) -> Array:
-        """Macro-F1, (d,)."""
-        return metrics.macro_f1(self.hit, self.predicted, self.true, self.outcomes.present)
-
-    def f1(self) -> Array:
-        """F1 of each topic that is present, (d, topics)."""
-        return metrics.f1(self.hit, self.predicted, self.true)[:, self.outcomes.present]
-
-    def micro_f1(self) -> Array:
-        """Micro-F1, (d,)."""
-        return metrics.micro_f1(self.hit, self.predicted, self.true)
-
-    def accuracy(self) -> Array:
-        """Share of the rows whose topics are all predicted, and no other, (d,)."""
-        exact = (self.outcomes.predicted[self.repeat] == self.outcomes.true).all(axis=1)
-        return self.mean(exact.astype(np.float64))
-
-    def coverage(self) -> Array:
-        """Share of the rows whose answer is not the last class, (d,)."""
-        return self.mean(1.0 - self.outcomes.predicted[self.repeat][:, -1])
-
-    def precision(self) -> Array:
-        """Share of the answers that are right, (d,), of those that are not the last class."""
-        hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
-        return metrics.ratio(hit, predicted)
-
-    def average_precision(self) -> Array:
-        """Average precision of each topic that is present, (d, topics)."""
-        each = [
-            metrics.average_precision(
-                self.outcomes.true[:, topic], self.scores[:, topic], self.rows
-            )
-            for topic in np.flatnonzero(self.outcomes.present)
-        ]
-        return np.stack(each, axis=-1)
-
-    def mean_average_precision(self) -> Array:
-        """Mean of the average precision of each topic, (d,)."""
-        return np.asarray(self.average_precision().mean(axis=-1))
-
-    def calibration_error(self) -> Array:
-        """Expected calibration error of the answers, (d,)."""
-        answers = self.outcomes.mode.candidates(self.scores)
-        row, confidence = np.nonzero(answers)[0], self.scores[answers]
-        row_and_bin = row * metrics.N_BINS + metrics.bins(confidence)
-        size = len(answers) * metrics.N_BINS
-        weight, sure, hit = (
-            self.rows @ np.bincount(row_and_bin, values, size).reshape(-1, metrics.N_BINS)
-            for values in (np.ones(len(row)), confidence, self.outcomes.true[answers])
-        )
-        return metrics.calibration_error(weight, sure, hit)
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two models' counts on the same rows, to be weighted and swapped.
-
-    Parameters
-    ----------
-    true
-        (n, k) whether each row has each topic.
-    present
-        (k,) whether each topic has a true example.
-    repeats
-        For each repeat, what each row adds to the counts of hits, and of predictions, of each
-        topic: (n, 2k) for the first model, and for the second.
-    """
-
-    true: Targets
-    present: Targets
-    repeats: list[tuple[Array, Array]]
-
-    @classmethod
-    def of(cls, one: Outcomes, other: Outcomes) -> _Pair:
-        counted = []
-        for outcomes in (one, other):
-            hits = outcomes.predicted & outcomes.true
-            both = np.concatenate([hits, outcomes.predicted], axis=2)
-            counted.append(both.astype(np.float64))
-        return cls(one.true, one.present, list(zip(*counted, strict=True)))
-
-    def lead(self, weights: Array, swapped: Array) -> Array:
-        """Difference in macro-F1, mean over repeats, (d,), for d weightings and d swaps (d, n)."""
-        total: Array = np.zeros(1)
-        true = weights @ self.true
-        for one, other in self.repeats:
-            moved = other - one
-            changed = np.flatnonzero(moved.any(axis=1))
-            change = (weights * swapped)[:, changed] @ moved[changed]
-            first, second = weights @ one + change, weights @ other - change
-            for sign, (hit, predicted) in (1, np.split(first, 2, 1)), (-1, np.split(second, 2, 1)):
-                total = total + sign * metrics.macro_f1(hit, predicted, true, self.present)
-        return total / len(self.repeats)
-
-
-class Proportion(NamedTuple):
-    """A figure from 0 to 1.
-
-    Attributes
-    ----------
-    figure
-        Computes it, (d,), from the counts of d draws.
-    sizes
-        Numbers of independent paragraphs that the figures rest on that it is the mean of, (m,);
-        0 where there is no such figure.
-    learnt
-        Share of the labels that the models learnt from, which the final model has all of; 1 where
-        more labels make no figure better.
-    parts
-        Computes the figures that it is the mean of, (d, m); None, the default, if that is itself.
-    """
-
-    figure: Callable[[Tally], Array]
-    sizes: Callable[[Outcomes], Array]
-    learnt: Callable[[Outcomes], float]
-    parts: Callable[[Tally], Array] | None = None
-
-
-def train_share(outcomes: Outcomes) -> float:
-    """Share of the labels that the models learnt from."""
-    return outcomes.train_share
-
-
-def learnt_of_topics(outcomes: Outcomes) -> float:
-    """As `train_share`, mean over topics, in which each weighs as much as its F1 lacks.
-
-    A rare topic loses more of its labels to the part that is held out than a frequent one.
-    """
-    lacking = 1 - parts_of(outcomes, Tally.f1)
-    if outcomes.topic_shares is None or not lacking.any():
-        return outcomes.train_share
-    return float(np.average(outcomes.topic_shares[outcomes.present], weights=lacking))
-
-
-def _all(outcomes: Outcomes) -> float:
-    return 1.0
-
-
-def n_rows(outcomes: Outcomes) -> float:
-    """Number of rows of equal weight that tell as much."""
-    return float(_equal_rows(outcomes.counts))
-
-
-def of_rows(outcomes: Outcomes) -> Array:
-    """`n_rows`, for one figure: (1,)."""
-    return np.array([n_rows(outcomes)])
-
-
-def of_predicted(outcomes: Outcomes) -> Array:
-    """As `of_rows`, of those whose answer is not the last class, mean over repeats."""
-    return np.asarray(
-        _equal_rows(outcomes.counts * ~outcomes.predicted[:, :, -1]).mean(keepdims=True)
+def measure(
+    forced: Outcomes, answers: Outcomes, confidence: float, n_draws: int, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric of a model's answers, and of its forced topics, with its interval."""
+    return answer_estimates(answers, confidence, n_draws, seed) | estimates(
+        forced, confidence, n_draws, seed
     )
-
-
-def of_topics(outcomes: Outcomes) -> Array:
-    """Number of rows of equal weight of each topic that is present."""
-    return _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
-
-
-def _equal_rows(weights: Array) -> Array:
-    """Number of rows of equal weight that tell as much, (...,), of weights (..., n) (Kish 1965)."""
-    squared = (weights**2).sum(axis=-1)
-    return metrics.ratio(np.asarray(weights.sum(axis=-1) ** 2), np.asarray(squared))
-
-
-# Key of a metric (see `project.metrics`) → how it is computed, of the topics and of the answers.
-OF_TOPICS: Mapping[str, Proportion] = {
-    "macro_f1": Proportion(Tally.macro_f1, of_topics, learnt_of_topics, Tally.f1),
-    "micro_f1": Proportion(Tally.micro_f1, of_rows, train_share),
-    "map": Proportion(
-        Tally.mean_average_precision, of_topics, learnt_of_topics, Tally.average_precision
-    ),
-    "accuracy": Proportion(Tally.accuracy, of_rows, train_share),
-    "subset_accuracy": Proportion(Tally.accuracy, of_rows, train_share),
-}
-OF_ANSWERS: Mapping[str, Proportion] = {
-    "answer_macro_f1": Proportion(Tally.macro_f1, of_topics, learnt_of_topics, Tally.f1),
-    "answer_accuracy": Proportion(Tally.accuracy, of_rows, train_share),
-    "coverage": Proportion(Tally.coverage, of_rows, _all),
-    "precision": Proportion(Tally.precision, of_predicted, train_share),
-}
-
-
-def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
-    """Metrics of the topics, which in mode single are forced."""
-    return _in_mode(OF_TOPICS, outcomes)
-
-
-def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
-    """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
-    shares = _in_mode(OF_ANSWERS, answers)
-    counts = answers.counts[:, None]
-    support = np.maximum(_equal_rows((counts * answers.true).T), 1)
-    of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
-    predicted = np.maximum(of_repeats.mean(axis=0), 1)
-    learnt_shares = answers.topic_shares
-    for topic in range(answers.k):
-        learnt = answers.train_share if learnt_shares is None else float(learnt_shares[topic])
-        for name, figure, sizes in (
-            ("precision", _precision, predicted),
-            ("recall", _recall, support),
-            ("f1", _f1, support),
-        ):
-            shares[name, topic] = Proportion(
-                partial(figure, topic), partial(_sizes, sizes[topic]), partial(_known, learnt)
-            )
-    return shares
-
-
-def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
-    """The metrics that the outcomes' mode has, and that rest on something."""
-    keys = metrics_in(outcomes.mode.name)
-    in_mode = {key: share for key, share in shares.items() if key in keys}
-    return {key: share for key, share in in_mode.items() if share.sizes(outcomes).any()}
-
-
-def _known(number: float, outcomes: Outcomes) -> float:
-    return float(number)
-
-
-def _sizes(number: float, outcomes: Outcomes) -> Array:
-    return np.array([number])
-
-
-def _precision(topic: int, tally: Tally) -> Array:
-    return metrics.precision(tally.hit, tally.predicted)[:, topic]
-
-
-def _recall(topic: int, tally: Tally) -> Array:
-    return metrics.recall(tally.hit, tally.true)[:, topic]
-
-
-def _f1(topic: int, tally: Tally) -> Array:
-    return metrics.f1(tally.hit, tally.predicted, tally.true)[:, topic]
 
 
 def estimates(
@@ -385,7 +125,7 @@ def estimates(
 def answer_estimates(
     answers: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric of the answers, with its interval.
+    """Every metric of the answers, with its interval; parameters as for `estimates`.
 
     Returns
     -------
@@ -409,16 +149,16 @@ def share_estimates(
     The interval is that of a binomial share with Jeffreys' prior, of as many paragraphs as have the
     figure's noise (Korn & Graubard 1998, Survey Methodology 24, 193-201).
     """
-    sample = _tallies(outcomes, outcomes.counts[None])
+    whole = tallies(outcomes, outcomes.counts[None])
     figures = {name: share.figure for name, share in shares.items()}
     effects = design_effects(outcomes, figures, n_draws, seed)
     measured: dict[Metric, Estimate] = {}
     for name, share in shares.items():
-        value = float(_mean(sample, share.figure)[0])
-        parts = np.array([value]) if share.parts is None else _mean(sample, share.parts)[0]
-        variance, spread = independent(parts, share.sizes(outcomes))
+        value = float(mean_of(whole, share.figure)[0])
+        parts = np.array([value]) if share.parts is None else mean_of(whole, share.parts)[0]
+        variance, spread = independent(parts, share.sizes)
         variance *= DESIGN_EFFECT * effects[name] * few_groups(outcomes, confidence) ** 2
-        low, high = interval(with_all(value, share.learnt(outcomes)), spread / variance, confidence)
+        low, high = interval(with_all(value, share.learnt), spread / variance, confidence)
         measured[name] = Estimate(value, min(value, low), max(value, high))
     return measured
 
@@ -473,13 +213,13 @@ def design_effects(
     """
     if _n_groups(outcomes) == np.count_nonzero(outcomes.counts):
         return dict.fromkeys(figures, 1.0)
-    draws: dict[Metric, list[tuple[Array, Array]]] = {name: [] for name in figures}
+    resampled: dict[Metric, list[tuple[Array, Array]]] = {name: [] for name in figures}
     for both in _draws(outcomes, n_draws, seed):
-        rows, groups = (_tallies(outcomes, weights) for weights in both)
+        rows, groups = (tallies(outcomes, counts) for counts in both)
         for name, figure in figures.items():
-            draws[name].append((_mean(rows, figure), _mean(groups, figure)))
+            resampled[name].append((mean_of(rows, figure), mean_of(groups, figure)))
     effects = {}
-    for name, each in draws.items():
+    for name, each in resampled.items():
         of_rows, of_groups = np.concatenate(each, axis=1).var(axis=1)
         effects[name] = leaning(outcomes, of_groups / of_rows if of_rows else 1.0)
     return effects
@@ -499,8 +239,8 @@ def leaning(outcomes: Outcomes, seen: float) -> float:
     n, n_groups = int(sizes.sum()), len(sizes)
     seen *= (n_groups + 1) * (n - 1) / max(1, (n_groups - 1) * (n + 1))
     usual = 1 + ALIKE * (float((sizes**2).sum()) / n - 1)
-    weighed = (ALIKE_ARTICLES * usual + (n_groups - 1) * seen) / (ALIKE_ARTICLES + n_groups - 1)
-    return max(1.0, weighed)
+    leant = (ALIKE_ARTICLES * usual + (n_groups - 1) * seen) / (ALIKE_ARTICLES + n_groups - 1)
+    return max(1.0, leant)
 
 
 def few_groups(outcomes: Outcomes, confidence: float) -> float:
@@ -543,10 +283,9 @@ def _loss_estimates(outcomes: Outcomes, confidence: float) -> dict[Metric, Estim
     for name, losses in functions.items():
         of_rows = np.mean([losses(true, repeat) for repeat in scores], axis=0)
         if_mistaken = np.mean([losses(m, s) for m, s in zip(mistaken, scores, strict=True)], axis=0)
-        value, mistake = (
-            float(np.average(each, weights=outcomes.counts)) for each in (of_rows, if_mistaken)
-        )
-        away = outcomes.counts * (of_rows - value) / outcomes.counts.sum()
+        counts, total = outcomes.counts, outcomes.counts.sum()
+        value, mistake = (float((each * counts).sum() / total) for each in (of_rows, if_mistaken))
+        away = counts * (of_rows - value) / total
         alone = float((away**2).sum())
         together = float((np.bincount(outcomes.groups, away) ** 2).sum())
         effect = leaning(outcomes, together / alone) if alone else 1.0
@@ -577,16 +316,13 @@ def difference(
     ----------
     one, other
         Outcomes of the models, with the same rows, groups and number of repeats.
-    confidence
-        Confidence of the interval, such as 0.95.
     n_permutations
         Number of random swaps; the smallest p-value is 1 / (n_permutations + 1).
     min_lead
         Lead of the first model that people would notice, for `Difference.beyond`.
     """
-    pair = _Pair.of(one, other)
-    value = float(pair.lead(one.counts[None], np.zeros((1, len(one.true))))[0])
-    chances = _chances(pair, one, other, n_permutations, seed) * few_groups(one, confidence)
+    value = float(_leads(one, other, np.zeros((1, len(one.true))))[0])
+    chances = _chances(one, other, n_permutations, seed) * few_groups(one, confidence)
     # Rounding must not make equal differences unequal.
     p = (int((np.abs(chances) >= abs(value) - 1e-12).sum()) + 1) / (n_permutations + 1)
     half = float(np.quantile(np.abs(chances), confidence))
@@ -594,16 +330,33 @@ def difference(
     return Difference(value, max(-1.0, value - half), min(1.0, value + half), p, beyond)
 
 
-def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
+def _leads(one: Outcomes, other: Outcomes, swapped: Array) -> Array:
+    """Lead in macro-F1, mean over repeats, (d,), for d swaps (d, n) of both models' answers."""
+    counts, total = one.counts[None], np.zeros(1)
+    true = counts @ one.true
+    for repeat in range(len(one.scores)):
+        first, second = (
+            np.hstack([o.predicted[repeat] & o.true, o.predicted[repeat]]).astype(np.float64)
+            for o in (one, other)
+        )
+        moved = second - first
+        changed = np.flatnonzero(moved.any(axis=1))
+        change = (counts * swapped)[:, changed] @ moved[changed]
+        for sign, sums in ((1, counts @ first + change), (-1, counts @ second - change)):
+            hit, predicted = np.split(sums, 2, axis=1)
+            total = total + sign * macro_f1(hit, predicted, true, one.present)
+    return np.asarray(total / len(one.scores))
+
+
+def _chances(one: Outcomes, other: Outcomes, n_permutations: int, seed: int) -> Array:
     """Differences that chance gives where no model is better: (n_permutations,)."""
     rng = np.random.default_rng(seed)
-    counts = one.counts[None]
     first = np.unique(one.groups, return_index=True)[1]
     leads = []
     for d in _steps(n_permutations, len(one.true)):
-        swapped = rng.integers(0, 2, size=(d, len(counts[0]))).astype(np.float64)
+        swapped = rng.integers(0, 2, size=(d, len(one.true))).astype(np.float64)
         together = swapped[:, first][:, one.groups]
-        leads.append((pair.lead(counts, swapped), pair.lead(counts, together)))
+        leads.append([_leads(one, other, rows) for rows in (swapped, together)])
     alone, seen = np.concatenate(leads, axis=1)
     effect = leaning(one, seen.var() / alone.var() if alone.any() else 1.0)
     # Of each topic, how often only one of the models is right: a topic of few paragraphs by chance.
@@ -622,27 +375,6 @@ def _chances(pair: _Pair, one: Outcomes, other: Outcomes, n_permutations: int, s
     chances: Array = np.sqrt(DESIGN_EFFECT * effect) * alone
     chances += np.sqrt(added) * rng.standard_normal(n_permutations)
     return chances
-
-
-def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
-    """A figure of the sample itself, mean over repeats."""
-    return float(_mean(_tallies(outcomes, outcomes.counts[None]), figure)[0])
-
-
-def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
-    """Several figures of the sample itself, (m,), means over repeats."""
-    each: Array = _mean(_tallies(outcomes, outcomes.counts[None]), parts)[0]
-    return each
-
-
-def _tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
-    """Counts of each repeat with the weights (d, n) of d draws."""
-    return [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
-
-
-def _mean(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
-    """A figure in each draw, (d,), mean over repeats."""
-    return np.asarray(np.mean([figure(tally) for tally in tallies], axis=0))
 
 
 def _draws(outcomes: Outcomes, n_draws: int, seed: int) -> Iterator[tuple[Array, Array]]:

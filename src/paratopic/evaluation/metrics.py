@@ -1,4 +1,4 @@
-"""Metrics from counts and scores: small pure functions.
+"""Metrics: small pure functions of counts and scores, and all figures of a model's outcomes.
 
 Functions work on the last axes of their arrays, so that one call serves a single evaluation as well
 as thousands of resamples. Precision, recall and F1 come from three counts for each topic: `true`,
@@ -9,21 +9,21 @@ Intervals are for `intervals`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 
-from paratopic.inference.scores import Array, Integers, Targets
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.project.metrics import metrics_in
+
+# Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
+Metric = str | tuple[str, int]
 
 N_BINS = 10
-
-
-def precision(hit: Array, predicted: Array) -> Array:
-    """Precision of each topic, (..., k); 0 for a topic that is never predicted."""
-    return ratio(hit, predicted)
-
-
-def recall(hit: Array, true: Array) -> Array:
-    """Recall of each topic, (..., k); 0 for a topic without a true example."""
-    return ratio(hit, true)
 
 
 def f1(hit: Array, predicted: Array, true: Array) -> Array:
@@ -42,7 +42,7 @@ def micro_f1(hit: Array, predicted: Array, true: Array) -> Array:
     return f1(hit.sum(axis=-1), predicted.sum(axis=-1), true.sum(axis=-1))
 
 
-def average_precision(true: Targets, scores: Array, weights: Array) -> Array:
+def average_precision(true: Targets, scores: Array, counts: Array) -> Array:
     """Average precision of one topic: mean precision at each true text, highest scores first.
 
     Texts with the same score are taken together, as in scikit-learn.
@@ -53,17 +53,17 @@ def average_precision(true: Targets, scores: Array, weights: Array) -> Array:
         (n,) whether each text has the topic.
     scores
         (n,) probabilities of the topic.
-    weights
-        (..., n) weights of the texts.
+    counts
+        (..., n) how much each text counts.
 
     Returns
     -------
-    (...,) average precision; 0 where no true text has weight.
+    (...,) average precision; 0 where no true text counts.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
-    hits = np.cumsum(weights[..., order] * true[order], axis=-1)[..., last]
-    predicted = np.cumsum(weights[..., order], axis=-1)[..., last]
+    hits = np.cumsum(counts[..., order] * true[order], axis=-1)[..., last]
+    predicted = np.cumsum(counts[..., order], axis=-1)[..., last]
     gained = np.diff(hits, axis=-1, prepend=0)
     return ratio((gained * ratio(hits, predicted)).sum(axis=-1), hits[..., -1])
 
@@ -77,19 +77,19 @@ def bins(confidence: Array) -> Integers:
     return np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
 
 
-def calibration_error(weight: Array, confidence: Array, hit: Array) -> Array:
+def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
     """Expected calibration error (Guo et al. 2017, arXiv:1706.04599), (...,).
 
     Parameters
     ----------
-    weight
-        (..., N_BINS) sum of the weights of the answers in each bin.
+    counts
+        (..., N_BINS) how much the answers in each bin count.
     confidence
-        (..., N_BINS) sum of weight times confidence.
+        (..., N_BINS) their confidences, times how much they count, summed.
     hit
-        (..., N_BINS) sum of the weights of the right answers.
+        (..., N_BINS) how much the right ones count.
     """
-    gap: Array = np.abs(confidence - hit).sum(axis=-1) / weight.sum(axis=-1)
+    gap: Array = np.abs(confidence - hit).sum(axis=-1) / counts.sum(axis=-1)
     return gap
 
 
@@ -122,3 +122,229 @@ def risk_coverage(confidence: Array, right: Targets) -> tuple[Array, Array]:
 def ratio(part: Array, whole: Array) -> Array:
     """`part / whole`, and 0 where `whole` is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One repeat of the outcomes, counted in each of d draws.
+
+    Parameters
+    ----------
+    rows
+        (d, n) how much each row counts.
+    hit, predicted, true
+        (d, k) counts of each topic.
+    """
+
+    outcomes: Outcomes
+    repeat: int
+    rows: Array
+    hit: Array
+    predicted: Array
+    true: Array
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, repeat: int, rows: Array) -> Tally:
+        """Count a repeat."""
+        true, predicted = outcomes.true, outcomes.predicted[repeat]
+        hit, named, has = (
+            rows @ targets.astype(np.float64) for targets in (predicted & true, predicted, true)
+        )
+        return cls(outcomes, repeat, rows, hit, named, has)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores of the repeat, (n, k)."""
+        return np.asarray(self.outcomes.scores[self.repeat])
+
+    def mean(self, values: Array) -> Array:
+        """Mean, (d,), of a value for each row, (n,)."""
+        return np.asarray(self.rows @ values / self.rows.sum(axis=1))
+
+    def macro_f1(self) -> Array:
+        """Macro-F1, (d,)."""
+        return macro_f1(self.hit, self.predicted, self.true, self.outcomes.present)
+
+    def f1(self) -> Array:
+        """F1 of each topic that is present, (d, topics)."""
+        return f1(self.hit, self.predicted, self.true)[:, self.outcomes.present]
+
+    def micro_f1(self) -> Array:
+        """Micro-F1, (d,)."""
+        return micro_f1(self.hit, self.predicted, self.true)
+
+    def accuracy(self) -> Array:
+        """Share of the rows whose topics are all predicted, and no other, (d,)."""
+        exact = (self.outcomes.predicted[self.repeat] == self.outcomes.true).all(axis=1)
+        return self.mean(exact.astype(np.float64))
+
+    def coverage(self) -> Array:
+        """Share of the rows whose answer is not the last class, (d,)."""
+        return self.mean(1.0 - self.outcomes.predicted[self.repeat][:, -1])
+
+    def precision(self) -> Array:
+        """Share of the answers that are right, (d,), of those that are not the last class."""
+        hit, predicted = (part[:, :-1].sum(axis=1) for part in (self.hit, self.predicted))
+        return ratio(hit, predicted)
+
+    def average_precision(self) -> Array:
+        """Average precision of each topic that is present, (d, topics)."""
+        each = [
+            average_precision(self.outcomes.true[:, topic], self.scores[:, topic], self.rows)
+            for topic in np.flatnonzero(self.outcomes.present)
+        ]
+        return np.stack(each, axis=-1)
+
+    def mean_average_precision(self) -> Array:
+        """Mean of the average precision of each topic, (d,)."""
+        return np.asarray(self.average_precision().mean(axis=-1))
+
+    def calibration_error(self) -> Array:
+        """Expected calibration error of the answers, (d,)."""
+        answers = self.outcomes.mode.candidates(self.scores)
+        row, confidence = np.nonzero(answers)[0], self.scores[answers]
+        row_and_bin = row * N_BINS + bins(confidence)
+        size = len(answers) * N_BINS
+        counts, sure, hit = (
+            self.rows @ np.bincount(row_and_bin, values, size).reshape(-1, N_BINS)
+            for values in (np.ones(len(row)), confidence, self.outcomes.true[answers])
+        )
+        return calibration_error(counts, sure, hit)
+
+
+def value_of(outcomes: Outcomes, figure: Callable[[Tally], Array]) -> float:
+    """A figure of the sample itself, mean over repeats."""
+    return float(parts_of(outcomes, figure))
+
+
+def parts_of(outcomes: Outcomes, parts: Callable[[Tally], Array]) -> Array:
+    """Several figures of the sample itself, (m,), means over repeats."""
+    return np.asarray(mean_of(tallies(outcomes, outcomes.counts[None]), parts)[0])
+
+
+def tallies(outcomes: Outcomes, rows: Array) -> list[Tally]:
+    """Each repeat counted in d draws, in which rows count as much as `rows` (d, n) says."""
+    return [Tally.of(outcomes, repeat, rows) for repeat in range(len(outcomes.scores))]
+
+
+def mean_of(tallies: list[Tally], figure: Callable[[Tally], Array]) -> Array:
+    """A figure in each draw, (d,), mean over repeats."""
+    return np.asarray(np.mean([figure(tally) for tally in tallies], axis=0))
+
+
+class Proportion(NamedTuple):
+    """A figure from 0 to 1.
+
+    Attributes
+    ----------
+    figure
+        Computes it, (d,), from the counts of d draws.
+    sizes
+        Numbers of independent paragraphs that the figures rest on that it is the mean of, (m,);
+        0 where there is no such figure.
+    learnt
+        Share of the labels that the models learnt from, which the final model has all of; 1 where
+        more labels make no figure better.
+    parts
+        Computes the figures that it is the mean of, (d, m); None, the default, if that is itself.
+    """
+
+    figure: Callable[[Tally], Array]
+    sizes: Array
+    learnt: float
+    parts: Callable[[Tally], Array] | None = None
+
+
+def learnt_of_topics(outcomes: Outcomes) -> float:
+    """As `Outcomes.train_share`, mean over topics, in which each counts as much as its F1 lacks.
+
+    A rare topic loses more of its labels to the part that is held out than a frequent one.
+    """
+    lacking = 1 - parts_of(outcomes, Tally.f1)
+    if outcomes.topic_shares is None or not lacking.any():
+        return outcomes.train_share
+    shares = outcomes.topic_shares[outcomes.present]
+    return float((shares * lacking).sum() / lacking.sum())
+
+
+def n_rows(outcomes: Outcomes) -> float:
+    """Number of rows that count the same and tell as much."""
+    return float(_equal_rows(outcomes.counts))
+
+
+def of_topics(outcomes: Outcomes) -> Array:
+    """As `n_rows`, of each topic that is present."""
+    return _equal_rows((outcomes.counts[:, None] * outcomes.true[:, outcomes.present]).T)
+
+
+def _equal_rows(counts: Array) -> Array:
+    """As `n_rows`, (...,), of how much n rows count, (..., n) (Kish 1965)."""
+    squared = (counts**2).sum(axis=-1)
+    return ratio(np.asarray(counts.sum(axis=-1) ** 2), np.asarray(squared))
+
+
+def shares_of(outcomes: Outcomes) -> dict[Metric, Proportion]:
+    """Metrics of the topics, which in mode single are forced."""
+    topics, rows, learnt = _bases(outcomes)
+    accuracy = Proportion(Tally.accuracy, rows, learnt)
+    shares = {
+        "macro_f1": Proportion(Tally.macro_f1, *topics, Tally.f1),
+        "micro_f1": Proportion(Tally.micro_f1, rows, learnt),
+        "map": Proportion(Tally.mean_average_precision, *topics, Tally.average_precision),
+        "accuracy": accuracy,
+        "subset_accuracy": accuracy,
+    }
+    return _in_mode(shares, outcomes)
+
+
+def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
+    """Metrics of the answers: those of the mode, and precision, recall and F1 of each class."""
+    topics, rows, learnt = _bases(answers)
+    of_topic = _equal_rows(answers.counts * ~answers.predicted[:, :, -1]).mean(keepdims=True)
+    shares = _in_mode(
+        {
+            "answer_macro_f1": Proportion(Tally.macro_f1, *topics, Tally.f1),
+            "answer_accuracy": Proportion(Tally.accuracy, rows, learnt),
+            "coverage": Proportion(Tally.coverage, rows, 1.0),
+            "precision": Proportion(Tally.precision, np.asarray(of_topic), learnt),
+        },
+        answers,
+    )
+    counts = answers.counts[:, None]
+    support = np.maximum(_equal_rows((counts * answers.true).T), 1)
+    of_repeats = _equal_rows((counts * answers.predicted).swapaxes(1, 2))
+    predicted = np.maximum(of_repeats.mean(axis=0), 1)
+    for topic in range(answers.k):
+        if answers.topic_shares is not None:
+            learnt = float(answers.topic_shares[topic])
+        for name, figure, sizes in (
+            ("precision", _precision, predicted),
+            ("recall", _recall, support),
+            ("f1", _f1, support),
+        ):
+            shares[name, topic] = Proportion(partial(figure, topic), sizes[[topic]], learnt)
+    return shares
+
+
+def _bases(outcomes: Outcomes) -> tuple[tuple[Array, float], Array, float]:
+    """What means over topics and shares of all rows rest on: `sizes` and `learnt` of both."""
+    of_means = of_topics(outcomes), learnt_of_topics(outcomes)
+    return of_means, np.array([n_rows(outcomes)]), outcomes.train_share
+
+
+def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metric, Proportion]:
+    """The metrics that the outcomes' mode has, and that rest on something."""
+    keys = metrics_in(outcomes.mode.name)
+    return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}
+
+
+def _precision(topic: int, tally: Tally) -> Array:
+    return ratio(tally.hit, tally.predicted)[:, topic]
+
+
+def _recall(topic: int, tally: Tally) -> Array:
+    return ratio(tally.hit, tally.true)[:, topic]
+
+
+def _f1(topic: int, tally: Tally) -> Array:
+    return f1(tally.hit, tally.predicted, tally.true)[:, topic]

@@ -1,13 +1,17 @@
-"""Out-of-fold scores of a model beside the truth, row by row, as all figures read them.
+"""Out-of-fold scores and answers of a model beside the truth, as all figures and lists read them.
 
-Scores are calibrated already; nothing is measured here.
+Scores are calibrated already; nothing is measured here. An answer is what `predict` gives; none of
+the topics is an answer too. A mistake is an answer that differs from its label. Repeats of
+cross-validation make one answer, that of the mean probabilities, so that a paragraph counts once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -18,7 +22,7 @@ from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
 from paratopic.project.errors import plural
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NONE, Topics
 
 # A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
 # second number, probabilities are called uncertain.
@@ -82,13 +86,7 @@ class Outcomes:
 
 
 def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
-    """Outcomes in mode single, from class numbers; the most probable topic is predicted.
-
-    Parameters
-    ----------
-    true
-        (n,) class numbers.
-    """
+    """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
     mode = mode_of("single")
     return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
 
@@ -113,17 +111,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     repeats = _repeats(rows, scores)
     probabilities = mode.conditional(_stack(repeats, topics.scores))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
-    true = targets_of(rows, topics.names)
-    return Outcomes(
-        mode,
-        true,
-        _groups(rows, data.folds),
-        probabilities,
-        predicted,
-        _train_share(data.folds),
-        learnt_shares(targets_of(data.rows, topics.names), data.folds, list(data.rows["id"])),
-        sample_weights(rows),
-    )
+    true, of_all = (targets_of(each, topics.names) for each in (rows, data.rows))
+    return _beside_truth(data, rows, true, of_all, probabilities, predicted)
 
 
 def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -138,18 +127,31 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     repeats = _repeats(rows, scores)
     probabilities = _stack(repeats, topics.scores)
     predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
+    true, of_all = (mode.outcomes(targets_of(each, topics.names)) for each in (rows, data.rows))
+    complete = np.stack([mode.complete(repeat) for repeat in probabilities])
+    answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
+    return _beside_truth(data, rows, true, of_all, complete, answers)
+
+
+def _beside_truth(
+    data: Labelled,
+    rows: pd.DataFrame,
+    true: Targets,
+    of_all: Targets,
+    scores: Array,
+    predicted: Targets,
+) -> Outcomes:
+    """Outcomes of rows; `true` is their targets, and `of_all` those of all labelled rows."""
+    groups = pd.factorize(groups_of(data.folds, list(rows["id"])))[0].astype(np.int64)
+    held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
     return Outcomes(
-        mode,
-        mode.outcomes(targets_of(rows, topics.names)),
-        _groups(rows, data.folds),
-        np.stack([mode.complete(repeat) for repeat in probabilities]),
-        np.stack([mode.outcomes(repeat) for repeat in predicted]),
-        _train_share(data.folds),
-        learnt_shares(
-            mode.outcomes(targets_of(data.rows, topics.names)),
-            data.folds,
-            list(data.rows["id"]),
-        ),
+        mode_of(data.topics.mode),
+        true,
+        groups,
+        scores,
+        predicted,
+        float(1 - held_out.mean() / data.folds["id"].nunique()),
+        learnt_shares(of_all, data.folds, list(data.rows["id"])),
         sample_weights(rows),
     )
 
@@ -157,14 +159,8 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
 def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> Array:
     """Share of each topic's rows that models learnt from when its rows were held out, (k,).
 
-    Parameters
-    ----------
-    targets
-        (n, k) which topics each labelled row has.
-
-    Returns
-    -------
-    Means over the held-out rows of each topic; 1 for a topic that is never held out.
+    Means over the held-out rows of each topic; 1 for a topic that is never held out. `targets` are
+    those of all labelled rows, (n, k).
     """
     held_out = folds[folds["fold"] != ALWAYS_TRAIN]
     part = held_out.groupby(["repeat", "fold"]).ngroup().to_numpy()
@@ -206,17 +202,6 @@ def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["id"].isin(scores["id"]) & has_hand_label(rows)]
 
 
-def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:
-    """Group numbers of the rows, (n,), from 0."""
-    return pd.factorize(groups_of(folds, list(rows["id"])))[0].astype(np.int64)
-
-
-def _train_share(folds: pd.DataFrame) -> float:
-    """Share of the labelled rows that each fold's model learnt from, on average."""
-    held_out = folds[folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
-    return float(1 - held_out.mean() / folds["id"].nunique())
-
-
 def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows' scores in each repeat."""
     return [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
@@ -225,3 +210,123 @@ def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
 def _stack(repeats: list[pd.DataFrame], columns: list[str]) -> Array:
     """Columns of each repeat's table, (r, n, columns)."""
     return np.stack([table[columns].to_numpy(dtype=np.float64) for table in repeats])
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers for n paragraphs that are evaluated.
+
+    Parameters
+    ----------
+    table
+        A row for each paragraph: id, article, heading, text, answer and label (cells of topics, ""
+        for none of them), right (whether the answer is the label), most_probable (a topic, whether
+        or not it is the answer), confidence (its probability), certainty (probability that the
+        answer is right), and `score TOPIC` (probability of each topic).
+    outcomes
+        The same, as outcomes in one repeat.
+    """
+
+    table: pd.DataFrame
+    outcomes: Outcomes
+
+    @property
+    def right(self) -> Array:
+        """1 for each answer that is right, else 0, (n,)."""
+        return self.table["right"].to_numpy(dtype=np.float64)
+
+    @property
+    def mistakes(self) -> pd.DataFrame:
+        """The rows of the table whose answer is wrong, the most certain first."""
+        wrong = self.table[~self.table["right"]]
+        return wrong.sort_values("certainty", ascending=False, kind="stable", ignore_index=True)
+
+
+def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
+    """Answers of a model for the paragraphs that are evaluated, beside their labels.
+
+    Parameters
+    ----------
+    scores
+        Calibrated out-of-fold scores: columns id, repeat, and a score and a threshold for each
+        topic; at least one row.
+    """
+    topics, k = data.topics, len(data.topics.names)
+    outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
+    rows = _scored(data.rows, scores)
+    probabilities = outcomes.scores[0][:, :k]
+    true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
+    table = rows[["id", "article", "heading", "text"]].assign(
+        answer=topics.write(given),
+        label=topics.write(true),
+        right=(true == given).all(axis=1),
+        most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
+        confidence=probabilities.max(axis=1),
+        certainty=outcomes.mode.certainty(probabilities, given),
+        **dict(zip(topics.scores, probabilities.T, strict=True)),
+    )
+    return Answered(table.reset_index(drop=True), outcomes)
+
+
+def confusion(answers: Answered, topics: Topics) -> pd.DataFrame:
+    """How often each label got each answer: columns label, answer and count (of paragraphs).
+
+    There is a row for each pair, also those that never occur, in the order of the codebook, with
+    `NONE` last. Where there are several topics, they are paired as in `confusion_pairs`.
+    """
+    classes = (*topics.names, NONE)
+    both = (answers.outcomes.true, answers.outcomes.predicted[0])
+    true, given = (mode_of("single").outcomes(each[:, : len(topics.names)]) for each in both)
+    counts = Counter(confusion_pairs(true, given, classes))
+    rows = [(label, answer, counts[label, answer]) for label, answer in product(classes, classes)]
+    return pd.DataFrame(rows, columns=["label", "answer", "count"])
+
+
+def confusion_pairs(
+    true: Targets, predicted: Targets, names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a true and a predicted topic, from n texts' topics (n, k).
+
+    A topic that is predicted right is paired with itself. Each topic that was missed is paired with
+    each wrong one, or with NONE (Heydarian, Doyle & Samavi 2022,
+    https://doi.org/10.1109/ACCESS.2022.3151048), so that trade and security, predicted as trade and
+    technology, give (trade, trade) and (security, technology).
+    """
+    for has, given in zip(true, predicted, strict=True):
+        hit, missed, wrong = (
+            [name for name, chosen in zip(names, row, strict=True) if chosen]
+            for row in (has & given, has & ~given, given & ~has)
+        )
+        yield from zip(hit, hit, strict=True)
+        if missed or wrong:
+            yield from product(missed or [NONE], wrong or [NONE])
+
+
+def confusions(answers: Answered, topics: Topics) -> list[str]:
+    """What is mistaken for what, in words, the most frequent first.
+
+    In mode single such as "security mistaken for trade: 7 of 31 labelled security"; in mode multi
+    how often each topic is missed, and how often it is wrongly predicted.
+    """
+    find = _taken if topics.mode == "single" else _missed
+    return [text for text, count in sorted(find(answers, topics), key=lambda kind: -kind[1])]
+
+
+def _taken(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
+    """Each pair of a label and another answer, and how often there is one."""
+    counts = confusion(answers, topics)
+    n_labelled = counts.groupby("label")["count"].sum()
+    for label, answer, count in counts.itertuples(index=False, name=None):
+        if label != answer and count:
+            what = "missed (no topic predicted)" if answer == NONE else f"mistaken for {answer}"
+            yield f"{label} {what}: {count} of {n_labelled[label]} labelled {label}", count
+
+
+def _missed(answers: Answered, topics: Topics) -> Iterator[tuple[str, int]]:
+    """What is missed and what is wrongly given of each topic, and how often."""
+    true, predicted = answers.outcomes.true, answers.outcomes.predicted[0]
+    for name, has, given in zip(topics.names, true.T, predicted.T, strict=True):
+        if missed := int((has & ~given).sum()):
+            yield f"{name} missed: {missed} of {has.sum()} labelled {name}", missed
+        if wrong := int((given & ~has).sum()):
+            yield f"{name} wrongly predicted: {wrong} of {given.sum()} predicted", wrong

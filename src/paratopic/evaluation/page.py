@@ -1,19 +1,23 @@
 """The report as one page for people who were not there: everything in it, and no network needed.
 
-Nothing is measured here: the numbers come from `report`, `comparison`, `findings`, `mistakes` and
-`slices`. The text is in page.html, and the charts of `figures` are SVG inside it. Which answers are
-mistakes is decided in `mistakes`, which labels are doubtful in `review`.
+Nothing is measured here: the numbers come from `report`, `comparison`, `findings` and `slices`. The
+text is in page.html, and the charts of `figures` are SVG inside it. Which answers are mistakes is
+decided in `outcomes`, which labels are doubtful in `review`.
 """
 
 from __future__ import annotations
 
+import html
+import io
+import re
 import textwrap
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,33 +25,22 @@ from matplotlib.figure import Figure
 from paratopic.corpus.table import passages, targets_of
 from paratopic.evaluation.figures import (
     COLOURS,
-    as_svg,
+    FONT,
+    STYLED,
     reliability_chart,
-    risk_at,
     risk_coverage_chart,
     share_chart,
     training_chart,
 )
-from paratopic.evaluation.findings import (
-    BORROWED,
-    METHOD,
-    Overview,
-    counting,
-    notes,
-)
-from paratopic.evaluation.slices import Slice, verdict
-from paratopic.evaluation.surroundings import gained, reads
+from paratopic.evaluation.findings import BORROWED, METHOD, Overview, counting, notes
+from paratopic.evaluation.report import gained, reads
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
-from paratopic.inference.scores import Array, Targets
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
 from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import HEADLINE, metrics_in
-from paratopic.project.topics import NONE, Topics, join_cell, split_cell
-
-if TYPE_CHECKING:
-    from paratopic.inference.neighbours import Neighbour
+from paratopic.project.topics import NONE, Topics, split_cell
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # Number of paragraphs that are shown of those that are answered wrong, and of doubtful labels.
@@ -96,33 +89,27 @@ class Weaknesses:
     confusions
         What is mistaken for what, in words, the most frequent first.
     slices
-        Slices that were tried, the worst first.
+        A line that says whether any slice is worse, and a line for each that is.
     nearest
-        Finds the labelled paragraph that is most like a text, and is not the text; None where there
-        is none.
+        Finds the labelled paragraph that is most like a text, and is not the text
+        (`inference.neighbours.Neighbour`); None where there is none.
     """
 
     confusions: Sequence[str]
-    slices: Sequence[Slice]
-    nearest: Callable[[str], Neighbour | None]
+    slices: Sequence[str]
+    nearest: Callable[[str], Any]
 
 
 @dataclass(frozen=True)
 class OnRequest:
     """The sections that are made when somebody asks for the page: they need the champion loaded.
 
-    Parameters
-    ----------
-    shares
-        How much is about what; or a line that says what is missing for that.
-    sample
-        What the labels are a sample of, in a line.
-    weaknesses
-        Where the champion goes wrong; or a line that says what is missing for that.
+    Instead of a section, there may be a line that says what is missing for it. `labels` says what
+    the labels are a sample of.
     """
 
     shares: Overview | str
-    sample: str
+    labels: str
     weaknesses: Weaknesses | str
 
 
@@ -164,26 +151,6 @@ class Mistake:
     after: str
 
 
-@dataclass(frozen=True)
-class Doubtful:
-    """A hand label that a person should look at again.
-
-    Parameters
-    ----------
-    label
-        All topics of the label, or NONE.
-    suggestion
-        The topic that the models find most probable; "" if none has scored the paragraph.
-    """
-
-    id: str
-    text: str
-    label: str
-    suggestion: str
-    confidence: float
-    reason: str
-
-
 def render_page(
     topics: Topics,
     prepared: Mapping[str, Any],
@@ -210,45 +177,31 @@ def render_page(
     HTML that asks no network for anything. Texts of users are escaped.
     """
     models = sorted(models, key=lambda model: model.name != comparison["champion"])
-    champion = models[0]
-    measured = bool(comparison["n"])
-    templates = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    templates.filters["percent"] = lambda share: f"{share:.0%}"
-    templates.filters["svg"] = as_svg
-    templates.filters["shares"] = _by_part
-    wrong = worst(models, topics, paragraphs) if measured else []
-    return templates.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    metrics, sources = metrics_in(topics.mode), comparison.get("sources", {})
+    lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
+    known = {key for figures in comparison["models"].values() for key in figures}
+    of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
+    # What is of measured models is not asked for where there are none.
+    measured = _measured(models, topics, paragraphs) if comparison["n"] else {}
+    return _template().render(
+        measured,
         plural=plural,
         topics=topics,
         prepared=prepared,
         split=split,
         comparison=comparison,
         sources=describe_sources(sources_that_label(prepared)),
-        beside=describe_beside(
-            comparison.get("sources", {}), comparison["champion"], prepared.get("effort", {})
-        ),
-        notes=[*comparison["notes"], *prepared["messages"], *_notes(models)],
+        beside=describe_beside(sources, comparison["champion"], prepared.get("effort", {})),
+        notes=[*comparison["notes"], *prepared["messages"], *of_training],
         models=models,
-        champion=champion,
-        metrics=[m for key, m in metrics_in(topics.mode).items() if _is_measured(key, comparison)],
-        compared=metrics_in(topics.mode)[HEADLINE[topics.mode]],
-        confusions={m.name: confusion(m) for m in models} if measured else {},
+        champion=models[0],
+        metrics=[metric for key, metric in metrics.items() if key in known],
+        compared=metrics[HEADLINE[topics.mode]],
         colours=COLOURS,
         reads=reads,
         gained=gained,
         why_none_is_sure=why_none_is_sure,
-        reliabilities={
-            m.name: reliability_chart(m.name, m.reliability, m.metrics["confidence"])
-            for m in models
-            if measured
-        },
-        risk=risk_coverage_chart({m.name: (m.risk_coverage, m.metrics) for m in models[::-1]})
-        if measured
-        else None,
-        risks=_risks(models) if measured else {},
-        better_than_dummy=_better_than_dummy(comparison),
+        better_than_dummy=bool(lead) and lead["significant"] and lead["value"] > 0,
         kinds=KINDS,
         trainings={m.name: training_chart(m.name, m.training, m.final) for m in models},
         on_request=on_request,
@@ -257,26 +210,75 @@ def render_page(
         share_notes=notes,
         counting=counting("paragraphs", copies=True),
         share_method=METHOD,
-        verdict=verdict,
-        wrong=wrong,
         n_shown=N_SHOWN,
         n_open=N_OPEN,
-        doubtful=second_look(reviewed),
+        doubtful=reviewed[reviewed["reason"] != ""].to_dict("records"),
         n_unsure=int(reviewed["unsure"].sum()),
     )
 
 
-def _notes(models: Sequence[ModelReport]) -> list[str]:
-    """What the training of the models has to say."""
-    return [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
+def _template() -> jinja2.Template:
+    """page.html with its filters."""
+    templates = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    templates.filters["percent"] = lambda share: f"{share:.0%}"
+    templates.filters["svg"] = as_svg
+    templates.filters["shares"] = _by_part
+    return templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _measured(
+    models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame
+) -> dict[str, Any]:
+    """Charts and tables of measured models, the champion first."""
+    curves = {m.name: (m.risk_coverage, m.metrics) for m in models[::-1]}
+    return {
+        "confusions": {m.name: confusion(m) for m in models},
+        "reliabilities": {
+            m.name: reliability_chart(m.name, m.reliability, m.metrics["confidence"])
+            for m in models
+        },
+        "risk": risk_coverage_chart(curves),
+        "risks": _risks(models),
+        "wrong": worst(models, topics, paragraphs),
+    }
+
+
+@STYLED
+def as_svg(chart: Figure, title: str) -> str:
+    """A chart as an SVG element of the page.
+
+    It has the page's font and colours. A `gid` with a blank becomes a tooltip.
+
+    Parameters
+    ----------
+    title
+        What it shows, for those who cannot see it; another one for each chart of the page.
+    """
+    file = io.StringIO()
+    matplotlib.rcParams["svg.hashsalt"] = title  # no other chart of the page has the same ids
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    chart.savefig(file, format="svg", transparent=True, metadata=metadata)
+    head, group, inside = file.getvalue().partition("<g ")
+    box = re.findall('viewBox="[^"]*"', head)[0]
+    inside = re.sub(r"<clipPath.*?</clipPath>", "", group + inside, flags=re.S)
+    inside = re.sub(r' (clip-path="|transform="rotate\(-0 )[^"]*"', "", inside)
+    inside = re.sub(r'<g id="[^" ]*">', "<g>", inside)
+    inside = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", inside)
+    inside = re.sub(r"\s+", " ", inside).replace("> <", "><").replace(f"'{FONT}'", "system-ui")
+    inside = re.sub(r"\d+\.\d\d+(?=[^<>]*>)", lambda number: f"{float(number[0]):.1f}", inside)
+    for name, colour in COLOURS.items():
+        inside = inside.replace(colour, f"var(--{name})")
+    return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
 
 
 def confusion(model: ModelReport) -> dict[str, dict[str, int]]:
     """Number of paragraphs: topic of the label → topic of the answer → count."""
-    counts: dict[str, dict[str, int]] = {}
-    for label, answer, count in model.confusion.itertuples(index=False, name=None):
-        counts.setdefault(label, {})[answer] = count
-    return counts
+    return {
+        str(label): dict(zip(rows["answer"], rows["count"].tolist(), strict=True))
+        for label, rows in model.confusion.groupby("label", sort=False)
+    }
 
 
 def worst(models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFrame) -> list[Mistake]:
@@ -291,57 +293,36 @@ def worst(models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFram
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))
     wrong = wrong[np.argsort(of_label[wrong], kind="stable")]
+    cut: Any = {"width": BESIDE, "placeholder": " …"}  # between words
     places = pd.Index(paragraphs["id"]).get_indexer(table["id"].iloc[wrong])
     return [
         Mistake(
             **{name: table[name][row] for name in ("id", "article", "heading")},
             text=textwrap.shorten(table["text"][row], EXCERPT, placeholder=" …"),
-            label=_named(table["label"][row]),
-            answers={model.name: _named(model.predictions["answer"][row]) for model in models},
-            bars=_bars(classes, probabilities[row], outcomes[row]),
+            label=table["label"][row] or NONE,
+            answers={model.name: model.predictions["answer"][row] or NONE for model in models},
+            bars=_bars(classes, probabilities[row].tolist(), outcomes[row].tolist()),
             whole=table["text"][row],
-            before=_last_words("".join(passage.before[-1:])),
-            after=textwrap.shorten("".join(passage.after[:1]), BESIDE, placeholder=" …"),
+            before=textwrap.shorten("".join(passage.before[-1:])[::-1], **cut)[::-1],
+            after=textwrap.shorten("".join(passage.after[:1]), **cut),
         )
         for row, passage in zip(wrong.tolist(), passages(paragraphs, places), strict=True)
     ]
 
 
-def _last_words(text: str) -> str:
-    """The end of a text, from a whole word on."""
-    return textwrap.shorten(text[::-1], BESIDE, placeholder=" …")[::-1]
-
-
-def second_look(reviewed: pd.DataFrame) -> list[Doubtful]:
-    """Doubtful labels, the most doubtful first: those that `paratopic review` lists."""
-    rows = reviewed[reviewed["reason"] != ""].to_dict("records")
-    return [
-        Doubtful(
-            **{name: row[name] for name in ("text", "suggestion", "confidence", "reason")},
-            id=row["paragraph"],
-            label=_named(join_cell(row["topics"])),
-        )
-        for row in rows
-    ]
-
-
-def _bars(names: Sequence[str], probabilities: Array, labelled: Targets) -> list[Bar]:
+def _bars(
+    names: Sequence[str], probabilities: Sequence[float], labelled: Sequence[bool]
+) -> list[Bar]:
     """The highest probabilities and those of the label, in descending order."""
-    rows = zip(names, probabilities.tolist(), labelled.tolist(), strict=True)
+    rows = zip(names, probabilities, labelled, strict=True)
     bars = sorted((Bar(*values) for values in rows), key=lambda bar: -bar.probability)
     return [bar for rank, bar in enumerate(bars) if rank < N_PROBABLE or bar.labelled]
 
 
-def _named(cell: str) -> str:
-    """A cell of labels, or NONE for an empty one."""
-    return cell or NONE
-
-
 def _share_charts(on_request: OnRequest | None) -> dict[str, Figure]:
     """Topic → its shares by period; empty where there are none."""
-    if on_request is None or isinstance(on_request.shares, str):
-        return {}
-    by_period = on_request.shares.by_period
+    shares = on_request.shares if on_request else ""
+    by_period = None if isinstance(shares, str) else shares.by_period
     if by_period is None:
         return {}
     return {topic: share_chart(by_period, topic) for topic in by_period.table["topic"].unique()}
@@ -353,20 +334,14 @@ def _by_part(table: pd.DataFrame, column: str) -> dict[str, list[dict[Hashable, 
     return {str(value): lines.to_dict("records") for value, lines in parts}
 
 
-def _is_measured(metric: str, comparison: Mapping[str, Any]) -> bool:
-    """Whether any model has the metric."""
-    return any(metric in figures for figures in comparison["models"].values())
-
-
-def _better_than_dummy(comparison: Mapping[str, Any]) -> bool:
-    """Whether the champion is significantly better than the dummy; false where that is unknown."""
-    lead = comparison["differences"].get(f"{comparison['champion']} - dummy")
-    return lead is not None and lead["significant"] and lead["value"] > 0
-
-
 def _risks(models: Sequence[ModelReport]) -> dict[float, dict[str, float | None]]:
-    """Coverage → model → risk of so many of its most confident answers."""
-    return {
-        share: {m.name: risk_at(m.risk_coverage, share) for m in models}
-        for share in (0.25, 0.5, 0.75, 1.0)
-    }
+    """Coverage → model → risk of so many of its most confident answers; None for less than one."""
+    risks: dict[float, dict[str, float | None]] = {}
+    for share in (0.25, 0.5, 0.75, 1.0):
+        risks[share] = {}
+        for model in models:
+            curve = model.risk_coverage
+            # Rounding must not leave the last answer out.
+            up_to = curve["risk"][curve["coverage"] <= share + 1e-9]
+            risks[share][model.name] = float(up_to.iloc[-1]) if len(up_to) else None
+    return risks

@@ -1,6 +1,6 @@
-"""The report of one model: metrics, curves, confusions and predictions.
+"""The report of one model: metrics, curves, confusions and predictions, and sentences on them.
 
-No file is written here, and nothing is drawn: `figures` does that.
+No file is written here, and nothing is plotted: `figures` does that.
 """
 
 from __future__ import annotations
@@ -10,34 +10,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.folds import groups_of
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import (
-    Estimate,
-    Metric,
-    answer_estimates,
-    difference,
-    estimates,
-)
-from paratopic.evaluation.mistakes import Answered, answered, confusion
+from paratopic.evaluation.intervals import Estimate, difference, measure
 from paratopic.evaluation.outcomes import (
+    Answered,
     Outcomes,
     answer_outcomes,
+    answered,
     cautions,
+    confusion,
     mean_over_repeats,
     outcomes,
 )
 from paratopic.inference.calibration import Calibration
-from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical
 from paratopic.project.params import Evaluate
-from paratopic.project.topics import ModeName
 
 # Columns of the tables where nothing was held out.
 EMPTY = {
@@ -47,6 +38,13 @@ EMPTY = {
     "risk_coverage": ["coverage", "risk"],
     "training": ["repeat", "fold", "step", "loss"],
     "predictions": ["id", "text", "answer", "label", "right", "most_probable"],
+}
+
+# Part of what stands around a paragraph (`inference.context.ContextWeights`) → its name.
+NAMES = {
+    "neighbours": "the paragraphs before and after it",
+    "heading": "its heading",
+    "title": "the title of its article",
 }
 
 
@@ -73,24 +71,8 @@ class OutOfFold:
     alone: pd.DataFrame | None = None
 
 
-@dataclass(frozen=True)
-class Report:
-    """What is reported about one model.
-
-    Parameters
-    ----------
-    metrics
-        Content of metrics.json.
-    tables
-        Name of a CSV file → its rows.
-    """
-
-    metrics: dict[str, Any]
-    tables: dict[str, pd.DataFrame]
-
-
 def abstention(
-    candidates: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
     """What is predicted in mode single: whether a paragraph has a topic at all, and what is sure.
 
@@ -101,43 +83,46 @@ def abstention(
     """
     from sklearn.metrics import roc_auc_score
 
-    predicted = candidates[candidates["predicted"]]
+    true, given = answers.true[:, :-1], answers.predicted[..., :-1]
+    scores = answers.scores[..., :-1]
     threshold = out_of_fold.calibration.sure
-    sure = predicted[predicted["confidence"] >= threshold]
-    auroc = None
-    if candidates["topical"].nunique() == 2:
-        auroc = float(roc_auc_score(candidates["topical"], candidates["p_topical"]))
+    sure = given & (scores >= threshold)
+    is_topical, auroc = topical(true), None
+    if 0 < is_topical.sum() < len(true):
+        of_repeats = np.tile(is_topical, len(scores))
+        auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
     effect = {
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
             "target": out_of_fold.promise.precision,
-            "coverage": len(sure) / len(candidates),
-            "precision": float(sure["true"].mean()) if len(sure) else None,
+            "coverage": float(sure.any(axis=-1).mean()),
+            "precision": float((sure & true).sum() / sure.sum()) if sure.any() else None,
             "groups_needed": out_of_fold.promise.least_groups,
-            "groups": int(candidates["group"][candidates["topical"]].nunique()),
+            "groups": len(np.unique(answers.groups[is_topical])),
         },
     }
     return {"abstention": effect}
 
 
 def naming(
-    candidates: pd.DataFrame, names: tuple[str, ...], out_of_fold: OutOfFold
+    answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
     """Effect of the thresholds of mode multi: topics per paragraph, true and predicted."""
     effect = {
         "thresholds": dict(zip(names, out_of_fold.calibration.thresholds, strict=True)),
-        "topics_a_paragraph": float(candidates["true"].mean() * len(names)),
-        "named_a_paragraph": float(candidates["predicted"].mean() * len(names)),
+        "topics_a_paragraph": float(answers.true.mean() * len(names)),
+        "named_a_paragraph": float(answers.predicted.mean() * len(names)),
     }
     return {"naming": effect}
 
 
-# What the thresholds do: from `candidate_table`, topic names and what stage score made to a part of
-# metrics.json.
-EFFECTS: Mapping[
-    ModeName, Callable[[pd.DataFrame, tuple[str, ...], OutOfFold], dict[str, dict[str, Any]]]
-] = {"single": abstention, "multi": naming}
+# Mode → what the thresholds do: from outcomes of the answers, topic names and what stage score made
+# to a part of metrics.json.
+EFFECTS: Mapping[str, Callable[[Outcomes, Sequence[str], OutOfFold], dict[str, dict[str, Any]]]] = {
+    "single": abstention,
+    "multi": naming,
+}
 
 
 def build_report(
@@ -146,45 +131,41 @@ def build_report(
     split: Mapping[str, Any],
     settings: Evaluate,
     seed: int,
-) -> Report:
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Measure one model; where nothing was held out, report that.
 
     Parameters
     ----------
-    out_of_fold
-        What stage score made of the model.
     split
         Content of reports/split.json.
-    settings
-        Confidence of the intervals and number of draws.
+
+    Returns
+    -------
+    Content of metrics.json, and name of a CSV file → its rows.
     """
-    rows, topics = data.rows, data.topics
+    topics, scores = data.topics, out_of_fold.scores
     about = {
         "mode": topics.mode,
         "split_unit": split["split_unit"],
         "notes": " · ".join(split["messages"]),
     }
-    if out_of_fold.scores.empty:
+    if scores.empty:
         tables = {name: pd.DataFrame(columns=columns) for name, columns in EMPTY.items()}
-        return Report({"n": 0} | about, tables)
-    scores = out_of_fold.scores
-    forced, of_repeats, answers = (
-        outcomes(data, scores),
-        answer_outcomes(data, scores),
-        answered(data, scores),
-    )
+        return {"n": 0} | about, tables
+    forced, of_repeats = outcomes(data, scores), answer_outcomes(data, scores)
+    answers = answered(data, scores)
+    wish = settings.confidence, settings.n_draws, seed
     measured = {
         "n": len(answers.table),
         "n_topical": int(topical(forced.true).sum()),
         "mistakes": len(answers.mistakes),
-        "labels": sources(rows),
-        **_figures(forced, measure(forced, of_repeats, settings, seed), topics.names),
+        "labels": "hand",
+        **_figures(forced, measure(forced, of_repeats, *wish), topics.names),
+        **EFFECTS[topics.mode](of_repeats, topics.names, out_of_fold),
     }
-    measured |= EFFECTS[topics.mode](candidate_table(data, scores), topics.names, out_of_fold)
     if out_of_fold.alone is not None:
         alone = answer_outcomes(data, out_of_fold.alone)
-        gain = difference(of_repeats, alone, settings.confidence, settings.n_draws, seed)
-        measured["context"] = {"gain": asdict(gain)}
+        measured["context"] = {"gain": asdict(difference(of_repeats, alone, *wish))}
     measured["confidence"] = settings.confidence
     about["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
     once = outcomes(data, mean_over_repeats(scores, topics))
@@ -196,21 +177,11 @@ def build_report(
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
-    return Report(measured | about, tables)
-
-
-def measure(
-    forced: Outcomes, answers: Outcomes, settings: Evaluate, seed: int
-) -> dict[Metric, Estimate]:
-    """Every metric of a model's answers, and of its forced topics, with its interval."""
-    confidence, n_draws = settings.confidence, settings.n_draws
-    return answer_estimates(answers, confidence, n_draws, seed) | estimates(
-        forced, confidence, n_draws, seed
-    )
+    return measured | about, tables
 
 
 def _figures(
-    outcome: Outcomes, measured: Mapping[Metric, Estimate], names: Sequence[str]
+    outcome: Outcomes, measured: Mapping[metrics.Metric, Estimate], names: Sequence[str]
 ) -> dict[str, Any]:
     """The metrics as in metrics.json, overall and for each topic."""
     overall = {key: asdict(value) for key, value in measured.items() if isinstance(key, str)}
@@ -220,11 +191,6 @@ def _figures(
         for number, (name, support) in enumerate(zip(names, outcome.true.sum(axis=0), strict=True))
     }
     return {**overall, "topics": topics}
-
-
-def sources(rows: pd.DataFrame) -> str:
-    """Where the labels of the rows that are evaluated come from: "hand", or nowhere."""
-    return ", ".join(sorted(set(rows["label_source"][has_hand_label(rows)])))
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -264,34 +230,35 @@ def risk_coverage_table(answers: Answered) -> pd.DataFrame:
     return pd.DataFrame({"coverage": coverage, "risk": risk})
 
 
-def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
-    """Topics that might be predicted for held-out paragraphs, in each repeat.
+def reads(context: Mapping[str, float]) -> str:
+    """What is read around a paragraph.
 
-    A paragraph has one in mode single (`Single.candidates`); in mode multi it has all topics.
-
-    Returns
-    -------
-    A row for each of them. Columns are confidence, group (that of the folds), topical (the
-    paragraph has a topic), true (it has this one), p_topical (sum of the topics' probabilities) and
-    predicted.
+    >>> reads({"neighbours": 0.6, "heading": 0.3, "title": 0.0})
+    'reads each paragraph with the paragraphs before and after it (weight 0.6), its heading (0.3)'
     """
-    topics, rows = data.topics, data.rows[has_hand_label(data.rows)]
-    scores = scores[scores["id"].isin(rows["id"])]
-    true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
-    confidence = scores[topics.scores].to_numpy()
-    thresholds = scores[topics.thresholds].to_numpy()
-    is_candidate = mode_of(topics.mode).candidates(confidence, thresholds)
+    parts = [f"{NAMES[name]} ({factor:g})" for name, factor in context.items() if factor]
+    if not parts:
+        return "reads each paragraph alone"
+    return "reads each paragraph with " + ", ".join(parts).replace("(", "(weight ", 1)
 
-    def of_rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.broadcast_to(values[:, None], true.shape)[is_candidate]
 
-    return pd.DataFrame(
-        {
-            "confidence": confidence[is_candidate],
-            "group": of_rows(groups_of(data.folds, list(scores["id"]))),
-            "topical": of_rows(topical(true)),
-            "true": true[is_candidate],
-            "p_topical": of_rows(confidence.sum(axis=1)),
-            "predicted": mode_of(topics.mode).predicted(confidence, thresholds)[is_candidate],
-        }
+def gained(context: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
+    """What reading around paragraphs gained; "" where nothing is read.
+
+    Parameters
+    ----------
+    metrics
+        Content of metrics.json.
+    """
+    if not any(context.values()):
+        return ""
+    if "context" not in metrics:
+        return (
+            "The gain was not measured: because the split is by paragraph, the figures are for "
+            "paragraphs that are read alone."
+        )
+    gain = metrics["context"]["gain"]
+    return (
+        f"This changes the macro-F1 of the answers by {gain['value']:+.3f} ({gain['low']:+.3f} to "
+        f"{gain['high']:+.3f}), compared with the same model on the paragraphs alone."
     )

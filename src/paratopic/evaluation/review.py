@@ -7,7 +7,7 @@ What a model gets wrong, also where it is merely unsure, is for `mistakes`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from paratopic.inference.scores import Array, Targets
 from paratopic.labels.weak import answers_on
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
-from paratopic.project.topics import ModeName, Topics, topics_in_words
+from paratopic.project.topics import Topics, topics_in_words
 
 # A topic below this probability neither contradicts a label nor tells what a paragraph is about.
 PROBABLE = 0.5
@@ -28,20 +28,11 @@ PROBABLE = 0.5
 CONTRADICTED = "the models say otherwise"
 DUPLICATE = "near-duplicate of"
 
-# Function from the models' mean scores (a table with one row for each label), the topics that each
-# label has (n, k) and the codebook to the doubt about each label (n,), and whether the scores
-# contradict it (n,).
-Judge = Callable[[pd.DataFrame, Targets, Topics], tuple[Array, Targets]]
-
 
 def read_scores(
     frame: pd.DataFrame, models: Sequence[str], topics: Topics
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
-
-    Returns
-    -------
-    The hand-labelled rows of the paragraph table, and one table of scores for each model.
 
     Raises
     ------
@@ -126,7 +117,7 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
     mean = _mean_scores(scores, topics)
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
-    probabilities = _probabilities(mean, topics)
+    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
     has = targets_of(rows.assign(topic=rows["topics"]), topics.names)
     doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
     confidence = probabilities.max(axis=1)
@@ -152,13 +143,9 @@ def _mean_scores(scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame
     return table.groupby("id")[columns].mean()
 
 
-def _probabilities(mean: pd.DataFrame, topics: Topics) -> Array:
-    return mean[topics.scores].to_numpy(dtype=np.float64)
-
-
 def _judge_whole(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:
     """Mode single: contradicted if the most probable topic is not one of the label's topics."""
-    probabilities = _probabilities(mean, topics)
+    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
     highest = probabilities.max(axis=1)
     doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
     return doubt, ~has[np.arange(len(has)), probabilities.argmax(axis=1)]
@@ -169,7 +156,7 @@ def _judge_each(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array
 
     Between a topic's threshold and one half, neither contradicts the label.
     """
-    probabilities = _probabilities(mean, topics)
+    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
     thresholds = mean[topics.thresholds].to_numpy(dtype=np.float64)
     doubt = np.where(has, 1 - probabilities, probabilities).max(axis=1)
     superfluous = has & (probabilities < np.minimum(thresholds, PROBABLE))
@@ -177,7 +164,9 @@ def _judge_each(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array
     return doubt, (superfluous | missing).any(axis=1)
 
 
-_JUDGES: dict[ModeName, Judge] = {"single": _judge_whole, "multi": _judge_each}
+# Mode → function from the models' mean scores (a row for each label), the topics that labels have
+# (n, k) and the codebook to the doubt about each label (n,), and whether scores contradict it (n,).
+_JUDGES = {"single": _judge_whole, "multi": _judge_each}
 
 
 def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
@@ -198,15 +187,15 @@ def _conflicts(rows: pd.DataFrame) -> tuple[Array, npt.NDArray[np.object_]]:
         for row in group:
             with_label[labels[row]].append(row)
         for label, alike in with_label.items():
-            rivals = [others for other, others in with_label.items() if _conflict(label, other)]
+            # An empty label is none of the topics: it conflicts with any other.
+            rivals = [
+                others
+                for other, others in with_label.items()
+                if label != other and not label & other
+            ]
             if rivals:
                 first = min(rivals)[0]
                 named = topics_in_words(rows["topics"][first])
                 share[alike] = sum(map(len, rivals)) / len(group)
                 reasons[alike] = f"{DUPLICATE} {rows['id'][first]} ({named})"
     return share, reasons
-
-
-def _conflict(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two labels differ and have no topic in common; an empty one is none of the topics."""
-    return one != other and not one & other

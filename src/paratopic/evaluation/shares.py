@@ -94,13 +94,7 @@ class Sample:
         return residuals
 
     def size(self, masses: Array) -> int:
-        """Number of labels in a part of the corpus, those that were not drawn at random in part.
-
-        Parameters
-        ----------
-        masses
-            (N,) how much each text counts, as for `shares`.
-        """
+        """Number of labels in a part of the corpus; those that were not drawn at random in part."""
         return size_of(self.weights[masses[self.labelled] > 0])
 
     def n_articles(self, masses: Array) -> int | None:
@@ -112,14 +106,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of a corpus, a difference of two, or a trend, with its interval.
+    """A share of a corpus, a difference of two, or the change of one for each unit of time.
 
-    Parameters
-    ----------
-    value
-        The share, 0 to 1; a difference, -1 to 1; or the change of a share for each unit of time.
-    low, high
-        Ends of the interval; None where labels are too few for one.
+    Its interval is None where labels are too few for one.
     """
 
     value: float
@@ -135,8 +124,6 @@ class Part:
     ----------
     n_labels
         Number of labelled texts of the part that the shares rest on.
-    n_articles
-        Number of articles that were drawn, or None if texts were.
     borrowed
         Whether the part has so few labels that its shares rest on those of other parts: on the
         assumption that the model errs alike here and there.
@@ -144,8 +131,12 @@ class Part:
 
     shares: tuple[Share, ...]
     n_labels: int
-    n_articles: int | None
-    borrowed: bool
+    borrowed: bool = False
+
+
+def _shares(*ends: Array) -> tuple[Share, ...]:
+    """Shares from their values and the ends of their intervals, if they have any; (K,) each."""
+    return tuple(Share(*map(float, each)) for each in zip(*ends, strict=True))
 
 
 def shares(sample: Sample, masses: Array, confidence: float) -> Part:
@@ -157,29 +148,23 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         (N,) how much each text counts, 0 for those outside of the part: 1, its number of copies, or
         its number of words.
     confidence
-        Confidence of the intervals, such as 0.95.
-
-    Returns
-    -------
-    Without intervals if there are fewer than `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES`
-    articles that were drawn.
+        Confidence of the intervals, such as 0.95. There are none if there are fewer than
+        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn.
     """
     weights = sample.weights * masses[sample.labelled]
     n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
     if not n_labels:
-        blank = tuple(Share(float(value)) for value in everywhere)
-        return Part(blank, 0, n_articles, borrowed=True)
+        return Part(_shares(everywhere), 0, borrowed=True)
     of_labels = weights / weights.sum()
     values = sample.factor * everywhere + of_labels @ sample.residuals
     values = np.clip(values, 0.0, 1.0)
     if _is_few(n_labels, n_articles):
-        return Part(tuple(Share(float(value)) for value in values), n_labels, n_articles, False)
+        return Part(_shares(values), n_labels)
     sizes = _sizes(sample, masses, weights, values)
     units = n_labels if n_articles is None else n_articles
     quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
-    ends = zip(values, *wilson(values, sizes, confidence, quantile), strict=True)
-    return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
+    return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
 
 
 def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) -> list[Part]:
@@ -204,8 +189,7 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
             mean = trust * own.mean + (1 - trust) * overall.mean
         everywhere = mass @ sample.probabilities / mass.sum()
         values = np.clip(sample.factor * everywhere + mean, 0.0, 1.0)
-        borrowed = tuple(Share(float(value)) for value in values)
-        parts[number] = Part(borrowed, part.n_labels, part.n_articles, borrowed=True)
+        parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
     return parts
 
 
@@ -242,7 +226,7 @@ def difference(one: Share, other: Share) -> Share:
     return Share(value, float(low), float(high))
 
 
-def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Part:
+def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Share, ...]:
     """Change of each outcome's share for each unit of time: the slope of a line through the texts.
 
     Parameters
@@ -256,8 +240,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     away = times - masses @ times / masses.sum()
     spread = float(masses @ away**2) / masses.sum()
     if not spread or not n_labels:
-        nothing = (Share(0.0),) * sample.truth.shape[1]
-        return Part(nothing, n_labels, n_articles, borrowed=not n_labels)
+        return _shares(np.zeros(sample.truth.shape[1]))
     slopes = sample.factor * ((masses * away) @ sample.probabilities) / masses.sum() / spread
     of_labels = weights / weights.sum()
     centred = sample.residuals - of_labels @ sample.residuals
@@ -265,7 +248,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     leans = leverage[:, None] * centred
     slopes = slopes + of_labels @ leans
     if _is_few(n_labels, n_articles):
-        return Part(tuple(Share(float(value)) for value in slopes), n_labels, n_articles, False)
+        return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
     extra, units = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum(), n_labels
     if sample.articles is not None:
@@ -273,8 +256,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> Par
     noise = (contributions**2).sum(axis=0) + extra
     error = np.sqrt(units / (units - 2) * noise)
     reach = stdtrit(units - 2, (1 + confidence) / 2) * error
-    ends = zip(slopes, slopes - reach, slopes + reach, strict=True)
-    return Part(tuple(Share(*map(float, each)) for each in ends), n_labels, n_articles, False)
+    return _shares(slopes, slopes - reach, slopes + reach)
 
 
 def wilson(values: Array, sizes: Array, confidence: float, quantile: float) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ one report in twenty names a slice where nothing is wrong, however many slices t
 Paragraphs of an article err together. Shuffles of whole articles would show how much if all were of
 one size, but they are not. So each gap is divided by the root of its design effect (Kish 1965): how
 many times larger its variance is with the groups of the folds than with as many independent
-paragraphs. Nothing is read here, and how mistakes look is for `mistakes`.
+paragraphs. Nothing is read here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 
 from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
-from paratopic.evaluation.mistakes import Answered
+from paratopic.evaluation.outcomes import Answered
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS
@@ -80,17 +80,19 @@ class Slice:
         )
 
 
-def verdict(slices: Sequence[Slice]) -> str:
-    """Say in a line whether any slice of those from `find_slices` is worse."""
-    if any(each.is_worse for each in slices):
-        return (
+def in_words(slices: Sequence[Slice]) -> list[str]:
+    """A line that says whether any slice from `find_slices` is worse, and one for each that is."""
+    worse = [str(each) for each in slices if each.is_worse]
+    tested = plural(len(slices), "slice was", "slices were")
+    verdict = f"{tested} tested, and none is worse by more than chance explains."
+    if worse:
+        verdict = (
             f"Slices where the answers are worse, of {len(slices)} tested (by chance alone, at "
             "most one report in twenty lists any):"
         )
-    if not slices:
-        return "No slice is large enough to test."
-    tested = plural(len(slices), "slice was", "slices were")
-    return f"{tested} tested, and none is worse by more than chance explains."
+    elif not slices:
+        verdict = "No slice is large enough to test."
+    return [verdict, *worse]
 
 
 def columns_of(
@@ -175,10 +177,6 @@ def find_slices(
     ----------
     columns
         From `columns_of`.
-    answers
-        Answers of n paragraphs.
-    confidence
-        Confidence of the intervals, such as 0.95.
 
     Returns
     -------
@@ -205,11 +203,11 @@ def find_slices(
     p = (reached.sum(axis=0) + 1) / (N_PERMUTATIONS + 1)
     slices = []
     for number, (column, value) in enumerate(members):
-        weights = inside_share[:, number]
-        accuracy = float(right @ weights)
-        low, high = _interval(accuracy, weights, right, outcomes.groups, confidence)
+        shares = inside_share[:, number]
+        accuracy = float(right @ shares)
+        low, high = _interval(accuracy, shares, right, outcomes.groups, confidence)
         elsewhere = accuracy + float(gaps[number])
-        n = int(np.count_nonzero(weights))
+        n = int(np.count_nonzero(shares))
         slices.append(Slice(column, value, n, accuracy, low, high, elsewhere, float(p[number])))
     return sorted(slices, key=lambda each: (each.p, each.accuracy - each.elsewhere))
 
@@ -267,12 +265,12 @@ def _permuted(right: Array, gaps_of: Array, seed: int) -> Array:
 
 
 def _interval(
-    accuracy: float, weights: Array, right: Array, groups: Integers, confidence: float
+    accuracy: float, shares: Array, right: Array, groups: Integers, confidence: float
 ) -> tuple[float, float]:
-    """Interval of the share of a slice's answers that are right; the weights sum to 1."""
-    rows = 1 / float((weights**2).sum())
+    """Interval of the accuracy of a slice, in which each answer has a share; they sum to 1."""
+    rows = 1 / float((shares**2).sum())
     near = (accuracy * rows + 0.5) / (rows + 1)
     spread = near * (1 - near)
-    seen = float((np.bincount(groups, weights * (right - accuracy)) ** 2).sum())
+    seen = float((np.bincount(groups, shares * (right - accuracy)) ** 2).sum())
     size = spread / (DESIGN_EFFECT * max(seen, spread / rows))
     return interval(accuracy, size, confidence)

@@ -93,7 +93,7 @@ def describe_beside(
     Parameters
     ----------
     measured
-        Name of a source → `evaluation.sources.Beside`, as in comparison.json.
+        Name of a source → `evaluation.comparison.Beside`, as in comparison.json.
     champion
         Name of the model that it is beside.
     effort

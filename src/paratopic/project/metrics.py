@@ -1,6 +1,6 @@
 """The metrics, one entry each: what a metric is called, what it means and where it is shown.
 
-How a metric is computed is for `evaluation.intervals`, which has a function for each key. The order
+How a metric is computed is for `evaluation.metrics`, which has a function for each key. The order
 here is the order wherever metrics are listed.
 """
 

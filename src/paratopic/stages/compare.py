@@ -10,8 +10,7 @@ import pandas as pd
 from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
-from paratopic.evaluation.figures import draw_comparison
-from paratopic.evaluation.sources import beside_model
+from paratopic.evaluation.figures import plot_comparison
 from paratopic.project import errors, files
 from paratopic.project.errors import UserError
 from paratopic.project.kinds import by_simplicity
@@ -34,32 +33,21 @@ def main() -> None:
     annotators = files.read_json(PREPARED, "stage prepare").get("annotators")
     models = by_simplicity(params.models)
     if split["n_folds"]:
-        data = read_labelled(params.topics)
-        scores = {name: read_parquet(SCORES / name / "scores.parquet") for name in models}
         comparison = compare(
-            data,
-            scores,
+            read_labelled(params.topics),
+            {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models),
             params.evaluate,
             params.compare,
             _incumbent(),
             params.seed,
         )
-        sources = beside_model(
-            data,
-            scores[comparison.champion],
-            params.evaluate,
-            params.compare.n_permutations,
-            params.seed,
-        )
     else:
-        comparison, sources = unmeasured(models, params.topics.mode), {}
+        comparison = unmeasured(models, params.topics.mode)
     confidence = params.evaluate.confidence
     content = as_json(comparison, split, annotators, 1 - confidence)
-    if sources:
-        content["sources"] = {name: each.as_json() for name, each in sources.items()}
     files.write_json(COMPARISON, content)
-    draw_comparison(PICTURE, comparison, confidence)
+    plot_comparison(PICTURE, content, confidence)
     files.write_text(CHAMPION, json.dumps({"champion": comparison.champion}) + "\n")
     print(f"champion: {comparison.champion}: {comparison.reason}; see {COMPARISON}")
 

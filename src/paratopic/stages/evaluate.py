@@ -26,18 +26,18 @@ def main() -> None:
     name = sys.argv[1]
     params = read_params()
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    report = build_report(
+    metrics, tables = build_report(
         read_labelled(params.topics),
         read_out_of_fold(SCORES / name, promise, params.topics),
         files.read_json(SPLIT, "stage split"),
         params.evaluate,
         params.seed,
     )
-    folder, metrics = MODEL_REPORTS / name, report.metrics
+    folder = MODEL_REPORTS / name
     files.write_json(folder / "metrics.json", metrics)
     files.write_json(MODEL_REPORTS / f"{name}.json", main_figures(metrics), digits=3)
-    predictions = with_metadata(report.tables["predictions"], read_metadata(METADATA))
-    for table, rows in (report.tables | {"predictions": predictions}).items():
+    tables["predictions"] = with_metadata(tables["predictions"], read_metadata(METADATA))
+    for table, rows in tables.items():
         files.write_csv(folder / f"{table}.csv", rows)
     if not metrics["n"]:
         print(f"{name}: not measured: {metrics['notes']}")
@@ -51,17 +51,10 @@ def main() -> None:
 
 
 def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The few figures that DVC's tables show; none where nothing was measured.
+    """The few figures that DVC's tables show, from metrics.json; none where nothing was measured.
 
-    Parameters
-    ----------
-    metrics
-        Content of metrics.json.
-
-    Returns
-    -------
-    The metric that models are compared by with the ends of its interval, and the other main ones,
-    under their names in metrics.json.
+    These are the metric that models are compared by with the ends of its interval, and the other
+    main ones, under their names there.
     """
     if not metrics["n"]:
         return {}

@@ -14,14 +14,7 @@ from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import (
-    COMPARISON,
-    FINAL,
-    MODEL_REPORTS,
-    PAGE,
-    PREPARED,
-    SPLIT,
-)
+from paratopic.project.paths import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREPARED, SPLIT
 
 # Columns whose cells are texts, also where they look like numbers, or are words like "null".
 TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)
@@ -34,13 +27,7 @@ def main() -> None:
 
 
 def page(params: Params, on_request: OnRequest | None = None) -> str:
-    """Make the page of what other stages wrote.
-
-    Parameters
-    ----------
-    params
-        Params of the project in the current directory.
-    """
+    """Make the page of what other stages wrote in the current directory."""
     frame = read_labelled_paragraphs()
     rows, scores = read_scores(frame, params.models, params.topics)
     return render_page(

@@ -1,40 +1,35 @@
-"""Mistakes of answers, worked by hand."""
+"""Answers and mistakes, worked by hand."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.mistakes import Answered, answered, confusion, confusion_pairs, confusions
+from paratopic.evaluation.outcomes import Answered, answered, confusion, confusion_pairs, confusions
 from paratopic.project.topics import NONE, Topics
+from tests.samples import held_out
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
 
 
-def data_of(labels: list[tuple[str, ...]], topics: Topics) -> Labelled:
-    """Paragraphs p0, p1, … with hand labels, and h with a heading's label; each is a group."""
-    ids = [*(f"p{n}" for n in range(len(labels))), "h"]
-    rows = pd.DataFrame({"id": ids, "article": ids, "heading": "", "text": ids})
-    rows["topic"] = pd.Series([*labels, ("trade",)], dtype=object)
-    rows["label_source"] = ["hand"] * len(labels) + ["weak"]
-    folds = pd.DataFrame({"id": ids, "group": range(len(ids)), "repeat": 0, "fold": 0})
-    return Labelled(rows, topics, folds)
-
-
-def scores_of(probabilities: list[tuple[float, float]], topics: Topics) -> pd.DataFrame:
-    """The scores of two repeats whose mean is given; those of the heading's paragraph are wrong."""
+def answers_of(
+    labels: Sequence[tuple[str, ...]], probabilities: Sequence[tuple[float, float]], topics: Topics
+) -> Answered:
+    """Answers in two repeats with these mean scores; a weak label does not count."""
+    threshold = 1.0 if topics.mode == "single" else 0.5
     given = [*probabilities, (0.1, 0.8)]
-    table = pd.DataFrame(given, columns=topics.scores)
-    table = table.assign(id=[*(f"p{n}" for n in range(len(probabilities))), "h"], fold=0)
+    data, table = held_out(topics, [*labels, ("trade",)], given, threshold)
+    rows = data.rows.assign(label_source=["hand"] * len(labels) + ["weak"])
     repeats = [
         table.assign(repeat=repeat, **{name: table[name] + shift for name in topics.scores})
         for repeat, shift in enumerate((-0.05, 0.05))
     ]
-    threshold = 1.0 if topics.mode == "single" else 0.5
-    return pd.concat(repeats).assign(**dict.fromkeys(topics.thresholds, threshold))
+    return answered(replace(data, rows=rows), pd.concat(repeats))
 
 
 LABELS = [("trade",), ("security",), ("security",), (), ("trade",), ("security",)]
@@ -42,7 +37,7 @@ PROBABILITIES = [(0.9, 0.05), (0.6, 0.3), (0.8, 0.1), (0.2, 0.7), (0.3, 0.2), (0
 
 
 def single() -> Answered:
-    return answered(data_of(LABELS, SINGLE), scores_of(PROBABILITIES, SINGLE))
+    return answers_of(LABELS, PROBABILITIES, SINGLE)
 
 
 def test_mistakes_are_answers_that_are_not_the_label_the_most_confident_first() -> None:
@@ -77,7 +72,7 @@ def test_confusions_count_each_paragraph_once_and_none_of_the_topics() -> None:
 def test_a_topic_that_was_missed_is_paired_with_what_was_answered() -> None:
     labels = [("security", "trade"), ("security",), (), ("security", "trade")]
     probabilities = [(0.9, 0.1), (0.9, 0.1), (0.1, 0.1), (0.9, 0.9)]
-    answers = answered(data_of(labels, MULTI), scores_of(probabilities, MULTI))
+    answers = answers_of(labels, probabilities, MULTI)
     assert counts_of(answers, MULTI) == [[2, 0, 0], [1, 1, 1], [0, 0, 1]]
 
 
@@ -102,7 +97,7 @@ def test_confusions_are_told_in_words() -> None:
 def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
     labels = [("security", "trade"), ("trade",), (), ("trade", "security")]
     probabilities = [(0.9, 0.8), (0.6, 0.7), (0.2, 0.7), (0.9, 0.3)]
-    answers = answered(data_of(labels, MULTI), scores_of(probabilities, MULTI))
+    answers = answers_of(labels, probabilities, MULTI)
     assert answers.right.tolist() == [1, 0, 0, 0]
     assert answers.table["answer"].tolist()[:2] == ["trade;security"] * 2
     assert answers.table["certainty"][3] == pytest.approx(0.9 * 0.7)
@@ -113,6 +108,5 @@ def test_a_paragraph_with_several_topics_is_right_if_all_are() -> None:
 
 
 def test_without_a_mistake_there_is_nothing_to_tell() -> None:
-    data = data_of([("trade",), ()], SINGLE)
-    answers = answered(data, scores_of([(0.8, 0.1), (0.1, 0.1)], SINGLE))
+    answers = answers_of([("trade",), ()], [(0.8, 0.1), (0.1, 0.1)], SINGLE)
     assert answers.mistakes.empty and confusions(answers, SINGLE) == []

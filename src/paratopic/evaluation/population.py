@@ -1,0 +1,233 @@
+"""What shares are of: a corpus of paragraphs or articles, and the sample of it that is labelled.
+
+A project's tables are put together here, and what cannot stand for a corpus is refused. No file is
+read. The estimates are for `shares`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from paratopic.corpus.answers import JOINED
+from paratopic.corpus.metadata import with_metadata
+from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, passages, targets_of
+from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.project.errors import UserError
+from paratopic.project.plurals import plural
+from paratopic.project.topics import NO_TOPIC, Topics
+
+# What shares are of.
+Counted = Literal["paragraphs", "words", "articles"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus(Sample):
+    """The paragraphs or articles of a project, and what is known of their topics.
+
+    Its texts are the distinct paragraphs, or all articles.
+
+    Parameters
+    ----------
+    rows
+        A row for each paragraph or article, with its text and columns of what it is from.
+    place
+        (number of rows,) number of each row's text.
+    outcomes
+        Names of the outcomes that shares are of: the topics, and none of them in mode single.
+    """
+
+    rows: pd.DataFrame
+    place: Integers
+    outcomes: tuple[str, ...]
+    counted: Counted
+
+    def masses(self, rows: Array, copies: bool) -> Array:
+        """How much each text counts in a part of the corpus, (N,).
+
+        Parameters
+        ----------
+        rows
+            (number of rows,) whether each row is in the part, 1 or 0.
+        copies
+            Whether a text counts as often as it is there.
+        """
+        often = np.ones(len(rows)) if copies else np.bincount(self._text, rows)[self._text]
+        counts = self._lengths * rows / np.maximum(often, 1)
+        masses = np.bincount(self.place, counts, minlength=len(self.probabilities))
+        return np.asarray(masses, dtype=np.float64)
+
+    @cached_property
+    def _text(self) -> Integers:
+        return pd.factorize(self.rows["text"])[0].astype(np.int64)
+
+    @cached_property
+    def _lengths(self) -> Array:
+        if self.counted != "words":
+            return np.ones(len(self.rows))
+        return np.array([len(text.split()) for text in self.rows["text"]], dtype=np.float64)
+
+
+def corpus_of(
+    frame: pd.DataFrame,
+    about: pd.DataFrame,
+    predict: Callable[..., Scores],
+    scores: pd.DataFrame,
+    topics: Topics,
+    counted: Counted = "paragraphs",
+) -> Corpus:
+    """Put a project's tables together.
+
+    Parameters
+    ----------
+    about
+        What each paragraph is from: a row for each of them, with its id.
+    predict
+        Gives the calibrated probabilities (N, k) of the topics of a list of N `Passage`, by the
+        model that ships. It is not asked if the labels are no sample.
+    scores
+        Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
+
+    Raises
+    ------
+    UserError
+        Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
+        are too few for any interval.
+    """
+    labels = labelled_rows(frame[has_hand_label(frame)], topics)
+    of_articles = counted == "articles"
+    rows = _whole_articles(frame, labels) if of_articles else _labelled_texts(labels, scores)
+    mode, names = mode_of(topics.mode), list(topics.names)
+    text = pd.factorize(frame["text"])[0].astype(np.int64)
+    number_of = pd.Series(text, frame["id"])
+    number = number_of.loc[scores["id"]].to_numpy()
+    out_of_fold = scores.groupby(number)[topics.scores].mean()
+    probabilities = predict(passages(frame, np.unique(text, return_index=True)[1])).copy()
+    probabilities[out_of_fold.index] = out_of_fold.to_numpy()
+    probabilities = mode.complete(probabilities)
+    outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
+    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    articles = pd.factorize(rows["article"])[0].astype(np.int64)
+    everything = with_metadata(frame, about)
+    if not of_articles:
+        return Corpus(
+            probabilities=probabilities,
+            labelled=number_of.loc[rows["id"]].to_numpy(),
+            truth=truth,
+            weights=rows["weight"].to_numpy(dtype=np.float64),
+            articles=articles if _by_article(rows) else None,
+            rows=everything,
+            place=text,
+            outcomes=outcomes,
+            counted=counted,
+        )
+    number, order = pd.factorize(frame["article"])
+    known = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
+    return Corpus(
+        probabilities=in_articles(probabilities[text], number, len(names)),
+        labelled=known,
+        truth=in_articles(truth, articles, len(names)),
+        weights=np.ones(len(known)),
+        rows=_article_rows(everything),
+        place=np.arange(len(order)),
+        outcomes=outcomes,
+        counted=counted,
+    )
+
+
+def _labelled_texts(labels: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Each labelled text that stands for the corpus once, with its weight."""
+    rows = labels[labels["weight"].notna()]
+    _check_sample(rows)
+    rows = rows[rows["id"].isin(scores["id"])]  # some topics cannot be held out
+    rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
+    rows = rows.drop_duplicates("text", ignore_index=True)
+    _check_sample(rows)
+    return rows
+
+
+def _whole_articles(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The paragraphs of the drawn articles whose texts all have a label, with their topics."""
+    topic_of = labels.drop_duplicates("text").set_index("text")["topic"]
+    is_drawn = (frame["draw"] == "article").groupby(frame["article"]).transform("any")
+    is_whole = frame["text"].isin(topic_of.index).groupby(frame["article"]).transform("all")
+    rows = frame[is_drawn & is_whole]
+    n = rows["article"].nunique()
+    have = f"all {'its' if n == 1 else 'their'} paragraphs labelled; shares of articles"
+    _check_size(n, "article", have, LEAST_LABELS)
+    return rows.assign(topic=rows["text"].map(topic_of))
+
+
+def _check_sample(rows: pd.DataFrame) -> None:
+    """Refuse labels that are no sample, or too few to say anything."""
+    if not (rows["draw"] != "").any():
+        raise UserError(
+            "shares need labels of paragraphs that were drawn at random, and nothing says how "
+            "these paragraphs were chosen: label a random sample (`paratopic label --random`), or "
+            "write 1 into a column `drawn` of a table whose rows are one; then run `dvc repro`"
+        )
+    if _by_article(rows):
+        _check_size(rows["article"].nunique(), "article", "labels; shares", LEAST_ARTICLES)
+    _check_size(size_of(rows["weight"].to_numpy()), "paragraph", "labels; shares", LEAST_LABELS)
+
+
+def _check_size(n: int, unit: str, have: str, least: int) -> None:
+    """Refuse fewer than so many articles or paragraphs that were drawn."""
+    if n < least:
+        articles = " --articles" if unit == "article" else ""
+        raise UserError(
+            plural(n, f"{unit} drawn at random has", f"{unit}s drawn at random have")
+            + f" {have} need {least}: label {least - n} more (`paratopic label --random{articles}`"
+            "), and run `dvc repro`"
+        )
+
+
+def _by_article(rows: pd.DataFrame) -> bool:
+    """Whether whole articles were drawn."""
+    return bool((rows["draw"] == "article").any())
+
+
+def in_articles(outcomes: Array, articles: Integers, k: int) -> Array:
+    """Outcomes of articles, or their probabilities, from those of their paragraphs.
+
+    An article has a topic if any of its paragraphs has it, and none of the topics if all of them
+    have none. Its probability of a topic is that of its likeliest paragraph. Products, as of
+    independent paragraphs, are far too high, because a model errs alike in all of an article.
+
+    >>> in_articles(np.array([[0.5, 0.5], [0.75, 0.25], [0.0, 1.0]]), np.array([0, 0, 1]), 1)
+    array([[0.75, 0.25],
+           [0.  , 1.  ]])
+
+    Parameters
+    ----------
+    outcomes
+        (n, K) whether each paragraph has each outcome, or its probability of that.
+    articles
+        (n,) number of each paragraph's article, from 0 to A - 1.
+    k
+        Number of topics, which come first among the outcomes; then none of them, in mode single.
+
+    Returns
+    -------
+    (A, K) the same for each article.
+    """
+    of_article = pd.DataFrame(outcomes).groupby(articles)
+    highest, lowest = of_article.max().to_numpy(), of_article.min().to_numpy()
+    return np.hstack([highest[:, :k], lowest[:, k:]])
+
+
+def _article_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each article: its whole text, and the values that all its paragraphs have."""
+    own = {*SCHEMA.names, *JOINED} - {"title", "heading"}
+    columns = [name for name in rows if name not in own]
+    of_article = rows.groupby("article", sort=False)
+    alike = of_article[columns].nunique(dropna=False) == 1
+    first = rows.drop_duplicates("article").set_index("article")[columns]
+    return first.where(alike).assign(text=of_article["text"].agg("\n\n".join)).reset_index()
