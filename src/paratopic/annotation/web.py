@@ -75,7 +75,7 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def listen(greeting: str, port: int) -> socket.socket:
+def listen(greeting: str, port: int, token: str = "") -> socket.socket:
     """Take a port, and print its address; requests wait there until `serve` answers them.
 
     Parameters
@@ -84,6 +84,8 @@ def listen(greeting: str, port: int) -> socket.socket:
         Line to print; "{address}" in it is replaced by the address.
     port
         Port to take; 0 for any free one.
+    token
+        First part of the address's path; "", the default, for none.
 
     Raises
     ------
@@ -98,7 +100,8 @@ def listen(greeting: str, port: int) -> socket.socket:
             "free one"
         ) from None
     port = listener.getsockname()[1]
-    print(greeting.format(address=f"http://{HOST}:{port}"), flush=True)
+    path = f"/{token}/" if token else ""
+    print(greeting.format(address=f"http://{HOST}:{port}{path}"), flush=True)
     return listener
 
 

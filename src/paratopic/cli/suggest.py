@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import secrets
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -168,7 +169,8 @@ def label(
     project, name = read_project(), name_of_user(annotator)
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    with web.listen(greeting, port) as listener:
+    token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
+    with web.listen(greeting, port, token) as listener:
         if path is None:
             hidden = _hides(blind, draw.reason_to_hide)
             suggestions, shown = _suggestions(project, n, draw, model, hidden)
@@ -181,7 +183,7 @@ def label(
         session = page.Session(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
-        web.serve(page.application(session), listener)
+        web.serve(page.application(session, token), listener)
 
 
 def _suggestions(
