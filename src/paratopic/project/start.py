@@ -18,7 +18,7 @@ from paratopic.project.sources import written as sources_text
 from paratopic.project.topics import Topic, Topics
 
 # The files of a project that are the same in each, relative to its root.
-SAME = ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc")
+SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / "labels.csv"
 README = Path("README.md")
 
