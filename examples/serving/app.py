@@ -8,7 +8,7 @@ PARATOPIC_MODEL=models/transformer uvicorn --app-dir examples/serving app:app
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from paratopic import Prediction, load
 
-# Of one request: a longer list is for `paratopic predict --out`.
-MOST_TEXTS, MOST_BYTES = 1000, 10_000_000
+# Of one request: a longer list is for `paratopic predict --out`. A text of 100,000 characters takes
+# about a second.
+MOST_TEXTS, MOST_BYTES, MOST_CHARACTERS = 1000, 10_000_000, 100_000
 
 model = load()
 app = FastAPI(title="Topics of paragraphs")
@@ -27,7 +28,9 @@ class Texts(BaseModel):
     """Texts to predict topics for."""
 
     model_config = ConfigDict(strict=True)
-    texts: list[str] = Field(max_length=MOST_TEXTS, examples=[["Steel tariffs rose."]])
+    texts: list[Annotated[str, Field(max_length=MOST_CHARACTERS)]] = Field(
+        max_length=MOST_TEXTS, examples=[["Steel tariffs rose."]]
+    )
 
 
 @app.middleware("http")

@@ -88,8 +88,8 @@ def test_what_is_no_answer_is_an_error_and_the_others_go_on(
     assert answers["right"].topics == ("security",)
     for text in WRONG:
         assert answers[text].topics is None and answers[text].problem, text
-        is_paid = text in ("refusal", "empty")
-        assert not is_paid or answers[text].tokens[0] > 0, text
+        # What is of no use has been read all the same, and is paid; a refused request is not.
+        assert (answers[text].tokens[0] > 0) == (text != "bad request"), text
         assert server.asked[text] <= 4  # two forms of request, each repeated once
 
 
@@ -172,6 +172,12 @@ def test_the_key_is_sent_and_shown_nowhere(serve: Serve) -> None:
     assert "secret" not in str(caught.value) and "secret" not in repr(
         Chat(server.url, "m", "sk-secret")
     )
+
+
+def test_a_reply_that_repeats_the_key_does_not_show_it(serve: Serve) -> None:
+    server = serve(lambda text, body, number: reply("trade, and the key is Bearer sk-secret"))
+    answer = ask(server, "goods", key="sk-secret")["goods"]
+    assert answer.topics is None and "sk-secret" not in answer.problem and "key" in answer.problem
 
 
 def test_nothing_of_another_service_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,17 @@ def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> N
     assert len(read_lines(path)) == 4  # no line is removed from the file
 
 
+def test_undo_leaves_the_answer_of_another_window(path: Path, topics: Topics) -> None:
+    one, other = (page.Session(path, "ann", suggestions(topics), lambda: topics) for _ in range(2))
+    shown = page.Shown(**SHOWN)
+    one.save(trade("news:0"))
+    other.save(page.Answer(**answer("news:0", "security")))
+    with pytest.raises(UserError, match="news:0 was answered anew in another window"):
+        one.undo(shown)
+    assert answers_in(path) == [("news:0", "security", "ann", "")]
+    assert one.state()["items"][0]["answer"]["topics"] == ("security",)
+
+
 def test_an_answer_that_cannot_be_written_is_not_confirmed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,10 +244,21 @@ def test_a_port_in_use_is_an_error() -> None:
 def test_the_address_is_printed_before_the_page_is_served(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with page.listen("Label at {address} (…)", 0) as listener:
+    with page.listen("Label at {address} (…)", 0, "t0ken") as listener:
         host, port = listener.getsockname()
-        assert capsys.readouterr().out == f"Label at http://{host}:{port} (…)\n"
+        assert capsys.readouterr().out == f"Label at http://{host}:{port}/t0ken/ (…)\n"
         socket.create_connection((host, port), timeout=5).close()  # a browser waits there
+
+
+def test_only_an_address_with_the_token_is_answered(session: page.Session, path: Path) -> None:
+    client = TestClient(page.application(session, "t0ken"), base_url=HERE)
+    for address in ("/t0ken/", "/t0ken/state"):
+        assert client.get(address).status_code == 200
+    for address in ("/", "/state", "/t0k/state"):
+        refused = client.get(address)
+        assert refused.status_code == 404 and "the whole address" in refused.text
+    assert client.post("/save", json=answer("news:0", "trade")).status_code == 404
+    assert not path.exists()
 
 
 SERVE = """
@@ -395,6 +417,18 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.wait_for("text", "rose</b> 0 times")
     assert browser.chosen() == ["trade", "security"]
     assert messages(browser.driver) == []
+
+
+def test_topics_may_have_the_names_of_properties(
+    tmp_path: Path, chromium: webdriver.Chrome
+) -> None:
+    topics = Topics("single", (Topic("constructor"), Topic("toString"), Topic("driver")))
+    session = page.Session(tmp_path / "l.csv", "ann", blind(suggestions(topics)), lambda: topics)
+    with serving(session) as address:
+        browser = Browser(chromium, address)
+        browser.press("2" + Keys.ENTER)
+        browser.wait_for("count", "1 of 3 labelled")
+    assert [line.cell for line in read_lines(tmp_path / "l.csv")] == ["toString"]
 
 
 def test_enter_leaves_a_note_although_no_topic_is_chosen(browser: Browser, path: Path) -> None:

@@ -70,6 +70,9 @@ def test_a_model_is_sent_to_a_hub_and_loaded_from_there(
         assert run(hub.address, address) == ["trade"]
         fetched = [line for line in hub.asked if line.startswith("GET") and "resolve" in line]
         assert not [line for line in fetched if "README" in line]
+        for blob in (tmp_path / "home" / "hub").glob("models--press--topics/blobs/*"):
+            blob.write_bytes(b"[")
+        assert run(hub.address, address) == ["trade"]  # what is damaged is fetched again
         wrong = run(hub.address, f"hf://press/topicz@{commit}")
         other = {"other.txt": b"no model"}
         none = run(hub.address, f"hf://press/x@{hub.commit('models', 'press/x', other)}")

@@ -171,6 +171,7 @@ CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_
         (setting("calibration", "thresholds", to=[]), "0 numbers as thresholds"),
         (setting("calibration", "thresholds", to=[float("nan")]), "finite"),
         (setting("calibration", "sure", to=float("inf")), "finite"),
+        (setting("calibration", "scale", to=[1e308]), "too large"),
         (setting("calibration", "alone", to=alone(scale=[float("inf")])), "finite"),
         (setting("calibration", "alone", to=alone(shift=[0.0] * 7)), "7 numbers as shift"),
         (setting("calibration", "alone", to=alone(shares=[0.5, 0.5, 2.0, 0.1])), "a share is not"),
@@ -229,3 +230,10 @@ def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> No
         os.mkfifo(folder / name)  # whoever opens it waits for ever
         with pytest.raises(UserError, match=f"{message} {name}"):
             load(folder)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"<html>", b"[]", b"\xff\xfe{", b'{"files": 7}'])
+def test_a_manifest_that_cannot_be_read_is_a_message(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / MANIFEST_NAME).write_bytes(text)
+    with pytest.raises(UserError, match="is damaged, or not the manifest"):
+        prediction_files(tmp_path)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from paratopic.labels import log
 from paratopic.labels.log import (
     Label,
     append,
     backup,
     first_words,
+    locked,
     read_lines,
     read_table,
     rewrite,
@@ -158,6 +160,29 @@ def test_a_line_is_there_as_a_whole_or_not_at_all_in_the_file_that_a_link_leads_
     with pytest.raises(OSError, match="No space"):
         append(path, Label("", "a:3", "trade", "y", "ann"))
     assert path.read_bytes() == before
+
+
+def test_a_file_and_a_link_to_it_have_one_lock(path: Path, tmp_path: Path) -> None:
+    write(path, "a:1,trade,x")
+    link = tmp_path / "clone" / "labels.csv"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert locked(link).lock_file == locked(path).lock_file
+
+
+def test_a_file_that_is_saved_in_another_encoding_between_two_answers(path: Path) -> None:
+    for name in ("Zoë", "Chloë"):
+        append(path, Label("", "a:1", "trade", name, "ann"))
+        path.write_text(path.read_text("utf-8"), encoding="cp1252")
+    append(path, Label("", "a:2", "trade", "Noël", "ann"))
+    assert [line.text for line in read_lines(path)] == ["Zoë", "Chloë", "Noël"]
+
+
+def test_an_answer_does_not_read_those_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(path, Label("", "a:1", "trade", "x", "ann"))
+    monkeypatch.setattr(log, "_parse", None)
+    append(path, Label("", "a:2", "trade", "x", "ann"))
+    assert len(path.read_text().splitlines()) == 3
 
 
 def test_lines_that_several_append_at_once_are_all_there(path: Path) -> None:

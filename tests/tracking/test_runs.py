@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,10 +16,11 @@ from mlflow.entities import Run
 
 from paratopic import load, predict
 from paratopic.inference.loading import _fetch_once
-from paratopic.inference.registry import asking, store_uri
+from paratopic.inference.registry import ARTIFACTS, asking, store_uri
 from paratopic.project.errors import UserError
 from paratopic.tracking import runs, view
 from paratopic.tracking.runs import COMPARED, Record, write_runs
+from tests.samples import TARIFF
 
 
 def runs_in(uri: str, experiment: str) -> dict[str, Run]:
@@ -102,6 +104,29 @@ def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
     assert compared("c2", "transformer") == "c2: yes"
     assert compared("c3", "baseline", trial=True) == "c2: yes"
     assert len(runs_in(uri, "compared")) == 2
+
+
+def test_a_project_that_was_copied_or_moved_has_its_models_and_leaves_others_alone(
+    baseline: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(root: Path, record: Record) -> int:
+        return write_runs(store_uri(root), "paratopic", [record], root / ARTIFACTS)
+
+    one, two, three = (tmp_path / name for name in ("one", "t#wo", "three"))
+    one.mkdir()
+    write(one, baseline)
+    shutil.copytree(one, two)
+    kept = {path for path in one.rglob("*") if path.is_file()}
+    assert write(two, baseline) == 0
+    assert write(two, replace(baseline, state="s2", name="baseline · def")) == 1
+    assert {path for path in one.rglob("*") if path.is_file()} == kept
+    shutil.rmtree(one)
+    two.rename(three)
+    monkeypatch.chdir(three)
+    assert load("models:/paratopic@champion").predict(TARIFF).topic == "trade"
+    for run in runs_in(store_uri(three), "paratopic").values():
+        assert MlflowClient(store_uri(three)).list_artifacts(run.info.run_id)
+    assert not one.exists() and not two.exists()
 
 
 def test_the_view_of_an_older_version_is_renewed_and_the_description_is_the_owners(

@@ -131,10 +131,11 @@ class Chat:
 
     def _send(self, messages: Sequence[Message], **more: Any) -> Reply:
         wish: Any = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}
+        read = estimate(sum(len(message["content"]) for message in messages))
         try:
             completion = self._client.chat.completions.create(max_tokens=MOST_TOKENS, **wish)
         except (ValueError, RecursionError):  # of whatever came instead of JSON
-            raise BadReply(NO_ANSWER) from None
+            raise BadReply(NO_ANSWER, (read, 0)) from None
         except openai.APITimeoutError:
             problem = f"no answer in {self.timeout:g} s"
         except openai.APIConnectionError as error:
@@ -146,7 +147,7 @@ class Chat:
             if error.status_code < 500 and error.status_code not in (408, 409, 425, 429):
                 raise _Refused(f"refused with {problem}") from None
         else:
-            return _parse(completion, messages)
+            return _parse(completion, read, self.key or "")
         raise UserError(f"{self.host} does not answer ({problem}, {TRIES} tries): try again later")
 
 
@@ -184,20 +185,27 @@ def _hint(status: int, host: str, model: str) -> str:
     return ""
 
 
-def _parse(completion: ChatCompletion, messages: Sequence[Message]) -> Reply:
-    """Read a reply, which may be anything: the library does not check it."""
+def _parse(completion: ChatCompletion, read: int, key: str) -> Reply:
+    """Read a reply, which may be anything: the library does not check it.
+
+    Parameters
+    ----------
+    read
+        Tokens of the question, for a server that does not count them.
+    key
+        The server's key, which a reply may repeat and which is taken out; "" for none.
+    """
     try:
         choice = completion.choices[0]
         text, refusal = choice.message.content, choice.message.refusal
-        sent = sum(len(message["content"]) for message in messages)
-        tokens = _tokens(completion, sent, len(refusal or text or ""))
+        tokens = _tokens(completion, read, len(refusal or text or ""))
     except (AttributeError, LookupError, TypeError):
-        raise BadReply(NO_ANSWER) from None
+        raise BadReply(NO_ANSWER, (read, 0)) from None
     if refusal:
         raise BadReply("the model refuses to answer", tokens)
     if not isinstance(text, str) or not text.strip():
         raise BadReply("an empty answer", tokens)
-    return Reply(text, _certainty(choice), tokens)
+    return Reply(text.replace(key, "[key]") if key else text, _certainty(choice), tokens)
 
 
 def _certainty(choice: Any) -> float | None:
@@ -208,11 +216,11 @@ def _certainty(choice: Any) -> float | None:
     return math.exp(min(total, 0.0)) if choice.logprobs.content and math.isfinite(total) else None
 
 
-def _tokens(completion: ChatCompletion, sent: int, written: int) -> tuple[int, int]:
-    """Tokens read and written; where the server does not count them, by the characters."""
+def _tokens(completion: ChatCompletion, read: int, written: int) -> tuple[int, int]:
+    """Tokens read and written; where the server does not count them, those of the characters."""
     usage = completion.usage
     if usage is None:
-        return estimate(sent), estimate(written)
+        return read, estimate(written)
     return int(usage.prompt_tokens), int(usage.completion_tokens)
 
 

@@ -23,7 +23,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
@@ -186,6 +186,14 @@ class Session:
                 raise UserError("there is nothing to undo")
             paragraph, replaced = self._replaced[-1]
             undone = self._answer(paragraph)
+            answers = self._own_answers(topics)
+            newest, own = (each.get(paragraph) for each in (answers, self._answers))
+            if (newest and newest.key) != (own and own.key):
+                self._replaced.pop()
+                self._answers = answers
+                raise UserError(
+                    f"{paragraph} was answered anew in another window; reload the page to see it"
+                )
             if replaced is None:
                 self._write(paragraph, None, "")
             else:
@@ -196,13 +204,17 @@ class Session:
     def _current_topics(self) -> Topics:
         """The codebook as it is now; after a change, the answers are read anew in its names."""
         topics = self._read_topics()
-        lines = read_lines(self._path) if self._path.exists() else []
         if topics != self._topics:
-            own = [line for line in current(lines, topics) if line.annotator == self._annotator]
-            self._answers = {line.paragraph: line for line in own if line.paragraph in self._items}
+            self._answers = self._own_answers(topics)
             self._replaced.clear()
             self._topics = topics
         return topics
+
+    def _own_answers(self, topics: Topics) -> dict[str, Label]:
+        """The annotator's latest answers on the session's paragraphs, as the file has them now."""
+        lines = read_lines(self._path) if self._path.exists() else []
+        own = [line for line in current(lines, topics) if line.annotator == self._annotator]
+        return {line.paragraph: line for line in own if line.paragraph in self._items}
 
     def _item(self, paragraph: str) -> Suggestion:
         if paragraph not in self._items:
@@ -232,9 +244,19 @@ def version_of(topics: Topics) -> str:
     return hashlib.sha256(repr(topics).encode()).hexdigest()
 
 
-def application(session: Session) -> ASGIApp:
-    """Build the web application: the page, and the requests that it sends."""
+def application(session: Session, token: str = "") -> ASGIApp:
+    """Build the web application: the page, and the requests that it sends.
+
+    Parameters
+    ----------
+    token
+        First part of the path of every address, which other users of this machine cannot guess;
+        "", the default, for none.
+    """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
+
+    async def missing(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("not found: open the whole address that was printed", 404)
 
     async def show(request: Request) -> Response:
         return HTMLResponse(page)
@@ -261,7 +283,8 @@ def application(session: Session) -> ASGIApp:
         Route("/save", save, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes), policy(page))
+    mount = Mount(f"/{token}" if token else "", routes=routes)
+    return Guard(Starlette(routes=[mount], exception_handlers={404: missing}), policy(page))
 
 
 def policy(page: str) -> str:
@@ -331,7 +354,7 @@ def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
         return PlainTextResponse(f"Not saved: {error}", 507)
 
 
-def listen(greeting: str, port: int) -> socket.socket:
+def listen(greeting: str, port: int, token: str = "") -> socket.socket:
     """Take a port, and print its address; requests wait there until `serve` answers them.
 
     Parameters
@@ -340,6 +363,8 @@ def listen(greeting: str, port: int) -> socket.socket:
         Line to print; "{address}" in it is replaced by the address.
     port
         0 for any free one.
+    token
+        As for `application`.
 
     Raises
     ------
@@ -354,7 +379,8 @@ def listen(greeting: str, port: int) -> socket.socket:
             "free one"
         ) from None
     port = listener.getsockname()[1]
-    print(greeting.format(address=f"http://{HOST}:{port}"), flush=True)
+    path = f"/{token}/" if token else ""
+    print(greeting.format(address=f"http://{HOST}:{port}{path}"), flush=True)
     return listener
 
 

@@ -31,7 +31,7 @@ from paratopic.tables.files import LOADERS
 from paratopic.tracking import ui as page
 
 # The files of a project that are the same in each, relative to its root.
-SAME = ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc")
+SAME = ("dvc.yaml", ".gitattributes", ".gitignore", ".dvcignore", ".dvc")
 LABELS = Path("seeds") / "labels.csv"
 README = Path("README.md")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import secrets
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -159,7 +160,8 @@ def label(
     project, name = read_project(), name_of_user(annotator)
     # The model may read for a minute. The address is there before; a browser waits for the page.
     greeting = "Label at {address} (press Ctrl-C to stop; every answer is saved at once)"
-    with page.listen(greeting, port) as listener:
+    token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
+    with page.listen(greeting, port, token) as listener:
         if path is None:
             hidden = _hides(blind, draw.reason_to_hide)
             suggestions, shown = _suggestions(project, n, draw, model, hidden)
@@ -172,7 +174,7 @@ def label(
         session = page.Session(
             project.labels_file, name, suggestions, lambda: read_params().topics, explain
         )
-        page.serve(page.application(session), listener)
+        page.serve(page.application(session, token), listener)
 
 
 def _suggestions(

@@ -8,9 +8,9 @@ the kinds of model themselves. Those of a stranger can take all time or memory; 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -41,6 +41,10 @@ It has no figures here: `paratopic pack` makes a copy with the model card, which
 """
 FORMAT = 11
 
+# What reading a damaged manifest raises.
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+# Largest number in a calibration: with more, logits could overflow.
+LARGEST = 1e9
 # A name that can lead nowhere but into the folder.
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
 
@@ -114,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}")
-    try:
+    with _checked(path):
         values = json.loads(path.read_text(encoding="utf-8"))
         version, kind = values["format"], values["kind"]
         if version != FORMAT or kind not in KINDS:
@@ -124,14 +128,6 @@ def read_manifest(folder: Path) -> Manifest:
             )
         manifest = _parse(values)
         files = _checksums(values["files"], classifier_of(kind).FILES)
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError),
-        *(RecursionError, OverflowError),
-    ) as error:
-        raise UserError(
-            f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
-            "model again"
-        ) from None
     for name, checksum in files.items():
         if not (folder / name).is_file():
             raise UserError(
@@ -145,8 +141,28 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def prediction_files(folder: Path) -> list[str]:
-    """Names of the files that prediction reads from a model's folder, which was loaded before."""
-    return [MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]]
+    """Names of the files that prediction reads from a model's folder, as its manifest lists them.
+
+    Raises
+    ------
+    UserError
+        The manifest is damaged.
+    """
+    path = folder / MANIFEST
+    with _checked(path):
+        return [MANIFEST, *dict(json.loads(path.read_text(encoding="utf-8"))["files"])]
+
+
+@contextmanager
+def _checked(path: Path) -> Iterator[None]:
+    """Read a manifest in the block; a UserError says that it is damaged."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise UserError(
+            f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
+            "model again"
+        ) from None
 
 
 def digest_of(folder: Path) -> str:
@@ -184,8 +200,9 @@ def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None
     n_logits = mode_of(mode).n_logits(k)
     numbers = asdict(replace(calibration, alone=None)) | {"alone": (), "sure": (calibration.sure,)}
     of_answers = numbers.pop("certainty") or {}
-    if not all(map(math.isfinite, chain(of_answers.values(), *numbers.values()))):
-        raise ValueError("calibration: not all numbers are finite")
+    every = chain(of_answers.values(), *numbers.values())
+    if not all(abs(number) <= LARGEST for number in every):
+        raise ValueError("calibration: a number is not finite, or too large")
     for name, sizes in (
         ("scale", (1, n_logits)),
         ("shift", (1, n_logits)),

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
@@ -173,7 +174,8 @@ def _fetch_from_hub(address: str) -> Path:
     """Download a model to the cache of the hub's library, and return its folder.
 
     Only files that its manifest lists are fetched: data that run no code. Without network, a commit
-    that was fetched before is taken from the cache; branches and tags are looked up each time. A
+    that was fetched before is taken from the cache, unless it is damaged there; branches and tags
+    are looked up each time. A
     UserError says so if no revision is named, or the hub has no such model or cannot be reached.
     """
     from huggingface_hub import snapshot_download
@@ -183,27 +185,31 @@ def _fetch_from_hub(address: str) -> Path:
     if not repository.revision:
         raise UserError(f"{address}: write the commit after the name, such as {address}@COMMIT")
 
-    def download(names: list[str], cached: bool) -> Path:
+    def download(names: list[str], cached: bool, anew: bool) -> Path:
         name, revision = repository
         folder = snapshot_download(
-            name, revision=revision, allow_patterns=names, local_files_only=cached
+            name,
+            revision=revision,
+            allow_patterns=names,
+            local_files_only=cached,
+            force_download=anew,
         )
         return Path(folder)
 
-    def whole(cached: bool) -> Path:
-        folder = download([MANIFEST], cached)
+    def whole(cached: bool = False, anew: bool = False) -> Path:
+        folder = download([MANIFEST], cached, anew)
         if not (folder / MANIFEST).exists():
             raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
         # What a stranger's manifest lists besides is refused when it is read.
         names = [name for name in prediction_files(folder) if PLAIN_NAME.fullmatch(name)]
-        return download(names, cached)
+        folder = download(names, cached, anew)
+        read_manifest(folder)  # a file in the cache may be damaged
+        return folder
 
     if COMMIT.fullmatch(repository.revision):
-        try:
-            folder = whole(cached=True)
-            if all((folder / name).exists() for name in prediction_files(folder)):
-                return folder
-        except (LocalEntryNotFoundError, UserError):
-            pass
+        with suppress(LocalEntryNotFoundError, UserError):
+            return whole(cached=True)
     check_repository(repository, "model")
-    return whole(cached=False)
+    with suppress(UserError):
+        return whole()
+    return whole(anew=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,47 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+# Folder of the artifacts of a project's own store, beside its database, and the columns of this
+# that name places in it.
+ARTIFACTS = "mlruns"
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 # Stores that only the whole of MLflow opens; of a server, mlflow-skinny is enough.
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def store_uri(root: Path) -> str:
-    """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    """URI of the store: MLFLOW_TRACKING_URI, by default a SQLite file in the project's root.
+
+    The file has absolute paths. Where the project was moved or copied, they are mended first:
+    otherwise models would be written to the old place, or not be found.
+    """
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    database = root.resolve() / "mlflow.db"
+    if database.exists():
+        _mend_places(database, database.with_name(ARTIFACTS))
+    return f"sqlite:///{database}"
+
+
+def _mend_places(database: Path, artifacts: Path) -> None:
+    """Let the experiments of a project, which a store kept elsewhere, have their artifacts here."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as store, store:
+        here = artifacts.as_uri()
+        places = {row[0] for row in store.execute("SELECT artifact_location FROM experiments")}
+        for place in places - {here}:
+            if not place.endswith(f"/{ARTIFACTS}"):  # its owner chose it
+                continue
+            for table, column in _PLACES:
+                store.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE substr({column} || '/', 1, ?) = ?",
+                    (here, len(place) + 1, len(place) + 1, f"{place}/"),
+                )
 
 
 def open_store(uri: str) -> MlflowClient:

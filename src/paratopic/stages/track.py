@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from paratopic.inference.registry import store_uri
+from paratopic.inference.registry import ARTIFACTS, store_uri
 from paratopic.project import errors
 from paratopic.project.errors import plural
 from paratopic.project.params import read_params
@@ -27,7 +27,7 @@ def main() -> None:
     uri = store_uri(root)
     # An experiment is a trial: its model does not become the champion that others load.
     trial = experiment is not None
-    written = write_runs(uri, params.track.experiment, models, root / "mlruns", trial)
+    written = write_runs(uri, params.track.experiment, models, root / ARTIFACTS, trial)
     if written:
         print(f"{plural(written, 'new MLflow run')} in {uri}: see `paratopic ui`")
     else:
