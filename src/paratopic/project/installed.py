@@ -34,7 +34,12 @@ ENTRIES = "project.kinds"
 
 
 def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
-    """Digest of the code of each stage in a package's folder; of the installed one by default.
+    """Digest of the code of each stage.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; by default the installed one.
 
     Returns
     -------
@@ -61,7 +66,13 @@ def stage_digests(package: Path = PACKAGE) -> dict[str, Any]:
 def modules_of(
     modules: Collection[str], kinds: Iterable[str], arrows: Mapping[str, set[str]]
 ) -> set[str]:
-    """All modules that some modules, such as "stages.split", run for kinds of model; these too."""
+    """All modules that some modules run for kinds of model, these included.
+
+    Parameters
+    ----------
+    modules
+        Dotted names below the package, such as ``"stages.split"``.
+    """
     reached = closure(modules, arrows)
     named = {
         getattr(KINDS[kind], entry).partition(":")[0].removeprefix(f"{PACKAGE.name}.")
@@ -78,16 +89,18 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
 
     Modules have dotted names below the package, such as ``"corpus.folds"``. What is imported for
     the type checker alone does not count, and neither does what `import paratopic` itself imports.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; by default the installed one.
     """
     paths = {
         ".".join(path.relative_to(package).with_suffix("").parts): path
         for path in sorted(package.glob("*/**/*.py"))
         if path.name != "__init__.py"
     }
-    return {
-        name: _imports(path.read_text(encoding="utf-8"), package.name) & paths.keys()
-        for name, path in paths.items()
-    }
+    return {name: _imports(path, package.name) & paths.keys() for name, path in paths.items()}
 
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
@@ -101,12 +114,19 @@ def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
     return reached
 
 
-def digest(modules: Iterable[str], package: Path, more: str = "") -> str:
-    """Digest of the code of modules, of the templates that they read, and of what is `more`."""
+def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> str:
+    """Digest of the code of modules, and of the templates that they read; 12 hexadecimal digits.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; by default the installed one.
+    more
+        What else the stage depends on; nothing by default.
+    """
     total = hashlib.sha256(more.encode())
     for module in sorted(modules):
-        path = package.joinpath(*module.split(".")).with_suffix(".py")
-        total.update(f"{module}\0{_digest(path)}\0".encode())
+        total.update(f"{module}\0{_digest(_path(module, package))}\0".encode())
     return total.hexdigest()[:12]
 
 
@@ -151,19 +171,28 @@ def _digest(path: Path) -> str:
     return total.hexdigest()
 
 
-@cache
-def _imports(source: str, package: str) -> frozenset[str]:
-    """Dotted names below a package that a source imports when it runs, and what these lie in.
+def _path(module: str, package: Path) -> Path:
+    return package.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _imports(path: Path, package: str) -> set[str]:
+    """Dotted names below the package of what a module imports, and of what these lie in."""
+    names = (name.partition(".") for name in imported(path))
+    return {below for first, _, below in names if first == package}
+
+
+def imported(path: Path) -> frozenset[str]:
+    """Dotted names of what a file of Python imports when it runs, and of what these lie in.
 
     What is imported from a module may be a module itself, or a name in it.
     """
+    return _imported(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imported(source: str) -> frozenset[str]:
     parts = [name.split(".") for name in _imports_below(ast.parse(source))]
-    return frozenset(
-        ".".join(words[1:n])
-        for words in parts
-        if words[0] == package
-        for n in range(2, len(words) + 1)
-    )
+    return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
 
 
 def _imports_below(node: ast.AST) -> Iterator[str]:
