@@ -79,12 +79,12 @@ def test_answers_are_lines_and_paragraphs_with_a_hand_label_come_first(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv(chat.KEY, KEY)
-    printed = cli(*options(server, "--n", "2"))
+    first = cli(*options(server, "--n", "2"))
     lines = answers()
     assert {line.paragraph for line in lines} == {"p37", "p38"} and PROMPT.exists()
     assert {line.names for line in lines} == {("trade",)}  # both have a 3 in their text
     assert len({dict(line.more)["prompt"] for line in lines}) == 1
-    printed += cli(*options(server, "--n", "5"))
+    printed = first + cli(*options(server, "--n", "5"))
     drawn = answers()[2:]
     assert len(drawn) == 5 and {line.drawn for line in drawn} == {"1"}
     assert {line.paragraph for line in drawn}.isdisjoint({"p37", "p38"})

@@ -101,9 +101,9 @@ def test_what_was_split_is_suggested_first_and_labelled_again(cli: Cli, prepare:
     assert "3 paragraphs have to be labelled again: `paratopic suggest`" in printed
     assert answers() == ["trade", ""]
     assert "To label again, because the codebook changed: 3 paragraphs" in cli("status")
-    printed = prepare()
-    assert "2 labelled by hand" in printed
-    assert "3 paragraphs have to be labelled again" in printed
+    prepared = prepare()
+    assert "2 labelled by hand" in prepared
+    assert "3 paragraphs have to be labelled again" in prepared
     cli("suggest", "--out", "sheet.csv")
     sheet = pd.read_csv("sheet.csv", keep_default_na=False)
     assert list(sheet["reason"]) == ["security was split into army, navy"] * 3

@@ -107,9 +107,9 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
     for command in ("label", "suggest"):
         assert "nothing left to label" in cli(command, status=1)
 
-    printed = prepare(clone)
-    assert "1 disputed paragraph gets the answer of most annotators" in printed
-    assert "1 tie between annotators, without a label" in printed
+    prepared = prepare(clone)
+    assert "1 disputed paragraph gets the answer of most annotators" in prepared
+    assert "1 tie between annotators, without a label" in prepared
     assert "Ties between annotators: 1 paragraph, without a label" in cli("status")
     report = json.loads((clone / "reports/prepare.json").read_text())
     assert report["annotators"]["annotators"] == ["ann", "bo"]
@@ -121,8 +121,8 @@ def test_suggested_paragraphs_are_labelled_imported_and_counted(clone: Path, cli
         "1 tie (1 listed). Another answer settles a tie. Until then, the paragraph has" in printed
     )
     assert read_sheet(clone, "again.csv")[0]["reason"] == "a tie between annotators"
-    printed = " ".join(cli("report").split())
-    assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in printed
+    reported = " ".join(cli("report").split())
+    assert f"macro-F1 {report['annotators']['macro_f1']:.3f} against each other" in reported
 
 
 def test_import_reports_unknown_topics_and_imports_the_rest(clone: Path, cli: Cli) -> None:
