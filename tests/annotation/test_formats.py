@@ -167,7 +167,7 @@ def test_a_workbook_with_a_blank_row_or_of_another_form(
     write_workbook(path, Tab(rows))
     (problem,) = formats.read_answers(path, frame, topics).problems
     assert problem.startswith(f"{path}, row 3: ")
-    longer = [*rows, [ids[2], "trade", "more"]]
+    longer: list[list[object]] = [*rows, [ids[2], "trade", "more"]]
     for wrong, message in (
         (longer, "row 4: more cells than columns"),
         (other, 'row 1: there is no column "paragraph"'),
