@@ -20,8 +20,7 @@ from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, passag
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
 # What shares are of.
