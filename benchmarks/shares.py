@@ -26,7 +26,7 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
-from paratopic.evaluation.population import in_articles
+from paratopic.evaluation.population import in_articles, without_topics
 from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
@@ -34,7 +34,7 @@ from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
 from paratopic.training.calibration import apply_calibration
-from paratopic.training.crossval import fit_all
+from paratopic.training.crossval import fit_all, score_apart
 from paratopic.training.examples import Fit
 
 MOST_ROWS = 2500  # of a table
@@ -72,11 +72,20 @@ def sample(
     data, scores, calibration = cross_validated(labelled, fit, topics, params, seed)
     model, names = fit_all(data, fit, seed), list(topics.names)
     answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
+    apart = score_apart(data, fit, seed)
+    raw = apart[topics.scores].to_numpy(dtype=np.float64)
     place = pd.Index(rows["id"]).get_indexer(scores["id"])
     answers[place] = scores[topics.scores].to_numpy()
-    numbers = np.sort(place)
+    beside = pd.Index(rows["id"]).get_indexer(apart["id"])
+    answers[beside] = apply_calibration(raw, calibration, MODE)
+    numbers = np.sort(np.concatenate([place, beside]))
     truth = outcomes(rows.iloc[numbers], names)
-    return Sample(MODE.complete(answers), numbers, truth, np.ones(len(numbers)))
+    measured, unmeasured = (
+        set(rows["label"].to_numpy()[each].tolist()) for each in (place, beside)
+    )
+    hidden = np.array([name in unmeasured - measured for name in names])
+    probabilities = without_topics(MODE.complete(answers), hidden)
+    return Sample(probabilities, numbers, truth, np.ones(len(numbers)))
 
 
 def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:

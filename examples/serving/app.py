@@ -8,9 +8,9 @@ PARATOPIC_MODEL=models/transformer uvicorn --app-dir examples/serving app:app
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,9 +28,7 @@ class Texts(BaseModel):
     """Texts to predict topics for."""
 
     model_config = ConfigDict(strict=True)
-    texts: list[Annotated[str, Field(max_length=MOST_CHARACTERS)]] = Field(
-        max_length=MOST_TEXTS, examples=[["Steel tariffs rose."]]
-    )
+    texts: list[str] = Field(max_length=MOST_TEXTS, examples=[["Steel tariffs rose."]])
 
 
 @app.middleware("http")
@@ -47,6 +45,8 @@ async def limit(request: Request, call_next: Callable[[Request], Awaitable[Respo
 @app.post("/predict")
 def predict(request: Texts) -> list[Prediction]:
     """Predict topics: an answer for each text, in their order."""
+    if any(len(text) > MOST_CHARACTERS for text in request.texts):
+        raise HTTPException(413, f"send texts of at most {MOST_CHARACTERS:,} characters each")
     return model.predict(request.texts)
 
 

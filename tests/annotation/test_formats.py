@@ -29,11 +29,11 @@ from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.inference.loading import load
 from paratopic.inference.prediction import Explanation
 from paratopic.project.errors import UserError
+from paratopic.project.files import inert, live
 from paratopic.project.passages import Passage, Text
 from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
-from paratopic.tables.sheets import inert, live
 from paratopic.tables.workbook import Tab, read_workbook, write_workbook
 from tests.samples import plain_article
 

@@ -246,13 +246,13 @@ def test_the_address_is_printed_before_the_page_is_served(
 ) -> None:
     with page.listen("Label at {address} (…)", 0, "t0ken") as listener:
         host, port = listener.getsockname()
-        assert capsys.readouterr().out == f"Label at http://{host}:{port}/t0ken/ (…)\n"
+        assert capsys.readouterr().out == f"Label at http://{host}:{port}/t0ken (…)\n"
         socket.create_connection((host, port), timeout=5).close()  # a browser waits there
 
 
 def test_only_an_address_with_the_token_is_answered(session: page.Session, path: Path) -> None:
     client = TestClient(page.application(session, "t0ken"), base_url=HERE)
-    for address in ("/t0ken/", "/t0ken/state"):
+    for address in ("/t0ken", "/t0ken/", "/t0ken/state"):
         assert client.get(address).status_code == 200
     for address in ("/", "/state", "/t0k/state"):
         refused = client.get(address)

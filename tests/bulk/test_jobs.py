@@ -28,7 +28,7 @@ from paratopic.project.errors import UserError
 from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.bulk.bulk_runs import Interrupted, predict, read_rows, read_shards
-from tests.documents import PAGE
+from tests.documents import PAGE, save
 from tests.programs import Cli
 
 pytestmark = pytest.mark.usefixtures("small_shards")
@@ -468,3 +468,15 @@ def test_a_full_disk_is_reported_and_the_run_resumed(
     cli(*words, "--resume", status=SOME_ERRORS)
     predict(model, inputs, tmp_path / "whole")
     assert read_shards(out) == read_shards(tmp_path / "whole")
+
+
+def test_a_folder_that_another_run_is_writing_into_is_refused(model: Model, tmp_path: Path) -> None:
+    inputs = [save(tmp_path, "in.csv", "text\nA tariff.\n")]
+    out = tmp_path / "out"
+
+    def second(rows: int, share: float) -> None:
+        with pytest.raises(UserError, match="another program is writing predictions into"):
+            jobs.predict_files(jobs.Job(model, inputs, "text"), out, True, lambda *_: None)
+
+    done = jobs.predict_files(jobs.Job(model, inputs, "text"), out, False, second)
+    assert done.rows == 1 and len(read_shards(out)) == 1

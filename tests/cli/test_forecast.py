@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from paratopic.project.paths import PARAMS
+from paratopic.project.paths import COMPARISON, PARAMS
 from tests.cli.test_labels import prepare
 from tests.programs import Cli, sh
 
@@ -31,18 +32,26 @@ def test_what_is_not_measured_has_no_curve(
     assert "paratopic: params.yaml not found" in cli("forecast", status=1)
     shutil.copytree(project, tmp_path / "clone", ignore=shutil.ignore_patterns("mlruns"))
     monkeypatch.chdir(tmp_path / "clone")
-    changed = "labels or params changed since the last scores: run `dvc repro` first"
+    changed = "changed since the last scores: run `dvc repro` first"
     text = PARAMS.read_text()
     for old, new in (("inner_folds: 3", "inner_folds: 2"), ("epochs: 6", "epochs: 5")):
         assert old in text
         text = text.replace(old, new)
     PARAMS.write_text(text)
-    assert changed in cli("forecast", status=1)
+    section = json.loads(COMPARISON.read_text())["champion"]
+    assert f"{section} in params.yaml {changed}" in cli("forecast", status=1)
     sh(tmp_path / "clone", "git", "checkout", "-q", "params.yaml")
     labels = Path("seeds/labels.csv")
     labels.write_text(labels.read_text().replace(",trade,", ",security,"))
+    # Whether or not `prepare` has read it, and where DVC could not look.
+    assert f"seeds/labels.csv {changed}" in cli("forecast", status=1)
+    assert "note: seeds/labels.csv changed since" in cli("status")
+    assert "note: seeds/labels.csv changed since" in cli("report")
+    Path("seeds/new.txt").write_text("News\n\nA tariff.\n")
+    assert f"seeds/labels.csv and seeds/new.txt {changed}" in cli("shares", status=1)
     prepare(tmp_path / "clone")
-    assert changed in cli("forecast", status=1)
+    tables = "data/answers.parquet and data/paragraphs.parquet"
+    assert f"{tables} {changed}" in cli("errors", status=1)
     shutil.rmtree("data/oof")
     missing = "scores.parquet not found: run `dvc repro` first"
     assert missing in cli("forecast", status=1)

@@ -33,7 +33,7 @@ N = 60
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of 60 paragraphs about trade; the champion is wrong about 20, all of the Post."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
     shutil.copy(ROOT / PARAMS, tmp_path)
     rng, ids = random.Random(0), [f"a{n:02}:1" for n in range(N)]
     frame = paragraph_table(

@@ -12,7 +12,6 @@ import pytest
 
 from paratopic.cli import report
 from paratopic.cli.report import ACTIVATE
-from paratopic.project.errors import UserError
 from paratopic.project.files import write_json, write_text
 from paratopic.project.paths import (
     COMPARISON,
@@ -157,12 +156,11 @@ def test_open_shows_the_page_or_says_where_it_is_or_what_is_missing(
 def test_where_labels_changed_the_page_says_so_and_has_no_figures_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(champion: str) -> None:
-        raise UserError("labels changed: run `dvc repro` first")
-
     path = SCORES / "baseline" / "scores.parquet"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"id": []}).to_parquet(path)
-    monkeypatch.setattr("paratopic.cli.project.check_scored", refuse)
+    monkeypatch.setattr("paratopic.cli.project.read_params", lambda: None)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "a.csv")
     asked = report._on_request()
-    assert asked.shares == asked.weaknesses == "labels changed: run `dvc repro` first"
+    changed = "a.csv changed since the last scores: run `dvc repro` first"
+    assert asked.shares == asked.weaknesses == changed

@@ -99,7 +99,7 @@ def project(
     """A copy that is the current directory, and that DVC takes to be up to date."""
     shutil.copytree(made[mode], tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
 
 
 pytestmark = pytest.mark.usefixtures("project")

@@ -48,6 +48,7 @@ def test_the_example_of_a_server_answers_and_refuses(server: ModuleType) -> None
     for body in (b"", b"[", b"[]", b"{}", b'{"texts": "a"}', b'{"texts": [1]}', b"[" * 100_000):
         assert client.post("/predict", content=body).status_code in (400, 422)
     assert client.post("/predict", json={"texts": [""] * 1001}).status_code == 422
+    assert client.post("/predict", json={"texts": ["x" * 100_001]}).status_code == 413
     for content in (b" " * 10_000_001, iter([b"of unknown length"])):
         assert client.post("/predict", content=content).status_code == 413
     described = client.get("/openapi.json").json()["paths"]

@@ -14,6 +14,7 @@ from paratopic.evaluation.figures import plot_shares
 from paratopic.evaluation.findings import (
     ALL,
     BORROWED,
+    COUNT,
     find,
     group,
     labels_for,
@@ -94,6 +95,22 @@ def test_all_of_a_corpus_is_what_its_labels_say(mode: ModeName) -> None:
     assert shares == pytest.approx(expected)
     assert (findings.table["labels"] == 80).all()
     assert (findings.table["paragraphs"] == N).all()
+
+
+def test_labels_that_no_fold_holds_out_count_and_their_topics_by_labels_alone() -> None:
+    frame = table()
+    frame["topics"] = [["trade"] if n < 2 else [] for n in range(N)]
+    hand, names = frame[:80], ["score trade", "score security"]
+    known = hand[["id"]].assign(**dict.fromkeys(names, 0.4))
+
+    def shares(scores: pd.DataFrame, apart: pd.DataFrame | None) -> dict[str, float]:
+        whole = corpus_of(frame, frame[["id"]], constant(0.4), scores, TOPICS, "paragraphs", apart)
+        lines = find(whole, [], 0.95).table
+        assert (lines["labels"] == (80 if apart is not None else 78)).all()
+        return dict(zip(lines["topic"], lines["share"], strict=True))
+
+    assert shares(known[2:], known[:2])["trade"] == pytest.approx(2 / 80)
+    assert shares(known[2:], None)["trade"] == 0
 
 
 def test_copies_and_words_count_as_asked() -> None:
@@ -236,7 +253,11 @@ def test_articles_are_divided_by_what_all_their_paragraphs_share() -> None:
     assert group(whole.rows, ["desk"]).keys == (("home",), (UNKNOWN,))
     assert "of the articles" in sentence(findings, whole, 0.95)
     text = sentence(find(whole, [], 0.95), whole, 0.95)
-    assert "% of the articles have a paragraph about" in text and "60 labelled articles" in text
+    assert "% of the articles have a paragraph about" in text
+    assert (
+        "by the labels of all 60 articles" in text
+        and (find(whole, [], 0.95).table["rests_on"] == COUNT).all()
+    )
 
 
 def test_copies_of_articles_count_as_asked() -> None:

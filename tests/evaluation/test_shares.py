@@ -93,10 +93,21 @@ def test_a_right_model_gives_the_share_of_the_corpus() -> None:
 
 def test_a_corpus_that_is_labelled_as_a_whole_has_its_own_share() -> None:
     sample, truth = drawn(200, 200, 2, bias=2.0)
-    share = shares(sample, np.ones(200), 0.95).shares[0]
-    assert share.value == pytest.approx(truth[:, 0].mean())
-    assert share.low is not None and share.high is not None
-    assert 0 < share.high - share.low < 0.02
+    part = shares(sample, np.ones(200), 0.95)
+    assert part.counted and part.n_labels == 200
+    share = part.shares[0]
+    assert share.low == share.value == share.high == pytest.approx(truth[:, 0].mean())
+
+
+def test_labels_of_a_small_part_are_known() -> None:
+    sample, truth = drawn(1000, 200, 8, bias=-1.5)
+    labelled, other = sample.labelled, np.setdiff1d(np.arange(1000), sample.labelled)
+    rows = [labelled[:5], np.r_[labelled[5:10], other[:5]], np.r_[labelled[10:], other[5:]]]
+    masses = [np.isin(np.arange(1000), part).astype(np.float64) for part in rows]
+    whole, half, _ = shares_of_parts(sample, masses, 0.95)
+    assert whole.counted and whole.shares[0].value == truth[labelled[:5], 0].mean()
+    value, known = half.shares[0].value, truth[labelled[5:10], 0].sum()
+    assert half.borrowed and known / 10 <= value <= (known + 5) / 10
 
 
 @given(st.integers(0, 10_000), st.integers(LEAST_LABELS, 80), st.floats(-3, 3))

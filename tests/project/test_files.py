@@ -127,6 +127,23 @@ def test_encodings(encoding: str) -> None:
     assert decode(ENCODED[encoding], "standard input") == QUOTE
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Погода хорошая, а завтра будет дождь. Налоги выросли на два процента.", "cp1251"),
+        ("Dnešní počasí je příjemné; příští týden bude pršet a žluťoučký kůň úpěl.", "cp1250"),
+        ("今天的天气很好,明天会下雨。贸易谈判在马德里举行。", "gbk"),
+        ("Die Zölle für Güter stiegen; München und Köln trafen Maßnahmen. ÜBER", "mac_roman"),
+        ("L’économie a été touchée; “les tarifs” montèrent à 5 €. État, Ça", "cp1252"),
+    ],
+)
+def test_text_that_is_not_utf_8_is_read_with_a_note(
+    text: str, encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert decode(text.encode(encoding), "x.csv") == text
+    assert "x.csv: is not UTF-8, and is read as" in caplog.text
+
+
 def test_every_line_break_and_tab_is_text() -> None:
     text = "a\tb\nc\rd\r\ne\x0bf\x0cg\x85h\u2028i\u2029j\u00a0k"
     assert decode(text.encode(), "x") == text
@@ -138,10 +155,7 @@ def test_every_line_break_and_tab_is_text() -> None:
         (b"", "x.txt: holds no text. Give a file with at least one paragraph."),
         (b" \r\n\t", "x.txt: holds no text."),
         ("\ufeff\u00a0\u200b".encode(), "x.txt: holds no text."),
-        (
-            b"caf\xe9 \x81",
-            "x.txt: is neither UTF-8 nor cp1252 (Windows) text: byte 5 is 0x81. Save",
-        ),
+        (b"\x8c\xea\xb0\x95\xa1", "x.txt: is not UTF-8 at byte 0 (0x8c), and no other encoding"),
         ("Café ".encode() + b"\xe9 x", "x.txt: is not valid UTF-8 at byte 6. The file is damaged"),
         (b"\xef\xbb\xbfcaf\xe9", "x.txt: is not valid UTF-8 at byte 6."),
         (b"\xff\xfea\x00b", "x.txt: is not valid UTF-16-LE at byte 4."),

@@ -72,7 +72,7 @@ def start(mode: ModeName, models: list[str], source: str) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's folder, which DVC takes to be up to date, and no browser."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paratopic.cli.project.check_scored", lambda champion: None)
+    monkeypatch.setattr("paratopic.cli.project.changes_since", lambda params, champion: "")
     monkeypatch.setattr("webbrowser.open", lambda url: True)
 
 

@@ -30,6 +30,7 @@ from paratopic.training.crossval import (
     is_first_process,
     n_fits,
     processes_for,
+    score_apart,
     score_by_definitions,
 )
 from paratopic.training.examples import Advance, Examples, Fitted
@@ -281,3 +282,20 @@ def test_neighbours_across_the_split_of_an_article_do_not_tell_what_is_held_out(
     assert fit_all(Labelled(rows, topics, dealt.table), fit_baseline, 1).context.neighbours > 0.5
     assert share_right(Unmasked(rows, topics, dealt.table)) > 0.7
     assert share_right(Labelled(rows, topics, dealt.table)) < 0.4
+
+
+def test_what_no_fold_holds_out_is_scored_without_its_group(
+    rows: pd.DataFrame, topics: Topics
+) -> None:
+    names = ["security" if n < 2 else topics.names[n % 2] for n in range(len(rows))]
+    rare = rows.assign(topic=pd.Series([(name,) for name in names], dtype=object))
+    rare["article"] = ["one" if n < 2 else f"article {n % 6}" for n in range(len(rows))]
+    data = Labelled(rare, topics, make_folds(rare, 2, 2, None, 0).table)
+    fit = Recorder()
+    scores = score_apart(data, fit, 0)
+    assert scores["id"].tolist() == rare["id"][:2].tolist()
+    (examples,) = fit.examples
+    assert not examples.targets[:, topics.names.index("security")].any()
+    assert len(examples.texts) == len(rare) - 2
+    whole = Labelled(rows, topics, make_folds(rows, 2, 2, None, 0).table)
+    assert score_apart(whole, fit, 0).empty and len(fit.examples) == 1

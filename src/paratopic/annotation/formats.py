@@ -34,8 +34,9 @@ from paratopic.labels.log import (
 )
 from paratopic.project import files
 from paratopic.project.errors import UserError
+from paratopic.project.files import inert, live
 from paratopic.project.topics import Topics, join_cell
-from paratopic.tables.sheets import LineFeeds, inert, live, read_sheet
+from paratopic.tables.sheets import LineFeeds, read_sheet
 from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.

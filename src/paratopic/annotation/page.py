@@ -379,7 +379,7 @@ def listen(greeting: str, port: int, token: str = "") -> socket.socket:
             "free one"
         ) from None
     port = listener.getsockname()[1]
-    path = f"/{token}/" if token else ""
+    path = f"/{token}" if token else ""
     print(greeting.format(address=f"http://{HOST}:{port}{path}"), flush=True)
     return listener
 

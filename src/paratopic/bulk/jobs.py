@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from paratopic.bulk.formats import GROUP, files_read, format_of, skipped_in, with_context
 from paratopic.inference.calibration import Answers
@@ -256,9 +257,21 @@ def predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     Raises
     ------
     UserError
-        The folder is not empty, or belongs to another run; an input cannot be read, lacks the
-        column, or already has one that would be added.
+        The folder is not empty, or belongs to another run, which may be writing into it now; an
+        input cannot be read, lacks the column, or already has one that would be added.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
+            return _predict_files(job, out, resume, advance)
+    except Timeout:
+        raise UserError(
+            f"another program is writing predictions into {out}: wait for it, or name another "
+            "folder"
+        ) from None
+
+
+def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     if not resume:  # before anything is written: inputs that are mended later are other inputs
         job.check(job.added)
     done = _begin(job, out, resume)

@@ -33,8 +33,9 @@ from paratopic.inference.model import Model
 from paratopic.inference.neighbours import Neighbour, Neighbourhood
 from paratopic.inference.prediction import Explanation, Prediction
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import inert
 from paratopic.project.languages import language_of, others
-from paratopic.project.paths import PARAGRAPHS, root_with
+from paratopic.project.paths import MODELS, PARAGRAPHS, PREPARED, root_with
 from paratopic.project.terminal import bar, terminal, waiting
 from paratopic.reading.article import (
     Article,
@@ -172,7 +173,7 @@ def paragraphs(paths: Files) -> None:
             )
         names.add(article.name)
         for paragraph in paragraphs_of(article):
-            writer.writerow([paragraph.id, cell_of(None), first_words(paragraph.text)])
+            writer.writerow([paragraph.id, cell_of(None), inert(first_words(paragraph.text))])
 
 
 def _article_files(paths: list[str]) -> list[str]:
@@ -375,10 +376,21 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
         print(warning)
 
 
+def _note_changes(model: Model) -> None:
+    """Print it where the project whose model this is has other texts, labels or settings now."""
+    if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
+        try:
+            from paratopic.cli.project import note_changes
+        except ModuleNotFoundError:  # an install for prediction alone trains no models
+            return
+        note_changes()
+
+
 def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     """Print how many of the answers are expected to be right, of all and of each part."""
     from paratopic.evaluation.expected import expect
 
+    _note_changes(model)
     known = model.calibration.certainty
     share, reason = expect(known, done.all_answers, CONFIDENCE)
     if share is None:

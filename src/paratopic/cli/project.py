@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
@@ -32,9 +34,20 @@ from paratopic.labels.answers import (
 from paratopic.labels.log import Label, one_line, read_lines
 from paratopic.labels.resolve import table_in_todays_names
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import read_json
+from paratopic.project.files import md5, read_json
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import ANSWERS, COMPARISON, METADATA, PARAGRAPHS, SCORES
+from paratopic.project.paths import (
+    ANSWERS,
+    COMPARISON,
+    DATA,
+    LOCK,
+    METADATA,
+    PARAGRAPHS,
+    PARAMS,
+    PREPARED,
+    SCORES,
+)
+from paratopic.reading.sources import digests_of
 
 Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Again = Annotated[
@@ -158,21 +171,68 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     """
     champion = str(read_json(COMPARISON, "`dvc repro`").get("champion"))
     scores = read_parquet(SCORES / champion / "scores.parquet")
-    check_scored(champion)
+    if changes := changes_since(read_params(), champion):
+        raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
     return champion, scores
 
 
-def check_scored(champion: str) -> None:
-    """Refuse scores that are of other labels or params than there are."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+def note_changes() -> None:
+    """Print that a project's figures are older than its texts, labels or settings, if they are."""
+    if not (PARAMS.exists() and PREPARED.exists()):
+        return
+    champion = read_json(COMPARISON, "`dvc repro`").get("champion") if COMPARISON.exists() else ""
+    if changes := changes_since(read_params(), str(champion)):
+        print(f"note: {changes} changed since these figures were made: run `dvc repro`")
 
+
+def changes_since(params: Params, champion: str) -> str:
+    """Say which files, settings and tables changed since the last `dvc repro`; "" for none.
+
+    Nothing is written, and DVC is not asked, which needs a folder that it can write to.
+
+    Parameters
+    ----------
+    champion
+        Name of the model whose stages are looked at, beside those of all models.
+
+    Raises
+    ------
+    UserError
+        dvc.lock cannot be read.
+    """
+    log, changes = params.prepare.labels, []
+    if read := read_json(PREPARED, "stage prepare").get("read"):
+        now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
+        changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
+    for stage in _stages("prepare", "split", f"score@{champion}", f"train@{champion}", "compare"):
+        for file, settings in stage.get("params", {}).items():
+            values = YAML(typ="safe").load(Path(file)) if Path(file).exists() else {}
+            changes += [f"{key} in {file}" for key in settings if settings[key] != _at(values, key)]
+        for table in stage.get("deps", ()):
+            path = Path(table["path"])
+            if path.is_file() and path.is_relative_to(DATA) and md5(path) != table["md5"]:
+                changes.append(str(path))
+    first, *others = list(dict.fromkeys(changes)) or [""]
+    return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
+
+
+def _stages(*names: str) -> list[dict[str, Any]]:
+    """What dvc.lock says of stages; of those that never ran, nothing."""
     try:
-        changes = Repo().status(targets=[f"score@{champion}"])
-    except DvcException as error:
-        raise UserError(f"DVC cannot tell whether the scores are up to date: {error}") from None
-    if changes:
-        raise UserError("labels or params changed since the last scores: run `dvc repro` first")
+        stages = YAML(typ="safe").load(LOCK)["stages"] if LOCK.exists() else {}
+    except (YAMLError, TypeError, KeyError):
+        raise UserError(
+            f"{LOCK} cannot be read. After a merge, run `git checkout --ours {LOCK}`, then `dvc "
+            "repro`"
+        ) from None
+    return [stages[name] for name in names if name in stages]
+
+
+def _at(values: Any, key: str) -> Any:
+    """The value of a setting with a dotted name; None if there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def lines_of(answers: Iterable[Label]) -> str:

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
-from paratopic.cli.project import Project, read_champion, read_project
+from paratopic.cli.project import Project, note_changes, read_champion, read_project
 from paratopic.cli.shares import read_corpus
 from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.figures import write_figures
@@ -67,6 +67,7 @@ def report(
         if not webbrowser.open(whole.as_uri()):
             print(f"The report is {whole}. There is no browser here to open it.")
     else:
+        note_changes()
         _print(comparison)
 
 

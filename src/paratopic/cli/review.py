@@ -9,7 +9,15 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from paratopic.cli.project import TIE, Again, Project, lines_of, read_project, write_again
+from paratopic.cli.project import (
+    TIE,
+    Again,
+    Project,
+    lines_of,
+    note_changes,
+    read_project,
+    write_again,
+)
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
@@ -28,6 +36,7 @@ def review(
     """
     project = read_project()
     models, topics = project.params.models, project.params.topics
+    note_changes()
     tied = _print_ties(project, n)
     rows, scores = read_scores(project.paragraphs, models, topics)
     if rows.empty and not tied:

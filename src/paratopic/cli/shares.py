@@ -19,8 +19,9 @@ from rich.table import Table
 from paratopic.cli.project import read_champion
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.metadata import read_metadata
+from paratopic.corpus.table import read_parquet
 from paratopic.evaluation import findings
-from paratopic.evaluation.findings import BORROWED, Findings, notes, outlook, sentence
+from paratopic.evaluation.findings import BORROWED, COUNT, Findings, notes, outlook, sentence
 from paratopic.evaluation.population import Corpus, Counted, corpus_of
 from paratopic.inference.folder import MANIFEST
 from paratopic.inference.loading import load
@@ -28,7 +29,7 @@ from paratopic.inference.scores import Scores
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params, read_params
-from paratopic.project.paths import METADATA, MODELS, PARAGRAPHS, PREDICTED
+from paratopic.project.paths import APART, METADATA, MODELS, PARAGRAPHS, PREDICTED, SCORES
 from paratopic.project.terminal import bar, terminal
 from paratopic.project.topics import NO_TOPIC
 
@@ -131,7 +132,10 @@ def read_corpus(
         read.
     """
     frame, about = read_labelled_paragraphs(), read_metadata(METADATA)
-    return corpus_of(frame, about, partial(_predict, champion), scores, params.topics, counted)
+    path = SCORES / champion / APART
+    apart = read_parquet(path) if path.exists() else None
+    predict = partial(_predict, champion)
+    return corpus_of(frame, about, predict, scores, params.topics, counted, apart)
 
 
 def _predict(champion: str, texts: Sequence[Any]) -> Scores:
@@ -184,6 +188,8 @@ def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidenc
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    if row["rests_on"] == COUNT:
+        return f"{share:.0f}="
     if low == low:  # not NaN
         return f"{share:.0f} ({low:.0f}–{high:.0f})"
     return f"{share:.0f}{'*' if row['rests_on'] == BORROWED else ''}"

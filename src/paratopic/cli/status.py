@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from paratopic.cli.project import Project, read_project
+from paratopic.cli.project import Project, note_changes, read_project
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.table import describe_size, has_hand_label, labelled_rows, outcomes_of
@@ -30,6 +30,7 @@ def status() -> None:
     The paragraphs are those of the last `dvc repro prepare`.
     """
     project = read_project()
+    note_changes()
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]

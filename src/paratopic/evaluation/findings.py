@@ -190,6 +190,7 @@ class Findings:
 
 # What a share rests on.
 OWN, BORROWED, FEW = "its own labels", "all labels, assuming like errors", "few labels"
+COUNT = "a count: all of it is labelled"
 ALL = "all"
 
 
@@ -241,6 +242,7 @@ def _lines(
     """Lines of a part in the table of findings."""
     rows = corpus.rows[members > 0]
     own = BORROWED if part.borrowed else OWN if part.shares[0].low is not None else FEW
+    own = COUNT if part.counted else own
     about = dict(zip(columns, key, strict=True)) if columns != [ALL] else {}
     size = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
     size |= {"articles": rows["article"].nunique()}
@@ -305,13 +307,15 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     if corpus.counted == "articles":
         units, labels = "articles", "labelled articles"
         has, of = "have a paragraph about", "with a paragraph about"
-    basis = (
-        f"estimated from predictions for all {len(corpus.rows):,} {units} and {n_labels:,} "
-        f"{labels} drawn at random"
+    interval, basis = (
+        f"{confidence:.0%} interval",
+        (
+            f"estimated from predictions for all {len(corpus.rows):,} {units} and {n_labels:,} "
+            f"{labels} drawn at random"
+        ),
     )
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
-    interval = f"{confidence:.0%} interval"
     if len(changes):
         row = max(changes.to_dict("records"), key=_clarity)
         one, other = row["what"].split(" minus ")
@@ -331,6 +335,11 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    if row["rests_on"] == COUNT:
+        return (
+            f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']}, by the labels "
+            f"of all {len(corpus.rows):,} {units}."
+        )
     return (
         f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']} ({interval} "
         f"{low:.0f} to {high:.0f} %), {basis}."
@@ -338,13 +347,15 @@ def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
 
 
 def _clarity(row: Mapping[Hashable, Any]) -> float:
-    """How large a change is beside its interval."""
-    return float(abs(row["change"]) / (row["high"] - row["low"]))
+    """How large a change is beside its interval, which has no width between two counts."""
+    return float(abs(row["change"]) / max(row["high"] - row["low"], 1e-9))
 
 
 def notes(findings: Findings) -> list[str]:
     """What shares without an interval rest on, and each change that has one; a line each."""
     lines = []
+    if (findings.table["rests_on"] == COUNT).any():
+        lines.append("= all of it is labelled: the share is a count, not an estimate.")
     if (findings.table["rests_on"] == BORROWED).any():
         lines.append(
             f"* fewer than {LEAST_LABELS} labels of its own, so no interval: the share assumes "
@@ -399,10 +410,12 @@ def labels_for(half_width: float, findings: Findings, corpus: Corpus) -> int:
     """
     whole = findings.table[: findings.table["topic"].nunique()]
     widest, n_labels = float((whole["high"] - whole["low"]).max()) / 2, int(whole["labels"].iloc[0])
+    if widest <= half_width:
+        return 0
     # Where texts are from articles that were drawn, intervals do not count on what is left.
     share = 0 if corpus.articles is not None else 1 / len(corpus.probabilities)
     noise = (1 / n_labels - share) * (half_width / widest) ** 2
-    return max(0, math.ceil(1 / (share + noise) - n_labels))
+    return math.ceil(1 / (share + noise) - n_labels)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from paratopic.evaluation.figures import (
     share_chart,
     training_chart,
 )
-from paratopic.evaluation.findings import BORROWED, METHOD, Overview, counting, notes
+from paratopic.evaluation.findings import BORROWED, COUNT, METHOD, Overview, counting, notes
 from paratopic.evaluation.report import gained, reads
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
@@ -207,6 +207,7 @@ def render_page(
         on_request=on_request,
         charts=_share_charts(on_request),
         borrowed=BORROWED,
+        counted=COUNT,
         share_notes=notes,
         counting=counting("paragraphs", copies=True),
         share_method=METHOD,

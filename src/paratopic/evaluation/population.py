@@ -19,7 +19,7 @@ from paratopic.corpus.metadata import with_metadata
 from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, passages, targets_of
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores
+from paratopic.inference.scores import Array, Integers, Scores, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -81,6 +81,7 @@ def corpus_of(
     scores: pd.DataFrame,
     topics: Topics,
     counted: Counted = "paragraphs",
+    apart: pd.DataFrame | None = None,
 ) -> Corpus:
     """Put a project's tables together.
 
@@ -93,6 +94,10 @@ def corpus_of(
         model that ships. It is not asked if the labels are no sample.
     scores
         Calibrated out-of-fold scores: columns id and one for each topic, in one or more repeats.
+    apart
+        The same of labelled paragraphs that are in no fold (`training.crossval.score_apart`). What
+        models say of their topics tells nothing, and is not counted on. None, the default, for
+        none of them.
 
     Raises
     ------
@@ -101,16 +106,23 @@ def corpus_of(
         are too few for any interval.
     """
     labels = labelled_rows(frame[has_hand_label(frame)], topics)
+    apart = scores[:0] if apart is None else apart
     of_articles = counted == "articles"
-    rows = _whole_articles(frame, labels) if of_articles else _labelled_texts(labels, scores)
+    known = pd.concat([scores[["id", *topics.scores]], apart[["id", *topics.scores]]])
+    rows = _whole_articles(frame, labels) if of_articles else _labelled_texts(labels, known)
     mode, names = mode_of(topics.mode), list(topics.names)
     text = pd.factorize(frame["text"])[0].astype(np.int64)
     number_of = pd.Series(text, frame["id"])
-    number = number_of.loc[scores["id"]].to_numpy()
-    out_of_fold = scores.groupby(number)[topics.scores].mean()
+    number = number_of.loc[known["id"]].to_numpy()
+    out_of_fold = known.groupby(number)[topics.scores].mean().astype(np.float64)
     probabilities = predict(passages(frame, np.unique(text, return_index=True)[1])).copy()
     probabilities[out_of_fold.index] = out_of_fold.to_numpy()
-    probabilities = mode.complete(probabilities)
+    measured, unmeasured = (
+        {name for label in labels["topic"][labels["id"].isin(each["id"])] for name in label}
+        for each in (scores, apart)
+    )
+    hidden = np.array([name in unmeasured - measured for name in names])
+    probabilities = without_topics(mode.complete(probabilities), hidden)
     outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
     truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
@@ -128,12 +140,12 @@ def corpus_of(
             counted=counted,
         )
     number, order = pd.factorize(frame["article"])
-    known = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
+    labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
     return Corpus(
         probabilities=in_articles(probabilities[text], number, len(names)),
-        labelled=known,
+        labelled=labelled,
         truth=in_articles(truth, articles, len(names)),
-        weights=np.ones(len(known)),
+        weights=np.ones(len(labelled)),
         rows=_article_rows(everything),
         place=np.arange(len(order)),
         outcomes=outcomes,
@@ -141,11 +153,23 @@ def corpus_of(
     )
 
 
+def without_topics(probabilities: Array, hidden: Targets) -> Array:
+    """Probabilities (N, K) in which some topics, (k,) bool, have none, but count as no topic.
+
+    So a topic's share rests on its labels alone, and shares of outcomes that exclude each other sum
+    to 1 as before.
+    """
+    changed, k = probabilities.copy(), len(hidden)
+    changed[:, k:] += probabilities[:, :k][:, hidden].sum(axis=1, keepdims=True)
+    changed[:, :k][:, hidden] = 0.0
+    return changed
+
+
 def _labelled_texts(labels: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Each labelled text that stands for the corpus once, with its weight."""
     rows = labels[labels["weight"].notna()]
     _check_sample(rows)
-    rows = rows[rows["id"].isin(scores["id"])]  # some topics cannot be held out
+    rows = rows[rows["id"].isin(scores["id"])]  # of a share that was held out
     rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
     rows = rows.drop_duplicates("text", ignore_index=True)
     _check_sample(rows)

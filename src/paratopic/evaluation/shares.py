@@ -97,6 +97,12 @@ class Sample:
         """Number of labels in a part of the corpus; those that were not drawn at random in part."""
         return size_of(self.weights[masses[self.labelled] > 0])
 
+    def unknown(self, masses: Array) -> Array:
+        """How much each text counts that has no label, (N,)."""
+        unknown = masses.copy()
+        unknown[self.labelled] = 0.0
+        return unknown
+
     def n_articles(self, masses: Array) -> int | None:
         """Number of articles that were drawn in a part of the corpus, or None."""
         if self.articles is None:
@@ -127,11 +133,14 @@ class Part:
     borrowed
         Whether the part has so few labels that its shares rest on those of other parts: on the
         assumption that the model errs alike here and there.
+    counted
+        Whether all of its texts are labelled, so that its shares are a count.
     """
 
     shares: tuple[Share, ...]
     n_labels: int
     borrowed: bool = False
+    counted: bool = False
 
 
 def _shares(*ends: Array) -> tuple[Share, ...]:
@@ -149,8 +158,13 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         its number of words.
     confidence
         Confidence of the intervals, such as 0.95. There are none if there are fewer than
-        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn.
+        `LEAST_LABELS` labels, or fewer than `LEAST_ARTICLES` articles that were drawn. Where all
+        texts are labelled, shares are a count, and their intervals have no width.
     """
+    if not sample.unknown(masses).any():
+        values = masses[sample.labelled] @ sample.truth / masses.sum()
+        n = int(np.count_nonzero(masses[sample.labelled]))
+        return Part(_shares(values, values, values), n, counted=True)
     weights = sample.weights * masses[sample.labelled]
     n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
@@ -173,13 +187,13 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
     A part with fewer labels than `LEAST_LABELS` borrows from the others: its correction is drawn
     to that of all labels, the more so the fewer it has and the less parts differ beyond chance
     (DerSimonian & Laird 1986). It has no interval, because nothing tells how far it is from the
-    others.
+    others. The labels that it has are known.
     """
     parts = [shares(sample, part, confidence) for part in masses]
     overall = _correction(sample, np.sum(masses, axis=0))
     spread = _spread_of_parts(sample, masses, overall)
     for number, (part, mass) in enumerate(zip(parts, masses, strict=True)):
-        if part.n_labels >= LEAST_LABELS:
+        if part.counted or part.n_labels >= LEAST_LABELS:
             continue
         mean = overall.mean
         if part.n_labels:
@@ -187,8 +201,9 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
             noise = overall.variance / own.size
             trust = np.divide(spread, spread + noise, out=np.zeros_like(spread), where=spread > 0)
             mean = trust * own.mean + (1 - trust) * overall.mean
-        everywhere = mass @ sample.probabilities / mass.sum()
-        values = np.clip(sample.factor * everywhere + mean, 0.0, 1.0)
+        known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
+        others = unknown @ np.clip(sample.factor * sample.probabilities + mean, 0.0, 1.0)
+        values = (known + others) / mass.sum()
         parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
     return parts
 

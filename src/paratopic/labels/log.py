@@ -27,7 +27,7 @@ from typing import Literal
 from filelock import BaseFileLock, FileLock
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import CONTROL, aside, decode
+from paratopic.project.files import CONTROL, aside, decode, inert, live
 from paratopic.project.topics import join_cell, split_cell
 from paratopic.tables.sheets import LineFeeds, find_separator, read_csv
 
@@ -392,6 +392,7 @@ def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
 
 def _label(where: str, row: dict[str, str]) -> Label:
     own = {name: row.get(name, "").strip() for name in _OWN}
+    own |= {name: live(own[name]) for name in ("text", "note")}
     if not own["paragraph"]:
         raise UserError(f"{where}: a line needs the id of a paragraph")
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
@@ -443,8 +444,8 @@ def _csv(
     text = io.StringIO()
     writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting, delimiter=separator)
     for line in lines:
-        own = {"paragraph": line.paragraph, "topics": line.cell, "text": line.text}
-        own |= {name: getattr(line, name) for name in OPTIONAL}
+        own = {"paragraph": line.paragraph, "topics": line.cell, "text": inert(line.text)}
+        own |= {name: getattr(line, name) for name in OPTIONAL} | {"note": inert(line.note)}
         if max(map(len, own.values())) > LONGEST_CELL:
             raise UserError(
                 f"{line.where}: a cell has more than {LONGEST_CELL} characters; shorten it"

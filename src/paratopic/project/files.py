@@ -10,19 +10,24 @@ import errno
 import functools
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import charset_normalizer
 
 from paratopic.project.errors import FULL, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 # Characters that show nothing and that `str.strip` keeps; a table for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
@@ -32,10 +37,19 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# What stands in no word of Western languages, but where text has another encoding: a sign between
+# letters, or a capital after a small letter. And the largest share of letters with accents.
+_NO_WORD = re.compile(
+    r"[^\W\d_](?:(?![’‘–—…·])[^\x00-\x7f\w\s]|[¹²³¼½¾ªºµπ])[^\W\d_]|[a-zß-ÿ][À-ÖØ-ÞŠŽŒŸ]"
+)
+MOST_FOREIGN = 0.3
 # All but \t \n \v \f \r and NEL, which are white space as readers of files see it.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 
+# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
+# spreadsheets full-width signs count too.
+_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 # Names that `aside` writes under.
 DRAFT = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
 HOUR = 3600.0  # seconds
@@ -127,9 +141,37 @@ def write_text(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
 
+def inert(cell: str) -> str:
+    """Keep a spreadsheet from running a cell as a formula; `live` gives the cell back.
+
+    One apostrophe is put before it, also where there is one already. See
+    https://owasp.org/www-community/attacks/CSV_Injection.
+
+    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1")]
+    ["'=1+1", '1 + 1', "''=1+1"]
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def live(cell: str) -> str:
+    """Give back the cell that `inert` was called with.
+
+    >>> live("'=1+1"), live("1 + 1")
+    ('=1+1', '1 + 1')
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _each_cell(change: Callable[[str], str], table: pd.DataFrame) -> pd.DataFrame:
+    """The table with all of its texts changed."""
+    texts = [name for name in table if table[name].dtype.kind not in "biuf"]
+    changed = table[texts].map(lambda cell: change(cell) if isinstance(cell, str) else cell)
+    return table.assign(**changed)
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV: UTF-8, LF line ends, no index."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    """Write a table as CSV: UTF-8, LF line ends, no index, and no cell that runs as a formula."""
+    write_text(path, _each_cell(inert, table).to_csv(index=False, lineterminator="\n"))
 
 
 def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
@@ -152,6 +194,12 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def md5(path: Path) -> str:
+    """MD5 of a file's bytes, by which DVC knows files."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:
@@ -180,7 +228,7 @@ def read_csv(path: Path, made_by: str, **options: Any) -> pd.DataFrame:
 
     with written_by(made_by, path):
         table: pd.DataFrame = pd.read_csv(path, **options)
-    return table
+    return _each_cell(live, table)
 
 
 @contextmanager
@@ -203,7 +251,8 @@ def decode(data: bytes, source: str) -> str:
     """Decode the bytes of a text file.
 
     A byte order mark names the encoding, UTF-8 or UTF-16, and is removed. Without one the text is
-    UTF-8, or cp1252 (Windows) where it cannot be UTF-8.
+    UTF-8. Where it cannot be UTF-8, the encoding is guessed, and a note says so: cp1252 (Windows)
+    or Mac Roman where that gives words, else what charset-normalizer takes it for.
 
     Parameters
     ----------
@@ -215,7 +264,7 @@ def decode(data: bytes, source: str) -> str:
     Raises
     ------
     UserError
-        The bytes are not text in one of these encodings, or the text is blank.
+        The bytes are not text in any encoding, or the text is blank.
     """
     bom, encoding = next((pair for pair in _BOMS if data.startswith(pair[0])), (b"", "utf-8"))
     body = data[len(bom) :]
@@ -229,8 +278,7 @@ def decode(data: bytes, source: str) -> str:
                 f"{source}: is not valid {encoding.upper()} at byte {len(bom) + error.start}. "
                 "The file is damaged or mixes encodings: save it as UTF-8 again."
             ) from None
-        encoding = "cp1252"
-        text = _decode_cp1252(body, source)
+        text, encoding = _guess(body, source, error.start)
     if control := CONTROL.search(text):
         offset = len(bom) + len(text[: control.start()].encode(encoding))
         raise UserError(
@@ -242,14 +290,29 @@ def decode(data: bytes, source: str) -> str:
     return text
 
 
-def _decode_cp1252(data: bytes, source: str) -> str:
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{source}: is neither UTF-8 nor cp1252 (Windows) text: byte {error.start} is "
-            f"0x{data[error.start]:02x}. Save it as UTF-8."
-        ) from None
+def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
+    """Text that is not UTF-8 from its byte `first` on, and its most probable encoding."""
+    for encoding in ("cp1252", "mac_roman"):
+        with suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
+            letters = [char for char in text if char.isalpha()]
+            foreign = sum(not char.isascii() for char in letters)
+            if foreign <= MOST_FOREIGN * len(letters) and not _NO_WORD.search(text):
+                break
+    else:
+        best = charset_normalizer.from_bytes(data).best()
+        if best is None:
+            raise UserError(
+                f"{source}: is not UTF-8 at byte {first} (0x{data[first]:02x}), and no other "
+                "encoding fits. Save it as UTF-8."
+            )
+        text, encoding = str(best), best.encoding
+    log.warning(
+        "%s: is not UTF-8, and is read as %s. If letters are wrong, save it as UTF-8",
+        source,
+        encoding,
+    )
+    return text, encoding
 
 
 def _rounded(value: Any, digits: int) -> Any:

@@ -18,6 +18,8 @@ SCORES = DATA / "oof"
 # In each model's folder of it: scores of models that know definitions alone.
 BY_DEFINITIONS = "definitions.parquet"
 ALONE = "alone.parquet"
+# And of paragraphs that are in no fold, because their topics are in one article alone.
+APART = "apart.parquet"
 # What the champion predicts for all paragraphs, kept by the commands `shares` and `report`.
 PREDICTED = DATA / "predicted.parquet"
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from paratopic.corpus.table import SCHEMA
 from paratopic.project.errors import UserError, plural
-from paratopic.project.files import printable
+from paratopic.project.files import printable, sha256
 from paratopic.project.paths import PARAMS, SKIPPED
 from paratopic.project.sources import Source
 from paratopic.reading.article import Paragraph, Skipped, paragraphs_of, skipped_of
@@ -121,6 +121,20 @@ def read_sources(
         what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
+
+
+def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]:
+    """Path of each file that sources name, and of some others, with the SHA-256 of its bytes.
+
+    By these it is seen later whether figures are of other files than there are. Files that a folder
+    has beside them, and datasets with an address, are not among them.
+    """
+    both = [Source(source) if isinstance(source, str) else source for source in sources]
+    patterns = [entry.path for entry in both if not is_address(entry.path)]
+    paths = [*find_files(patterns, SUFFIXES)[0], *others]
+    beside = {path.with_name(SHEET) for path in paths}
+    every = sorted({*paths, *beside})
+    return {printable(path): sha256(path) for path in every if path.is_file()}
 
 
 def summary_of(sources: Sources) -> dict[str, Any]:

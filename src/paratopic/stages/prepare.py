@@ -21,7 +21,7 @@ from paratopic.project.params import Labels, Prepare, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
 from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
-from paratopic.reading.sources import describe_reading, read_sources, summary_of
+from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
 
 
 class Prepared(NamedTuple):
@@ -54,6 +54,7 @@ def prepare(params: Prepare, topics: Topics, weak: Labels, confidence: float) ->
     frame = with_labels(paragraphs, resolved.answers)
     effort = effort_of(of_weak_sources(lines, weak.weak), weak.prices)
     report = summary_of(sources) | {"effort": effort}
+    report["read"] = digests_of(params.sources, *([log] if log else []))
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)
 

@@ -7,13 +7,20 @@ import sys
 import time
 from dataclasses import asdict, replace
 
+import numpy as np
+
+from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
 from paratopic.project import errors, files
 from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
-from paratopic.project.paths import ALONE, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
+from paratopic.project.paths import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.terminal import bar
-from paratopic.training.calibration import calibrate_rows, with_expected_thresholds
+from paratopic.training.calibration import (
+    apply_calibration,
+    calibrate_rows,
+    with_expected_thresholds,
+)
 from paratopic.training.crossval import (
     cross_validate,
     fitter,
@@ -21,6 +28,7 @@ from paratopic.training.crossval import (
     labelled_for,
     n_fits,
     processes_for,
+    score_apart,
     score_by_definitions,
 )
 
@@ -41,6 +49,7 @@ def main() -> None:
     by_definitions = None
     if topics.descriptions and by_paragraph:
         by_definitions = score_by_definitions(data, fit, params.seed)
+    apart = score_apart(data, fit, params.seed)
     if not is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
@@ -60,6 +69,10 @@ def main() -> None:
         scores.to_parquet(draft / "scores.parquet", index=False)
         if reads_context:
             alone.to_parquet(draft / ALONE, index=False)
+        if len(apart):
+            raw = apart[topics.scores].to_numpy(dtype=np.float64)
+            apart[topics.scores] = apply_calibration(raw, calibration, mode_of(topics.mode))
+            apart.to_parquet(draft / APART, index=False)
         files.write_csv(draft / "history.csv", measured.history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     shutil.rmtree(checkpoints, ignore_errors=True)

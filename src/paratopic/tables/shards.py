@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
-from paratopic.tables.sheets import LineFeeds, find_separator, inert
+from paratopic.project.files import inert
+from paratopic.tables.sheets import LineFeeds, find_separator
 from paratopic.tables.workbook import read_values, shown
 
 if TYPE_CHECKING:

@@ -20,9 +20,6 @@ from paratopic.project.errors import UserError
 from paratopic.project.files import decode
 from paratopic.tables.workbook import read_workbook
 
-# Beginning of a cell that a spreadsheet may run, or that `inert` has already changed. In East Asian
-# spreadsheets full-width signs count too.
-_FORMULA = re.compile(r"[\s']*[-=+@\t\r＝＋－＠]")
 _LINE_END = re.compile(r"[\r\n]")
 
 # Numbers as people write them, dates and times. Zeros before a number are those of an id.
@@ -185,24 +182,3 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (re.compile(_DATE), date.fromisoformat),
     (re.compile(f"{_DATE}[T ]{_TIME}"), datetime.fromisoformat),
 )
-
-
-def inert(cell: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula; `live` gives the cell back.
-
-    One apostrophe is put before it, also where there is one already. See
-    https://owasp.org/www-community/attacks/CSV_Injection.
-
-    >>> [inert(cell) for cell in ("=1+1", "1 + 1", "'=1+1")]
-    ["'=1+1", '1 + 1', "''=1+1"]
-    """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def live(cell: str) -> str:
-    """Give back the cell that `inert` was called with.
-
-    >>> live("'=1+1"), live("1 + 1")
-    ('=1+1', '1 + 1')
-    """
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

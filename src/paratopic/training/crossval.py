@@ -201,6 +201,32 @@ def score_by_definitions(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"id": data.rows["id"].to_numpy(), "repeat": 0}).join(scores)
 
 
+def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
+    """Score the paragraphs that are in no fold, with a model that has learnt of none of them.
+
+    Each of their topics is in one group alone, so that nothing would be left to learn from. Shares
+    of topics in a corpus need scores of all labelled paragraphs: without these, topics that are
+    rare would seem to be still rarer. Parameters as in `cross_validate`.
+
+    Returns
+    -------
+    Columns id and one of scores for each topic; no rows where all are in folds, or where a share
+    was held out once.
+    """
+    held_out = data.folds.groupby("id")["fold"].max() >= 0
+    never = ~held_out[data.rows["id"]].to_numpy() & has_hand_label(data.rows).to_numpy()
+    columns = ["id", *data.topics.scores]
+    apart = np.flatnonzero(never)
+    train = np.flatnonzero(~np.isin(data.groups, data.groups[apart]))
+    if n_fits(data.folds) < 2 or not len(apart) or not len(train):
+        return pd.DataFrame(columns=columns)
+    texts, held = data.apart(train, apart)
+    pool = data.pool.beside(train, apart) if data.pool else ()
+    model = fit(examples_of(data, train, texts, pool), _seed(seed, n_fits(data.folds) + 1), silent)
+    scores = pd.DataFrame(model.predict_proba(held), columns=data.topics.scores)
+    return pd.DataFrame({"id": data.rows["id"].to_numpy()[apart]}).join(scores)
+
+
 def part(train: Integers, group: Integers, share: float, seed: tuple[int, ...]) -> Integers:
     """The training rows of a share of their groups, in an order that the seed gives."""
     if share == 1:
