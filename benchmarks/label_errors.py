@@ -95,7 +95,7 @@ def cleanlab(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = classes(targets_of(rows, topics.names))
+    labels = classes(targets_of(rows["topic"], topics.names))
     features = np.array([known[text] for text in rows["text"]])
     same = [(train, test) for _, _, train, test in iterate_folds(folds, list(rows["id"]))]
     doubt = {}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import labelled_rows, with_passages
+from paratopic.corpus.labelled import Labelled, labelled_rows
+from paratopic.corpus.table import with_passages
 from paratopic.project.passages import Passage
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table

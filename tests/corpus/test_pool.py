@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paratopic.corpus.folds import TooFewLabels, iterate_folds, make_folds
-from paratopic.corpus.pool import draw_pool
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.labelled import draw_pool, labelled_rows
 from paratopic.project.topics import Topics
 from tests.samples import paragraph_table
 

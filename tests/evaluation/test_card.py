@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
@@ -94,7 +95,7 @@ def test_a_hub_reads_it(
     tmp_path: Path,
 ) -> None:
     about = {"encoder": "a/b", "license": "apache-2.0", "language": "en"}
-    written = render_card(shipped("transformer", 0.7, **about), topics, rows, report)
+    written = render_card(shipped("transformer", 0.7, **about), Labelled(rows, topics), report)
     assert is_card_of(written, tmp_path)
     (tmp_path / "paratopic.json").write_text("{ }", encoding="utf-8")
     assert not is_card_of(written, tmp_path)
@@ -135,7 +136,7 @@ def test_where_labels_are_too_few_nothing_is_promised(
     del report["precision"]
     sure = {"threshold": None, "target": 0.9, "coverage": 0.0, "precision": None}
     report["abstention"] = {"sure": sure | {"groups_needed": 44, "groups": 6}}
-    written = render_card(shipped(sure=NEVER), topics, rows, report)
+    written = render_card(shipped(sure=NEVER), Labelled(rows, topics), report)
     assert (
         "The model predicted a topic for 0% of the paragraphs (coverage). No prediction is marked "
         "sure: labels are too few. Promising that 90% are right takes at least 44 distinct "
@@ -152,7 +153,7 @@ def test_a_folder_on_this_machine_is_not_mentioned(
     tmp_path: Path,
 ) -> None:
     model = shipped("transformer", encoder=str(tmp_path))
-    written = render_card(model, topics, rows, report)
+    written = render_card(model, Labelled(rows, topics), report)
     assert str(tmp_path) not in written
     assert "sentence-transformers" in written
 
@@ -161,7 +162,7 @@ def test_what_was_not_measured_is_not_claimed(
     shipped: Callable[..., Shipped], rows: pd.DataFrame, topics: Topics
 ) -> None:
     unmeasured = {"mode": "single", "n": 0, "notes": "no labelled paragraph at all"}
-    written = render_card(shipped(), topics, rows[:0], unmeasured)
+    written = render_card(shipped(), Labelled(rows[:0], topics), unmeasured)
     assert "Nothing was measured: no labelled paragraph at all." in written
     assert "model-index" not in written and "SentenceTransformer" not in written
     assert "license" not in written and "torch" not in written
@@ -173,6 +174,6 @@ def test_neither_are_topics_that_were_not_measured_and_what_taught_nothing(
 ) -> None:
     report["topics"]["trade"]["support"] = 0
     bare = Topics("single", topics.names)
-    written = render_card(shipped(sure=0.7), bare, rows, report)
+    written = render_card(shipped(sure=0.7), Labelled(rows, bare), report)
     assert "F1 of trade" not in written and "F1 of security" in written
     assert "without a label" not in written and "definitions" not in written

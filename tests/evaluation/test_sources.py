@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.answers import WEAK
 from paratopic.corpus.folds import make_folds
-from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.evaluation.sources import LEAST, beside_model
 from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import Topics
-from tests.samples import paragraph_table
+from tests.samples import paragraph_table, weak_answers
 
 TOPICS = Topics("single", ("security", "trade"))
 N = 40
@@ -31,15 +27,11 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     )
     # The source is wrong in a quarter of 20 answers; a rule answered for too few to be measured.
     wrong = [["trade"], ["security"]]
-    cells: list[Any] = [
-        [{"source": "llm-m", "topics": wrong[n % 2] if n % 4 == 0 else truth[n], "certainty": None}]
-        for n in range(20)
-    ] + [None] * 20
-    for n in range(20, 19 + LEAST):
-        cells[n] = [{"source": "rules", "topics": truth[n], "certainty": None}]
-    frame[WEAK] = pd.Series(cells, frame.index, dtype=object)
+    given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
+    given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
+    answers = weak_answers(frame["id"][: len(given)], given)
     rows = labelled_rows(frame, TOPICS)
-    data = Labelled(rows, TOPICS, make_folds(rows, 5, 2, None, 0).table)
+    data = Labelled(rows, TOPICS, make_folds(rows, 5, 2, None, 0).table, answers=answers)
     has = np.array([name == TOPICS.names[1] for (name,) in truth], dtype=np.float64)
     scores = pd.DataFrame({"id": frame["id"], "fold": 0} | dict.fromkeys(TOPICS.thresholds, 0.5))
     scores = scores.assign(

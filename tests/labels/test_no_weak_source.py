@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.table import targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.labels import resolve
 from paratopic.project.kinds import KINDS
@@ -78,7 +77,7 @@ def test_a_fit_is_the_same_to_the_byte() -> None:
     learnt = examples_of(data, slice(None), data.passages, ())
     articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
     # As a fit that knows of no trust and of no soft labels has them.
-    plain = Examples(data.passages, targets_of(data.rows, data.names), data.groups, articles)
+    plain = Examples(data.passages, data.targets, data.groups, articles)
     for name, examples in (("learnt", learnt), ("plain", plain)):
         fit(examples, 0, lambda done: None).save(Path(name), Calibration())
     learnt_files, plain_files = (

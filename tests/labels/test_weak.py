@@ -9,10 +9,7 @@ from paratopic.corpus.answers import answer_rows, with_labels
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers
-from paratopic.labels.weak import (
-    certainty_of,
-    weak_answers,
-)
+from paratopic.labels.weak import certainty_of, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
@@ -94,12 +91,11 @@ def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    table = with_labels(
-        frame, resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first", ["llm-*"])[0]
-    )
+    answers = resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first", ["llm-*"]).answers
+    table = with_labels(frame, answers)
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
-    alone, two, _ = table["trust"]
+    alone, two, _ = teach(frame, answers, learn_sources(frame, answers, TOPICS)).weights.max(axis=1)
     assert 0 < alone < two < 1
 
 

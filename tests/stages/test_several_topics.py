@@ -47,7 +47,7 @@ def rows() -> pd.DataFrame:
         text = " ".join(paragraph(name, rng) for name in some) or "It rained, then the sun was out."
         made.append((f"p{number:02}", f"article{number % 12}", text, tuple(some)))
     frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
-    return frame.assign(label_source="hand", heading="", trust=1.0)
+    return frame.assign(label_source="hand", heading="")
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, TooFewLabels
+from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.project.params import Split
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import split as stage
@@ -17,60 +17,60 @@ from tests.samples import paragraph_table
 TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz"))
 
 
-def table_of(topics: str, hand: str) -> pd.DataFrame:
+def table_of(topics: str, hand: str) -> Labelled:
     """Paragraphs of an article each: "xy", "x" → topics x and y; x's labels are by hand."""
-    return paragraph_table(
+    table = paragraph_table(
         article=[f"a{number}" for number in range(len(topics))],
         text=[f"word{number} is {number} of its own" for number in range(len(topics))],
         topics=[[topic] for topic in topics],
         label_source=["hand" if topic in hand else "weak" for topic in topics],
     )
+    return labelled_in(table, TOPICS)
 
 
 def test_labelled_paragraphs_are_dealt() -> None:
-    folds = split(table_of("xxxxyyyyz", "xyz"), TOPICS, Split(5, 2, None), 0)
+    folds = split(table_of("xxxxyyyyz", "xyz"), Split(5, 2, None), 0)
     assert (folds.split_unit, folds.n_folds, folds.n_repeats) == ("article", 4, 2)
     assert folds.messages[0] == "topic z is in only one article, so it cannot be measured yet"
 
 
 @pytest.mark.parametrize(
-    ("table", "why"),
+    ("data", "why"),
     [
         # The weak labels of the others measure nothing.
         (table_of("xxxxyyyyz", "z"), "only one topic is labelled"),
         (table_of("xyz", "xyz"), "fewer than two topics have two distinct paragraphs"),
     ],
 )
-def test_where_nothing_can_be_measured_definitions_have_to_do(
-    table: pd.DataFrame, why: str
-) -> None:
-    folds = split(table, TOPICS, Split(5, 2, None), 0)
+def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, why: str) -> None:
+    folds = split(data, Split(5, 2, None), 0)
     assert (folds.split_unit, folds.n_folds) == ("nothing", 0)
     assert folds.messages[0].startswith(why) and "nothing is measured" in folds.messages[0]
-    assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(table)
-    bare = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
-    if "weak" in set(table["label_source"]):
+    assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(data.rows)
+    topics = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
+    bare = replace(data, topics=topics)
+    if not data.by_hand.all():
         assert "and weak labels" in folds.messages[0]
-        assert split(table, bare, Split(5, 2, None), 0).n_folds == 0
+        assert split(bare, Split(5, 2, None), 0).n_folds == 0
         return
     with pytest.raises(TooFewLabels, match=why):
-        split(table, bare, Split(5, 2, None), 0)
+        split(bare, Split(5, 2, None), 0)
 
 
 def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "MANY", 100)
     tables = {n: table_of("xy" * (n // 2), "xy") for n in (98, 100)}
-    folds = {n: split(table, TOPICS, Split(5, 2, "auto"), 0) for n, table in tables.items()}
+    folds = {n: split(table, Split(5, 2, "auto"), 0) for n, table in tables.items()}
     assert (folds[98].n_folds, folds[98].n_repeats) == (5, 2)
     assert (folds[100].n_folds, folds[100].n_repeats) == (1, 1)
     assert (folds[100].table["fold"] == 0).sum() == 20
-    always = split(tables[100], TOPICS, Split(5, 2, None), 0)
+    always = split(tables[100], Split(5, 2, None), 0)
     assert always.n_folds == 5
 
 
 def test_few_labels_are_dealt_three_times_and_several_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paratopic.project.params.SEVERAL", 50)
     tables = {n: table_of("xy" * (n // 2), "xy") for n in (48, 50)}
-    repeats = {n: split(tables[n], TOPICS, Split(5, "auto", None), 0).n_repeats for n in tables}
+    repeats = {n: split(tables[n], Split(5, "auto", None), 0).n_repeats for n in tables}
     assert repeats == {48: 3, 50: 1}
-    assert split(tables[50], TOPICS, Split(5, 4, None), 0).n_repeats == 4
+    assert split(tables[50], Split(5, 4, None), 0).n_repeats == 4

@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
-from paratopic.corpus.table import read_parquet, targets_of
+from paratopic.corpus.table import read_parquet
 from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.intervals import Tally, value_of
@@ -131,5 +131,5 @@ def _curve(params: Params, champion: str) -> tuple[list[CurvePoint], Outcomes, A
     for share, table in tables:
         of_share = outcomes(first, table)
         points.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
-    labels = targets_of(data.rows, data.topics.names).sum(axis=0).astype(float)
+    labels = data.targets.sum(axis=0).astype(float)
     return points, measured, labels, n_labels

@@ -18,7 +18,7 @@ from paratopic.cli.forecast import check_scored, read_champion
 from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import Again, Project, lines_of, read_project, write_again
 from paratopic.cli.terminal import terminal
-from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.metadata import read_metadata
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.mistakes import Answered, answered, confusions
@@ -93,7 +93,7 @@ def answers_of(project: Project, champion: str) -> Answered:
             "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
             "run `dvc repro`"
         )
-    return answered(read_labelled(project.params.topics), scores)
+    return answered(read_with_folds(project.params.topics), scores)
 
 
 def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[Slice]:

@@ -42,7 +42,7 @@ def review(
         until = " Until then, the paragraph has no label." if left_out else ""
         n_ties = plural(len(ties), "tie")
         print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
-    rows, scores = read_scores(project.paragraphs, models, topics)
+    rows, scores = read_scores(project.labelled, models)
     if rows.empty and not tied:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
@@ -63,18 +63,18 @@ def review(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
         )
-    weak = rank_contradicted(project.paragraphs, scores, topics)
+    contradicted = rank_contradicted(project.paragraphs, project.answered, scores, topics)
     in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
     # Rules and headings are in the codebook.
     where = [
         in_file.get((str(id_), str(source)), str(source))
-        for id_, source in zip(weak["paragraph"], weak["source"], strict=True)
+        for id_, source in zip(contradicted["paragraph"], contradicted["source"], strict=True)
     ]
-    reason = [f"{CONTRADICTS}{source}" for source in weak["source"]]
-    of_sources = weak.assign(reason=reason, where=where).head(n)
-    if len(weak):
+    reason = [f"{CONTRADICTS}{source}" for source in contradicted["source"]]
+    of_sources = contradicted.assign(reason=reason, where=where).head(n)
+    if len(contradicted):
         terminal().print(_doubtful_table(of_sources, project))
-        n_answers = plural(len(weak), "answer")
+        n_answers = plural(len(contradicted), "answer")
         print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
     if out is not None:
         unsettled = pd.DataFrame(

@@ -9,7 +9,7 @@ from rich.table import Table
 from paratopic.annotation.progress import count_labels, missing
 from paratopic.cli.project import read_project
 from paratopic.cli.terminal import terminal
-from paratopic.corpus.table import describe_size, has_hand_label
+from paratopic.corpus.table import describe_size
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_sources, sources_that_label
@@ -26,15 +26,15 @@ def status() -> None:
     project, console = read_project(), terminal(highlight=False)
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
-    unlabelled = frame[frame["label_source"] == "none"]
-    labelled = len(frame) - len(unlabelled)
-    table = Table("topic", title=f"{labelled} of {plural(len(frame), 'paragraph')} labelled")
-    for column in ("by hand", "from weak sources", "articles"):
-        table.add_column(column, justify="right")
-    for topic, row in count_labels(frame, topics).iterrows():
+    data, unlabelled = project.labelled, frame[frame["label_source"] == "none"]
+    table = Table("topic", title=f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled")
+    counts = count_labels(data)
+    for column in counts:
+        table.add_column(str(column), justify="right")
+    for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
     console.print(table)
-    if by_hand := int(has_hand_label(frame).sum()):
+    if by_hand := int(data.by_hand.sum()):
         print(describe_sample(sample_of(frame), by_hand))
     annotators = Counter(line.annotator for line in project.answers if line.annotator)
     for name, n in annotators.most_common():
@@ -47,7 +47,7 @@ def status() -> None:
         champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
         path = MODEL_REPORTS / str(champion) / "metrics.json"
         measured = files.read_json(path, "`dvc repro`") if path.exists() else None
-    if notes := missing(frame, topics, measured):
+    if notes := missing(data, measured):
         print("Missing:")
         for note in notes:
             print(f"  {note}")

@@ -213,7 +213,7 @@ def _suggestions(
         else:
             first = [] if draw.mixed else _to_label_again(project, n, suggesting)
             left_out = judged | {item.id for item in first}
-            gains, disputed = gain_of_labels(frame, project.params.topics)
+            gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
             suggestions = suggestion.suggest(
                 frame, left_out, suggesting, n - len(first), seed, gains
             )

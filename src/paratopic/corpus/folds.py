@@ -95,7 +95,7 @@ def make_folds(
     rows = rows.sort_values("id", ignore_index=True)
     by_hand = _by_hand(rows)
     names = sorted({name for label in rows["topic"][by_hand] for name in label})
-    every = pd.DataFrame(targets_of(rows, names), columns=names)
+    every = pd.DataFrame(targets_of(rows["topic"], names), columns=names)
     has = every & by_hand[:, None]
     duplicates = near_duplicates(list(rows["text"]))
     _refuse_too_few(has, duplicates)

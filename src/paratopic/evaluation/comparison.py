@@ -14,7 +14,6 @@ import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
 from paratopic.evaluation.intervals import Difference, Estimate, difference, write_p
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
 from paratopic.evaluation.report import measure, sources
@@ -108,7 +107,7 @@ def compare(
         mode,
         champion,
         len(answered[DUMMY].true),
-        sources(data.rows),
+        sources(data),
         models,
         differences,
         leads,
@@ -151,8 +150,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     the thresholds of 0 predict all topics, which of all constant predictions has the highest
     macro-F1.
     """
-    rows, topics = data.rows, data.topics
-    targets, ids = targets_of(rows, topics.names), rows["id"].to_numpy()
+    topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
     parts = []
     for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):

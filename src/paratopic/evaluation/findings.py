@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.answers import JOINED
+from paratopic.corpus.labelled import labelled_in
 from paratopic.corpus.metadata import values_of, with_metadata
-from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, targets_of
+from paratopic.corpus.table import SCHEMA, targets_of
 from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.shares import (
     LEAST_ARTICLES,
@@ -155,7 +156,7 @@ def sampled_rows(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    rows = labelled_rows(frame[has_hand_label(frame)], topics)
+    rows = labelled_in(frame, topics).hand.rows
     if counted == "articles":
         return _whole_articles(frame, rows)
     rows = rows[rows["weight"].notna()]
@@ -239,7 +240,7 @@ def corpus_of(
     probabilities = mode.complete(probabilities)
     outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
     labelled = number_of.loc[rows["id"]].to_numpy()
-    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    truth = mode.outcomes(targets_of(rows["topic"], names)).astype(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     everything = with_metadata(frame, about)
     if counted == "articles":

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, mean_over_repeats
 from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.topics import NONE, Topics
@@ -63,17 +62,20 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
     """
     topics, k = data.topics, len(data.topics.names)
     outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
-    rows = data.rows[data.rows["id"].isin(scores["id"]) & has_hand_label(data.rows)]
     probabilities = outcomes.scores[0][:, :k]
     true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
-    table = rows[["id", "article", "heading", "text"]].assign(
-        answer=topics.write(given),
-        label=topics.write(true),
-        right=(true == given).all(axis=1),
-        most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
-        confidence=probabilities.max(axis=1),
-        certainty=outcomes.mode.certainty(probabilities, given),
-        **dict(zip(topics.scores, probabilities.T, strict=True)),
+    table = (
+        data.measured(scores)
+        .rows[["id", "article", "heading", "text"]]
+        .assign(
+            answer=topics.write(given),
+            label=topics.write(true),
+            right=(true == given).all(axis=1),
+            most_probable=np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)],
+            confidence=probabilities.max(axis=1),
+            certainty=outcomes.mode.certainty(probabilities, given),
+            **dict(zip(topics.scores, probabilities.T, strict=True)),
+        )
     )
     return Answered(table.reset_index(drop=True), outcomes)
 

@@ -12,9 +12,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
+from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
 from paratopic.project.plurals import plural
@@ -108,21 +107,20 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
         `training.calibration.calibrate_rows` gives them.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
-    rows = _scored(data.rows, scores)
-    rows = rows[mode.informative(targets_of(rows, topics.names))]
-    repeats = _repeats(rows, scores)
+    part = data.measured(scores)
+    part = part.of(mode.informative(part.targets))
+    repeats = _repeats(part.rows, scores)
     probabilities = mode.conditional(_stack(repeats, topics.scores))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
-    true = targets_of(rows, topics.names)
     return Outcomes(
         mode,
-        true,
-        _groups(rows, data.folds),
+        part.targets,
+        _groups(part),
         probabilities,
         predicted,
         _train_share(data.folds),
-        learnt_shares(targets_of(data.rows, topics.names), data.folds, list(data.rows["id"])),
-        sample_weights(rows),
+        learnt_shares(data.targets, data.folds, list(data.rows["id"])),
+        part.weights,
     )
 
 
@@ -134,23 +132,19 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     are the outcomes that the function `outcomes` gives. Parameters as there.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
-    rows = _scored(data.rows, scores)
-    repeats = _repeats(rows, scores)
+    part = data.measured(scores)
+    repeats = _repeats(part.rows, scores)
     probabilities = _stack(repeats, topics.scores)
     predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
     return Outcomes(
         mode,
-        mode.outcomes(targets_of(rows, topics.names)),
-        _groups(rows, data.folds),
+        mode.outcomes(part.targets),
+        _groups(part),
         np.stack([mode.complete(repeat) for repeat in probabilities]),
         np.stack([mode.outcomes(repeat) for repeat in predicted]),
         _train_share(data.folds),
-        learnt_shares(
-            mode.outcomes(targets_of(data.rows, topics.names)),
-            data.folds,
-            list(data.rows["id"]),
-        ),
-        sample_weights(rows),
+        learnt_shares(mode.outcomes(data.targets), data.folds, list(data.rows["id"])),
+        part.weights,
     )
 
 
@@ -201,14 +195,9 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     return mean.assign(repeat=0).reset_index()
 
 
-def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have scores and are evaluated."""
-    return rows[rows["id"].isin(scores["id"]) & has_hand_label(rows)]
-
-
-def _groups(rows: pd.DataFrame, folds: pd.DataFrame) -> Integers:
+def _groups(data: Labelled) -> Integers:
     """Group numbers of the rows, (n,), from 0."""
-    return pd.factorize(groups_of(folds, list(rows["id"])))[0].astype(np.int64)
+    return pd.factorize(data.groups)[0].astype(np.int64)
 
 
 def _train_share(folds: pd.DataFrame) -> float:

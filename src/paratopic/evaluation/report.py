@@ -15,7 +15,6 @@ import pandas as pd
 
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import (
     Estimate,
@@ -158,7 +157,7 @@ def build_report(
     settings
         Confidence of the intervals and number of draws.
     """
-    rows, topics = data.rows, data.topics
+    topics = data.topics
     about = {
         "mode": topics.mode,
         "split_unit": split["split_unit"],
@@ -177,7 +176,7 @@ def build_report(
         "n": len(answers.table),
         "n_topical": int(topical(forced.true).sum()),
         "mistakes": len(answers.mistakes),
-        "labels": sources(rows),
+        "labels": sources(data),
         **_figures(forced, measure(forced, of_repeats, settings, seed), topics.names),
     }
     measured |= EFFECTS[topics.mode](candidate_table(data, scores), topics.names, out_of_fold)
@@ -222,9 +221,9 @@ def _figures(
     return {**overall, "topics": topics}
 
 
-def sources(rows: pd.DataFrame) -> str:
+def sources(data: Labelled) -> str:
     """Where the labels of the rows that are evaluated come from: "hand", or nowhere."""
-    return ", ".join(sorted(set(rows["label_source"][has_hand_label(rows)])))
+    return "hand" if data.by_hand.any() else ""
 
 
 def precision_recall_table(outcome: Outcomes, names: tuple[str, ...]) -> pd.DataFrame:
@@ -275,9 +274,9 @@ def candidate_table(data: Labelled, scores: pd.DataFrame) -> pd.DataFrame:
     paragraph has a topic), true (it has this one), p_topical (sum of the topics' probabilities) and
     predicted.
     """
-    topics, rows = data.topics, data.rows[has_hand_label(data.rows)]
-    scores = scores[scores["id"].isin(rows["id"])]
-    true = targets_of(rows, topics.names)[pd.Index(rows["id"]).get_indexer(scores["id"])]
+    topics, hand = data.topics, data.hand
+    scores = scores[scores["id"].isin(hand.rows["id"])]
+    true = hand.targets[pd.Index(hand.rows["id"]).get_indexer(scores["id"])]
     confidence = scores[topics.scores].to_numpy()
     thresholds = scores[topics.thresholds].to_numpy()
     is_candidate = mode_of(topics.mode).candidates(confidence, thresholds)

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.intervals import (
     Difference,
     Estimate,
@@ -22,7 +21,6 @@ from paratopic.evaluation.intervals import (
     shares_of_answers,
 )
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes
-from paratopic.labels.weak import answers_on
 from paratopic.project.metrics import HEADLINE
 from paratopic.project.params import Evaluate
 
@@ -70,13 +68,12 @@ def beside_model(
     -------
     Name of a source → figures, by name.
     """
-    topics, ids = data.topics, list(data.rows["id"])
-    measurable = (has_hand_label(data.rows) & data.rows["id"].isin(scores["id"])).to_numpy()
+    topics, part = data.topics, data.measured(scores)
+    ids, weak = list(part.rows["id"]), part.weak_answers
     given: dict[str, dict[str, set[str]]] = {}
-    for row, answer in answers_on(data.rows):
-        if measurable[row]:
-            of_source = given.setdefault(answer["source"], {})
-            of_source.setdefault(ids[row], set()).update(topics.counted(answer["topics"]))
+    for row, source, names in zip(weak["row"], weak["source"], weak["topics"], strict=True):
+        of_source = given.setdefault(source, {})
+        of_source.setdefault(ids[row], set()).update(topics.counted(names))
 
     def macro_f1(answers: Outcomes) -> Estimate:
         shares = shares_of(answers) | shares_of_answers(answers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import draw_comparison
@@ -34,7 +34,7 @@ def main() -> None:
     annotators = files.read_json(PREPARED, "stage prepare").get("annotators")
     models = by_simplicity(params.models)
     if split["n_folds"]:
-        data = read_labelled(params.topics)
+        data = read_with_folds(params.topics)
         scores = {name: read_parquet(SCORES / name / "scores.parquet") for name in models}
         comparison = compare(
             data,

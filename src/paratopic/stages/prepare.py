@@ -34,12 +34,12 @@ class Prepared(NamedTuple):
     report: dict[str, Any]
 
 
-def prepare(params: Prepare, topics: Topics, weak: Labels, confidence: float) -> Prepared:
+def prepare(params: Prepare, topics: Topics, labels: Labels, confidence: float) -> Prepared:
     """Read every source, and decide which labels count.
 
     Parameters
     ----------
-    weak
+    labels
         Section labels of params.yaml.
     confidence
         Confidence of the intervals of the trust in weak sources.
@@ -50,9 +50,9 @@ def prepare(params: Prepare, topics: Topics, weak: Labels, confidence: float) ->
     own_files = [log.resolve(), backup(log.resolve())] if log else []
     sources = read_sources(params.sources, own_files, params.no_topic)
     paragraphs, raw = sources.frame, sources.answers
-    resolved = resolve_answers(paragraphs, raw, lines, topics, params.ties, weak.weak, confidence)
+    resolved = resolve_answers(paragraphs, raw, lines, topics, params.ties, labels.weak, confidence)
     frame = with_labels(paragraphs, resolved.answers)
-    effort = effort_of(of_weak_sources(lines, weak.weak), weak.prices)
+    effort = effort_of(of_weak_sources(lines, labels.weak), labels.prices)
     report = summary_of(sources) | {"effort": effort}
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
-from paratopic.corpus.table import has_hand_label, labelled_rows
+from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.project import errors, files
 from paratopic.project.params import Split, read_params
 from paratopic.project.paths import FOLDS, SPLIT
 from paratopic.project.plurals import plural
-from paratopic.project.topics import Topics
 
 # Number of labelled paragraphs from which on `auto` holds out a share once, and the share.
 MANY, SHARE = 2_000, 0.2
@@ -20,7 +16,7 @@ MANY, SHARE = 2_000, 0.2
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(read_labelled_paragraphs(), params.topics, params.split, params.seed)
+    folds = split(read_labelled(params.topics), params.split, params.seed)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
@@ -40,7 +36,7 @@ def main() -> None:
         print(f"note: {message}")
 
 
-def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Folds:
+def split(data: Labelled, params: Split, seed: int) -> Folds:
     """Deal the labelled paragraphs to folds.
 
     If there are too few labels by hand, nothing is held out, provided that the topics have
@@ -51,17 +47,15 @@ def split(frame: pd.DataFrame, topics: Topics, params: Split, seed: int) -> Fold
     TooFewLabels
         There are too few labels, a topic lacks a description, and there are no weak labels.
     """
-    rows = labelled_rows(frame, topics)
-    holdout = params.holdout
+    n_by_hand, holdout = int(data.by_hand.sum()), params.holdout
     if holdout == "auto":
-        holdout = SHARE if has_hand_label(rows).sum() >= MANY else None
+        holdout = SHARE if n_by_hand >= MANY else None
     try:
-        n_repeats = params.repeats(int(has_hand_label(rows).sum()))
-        return make_folds(rows, params.n_folds, n_repeats, holdout, seed)
+        return make_folds(data.rows, params.n_folds, params.repeats(n_by_hand), holdout, seed)
     except TooFewLabels as error:
-        if not topics.descriptions and has_hand_label(rows).all():
+        if not data.topics.descriptions and data.by_hand.all():
             raise
-        return no_folds(rows, str(error))
+        return no_folds(data.rows, str(error))
 
 
 if __name__ == "__main__":

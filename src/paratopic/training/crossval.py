@@ -18,11 +18,9 @@ from joblib import Parallel, cpu_count, delayed
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.labels.weak import learn_sources, teach
 from paratopic.project.passages import Text, as_passage, plain
-from paratopic.project.topics import Topics
 from paratopic.training.examples import Advance, Examples, Fit, Fitted, Soft, silent
 
 # With fewer rows, to start processes takes longer than they save.
@@ -81,22 +79,17 @@ def examples_of(
     texts
         The texts of the rows, with what may be read around them.
     """
-    rows = data.rows.iloc[part]
-    examples = Examples(
-        texts,
-        targets_of(rows, data.names),
-        data.groups[part],
-        pd.factorize(rows["article"])[0].astype(np.int64),
-        trust=rows["trust"].to_numpy(dtype=np.float64),
-        unlabelled=unlabelled,
-    )
-    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data.topics)
+    data = data.of(part)
+    articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
+    examples = Examples(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
+    return examples if data.by_hand.all() else _with_weak(examples, data)
 
 
-def _with_weak(examples: Examples, rows: pd.DataFrame, topics: Topics) -> Examples:
+def _with_weak(examples: Examples, data: Labelled) -> Examples:
     """The examples, with what weak answers teach of those without a hand label."""
-    by_hand = has_hand_label(rows).to_numpy()
-    lesson = teach(rows, learn_sources(rows, topics))
+    by_hand = data.by_hand
+    sources = learn_sources(data.rows, data.answers, data.topics)
+    lesson = teach(data.rows, data.answers, sources)
     targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
     weights = np.where(by_hand[:, None], 1.0, lesson.weights)
     trust = weights.max(axis=1)
