@@ -92,7 +92,7 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
     return pd.DataFrame(usual | columns)
 
 
-def weak_answers(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
+def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
     """The table of what weak sources say of paragraphs, from the topics that each source gives."""
     return answer_rows(
         {"paragraph": id_, "source": name, "kind": "model", "topics": each, "status": "overruled"}

@@ -27,7 +27,7 @@ from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT
-from tests.samples import WORDS, paragraph_table, weak_answers, write_labelled
+from tests.samples import WORDS, paragraph_table, weak_table, write_labelled
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -270,7 +270,7 @@ def test_answers_of_weak_sources_that_the_models_contradict_come_last(
 ) -> None:
     rows = read_labelled_paragraphs()
     given = [["security"], ["trade"], ["technology"]]
-    weak = weak_answers(rows["id"], [{"llm-a": topics, "rules": topics} for topics in given])
+    weak = weak_table(rows["id"], [{"llm-a": topics, "rules": topics} for topics in given])
     write_labelled(rows.assign(label_source=["hand", "weak", "weak"]), weak=weak)
     Path("seeds").mkdir()
     line = "p002,technology,x,llm-a\n"

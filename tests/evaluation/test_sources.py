@@ -11,7 +11,7 @@ from paratopic.evaluation.sources import LEAST, beside_model
 from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Evaluate
 from paratopic.project.topics import Topics
-from tests.samples import paragraph_table, weak_answers
+from tests.samples import paragraph_table, weak_table
 
 TOPICS = Topics("single", ("security", "trade"))
 N = 40
@@ -29,7 +29,7 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     wrong = [["trade"], ["security"]]
     given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
     given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
-    answers = weak_answers(frame["id"][: len(given)], given)
+    answers = weak_table(frame["id"][: len(given)], given)
     rows = labelled_rows(frame, TOPICS)
     data = Labelled(rows, TOPICS, make_folds(rows, 5, 2, None, 0).table, answers=answers)
     has = np.array([name == TOPICS.names[1] for (name,) in truth], dtype=np.float64)

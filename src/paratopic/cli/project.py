@@ -18,7 +18,7 @@ import typer
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.answers import read_answer_rows, with_labels
-from paratopic.corpus.labelled import Labelled, labelled_in
+from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs
 from paratopic.labels.answers import (
@@ -70,7 +70,8 @@ class Project:
     @cached_property
     def labelled(self) -> Labelled:
         """The labelled paragraphs."""
-        return labelled_in(self.paragraphs, self.params.topics)
+        topics = self.params.topics
+        return Labelled(labelled_rows(self.paragraphs, topics), topics, answers=self.answered)
 
     @cached_property
     def by_people(self) -> list[Label]:

@@ -63,7 +63,7 @@ def review(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
         )
-    contradicted = rank_contradicted(project.paragraphs, project.answered, scores, topics)
+    contradicted = rank_contradicted(project.labelled, scores)
     in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
     # Rules and headings are in the codebook.
     where = [

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import weak_answers_on
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, read_parquet, targets_of
+from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
@@ -97,9 +96,7 @@ def rank_doubtful(
     return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
-def rank_contradicted(
-    frame: pd.DataFrame, answers: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
-) -> pd.DataFrame:
+def rank_contradicted(data: Labelled, scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Rank the weak answers that out-of-fold scores contradict by how likely they are to be wrong.
 
     The scores of a paragraph are from models that did not learn from what is said of it. Answers on
@@ -110,10 +107,10 @@ def rank_contradicted(
     A row for each contradicted answer, the most doubtful first: source, and of the columns of
     `rank_doubtful` paragraph, topics, text, suggestion, confidence and doubt.
     """
-    others = frame[~has_hand_label(frame)]
-    given = weak_answers_on(others, answers)
-    rows = others[["id", "text"]].iloc[given["row"]].reset_index(drop=True)
-    judged = _judged(rows.assign(topics=given["topics"]), scores, topics)
+    others = data.of(~data.by_hand)
+    given = others.weak_answers
+    rows = others.rows[["id", "text"]].iloc[given["row"]].reset_index(drop=True)
+    judged = _judged(rows.assign(topics=given["topics"]), scores, data.topics)
     judged = judged.assign(source=given["source"])
     contradicted = judged[judged.pop("contradicted")]
     return contradicted.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
