@@ -1,4 +1,4 @@
-"""The paragraph table: its columns, reading and writing it, and its labelled rows.
+"""The paragraph table: its columns, reading and writing it, and its texts in context.
 
 The table holds every paragraph, labelled or not; `answers` joins labels to it. This module does not
 make paragraphs from text (`reading` does).

@@ -91,9 +91,9 @@ def resolve_answers(
     by_people, of_sources = of_people(lines, weak), of_weak_sources(lines, weak)
     current = read_answers(by_people, topics)
     answers, messages = join_labels(paragraphs, of_tables, current, topics, ties)
-    answers = _weighed(answers, paragraphs, by_people)
-    judged = {answer.paragraph for answer in current.answers}
     frame = with_labels(paragraphs, answers)
+    answers = _weighed(answers, frame, by_people)
+    judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
     trusted = learn_sources(frame, given, topics, confidence)
     answers = _in_order(_together(answers, _taught(given, frame, trusted)), paragraphs)
@@ -239,15 +239,13 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
     return meaning
 
 
-def _weighed(
-    answers: pd.DataFrame, paragraphs: pd.DataFrame, lines: Sequence[Label]
-) -> pd.DataFrame:
+def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label]) -> pd.DataFrame:
     """The answers with how their paragraphs were drawn, where they make a label."""
-    draw, weight = weigh_sample(with_labels(paragraphs, answers), lines)
+    draw, weight = weigh_sample(frame, lines)
     of_label = answers["paragraph"].where(answers["label"].notna())
     return answers.assign(
-        draw=of_label.map(dict(zip(paragraphs["id"], draw, strict=True))).fillna(""),
-        weight=of_label.map(dict(zip(paragraphs["id"], weight, strict=True))).astype(np.float64),
+        draw=of_label.map(dict(zip(frame["id"], draw, strict=True))).fillna(""),
+        weight=of_label.map(dict(zip(frame["id"], weight, strict=True))).astype(np.float64),
     )
 
 
