@@ -25,7 +25,6 @@ import numpy.typing as npt
 import pandas as pd
 import recipes
 from few_shot import codebook, with_error
-from paratopic.corpus.pool import Pool
 from record import made_with
 from simulation import calibrated, embeddings, population, trained, without
 from sklearn.metrics import accuracy_score, f1_score
@@ -34,7 +33,7 @@ from tables import RESULTS, Table, read
 from paratopic import load
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json

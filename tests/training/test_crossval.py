@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from paratopic.corpus.pool import Pool
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled, labelled_rows
+from paratopic.corpus.labelled import Labelled, Pool, labelled_rows
 from paratopic.corpus.table import with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
