@@ -193,12 +193,12 @@ def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
     frame, answers, topics = answered()
     rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
     folds = make_folds(rows, 5, 1, None, 0).table
-    one, other = (
-        examples_of(data, slice(None), data.passages, ())
-        for data in (Labelled(rows, topics, folds), Labelled(rows, topics, folds, answers=answers))
-    )
-    assert one.soft is None and other.soft is None and one.trust is None and other.trust is None
-    assert (one.targets == other.targets).all()
+    data = Labelled(rows, topics, folds, answers=answers)
+    learnt = examples_of(data, slice(None), data.passages, ())
+    # As a fit that knows of no trust and of no soft labels has them.
+    assert learnt.soft is None and learnt.trust is None and learnt.texts == data.passages
+    assert (learnt.targets == data.targets).all() and (learnt.groups == data.groups).all()
+    assert (learnt.articles == pd.factorize(rows["article"])[0]).all()
 
 
 def test_weak_answers_change_no_fold_of_hand_labels() -> None:
