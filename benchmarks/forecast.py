@@ -60,7 +60,7 @@ ENCODER = "frozen encoder"
 def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
     """n labelled paragraphs, and a draw of these and more."""
     later = draw(rows, n + max(LEAST, round(ADDED * n)), seed)
-    now = draw(later.labelled, n, seed).labelled.assign(trust=1.0, heading="")
+    now = draw(later.labelled, n, seed).labelled.assign(heading="")
     return now, replace(later, rest=later.rest.iloc[:MOST_TESTED])
 
 

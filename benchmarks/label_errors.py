@@ -59,9 +59,7 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
     topic = rows["label"].map(lambda label: (label,))
-    return rows.assign(
-        article=rows["id"], topic=topic, topics=topic, label_source="hand", trust=1.0
-    )
+    return rows.assign(article=rows["id"], topic=topic, topics=topic, label_source="hand")
 
 
 def scored(

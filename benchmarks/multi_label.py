@@ -96,7 +96,6 @@ def read(path: Path, column: str, n_topics: int) -> tuple[pd.DataFrame, Topics]:
             "text": table["text"],
             "topic": kept,
             "label_source": "hand",
-            "trust": 1.0,
         }
     )
     return rows[rows["topic"].map(bool)].drop_duplicates("text").reset_index(drop=True), topics
