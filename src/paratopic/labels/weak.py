@@ -296,7 +296,7 @@ def _questions(
     k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
     row, certainty = weak["row"].to_numpy(np.int64), weak["certainty"].to_numpy(np.float64)
     number_of = {name: number for number, name in enumerate(names)}
-    source = weak["source"].map(number_of).to_numpy(np.int64)
+    source = np.array([number_of[name] for name in weak["source"]], dtype=np.int64)
     labels = rows["topics"].where(by_hand, None)
     of_people, of_sources = (
         targets_of([topics.counted(label or ()) for label in column], topics.names)
