@@ -45,18 +45,11 @@ def resolved(
 
 def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     ids = list(frame["id"])
-    lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
+    lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy", f"{ids[2]},?,It")
     table, messages = joined(path, frame, topics, *lines)
     assert table["topics"].tolist() == [["security", "trade"], [], None, None]
     assert table["label_source"].tolist() == ["hand", "hand", "none", "none"]
     assert messages == []
-
-
-def test_undecided_lines_are_no_hand_labels(
-    path: Path, frame: pd.DataFrame, topics: Topics
-) -> None:
-    table, _ = joined(path, frame, topics, f"{frame['id'][0]},?,Tariffs")
-    assert table["label_source"].tolist() == ["none"] * 4
 
 
 def test_an_unknown_topic_is_refused_with_its_line(

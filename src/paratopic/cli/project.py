@@ -18,6 +18,7 @@ import typer
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.answers import read_answer_rows, with_labels
+from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.labels.answers import (
@@ -69,6 +70,12 @@ class Project:
     def about(self) -> pd.DataFrame:
         """What each paragraph is from (`corpus.metadata.read_metadata`)."""
         return read_metadata(METADATA)
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """The labelled paragraphs."""
+        topics = self.params.topics
+        return Labelled(labelled_rows(self.paragraphs, topics), topics, answers=self.answered)
 
     @cached_property
     def by_people(self) -> list[Label]:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.answers import JOINED
+from paratopic.corpus.labelled import labelled_in
 from paratopic.corpus.metadata import with_metadata
-from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, passages, targets_of
+from paratopic.corpus.table import SCHEMA, passages, targets_of
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores
-from paratopic.project.errors import UserError
-from paratopic.project.plurals import plural
+from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
 # What shares are of.
@@ -101,7 +101,7 @@ def corpus_of(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    labels = labelled_rows(frame[has_hand_label(frame)], topics)
+    labels = labelled_in(frame, topics).hand.rows
     of_articles = counted == "articles"
     rows = _whole_articles(frame, labels) if of_articles else _labelled_texts(labels, scores)
     mode, names = mode_of(topics.mode), list(topics.names)
@@ -113,7 +113,7 @@ def corpus_of(
     probabilities[out_of_fold.index] = out_of_fold.to_numpy()
     probabilities = mode.complete(probabilities)
     outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
-    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    truth = mode.outcomes(targets_of(rows["topic"], names)).astype(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     everything = with_metadata(frame, about)
     if not of_articles:
