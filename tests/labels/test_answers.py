@@ -16,6 +16,7 @@ from paratopic.labels.log import Label, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
 from tests.labels.lines import ANY, BY_HAND, EARLY, LATE, answers_in, write
+from tests.samples import PARAMS
 
 LINES = st.builds(
     Label,
@@ -114,7 +115,7 @@ def test_which_of_several_annotators_answers_counts(
 
 
 def merged(path: Path, topics: Topics, new: Sequence[Label], name: str = "file") -> Merged:
-    return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics)
+    return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics, PARAMS.labels)
 
 
 def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: Topics) -> None:

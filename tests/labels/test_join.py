@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import NO_ANSWERS, frame_of
 from tests.labels.lines import BY_HAND, write
-from tests.samples import plain_article
+from tests.samples import PARAMS, plain_article
 
 ONE = plain_article(
     "one", "Talks open\n\nTrade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained."
@@ -126,8 +127,9 @@ def test_the_order_of_lines_and_undecided_ones_change_no_row(
         Label("line 4", first, "security", "", "bo"),
     ]
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
+    params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
     one, other = (
-        resolve_answers(frame, NO_ANSWERS, each, topics, "first").answers
+        resolve_answers(frame, NO_ANSWERS, each, params).answers
         for each in (lines, [open_line, *lines[::-1]])
     )
     pd.testing.assert_frame_equal(one, other)

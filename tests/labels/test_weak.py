@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,7 @@ from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
 from paratopic.reading.sources import NO_ANSWERS, frame_of
 from paratopic.training.examples import examples_of
-from tests.samples import paragraph_table, plain_article, weak_table
+from tests.samples import PARAMS, paragraph_table, plain_article, weak_table
 
 TOPICS = Topics(
     "single",
@@ -63,8 +65,8 @@ def given(
 
 def test_people_and_weak_sources_are_told_apart_by_name() -> None:
     lines = [line("a:1", "trade"), line("a:1", "trade", "ann"), line("a:1", "trade", "")]
-    assert [each.annotator for each in of_people(lines, ["llm-*"])] == ["ann", ""]
-    assert [each.annotator for each in of_weak_sources(lines, ["llm-*"])] == ["llm-x"]
+    assert [each.annotator for each in of_people(lines, PARAMS.labels)] == ["ann", ""]
+    assert [each.annotator for each in of_weak_sources(lines, PARAMS.labels)] == ["llm-x"]
 
 
 def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:
@@ -102,7 +104,7 @@ def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    answers = resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first", ["llm-*"]).answers
+    answers = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS)).answers
     table = with_labels(frame, answers)
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
@@ -112,7 +114,7 @@ def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
 
 def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
     lines = [line(id_, "security", "ann") for id_ in frame["id"]]
-    resolved = resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first")
+    resolved = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS))
     assert resolved.trusted.names == ("headings", "rules")
     assert resolved.answers["kind"].tolist() == ["person"] * 3
 

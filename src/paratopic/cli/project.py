@@ -80,7 +80,7 @@ class Project:
     @cached_property
     def by_people(self) -> list[Label]:
         """The lines of people."""
-        return of_people(self.lines, self.params.labels.weak)
+        return of_people(self.lines, self.params.labels)
 
     @cached_property
     def current(self) -> CurrentAnswers:
@@ -105,7 +105,7 @@ class Project:
     @cached_property
     def of_sources(self) -> list[Label]:
         """The answers of weak sources that count."""
-        lines = of_weak_sources(self.lines, self.params.labels.weak)
+        lines = of_weak_sources(self.lines, self.params.labels)
         return current(lines, self.params.topics)
 
     @property

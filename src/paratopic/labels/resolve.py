@@ -31,6 +31,7 @@ from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
+from paratopic.project.params import Params
 from paratopic.project.paths import PARAMS
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
@@ -58,13 +59,7 @@ class Resolved(NamedTuple):
 
 
 def resolve_answers(
-    paragraphs: pd.DataFrame,
-    of_tables: pd.DataFrame,
-    lines: Sequence[Label],
-    topics: Topics,
-    ties: TieRule,
-    weak: Sequence[str] = (),
-    confidence: float = 0.95,
+    paragraphs: pd.DataFrame, of_tables: pd.DataFrame, lines: Sequence[Label], params: Params
 ) -> Resolved:
     """Turn what was answered into what counts.
 
@@ -74,12 +69,6 @@ def resolve_answers(
         Raw answers of labelled tables (`reading.tables.RAW`).
     lines
         All lines of labels.csv, in its order.
-    ties
-        What becomes of paragraphs on which annotators are divided.
-    weak
-        Patterns of the annotators that are weak sources; none by default.
-    confidence
-        Confidence of the intervals of the trust in weak sources; 0.95 by default.
 
     Raises
     ------
@@ -87,14 +76,15 @@ def resolve_answers(
         The paragraph of a label no longer exists, its topic is unknown, or a pattern of the
         codebook takes too long.
     """
-    by_people, of_sources = of_people(lines, weak), of_weak_sources(lines, weak)
+    topics, settings = params.topics, params.labels
+    by_people, of_sources = of_people(lines, settings), of_weak_sources(lines, settings)
     current = read_answers(by_people, topics)
-    answers, messages = join_labels(paragraphs, of_tables, current, topics, ties)
+    answers, messages = join_labels(paragraphs, of_tables, current, topics, params.prepare.ties)
     frame = with_labels(paragraphs, answers)
     answers = _weighed(answers, frame, by_people)
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
-    trusted = learn_sources(frame, given, topics, confidence)
+    trusted = learn_sources(frame, given, topics, params.evaluate.confidence)
     answers = _in_order(_together(answers, _taught(given, frame, trusted)), paragraphs)
     return Resolved(answers, current.answers, trusted, messages)
 

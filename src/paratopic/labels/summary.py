@@ -15,10 +15,13 @@ import pandas as pd
 from paratopic.corpus.answers import LABEL_SOURCES
 from paratopic.corpus.labelled import LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import agreement
+from paratopic.labels.answers import of_weak_sources
+from paratopic.labels.log import EFFORT, LLM, Label
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import plural
 from paratopic.project.languages import count_languages, learnt, others
+from paratopic.project.params import Labels
 from paratopic.project.topics import Topics
 
 
@@ -75,6 +78,35 @@ def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     if by_hand := report["labelled_by"].get("hand"):
         yield describe_sample(report["sample"], by_hand)
     yield from describe_sources(report["weak"])
+
+
+def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, float]]:
+    """What 1,000 answers of each weak source take, as far as its lines of labels.csv say so.
+
+    Returns
+    -------
+    Name of a source → seconds and, where its prices are known, cost.
+    """
+    of_sources: dict[str, list[list[float]]] = {}
+    for line in of_weak_sources(lines, settings):
+        cells = dict(line.more)
+        try:
+            row = [float(cells[name]) for name in EFFORT]
+        except (KeyError, ValueError):
+            continue
+        of_sources.setdefault(line.annotator, []).append(row)
+    effort = {}
+    for name, rows in sorted(of_sources.items()):
+        seconds, *tokens = (1000 * sum(column) / len(rows) for column in zip(*rows, strict=True))
+        effort[name] = {"seconds": round(seconds, 1)}
+        if price := settings.prices.get(name.removeprefix(LLM)):
+            effort[name]["cost"] = cost(tokens, price)
+    return effort
+
+
+def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
+    """Cost of tokens read and written, by the prices of a million of each."""
+    return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
 
 
 def describe_beside(

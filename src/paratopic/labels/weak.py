@@ -8,7 +8,7 @@ worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,10 +27,6 @@ from paratopic.project.topics import NO_TOPIC, Topics
 
 # Names of the sources that are in the codebook.
 HEADINGS, RULES = "headings", "rules"
-# What the annotator's name of a language model begins with.
-LLM = "llm-"
-# Columns of labels.csv with what a language model's answer took.
-EFFORT = "seconds", "tokens_read", "tokens_written"
 
 
 def weak_answers(
@@ -80,42 +76,6 @@ def weak_answers(
         each = [[name] for name in names] if topics.mode == "single" else [names] if names else []
         rows += [_row(RULES, "rule", given) for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
-
-
-def effort_of(
-    lines: Iterable[Label], prices: Mapping[str, tuple[float, float]]
-) -> dict[str, dict[str, float]]:
-    """What 1,000 answers of each annotator take, as far as their lines say so.
-
-    Parameters
-    ----------
-    prices
-        Name of a language model → prices of a million tokens that it reads, and that it writes.
-
-    Returns
-    -------
-    Annotator → seconds and, where the prices are known, cost.
-    """
-    of_sources: dict[str, list[list[float]]] = {}
-    for line in lines:
-        cells = dict(line.more)
-        try:
-            row = [float(cells[name]) for name in EFFORT]
-        except (KeyError, ValueError):
-            continue
-        of_sources.setdefault(line.annotator, []).append(row)
-    effort = {}
-    for name, rows in sorted(of_sources.items()):
-        seconds, *tokens = (1000 * sum(column) / len(rows) for column in zip(*rows, strict=True))
-        effort[name] = {"seconds": round(seconds, 1)}
-        if price := prices.get(name.removeprefix(LLM)):
-            effort[name]["cost"] = cost(tokens, price)
-    return effort
-
-
-def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
-    """Cost of tokens read and written, by the prices of a million of each."""
-    return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
 
 
 def certainty_of(line: Label) -> float | None:

@@ -11,11 +11,9 @@ import pandas as pd
 from paratopic.corpus.answers import with_labels, write_answer_rows
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import describe_size, write_paragraphs
-from paratopic.labels.answers import of_weak_sources
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
-from paratopic.labels.summary import describe_labels, summarise
-from paratopic.labels.weak import effort_of
+from paratopic.labels.summary import describe_labels, effort_of, summarise
 from paratopic.project import errors, files
 from paratopic.project.params import Params, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
@@ -35,17 +33,16 @@ class Prepared(NamedTuple):
 
 def prepare(params: Params) -> Prepared:
     """Read every source, and decide which labels count."""
-    topics, settings, weak = params.topics, params.prepare, params.labels.weak
+    topics, settings = params.topics, params.prepare
     log = None if settings.labels is None else Path(settings.labels)
     lines = read_lines(log) if log else []
     check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
     sources = read_sources(settings.sources, own_files, settings.no_topic)
-    paragraphs, raw, confidence = sources.frame, sources.answers, params.evaluate.confidence
-    resolved = resolve_answers(paragraphs, raw, lines, topics, settings.ties, weak, confidence)
+    paragraphs = sources.frame
+    resolved = resolve_answers(paragraphs, sources.answers, lines, params)
     frame = with_labels(paragraphs, resolved.answers)
-    effort = effort_of(of_weak_sources(lines, weak), params.labels.prices)
-    report = summary_of(sources) | {"effort": effort}
+    report = summary_of(sources) | {"effort": effort_of(lines, params.labels)}
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)
 
