@@ -185,8 +185,9 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
         if part.n_labels:
             own = _correction(sample, mass)
             noise = overall.variance / own.size
-            trust = np.divide(spread, spread + noise, out=np.zeros_like(spread), where=spread > 0)
-            mean = trust * own.mean + (1 - trust) * overall.mean
+            total = spread + noise
+            shrinkage = np.divide(spread, total, out=np.zeros_like(spread), where=spread > 0)
+            mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
         everywhere = mass @ sample.probabilities / mass.sum()
         values = np.clip(sample.factor * everywhere + mean, 0.0, 1.0)
         parts[number] = Part(_shares(values), part.n_labels, borrowed=True)
