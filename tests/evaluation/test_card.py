@@ -37,7 +37,7 @@ PARITY = {
 class Answers:
     """In place of a model's classifier."""
 
-    weights = ContextWeights()
+    context = ContextWeights()
 
     def read(self, texts: Sequence[Text]) -> Reading:
         mode = mode_of("single")
