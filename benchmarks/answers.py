@@ -33,8 +33,7 @@ from tables import RESULTS, Table, read
 from paratopic import load
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import TooFewLabels, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.pool import Pool
+from paratopic.corpus.labelled import Labelled, Pool
 from paratopic.corpus.table import targets_of
 from paratopic.inference.modes import mode_of
 from paratopic.project.files import write_json
@@ -85,7 +84,7 @@ def product(room: ModuleType, section: str, **changes: Any) -> Callable[[Task], 
         of_pool = ["article", "text"]
         texts = task.pool.head(getattr(settings, "unlabelled", 0))
         pool: Pool | None = Pool(task.labelled[of_pool], texts[of_pool])
-        targets = targets_of(task.labelled, topics.names)
+        targets = targets_of(task.labelled["topic"], topics.names)
         if topics_are_rare(targets, mode_of(topics.mode)):  # as in `training.crossval`
             pool = None
         data = Labelled(task.labelled, topics, folds, pool)

@@ -126,7 +126,7 @@ def run(
     seconds = time.perf_counter() - started
     raw = model.predict_proba(list(held_out["text"]))
     told = apply_calibration(raw, found, mode_of("single"))
-    return Result(classes(targets_of(held_out, names)), raw, told, found, seconds)
+    return Result(classes(targets_of(held_out["topic"], names)), raw, told, found, seconds)
 
 
 def picture(table: Table, results: dict[str, list[Result]], target: float) -> None:

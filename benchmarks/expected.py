@@ -143,7 +143,7 @@ def figures(
     answers = Answers(len(texts), float(certainty.sum()), float(likeness.sum()), n_articles)
     share, _ = expect(trained.calibration.certainty, answers, CONFIDENCE)
     value, low, high = share or (None, None, None)
-    right = (predicted == targets_of(rows, names)).all(axis=1)
+    right = (predicted == targets_of(rows["topic"], names)).all(axis=1)
     return {
         "true": float(right.mean()),
         "plain": float(certainty.mean()),

@@ -60,7 +60,7 @@ ENCODER = "frozen encoder"
 def project(rows: pd.DataFrame, n: int, seed: int) -> tuple[pd.DataFrame, Draw]:
     """n labelled paragraphs, and a draw of these and more."""
     later = draw(rows, n + max(LEAST, round(ADDED * n)), seed)
-    now = draw(later.labelled, n, seed).labelled.assign(trust=1.0, heading="")
+    now = draw(later.labelled, n, seed).labelled.assign(heading="")
     return now, replace(later, rest=later.rest.iloc[:MOST_TESTED])
 
 
@@ -75,7 +75,7 @@ def forecast_of(
         scores, _ = calibrated(data, raw, params)
         measured = outcomes(data, scores)
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))
-    labels = targets_of(now, topics.names).sum(axis=0).astype(np.float64)
+    labels = targets_of(now["topic"], topics.names).sum(axis=0).astype(np.float64)
     measured = curve[-1].outcomes
     (estimate,) = forecast(curve, measured, labels, [size], CONFIDENCE, BOOTSTRAP, seed)
     return estimate
@@ -85,7 +85,7 @@ def truth_of(later: Draw, topics: Topics, learner: Learner, seed: int) -> float:
     """Macro-F1 on the rest of the table, with all labels, of topics that have two at least."""
     labelled, rest = later.labelled, later.rest
     articles = pd.factorize(labelled["article"])[0].astype(np.int64)
-    targets = targets_of(labelled, topics.names)
+    targets = targets_of(labelled["topic"], topics.names)
     examples = Examples(list(labelled["text"]), targets, articles, articles)
     names = np.array(topics.names)[targets.sum(axis=0) >= 2]
     tested = rest[rest["label"].isin(names)]

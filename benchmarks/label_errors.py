@@ -59,9 +59,7 @@ def read(path: Path, noisy: str, n: int | None, seed: int) -> pd.DataFrame:
     if n is not None:
         rows = rows.sample(n, random_state=seed).sort_values("id", ignore_index=True)
     topic = rows["label"].map(lambda label: (label,))
-    return rows.assign(
-        article=rows["id"], topic=topic, topics=topic, label_source="hand", trust=1.0
-    )
+    return rows.assign(article=rows["id"], topic=topic, topics=topic, label_source="hand")
 
 
 def scored(
@@ -95,7 +93,7 @@ def cleanlab(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = classes(targets_of(rows, topics.names))
+    labels = classes(targets_of(rows["topic"], topics.names))
     features = np.array([known[text] for text in rows["text"]])
     same = [(train, test) for _, _, train, test in iterate_folds(folds, list(rows["id"]))]
     doubt = {}

@@ -66,7 +66,7 @@ class Task:
 
     def targets(self, rows: pd.DataFrame) -> Targets:
         """(n, k)."""
-        return targets_of(rows, self.topics.names)
+        return targets_of(rows["topic"], self.topics.names)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,6 @@ def read(path: Path, column: str, n_topics: int) -> tuple[pd.DataFrame, Topics]:
             "text": table["text"],
             "topic": kept,
             "label_source": "hand",
-            "trust": 1.0,
         }
     )
     return rows[rows["topic"].map(bool)].drop_duplicates("text").reset_index(drop=True), topics
@@ -108,7 +107,7 @@ def draw(
     """Rows as they come until every topic has `shots`, and rows to test on."""
     rng = np.random.default_rng([seed, shots])
     rows = rows.iloc[rng.permutation(len(rows))].reset_index(drop=True)
-    so_far = np.cumsum(targets_of(rows, topics.names), axis=0)
+    so_far = np.cumsum(targets_of(rows["topic"], topics.names), axis=0)
     enough = (so_far >= shots).all(axis=1)
     if not enough.any():
         raise SystemExit(f"the rarest topic has {so_far[-1].min()} rows, not {shots}")

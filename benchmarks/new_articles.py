@@ -24,7 +24,8 @@ from tables import RESULTS, Table, read
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.table import labelled_rows, targets_of, with_passages
+from paratopic.corpus.labelled import labelled_rows
+from paratopic.corpus.table import targets_of, with_passages
 from paratopic.project.files import write_json
 from paratopic.project.params import Params, read_params
 from paratopic.project.topics import Topics
@@ -44,7 +45,7 @@ def known(params: Params, knowledge: str) -> tuple[Examples, Topics]:
     if knowledge == "descriptions":
         rows = rows[:0]
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
-    labels = targets_of(rows, params.topics.names)
+    labels = targets_of(rows["topic"], params.topics.names)
     examples = Examples(list(rows["passage"]), labels, np.arange(len(rows)), articles)
     bare = Topics(params.topics.mode, params.topics.names)
     return examples, bare if knowledge == "labels" else params.topics

@@ -91,7 +91,7 @@ def trial(
     model = fit_all(data, fit, seed)
     _, calibration = calibrated(data, scores, params)
     answers = apply_calibration(model.predict_proba(list(rest["text"])), calibration, MODE)
-    true = targets_of(rest, topics.names)
+    true = targets_of(rest["topic"], topics.names)
     predicted = MODE.predicted(answers, calibration.thresholds)
     right = topical(predicted & true)
     sure = topical(predicted) & ((answers * predicted).sum(axis=1) >= calibration.sure)

@@ -49,7 +49,7 @@ LEAST_ARTICLES = 100
 
 
 def population(table: Table, by_group: bool = False) -> pd.DataFrame:
-    """The table as labelled paragraphs: id, article, text, label, topic, label_source and trust.
+    """The table as labelled paragraphs: id, article, text, label, topic and label_source.
 
     Where the table names no articles, each row is one, together with its near-duplicates. So it is
     where groups are few, unless they are wanted (`by_group`).
@@ -66,7 +66,6 @@ def population(table: Table, by_group: bool = False) -> pd.DataFrame:
             "label": rows["label"],
             "topic": rows["label"].map(split_cell),
             "label_source": "hand",
-            "trust": 1.0,
         }
     )
 

@@ -29,7 +29,7 @@ from simulation import Embeddings, embeddings, frozen, population
 from sklearn.metrics import f1_score
 from tables import RESULTS, read
 
-from paratopic.corpus.answers import WEAK
+from paratopic.corpus.answers import answer_rows
 from paratopic.corpus.folds import no_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.scores import Array, Integers
@@ -44,6 +44,8 @@ RULES = Path("benchmarks/rules.json")
 METHODS = "hand", "weak", "both", "vote", "snorkel"
 # Column of a table with the labels of a second annotator.
 SECOND = "annotator_label"
+# Column with the answers on each row.
+GIVEN = "given"
 # Answers of sources as numbers of topics, from the true ones and the number of topics.
 Stand = Callable[[Integers, int, np.random.Generator], list[Integers]]
 
@@ -111,10 +113,19 @@ def learn_and_test(
 ) -> float:
     """Macro-F1 on the tests of a head that is fitted to rows."""
     rows = rows[rows["label_source"] != "none"].reset_index(drop=True)
-    data = Labelled(rows, topics, no_folds(rows, "").table)
+    data = Labelled(rows, topics, no_folds(rows, "").table, answers=answers_in(rows))
     scores = fit_all(data, frozen(known)(topics), seed).predict_proba(list(tests["text"]))
     predicted = np.array(topics.names)[scores.argmax(axis=1)]
     return float(100 * f1_score(tests["label"], predicted, average="macro", zero_division=0))
+
+
+def answers_in(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of the answers on rows, none without the column `GIVEN`."""
+    return answer_rows(
+        answer | {"paragraph": id_, "kind": "model", "status": "overruled"}
+        for id_, cell in zip(rows["id"], rows.get(GIVEN, [()] * len(rows)), strict=True)
+        for answer in cell or ()
+    )
 
 
 def majority(answers: Any) -> str | None:
@@ -134,15 +145,15 @@ def methods(
     rows: pd.DataFrame, by_hand: npt.NDArray[np.bool_], seed: int, topics: Topics
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """What each method learns from."""
-    has_answer = rows[WEAK].notna().to_numpy()
+    has_answer = rows[GIVEN].notna().to_numpy()
     sources = np.where(by_hand, "hand", np.where(has_answer, "weak", "none"))
     yield "hand", rows.assign(label_source=np.where(by_hand, "hand", "none"))
     alone = rows.assign(label_source=np.where(has_answer, "weak", "none"))
     yield "weak", alone
     yield "both", rows.assign(label_source=sources)
-    yield "vote", as_by_hand(rows, by_hand, [majority(cell) for cell in rows[WEAK]])
+    yield "vote", as_by_hand(rows, by_hand, [majority(cell) for cell in rows[GIVEN]])
     shares = rows["label"][by_hand].value_counts(normalize=True)
-    modelled = by_label_model(rows[WEAK], topics.names, shares, seed)
+    modelled = by_label_model(rows[GIVEN], topics.names, shares, seed)
     if modelled is not None:
         yield "snorkel", as_by_hand(rows, by_hand, modelled)
 
@@ -161,7 +172,7 @@ def as_by_hand(
     )
     source = np.where(column.str.len() > 0, "hand", "none")
     labelled = rows.assign(topics=column, topic=column.map(tuple), label_source=source)
-    return labelled.drop(columns=[WEAK])
+    return labelled.drop(columns=[GIVEN])
 
 
 def by_label_model(
@@ -213,10 +224,10 @@ def by_label_model(
 
 def trust_against_truth(rows: pd.DataFrame, labelled: pd.DataFrame, topics: Topics) -> Array:
     """Of each topic of the first source: its trust, the truth, and whether the interval has it."""
-    table = learn_sources(labelled, topics).table()
+    table = learn_sources(labelled, answers_in(labelled), topics).table()
     table = table[table["source"] == table["source"].iloc[0]]
     every = rows.assign(label_source="hand")
-    true = learn_sources(every, topics).table()
+    true = learn_sources(every, answers_in(every), topics).table()
     true = true[true["source"] == table["source"].iloc[0]]
     share = (true["right"] / true["compared"]).to_numpy()
     has = (table["low"] <= share) & (share <= table["high"])
@@ -238,7 +249,7 @@ def measure(
     trusts = []
     for seed in range(seeds.start, seeds.start + max(len(seeds), trust_draws)):
         column = pd.Series(cells(np.random.default_rng(seed)), rows.index, dtype=object)
-        answered_rows = rows.assign(**{WEAK: column})
+        answered_rows = rows.assign(**{GIVEN: column})
         by_hand = drawn_evenly(rows, hand, seed)
         labelled = answered_rows.assign(label_source=np.where(by_hand, "hand", "weak"))
         trusts.append(trust_against_truth(answered_rows, labelled, topics))

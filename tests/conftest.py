@@ -85,7 +85,7 @@ def rows() -> pd.DataFrame:
     made += [("p90", "article0", "Nothing to see here at all today.", ())]
     made += [("p91", "article1", "It rained and then the sun came out.", ())]
     frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
-    return frame.assign(label_source="hand", heading="", trust=1.0)
+    return frame.assign(label_source="hand", heading="")
 
 
 @pytest.fixture(scope="session")

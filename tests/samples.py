@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from paratopic.annotation.context import Suggestion
-from paratopic.corpus.answers import WEAK, answer_rows, with_labels, write_answer_rows
+from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of, write_paragraphs
 from paratopic.inference.context import ContextWeights
@@ -86,29 +86,41 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "after": empty,
         "topics": [None] * n,
         "label_source": ["none"] * n,
-        "trust": [1.0] * n,
         "draw": empty,
         "weight": [np.nan] * n,
     }
     return pd.DataFrame(usual | columns)
 
 
-def write_labelled(frame: pd.DataFrame, root: Path = Path()) -> None:
-    """Write paragraphs with labels, as stage prepare does."""
-    rows = []
+def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:
+    """The table of what weak sources say of paragraphs, from the topics that each source gives."""
+    return answer_rows(
+        {"paragraph": id_, "source": name, "kind": "model", "topics": each, "status": "overruled"}
+        for id_, of_paragraph in zip(ids, given, strict=True)
+        for name, each in of_paragraph.items()
+    )
+
+
+def write_labelled(
+    frame: pd.DataFrame, root: Path = Path(), weak: pd.DataFrame | None = None
+) -> None:
+    """Write paragraphs with labels, and further answers of weak sources, as stage prepare does."""
+    rows: list[Any] = []
+    given: list[Any] = [] if weak is None else weak.to_dict("records")
     for row in frame.to_dict("records") if "topics" in frame else ():
         names = row["topics"] or []
-        of_label = {name: row[name] for name in ("trust", "draw", "weight")} | {"status": "counts"}
-        of_label |= {"paragraph": row["id"], "label": names, "topics": names}
-        weak = [{"kind": "model"} | answer for answer in row.get(WEAK) or ()]
+        of_label = {"paragraph": row["id"], "label": names, "topics": names, "status": "counts"}
+        of_label |= {name: row[name] for name in ("draw", "weight")}
         if row["label_source"] == "hand":
             rows.append(of_label | {"source": "ann", "kind": "person"})
-            weak = [{"paragraph": row["id"], "status": "overruled"} | answer for answer in weak]
         elif row["label_source"] == "weak":
-            weak = [of_label | each for each in weak or [{"source": "rules", "kind": "rule"}]]
-        rows += weak
+            own = [each for each in given if each["paragraph"] == row["id"]]
+            if not own:
+                rows.append(of_label | {"source": "rules", "kind": "rule"})
+            for answer in own:
+                answer.update(label=names, status="counts")
     write_paragraphs(frame, root / PARAGRAPHS)
-    write_answer_rows(answer_rows(rows), root / ANSWERS)
+    write_answer_rows(answer_rows([*rows, *given]), root / ANSWERS)
 
 
 def read_joined(
@@ -136,7 +148,7 @@ def plain_article(name: str, text: str) -> Article:
 def examples(rows: pd.DataFrame, names: Sequence[str]) -> Examples:
     """Labelled rows as training examples, each a group and an article of its own."""
     places = np.arange(len(rows))
-    return Examples(list(rows["text"]), targets_of(rows, names), places, places)
+    return Examples(list(rows["text"]), targets_of(rows["topic"], names), places, places)
 
 
 def fit(kind: str, examples: Examples, topics: Topics, encoder: Path) -> Fitted:

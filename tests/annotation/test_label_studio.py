@@ -28,6 +28,7 @@ from paratopic.labels.answers import Merged, current, merge
 from paratopic.labels.log import read_lines
 from paratopic.project.topics import Topics
 from tests.annotation.small_project import FRAME
+from tests.samples import PARAMS
 
 pytestmark = pytest.mark.labelstudio
 
@@ -141,7 +142,9 @@ def test_suggestions_are_annotated_exported_and_imported(
         imported_labels = formats.read_answers(export, frame, topics)
         assert not imported_labels.problems
         assert imported_labels.left_out == {"skipped by the annotator": 1}
-        return merge(tmp_path / "labels.csv", imported_labels.labels, "export", {}, topics)
+        return merge(
+            tmp_path / "labels.csv", imported_labels.labels, "export", {}, topics, PARAMS.labels
+        )
 
     assert import_export().added == 3
     before = (tmp_path / "labels.csv").read_bytes()

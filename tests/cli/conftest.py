@@ -11,8 +11,10 @@ from paratopic.annotation.page import Session
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     """The sessions that `paratopic label` would serve, the latest last."""
     sessions: list[Session] = []
-    monkeypatch.setattr(
-        "paratopic.annotation.page.application", lambda session, token: sessions.append(session)
-    )
+
+    def keep(session: Session, token: str) -> None:
+        sessions.append(session)
+
+    monkeypatch.setattr("paratopic.annotation.page.application", keep)
     monkeypatch.setattr("paratopic.annotation.page.serve", lambda *_: None)
     return sessions

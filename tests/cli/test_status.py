@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from paratopic.cli.status import count_labels, missing
+from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.project.topics import NO_TOPIC, Topic, Topics
 from tests.programs import ROOT, Cli
 from tests.samples import paragraph_table
@@ -26,32 +27,33 @@ def measured(threshold: float | None, groups: int) -> dict[str, Any]:
 FEW, MANY = measured(None, 1), measured(0.8, 3)
 
 
-def table(*rows: tuple[str, str, list[str] | None]) -> pd.DataFrame:
-    """Paragraphs by article, label_source and topics."""
-    articles, sources, topics = zip(*rows, strict=True)
+def labelled(*rows: tuple[str, str, list[str] | None], topics: Topics = TOPICS) -> Labelled:
+    """Labelled paragraphs by article, label_source and topics."""
+    articles, sources, labels = zip(*rows, strict=True)
     texts = [f"Text {number}." for number in range(len(rows))]
-    return paragraph_table(article=articles, label_source=sources, topics=topics, text=texts)
+    table = paragraph_table(article=articles, label_source=sources, topics=labels, text=texts)
+    return labelled_in(table, topics)
 
 
 def test_labels_are_counted_by_topic_source_and_article() -> None:
-    frame = table(
+    rows: list[tuple[str, str, list[str] | None]] = [
         ("a", "hand", ["trade", "security"]),
         ("a", "hand", ["trade"]),
         ("b", "hand", []),
         ("c", "weak", ["security"]),
         ("d", "none", None),
-    )
-    counts = count_labels(frame, TOPICS)
+    ]
+    counts = count_labels(labelled(*rows))
     assert list(counts.index) == ["trade", "security", NO_TOPIC]
     assert counts.to_numpy().tolist() == [[2, 0, 1], [0, 1, 0], [1, 0, 1]]
-    multi = count_labels(frame, Topics("multi", ("trade", "security")))
+    multi = count_labels(labelled(*rows, topics=Topics("multi", ("trade", "security"))))
     assert multi.to_numpy()[1].tolist() == [1, 1, 1]
-    assert count_labels(frame[frame["label_source"] == "none"], TOPICS).to_numpy().sum() == 0
+    assert count_labels(labelled(rows[-1])).to_numpy().sum() == 0
 
 
 def test_what_is_missing_goes_away_with_more_labels() -> None:
-    few = table(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
-    notes = missing(few, TOPICS, FEW)
+    few = labelled(("a", "hand", ["trade"]), ("a", "hand", ["trade"]))
+    notes = missing(few, FEW)
     assert [note.split(":")[0] for note in notes] == [
         "security",
         NO_TOPIC,
@@ -60,21 +62,21 @@ def test_what_is_missing_goes_away_with_more_labels() -> None:
     ]
     assert notes[0].endswith("too few to be learnt and measured")
     described = Topics("single", (Topic("trade", "Goods."), Topic("security", "Armies.")))
-    assert missing(few, described, FEW)[0].endswith("too few to be measured")
+    assert missing(replace(few, topics=described), FEW)[0].endswith("too few to be measured")
     assert "3 distinct paragraphs with a topic" in notes[3] and "there are 2" in notes[3]
     assert "there is 1." in notes[2]
-    many = table(
+    many = labelled(
         *(
             (article, "hand", topics)
             for article in "abcd"
             for topics in (["trade"], ["security"], [])
         )
     )
-    assert missing(many, TOPICS, MANY) == []
-    assert missing(many, TOPICS, None) == []
-    (note,) = missing(many, TOPICS, FEW)
+    assert missing(many, MANY) == []
+    assert missing(many, None) == []
+    (note,) = missing(many, FEW)
     assert "It had 1 distinct paragraphs with a topic; there are 8 now" in note
-    (note,) = missing(many, TOPICS, measured(None, 3))
+    (note,) = missing(many, measured(None, 3))
     assert note.endswith("4 of 9 answers are wrong, too many to promise that 90% are right")
 
 

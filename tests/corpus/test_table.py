@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import WEAK, read_labelled_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.labelled import labelled_in, labelled_rows
 from paratopic.corpus.table import (
-    has_hand_label,
-    labelled_rows,
     passages,
-    targets_of,
     with_passages,
 )
 from paratopic.project.passages import Passage
@@ -42,7 +40,7 @@ def test_none_of_the_topics_and_no_label_are_kept_apart(
     for _ in range(2):
         write_labelled(frame, tmp_path)
         written.append([(tmp_path / path).read_bytes() for path in (PARAGRAPHS, ANSWERS)])
-        frame = read_labelled_paragraphs(tmp_path).drop(columns=WEAK)
+        frame = read_labelled_paragraphs(tmp_path)
     assert frame["topics"].tolist() == [["trade", "security"], [], ["trade"], None]
     assert frame["label_source"].tolist() == ["hand", "hand", "weak", "none"]
     assert written[0] == written[1]
@@ -60,14 +58,14 @@ def test_labelled_rows_are_sorted_and_have_the_topics_that_count(
 
 
 def test_hand_labels_alone_are_evaluated(frame: pd.DataFrame) -> None:
-    rows = labelled_rows(frame, Topics("single", NAMES))
-    assert has_hand_label(rows).tolist() == [False, True, True]
-    assert has_hand_label(rows[:1]).tolist() == [False]
+    data = labelled_in(frame, Topics("single", NAMES))
+    assert data.by_hand.tolist() == [False, True, True]
+    assert data.hand.rows["id"].tolist() == ["a:3", "a:4"]
+    assert data.measured(frame[:1]).targets.tolist() == [[True, False]]
 
 
 def test_no_labelled_row_has_no_topic(frame: pd.DataFrame) -> None:
-    rows = labelled_rows(frame[:0], Topics("multi", NAMES))
-    assert targets_of(rows, NAMES).shape == (0, 2)
+    assert labelled_in(frame[:0], Topics("multi", NAMES)).targets.shape == (0, 2)
 
 
 def read(frame: pd.DataFrame) -> list[Passage]:

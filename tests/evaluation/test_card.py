@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
@@ -36,7 +37,7 @@ PARITY = {
 class Answers:
     """In place of a model's classifier."""
 
-    weights = ContextWeights()
+    context = ContextWeights()
 
     def read(self, texts: Sequence[Text]) -> Reading:
         mode = mode_of("single")
@@ -57,8 +58,8 @@ def card(topics: Topics, rows: pd.DataFrame, tmp_path: Path) -> Callable[..., st
         final: dict[str, Any] = {"n_unlabelled": 0, "parity": {}, "context": context, "notes": []}
         if kind == "transformer":
             final |= {"n_unlabelled": 7, "parity": PARITY}
-        codebook, learnt_from = about.pop("topics", topics), rows if report["n"] else rows[:0]
-        return render_card(Shipped(model, final, **about), codebook, learnt_from, report)
+        data = Labelled(rows if report["n"] else rows[:0], about.pop("topics", topics))
+        return render_card(Shipped(model, final, **about), data, report)
 
     return write
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paratopic.corpus.answers import WEAK
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.comparison import (
     LEAST,
@@ -26,7 +25,7 @@ from paratopic.evaluation.intervals import Difference, Estimate
 from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import held_out
+from tests.samples import held_out, weak_table
 
 SPLIT: dict[str, Any] = {
     "n_folds": 4,
@@ -177,13 +176,9 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     data, scores = held_out(topics, truth, [[0.9, 0.1], [0.1, 0.9]] * (n // 2), 0.5)
     # The source is wrong in a quarter of 20 answers; a rule answered for too few to be measured.
     wrong = [["trade"], ["security"]]
-    cells: list[Any] = [
-        [{"source": "llm-m", "topics": wrong[n % 2] if n % 4 == 0 else truth[n], "certainty": None}]
-        for n in range(20)
-    ] + [None] * 20
-    for number in range(20, 19 + LEAST):
-        cells[number] = [{"source": "rules", "topics": truth[number], "certainty": None}]
-    data = replace(data, rows=data.rows.assign(**{WEAK: pd.Series(cells, dtype=object)}))
+    given = [{"llm-m": wrong[n % 2] if n % 4 == 0 else truth[n]} for n in range(20)]
+    given += [{"rules": truth[n]} for n in range(20, 19 + LEAST)]
+    data = replace(data, answers=weak_table(data.rows["id"][: len(given)], given))
     measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
     beside = measured["llm-m"]

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.corpus.answers import WEAK, read_labelled_paragraphs
+from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.labelled import read_labelled
 from paratopic.corpus.metadata import write_metadata
 from paratopic.evaluation.review import (
     CONTRADICTED,
@@ -21,12 +22,11 @@ from paratopic.evaluation.review import (
     rank_doubtful,
     read_scores,
 )
-from paratopic.labels.weak import WeakAnswer
 from paratopic.project.params import read_params
 from paratopic.project.paths import METADATA, PARAGRAPHS, SCORES
 from paratopic.project.topics import Topics
 from tests.programs import ROOT, Cli
-from tests.samples import WORDS, paragraph_table, write_labelled
+from tests.samples import WORDS, paragraph_table, weak_table, write_labelled
 
 NAMES = tuple(WORDS)
 TOPICS = Topics("single", NAMES)
@@ -213,20 +213,15 @@ def test_weak_labels_are_no_hand_labels_to_review(here: Path, cli: Cli) -> None:
     rows = read_labelled_paragraphs()
     write_labelled(rows.assign(label_source="weak"))
     params = read_params()
-    assert read_scores(read_labelled_paragraphs(), params.models, params.topics)[0].empty
+    assert read_scores(read_labelled(params.topics), params.models)[0].empty
     assert "no paragraph has a hand label" in cli("review", status=1)
 
 
 def test_answers_of_weak_sources_that_the_models_contradict_come_last(here: Path, cli: Cli) -> None:
     rows = read_labelled_paragraphs()
     given = [["security"], ["trade"], ["technology"]]
-    cells = [
-        [WeakAnswer(source=source, topics=topics, certainty=None) for source in ("llm-a", "rules")]
-        for topics in given
-    ]
-    rows["label_source"] = ["hand", "weak", "weak"]
-    rows[WEAK] = pd.Series(cells, rows.index, dtype=object)
-    write_labelled(rows)
+    weak = weak_table(rows["id"], [{"llm-a": topics, "rules": topics} for topics in given])
+    write_labelled(rows.assign(label_source=["hand", "weak", "weak"]), weak=weak)
     Path("seeds").mkdir()
     line = "p002,technology,x,llm-a\n"
     Path("seeds/labels.csv").write_text(f"paragraph,topics,text,annotator\n{line}")

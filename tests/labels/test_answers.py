@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.labels.answers import Merged, current, merge, resolve
+from paratopic.labels.answers import Merged, current, disputes, merge, resolve
 from paratopic.labels.log import Label, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics, join_cell
 from tests.labels.lines import ANY, BY_HAND, EARLY, LATE, answers_in, write
+from tests.samples import PARAMS
 
 LINES = st.builds(
     Label,
@@ -48,31 +50,46 @@ def test_all_answers_of_an_annotator_at_the_same_time_count(path: Path) -> None:
     assert answers_in(path) == [("a:1", "ann", "trade"), ("a:1", "ann", "security")]
 
 
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        (
-            ["a:1,trade,x", "a:1,security,x"],
-            r'line 3: a:1 is labelled "security", but .*line 2 labels it "trade"',
-        ),
-        (
-            ["a:1,trade,x", "b:1,,y", "a:1,security,x"],
-            r'line 4: a:1 is labelled "security", but .*line 2 labels it "trade"',
-        ),
-    ],
-)
-def test_lines_without_an_annotator_that_contradict_each_other_are_refused(
-    path: Path, lines: list[str], message: str
-) -> None:
-    write(path, *lines, header=BY_HAND)
+def test_lines_without_an_annotator_that_contradict_each_other_are_refused(path: Path) -> None:
+    write(path, "a:1,trade,x", "b:1,,y", "a:1,security,x", header=BY_HAND)
+    message = r'line 4: a:1 is labelled "security", but .*line 2 labels it "trade"'
     with pytest.raises(UserError, match=message):
         current(read_lines(path), ANY)
+
+
+def settled(topics: Topics, cells: list[str], winner: str, why: str) -> list[Label]:
+    """Answers of annotators, which are settled so in any order."""
+    answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(answers, len(answers))
+        names, reason = resolve(shuffled, topics)
+        assert (join_cell(names), reason) == (winner, why)
+    return answers
 
 
 @pytest.mark.parametrize("again", ["a:1,trade;security,x", "a:1,trade; security,x"])
 def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
     write(path, "a:1,trade;security,x", again, header=BY_HAND)
     assert len(current(read_lines(path), ANY)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "winner", "why"),
+    [
+        (["security;trade", "trade;security"], "trade;security", "agreed"),
+        (["trade;security", "trade", "trade;technology"], "trade", "majority"),
+        (["trade", "technology", "security"], "", "majority"),
+        (["trade;security", "trade"], "trade;security", "tie"),
+        (["trade", ""], "trade", "tie"),
+        (["", ""], "", "agreed"),
+    ],
+)
+def test_in_mode_multi_each_topic_counts_that_half_of_the_annotators_name(
+    topics: Topics, cells: list[str], winner: str, why: str
+) -> None:
+    topics = replace(topics, mode="multi")
+    answers = settled(topics, cells, winner, why)
+    assert len(disputes(answers, ["a:1"], topics)) == (why != "agreed")
 
 
 @pytest.mark.parametrize(
@@ -94,15 +111,11 @@ def test_the_same_answer_twice_is_one(path: Path, again: str) -> None:
 def test_which_of_several_annotators_answers_counts(
     topics: Topics, cells: list[str], winner: str, why: str
 ) -> None:
-    answers = [Label(f"line {n}", "a:1", cell, "", f"who{n}") for n, cell in enumerate(cells)]
-    for seed in range(5):
-        shuffled = random.Random(seed).sample(answers, len(answers))
-        names, reason = resolve(shuffled, topics)
-        assert (join_cell(names), reason) == (winner, why)
+    settled(topics, cells, winner, why)
 
 
 def merged(path: Path, topics: Topics, new: Sequence[Label], name: str = "file") -> Merged:
-    return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics)
+    return merge(path, new, name, {f"a:{n}": n for n in range(3)}, topics, PARAMS.labels)
 
 
 def test_a_merge_keeps_what_is_there_and_reports_disputes(path: Path, topics: Topics) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from paratopic.project.topics import TieRule, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import NO_ANSWERS, frame_of
 from tests.labels.lines import BY_HAND, write
-from tests.samples import plain_article
+from tests.samples import PARAMS, plain_article
 
 ONE = plain_article(
     "one", "Talks open\n\nTrade\n\nTariffs rose on all goods.\n\nThe navy sailed.\n\nIt rained."
@@ -45,18 +46,11 @@ def resolved(
 
 def test_labels_are_joined_by_paragraph(path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     ids = list(frame["id"])
-    lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy")
+    lines = (f"{ids[0]},security;trade,Tariffs", f"{ids[1]},,The navy", f"{ids[2]},?,It")
     table, messages = joined(path, frame, topics, *lines)
     assert table["topics"].tolist() == [["security", "trade"], [], None, None]
     assert table["label_source"].tolist() == ["hand", "hand", "none", "none"]
     assert messages == []
-
-
-def test_undecided_lines_are_no_hand_labels(
-    path: Path, frame: pd.DataFrame, topics: Topics
-) -> None:
-    table, _ = joined(path, frame, topics, f"{frame['id'][0]},?,Tariffs")
-    assert table["label_source"].tolist() == ["none"] * 4
 
 
 def test_an_unknown_topic_is_refused_with_its_line(
@@ -133,8 +127,9 @@ def test_the_order_of_lines_and_undecided_ones_change_no_row(
         Label("line 4", first, "security", "", "bo"),
     ]
     open_line = Label("line 2", frame["id"][2], "?", "", "ann")
+    params = replace(PARAMS, topics=topics, prepare=replace(PARAMS.prepare, ties="first"))
     one, other = (
-        resolve_answers(frame, NO_ANSWERS, each, topics, "first").answers
+        resolve_answers(frame, NO_ANSWERS, each, params).answers
         for each in (lines, [open_line, *lines[::-1]])
     )
     pd.testing.assert_frame_equal(one, other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,24 +27,28 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("header", "line", "message"),
     [
-        (["a:1"], r'line 2 ends before the column "topics"'),
-        ([",trade,x"], r"line 2: a line needs"),
-        (["a:1,trade,The talks, and more"], r"line 2: more cells than columns"),
+        (BY_HAND, "a:1", 'line 2 ends before the column "topics"'),
+        (BY_HAND, ",trade,x", "line 2: a line needs"),
+        (BY_HAND, "a:1,trade,The talks, and more", "line 2: more cells than columns"),
+        (HEADER, "a:1,trade,x,ann,15/09/2025 10:00,", '2: "15/09/2025 10:00" is not an ISO 8601'),
+        *(
+            (
+                HEADER,
+                f'a:2,trade,x,,,,"{drawn}"',
+                f'line 2: "{drawn}" in the column drawn is neither',
+            )
+            for drawn in ("0", "-1", "nan", "inf", "articles", "15. Jul", "0,3")
+        ),
+        ("paragraph|topics", "a:1|trade", 'line 1: there is no column "paragraph"'),
     ],
 )
-def test_an_incomplete_line_is_refused_with_its_number(
-    path: Path, lines: list[str], message: str
+def test_a_line_that_cannot_be_read_is_refused_with_its_number(
+    path: Path, header: str, line: str, message: str
 ) -> None:
-    write(path, *lines, header=BY_HAND, end="")
-    with pytest.raises(UserError, match=message):
-        read_lines(path)
-
-
-def test_a_time_that_cannot_be_read_is_refused_with_its_line(path: Path) -> None:
-    write(path, "a:1,trade,x,ann,15/09/2025 10:00,")
-    with pytest.raises(UserError, match=r'line 2: "15/09/2025 10:00" is not an ISO 8601 time'):
+    write(path, line, header=header, end="")
+    with pytest.raises(UserError, match=re.escape(message)):
         read_lines(path)
 
 
@@ -57,18 +62,8 @@ def test_how_a_paragraph_was_drawn_is_a_number_or_article_and_is_kept(path: Path
     assert [line.chance for line in lines] == [*cells.values(), 17.1]
 
 
-@pytest.mark.parametrize("drawn", ["0", "-1", "nan", "inf", "articles", "15. Jul", "0,3"])
-def test_how_a_paragraph_was_drawn_is_refused_with_its_line(path: Path, drawn: str) -> None:
-    write(path, "a:1,trade,x,,,,1", f'a:2,trade,x,,,,"{drawn}"')
-    with pytest.raises(UserError, match=rf'line 3: "{drawn}" in the column drawn is neither'):
-        read_lines(path)
-
-
-def test_a_missing_file_and_a_missing_column_are_refused(path: Path) -> None:
+def test_a_missing_file_is_refused(path: Path) -> None:
     with pytest.raises(UserError, match=r"labels.csv not found"):
-        read_lines(path)
-    write(path, "a:1|trade", header="paragraph|topics", end="")
-    with pytest.raises(UserError, match=r'line 1: there is no column "paragraph"'):
         read_lines(path)
 
 

@@ -7,15 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from paratopic.corpus.table import targets_of
-from paratopic.inference.calibration import Calibration
 from paratopic.labels import resolve
-from paratopic.project.kinds import KINDS
-from paratopic.project.params import read_params
 from paratopic.project.paths import (
     ANSWERS,
     FOLDS,
@@ -27,8 +21,6 @@ from paratopic.project.paths import (
     SPLIT,
 )
 from paratopic.stages import prepare, split
-from paratopic.training.crossval import fitter, labelled_for
-from paratopic.training.examples import Examples, examples_of
 from tests.programs import ROOT
 
 OUTPUTS = (PARAGRAPHS, ANSWERS, METADATA, SKIPPED, FOLDS, SPLIT)
@@ -68,20 +60,3 @@ def test_table_and_folds_are_the_same_to_the_byte(
     assert json.loads(PREPARED.read_text(encoding="utf-8"))["weak"]  # headings, beside labels
     without(monkeypatch)
     assert outputs() == before
-
-
-def test_a_fit_is_the_same_to_the_byte() -> None:
-    outputs()
-    params, kind = read_params(), KINDS["baseline"]
-    data, fit = labelled_for(kind, params), fitter(kind, params)
-    learnt = examples_of(data, slice(None), data.passages, ())
-    articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
-    # As a fit that knows of no trust and of no soft labels has them.
-    plain = Examples(data.passages, targets_of(data.rows, data.names), data.groups, articles)
-    for name, examples in (("learnt", learnt), ("plain", plain)):
-        fit(examples, 0, lambda done: None).save(Path(name), Calibration())
-    learnt_files, plain_files = (
-        {path.name: path.read_bytes() for path in Path(name).iterdir()}
-        for name in ("learnt", "plain")
-    )
-    assert learnt_files == plain_files and len(learnt_files) > 2

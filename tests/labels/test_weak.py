@@ -1,23 +1,33 @@
-"""Which answers weak sources give, and what labels they make."""
+"""What weak sources answer, which labels it makes, and what is learnt from it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from paratopic.corpus.answers import answer_rows, with_labels
+from paratopic.corpus.folds import make_folds
+from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.labels.answers import of_people, of_weak_sources
 from paratopic.labels.log import Label
 from paratopic.labels.resolve import resolve_answers
+from paratopic.labels.summary import describe_sources
 from paratopic.labels.weak import (
     certainty_of,
+    gain_of_labels,
+    learn_sources,
+    teach,
     weak_answers,
 )
 from paratopic.project.errors import UserError
 from paratopic.project.topics import ModeName, Topic, Topics
 from paratopic.reading.article import Article, paragraphs_of
 from paratopic.reading.sources import NO_ANSWERS, frame_of
-from tests.samples import plain_article
+from paratopic.training.examples import examples_of
+from tests.samples import PARAMS, paragraph_table, plain_article, weak_table
 
 TOPICS = Topics(
     "single",
@@ -55,8 +65,8 @@ def given(
 
 def test_people_and_weak_sources_are_told_apart_by_name() -> None:
     lines = [line("a:1", "trade"), line("a:1", "trade", "ann"), line("a:1", "trade", "")]
-    assert [each.annotator for each in of_people(lines, ["llm-*"])] == ["ann", ""]
-    assert [each.annotator for each in of_weak_sources(lines, ["llm-*"])] == ["llm-x"]
+    assert [each.annotator for each in of_people(lines, PARAMS.labels)] == ["ann", ""]
+    assert [each.annotator for each in of_weak_sources(lines, PARAMS.labels)] == ["llm-x"]
 
 
 def test_headings_rules_and_annotators_answer(frame: pd.DataFrame) -> None:
@@ -94,18 +104,17 @@ def test_a_text_may_match_several_rules(mode: ModeName, expected: list[list[str]
 
 def test_labels_are_those_of_sources_that_count(frame: pd.DataFrame) -> None:
     lines = [line(frame["id"][0], "trade")]
-    table = with_labels(
-        frame, resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first", ["llm-*"])[0]
-    )
+    answers = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS)).answers
+    table = with_labels(frame, answers)
     assert table["label_source"].tolist() == ["weak"] * 3
     assert table["topics"].tolist() == [["trade"], ["security"], ["security"]]
-    alone, two, _ = table["trust"]
+    alone, two, _ = teach(frame, answers, learn_sources(frame, answers, TOPICS)).weights.max(axis=1)
     assert 0 < alone < two < 1
 
 
 def test_without_anything_to_learn_weak_answers_are_left_out(frame: pd.DataFrame) -> None:
     lines = [line(id_, "security", "ann") for id_ in frame["id"]]
-    resolved = resolve_answers(frame, NO_ANSWERS, lines, TOPICS, "first")
+    resolved = resolve_answers(frame, NO_ANSWERS, lines, replace(PARAMS, topics=TOPICS))
     assert resolved.trusted.names == ("headings", "rules")
     assert resolved.answers["kind"].tolist() == ["person"] * 3
 
@@ -121,3 +130,86 @@ def test_certainty_is_a_number_from_0_to_1() -> None:
 def test_an_unknown_topic_is_refused_with_its_line(frame: pd.DataFrame) -> None:
     with pytest.raises(UserError, match='line 2: unknown topic "tradee"'):
         given(frame, line(frame["id"][0], "tradee"))
+
+
+NAMES = ("trade", "security")
+N = 60
+
+
+def answered(mode: ModeName = "single") -> tuple[pd.DataFrame, pd.DataFrame, Topics]:
+    """Half of the rows have a hand label; a source is wrong in every fifth answer."""
+    topics = [[NAMES[number % 2]] for number in range(N)]
+    frame = paragraph_table(
+        article=[f"a{number}" for number in range(N)],
+        text=[f"word{number} is {number} of its own" for number in range(N)],
+        topics=topics,
+        label_source=["hand" if number < N // 2 else "weak" for number in range(N)],
+    )
+    given = [{"llm": topics[number if number % 5 else number - 1]} for number in range(N)]
+    return frame, weak_table(frame["id"], given), Topics(mode, NAMES)
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_sources_are_compared_with_hand_labels_by_topic(mode: ModeName) -> None:
+    frame, answers, topics = answered(mode)
+    sources = learn_sources(frame, answers, topics)
+    worth = sources.table()
+    assert worth["topic"].tolist() == list(NAMES)
+    assert (worth["compared"].sum(), worth["right"].sum()) == (30, 24)
+    assert worth["trust"].between(0.7, 0.85).all() and worth["counts"].all()
+    lesson = teach(frame, answers, sources)
+    assert lesson.targets.tolist() == [
+        [name in each for name in NAMES] for each in answers["topics"]
+    ]
+    line = describe_sources(worth.to_dict("records"))[0]
+    assert line.startswith("llm: trade right in 12 of 15 (0.7")
+
+
+def test_a_label_tells_most_where_sources_disagree_or_are_little_known() -> None:
+    frame, answers, topics = answered()
+    of_rule = weak_table(["000", "002"], [{"rules": ["trade"]}] * 2)
+    others = answers[~answers["paragraph"].isin(["001", "002"])]
+    gains, disputed = gain_of_labels(frame, pd.concat([others, of_rule]), topics)
+    assert disputed.tolist() == [True] + [False] * (N - 1)
+    # The rule for trade has been compared once, the language model many times.
+    assert gains[0] == 1 > gains[2] > gains[3] > gains[1] == 0
+
+
+def test_hand_labels_that_are_held_out_teach_no_trust() -> None:
+    frame, answers, topics = answered()
+    part = np.flatnonzero(np.arange(N) % 3 > 0)
+    folds = make_folds(labelled_rows(frame, topics), 5, 1, None, 0).table
+
+    def soft_of(frame: pd.DataFrame) -> object:
+        data = Labelled(labelled_rows(frame, topics), topics, folds, answers=answers)
+        examples = examples_of(data, part, list("x" * len(part)), ())
+        assert examples.soft is not None
+        return examples.soft.ratio.tolist()
+
+    is_held_out = (np.arange(N) % 3 == 0) & (frame["label_source"] == "hand")
+    others = frame["topics"].where(~is_held_out, pd.Series([["security"]] * N))
+    assert soft_of(frame.assign(topics=others)) == soft_of(frame)
+
+
+def test_where_all_labels_are_by_hand_weak_answers_change_nothing() -> None:
+    frame, answers, topics = answered()
+    rows = labelled_rows(frame[frame["label_source"] == "hand"], topics)
+    folds = make_folds(rows, 5, 1, None, 0).table
+    data = Labelled(rows, topics, folds, answers=answers)
+    learnt = examples_of(data, slice(None), data.passages, ())
+    # As a fit that knows of no trust and of no soft labels has them.
+    assert learnt.soft is None and learnt.trust is None and learnt.texts == data.passages
+    assert (learnt.targets == data.targets).all() and (learnt.groups == data.groups).all()
+    assert (learnt.articles == pd.factorize(rows["article"])[0]).all()
+
+
+def test_weak_answers_change_no_fold_of_hand_labels() -> None:
+    frame, _, topics = answered()
+    every = make_folds(labelled_rows(frame, topics), 5, 2, None, 0)
+    by_hand = frame[frame["label_source"] == "hand"]
+    alone = make_folds(labelled_rows(by_hand, topics), 5, 2, None, 0)
+    assert (every.split_unit, every.n_folds) == (alone.split_unit, alone.n_folds)
+    both = alone.table.merge(every.table, on=["id", "repeat"])
+    assert (both["fold_x"] == both["fold_y"]).all()
+    weak = every.table[~every.table["id"].isin(by_hand["id"])]
+    assert set(weak["fold"]) == set(range(5))

@@ -60,7 +60,6 @@ def test_reports_of_the_seed(project: Path) -> None:
     of_headings = [row for row in prepared["weak"] if row["source"] == "headings"]
     assert sum(row["compared"] for row in of_headings) == 12
     assert all(row["right"] == row["compared"] for row in of_headings)
-    assert "weak_answers" not in pd.read_parquet(project / "data/paragraphs.parquet")
 
 
 def test_out_of_fold_scores_cover_every_paragraph_of_every_repeat(project: Path) -> None:

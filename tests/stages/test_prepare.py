@@ -25,7 +25,8 @@ TEXT = "Trade\n\nThe tariff on goods rose.\n\nPhoto: Harbour Press\n"
 
 def prepare(params: Prepare, topics: Topics) -> Prepared:
     """The tables, where no annotator is a weak source."""
-    return stage.prepare(params, topics, Labels((), {}), 0.95)
+    labels = Labels((), {})
+    return stage.prepare(replace(PARAMS, prepare=params, topics=topics, labels=labels))
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn import metrics as sk
 
@@ -26,9 +24,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.modes import mode_of
 from paratopic.inference.onnx_model import EncoderClassifier, read_windows
 from paratopic.inference.scores import Scores, Targets, sigmoid
-from paratopic.labels.answers import disputes, resolve
-from paratopic.labels.log import Label
-from paratopic.project.topics import Topic, Topics, join_cell
+from paratopic.project.topics import Topic, Topics
 from paratopic.tracking import pyfunc
 from paratopic.training import calibration
 from paratopic.training.examples import Examples, Fitted
@@ -48,7 +44,7 @@ def rows() -> pd.DataFrame:
         text = " ".join(paragraph(name, rng) for name in some) or "It rained, then the sun was out."
         made.append((f"p{number:02}", f"article{number % 12}", text, tuple(some)))
     frame = pd.DataFrame(made, columns=["id", "article", "text", "topic"])
-    return frame.assign(label_source="hand", heading="", trust=1.0)
+    return frame.assign(label_source="hand", heading="")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -117,25 +113,6 @@ def test_descriptions_alone_name_topics(kind: str, tiny_encoder: Path, tmp_path:
     answers = load(tmp_path / kind).predict(list(told.values()))
     assert [answer.topic for answer in answers] == list(told)
     assert all(len(answer.topics) == 1 for answer in answers)
-
-
-cells = st.lists(
-    st.tuples(st.sets(st.sampled_from([0, 1, 2])), st.integers(0, 20)), min_size=8, max_size=80
-)
-
-
-@settings(max_examples=60)
-@given(cells, st.integers(2, 5), st.integers(0, 99))
-def test_folds_keep_groups_whole_and_hold_every_row_out(
-    items: list[tuple[set[int], int]], n_folds: int, seed: int
-) -> None:
-    targets = np.array([[topic in some for topic in range(3)] for some, _ in items])
-    groups = np.array([group for _, group in items])
-    assume((targets.sum(axis=1) > 1).any())
-    fold = deal(targets, groups, n_folds, seed)
-    assert ((fold >= 0) & (fold < n_folds)).all()
-    assert all(len(set(fold[groups == group])) == 1 for group in set(groups))
-    assert (deal(targets, groups, n_folds, seed) == fold).all()
 
 
 def test_each_topic_is_spread_over_the_folds() -> None:
@@ -260,27 +237,6 @@ def test_each_topic_of_a_label_can_be_doubtful() -> None:
     assert found["paragraph"].tolist() == ["b", "a", "c"]
     assert found["doubt"].tolist() == pytest.approx([0.8, 0.3, 0.1])
     assert found["reason"].tolist() == [CONTRADICTED, "", ""]
-
-
-@pytest.mark.parametrize(
-    ("cells", "counted", "why"),
-    [
-        (["security;trade", "trade;security"], "trade;security", "agreed"),
-        (["trade;security", "trade", "trade;technology"], "trade", "majority"),
-        (["trade", "technology", "security"], "", "majority"),
-        (["trade;security", "trade"], "trade;security", "tie"),
-        (["trade", ""], "trade", "tie"),
-        (["", ""], "", "agreed"),
-    ],
-)
-def test_each_topic_counts_that_half_of_the_annotators_name(
-    cells: list[str], counted: str, why: str
-) -> None:
-    answers = [Label("", "p", cell, "", f"annotator {n}") for n, cell in enumerate(cells)]
-    for order in (answers, answers[::-1]):
-        names, reason = resolve(order, TOPICS)
-        assert (join_cell(names), reason) == (counted, why)
-    assert len(disputes(answers, ["p"], TOPICS)) == (why != "agreed")
 
 
 def test_label_studio_asks_for_all_topics_at_once() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from paratopic.corpus.folds import ALWAYS_TRAIN, Folds, TooFewLabels
+from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.project.params import Split
 from paratopic.project.topics import Topic, Topics
 from paratopic.stages import split as stage
@@ -16,18 +16,19 @@ from tests.samples import PARAMS, paragraph_table
 TOPICS = Topics("single", tuple(Topic(name, f"About {name}.") for name in "xyz"))
 
 
-def table_of(topics: str, hand: str) -> pd.DataFrame:
+def table_of(topics: str, hand: str) -> Labelled:
     """Paragraphs of an article each: "xy", "x" → topics x and y; x's labels are by hand."""
-    return paragraph_table(
+    table = paragraph_table(
         article=[f"a{number}" for number in range(len(topics))],
         text=[f"word{number} is {number} of its own" for number in range(len(topics))],
         topics=[[topic] for topic in topics],
         label_source=["hand" if topic in hand else "weak" for topic in topics],
     )
+    return labelled_in(table, TOPICS)
 
 
-def split(table: pd.DataFrame, settings: Split, topics: Topics = TOPICS) -> Folds:
-    return stage.split(table, replace(PARAMS, topics=topics, split=settings, seed=0))
+def split(data: Labelled, settings: Split) -> Folds:
+    return stage.split(data, replace(PARAMS, split=settings, seed=0))
 
 
 def test_labelled_paragraphs_are_dealt() -> None:
@@ -37,27 +38,26 @@ def test_labelled_paragraphs_are_dealt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "why"),
+    ("data", "why"),
     [
         # The weak labels of the others measure nothing.
         (table_of("xxxxyyyyz", "z"), "only one topic is labelled"),
         (table_of("xyz", "xyz"), "fewer than two topics have two distinct paragraphs"),
     ],
 )
-def test_where_nothing_can_be_measured_definitions_have_to_do(
-    table: pd.DataFrame, why: str
-) -> None:
-    folds = split(table, Split(5, 2, None))
+def test_where_nothing_can_be_measured_definitions_have_to_do(data: Labelled, why: str) -> None:
+    folds = split(data, Split(5, 2, None))
     assert (folds.split_unit, folds.n_folds) == ("nothing", 0)
     assert folds.messages[0].startswith(why) and "nothing is measured" in folds.messages[0]
-    assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(table)
-    bare = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
-    if "weak" in set(table["label_source"]):
+    assert (folds.table["fold"] == ALWAYS_TRAIN).all() and len(folds.table) == len(data.rows)
+    topics = replace(TOPICS, codebook=tuple(Topic(name) for name in "xyz"))
+    bare = replace(data, topics=topics)
+    if not data.by_hand.all():
         assert "and weak labels" in folds.messages[0]
-        assert split(table, Split(5, 2, None), bare).n_folds == 0
+        assert split(bare, Split(5, 2, None)).n_folds == 0
         return
     with pytest.raises(TooFewLabels, match=why):
-        split(table, Split(5, 2, None), bare)
+        split(bare, Split(5, 2, None))
 
 
 def test_of_many_labels_a_fifth_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class NearestClassifier:
     """The saved model, which reads nothing around a text."""
 
     FILES: ClassVar[tuple[str, ...]] = (FILE,)
-    weights = ContextWeights()
+    context = ContextWeights()
 
     def __init__(self, folder: Path, mode: Mode, settings: Mapping[str, Any]) -> None:
         self._definitions = json.loads((folder / FILE).read_text(encoding="utf-8"))

@@ -14,9 +14,8 @@ import pytest
 
 from paratopic.baseline import fit as baseline
 from paratopic.corpus.folds import iterate_folds, make_folds, no_folds
-from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.pool import Pool
-from paratopic.corpus.table import labelled_rows, with_passages
+from paratopic.corpus.labelled import Labelled, Pool, labelled_rows
+from paratopic.corpus.table import with_passages
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.scores import Scores

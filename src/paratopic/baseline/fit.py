@@ -92,7 +92,7 @@ class FittedBaseline:
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute probabilities (n, k) of n texts; see `inference.model.Model.predict_proba`."""
         starts = range(0, max(1, len(texts)), AT_ONCE)
-        transform = partial(transform_passages, self._union.transform, weights=self.context)
+        transform = partial(transform_passages, self._union.transform, context=self.context)
         parts = (transform(texts=texts[start : start + AT_ONCE]) for start in starts)
         logits = np.vstack([self._head.logits(features) for features in parts])
         return mode_of(self._topics.mode).scores(logits)

@@ -17,9 +17,8 @@ from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.context import Suggestion, in_context
 from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
 from paratopic.cli.project import Project, read_project
-from paratopic.labels.answers import is_weak
-from paratopic.labels.log import Label, append, cell_of, first_words, one_line
-from paratopic.labels.weak import EFFORT, LLM, cost
+from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
+from paratopic.labels.summary import cost
 from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import PROMPT
 from paratopic.project.terminal import bar
@@ -63,7 +62,7 @@ def annotate(
     """
     project, annotator = read_project(), f"{LLM}{one_line(model)}"
     settings = project.params.labels
-    if not is_weak(annotator, settings.weak):
+    if not settings.is_weak(annotator):
         raise UserError(
             f"the answers of {annotator} would count as those of a person: add it, or llm-*, to "
             "labels.weak in params.yaml"

@@ -16,7 +16,6 @@ from rich.table import Table
 
 from paratopic.cli.project import read_champion
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import targets_of
 from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
@@ -63,7 +62,7 @@ def forecast(more: More = None) -> None:
     data = labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
     curve = _curve(params, champion, data, scores)
-    labels = targets_of(data.rows, data.topics.names).sum(axis=0).astype(float)
+    labels = data.targets.sum(axis=0).astype(float)
     numbers = sorted(set(more or MORE))
     sizes, wish = [n_labels + number for number in numbers], params.evaluate
     estimates = curves.forecast(

@@ -77,7 +77,7 @@ def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: st
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
     target = project.labels_file
     params = project.params
-    merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels.weak)
+    merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:
         print(problem, file=sys.stderr)
     for dispute in merged.disputes:

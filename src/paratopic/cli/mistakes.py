@@ -18,7 +18,7 @@ from paratopic.cli.project import (
     read_project,
     write_again,
 )
-from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.labelled import read_with_folds
 from paratopic.evaluation.outcomes import Answered, answered, confusions
 from paratopic.evaluation.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
@@ -89,7 +89,7 @@ def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
             "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
             "run `dvc repro`"
         )
-    return answered(read_labelled(project.params.topics), scores)
+    return answered(read_with_folds(project.params.topics), scores)
 
 
 def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> list[str]:

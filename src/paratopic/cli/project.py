@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from paratopic.annotation import formats
 from paratopic.annotation.context import in_context
 from paratopic.corpus.answers import read_answer_rows, with_labels
+from paratopic.corpus.labelled import Labelled, labelled_rows
 from paratopic.corpus.metadata import in_words, read_metadata
 from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.labels.answers import (
@@ -84,9 +85,15 @@ class Project:
         return read_metadata(METADATA)
 
     @cached_property
+    def labelled(self) -> Labelled:
+        """The labelled paragraphs."""
+        topics = self.params.topics
+        return Labelled(labelled_rows(self.paragraphs, topics), topics, answers=self.answered)
+
+    @cached_property
     def by_people(self) -> list[Label]:
         """The lines of people."""
-        return of_people(self.lines, self.params.labels.weak)
+        return of_people(self.lines, self.params.labels)
 
     @cached_property
     def current(self) -> CurrentAnswers:
@@ -111,7 +118,7 @@ class Project:
     @cached_property
     def of_sources(self) -> list[Label]:
         """The answers of weak sources that count."""
-        lines = of_weak_sources(self.lines, self.params.labels.weak)
+        lines = of_weak_sources(self.lines, self.params.labels)
         return current(lines, self.params.topics)
 
     @property

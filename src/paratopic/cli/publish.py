@@ -14,7 +14,6 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from paratopic.cli.pack import copy_model
 from paratopic.cli.predict import ModelName
 from paratopic.cli.project import read_project
-from paratopic.corpus.table import has_hand_label
 from paratopic.inference.folder import digest_of
 from paratopic.inference.loading import load
 from paratopic.labels.dataset import About, write_dataset
@@ -69,7 +68,8 @@ def publish_labels(
             f"{PARAGRAPHS}: {id_} has the topic {name}, which the codebook in params.yaml lacks: "
             "run `dvc repro prepare`"
         )
-    if not has_hand_label(frame).any():
+    data = project.labelled
+    if not data.by_hand.any():
         raise UserError(f"{PARAGRAPHS} has no label by hand, and there is nothing else to publish")
     about = About(
         Path(to.removeprefix(HUB)).name,
@@ -79,7 +79,7 @@ def publish_labels(
     )
 
     def write(draft: Path) -> None:
-        write_dataset(draft, frame, params.topics, about, project.lines, anonymous)
+        write_dataset(draft, data, about, project.lines, anonymous)
 
     made = _publish(to, "dataset", write, yes, public)
     address = made if made.startswith(HUB) else f"{LOCAL}{made}"

@@ -15,7 +15,6 @@ from rich.table import Table
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
 from paratopic.cli.project import Project, note_changes, read_champion, read_project
 from paratopic.cli.shares import read_corpus
-from paratopic.corpus.table import has_hand_label
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
 from paratopic.evaluation.outcomes import confusions
@@ -128,7 +127,7 @@ def _on_request() -> OnRequest:
     frame, confidence = project.paragraphs, project.params.evaluate.confidence
     return OnRequest(
         _or_why(lambda: overview(read_corpus(project.params, champion, scores), confidence)),
-        describe_sample(sample_of(frame), int(has_hand_label(frame).sum())),
+        describe_sample(sample_of(frame), int(project.labelled.by_hand.sum())),
         _or_why(lambda: _weaknesses(project, champion, scores)),
     )
 

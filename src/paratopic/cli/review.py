@@ -38,14 +38,14 @@ def review(
     models, topics = project.params.models, project.params.topics
     note_changes()
     tied = _print_ties(project, n)
-    rows, scores = read_scores(project.paragraphs, models, topics)
+    rows, scores = read_scores(project.labelled, models)
     if rows.empty and not tied:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
             "(`paratopic label`), then run `dvc repro`"
         )
     doubtful = _print_doubtful(rank_doubtful(rows, scores, topics), project, tied, n)
-    contradicted = rank_contradicted(project.paragraphs, scores, topics)
+    contradicted = rank_contradicted(project.labelled, scores)
     of_sources = _print_contradicted(contradicted, project, n)
     if out is not None:
         unsettled = pd.DataFrame(
@@ -95,19 +95,19 @@ def _print_doubtful(
     return listed
 
 
-def _print_contradicted(weak: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
+def _print_contradicted(contradicted: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
     """Print the first n answers of weak sources that the models contradict; returns them."""
     in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
     # Rules and headings are in the codebook.
     where = [
         in_file.get((str(id_), str(source)), str(source))
-        for id_, source in zip(weak["paragraph"], weak["source"], strict=True)
+        for id_, source in zip(contradicted["paragraph"], contradicted["source"], strict=True)
     ]
-    reason = [f"the models contradict {source}" for source in weak["source"]]
-    listed = weak.assign(reason=reason, where=where).head(n)
+    reason = [f"the models contradict {source}" for source in contradicted["source"]]
+    listed = contradicted.assign(reason=reason, where=where).head(n)
     _print_rows(listed, project)
-    if len(weak):
-        n_answers = plural(len(weak), "answer")
+    if len(contradicted):
+        n_answers = plural(len(contradicted), "answer")
         print(f"the models contradict {n_answers} of weak sources ({len(listed)} listed)")
     return listed
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from paratopic.cli.project import Project, note_changes, read_project
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
-from paratopic.corpus.table import describe_size, has_hand_label, labelled_rows, outcomes_of
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import describe_size
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.answers import label_in_a_tie
 from paratopic.labels.sample import describe_sample, sample_of
@@ -21,7 +22,7 @@ from paratopic.project import files
 from paratopic.project.errors import plural
 from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
 from paratopic.project.terminal import terminal
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC
 
 
 def status() -> None:
@@ -34,11 +35,11 @@ def status() -> None:
     prepared = files.read_json(PREPARED, "stage prepare")
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
-    _print_labels(project, len(frame) - len(unlabelled))
+    _print_labels(project)
     for line in describe_sources(sources_that_label(prepared)):
         print(line)
     print(f"not labelled: {describe_size(unlabelled)}")
-    if notes := missing(frame, topics, _measured()):
+    if notes := missing(project.labelled, _measured()):
         print("Missing:")
         for note in notes:
             print(f"  {note}")
@@ -63,16 +64,17 @@ def status() -> None:
     print("  dvc repro                          train and measure again")
 
 
-def _print_labels(project: Project, n_labelled: int) -> None:
+def _print_labels(project: Project) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
-    frame = project.paragraphs
-    table = Table("topic", title=f"{n_labelled} of {plural(len(frame), 'paragraph')} labelled")
-    for column in ("by hand", "from weak sources", "articles"):
-        table.add_column(column, justify="right")
-    for topic, row in count_labels(frame, project.params.topics).iterrows():
+    frame, data = project.paragraphs, project.labelled
+    counts = count_labels(data)
+    table = Table("topic", title=f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled")
+    for column in counts:
+        table.add_column(str(column), justify="right")
+    for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
     terminal(highlight=False).print(table)
-    if by_hand := int(has_hand_label(frame).sum()):
+    if by_hand := int(data.by_hand.sum()):
         print(describe_sample(sample_of(frame), by_hand))
     annotators = Counter(line.annotator for line in project.answers if line.annotator)
     for name, n in annotators.most_common():
@@ -88,39 +90,36 @@ def _measured() -> dict[str, Any] | None:
     return files.read_json(path, "`dvc repro`") if path.exists() else None
 
 
-def count_labels(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+def count_labels(data: Labelled) -> pd.DataFrame:
     """Count the labels of each topic.
 
     Returns
     -------
-    One row for each topic, and a last one for none of the topics; columns hand and weak (numbers
-    of paragraphs with such a label) and articles (number of those with a hand label).
+    One row for each topic, and a last one for none of the topics. Columns are numbers of
+    paragraphs: "by hand" and "from weak sources"; and "articles", of those with a hand label.
     """
-    rows = labelled_rows(frame, topics)
-    has, by_hand = outcomes_of(rows, topics.names), has_hand_label(rows)
+    has, by_hand = data.outcomes, data.by_hand
     counts = {
-        "hand": has[by_hand].sum(),
-        "weak": has[~by_hand].sum(),
-        "articles": has[by_hand].groupby(rows["article"]).any().sum(),
+        "by hand": has[by_hand].sum(),
+        "from weak sources": has[~by_hand].sum(),
+        "articles": has[by_hand].groupby(data.rows["article"]).any().sum(),
     }
     return pd.DataFrame(counts).astype(int)
 
 
-def missing(frame: pd.DataFrame, topics: Topics, measured: Mapping[str, Any] | None) -> list[str]:
+def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
     """Say what more labels would allow, the nearest first, by what is `_measured`."""
-    *of_topics, of_none = count_labels(frame, topics)["hand"].items()
-    notes = []
-    if few := [str(name) for name, n in of_topics if n < 2]:
+    topics, hand = data.topics, data.hand
+    counts, notes = hand.counts, []
+    if few := [name for name in topics.names if counts[name] < 2]:
         lacking = "measured" if topics.descriptions else "learnt and measured"
         notes.append(f"{', '.join(few)}: fewer than 2 hand labels, too few to be {lacking}")
-    none, n_none = of_none
-    if not n_none:
+    if not counts[NO_TOPIC]:
         notes.append(
-            f"{none}: no label yet; a few such paragraphs teach the models when to predict none"
+            f"{NO_TOPIC}: no label yet; a few such paragraphs teach the models when to predict none"
         )
-    rows = labelled_rows(frame, topics)
-    rows = rows[has_hand_label(rows) & (rows["topic"].str.len() > 0)]
-    n_articles = rows["article"].nunique()
+    topical = hand.rows[~hand.outcomes[NO_TOPIC]]
+    n_articles = topical["article"].nunique()
     if n_articles < LEAST_FOLDS:
         notes.append(
             f"figures for new articles: they need topics in {LEAST_FOLDS} articles, and there "
@@ -129,7 +128,7 @@ def missing(frame: pd.DataFrame, topics: Topics, measured: Mapping[str, Any] | N
         )
     sure = (measured or {}).get("abstention", {}).get("sure")
     if measured and sure and sure["threshold"] is None:
-        n_groups = _n_groups(rows, measured["split_unit"])
+        n_groups = _n_groups(topical, measured["split_unit"])
         notes.append(f"sure predictions: {why_none_is_sure(measured, n_groups)}")
     return notes
 

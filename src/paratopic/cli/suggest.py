@@ -224,7 +224,7 @@ def _chosen(
         return _in_context(project, _drawn_at_random(project, judged, n, draw), shown)
     first = [] if draw.mixed else _to_label_again(project, n, model)
     left_out = judged | {item.id for item in first}
-    gains, disputed = gain_of_labels(frame, project.params.topics)
+    gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
     suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
     if draw.mixed:
         ids = [item.id for item in suggestions]

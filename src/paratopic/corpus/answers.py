@@ -29,7 +29,6 @@ SCHEMA = pa.schema(
         ("status", pa.string()),
         # The paragraph's label, in each of the rows that it is from; null where none counts.
         ("label", pa.list_(pa.string())),
-        ("trust", pa.float64()),  # in the label, 0 to 1: of people wholly, of weak sources less
         # How a paragraph with a label by hand was drawn: "paragraph", "article"; "": not known.
         ("draw", pa.string()),
         # How many paragraphs it stands for, relative to one drawn at random; null: not known.
@@ -38,13 +37,12 @@ SCHEMA = pa.schema(
 )
 # Kinds of sources whose labels are by hand.
 BY_HAND = ("person", "table")
-# The column of a joined table with the answers of weak sources, there only where there are some.
-WEAK = "weak_answers"
 # Columns that come to the paragraph table.
-JOINED = ("topics", "label_source", "trust", "draw", "weight", WEAK)
+JOINED = ("topics", "label_source", "draw", "weight")
+# Where a label is from, in the column label_source → words for it.
+LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
-_USUAL: dict[str, Any] = {"certainty": np.nan, "label": None, "trust": 1.0}
-_USUAL |= {"draw": "", "weight": np.nan}
+_USUAL: dict[str, Any] = {"certainty": np.nan, "label": None, "draw": "", "weight": np.nan}
 
 
 def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -53,34 +51,35 @@ def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def with_labels(paragraphs: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """Join answers to the paragraph table.
+    """Join the labels to the paragraph table.
 
     Returns
     -------
     The table with further columns: topics (the label: a list, empty for none of the topics; None
-    for no label), label_source ("hand", "weak" or "none"), trust, draw and weight (see `SCHEMA`).
-    Where there are answers of weak sources, `WEAK` has a list of them for each row, or None.
+    for no label), label_source ("hand", "weak" or "none"), draw and weight (see `SCHEMA`).
     """
     labels = answers[answers["label"].notna()].drop_duplicates("paragraph").set_index("paragraph")
     labels = labels.reindex(paragraphs["id"]).set_axis(paragraphs.index)
     by_hand, is_labelled = labels["kind"].isin(BY_HAND), labels["kind"].notna()
-    frame = paragraphs.assign(
+    return paragraphs.assign(
         topics=labels["label"].astype(object).where(is_labelled, None),
         label_source=np.select([by_hand, is_labelled], ["hand", "weak"], "none"),
-        trust=labels["trust"].fillna(1.0),
         draw=labels["draw"].fillna(""),
         weight=labels["weight"],
     )
+
+
+def weak_answers_on(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Select the answers of weak sources on n rows of the paragraph table.
+
+    Returns
+    -------
+    Columns row (number of the row, from 0), source, topics and certainty, in the order of the rows.
+    """
     weak = answers[~answers["kind"].isin(BY_HAND)]
-    if weak.empty:
-        return frame
-    given: dict[str, list[dict[str, Any]]] = {}
-    columns = (weak[name] for name in ("paragraph", "source", "topics", "certainty"))
-    for paragraph, source, topics, certainty in zip(*columns, strict=True):
-        answer = {"source": source, "topics": topics, "certainty": certainty}
-        given.setdefault(paragraph, []).append(answer)
-    cells = [given.get(id_) for id_ in frame["id"]]
-    return frame.assign(**{WEAK: pd.Series(cells, frame.index, dtype=object)})
+    weak = weak.assign(row=pd.Index(rows["id"]).get_indexer(weak["paragraph"]))
+    weak = weak[weak["row"] >= 0].sort_values("row", kind="stable", ignore_index=True)
+    return weak[["row", "source", "topics", "certainty"]]
 
 
 def write_answer_rows(answers: pd.DataFrame, path: Path) -> None:

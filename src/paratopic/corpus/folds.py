@@ -74,7 +74,7 @@ def make_folds(
     ----------
     rows
         Columns id, article, text, topic and, unless all labels are by hand, label_source, as
-        `corpus.table.labelled_rows` gives them. Their order does not matter.
+        `corpus.labelled.labelled_rows` gives them. Their order does not matter.
     n_folds
         Number of folds wanted. It is reduced to the number of groups that have the rarest topic
         of those in two groups or more, but not below `LEAST_FOLDS` unless every topic is in fewer
@@ -94,7 +94,7 @@ def make_folds(
     rows = rows.sort_values("id", ignore_index=True)
     by_hand = _by_hand(rows)
     names = sorted({name for label in rows["topic"][by_hand] for name in label})
-    every = pd.DataFrame(targets_of(rows, names), columns=names)
+    every = pd.DataFrame(targets_of(rows["topic"], names), columns=names)
     has = every & by_hand[:, None]
     duplicates = near_duplicates(list(rows["text"]))
     _refuse_too_few(has, duplicates)

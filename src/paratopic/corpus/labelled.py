@@ -1,48 +1,149 @@
-"""Labelled paragraphs with their codebook and folds: what models are fitted to and measured on."""
+"""Labelled paragraphs: what models are fitted to and measured on.
+
+Beside them may be a pool: paragraphs without a label, from which some models learn too. What a fold
+holds out must not be in its pool under another name: as a near-duplicate, or as the rest of an
+article that is held out. How a model learns from the pool is for `training.unlabelled`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.answers import (
+    answer_rows,
+    read_answer_rows,
+    weak_answers_on,
+    with_labels,
+)
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import groups_of
-from paratopic.corpus.pool import Pool
-from paratopic.corpus.table import labelled_rows, read_parquet
+from paratopic.corpus.table import has_hand_label, read_paragraphs, read_parquet, targets_of
 from paratopic.project.passages import Passage, as_passage
-from paratopic.project.paths import FOLDS
-from paratopic.project.topics import Topics
+from paratopic.project.paths import ANSWERS, FOLDS, PARAGRAPHS
+from paratopic.project.topics import NO_TOPIC, Topics
+
+# Number of labels that were drawn at random from which on figures are those of the corpus, not of
+# all that are labelled.
+LEAST_DRAWN = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Paragraphs without a label, and what ties them to those with one.
+
+    Parameters
+    ----------
+    labelled, unlabelled
+        n paragraphs with a label and m without, with the columns article and text. A text that
+        several articles have is there for each.
+    """
+
+    labelled: pd.DataFrame
+    unlabelled: pd.DataFrame
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All distinct texts without a label, for a model that is not measured."""
+        return tuple(dict.fromkeys(self.unlabelled["text"]))
+
+    @cached_property
+    def _duplicates(self) -> npt.NDArray[np.int64]:
+        """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
+        return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
+
+    def beside(
+        self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
+    ) -> tuple[str, ...]:
+        """Select the texts that may teach a model that is measured on held-out rows.
+
+        Left out are near-duplicates of these rows, labelled articles that have no label in the
+        training part, and near-duplicates of those of their texts that are in the pool. Each text
+        is there once.
+        """
+        known, articles = self.labelled["article"], self.unlabelled["article"]
+        duplicates = self._duplicates[len(known) :]
+        hidden = articles.isin(known) & ~articles.isin(known.iloc[train])
+        hidden |= np.isin(duplicates, self._duplicates[held_out])
+        hidden |= np.isin(duplicates, duplicates[hidden])
+        return tuple(dict.fromkeys(self.unlabelled["text"][~hidden]))
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled paragraphs, and how they are dealt to folds.
+    """n labelled paragraphs, and how they are dealt to folds.
 
     Parameters
     ----------
     rows
-        The paragraphs, from `corpus.table.labelled_rows`. Without a column `passage`
+        The paragraphs, from `labelled_rows`. Without a column `passage`
         (`corpus.table.with_passages`), texts are read alone.
+    folds
+        The table of `corpus.folds.Folds`; empty, the default, where nothing is dealt yet.
     pool
         Paragraphs without a label, of which each fit gets those that tell nothing of its fold; none
         by default.
+    answers
+        The table of answers, where those of weak sources are learnt from or measured; none by
+        default.
     """
 
     rows: pd.DataFrame
     topics: Topics
-    folds: pd.DataFrame
+    folds: pd.DataFrame = field(default_factory=pd.DataFrame)
     pool: Pool | None = None
+    answers: pd.DataFrame = field(default_factory=lambda: answer_rows([]))
 
     @property
     def names(self) -> Sequence[str]:
         """Topic names in class order."""
         return self.topics.names
+
+    @cached_property
+    def by_hand(self) -> npt.NDArray[np.bool_]:
+        """(n,) which labels are by hand. Only these are evaluated."""
+        return has_hand_label(self.rows).to_numpy()
+
+    @property
+    def hand(self) -> Labelled:
+        """The paragraphs with a label by hand."""
+        return self.of(self.by_hand)
+
+    @cached_property
+    def targets(self) -> npt.NDArray[np.bool_]:
+        """(n, k) which topics the paragraphs have."""
+        return targets_of(self.rows["topic"], self.names)
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """The targets, a column for each topic, and in the last one who has none of the topics."""
+        has = pd.DataFrame(self.targets, self.rows.index, list(self.names))
+        return has.assign(**{NO_TOPIC: self.rows["topic"].str.len() == 0})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of paragraphs with each topic, and last with none of them."""
+        return {str(name): int(n) for name, n in self.outcomes.sum().items()}
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """(n,) how much of the corpus each paragraph stands for.
+
+        It is None, so that all count the same, unless `LEAST_DRAWN` of them were drawn at random.
+        """
+        if "draw" not in self.rows or (self.rows["draw"] != "").sum() < LEAST_DRAWN:
+            return None
+        return self.rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
+
+    @property
+    def weak_answers(self) -> pd.DataFrame:
+        """What weak sources say of the paragraphs, from `weak_answers_on`."""
+        return weak_answers_on(self.rows, self.answers)
 
     @cached_property
     def groups(self) -> npt.NDArray[np.int64]:
@@ -54,6 +155,20 @@ class Labelled:
         """The texts of the rows with what stands around them."""
         column = self.rows.get("passage", self.rows["text"])
         return [as_passage(text) for text in column]
+
+    def of(self, part: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Labelled:
+        """Select paragraphs, by their numbers or by whether they are wanted."""
+        return replace(self, rows=self.rows.iloc[part])
+
+    def measured(self, scores: pd.DataFrame) -> Labelled:
+        """Select the paragraphs that are evaluated: by hand, and with out-of-fold scores.
+
+        Parameters
+        ----------
+        scores
+            A table of scores with a column id.
+        """
+        return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
     def apart(
         self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
@@ -93,7 +208,59 @@ class Labelled:
         return dict(zip(texts, near_duplicates(list(texts)).tolist(), strict=True))
 
 
+def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
+    """Select the rows with a label, and add a column `topic` with the topics that count.
+
+    Parameters
+    ----------
+    frame
+        Paragraph table with its labels (`corpus.answers.with_labels`).
+    topics
+        The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
+
+    Returns
+    -------
+    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
+    """
+    rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
+    counted = [topics.counted(names) for names in rows["topics"]]
+    return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
+
+
+def labelled_in(frame: pd.DataFrame, topics: Topics) -> Labelled:
+    """The labelled paragraphs of a paragraph table with its labels, in no folds."""
+    return Labelled(labelled_rows(frame, topics), topics)
+
+
 def read_labelled(topics: Topics) -> Labelled:
+    """Read the labelled paragraphs of the project in the current directory."""
+    answers = read_answer_rows(ANSWERS)
+    data = labelled_in(with_labels(read_paragraphs(PARAGRAPHS), answers), topics)
+    return replace(data, answers=answers)
+
+
+def read_with_folds(topics: Topics) -> Labelled:
     """Read the labelled paragraphs of the project in the current directory, and their folds."""
-    rows = labelled_rows(read_labelled_paragraphs(), topics)
-    return Labelled(rows, topics, read_parquet(FOLDS))
+    return replace(read_labelled(topics), folds=read_parquet(FOLDS))
+
+
+def draw_pool(paragraphs: pd.DataFrame, rows: pd.DataFrame, most: int, seed: int) -> Pool:
+    """Draw paragraphs that have no label.
+
+    Parameters
+    ----------
+    paragraphs
+        Paragraph table.
+    rows
+        Its labelled rows.
+    most
+        Number of distinct texts, at most.
+    """
+    unlabelled = paragraphs[~paragraphs["id"].isin(rows["id"])]
+    unlabelled = unlabelled.drop_duplicates(["article", "text"])
+    texts = unlabelled["text"].unique()
+    if len(texts) > most:
+        drawn = np.random.default_rng(seed).choice(len(texts), most, replace=False)
+        unlabelled = unlabelled[unlabelled["text"].isin(texts[drawn])]
+    columns = ["article", "text"]
+    return Pool(rows[columns], unlabelled[columns])

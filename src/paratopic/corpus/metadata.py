@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from paratopic.corpus.table import SCHEMA, read_parquet
+from paratopic.corpus.table import SCHEMA, read_parquet, write_columns
 from paratopic.project.errors import UserError
-from paratopic.project.files import aside
 from paratopic.project.periods import PERIODS, values_by
 
 # The most characters of fields in a list of paragraphs.
@@ -32,9 +30,7 @@ def write_metadata(frame: pd.DataFrame, path: Path) -> None:
         A row for each row of the paragraph table, in its order: `id`, then a column of strings for
         each field, null where a paragraph has none.
     """
-    schema = pa.schema([(name, pa.string()) for name in frame])
-    with aside(path) as draft:
-        pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), draft)
+    write_columns(frame, pa.schema([(name, pa.string()) for name in frame]), path)
 
 
 def read_metadata(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The paragraph table: its columns, reading and writing it, and its labelled rows.
+"""The paragraph table: its columns, reading and writing it, and its texts in context.
 
 The table holds every paragraph, labelled or not; `answers` joins labels to it. This module does not
 make paragraphs from text (`reading` does).
@@ -6,7 +6,7 @@ make paragraphs from text (`reading` does).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,6 @@ import pyarrow.parquet as pq
 from paratopic.project.errors import UserError, plural
 from paratopic.project.files import aside
 from paratopic.project.passages import Passage, table_passages
-from paratopic.project.topics import NO_TOPIC, Topics
-
-# Number of labels that were drawn at random from which on figures are those of the corpus, not of
-# all that are labelled.
-LEAST_DRAWN = 20
 
 SCHEMA = pa.schema(
     [
@@ -53,23 +48,6 @@ def describe_size(frame: pd.DataFrame) -> str:
     if n_articles == len(frame) != 1:
         return paragraphs
     return f"{paragraphs} in {plural(n_articles, 'article')}"
-
-
-def labelled_rows(frame: pd.DataFrame, topics: Topics) -> pd.DataFrame:
-    """Select the rows with a label, and add a column `topic` with the topics that count.
-
-    Parameters
-    ----------
-    topics
-        The codebook, whose mode says which of a paragraph's topics count (`Topics.counted`).
-
-    Returns
-    -------
-    The rows sorted by id. A cell of `topic` is a tuple of names, () for none of the topics.
-    """
-    rows = frame[frame["label_source"] != "none"].sort_values("id", ignore_index=True)
-    counted = [topics.counted(names) for names in rows["topics"]]
-    return rows.assign(topic=pd.Series(counted, rows.index, dtype=object))
 
 
 def with_passages(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,27 +88,14 @@ def passages(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> list[Passage]:
     )
 
 
-def targets_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Say which of k topics each labelled row has, (n, k), from the column `topic`.
+def targets_of(labels: Iterable[Collection[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Say which of k topics each of n labels has, (n, k).
 
-    >>> rows = pd.DataFrame({"topic": [("trade", "security"), ()]})
-    >>> targets_of(rows, ["trade", "security"]).tolist()
+    >>> targets_of([("trade", "security"), ()], ["trade", "security"]).tolist()
     [[True, True], [False, False]]
     """
-    has = [[name in label for name in names] for label in rows["topic"]]
-    return np.array(has, dtype=bool).reshape(len(rows), len(names))
-
-
-def outcomes_of(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Which of k topics each labelled row has, and in the last column whether it has none of them.
-
-    Parameters
-    ----------
-    names
-        Topic names in class order, which are the columns' names.
-    """
-    has = pd.DataFrame(targets_of(rows, names), rows.index, list(names))
-    return has.assign(**{NO_TOPIC: rows["topic"].str.len() == 0})
+    has = [[name in label for name in names] for label in labels]
+    return np.array(has, dtype=bool).reshape(len(has), len(names))
 
 
 def has_hand_label(rows: pd.DataFrame) -> pd.Series:
@@ -139,21 +104,6 @@ def has_hand_label(rows: pd.DataFrame) -> pd.Series:
     The answers of weak sources train models and measure nothing.
     """
     return rows["label_source"] == "hand"
-
-
-def sample_weights(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
-    """How much of the corpus each labelled row stands for, (n,).
-
-    It is None, so that all count the same, unless `LEAST_DRAWN` of the rows were drawn at random.
-
-    Parameters
-    ----------
-    rows
-        n rows of the paragraph table.
-    """
-    if "draw" not in rows or (rows["draw"] != "").sum() < LEAST_DRAWN:
-        return None
-    return rows["weight"].fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:

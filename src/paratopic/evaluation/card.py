@@ -14,10 +14,10 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from paratopic.corpus.table import targets_of
+from paratopic.corpus.answers import LABEL_SOURCES
+from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.report import gained, reads
 from paratopic.inference.folder import card_mark
 from paratopic.inference.model import Model
@@ -25,7 +25,7 @@ from paratopic.inference.promise import why_none_is_sure
 from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
-from paratopic.project.topics import Topics
+from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("card.md")
 # Packages that a model of any kind was made with.
@@ -40,10 +40,6 @@ def example_text(topics: Topics) -> str:
     """
     topic = topics.topics[0]
     return shorten(topic.description or topic.name, 200, placeholder=" …")
-
-
-# Where a label comes from → words for it.
-SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
 
 @dataclass(frozen=True)
@@ -71,18 +67,17 @@ class Shipped:
     datasets: Sequence[str] = ()
 
 
-def render_card(
-    shipped: Shipped, topics: Topics, rows: pd.DataFrame, report: Mapping[str, Any]
-) -> str:
+def render_card(shipped: Shipped, data: Labelled, report: Mapping[str, Any]) -> str:
     """Write the card of a model.
 
     Parameters
     ----------
-    rows
-        Labelled paragraphs that the model learnt from: columns article, topic and label_source.
+    data
+        Labelled paragraphs that the model learnt from.
     report
         Content of metrics.json.
     """
+    topics = data.topics
     kind, example = KINDS[shipped.model.kind], example_text(topics)
     card = ModelCard.from_template(
         _metadata(shipped, report),
@@ -92,7 +87,7 @@ def render_card(
         final=shipped.final,
         topics=topics,
         thresholds=shipped.model.calibration.thresholds,
-        **_training_data(rows, topics),
+        **_training_data(data),
         report=report,
         reads=reads(shipped.final["context"]),
         gained=gained(shipped.final["context"], report),
@@ -147,16 +142,16 @@ def _interval(report: Mapping[str, Any], key: str) -> dict[str, float] | None:
     return None if ends["low"] is None else {"confidence": report["confidence"]} | ends
 
 
-def _training_data(rows: pd.DataFrame, topics: Topics) -> dict[str, Any]:
+def _training_data(data: Labelled) -> dict[str, Any]:
     """Counts of labelled paragraphs, for the template."""
-    has = targets_of(rows, topics.names).sum(axis=0)
-    by = rows["label_source"].value_counts()
+    counts, by = data.counts, data.rows["label_source"].value_counts()
+    sources = [f"{by[source]} {words}" for source, words in LABEL_SOURCES.items() if source in by]
     return {
-        "counts": dict(zip(topics.names, has.tolist(), strict=True)),
-        "n_rows": len(rows),
-        "sources": " and ".join(f"{by[s]} {word}" for s, word in SOURCES.items() if s in by),
-        "n_articles": rows["article"].nunique(),
-        "n_none": int((rows["topic"].str.len() == 0).sum()),
+        "n_none": counts.pop(NO_TOPIC),
+        "counts": counts,
+        "n_rows": len(data.rows),
+        "sources": " and ".join(sources),
+        "n_articles": data.rows["article"].nunique(),
     }
 
 

@@ -16,7 +16,6 @@ import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.evaluation.intervals import (
     Difference,
     Estimate,
@@ -27,7 +26,6 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
-from paratopic.labels.weak import answers_on
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName
@@ -176,8 +174,7 @@ def majority_scores(data: Labelled) -> pd.DataFrame:
     the thresholds of 0 predict all topics, which of all constant predictions has the highest
     macro-F1.
     """
-    rows, topics = data.rows, data.topics
-    targets, ids = targets_of(rows, topics.names), rows["id"].to_numpy()
+    topics, targets, ids = data.topics, data.targets, data.rows["id"].to_numpy()
     thresholds = dict.fromkeys(topics.thresholds, 0.0)
     parts = []
     for repeat, fold, train, test in iterate_folds(data.folds, list(ids)):
@@ -311,13 +308,12 @@ def beside_model(
     -------
     Name of a source → figures, by name.
     """
-    topics, ids = data.topics, list(data.rows["id"])
-    measurable = (has_hand_label(data.rows) & data.rows["id"].isin(scores["id"])).to_numpy()
+    topics, part = data.topics, data.measured(scores)
+    ids, weak = list(part.rows["id"]), part.weak_answers
     given: dict[str, dict[str, set[str]]] = {}
-    for row, answer in answers_on(data.rows):
-        if measurable[row]:
-            of_source = given.setdefault(answer["source"], {})
-            of_source.setdefault(ids[row], set()).update(topics.counted(answer["topics"]))
+    for row, source, names in zip(weak["row"], weak["source"], weak["topics"], strict=True):
+        of_source = given.setdefault(source, {})
+        of_source.setdefault(ids[row], set()).update(topics.counted(names))
 
     def macro_f1(answers: Outcomes) -> Estimate:
         key: Metric = HEADLINE[topics.mode]

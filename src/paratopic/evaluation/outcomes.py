@@ -16,9 +16,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of
+from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
 from paratopic.project.errors import plural
@@ -106,13 +105,12 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
         `training.calibration.calibrate_rows` gives them.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
-    rows = _scored(data.rows, scores)
-    rows = rows[mode.informative(targets_of(rows, topics.names))]
-    repeats = _repeats(rows, scores)
+    part = data.measured(scores)
+    part = part.of(mode.informative(part.targets))
+    repeats = _repeats(part.rows, scores)
     probabilities = mode.conditional(_stack(repeats, topics.scores))
     predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
-    true, of_all = (targets_of(each, topics.names) for each in (rows, data.rows))
-    return _beside_truth(data, rows, true, of_all, probabilities, predicted)
+    return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
 
 
 def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -123,36 +121,35 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     are the outcomes that the function `outcomes` gives. Parameters as there.
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
-    rows = _scored(data.rows, scores)
-    repeats = _repeats(rows, scores)
+    part = data.measured(scores)
+    repeats = _repeats(part.rows, scores)
     probabilities = _stack(repeats, topics.scores)
     predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
-    true, of_all = (mode.outcomes(targets_of(each, topics.names)) for each in (rows, data.rows))
+    true, of_all = (mode.outcomes(each.targets) for each in (part, data))
     complete = np.stack([mode.complete(repeat) for repeat in probabilities])
     answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
-    return _beside_truth(data, rows, true, of_all, complete, answers)
+    return _beside_truth(data, part, true, of_all, complete, answers)
 
 
 def _beside_truth(
     data: Labelled,
-    rows: pd.DataFrame,
+    part: Labelled,
     true: Targets,
     of_all: Targets,
     scores: Array,
     predicted: Targets,
 ) -> Outcomes:
-    """Outcomes of rows; `true` is their targets, and `of_all` those of all labelled rows."""
-    groups = pd.factorize(groups_of(data.folds, list(rows["id"])))[0].astype(np.int64)
+    """Outcomes of a part; `true` is its targets, and `of_all` those of all labelled rows."""
     held_out = data.folds[data.folds["fold"] != ALWAYS_TRAIN].groupby(["repeat", "fold"]).size()
     return Outcomes(
         mode_of(data.topics.mode),
         true,
-        groups,
+        pd.factorize(part.groups)[0].astype(np.int64),
         scores,
         predicted,
         float(1 - held_out.mean() / data.folds["id"].nunique()),
         learnt_shares(of_all, data.folds, list(data.rows["id"])),
-        sample_weights(rows),
+        part.weights,
     )
 
 
@@ -195,11 +192,6 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     """One repeat with the mean scores and thresholds of all, so that a paragraph is there once."""
     mean = scores.groupby("id")[[*topics.scores, *topics.thresholds]].mean()
     return mean.assign(repeat=0).reset_index()
-
-
-def _scored(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have scores and are evaluated."""
-    return rows[rows["id"].isin(scores["id"]) & has_hand_label(rows)]
 
 
 def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
@@ -253,7 +245,7 @@ def answered(data: Labelled, scores: pd.DataFrame) -> Answered:
     """
     topics, k = data.topics, len(data.topics.names)
     outcomes = answer_outcomes(data, mean_over_repeats(scores, topics))
-    rows = _scored(data.rows, scores)
+    rows = data.measured(scores).rows
     probabilities = outcomes.scores[0][:, :k]
     true, given = outcomes.true[:, :k], outcomes.predicted[0][:, :k]
     table = rows[["id", "article", "heading", "text"]].assign(

@@ -287,9 +287,7 @@ def worst(models: Sequence[ModelReport], topics: Topics, paragraphs: pd.DataFram
     table, mode = models[0].predictions, mode_of(topics.mode)
     scores = table[topics.scores].to_numpy(dtype=np.float64)
     probabilities = mode.complete(scores)
-    outcomes = mode.outcomes(
-        targets_of(table["label"].map(split_cell).to_frame("topic"), topics.names)
-    )
+    outcomes = mode.outcomes(targets_of(table["label"].map(split_cell), topics.names))
     classes = (*topics.names, NONE)[: outcomes.shape[1]]
     of_label = np.where(outcomes, probabilities, 1 - probabilities).min(axis=1)
     wrong = np.flatnonzero(~table["right"].to_numpy(dtype=bool))

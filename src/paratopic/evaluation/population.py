@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.answers import JOINED
+from paratopic.corpus.labelled import labelled_in
 from paratopic.corpus.metadata import with_metadata
-from paratopic.corpus.table import SCHEMA, has_hand_label, labelled_rows, passages, targets_of
+from paratopic.corpus.table import SCHEMA, passages, targets_of
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers, Scores, Targets
@@ -105,7 +106,7 @@ def corpus_of(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    labels = labelled_rows(frame[has_hand_label(frame)], topics)
+    labels = labelled_in(frame, topics).hand.rows
     apart = scores[:0] if apart is None else apart
     of_articles = counted == "articles"
     known = pd.concat([scores[["id", *topics.scores]], apart[["id", *topics.scores]]])
@@ -124,7 +125,7 @@ def corpus_of(
     hidden = np.array([name in unmeasured - measured for name in names])
     probabilities = without_topics(mode.complete(probabilities), hidden)
     outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
-    truth = mode.outcomes(targets_of(rows, names)).astype(np.float64)
+    truth = mode.outcomes(targets_of(rows["topic"], names)).astype(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
     everything = with_metadata(frame, about)
     if not of_articles:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from paratopic.corpus.duplicates import near_duplicates
-from paratopic.corpus.table import has_hand_label, labelled_rows, read_parquet, targets_of
+from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import read_parquet, targets_of
 from paratopic.inference.scores import Array, Targets
-from paratopic.labels.weak import answers_on
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
 from paratopic.project.topics import Topics, topics_in_words
@@ -29,9 +29,7 @@ CONTRADICTED = "the models say otherwise"
 DUPLICATE = "near-duplicate of"
 
 
-def read_scores(
-    frame: pd.DataFrame, models: Sequence[str], topics: Topics
-) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+def read_scores(data: Labelled, models: Sequence[str]) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Select the hand-labelled paragraphs, and read each model's calibrated out-of-fold scores.
 
     Raises
@@ -39,13 +37,13 @@ def read_scores(
     UserError
         A file is missing, or was made from other paragraphs or topics.
     """
+    topics, ids = data.topics, data.rows["id"]
     paths = [SCORES / model / "scores.parquet" for model in models]
-    rows = labelled_rows(frame, topics)
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
-        if not set(topics.scores) <= set(table.columns) or not table["id"].isin(rows["id"]).all():
+        if not (set(topics.scores) <= set(table.columns) and table["id"].isin(ids).all()):
             raise outdated(path)
-    return rows[has_hand_label(rows)].reset_index(drop=True), scores
+    return data.hand.rows.reset_index(drop=True), scores
 
 
 def rank_doubtful(
@@ -89,9 +87,7 @@ def rank_doubtful(
     return ranked.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
 
-def rank_contradicted(
-    frame: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics
-) -> pd.DataFrame:
+def rank_contradicted(data: Labelled, scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Rank the weak answers that out-of-fold scores contradict by how likely they are to be wrong.
 
     The scores of a paragraph are from models that did not learn from what is said of it. Answers on
@@ -102,12 +98,11 @@ def rank_contradicted(
     A row for each contradicted answer, the most doubtful first: source, and of the columns of
     `rank_doubtful` paragraph, topics, text, suggestion, confidence and doubt.
     """
-    by_hand = has_hand_label(frame).to_numpy()
-    given = [(row, answer) for row, answer in answers_on(frame) if not by_hand[row]]
-    rows = frame[["id", "text"]].iloc[[row for row, _ in given]].reset_index(drop=True)
-    rows["topics"] = pd.Series([answer["topics"] for _, answer in given], dtype=object)
-    sources = [answer["source"] for _, answer in given]
-    judged = _judged(rows, scores, topics).assign(source=sources)
+    others = data.of(~data.by_hand)
+    given = others.weak_answers
+    rows = others.rows[["id", "text"]].iloc[given["row"]].reset_index(drop=True)
+    judged = _judged(rows.assign(topics=given["topics"]), scores, data.topics)
+    judged = judged.assign(source=given["source"])
     contradicted = judged[judged.pop("contradicted")]
     return contradicted.sort_values("doubt", ascending=False, kind="stable", ignore_index=True)
 
@@ -118,7 +113,7 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
     probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
-    has = targets_of(rows.assign(topic=rows["topics"]), topics.names)
+    has = targets_of(rows["topics"], topics.names)
     doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]

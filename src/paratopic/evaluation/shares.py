@@ -199,8 +199,9 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
         if part.n_labels:
             own = _correction(sample, mass)
             noise = overall.variance / own.size
-            trust = np.divide(spread, spread + noise, out=np.zeros_like(spread), where=spread > 0)
-            mean = trust * own.mean + (1 - trust) * overall.mean
+            total = spread + noise
+            shrinkage = np.divide(spread, total, out=np.zeros_like(spread), where=spread > 0)
+            mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
         known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
         others = unknown @ np.clip(sample.factor * sample.probabilities + mean, 0.0, 1.0)
         values = (known + others) / mass.sum()

@@ -33,12 +33,12 @@ class Classifier(Protocol):
     ----------
     FILES
         Names of the files that it reads.
-    weights
+    context
         How much it reads of what stands around a text.
     """
 
     FILES: ClassVar[tuple[str, ...]]
-    weights: ContextWeights
+    context: ContextWeights
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts, none of which is blank."""
@@ -105,7 +105,7 @@ class Model:
     @property
     def context(self) -> ContextWeights:
         """How much the model reads of what stands around a text."""
-        return self._classifier.weights
+        return self._classifier.context
 
     def predict_proba(self, texts: Sequence[Text]) -> Scores:
         """Compute the probabilities of the topics.

@@ -62,7 +62,7 @@ class EncoderClassifier:
         max_tokens = settings["max_tokens"]
         if type(max_tokens) is not int or not 1 <= max_tokens < 2**31:
             raise ValueError(f"settings: max_tokens is {max_tokens}")
-        self.weights = read_weights(settings["context"])
+        self.context = read_weights(settings["context"])
         tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
         self._tokenizer = windowing(tokenizer, max_tokens)
         self._head, self._mode = read_head(folder / self.HEAD), mode
@@ -70,7 +70,7 @@ class EncoderClassifier:
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts; the likeness of a long one is the mean of its windows."""
-        windows = read_passages(self._tokenizer, texts, self.weights, self._model.run)
+        windows = read_passages(self._tokenizer, texts, self.context, self._model.run)
         logits = text_logits(self._head, windows, self._mode, len(texts))
         number = np.bincount(windows.owner, minlength=len(texts))
         likeness = self._head.likeness(windows.features)
@@ -87,7 +87,7 @@ class EncoderClassifier:
         windows = [encoding, *encoding.overflowing]
         lengths = [len(window.ids) for window in windows]
         tokens = [self._model.token_parts(window.ids) for window in windows]
-        read = surroundings([passage], self.weights)
+        read = surroundings([passage], self.context)
         in_parts = read._replace(own=np.arange(len(PARTS)), row=read.part)
         by_part = around(in_parts, self.embed(read.texts))  # of the sum of embeddings
         sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
@@ -136,7 +136,7 @@ class ReadWindows(NamedTuple):
 def read_passages(
     tokenizer: Tokenizer,
     texts: Sequence[Text],
-    weights: ContextWeights,
+    context: ContextWeights,
     embed: Callable[[list[list[int]]], Array],
 ) -> ReadWindows:
     """Embed texts with what is around them. Each distinct text is embedded once.
@@ -146,7 +146,7 @@ def read_passages(
     embed
         Function from windows of token ids to embeddings of unit length, (n windows, d).
     """
-    read = surroundings(texts, weights)
+    read = surroundings(texts, context)
     windows, text = read_windows(tokenizer, read.texts)
     embeddings = embed(windows)
     n_windows = np.bincount(text, minlength=len(read.texts))[read.own]

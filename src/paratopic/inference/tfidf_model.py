@@ -57,7 +57,7 @@ class BaselineClassifier:
             sizes = range(low, high + 1)
             if not sizes or sizes[0] < 1 or sizes[-1] > MOST_NGRAM:
                 raise ValueError(f"settings: {name} has n-grams of {low} to {high}")
-        self.weights = read_weights(settings["context"])
+        self.context = read_weights(settings["context"])
         terms = json.loads((folder / self.VOCABULARY).read_text(encoding="utf-8"))
         idf = load_file(folder / self.IDF)
         self._union = TfIdfUnion(
@@ -76,7 +76,7 @@ class BaselineClassifier:
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Read n texts, each in one window."""
-        features = transform_passages(self._union.transform, texts, self.weights)
+        features = transform_passages(self._union.transform, texts, self.context)
         windows = np.ones(len(texts), dtype=np.int64)
         return Reading(self._head.logits(features), windows, self._head.likeness(features))
 
@@ -101,7 +101,7 @@ class BaselineClassifier:
         cleaned = [clean(text[start:end]).split() for start, end in spans]
         token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
         words = list(chain.from_iterable(cleaned))
-        read = surroundings([passage], self.weights)
+        read = surroundings([passage], self.context)
         each = self._union.transform(read.texts)
         own, parts = each[read.own], _read_into(read, read.part, len(PARTS)) @ each
         total = own + sparse.csr_matrix(parts.sum(axis=0))
@@ -123,7 +123,7 @@ class BaselineClassifier:
 def transform_passages(
     transform: Callable[[Sequence[str]], sparse.csr_matrix],
     texts: Sequence[Text],
-    weights: ContextWeights,
+    context: ContextWeights,
 ) -> sparse.csr_matrix:
     """Features of n texts, (n, d): sums of their own and of those around them.
 
@@ -136,7 +136,7 @@ def transform_passages(
     """
     from scipy import sparse
 
-    read = surroundings(texts, weights)
+    read = surroundings(texts, context)
     each = transform(read.texts)
     own = each[read.own]
     if not len(read.row):

@@ -152,14 +152,14 @@ def _disagreement(counts: Mapping[Answer, int]) -> float:
 def _masi(one: Answer, other: Answer) -> float:
     """MASI distance of two answers, 0 to 1 (Passonneau 2006).
 
-    It is 0 for equal answers, else 1 minus the weighted Jaccard index. The weight is two thirds
-    where one answer contains the other, one third where neither does.
+    It is 0 for equal answers, else 1 minus the product of the Jaccard index and monotonicity, which
+    is two thirds where one answer contains the other, one third where neither does.
     """
-    # Not nltk.metrics.masi_distance: it rounds the weights to 0.67 and 0.33.
+    # Not nltk.metrics.masi_distance: it rounds monotonicity to 0.67 and 0.33.
     if one == other:
         return 0.0
-    weight = 2 / 3 if one <= other or other <= one else 1 / 3
-    return 1 - weight * len(one & other) / len(one | other)
+    monotonicity = 2 / 3 if one <= other or other <= one else 1 / 3
+    return 1 - monotonicity * len(one & other) / len(one | other)
 
 
 def _kappa(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +24,7 @@ from paratopic.labels.log import (
     tidy,
 )
 from paratopic.project.errors import UserError
+from paratopic.project.params import Labels
 from paratopic.project.topics import ModeName, TieRule, Topics, join_cell, topics_in_words
 
 # How an answer was chosen: all annotators gave it, most did, or they are divided.
@@ -61,23 +61,14 @@ class CurrentAnswers:
     retired: list[Label]
 
 
-def is_weak(annotator: str, patterns: Iterable[str]) -> bool:
-    """Whether an annotator is a weak source, by the patterns of `labels.weak` in params.yaml.
-
-    >>> is_weak("llm-qwen3", ["llm-*"]), is_weak("ann", ["llm-*"])
-    (True, False)
-    """
-    return any(fnmatchcase(annotator, pattern) for pattern in patterns)
-
-
-def of_people(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
+def of_people(lines: Iterable[Label], settings: Labels) -> list[Label]:
     """Select the lines of people."""
-    return [line for line in lines if not is_weak(line.annotator, patterns)]
+    return [line for line in lines if not settings.is_weak(line.annotator)]
 
 
-def of_weak_sources(lines: Iterable[Label], patterns: Sequence[str]) -> list[Label]:
+def of_weak_sources(lines: Iterable[Label], settings: Labels) -> list[Label]:
     """Select the lines of weak sources."""
-    return [line for line in lines if is_weak(line.annotator, patterns)]
+    return [line for line in lines if settings.is_weak(line.annotator)]
 
 
 def current(lines: Iterable[Label], topics: Topics) -> list[Label]:
@@ -214,7 +205,7 @@ def merge(
     annotator: str,
     order: Mapping[str, int],
     topics: Topics,
-    weak: Sequence[str] = (),
+    settings: Labels,
 ) -> Merged:
     """Add lines to labels.csv that it does not have yet.
 
@@ -233,8 +224,8 @@ def merge(
         Paragraph id → rank, by which lines are sorted.
     topics
         The codebook, by which disputes are settled.
-    weak
-        Patterns of the annotators that are weak sources, which dispute nothing; none by default.
+    settings
+        Which annotators are weak sources, which dispute nothing.
 
     Raises
     ------
@@ -245,7 +236,8 @@ def merge(
         columns, lines = read_table(path) if path.exists() else ([], [])
         new = _new_lines(lines, incoming, annotator)
         lines += new
-        messages = disputes(of_people(lines, weak), [line.paragraph for line in incoming], topics)
+        by_people, ids = of_people(lines, settings), [line.paragraph for line in incoming]
+        messages = disputes(by_people, ids, topics)
         if new:
             rewrite(path, columns, _in_order(lines, order))
     return Merged(len(new), len(incoming) - len(new), messages)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, Features, List, Value
 from huggingface_hub import DatasetCardData
 
-from paratopic.corpus.table import has_hand_label, labelled_rows, outcomes_of, targets_of
+from paratopic.corpus.labelled import Labelled
 from paratopic.labels.answers import in_todays_names
 from paratopic.labels.log import Label
 from paratopic.project.errors import plural
@@ -50,12 +51,7 @@ class About:
 
 
 def write_dataset(
-    folder: Path,
-    frame: pd.DataFrame,
-    topics: Topics,
-    about: About,
-    lines: Sequence[Label],
-    anonymous: bool,
+    folder: Path, data: Labelled, about: About, lines: Sequence[Label], anonymous: bool
 ) -> None:
     """Write the folder of a dataset.
 
@@ -63,37 +59,36 @@ def write_dataset(
     ----------
     folder
         Folder that is there and empty.
-    frame
-        Paragraph table, with no topic that the codebook lacks. Its rows without a hand label are
-        left out: whoever reads the dataset could not tell a weak label from one by hand.
-    topics
-        The codebook. In mode single the label is the dominant topic, or that there is none.
+    data
+        The paragraphs, with no topic that the codebook lacks. Those without a hand label are left
+        out: whoever reads the dataset could not tell a weak label from one by hand. In mode single
+        the label is the dominant topic, or that there is none.
     lines
         Lines of labels.csv, of which answers on the paragraphs are written, in today's names; none
         for no answers.
     anonymous
         Whether annotators are numbered in place of their names, and notes left out.
     """
-    rows = labelled_rows(frame[has_hand_label(frame)], topics)
-    _table(rows, topics).to_parquet(str(folder / TABLE))
-    ids = set(rows["id"])
+    data = data.hand
+    _table(data).to_parquet(str(folder / TABLE))
+    ids = set(data.rows["id"])
     given = [line for line in lines if line.paragraph in ids and line.is_given]
-    answers = _answers(in_todays_names(given, topics), anonymous)
+    answers = _answers(in_todays_names(given, data.topics), anonymous)
     if len(answers):
         answers.to_parquet(folder / ANSWERS, index=False)
-    write_text(folder / CARD, _card(folder, rows, topics, about, answers))
+    write_text(folder / CARD, _card(folder, data, about, answers))
 
 
-def _table(rows: pd.DataFrame, topics: Topics) -> Dataset:
+def _table(data: Labelled) -> Dataset:
     """The rows with their label: in mode single a class, in mode multi a list of classes."""
-    single = topics.mode == "single"
+    topics, single = data.topics, data.topics.mode == "single"
     names = [*topics.names, *([NO_TOPIC] if single else [])]
-    lists = [[n for n, has in enumerate(row) if has] for row in targets_of(rows, names).tolist()]
+    lists = [np.flatnonzero(has).tolist() for has in data.targets]
     features = {name: Value("int64" if name == "position" else "string") for name in _COLUMNS}
     classes = ClassLabel(names=names)
     features[_label(topics)] = classes if single else List(classes)
     label = [row[0] if row else len(names) - 1 for row in lists] if single else lists
-    columns = {name: rows[name].tolist() for name in _COLUMNS} | {_label(topics): label}
+    columns = {name: data.rows[name].tolist() for name in _COLUMNS} | {_label(topics): label}
     return Dataset.from_dict(columns, features=Features(features))
 
 
@@ -116,9 +111,8 @@ def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     return answers.replace({"annotator": codes}).drop(columns="note")
 
 
-def _card(
-    folder: Path, rows: pd.DataFrame, topics: Topics, about: About, answers: pd.DataFrame
-) -> str:
+def _card(folder: Path, data: Labelled, about: About, answers: pd.DataFrame) -> str:
+    rows, topics = data.rows, data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(answers):
         configs.append({"config_name": "answers", "data_files": ANSWERS})
@@ -130,7 +124,6 @@ def _card(
         tags=["paratopic"],
         configs=configs,
     )
-    counts = outcomes_of(rows, topics.names).sum()
     of = {topic.name: " ".join(topic.definition.split()) for topic in topics.topics}
     no_topic = NO_TOPIC if topics.mode == "single" else NONE  # what an empty list is read as
     parts = [
@@ -141,8 +134,8 @@ def _card(
         f"`{sha256(folder / TABLE)}`.\n",
         "| topic | paragraphs | definition |\n|---|---|---|",
         *(
-            f"| {name} | {n} | {of.get(str(name), '').replace('|', chr(92) + '|')} |"
-            for name, n in counts.items()
+            f"| {name} | {n} | {of.get(name, '').replace('|', chr(92) + '|')} |"
+            for name, n in data.counts.items()
         ),
         "",
     ]

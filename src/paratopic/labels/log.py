@@ -41,6 +41,9 @@ UNDECIDED = "?"
 ARTICLE = "article"
 # How an annotator without a name is called in messages.
 UNNAMED = "unnamed annotator"
+# What the annotator's name of a language model begins with, and further columns with what its
+# answer took.
+LLM, EFFORT = "llm-", ("seconds", "tokens_read", "tokens_written")
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 

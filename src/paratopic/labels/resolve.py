@@ -31,6 +31,7 @@ from paratopic.labels.log import Label, first_words
 from paratopic.labels.sample import weigh_sample
 from paratopic.labels.weak import Sources, learn_sources, teach, weak_answers
 from paratopic.project.errors import UserError, plural
+from paratopic.project.params import Params
 from paratopic.project.paths import PARAMS
 from paratopic.project.sources import NONE, Source
 from paratopic.project.topics import Meaning, TieRule, Topics, split_cell
@@ -58,13 +59,7 @@ class Resolved(NamedTuple):
 
 
 def resolve_answers(
-    paragraphs: pd.DataFrame,
-    of_tables: pd.DataFrame,
-    lines: Sequence[Label],
-    topics: Topics,
-    ties: TieRule,
-    weak: Sequence[str] = (),
-    confidence: float = 0.95,
+    paragraphs: pd.DataFrame, of_tables: pd.DataFrame, lines: Sequence[Label], params: Params
 ) -> Resolved:
     """Turn what was answered into what counts.
 
@@ -74,12 +69,6 @@ def resolve_answers(
         Raw answers of labelled tables (`reading.tables.RAW`).
     lines
         All lines of labels.csv, in its order.
-    ties
-        What becomes of paragraphs on which annotators are divided.
-    weak
-        Patterns of the annotators that are weak sources; none by default.
-    confidence
-        Confidence of the intervals of the trust in weak sources; 0.95 by default.
 
     Raises
     ------
@@ -87,15 +76,15 @@ def resolve_answers(
         The paragraph of a label no longer exists, its topic is unknown, or a pattern of the
         codebook takes too long.
     """
-    by_people, of_sources = of_people(lines, weak), of_weak_sources(lines, weak)
+    topics, settings = params.topics, params.labels
+    by_people, of_sources = of_people(lines, settings), of_weak_sources(lines, settings)
     current = read_answers(by_people, topics)
-    answers, messages = join_labels(paragraphs, of_tables, current, topics, ties)
-    answers = _weighed(answers, paragraphs, by_people)
-    judged = {answer.paragraph for answer in current.answers}
+    answers, messages = join_labels(paragraphs, of_tables, current, topics, params.prepare.ties)
     frame = with_labels(paragraphs, answers)
+    answers = _weighed(answers, frame, by_people)
+    judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
-    frame = with_labels(paragraphs, _together(answers, given))
-    trusted = learn_sources(frame, topics, confidence)
+    trusted = learn_sources(frame, given, topics, params.evaluate.confidence)
     answers = _in_order(_together(answers, _taught(given, frame, trusted)), paragraphs)
     return Resolved(answers, current.answers, trusted, messages)
 
@@ -239,15 +228,13 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
     return meaning
 
 
-def _weighed(
-    answers: pd.DataFrame, paragraphs: pd.DataFrame, lines: Sequence[Label]
-) -> pd.DataFrame:
+def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label]) -> pd.DataFrame:
     """The answers with how their paragraphs were drawn, where they make a label."""
-    draw, weight = weigh_sample(with_labels(paragraphs, answers), lines)
+    draw, weight = weigh_sample(frame, lines)
     of_label = answers["paragraph"].where(answers["label"].notna())
     return answers.assign(
-        draw=of_label.map(dict(zip(paragraphs["id"], draw, strict=True))).fillna(""),
-        weight=of_label.map(dict(zip(paragraphs["id"], weight, strict=True))).astype(np.float64),
+        draw=of_label.map(dict(zip(frame["id"], draw, strict=True))).fillna(""),
+        weight=of_label.map(dict(zip(frame["id"], weight, strict=True))).astype(np.float64),
     )
 
 
@@ -256,22 +243,19 @@ def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.Da
 
     Where there are none, they have nothing to teach, and are left out.
     """
-    lesson = teach(frame, trusted)
-    trust, names = lesson.weights.max(axis=1), trusted.topics.names
-    is_chosen = (frame["label_source"] == "none").to_numpy() & (trust > 0)
+    lesson, names = teach(frame, given, trusted), np.array(trusted.topics.names, dtype=object)
+    has_none = (frame["label_source"] == "none").to_numpy()
+    is_taught = has_none & (lesson.weights > 0).any(axis=1)
     label_of = {
-        id_: ([name for name, has in zip(names, row, strict=True) if has], certain)
-        for id_, row, certain in zip(
-            frame["id"][is_chosen], lesson.targets[is_chosen], trust[is_chosen], strict=True
-        )
+        id_: names[has].tolist()
+        for id_, has in zip(frame["id"][is_taught], lesson.targets[is_taught], strict=True)
     }
     if not label_of:
         return given[:0]
     labels = [label_of.get(id_) for id_ in given["paragraph"]]
     return given.assign(
         status=["overruled" if each is None else "counts" for each in labels],
-        label=pd.Series([each and each[0] for each in labels], given.index, dtype=object),
-        trust=[1.0 if each is None else each[1] for each in labels],
+        label=pd.Series(labels, given.index, dtype=object),
     )
 
 

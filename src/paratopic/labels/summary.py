@@ -5,7 +5,6 @@ All figures of the lines are from prepare.json and comparison.json.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -13,20 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from paratopic.corpus.table import LEAST_DRAWN, labelled_rows, outcomes_of
+from paratopic.corpus.answers import LABEL_SOURCES
+from paratopic.corpus.labelled import LEAST_DRAWN, labelled_in
 from paratopic.labels.agreement import agreement
+from paratopic.labels.answers import of_weak_sources
+from paratopic.labels.log import EFFORT, LLM, Label
 from paratopic.labels.resolve import Resolved
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.project.errors import plural
 from paratopic.project.languages import count_languages, learnt, others
+from paratopic.project.params import Labels
 from paratopic.project.topics import Topics
-
-# Where a label comes from → words for it.
-SOURCES = {
-    "hand": "labelled by hand",
-    "weak": "labelled by weak sources",
-    "none": "not labelled",
-}
 
 
 def summarise(
@@ -45,13 +41,13 @@ def summarise(
     -------
     The part of prepare.json that is about labels.
     """
-    rows, sample = labelled_rows(frame, topics), sample_of(frame)
-    counts = _counts(rows, topics)
+    data, sample = labelled_in(frame, topics), sample_of(frame)
+    counts, by = data.counts, data.rows["label_source"].to_numpy()
     _, n_none = counts.popitem()
     report: dict[str, Any] = {
-        "labelled_by": dict(sorted(Counter(frame["label_source"]).items())),
+        "labelled_by": frame["label_source"].value_counts().sort_index().to_dict(),
         "topics": counts,
-        "topics_by": {source: _counts(of, topics) for source, of in rows.groupby("label_source")},
+        "topics_by": {source: data.of(by == source).counts for source in sorted(set(by))},
         "none_of_the_topics": n_none,
         "sample": sample,
         "weak": resolved.trusted.table().to_dict("records"),
@@ -67,13 +63,14 @@ def summarise(
             else f"{plural(drawn, 'label was', 'labels were')} drawn at random; from "
             f"{LEAST_DRAWN} on, labels are weighted by how they were drawn"
         )
-    report["messages"] += _of_topics(frame, rows, report["topics"], topics)
+    report["messages"] += _of_topics(frame, list(data.rows["text"]), report["topics"], topics)
     return report
 
 
 def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     """Say what is labelled: a line for each kind of source, and one for each weak source."""
-    for source, title in SOURCES.items():
+    titles = {source: f"labelled {words}" for source, words in LABEL_SOURCES.items()}
+    for source, title in (titles | {"none": "not labelled"}).items():
         if number := report["labelled_by"].get(source):
             counts = report["topics_by"].get(source, {})
             topics = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
@@ -81,6 +78,35 @@ def describe_labels(report: Mapping[str, Any]) -> Iterator[str]:
     if by_hand := report["labelled_by"].get("hand"):
         yield describe_sample(report["sample"], by_hand)
     yield from describe_sources(report["weak"])
+
+
+def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, float]]:
+    """What 1,000 answers of each weak source take, as far as its lines of labels.csv say so.
+
+    Returns
+    -------
+    Name of a source → seconds and, where its prices are known, cost.
+    """
+    of_sources: dict[str, list[list[float]]] = {}
+    for line in of_weak_sources(lines, settings):
+        cells = dict(line.more)
+        try:
+            row = [float(cells[name]) for name in EFFORT]
+        except (KeyError, ValueError):
+            continue
+        of_sources.setdefault(line.annotator, []).append(row)
+    effort = {}
+    for name, rows in sorted(of_sources.items()):
+        seconds, *tokens = (1000 * sum(column) / len(rows) for column in zip(*rows, strict=True))
+        effort[name] = {"seconds": round(seconds, 1)}
+        if price := settings.prices.get(name.removeprefix(LLM)):
+            effort[name]["cost"] = cost(tokens, price)
+    return effort
+
+
+def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
+    """Cost of tokens read and written, by the prices of a million of each."""
+    return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
 
 
 def describe_beside(
@@ -142,7 +168,7 @@ def describe_sources(worth: Iterable[Mapping[Any, Any]]) -> list[str]:
 
 
 def _of_topics(
-    frame: pd.DataFrame, rows: pd.DataFrame, counts: Mapping[str, int], topics: Topics
+    frame: pd.DataFrame, labelled: Sequence[str], counts: Mapping[str, int], topics: Topics
 ) -> Iterator[str]:
     """Messages about topics that models cannot learn, and texts that they cannot read."""
     bare = [topic.name for topic in topics.topics if not topic.description]
@@ -151,7 +177,6 @@ def _of_topics(
             "definitions are not used, because every topic needs one; there is no text before In: "
             f"or Out: for {', '.join(bare)}"
         )
-    labelled = list(rows["text"])
     languages = learnt(count_languages(labelled or topics.descriptions))
     but = "the labelled ones are" if labelled else "the definitions are"
     if unlike := others(count_languages(list(frame["text"])), languages, "paragraphs", but):
@@ -160,11 +185,6 @@ def _of_topics(
         if count == 0:
             so = "models know only its definition" if topics.descriptions else "it is not learnt"
             yield f"topic {name} has no labelled paragraph: {so}"
-
-
-def _counts(rows: pd.DataFrame, topics: Topics) -> dict[str, int]:
-    """Number of labelled rows with each topic, and with none of them."""
-    return {str(name): int(n) for name, n in outcomes_of(rows, topics.names).sum().items()}
 
 
 def _right(row: Mapping[Any, Any]) -> str:

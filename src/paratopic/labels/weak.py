@@ -1,23 +1,23 @@
 """Weak sources: what they answer, how far they are trusted, and what models learn from them.
 
 A weak source is a rule, a heading, a language model or another tool. Its answers are rows of
-`corpus.answers`, and the column `WEAK` of a table with labels. From those on paragraphs that people
-labelled too, `trust` learns what they are worth.
+`corpus.answers`. From those on paragraphs that people labelled too, `trust` learns what they are
+worth.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import WEAK
-from paratopic.corpus.table import has_hand_label
+from paratopic.corpus.answers import weak_answers_on
+from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.labels.answers import current
 from paratopic.labels.log import Label
 from paratopic.labels.trust import UNKNOWN, Answers, Array, Trust, combine, learn_trust
@@ -27,10 +27,6 @@ from paratopic.project.topics import NO_TOPIC, Topics
 
 # Names of the sources that are in the codebook.
 HEADINGS, RULES = "headings", "rules"
-# What the annotator's name of a language model begins with.
-LLM = "llm-"
-# Columns of labels.csv with what a language model's answer took.
-EFFORT = "seconds", "tokens_read", "tokens_written"
 
 
 def weak_answers(
@@ -82,42 +78,6 @@ def weak_answers(
         yield from ({"paragraph": id_} | row for row in rows)
 
 
-def effort_of(
-    lines: Iterable[Label], prices: Mapping[str, tuple[float, float]]
-) -> dict[str, dict[str, float]]:
-    """What 1,000 answers of each annotator take, as far as their lines say so.
-
-    Parameters
-    ----------
-    prices
-        Name of a language model → prices of a million tokens that it reads, and that it writes.
-
-    Returns
-    -------
-    Annotator → seconds and, where the prices are known, cost.
-    """
-    of_sources: dict[str, list[list[float]]] = {}
-    for line in lines:
-        cells = dict(line.more)
-        try:
-            row = [float(cells[name]) for name in EFFORT]
-        except (KeyError, ValueError):
-            continue
-        of_sources.setdefault(line.annotator, []).append(row)
-    effort = {}
-    for name, rows in sorted(of_sources.items()):
-        seconds, *tokens = (1000 * sum(column) / len(rows) for column in zip(*rows, strict=True))
-        effort[name] = {"seconds": round(seconds, 1)}
-        if price := prices.get(name.removeprefix(LLM)):
-            effort[name]["cost"] = cost(tokens, price)
-    return effort
-
-
-def cost(tokens: Sequence[float], price: tuple[float, float]) -> float:
-    """Cost of tokens read and written, by the prices of a million of each."""
-    return sum(n * each for n, each in zip(tokens, price, strict=True)) / 1e6
-
-
 def certainty_of(line: Label) -> float | None:
     """How certain a weak source is of its answer, 0 to 1; None where it does not say.
 
@@ -143,24 +103,6 @@ def certainty_of(line: Label) -> float | None:
 
 def _row(source: str, kind: str, topics: Sequence[str]) -> dict[str, Any]:
     return {"source": source, "kind": kind, "topics": list(topics), "status": "overruled"}
-
-
-class WeakAnswer(TypedDict):
-    """What one source says of one paragraph.
-
-    Attributes
-    ----------
-    source
-        Name of the source.
-    topics
-        The topics that it gives, the dominant one first; empty for none of the topics.
-    certainty
-        How certain it is, 0 to 1; None or NaN where it does not say.
-    """
-
-    source: str
-    topics: list[str]
-    certainty: float | None
 
 
 class Lesson(NamedTuple):
@@ -240,35 +182,39 @@ class Sources:
 _COLUMNS = "source topic answers compared right trust low high counts instead".split()
 
 
-def learn_sources(rows: pd.DataFrame, topics: Topics, confidence: float = 0.95) -> Sources:
+def learn_sources(
+    rows: pd.DataFrame, answers: pd.DataFrame, topics: Topics, confidence: float = 0.95
+) -> Sources:
     """Learn how far to trust each weak source, from the rows that people labelled.
 
     Parameters
     ----------
     rows
-        Rows of the paragraph table. The hand labels of others teach nothing.
+        Rows of the paragraph table with their labels. The hand labels of others teach nothing.
+    answers
+        The table of answers.
     confidence
         Confidence of the intervals; 0.95 by default.
     """
-    names = tuple(sorted({answer["source"] for _, answer in answers_on(rows)}))
+    weak = weak_answers_on(rows, answers)
+    names = tuple(sorted(set(weak["source"])))
     return Sources(
         names,
         topics,
         tuple(
-            learn_trust(truth, answers, len(names), kinds, confidence)
-            for truth, answers, kinds in _questions(rows, topics, names)
+            learn_trust(truth, given, len(names), kinds, confidence)
+            for truth, given, kinds in _questions(rows, weak, topics, names)
         ),
     )
 
 
-def teach(rows: pd.DataFrame, sources: Sources) -> Lesson:
+def teach(rows: pd.DataFrame, answers: pd.DataFrame, sources: Sources) -> Lesson:
     """Combine the weak answers on n rows of the paragraph table, as far as they are trusted."""
     topics = sources.topics
+    questions = _questions(rows, weak_answers_on(rows, answers), topics, sources.names)
     of_questions = [
-        combine(answers, trust, len(rows))
-        for (_, answers, _), trust in zip(
-            _questions(rows, topics, sources.names), sources.trusts, strict=True
-        )
+        combine(given, trust, len(rows))
+        for (_, given, _), trust in zip(questions, sources.trusts, strict=True)
     ]
     weights = np.column_stack([each.weight for each in of_questions])
     if topics.mode == "single":
@@ -280,7 +226,9 @@ def teach(rows: pd.DataFrame, sources: Sources) -> Lesson:
     return Lesson(targets & (weights > 0), ratio, weights)
 
 
-def gain_of_labels(frame: pd.DataFrame, topics: Topics) -> tuple[Array, npt.NDArray[np.bool_]]:
+def gain_of_labels(
+    frame: pd.DataFrame, answers: pd.DataFrame, topics: Topics
+) -> tuple[Array, npt.NDArray[np.bool_]]:
     """How much a label by hand would tell of the weak answers on each of n rows.
 
     Returns
@@ -288,68 +236,39 @@ def gain_of_labels(frame: pd.DataFrame, topics: Topics) -> tuple[Array, npt.NDAr
     (n,) 1 where sources give different answers, else the widest interval of the trust in an answer,
     0 without one; and (n,) where they give different answers.
     """
-    worth = learn_sources(frame, topics).table()
-    width = dict(
-        zip(
-            zip(worth["source"], worth["topic"], strict=True),
-            worth["high"] - worth["low"],
-            strict=True,
-        )
-    )
+    worth = learn_sources(frame, answers, topics).table().set_index(["source", "topic"])
+    width = (worth["high"] - worth["low"]).to_dict()
     gains, given = np.zeros(len(frame)), [set[tuple[str, ...]]() for _ in range(len(frame))]
-    for row, answer in answers_on(frame):
-        names = topics.counted(answer["topics"])
+    weak = weak_answers_on(frame, answers)
+    for row, source, said in zip(weak["row"], weak["source"], weak["topics"], strict=True):
+        names = topics.counted(said)
         given[row].add(tuple(sorted(names)))
         for name in names or (NO_TOPIC,):
-            gains[row] = max(gains[row], width.get((answer["source"], name), 0.0))
+            gains[row] = max(gains[row], width.get((source, name), 0.0))
     disputed = np.array([len(each) > 1 for each in given], dtype=np.bool_)
     return np.where(disputed, 1.0, gains), disputed
 
 
-def answers_on(rows: pd.DataFrame) -> Iterator[tuple[int, WeakAnswer]]:
-    """Number of a row of the paragraph table → each weak answer on it."""
-    if WEAK not in rows:
-        return
-    for row, answers in enumerate(rows[WEAK]):
-        for answer in answers if isinstance(answers, list) else ():
-            yield row, answer
-
-
 def _questions(
-    rows: pd.DataFrame, topics: Topics, names: Sequence[str]
+    rows: pd.DataFrame, weak: pd.DataFrame, topics: Topics, names: Sequence[str]
 ) -> Iterator[tuple[npt.NDArray[np.int64], Answers, npt.NDArray[np.int64]]]:
     """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
-    k = len(topics.names)
-    place = {name: number for number, name in enumerate(topics.names)}
+    k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
+    row, certainty = weak["row"].to_numpy(np.int64), weak["certainty"].to_numpy(np.float64)
     number_of = {name: number for number, name in enumerate(names)}
-    row, given, answered = [], [], []
-    for number, answer in answers_on(rows):
-        row.append(number)
-        given.append((number_of[answer["source"]], answer["certainty"]))
-        answered.append([place[name] for name in topics.counted(answer["topics"])])
-    by_hand = has_hand_label(rows).to_numpy()
-    labels = [
-        [place[name] for name in topics.counted(label)] if is_hand else []
-        for label, is_hand in zip(rows["topics"], by_hand, strict=True)
-    ]
-    source = np.array([each for each, _ in given], dtype=np.int64)
-    certainty = np.array([each for _, each in given], dtype=np.float64)
-    where = np.array(row, dtype=np.int64)
+    source = np.array([number_of[name] for name in weak["source"]], dtype=np.int64)
+    labels = rows["topics"].where(by_hand, None)
+    of_people, of_sources = (
+        targets_of([topics.counted(label or ()) for label in column], topics.names)
+        for column in (labels, weak["topics"])
+    )
     if topics.mode == "single":
-        truth = np.array([label[0] if label else k for label in labels], dtype=np.int64)
-        outcome = np.array([each[0] if each else k for each in answered], dtype=np.int64)
+        truth, outcome = (
+            np.where(has.any(axis=1), has.argmax(axis=1), k) for has in (of_people, of_sources)
+        )
         kinds = (np.arange(k + 1) == k).astype(np.int64)
-        yield (
-            np.where(by_hand, truth, UNKNOWN),
-            Answers(where, source, outcome, certainty),
-            kinds,
-        )
+        yield np.where(by_hand, truth, UNKNOWN), Answers(row, source, outcome, certainty), kinds
         return
-    for topic in range(k):
-        truth = np.array([topic in label for label in labels], dtype=np.int64)
-        outcome = np.array([topic in each for each in answered], dtype=np.int64)
-        yield (
-            np.where(by_hand, truth, UNKNOWN),
-            Answers(where, source, outcome, certainty),
-            np.arange(2),
-        )
+    for truth, outcome in zip(of_people.T, of_sources.T, strict=True):
+        given = Answers(row, source, outcome.astype(np.int64), certainty)
+        yield np.where(by_hand, truth, UNKNOWN), given, np.arange(2)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -87,6 +88,14 @@ class Labels:
 
     weak: tuple[Annotated[str, Field(min_length=1)], ...]
     prices: dict[str, tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]]
+
+    def is_weak(self, annotator: str) -> bool:
+        """Whether an annotator is a weak source.
+
+        >>> Labels(("llm-*",), {}).is_weak("llm-qwen3")
+        True
+        """
+        return any(fnmatchcase(annotator, pattern) for pattern in self.weak)
 
 
 def _check_holdout(value: object) -> object:

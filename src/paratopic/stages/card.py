@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.labelled import read_labelled
 from paratopic.evaluation.card import Shipped, render_card
 from paratopic.inference.loading import load
 from paratopic.project import errors, files
@@ -26,13 +25,12 @@ def main() -> None:
         params.language,
         datasets_on_hub(params.prepare.sources),
     )
-    rows = labelled_rows(read_labelled_paragraphs(), params.topics)
     path = MODEL_REPORTS / name / "metrics.json"
     report = files.read_json(path, "stage evaluate")
     measured = report.get("topics", params.topics.names)  # there are none before the first label
     if report.get("mode") != params.topics.mode or {*measured} != {*params.topics.names}:
         raise files.outdated(path)
-    card = render_card(shipped, params.topics, rows, report)
+    card = render_card(shipped, read_labelled(params.topics), report)
     files.write_text(MODEL_REPORTS / name / MODEL_CARD, card)
     print(f"{name}: card in {MODEL_REPORTS / name / MODEL_CARD}")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.comparison import as_json, compare, unmeasured
 from paratopic.evaluation.figures import plot_comparison
@@ -34,7 +34,7 @@ def main() -> None:
     models = by_simplicity(params.models)
     if split["n_folds"]:
         comparison = compare(
-            read_labelled(params.topics),
+            read_with_folds(params.topics),
             {name: read_parquet(SCORES / name / "scores.parquet") for name in models},
             _by_definitions(models),
             params.evaluate,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paratopic.corpus.labelled import read_labelled
+from paratopic.corpus.labelled import read_with_folds
 from paratopic.corpus.metadata import read_metadata, with_metadata
 from paratopic.corpus.table import read_parquet
 from paratopic.evaluation.report import OutOfFold, build_report
@@ -27,7 +27,7 @@ def main() -> None:
     params = read_params()
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     metrics, tables = build_report(
-        read_labelled(params.topics),
+        read_with_folds(params.topics),
         read_out_of_fold(SCORES / name, promise, params.topics),
         files.read_json(SPLIT, "stage split"),
         params.evaluate,

@@ -11,15 +11,12 @@ import pandas as pd
 from paratopic.corpus.answers import with_labels, write_answer_rows
 from paratopic.corpus.metadata import write_metadata
 from paratopic.corpus.table import describe_size, write_paragraphs
-from paratopic.labels.answers import of_weak_sources
 from paratopic.labels.log import backup, read_lines
 from paratopic.labels.resolve import check_meanings, resolve_answers
-from paratopic.labels.summary import describe_labels, summarise
-from paratopic.labels.weak import effort_of
+from paratopic.labels.summary import describe_labels, effort_of, summarise
 from paratopic.project import errors, files
-from paratopic.project.params import Labels, Prepare, read_params
+from paratopic.project.params import Params, read_params
 from paratopic.project.paths import ANSWERS, METADATA, PARAGRAPHS, PREPARED, SKIPPED
-from paratopic.project.topics import Topics
 from paratopic.reading.article import Skipped
 from paratopic.reading.sources import describe_reading, digests_of, read_sources, summary_of
 
@@ -34,35 +31,26 @@ class Prepared(NamedTuple):
     report: dict[str, Any]
 
 
-def prepare(params: Prepare, topics: Topics, weak: Labels, confidence: float) -> Prepared:
-    """Read every source, and decide which labels count.
-
-    Parameters
-    ----------
-    weak
-        Section labels of params.yaml.
-    confidence
-        Confidence of the intervals of the trust in weak sources.
-    """
-    log = None if params.labels is None else Path(params.labels)
+def prepare(params: Params) -> Prepared:
+    """Read every source, and decide which labels count."""
+    topics, settings = params.topics, params.prepare
+    log = None if settings.labels is None else Path(settings.labels)
     lines = read_lines(log) if log else []
-    check_meanings(params.sources, topics)
+    check_meanings(settings.sources, topics)
     own_files = [log.resolve(), backup(log.resolve())] if log else []
-    sources = read_sources(params.sources, own_files, params.no_topic)
-    paragraphs, raw = sources.frame, sources.answers
-    resolved = resolve_answers(paragraphs, raw, lines, topics, params.ties, weak.weak, confidence)
+    sources = read_sources(settings.sources, own_files, settings.no_topic)
+    paragraphs = sources.frame
+    resolved = resolve_answers(paragraphs, sources.answers, lines, params)
     frame = with_labels(paragraphs, resolved.answers)
-    effort = effort_of(of_weak_sources(lines, weak.weak), weak.prices)
-    report = summary_of(sources) | {"effort": effort}
-    report["read"] = digests_of(params.sources, *([log] if log else []))
+    report = summary_of(sources) | {"effort": effort_of(lines, params.labels)}
+    report["read"] = digests_of(settings.sources, *([log] if log else []))
     report |= summarise(frame, resolved, topics, sources.notes)
     return Prepared(paragraphs, resolved.answers, sources.metadata, sources.skipped, report)
 
 
 def main() -> None:
     """Run the stage in the current directory."""
-    params = read_params()
-    prepared = prepare(params.prepare, params.topics, params.labels, params.evaluate.confidence)
+    prepared = prepare(read_params())
     write_paragraphs(prepared.paragraphs, PARAGRAPHS)
     write_answer_rows(prepared.answers, ANSWERS)
     write_metadata(prepared.metadata, METADATA)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from paratopic.corpus.answers import read_labelled_paragraphs
+from paratopic.corpus.labelled import labelled_in
 from paratopic.evaluation.page import ModelReport, OnRequest, render_page
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
@@ -29,7 +30,7 @@ def main() -> None:
 def page(params: Params, on_request: OnRequest | None = None) -> str:
     """Make the page of what other stages wrote in the current directory."""
     frame = read_labelled_paragraphs()
-    rows, scores = read_scores(frame, params.models, params.topics)
+    rows, scores = read_scores(labelled_in(frame, params.topics), params.models)
     return render_page(
         params.topics,
         files.read_json(PREPARED, "stage prepare"),

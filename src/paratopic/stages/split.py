@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import Folds, TooFewLabels, make_folds, no_folds
-from paratopic.corpus.table import has_hand_label, labelled_rows
+from paratopic.corpus.labelled import Labelled, read_labelled
 from paratopic.project import errors, files
 from paratopic.project.errors import plural
 from paratopic.project.params import Params, read_params
@@ -19,7 +16,7 @@ MANY, SHARE = 2_000, 0.2
 def main() -> None:
     """Run the stage in the current directory."""
     params = read_params()
-    folds = split(read_labelled_paragraphs(), params)
+    folds = split(read_labelled(params.topics), params)
     with files.aside(FOLDS) as draft:
         folds.table.to_parquet(draft, index=False)
     n_groups = int(folds.table["group"].nunique())
@@ -39,7 +36,7 @@ def main() -> None:
         print(f"note: {message}")
 
 
-def split(frame: pd.DataFrame, params: Params) -> Folds:
+def split(data: Labelled, params: Params) -> Folds:
     """Deal the labelled paragraphs to folds.
 
     If there are too few labels by hand, nothing is held out, provided that the topics have
@@ -50,19 +47,17 @@ def split(frame: pd.DataFrame, params: Params) -> Folds:
     TooFewLabels
         There are too few labels, a topic lacks a description, and there are no weak labels.
     """
-    rows, settings = labelled_rows(frame, params.topics), params.split
-    by_hand = has_hand_label(rows)
-    n_by_hand = int(by_hand.sum())
+    settings, n_by_hand = params.split, int(data.by_hand.sum())
     holdout = settings.holdout
     if holdout == "auto":
         holdout = SHARE if n_by_hand >= MANY else None
     try:
         n_repeats = settings.repeats(n_by_hand)
-        return make_folds(rows, settings.n_folds, n_repeats, holdout, params.seed)
+        return make_folds(data.rows, settings.n_folds, n_repeats, holdout, params.seed)
     except TooFewLabels as error:
-        if not params.topics.descriptions and by_hand.all():
+        if not data.topics.descriptions and data.by_hand.all():
             raise
-        return no_folds(rows, str(error))
+        return no_folds(data.rows, str(error))
 
 
 if __name__ == "__main__":

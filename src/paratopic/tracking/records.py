@@ -15,8 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from paratopic.corpus.answers import read_labelled_paragraphs
-from paratopic.corpus.table import labelled_rows
+from paratopic.corpus.labelled import read_labelled
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.params import Params
@@ -112,7 +111,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     }
     if experiment:
         tags["dvc_exp"] = experiment
-    rows = labelled_rows(read_labelled_paragraphs(), params.topics)[["id", "text", "topic"]]
+    rows = read_labelled(params.topics).rows[["id", "text", "topic"]]
     rows = rows.assign(topic=rows["topic"].map(join_cell))
     both = "".join(outputs[str(path)] for path in (PARAGRAPHS, ANSWERS))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]

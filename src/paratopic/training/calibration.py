@@ -17,7 +17,6 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, sample_weights, targets_of
 from paratopic.inference.calibration import Calibration, Certainty
 from paratopic.inference.modes import Mode, mode_of
 from paratopic.inference.promise import Promise, sure_threshold
@@ -79,15 +78,14 @@ def calibrate_rows(
     rows, topics = data.rows, data.topics
     mode = mode_of(topics.mode)
     place = pd.Index(rows["id"]).get_indexer(table["id"])
-    counted = has_hand_label(rows).to_numpy()[place]
+    counted = data.by_hand[place]
     groups = data.groups[place]
     raw = table[topics.scores].to_numpy(dtype=np.float64)
     n_repeats = max(1, table["repeat"].nunique())
-    weights = sample_weights(rows[has_hand_label(rows)])
-    stands_for = np.ones(len(rows))
+    weights, stands_for = data.hand.weights, np.ones(len(rows))
     if weights is not None:
-        stands_for[has_hand_label(rows)] = weights
-    every = KnownScores(targets_of(rows, topics.names)[place], raw, stands_for[place])
+        stands_for[data.by_hand] = weights
+    every = KnownScores(data.targets[place], raw, stands_for[place])
     scores, thresholds = raw.copy(), np.zeros(raw.shape)
     for part, rest in _parts(table, groups):
         calibration = fit_calibration(every.of(rest & counted), mode)  # each row is there once

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,23 +17,15 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.folds import iterate_folds
-from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.pool import draw_pool
-from paratopic.corpus.table import (
-    has_hand_label,
-    labelled_rows,
-    read_parquet,
-    targets_of,
-    with_passages,
-)
+from paratopic.corpus.labelled import Labelled, draw_pool, read_with_folds
+from paratopic.corpus.table import read_paragraphs, with_passages
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Integers, Scores
 from paratopic.project.kinds import Kind, named_object
 from paratopic.project.params import Params
 from paratopic.project.passages import Text, as_passage, plain
-from paratopic.project.paths import FOLDS
+from paratopic.project.paths import PARAGRAPHS
 from paratopic.training.examples import (
     Advance,
     Examples,
@@ -77,12 +70,11 @@ def labelled_for(kind: Kind, params: Params) -> Labelled:
     If the kind of model learns from them, paragraphs without a label are drawn too, unless topics
     are rare: most paragraphs have none of them then, and teach no more than chance would.
     """
-    frame, pool = read_labelled_paragraphs(), None
-    rows = with_passages(labelled_rows(frame, params.topics), frame)
-    targets = targets_of(rows[has_hand_label(rows)], params.topics.names)
-    if kind.learns_from_unlabelled and not topics_are_rare(targets, mode_of(params.topics.mode)):
-        pool = draw_pool(frame, rows, params.section(kind.name).unlabelled, params.seed)
-    return Labelled(rows, params.topics, read_parquet(FOLDS), pool)
+    data, paragraphs, pool = read_with_folds(params.topics), read_paragraphs(PARAGRAPHS), None
+    are_rare = topics_are_rare(data.hand.targets, mode_of(params.topics.mode))
+    if kind.learns_from_unlabelled and not are_rare:
+        pool = draw_pool(paragraphs, data.rows, params.section(kind.name).unlabelled, params.seed)
+    return replace(data, rows=with_passages(data.rows, paragraphs), pool=pool)
 
 
 def processes_for(kind: Kind, n_rows: int) -> int:
@@ -214,7 +206,7 @@ def score_apart(data: Labelled, fit: Fit, seed: int) -> pd.DataFrame:
     was held out once.
     """
     held_out = data.folds.groupby("id")["fold"].max() >= 0
-    never = ~held_out[data.rows["id"]].to_numpy() & has_hand_label(data.rows).to_numpy()
+    never = ~held_out[data.rows["id"]].to_numpy() & data.by_hand
     columns = ["id", *data.topics.scores]
     apart = np.flatnonzero(never)
     train = np.flatnonzero(~np.isin(data.groups, data.groups[apart]))

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
-from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode
@@ -250,22 +249,17 @@ def examples_of(
     How far weak sources are trusted is learnt from the hand labels of this part alone. Rows on
     which no source counts are left out.
     """
-    rows = data.rows.iloc[part]
-    examples = Examples(
-        texts,
-        targets_of(rows, data.names),
-        data.groups[part],
-        pd.factorize(rows["article"])[0].astype(np.int64),
-        trust=rows["trust"].to_numpy(dtype=np.float64),
-        unlabelled=unlabelled,
-    )
-    return examples if has_hand_label(rows).all() else _with_weak(examples, rows, data)
+    data = data.of(part)
+    articles = pd.factorize(data.rows["article"])[0].astype(np.int64)
+    examples = Examples(texts, data.targets, data.groups, articles, unlabelled=unlabelled)
+    return examples if data.by_hand.all() else _with_weak(examples, data)
 
 
-def _with_weak(examples: Examples, rows: pd.DataFrame, data: Labelled) -> Examples:
+def _with_weak(examples: Examples, data: Labelled) -> Examples:
     """The examples, with what weak answers teach of those without a hand label."""
-    by_hand = has_hand_label(rows).to_numpy()
-    lesson = teach(rows, learn_sources(rows, data.topics))
+    by_hand = data.by_hand
+    sources = learn_sources(data.rows, data.answers, data.topics)
+    lesson = teach(data.rows, data.answers, sources)
     targets = np.where(by_hand[:, None], examples.targets, lesson.targets)
     weights = np.where(by_hand[:, None], 1.0, lesson.weights)
     trust = weights.max(axis=1)

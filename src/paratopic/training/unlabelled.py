@@ -6,7 +6,7 @@ sharpened, as in entropy minimisation (Grandvalet & Bengio 2004). A head is then
 and answers (`head.with_answers`). Where each topic has enough labels, this head answers the texts
 once more; a topic with few has lost some of its texts to others by then, and would lose more.
 
-Which texts these are is for `corpus.pool`.
+Which texts these are is for `corpus.labelled`.
 """
 
 from __future__ import annotations

@@ -245,8 +245,8 @@ def tune(
     start = [parameter.detach().clone() for parameter in tuned]
     checkpoint = Checkpoint(checkpoints, about, [*tuned, *head], optimiser)
     losses = checkpoint.restore()
-    drawn = _draw_windows(tokenizer, plain(texts), targets, trust, numbers, rng)
-    for batch in islice(drawn, len(losses), None):
+    batches = _draw_windows(tokenizer, plain(texts), targets, trust, numbers, rng)
+    for batch in islice(batches, len(losses), None):
         encoded = encode(network, batch.windows, mixed=True)
         embeddings = joined(network, encoded, len(batch.windows)).requires_grad_()
         loss = loss_of(network, embeddings, batch)
