@@ -41,7 +41,7 @@ from tests.labels.lines import BY_HAND, HEADER, answers_in, write
             )
             for drawn in ("0", "-1", "nan", "inf", "articles", "15. Jul", "0,3")
         ),
-        ("paragraph|topics", "a:1|trade", 'line 1: there is no column "paragraph"'),
+        ("paragraph:topics", "a:1:trade", 'line 1: there is no column "paragraph"'),
     ],
 )
 def test_a_line_that_cannot_be_read_is_refused_with_its_number(

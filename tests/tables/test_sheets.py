@@ -3,12 +3,61 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paratopic.tables.sheets import reader_of
+from paratopic.project.errors import UserError
+from paratopic.tables.sheets import read_sheet, reader_of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text;label\nTariffs, rose;trade\nTalks;security\n",
+        "text|label\nTariffs, rose|trade\nTalks|security\n",
+        "sep=;\ntext;label\nTariffs, rose;trade\nTalks;security\n",
+        "Survey, of 2025\n\ntext;label\nTariffs, rose;trade\nTalks;security\n",
+    ],
+)
+def test_separators_and_titles_are_found_by_the_rows(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    columns, rows = read_sheet(path, [])
+    assert columns == ["text", "label"]
+    assert rows[0] == (
+        f"{path}, row {text[: text.index('Tariffs')].count(chr(10)) + 1}",
+        {"text": "Tariffs, rose", "label": "trade"},
+    )
+
+
+def test_a_comma_in_a_header_and_a_long_cell_are_text(tmp_path: Path) -> None:
+    path, long = tmp_path / "t.csv", "x" * 200_000
+    path.write_text(f"text, in full;label\n{long}, and more;trade\nTalks;b\n", encoding="utf-8")
+    columns, rows = read_sheet(path, [])
+    assert columns == ["text, in full", "label"] and rows[0][1]["label"] == "trade"
+    path.write_text("text\nTalks\nTariffs rose; again\nTalks; and, more; talks\n")
+    assert read_sheet(path, []).columns != ["Tariffs rose", " again"]
+
+
+def test_hidden_sheets_titles_and_formulas_of_workbooks(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["an", "old", "table"])
+    book.active.sheet_state = "hidden"
+    sheet = book.create_sheet("new")
+    for row in (["Survey"], ["text", "label"], ["Tariffs rose", "trade"]):
+        sheet.append(row)
+    book.active = 1
+    book.save(tmp_path / "t.xlsx")
+    columns, rows = read_sheet(tmp_path / "t.xlsx", [])
+    assert columns == ["text", "label"] and rows[0][0].endswith("t.xlsx, row 3")
+    sheet["B3"] = '=LOWER("TRADE")'
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(UserError, match=r"row 3: the result of the formula =LOWER.* is not stored"):
+        read_sheet(tmp_path / "t.xlsx", [])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
+from unicodedata import normalize
 
 from paratopic.project.errors import UserError
 
@@ -65,7 +66,7 @@ def split_cell(cell: str) -> tuple[str, ...]:
     >>> split_cell("trade; security")
     ('trade', 'security')
     """
-    names = (name.strip() for name in cell.split(SEPARATOR))
+    names = (normalize("NFC", name.strip()) for name in cell.split(SEPARATOR))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -118,6 +119,9 @@ class Topic:
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # An accent may be written as one character or as two, which look alike.
+        object.__setattr__(self, "name", normalize("NFC", self.name))
+        object.__setattr__(self, "was", tuple(normalize("NFC", name) for name in self.was))
         for name in (self.name, *self.was):
             _check_name(name)
         for pattern in (self.heading, self.pattern):

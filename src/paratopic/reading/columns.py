@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import CONTROL
@@ -109,7 +110,11 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     choose("text", lambda values: _is_text(values, cells[longest]), [longest])
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
-    are_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
+    are_ids = [
+        name
+        for name in cells
+        if all(map(_ID.fullmatch, cells[name])) and _rank(name, NAMES["date"]) is None
+    ]
     choose("id", _are_distinct, are_ids)
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
     choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
@@ -187,26 +192,32 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     >>> _topics(["Law; order", "Econ", "Econ", "Other", ""])
     ({'Law; order': 'Law, order', 'Other': 'none'}, ['Econ', 'Law, order'])
     """
-    whole = {cell for cell in cells if cell and SEPARATOR not in cell}
+    cells = [cell for cell in cells if cell not in ("", "?")]  # where somebody has decided
+    whole = {cell for cell in cells if SEPARATOR not in cell}
     counts: Counter[str] = Counter()
-    for cell in filter(None, cells):
+    for cell in cells:
         parts = split_cell(cell)
         counts.update(parts if set(parts) <= whole else [cell])
     ranked = [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     topical = [label for label in ranked if label.lower().strip("()") not in NO_TOPIC]
-    if len({label.casefold() for label in topical}) < 2:
+    if len(set(map(_alike, topical))) < 2:
         topical = ranked
     name_of: dict[str, str] = {}  # one for labels that differ in capitals alone
     for label in topical:
-        if label.casefold() not in name_of:
+        if _alike(label) not in name_of:
             name = _valid(label)
             while name in name_of.values():
                 name += " 2"
-            name_of[label.casefold()] = name
-    names = {label: name_of[label.casefold()] for label in topical}
+            name_of[_alike(label)] = name
+    names = {label: name_of[_alike(label)] for label in topical}
     meant = {label: names.get(label, NONE) for label in ranked}
     mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
     return mapped, list(name_of.values())
+
+
+def _alike(label: str) -> str:
+    """Equal for labels that differ in capitals or in how accents are stored."""
+    return normalize("NFC", label).casefold()
 
 
 def _valid(label: str) -> str:

@@ -39,6 +39,7 @@ _DATE = re.compile(
     # The time of day, and its zone.
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?(?:Z|UTC|[+-][0-9:]{2,5}))?)?)?)?"
 )
+_YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})(?:[ T][0-9:]{4,8})?")
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T[0-9]{4,6}Z?)?")
 _DAY_IN_NAME = re.compile(r"(?<!\d)([0-9]{4})(?P<by>[-_]?)([0-9]{2})(?P=by)([0-9]{2})(?!\d)")
 _MONTH_IN_NAME = re.compile(r"(?<!\d)(?<!\d[-_])([0-9]{4})-([0-9]{2})(?![-_]?\d)")
@@ -95,13 +96,25 @@ def iso_date(text: str) -> str | None:
 
     >>> [iso_date(text) for text in ("2025-9-5", "2025/09", "2025", "2025-09-15T10:00Z")]
     ['2025-09-05', '2025-09', '2025', '2025-09-15']
+    >>> [iso_date(text) for text in ("15.09.2025", "9/15/2025", "15/9/2025")]
+    ['2025-09-15', '2025-09-15', '2025-09-15']
     >>> iso_date("03/04/2025"), iso_date("2025-02-30")
     (None, None)
     """
     if match := _DATE.fullmatch(text):
         return _valid(match[1], match[3], match[4])
+    if match := _YEAR_LAST.fullmatch(text):
+        day, month = (match[1], match[3]) if match[2] == "." else _day_and_month(match[1], match[3])
+        return _valid(match[4], month, day) if day else None
     match = _COMPACT.fullmatch(text)
     return _valid(*match.groups()) if match else None
+
+
+def _day_and_month(one: str, other: str) -> tuple[str, str]:
+    """Which of two numbers is the day and which the month; "" where either could be."""
+    if int(one) > 12 >= int(other):
+        return one, other
+    return (other, one) if int(other) > 12 >= int(one) else ("", "")
 
 
 def date_in_name(name: str) -> str | None:

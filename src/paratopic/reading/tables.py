@@ -11,6 +11,8 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,8 +73,8 @@ def read_labelled_table(
     Parameters
     ----------
     path
-        A .csv, .xlsx, .jsonl or .parquet file, or the address of a dataset. In CSV, cells are
-        separated by commas, semicolons or tabs. Rows of a dataset without a text are left out.
+        A .csv, .xlsx, .jsonl or .parquet file, or the address of a dataset. Rows of a dataset
+        without a text are left out.
     no_topic
         Labels that mean none of the topics. An empty label leaves the row unlabelled.
     source
@@ -117,7 +119,7 @@ def read_labelled_table(
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
         for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
-        if cell
+        if cell not in ("", "?")  # nobody has decided yet
     ]
     return LabelledTable(
         pd.DataFrame(rows, columns=SCHEMA.names),
@@ -324,9 +326,9 @@ def _cell(value: object, where: str) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, (float, Decimal)) and isfinite(value) and value == int(value):
         value = int(value)
-    if not isinstance(value, (str, int, float)):
+    if not isinstance(value, (str, int, float, Decimal)):
         raise UserError(f"{where}: {value!r} is neither a string nor a number")
     return _whole(str(value).strip(), where)
 

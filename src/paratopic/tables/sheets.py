@@ -9,11 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
+from statistics import mode
 from typing import NamedTuple, TextIO
 
 from paratopic.project.errors import UserError
@@ -21,6 +24,11 @@ from paratopic.project.files import decode
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
+# A first line with which spreadsheets are told the separator.
+_SEPARATOR = re.compile(r"sep=(.)\r?\n")
+# Number of rows by which the separator and a title are found; and the share of them that have as
+# many cells as the header below a title, at least.
+FIRST_ROWS, ALIKE = 50, 0.8
 
 # Numbers as people write them, dates and times. Zeros before a number are those of an id.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
@@ -41,9 +49,9 @@ class Sheet(NamedTuple):
 
 
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
-    """Read a .csv or .xlsx file. In CSV, cells are separated by commas, semicolons or tabs.
+    """Read a .csv or .xlsx file.
 
-    It has to have the columns that are required, and each of its rows a cell in them.
+    In CSV, cells are separated by commas, semicolons, tabs or vertical bars. The table has to have the columns that are required, and each of its rows a cell in them.
 
     Raises
     ------
@@ -51,9 +59,9 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
         The file cannot be read, or lacks a column; or a row has too few or too many cells.
     """
     if path.suffix.lower() == ".xlsx":
-        (first, header), *others = read_workbook(path)
-        numbered = ((f"{path}, row {number}", cells) for number, cells in others)
-        return _sheet(header, f"{path}, row {first}", numbered, required)
+        numbered = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
+        (where, header), *others = _without_title(numbered)
+        return _sheet(header, where, others, required)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -67,13 +75,17 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
     Rows are numbered as a spreadsheet does. They are called by the `unit`, by default lines, for
     files that have one row a line.
     """
+    named = _SEPARATOR.match(text)
+    separator = named[1] if named else find_separator(text, *required[:1])
+    first = 2 if named else 1
+    csv.field_size_limit(sys.maxsize)  # a text may be long
     # Strict: otherwise a quote that is never closed would silently hide all rows after it.
-    file, separator = io.StringIO(text, newline=""), find_separator(text, *required[:1])
+    file = io.StringIO(text[named.end() if named else 0 :], newline="")
     reader = csv.reader(file, delimiter=separator, strict=True)
     rows: list[tuple[str, list[str]]] = []
-    number = 0
+    number = first - 1
     try:
-        for number, cells in enumerate(reader, start=1):
+        for number, cells in enumerate(reader, start=first):
             if cells:  # an empty line has no cells
                 rows.append((f"{path}, {unit} {number}", cells))
     except csv.Error as error:
@@ -81,8 +93,16 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
             f"{path}, {unit} {number + 1}: this {unit} cannot be read ({error}); quotes stand "
             'around a whole cell, and a quote inside it is written ""'
         ) from None
-    (where, header), *others = rows or [(f"{path}, {unit} 1", [])]
+    (where, header), *others = _without_title(rows) or [(f"{path}, {unit} 1", [])]
     return _sheet(header, where, others, required)
+
+
+def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """The rows from the header on: rows with one cell above it are a title."""
+    sizes = [sum(map(bool, cells)) for _, cells in rows[:FIRST_ROWS]]
+    header = next((number for number, size in enumerate(sizes) if size > 1), 0)
+    of_header = sizes[header:].count(sizes[header]) if header else 0
+    return rows[header:] if of_header > ALIKE * len(sizes[header:]) else rows
 
 
 def _sheet(
@@ -95,7 +115,7 @@ def _sheet(
         if column not in columns:
             raise UserError(
                 f'{where}: there is no column "{column}"; the columns are {", ".join(columns)}. In '
-                "CSV, columns are separated by commas, semicolons or tabs."
+                "CSV, columns are separated by commas, semicolons, tabs or vertical bars."
             )
     least = 1 + max(map(columns.index, required), default=-1)
     named = []
@@ -127,25 +147,28 @@ class LineFeeds:
 
 
 def find_separator(text: str, column: str = "") -> str:
-    r"""Find what separates the cells of a CSV file: comma, semicolon or tab.
+    r"""Find what separates the cells of a CSV file: comma, semicolon, tab or vertical bar.
 
-    The header alone decides: of the three, the first with which it has the column that is asked
-    for. Where none has it, that which parts the header into most columns; the comma if none does.
+    The first with which the header has the column that is asked for. Where none has it, that with
+    which most of the first rows have the same number of cells, and of these, most cells; the comma
+    if none does.
 
     >>> find_separator("paragraph;topics\na,b;trade\n", "paragraph")
     ';'
-    >>> find_separator("id;body, in full;topic\n")
+    >>> find_separator("text, in full;label\nTariffs rose, and fell;trade\nTalks;security\n")
     ';'
     """
     header = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
-    counts = dict.fromkeys(",;\t", 0)
-    for separator in counts:
+    fits = dict.fromkeys(",;\t|", (0.0, 0))
+    for separator in fits:
         with suppress(csv.Error):  # a cell that is too long
-            columns = next(csv.reader([header], delimiter=separator), [])
-            if column and column in columns:
+            if column and column in next(csv.reader([header], delimiter=separator), []):
                 return separator
-            counts[separator] = len(columns)
-    return max(counts, key=lambda separator: counts[separator])
+            lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            sizes = [len(cells) for cells in islice(lines, FIRST_ROWS) if cells]
+            if sizes and (n := mode(sizes)) > 1:
+                fits[separator] = sizes.count(n) / len(sizes), n
+    return max(fits, key=lambda separator: fits[separator])
 
 
 def reader_of(cells: Iterable[str]) -> Callable[[str], object]:

@@ -33,6 +33,8 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _DIGITS = 15
 # When each workbook says that it was made: the same rows give the same bytes.
 _TIME = datetime(1980, 1, 1)
+# How workbooks are opened: row by row.
+_QUICK: dict[str, bool] = {"read_only": True, "keep_links": False}
 # The first day that all spreadsheets count alike: earlier ones are written as text.
 _FIRST_DAY = date(1900, 3, 1)
 # Characters that XML must not hold, which a workbook writes as _x0007_, and text that looks so.
@@ -99,7 +101,7 @@ def read_workbook(path: Path) -> list[tuple[int, list[str]]]:
 def read_values(path: Path) -> list[tuple[int, list[object]]]:
     """Read the first sheet of a workbook: texts, numbers, booleans, dates and times.
 
-    Of formulas, the results are read.
+    Hidden sheets do not count. Of formulas, the results are read.
 
     Returns
     -------
@@ -137,14 +139,15 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
     from openpyxl.utils.escape import unescape
 
     with ZipFile(file) as archive:
-        size = sum(part.file_size for part in archive.infolist())
-    if size > MOST_BYTES:
-        raise _too_large(path)
+        if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
+            raise _too_large(path)
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        has_formulas = any(b"<f>" in archive.read(name) for name in sheets)
     with warnings.catch_warnings():  # of colours and the like, which are not read
         warnings.simplefilter("ignore")
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # some files say that each row has 16,384 cells
+        sheet = _first_sheet(openpyxl.load_workbook(file, **_QUICK, data_only=True))
+        if has_formulas:
+            _refuse_formulas(_first_sheet(openpyxl.load_workbook(file, **_QUICK)), sheet, path)
         n_cells = 0
         for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
             n_cells += 1 + len(values)
@@ -155,6 +158,26 @@ def _rows(file: IO[bytes], path: Path) -> Iterator[tuple[int, list[object]]]:
                 cells.pop()
             if cells:
                 yield number, cells
+
+
+def _first_sheet(book: Any) -> Any:
+    """The first sheet that is not hidden."""
+    shown = (sheet for sheet in book.worksheets if sheet.sheet_state == "visible")
+    sheet = next(shown, book.worksheets[0])
+    sheet.reset_dimensions()  # some files say that each row has 16,384 cells
+    return sheet
+
+
+def _refuse_formulas(formulas: Any, results: Any, path: Path) -> None:
+    """Refuse formulas whose results are not stored, as programs write them that compute nothing."""
+    both = (sheet.iter_rows(values_only=True) for sheet in (formulas, results))
+    for number, (written, stored) in enumerate(zip(*both, strict=False), start=1):
+        for formula, result in zip(written, stored, strict=False):
+            if result is None and isinstance(formula, str) and formula.startswith("="):
+                raise UserError(
+                    f"{path}, row {number}: the result of the formula {formula[:40]} is not "
+                    "stored. Open the file in a spreadsheet and save it, or write the values."
+                )
 
 
 def _too_large(path: Path) -> UserError:
