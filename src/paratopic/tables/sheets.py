@@ -51,7 +51,8 @@ class Sheet(NamedTuple):
 def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
     """Read a .csv or .xlsx file.
 
-    In CSV, cells are separated by commas, semicolons, tabs or vertical bars. The table has to have the columns that are required, and each of its rows a cell in them.
+    In CSV, cells are separated by commas, semicolons, tabs or vertical bars. The table has to have
+    the columns that are required, and each of its rows a cell in them.
 
     Raises
     ------
