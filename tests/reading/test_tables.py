@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
 from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
-from paratopic.reading.tables import read_table
+from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
 from tests.documents import write_table
 from tests.samples import TOPICS, read_joined
@@ -136,7 +137,7 @@ def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
         ("[1]", "line 2: is not a JSON object"),
         ('{"text": "a\\ud800", "label": null}', "line 2: has half of a letter"),
         ('{"text": ["a"], "label": null}', "line 2: the text is list, not a string"),
-        ('{"text": "a", "label": [1]}', r"line 2: \['1'\] is neither a string nor a number"),
+        ('{"text": "a", "label": {"b": 1}}', "line 2: {'b': '1'} is neither a string nor a number"),
         ('{"text": "a", "label": true}', 'line 2: unknown topic "true"'),
         ('{"label": "trade"}', "line 2: the text is empty"),
     ],
@@ -426,3 +427,20 @@ def test_two_columns_of_a_name_in_parquet_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table([pa.array([cell]) for cell in "abc"], names=names), path)
     with pytest.raises(UserError, match=r"set.parquet: there are two columns label; rename one"):
         read_table(path)
+
+
+def test_decimals_lists_and_the_text_nan_are_labels_of_parquet(tmp_path: Path) -> None:
+    columns = {
+        "text": pa.array(["a", "b", "c"]).cast(pa.string_view()),
+        "one": pa.array(["nan", "trade", None]),
+        "several": pa.array([["trade", "security"], [], None]),
+        "number": pa.array([Decimal("1"), Decimal("2"), None]),
+    }
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path)
+    cells = {
+        name: read_labelled_table(path, [], Source(str(path), label=name)).answers["cell"].tolist()
+        for name in ("one", "several", "number")
+    }
+    several = ["trade;security", "none"]
+    assert cells == {"one": ["nan", "trade"], "several": several, "number": ["1", "2"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -156,7 +157,8 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
             advance(min(start + STEP, len(texts)))
     predicted = np.concatenate(parts)
     table = pa.table({name: predicted[:, k] for k, name in enumerate(model.classes_)})
-    with files.aside(PREDICTED) as draft:
+    # Where nothing can be written, it is predicted anew each time.
+    with suppress(OSError), files.aside(PREDICTED) as draft:
         pq.write_table(table.replace_schema_metadata({"of": digest}), draft)
     return predicted
 

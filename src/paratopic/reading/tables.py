@@ -115,7 +115,7 @@ def read_labelled_table(
         "after": after,
     }
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
-    cells = map(_cell, columns.get("label", none), wheres)
+    cells = map(_label, columns.get("label", none), wheres)
     answers = [
         (id_, str(path), cell, [] if cell in no_topic else source.meaning(cell), draw, where)
         for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
@@ -331,6 +331,13 @@ def _cell(value: object, where: str) -> str:
     if not isinstance(value, (str, int, float, Decimal)):
         raise UserError(f"{where}: {value!r} is neither a string nor a number")
     return _whole(str(value).strip(), where)
+
+
+def _label(value: object, where: str) -> str:
+    """A label, or several of a list; an empty list is none of the topics."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return _whole(join_cell(value) or NONE, where)
+    return _cell(value, where)
 
 
 def _whole(text: str, where: str) -> str:

@@ -134,13 +134,18 @@ def is_read(field: pa.Field) -> bool:
     """Whether a column has a simple type that is no bytes."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    is_simple = pa.types.is_primitive(kind) or pa.types.is_string(kind)
-    is_simple |= pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
+    is_simple = pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or _is_string(kind)
     return is_simple and not is_bytes
 
 
+def _is_string(kind: pa.DataType) -> bool:
+    """Whether a type is one of those of strings."""
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
 def _as_texts(column: pa.ChunkedArray) -> list[object]:
-    """A column of a simple type as texts, with dates in ISO form; None where it has none."""
+    """A column as texts, with dates in ISO form; None where it has none."""
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):  # times of an unknown zone, say
