@@ -85,3 +85,10 @@ def test_a_heading_pattern_that_never_ends_is_refused() -> None:
     topics = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
     with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
         topics.of_heading("a" * 60 + "!")
+
+
+def test_an_accent_may_be_stored_in_either_form() -> None:
+    one, two = "caf\u00e9", "cafe\u0301"
+    topics = Topics("single", (Topic(two, was=("the\u0301",)), "security"))
+    assert topics.names == (one, "security") and topics.topics[0].was == ("th\u00e9",)
+    assert topics.check(split_cell(f"{two}; security"), "here") == (one, "security")
