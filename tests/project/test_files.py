@@ -169,3 +169,11 @@ def test_every_line_break_and_tab_is_text() -> None:
 def test_bytes_that_are_not_text_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         decode(data, "x.txt")
+
+
+def test_no_cell_of_a_table_that_is_written_runs_as_a_formula(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": ["=1+1", "'=1", "+cmd|'/C calc'!A0", "ok"], "n": [-1, 2, 3, 4]})
+    write_csv(tmp_path / "t.csv", table)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[1:4] == ["'=1+1,-1", "''=1,2", "'+cmd|'/C calc'!A0,3"]
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv", "this test"), table)
