@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -211,13 +211,15 @@ def changes_since(params: Params, champion: str) -> str:
     if read := read_json(PREPARED, "stage prepare").get("read"):
         now = digests_of(params.prepare.sources, *([Path(log)] if log else []))
         changes = [path for path in {**read, **now} if read.get(path) != now.get(path)]
+    # Several stages read the same files.
+    settings_in, digest_of = cache(_settings_in), cache(md5)
     for stage in _stages("prepare", "split", f"score@{champion}", f"train@{champion}", "compare"):
         for file, settings in stage.get("params", {}).items():
-            values = YAML(typ="safe").load(Path(file)) if Path(file).exists() else {}
-            changes += [f"{key} in {file}" for key in settings if settings[key] != _at(values, key)]
+            now = settings_in(Path(file))
+            changes += [f"{key} in {file}" for key in settings if settings[key] != _at(now, key)]
         for table in stage.get("deps", ()):
             path = Path(table["path"])
-            if path.is_file() and path.is_relative_to(DATA) and md5(path) != table["md5"]:
+            if path.is_file() and path.is_relative_to(DATA) and digest_of(path) != table["md5"]:
                 changes.append(str(path))
     first, *others = list(dict.fromkeys(changes)) or [""]
     return f"{first} and {len(others)} more" if len(others) > 2 else " and ".join([first, *others])
@@ -233,6 +235,11 @@ def _stages(*names: str) -> list[dict[str, Any]]:
             "repro`"
         ) from None
     return [stages[name] for name in names if name in stages]
+
+
+def _settings_in(path: Path) -> Any:
+    """What a file of settings has; nothing where there is none."""
+    return YAML(typ="safe").load(path) if path.exists() else {}
 
 
 def _at(values: Any, key: str) -> Any:
