@@ -40,7 +40,7 @@ OPTIONS = {
     "predict": "--shots 4 --rows 40 --engines paratopic",
     "promise": "--none other --sizes 60 --draws 2 --cut 4",
     "sampling": "--none other --first 40 --more 40 --draws 2",
-    "scale": "--rows 80",
+    "scale": "--rows 80 --stages prepare split 'one fit' scikit-learn",
     "shares": "--none other --time year --sizes 60 --draws 2",
     "significance": "table.parquet --sizes 24 --draws 2",
     "slices": "--none other --date introduced --columns year --labels 100 --draws 2",
