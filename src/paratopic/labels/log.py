@@ -277,24 +277,19 @@ def append(path: Path, label: Label) -> Label:
         The disk is full, or the file cannot be written. The file is left as it was.
     """
     with locked(path):
-        return append_locked(path, label)
-
-
-def append_locked(path: Path, label: Label) -> Label:
-    """Add one line as `append` does, by a caller that holds the lock (`locked`)."""
-    label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
-    needed = (*_OWN, *dict(label.more))
-    if path.exists() and (header := _header_of(path, needed)):
-        columns, separator = header
-        _add(path, _csv([label], columns, csv.QUOTE_ALL, separator).encode())
+        label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
+        needed = (*_OWN, *dict(label.more))
+        if path.exists() and (header := _header_of(path, needed)):
+            columns, separator = header
+            _add(path, _csv([label], columns, csv.QUOTE_ALL, separator).encode())
+            return label
+        text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
+        columns, _ = _parse(text, path)
+        missing = [name for name in needed if name not in columns]
+        line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, _separator(text)).encode()
+        _keep(path)
+        _replace(path, _appendable(text, missing).encode() + line)
         return label
-    text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
-    columns, _ = _parse(text, path)
-    missing = [name for name in needed if name not in columns]
-    line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, _separator(text)).encode()
-    _keep(path)
-    _replace(path, _appendable(text, missing).encode() + line)
-    return label
 
 
 def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | None:
@@ -339,10 +334,10 @@ def _add(path: Path, line: bytes) -> None:
 
 
 def locked(path: Path) -> BaseFileLock:
-    """Keep other programs from writing to labels.csv: ``with locked(path): ...``."""
+    """Keep others from writing to labels.csv, until this thread leaves the last `with` of it."""
     path = path.resolve()  # one lock for a file and all links to it
     path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+    return FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)
 
 
 def backup(path: Path) -> Path:
