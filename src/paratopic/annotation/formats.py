@@ -27,9 +27,8 @@ from paratopic.labels.log import (
     OPTIONAL,
     Label,
     cell_of,
+    checked,
     first_words,
-    parse_drawn,
-    parse_when,
     tidy,
 )
 from paratopic.project import files
@@ -138,8 +137,8 @@ def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
         paragraph = live(row["paragraph"].strip())
         if paragraph not in known:
             raise _unknown_paragraph(where, paragraph)
-        drawn[paragraph] = row.get("drawn", "").strip()
-        parse_drawn(drawn[paragraph], where)
+        label = Label(where, paragraph, "", "", drawn=row.get("drawn", "").strip())
+        drawn[paragraph] = checked(label).drawn
     return drawn
 
 
@@ -301,9 +300,7 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
         )
     if not (meaning := topics.today(names)).retired:
         topics.check(meaning.names, answer.where)
-    parse_when(answer.when, answer.where)
-    parse_drawn(answer.drawn, answer.where)
-    return tidy(replace(answer, cell=join_cell(names), text=first_words(text)))
+    return tidy(replace(checked(answer), cell=join_cell(names), text=first_words(text)))
 
 
 def _as_in_codebook(name: str, topics: Topics) -> str:
