@@ -17,6 +17,7 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -127,10 +128,9 @@ class Label:
         """The number in `drawn`; None where it is "article" or empty, which are all it may be."""
         if self.drawn in ("", ARTICLE):
             return None
-        try:
+        chance = math.nan
+        with suppress(ValueError):
             chance = float(self.drawn)
-        except ValueError:
-            chance = math.nan
         if not 0 < chance < math.inf:
             raise UserError(
                 f'{self.where}: "{self.drawn}" in the column drawn is neither a positive number '
