@@ -150,17 +150,15 @@ class Sources:
         rows = []
         for number, name in enumerate(self.names):
             for topic, trust, outcome, outcomes in self._given():
-                if answers := int(trust.answered[number, outcome]):
-                    labels = dict(zip(outcomes, trust.table[number, outcome].tolist(), strict=True))
+                at = number, outcome
+                if answers := int(trust.answered[at]):
+                    labels = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
                     right = labels.pop(topic)
-                    row = {"source": name, "topic": topic, "answers": answers}
-                    row |= {"compared": int(right + sum(labels.values())), "right": int(right)}
-                    row |= {"trust": float(trust.mean[number, outcome])}
-                    row |= {"low": float(trust.low[number, outcome])}
-                    row |= {"high": float(trust.high[number, outcome])}
-                    row["counts"] = not trust.worthless[number, outcome]
-                    row["instead"] = {other: int(n) for other, n in labels.items() if n}
-                    rows.append(row)
+                    compared = right + sum(labels.values())
+                    trusted = [float(each[at]) for each in (trust.mean, trust.low, trust.high)]
+                    instead = {other: n for other, n in labels.items() if n}
+                    counts = not trust.worthless[at]
+                    rows.append([name, topic, answers, compared, right, *trusted, counts, instead])
         return pd.DataFrame(rows, columns=_COLUMNS)
 
     def _given(self) -> Iterator[tuple[str, Trust, int, Sequence[str]]]:
