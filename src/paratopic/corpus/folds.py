@@ -379,9 +379,8 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
     for _, _, train, held_out in iterate_folds(table, ids):
         lacking = has.iloc[held_out].any() & ~has.iloc[train].any()
         untrained |= set(has.columns[lacking])
-    if not untrained:
-        return []
-    return [
+    message = (
         f"{', '.join(sorted(untrained))}: some folds leave no example to learn from, so models "
         "cannot predict the topic there"
-    ]
+    )
+    return [message] if untrained else []

@@ -267,10 +267,8 @@ def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, 
     known = sorted(votes, key=lambda name: _place(name, topics))
     counted = tuple(name for name in known if 2 * votes[name] >= len(answers))
     if any(2 * votes[name] == len(answers) for name in counted):
-        reason: Reason = "tie"
-    else:
-        reason = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
-    return counted, reason
+        return counted, "tie"
+    return counted, "agreed" if set(votes.values()) <= {len(answers)} else "majority"
 
 
 def _place(name: str, topics: Topics) -> tuple[int, str]:

@@ -25,8 +25,8 @@ from paratopic.project.topics import NO_TOPIC, Topics
 
 TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
-# Columns of the answers. Without names there are no notes, which may have some.
-OF_ANSWERS = ("paragraph", "topics", "annotator", "when", "drawn", "note")
+# What the answers have of lines. Without names there are no notes, which may have some.
+OF_LINES = ["paragraph", "cell", "annotator", "when", "drawn", "note"]
 # Columns of the table, to which the label comes.
 _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
@@ -100,11 +100,7 @@ def _label(topics: Topics) -> str:
 
 def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     """The answers on the paragraphs."""
-    rows = [
-        (line.paragraph, line.cell, line.annotator, line.when, line.drawn, line.note)
-        for line in lines
-    ]
-    answers = pd.DataFrame(rows, columns=OF_ANSWERS)
+    answers = pd.DataFrame(list(lines), columns=OF_LINES).rename(columns={"cell": "topics"})
     if not anonymous:
         return answers
     names = [name for name in answers["annotator"].unique() if name]

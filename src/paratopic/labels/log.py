@@ -146,11 +146,8 @@ class Label:
 
 def after(time: datetime) -> str:
     """The next instant as `Label.when`; "" after `NEVER`."""
-    return (
-        ""
-        if time == NEVER
-        else (time + timedelta(microseconds=1)).isoformat(timespec="microseconds")
-    )
+    later = time + timedelta(microseconds=1)
+    return "" if time == NEVER else later.isoformat(timespec="microseconds")
 
 
 def cell_of(names: Iterable[str] | None) -> str:
@@ -254,8 +251,7 @@ def append(path: Path, label: Label) -> Label:
         text = _decode(data or _HEADER, path)
         columns, _ = _parse(text, path)
         missing = [name for name in needed if name not in columns]
-        line = _csv([label], [*columns, *missing], _separator(text)).encode()
-        _keep(path)
+        line = _csv([label], [*columns, *missing], find_separator(text, COLUMNS[0])).encode()
         _replace(path, _appendable(text, missing).encode() + line)
         return label
 
@@ -267,7 +263,7 @@ def _header_of(data: bytes, needed: Iterable[str]) -> tuple[list[str], str] | No
     """
     try:
         header = data.decode("utf-8-sig").partition("\n")[0].rstrip("\r")
-        separator = _separator(header)
+        separator = find_separator(header, COLUMNS[0])
         columns = next(csv.reader([header], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
@@ -317,10 +313,9 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """
     further = dict.fromkeys(name for line in lines for name, _ in line.more)
     wanted = list(dict.fromkeys([*columns, *_OWN, *further]))
-    separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
-    text = _csv(lines, wanted, separator, is_whole=True)
-    _keep(path)
-    _replace(path, text.encode())
+    before = _decode(path.read_bytes(), path) if path.exists() else ""
+    separator = find_separator(before, COLUMNS[0])
+    _replace(path, _csv(lines, wanted, separator, is_whole=True).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
@@ -330,10 +325,6 @@ def _decode(data: bytes, path: Path) -> str:
             "prepare.labels to a .csv file, and add these to it (`paratopic import`)"
         )
     return decode(data, str(path))
-
-
-def _separator(text: str) -> str:
-    return find_separator(text, "paragraph")
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
@@ -354,7 +345,7 @@ def _label(where: str, row: dict[str, str]) -> Label:
 def _appendable(text: str, missing: Sequence[str]) -> str:
     """The text with further columns in its header, and a line end at its end."""
     if missing:
-        separator = _separator(text)
+        separator = find_separator(text, COLUMNS[0])
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         next(reader)
         header = "".join(islice(io.StringIO(text, newline=""), reader.line_num))
@@ -363,15 +354,14 @@ def _appendable(text: str, missing: Sequence[str]) -> str:
     return text if text.endswith(("\n", "\r")) else text + "\n"
 
 
-def _keep(path: Path) -> None:
-    """Keep the file as it is as its backup."""
+def _replace(path: Path, data: bytes) -> None:
+    """Replace the file, on the disk when this returns, and keep the version before as its backup.
+
+    A link stays one, and so do permissions.
+    """
     if path.exists():
         with aside(backup(path)) as draft:
             draft.write_bytes(path.read_bytes())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace the file, on the disk when this returns; a link stays one, and so do permissions."""
     target = path.resolve()
     with aside(target) as draft, draft.open("wb") as file:
         if target.exists():

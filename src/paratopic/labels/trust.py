@@ -11,7 +11,7 @@ A question has K outcomes, numbered from 0, one of which is true of each paragra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -329,19 +329,17 @@ def _copies(answers: Answers, posterior: Array, n: int, n_sources: int) -> Array
     k = posterior.shape[1]
     given = np.full((n_sources, n), UNKNOWN)
     given[answers.source, answers.row] = answers.outcome
-    for one in range(n_sources):
-        for other in range(one):
-            both = (given[one] != UNKNOWN) & (given[other] != UNKNOWN)
-            if not both.any():
-                continue
-            # Outcomes of the other given the truth, by Bayes' rule.
-            often = np.bincount(given[other][both], minlength=k)
-            joint = posterior[other] * often[:, None]
-            of_truth = joint / np.maximum(joint.sum(axis=0), 1e-12)
-            chance = (posterior[one] * of_truth).sum(axis=1)[given[one][both]].mean()
-            same = (given[one] == given[other])[both].sum()
-            agree = (same + ASSUMED) / (both.sum() + ASSUMED)
-            copies[one, other] = copies[other, one] = np.clip(
-                (agree - chance) / max(1 - chance, 1e-12), 0, 1
-            )
+    for other, one in combinations(range(n_sources), 2):
+        both = (given[one] != UNKNOWN) & (given[other] != UNKNOWN)
+        if not both.any():
+            continue
+        # Outcomes of the other given the truth, by Bayes' rule.
+        often = np.bincount(given[other][both], minlength=k)
+        joint = posterior[other] * often[:, None]
+        of_truth = joint / np.maximum(joint.sum(axis=0), 1e-12)
+        chance = (posterior[one] * of_truth).sum(axis=1)[given[one][both]].mean()
+        same = (given[one] == given[other])[both].sum()
+        agree = (same + ASSUMED) / (both.sum() + ASSUMED)
+        share = (agree - chance) / max(1 - chance, 1e-12)
+        copies[one, other] = copies[other, one] = np.clip(share, 0, 1)
     return copies

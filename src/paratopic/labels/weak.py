@@ -248,8 +248,7 @@ def _questions(
     """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
     k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
     row, certainty = weak["row"].to_numpy(np.int64), weak["certainty"].to_numpy(np.float64)
-    number_of = {name: number for number, name in enumerate(names)}
-    source = np.array([number_of[name] for name in weak["source"]], dtype=np.int64)
+    source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
     labels = rows["topics"].where(by_hand, None)
     of_people, of_sources = (
         targets_of([topics.counted(label or ()) for label in column], topics.names)
