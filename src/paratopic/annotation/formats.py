@@ -22,15 +22,7 @@ import pandas as pd
 from paratopic.annotation import label_studio
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.labels.log import (
-    COLUMNS,
-    OPTIONAL,
-    Label,
-    cell_of,
-    checked,
-    first_words,
-    tidy,
-)
+from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live

@@ -29,14 +29,7 @@ from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.labels.answers import current
-from paratopic.labels.log import (
-    Label,
-    append,
-    cell_of,
-    first_words,
-    locked,
-    read_lines,
-)
+from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 

@@ -15,12 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import (
-    answer_rows,
-    read_answer_rows,
-    weak_answers_on,
-    with_labels,
-)
+from paratopic.corpus.answers import answer_rows, read_answer_rows, weak_answers_on, with_labels
 from paratopic.corpus.duplicates import Booleans, Integers, near_duplicates
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import has_hand_label, read_paragraphs, read_parquet, targets_of

@@ -15,15 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from paratopic.labels.log import (
-    UNNAMED,
-    Label,
-    locked,
-    one_line,
-    read_table,
-    rewrite,
-    tidy,
-)
+from paratopic.labels.log import UNNAMED, Label, locked, one_line, read_table, rewrite, tidy
 from paratopic.project.errors import UserError
 from paratopic.project.params import Labels
 from paratopic.project.topics import ModeName, TieRule, Topics, join_cell, topics_in_words

@@ -159,11 +159,10 @@ def _in_order(
     return answer_rows(rows)
 
 
-def _row(answer: Label, status: str, label: Sequence[str] | None = None) -> dict[str, Any]:
+def _row(answer: Label, status: str, label: list[str] | None = None) -> dict[str, Any]:
     """A person's answer as a row."""
     row = {"paragraph": answer.paragraph, "source": answer.annotator, "kind": "person"}
-    names = None if label is None else list(label)
-    return row | {"topics": list(answer.names), "status": status, "label": names}
+    return row | {"topics": list(answer.names), "status": status, "label": label}
 
 
 def _of_people(
@@ -177,7 +176,7 @@ def _of_people(
             _check(answer, topics)
         chosen, reason = resolve(answers, topics)
         counted = set(topics.counted(chosen))
-        label = None if (reason, ties) == ("tie", "leave_out") else chosen
+        label = None if (reason, ties) == ("tie", "leave_out") else list(chosen)
         for answer in answers:
             agrees = set(topics.counted(answer.names)) == counted
             status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
@@ -191,8 +190,7 @@ def _of_tables(
 ) -> list[dict[str, Any]]:
     """Rows of the raw answers of tables."""
     rows = []
-    each = answers.itertuples(index=False, name=None)
-    for paragraph, source, cell, given, draw, where in each:
+    for paragraph, source, cell, given, draw, where in answers.itertuples(index=False, name=None):
         try:
             meaning = _today(given, topics, where)
         except UserError as error:
@@ -202,9 +200,8 @@ def _of_tables(
                 "it means a topic of another name, say so in prepare.sources: "
                 f"{{path: {source}, labels: {{{shown}: {topics.names[0]}}}}}"
             ) from None
-        status = "retired" if meaning.retired else "counts"
+        names, status = list(meaning.names), "retired" if meaning.retired else "counts"
         status = "overruled" if paragraph in replaced else status
-        names = list(meaning.names)
         row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
         label = names if status == "counts" else None
         rows.append(row | {"status": status, "label": label, "draw": draw})
