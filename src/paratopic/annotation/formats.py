@@ -247,16 +247,9 @@ def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
         elif not annotation.topics:
             yield UNCHOSEN
         else:
-            yield Label(
-                f"{source}, task {task.id}",
-                task.cell("paragraph"),
-                join_cell(annotation.topics),
-                "",
-                annotation.annotator,
-                annotation.updated_at or annotation.created_at or "",
-                annotation.note,
-                task.cell("drawn"),
-            )
+            paragraph, cell = task.cell("paragraph"), join_cell(annotation.topics)
+            about = annotation.annotator, annotation.when, annotation.note, task.cell("drawn")
+            yield Label(f"{source}, task {task.id}", paragraph, cell, "", *about)
 
 
 def _imported(

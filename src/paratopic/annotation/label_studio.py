@@ -54,6 +54,11 @@ class Annotation(BaseModel):
     updated_at: str | None = None
 
     @property
+    def when(self) -> str:
+        """Time of the answer; "" where it is not known."""
+        return self.updated_at or self.created_at or ""
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """The chosen topics, the dominant one first."""
         dominant_first = sorted(self.result, key=lambda item: item.from_name != CONTROL["single"])
