@@ -349,12 +349,8 @@ def _deal_iteratively(
     """
     numbers, group_of = np.unique(groups, return_inverse=True)
     # Rows of each group: with each topic, with none of them, and in all.
-    counts = np.zeros((len(numbers), targets.shape[1] + 2))
-    np.add.at(
-        counts,
-        group_of,
-        np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))]),
-    )
+    of_rows = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
+    counts = pd.DataFrame(of_rows).groupby(groups).sum().to_numpy()
     lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
     fold_of = np.full(len(numbers), ALWAYS_TRAIN, dtype=np.int64)
     left = np.ones(len(numbers), dtype=bool)
