@@ -124,7 +124,7 @@ def test_an_answer_that_cannot_be_written_is_not_confirmed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(page, "append_locked", full)
+    monkeypatch.setattr(page, "append", full)
     response = client.post("/save", json=answer("news:0", "trade"))
     assert response.status_code == 507 and "Not saved: " in response.text
     assert client.get("/state").json()["items"][0]["answer"] is None

@@ -29,25 +29,8 @@ from paratopic.project.topics import Topics
 
 # Tokens of an answer, for the estimate of what will be spent.
 ANSWER_TOKENS = 15
-DEFAULT = """\
-You label paragraphs of articles with topics.
-
-The topics are:
-
-$topics
-- $none: the paragraph is about no topic of this list.
-
-$task Judge the paragraph alone; what stands around it only helps to understand it.
-Answer with JSON alone, such as $example.
-
-Title: $title
-Heading: $heading
-Text before: $before
-Text after: $after
-
-Paragraph:
-$paragraph
-"""
+# The question of a new project.
+DEFAULT = Path(__file__).with_name("prompt.md").read_text(encoding="utf-8")
 # What differs from paragraph to paragraph.
 OWN = "title heading before after paragraph".split()
 # What may stand in the template for something else.

@@ -120,14 +120,14 @@ class Chat:
         """
         answer = {"name": "answer", "strict": True, "schema": schema}
         form = {"type": "json_schema", "json_schema": answer}
-        if not self._plain:
-            try:
-                return self._send(messages, logprobs=True, response_format=form)
-            except _Refused:  # perhaps it knows no schemas; perhaps it refuses the text
-                reply = self._send(messages)
-                self._plain = True
-                return reply
-        return self._send(messages)
+        if self._plain:
+            return self._send(messages)
+        try:
+            return self._send(messages, logprobs=True, response_format=form)
+        except _Refused:  # perhaps it knows no schemas; perhaps it refuses the text
+            reply = self._send(messages)
+            self._plain = True
+            return reply
 
     def _send(self, messages: Sequence[Message], **more: Any) -> Reply:
         wish: Any = {"model": self.model, "messages": list(messages), "temperature": 0.0, **more}

@@ -92,18 +92,10 @@ def in_context(frame: pd.DataFrame, drawn: Mapping[str, str]) -> list[Suggestion
     for id_, row, passage in zip(drawn, rows, passages(ordered, rows), strict=True):
         window = range(max(0, row - CONTEXT), min(len(texts), row + CONTEXT + 1))
         neighbours = [n for n in window if articles[n] == articles[row]]
-        suggestions.append(
-            Suggestion(
-                id=id_,
-                article=articles[row],
-                heading=ordered["heading"][row],
-                text=texts[row],
-                before=tuple(texts[n] for n in neighbours if n < row),
-                after=tuple(texts[n] for n in neighbours if n > row),
-                passage=passage,
-                drawn=drawn[id_],
-            )
-        )
+        before = tuple(texts[n] for n in neighbours if n < row)
+        after = tuple(texts[n] for n in neighbours if n > row)
+        about = id_, articles[row], ordered["heading"][row], texts[row]
+        suggestions.append(Suggestion(*about, before, after, passage=passage, drawn=drawn[id_]))
     return suggestions
 
 

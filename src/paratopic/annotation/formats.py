@@ -22,16 +22,7 @@ import pandas as pd
 from paratopic.annotation import label_studio
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.annotation.label_studio import NONE
-from paratopic.labels.log import (
-    COLUMNS,
-    OPTIONAL,
-    Label,
-    cell_of,
-    first_words,
-    parse_drawn,
-    parse_when,
-    tidy,
-)
+from paratopic.labels.log import COLUMNS, OPTIONAL, Label, cell_of, checked, first_words, tidy
 from paratopic.project import files
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert, live
@@ -138,8 +129,8 @@ def read_drawn(path: Path, frame: pd.DataFrame) -> dict[str, str]:
         paragraph = live(row["paragraph"].strip())
         if paragraph not in known:
             raise _unknown_paragraph(where, paragraph)
-        drawn[paragraph] = row.get("drawn", "").strip()
-        parse_drawn(drawn[paragraph], where)
+        label = Label(where, paragraph, "", "", drawn=row.get("drawn", "").strip())
+        drawn[paragraph] = checked(label).drawn
     return drawn
 
 
@@ -256,16 +247,9 @@ def _annotated(task: label_studio.Task, source: str) -> Iterator[Label | str]:
         elif not annotation.topics:
             yield UNCHOSEN
         else:
-            yield Label(
-                f"{source}, task {task.id}",
-                task.cell("paragraph"),
-                join_cell(annotation.topics),
-                "",
-                annotation.annotator,
-                annotation.updated_at or annotation.created_at or "",
-                annotation.note,
-                task.cell("drawn"),
-            )
+            paragraph, cell = task.cell("paragraph"), join_cell(annotation.topics)
+            about = annotation.annotator, annotation.when, annotation.note, task.cell("drawn")
+            yield Label(f"{source}, task {task.id}", paragraph, cell, "", *about)
 
 
 def _imported(
@@ -301,9 +285,7 @@ def _checked(answer: Label, text: str, topics: Topics) -> Label:
         )
     if not (meaning := topics.today(names)).retired:
         topics.check(meaning.names, answer.where)
-    parse_when(answer.when, answer.where)
-    parse_drawn(answer.drawn, answer.where)
-    return tidy(replace(answer, cell=join_cell(names), text=first_words(text)))
+    return tidy(replace(checked(answer), cell=join_cell(names), text=first_words(text)))
 
 
 def _as_in_codebook(name: str, topics: Topics) -> str:

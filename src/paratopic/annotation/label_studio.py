@@ -5,11 +5,11 @@ Which paragraph and which topics an answer means is not checked here (`formats` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 
+import jinja2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from paratopic.annotation.context import Explain, Suggestion
@@ -25,10 +25,8 @@ CONTROL: dict[ModeName, str] = {"single": "dominant", "multi": "topics"}
 NOTE = "note"
 # What is between neighbouring paragraphs in a task.
 BETWEEN = "\n\n"
-# Style of what stands beside the paragraph to label.
-_BESIDE = "margin: 12px 0; opacity: 0.6; zoom: 0.9"
-# Number of choices that can be made by a digit key.
-_DIGIT_KEYS = 9
+# The labelling configuration, which the codebook fills in.
+TEMPLATE = Path(__file__).with_name("label_studio.xml")
 
 
 class Value(BaseModel):
@@ -54,6 +52,11 @@ class Annotation(BaseModel):
     completed_by: Any = None
     created_at: str | None = None
     updated_at: str | None = None
+
+    @property
+    def when(self) -> str:
+        """Time of the answer; "" where it is not known."""
+        return self.updated_at or self.created_at or ""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -116,19 +119,9 @@ def read_export(path: Path) -> list[Task]:
 
 def configuration(topics: Topics) -> str:
     """The labelling configuration, as XML (Settings → Labeling Interface → Code)."""
-    view = ElementTree.Element("View")
-    ElementTree.SubElement(view, "Header", value="$heading")
-    for name in ("before", "text", "after", "why"):
-        place = view if name == "text" else ElementTree.SubElement(view, "View", style=_BESIDE)
-        ElementTree.SubElement(place, "Text", name=name, value=f"${name}")
-    if topics.mode == "single":
-        _add_choices(view, "Dominant topic", topics, CONTROL["single"], "single", required=True)
-        _add_choices(view, "Other topics that apply", topics, "others", "multiple")
-    else:
-        _add_choices(view, "Topics that apply", topics, CONTROL["multi"], "multiple", required=True)
-    ElementTree.SubElement(view, "TextArea", name=NOTE, toName="text", placeholder="Note")
-    ElementTree.indent(view)
-    return ElementTree.tostring(view, encoding="unicode") + "\n"
+    template = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"))
+    about = {"topics": topics, "control": CONTROL[topics.mode], "note": NOTE, "no_topic": NONE}
+    return f"{template.render(about, attribute=quoteattr)}\n"
 
 
 def task_of(
@@ -171,26 +164,3 @@ def _why(suggestion: Suggestion, explain: Explain) -> str:
     shares = {sentence.text: sentence.shares.get(topic, 0.0) for sentence in explanation.sentences}
     strongest = max(shares, key=shares.__getitem__, default="")
     return f"Strongest evidence for {topic}: {strongest}" if shares.get(strongest, 0.0) > 0 else ""
-
-
-def _add_choices(
-    view: ElementTree.Element,
-    title: str,
-    topics: Topics,
-    name: str,
-    choice: str,
-    required: bool = False,
-) -> None:
-    """Add a list of topics; where an answer is needed, it ends with `NONE`, and has digit keys."""
-    ElementTree.SubElement(view, "Header", value=title, size="5")
-    choices = ElementTree.SubElement(view, "Choices", name=name, toName="text", choice=choice)
-    options: Sequence[tuple[str, str]] = [(t.name, t.definition) for t in topics.topics]
-    if required:
-        choices.set("required", "true")
-        options = [*options, (NONE, "")]
-    for number, (option, definition) in enumerate(options, start=1):
-        element = ElementTree.SubElement(choices, "Choice", value=option)
-        if definition:
-            element.set("hint", definition)
-        if required and number <= _DIGIT_KEYS:
-            element.set("hotkey", str(number))

@@ -10,8 +10,8 @@ import base64
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -28,18 +29,18 @@ from starlette.types import ASGIApp
 
 from paratopic.annotation.context import Explain, Suggestion
 from paratopic.labels.answers import current
-from paratopic.labels.log import (
-    Label,
-    append_locked,
-    cell_of,
-    first_words,
-    locked,
-    read_lines,
-)
+from paratopic.labels.log import Label, append, cell_of, first_words, locked, read_lines
 from paratopic.project.errors import UserError
 from paratopic.project.topics import Topics
 
 HOST = "127.0.0.1"
+# Of each response, beside the policy for its content.
+HEADERS = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 class Shown(BaseModel):
@@ -56,6 +57,7 @@ class Answer(Shown):
     note: str
 
 
+@dataclass
 class Session:
     """Work of one annotator on some paragraphs.
 
@@ -73,21 +75,15 @@ class Session:
         the default, if the page is not to say.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        annotator: str,
-        items: Sequence[Suggestion],
-        read_topics: Callable[[], Topics],
-        explain: Explain | None = None,
-    ) -> None:
-        self._path, self._annotator, self._read_topics = path, annotator, read_topics
-        self._explain = explain
-        self._items = {item.id: item for item in items}
-        self._topics: Topics | None = None
-        self._answers: dict[str, Label] = {}
-        # Each answer with this codebook: its paragraph, and the answer that it replaced.
-        self._replaced: list[tuple[str, Label | None]] = []
+    path: Path
+    annotator: str
+    items: Sequence[Suggestion]
+    read_topics: Callable[[], Topics]
+    explain: Explain | None = None
+    _topics: Topics | None = field(default=None, init=False)
+    _answers: dict[str, Label] = field(default_factory=dict, init=False)
+    # Each answer with this codebook: its paragraph, and the answer that it replaced.
+    _replaced: list[tuple[Suggestion, Label | None]] = field(default_factory=list, init=False)
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows.
@@ -102,15 +98,15 @@ class Session:
         items = [
             {name: value for name, value in asdict(item).items() if name not in hidden}
             | {"answer": self._answer(item.id)}
-            for item in self._items.values()
+            for item in self.items
         ]
         return {
-            "annotator": self._annotator,
+            "annotator": self.annotator,
             "codebook": version_of(topics),
             "mode": topics.mode,
             "topics": [{"name": t.name, "definition": t.definition} for t in topics.topics],
             "items": items,
-            "explains": self._explain is not None,
+            "explains": self.explain is not None,
         }
 
     def why(self, paragraph: str) -> dict[str, Any]:
@@ -127,9 +123,9 @@ class Session:
             model cannot say why.
         """
         item = self._item(paragraph)
-        if self._explain is None or not item.scores:
+        if self.explain is None or not item.scores:
             raise UserError(f"the model's prediction for {paragraph} is hidden")
-        explanation = self._explain(item.passage)
+        explanation = self.explain(item.passage)
         topic = explanation.topic
         sentences = [
             {"text": s.text, "share": s.shares.get(topic, 0.0)} for s in explanation.sentences
@@ -154,16 +150,15 @@ class Session:
         UserError
             The paragraph is not in this session, a topic is unknown, or as for `state`.
         """
-        paragraph = self._item(answer.id).id
-        with locked(self._path):  # so that the codebook does not change before the line is written
+        item = self._item(answer.id)
+        with locked(self.path):  # so that the codebook does not change before the line is written
             topics = self._current_topics()
             if answer.codebook != version_of(topics):
                 return {"state": self.state()}
-            checked = topics.check(answer.topics, paragraph)
-            replaced = self._answers.get(paragraph)
-            self._write(paragraph, checked, answer.note)
-        self._replaced.append((paragraph, replaced))
-        return {"id": paragraph, "answer": self._answer(paragraph)}
+            names, replaced = topics.check(answer.topics, item.id), self._answers.get(item.id)
+            self._write(item, names, answer.note)
+        self._replaced.append((item, replaced))
+        return {"id": item.id, "answer": self._answer(item.id)}
 
     def undo(self, shown: Shown) -> dict[str, Any]:
         """Take back the last answer, so that the one it replaced counts again.
@@ -178,32 +173,31 @@ class Session:
         UserError
             This session has no answer to take back, or as for `state`.
         """
-        with locked(self._path):
+        with locked(self.path):
             topics = self._current_topics()
             if shown.codebook != version_of(topics):
                 return {"state": self.state()}
             if not self._replaced:
                 raise UserError("there is nothing to undo")
-            paragraph, replaced = self._replaced[-1]
-            undone = self._answer(paragraph)
-            answers = self._own_answers(topics)
-            newest, own = (each.get(paragraph) for each in (answers, self._answers))
+            item, replaced = self._replaced[-1]
+            undone, answers = self._answer(item.id), self._own_answers(topics)
+            newest, own = (each.get(item.id) for each in (answers, self._answers))
             if (newest and newest.key) != (own and own.key):
                 self._replaced.pop()
                 self._answers = answers
                 raise UserError(
-                    f"{paragraph} was answered anew in another window; reload the page to see it"
+                    f"{item.id} was answered anew in another window; reload the page to see it"
                 )
             if replaced is None:
-                self._write(paragraph, None, "")
+                self._write(item, None, "")
             else:
-                self._write(paragraph, replaced.names, replaced.note)
+                self._write(item, replaced.names, replaced.note)
         self._replaced.pop()
-        return {"id": paragraph, "answer": self._answer(paragraph), "undone": undone}
+        return {"id": item.id, "answer": self._answer(item.id), "undone": undone}
 
     def _current_topics(self) -> Topics:
         """The codebook as it is now; after a change, the answers are read anew in its names."""
-        topics = self._read_topics()
+        topics = self.read_topics()
         if topics != self._topics:
             self._answers = self._own_answers(topics)
             self._replaced.clear()
@@ -212,26 +206,26 @@ class Session:
 
     def _own_answers(self, topics: Topics) -> dict[str, Label]:
         """The annotator's latest answers on the session's paragraphs, as the file has them now."""
-        lines = read_lines(self._path) if self._path.exists() else []
-        own = [line for line in current(lines, topics) if line.annotator == self._annotator]
-        return {line.paragraph: line for line in own if line.paragraph in self._items}
+        lines = read_lines(self.path) if self.path.exists() else []
+        own = [line for line in current(lines, topics) if line.annotator == self.annotator]
+        shown = {item.id for item in self.items}
+        return {line.paragraph: line for line in own if line.paragraph in shown}
 
     def _item(self, paragraph: str) -> Suggestion:
-        if paragraph not in self._items:
-            raise UserError(f"{paragraph} is not among the paragraphs to label")
-        return self._items[paragraph]
+        for item in self.items:
+            if item.id == paragraph:
+                return item
+        raise UserError(f"{paragraph} is not among the paragraphs to label")
 
-    def _write(self, paragraph: str, names: Sequence[str] | None, note: str) -> None:
+    def _write(self, item: Suggestion, names: Sequence[str] | None, note: str) -> None:
         """Add a line to the locked file of labels; without names, it takes the answer back."""
-        cell = cell_of(names)
-        text = first_words(self._items[paragraph].text)
-        drawn = self._items[paragraph].drawn
-        line = Label("the page", paragraph, cell, text, self._annotator, note=note, drawn=drawn)
-        written = append_locked(self._path, line)
+        cell, words = cell_of(names), first_words(item.text)
+        line = Label("the page", item.id, cell, words, self.annotator, note=note, drawn=item.drawn)
+        written = append(self.path, line)
         if names is None:
-            del self._answers[paragraph]
+            del self._answers[item.id]
         else:
-            self._answers[paragraph] = written
+            self._answers[item.id] = written
 
     def _answer(self, paragraph: str) -> dict[str, Any] | None:
         """The annotator's answer as the page shows it; None if there is none."""
@@ -254,6 +248,7 @@ def application(session: Session, token: str = "") -> ASGIApp:
         "", the default, for none.
     """
     page = files("paratopic.annotation").joinpath("page.html").read_text(encoding="utf-8")
+    headers = HEADERS | {"Content-Security-Policy": policy(page)}
 
     async def missing(request: Request, error: Exception) -> Response:
         return PlainTextResponse("not found: open the whole address that was printed", 404)
@@ -261,30 +256,34 @@ def application(session: Session, token: str = "") -> ASGIApp:
     async def show(request: Request) -> Response:
         return HTMLResponse(page)
 
-    async def state(request: Request) -> Response:
-        return answered(session.state, 409)
+    async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = refusal(request) or await call_next(request)
+        response.headers.update(headers)
+        return response
 
-    async def why(request: Request) -> Response:
-        return answered(lambda: session.why(request.query_params.get("paragraph", "")), 409)
+    def why(request: Request, _: bytes) -> dict[str, Any]:
+        return session.why(request.query_params.get("paragraph", ""))
 
-    # No lock is needed: nothing is awaited while `session` reads or writes its answers.
-    async def save(request: Request) -> Response:
-        body = await request.body()
-        return answered(lambda: session.save(Answer.model_validate_json(body)), 400)
+    def save(_: Request, body: bytes) -> dict[str, Any]:
+        return session.save(Answer.model_validate_json(body))
 
-    async def undo(request: Request) -> Response:
-        body = await request.body()
-        return answered(lambda: session.undo(Shown.model_validate_json(body)), 409)
+    def undo(_: Request, body: bytes) -> dict[str, Any]:
+        return session.undo(Shown.model_validate_json(body))
 
     routes = [
         Route("/", show),
-        Route("/state", state),
-        Route("/why", why),
-        Route("/save", save, methods=["POST"]),
-        Route("/undo", undo, methods=["POST"]),
+        Route("/state", answering(lambda *_: session.state(), 409)),
+        Route("/why", answering(why, 409)),
+        Route("/save", answering(save, 400), methods=["POST"]),
+        Route("/undo", answering(undo, 409), methods=["POST"]),
+    ]
+    # The host's name is checked within the guard, so that its refusals have the headers too.
+    middleware = [
+        Middleware(BaseHTTPMiddleware, dispatch=guard),
+        Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
     ]
     mount = Mount(f"/{token}" if token else "", routes=routes)
-    return Guard(Starlette(routes=[mount], exception_handlers={404: missing}), policy(page))
+    return Starlette(routes=[mount], middleware=middleware, exception_handlers={404: missing})
 
 
 def policy(page: str) -> str:
@@ -302,56 +301,48 @@ def policy(page: str) -> str:
     )
 
 
-class Guard(BaseHTTPMiddleware):
-    """Refuse requests that do not come from the page itself, and add security headers.
+def refusal(request: Request) -> Response | None:
+    """Refuse a request that does not come from the page itself; None for one that does.
 
     Any web page that is open in a browser on this machine can send requests here. Its requests
     have its own Origin. If its domain name was made to point to this machine (DNS rebinding), they
-    have that name as Host.
+    have that name as Host, which `TrustedHostMiddleware` refuses.
     """
-
-    def __init__(self, app: ASGIApp, policy: str) -> None:
-        super().__init__(TrustedHostMiddleware(app, [HOST, "localhost"]))
-        self._headers = {
-            "Content-Security-Policy": policy,
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
-
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Answer one request."""
-        response = self._refusal(request) or await call_next(request)
-        response.headers.update(self._headers)
-        return response
-
-    def _refusal(self, request: Request) -> Response | None:
-        host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if origin is not None and origin != f"http://{host}":
-            return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
-        if request.method == "POST" and request.headers.get("content-type") != "application/json":
-            return PlainTextResponse("refused: the content type is not application/json", 415)
-        return None
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return PlainTextResponse(f"refused: the request comes from a page of {origin!r}", 403)
+    if request.method == "POST" and request.headers.get("content-type") != "application/json":
+        return PlainTextResponse("refused: the content type is not application/json", 415)
+    return None
 
 
-def answered(action: Callable[[], dict[str, Any]], refused: int) -> Response:
-    """Answer with the result of an action as JSON, or with why there is none.
+def answering(
+    action: Callable[[Request, bytes], dict[str, Any]], refused: int
+) -> Callable[[Request], Awaitable[Response]]:
+    """Answer requests with the result of an action as JSON, or with why there is none.
 
     Parameters
     ----------
+    action
+        Function of a request and its body.
     refused
         Status of the response where the action raises a `UserError`. A full disk has its own, and
         so has a request of another form.
     """
-    try:
-        return JSONResponse(action())
-    except ValidationError as error:
-        return PlainTextResponse(f"the request cannot be read: {error}", 400)
-    except UserError as error:
-        return PlainTextResponse(str(error), refused)
-    except OSError as error:
-        return PlainTextResponse(f"Not saved: {error}", 507)
+
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        # No lock is needed: nothing is awaited while the session reads or writes its answers.
+        try:
+            return JSONResponse(action(request, body))
+        except ValidationError as error:
+            return PlainTextResponse(f"the request cannot be read: {error}", 400)
+        except UserError as error:
+            return PlainTextResponse(str(error), refused)
+        except OSError as error:
+            return PlainTextResponse(f"Not saved: {error}", 507)
+
+    return answer
 
 
 def listen(greeting: str, port: int, token: str = "") -> socket.socket:

@@ -52,7 +52,7 @@ def suggest(
     model: Model,
     n: int,
     seed: int,
-    gains: Array | None = None,
+    gains: Array | float = 0.0,
 ) -> list[Suggestion]:
     """Suggest the n unlabelled paragraphs that are most worth labelling.
 
@@ -74,9 +74,7 @@ def suggest(
     if rows.empty:
         return []
     places_of = frame.index.get_indexer(rows.index)
-    texts, beside = passages(frame, places_of), np.zeros(len(rows))
-    if gains is not None:
-        beside = gains[places_of]
+    texts, beside = passages(frame, places_of), np.broadcast_to(gains, len(frame))[places_of]
     predictions = model.predict(texts)
     scores = np.array([list(answer.scores.values()) for answer in predictions])
 

@@ -42,7 +42,8 @@ JOINED = ("topics", "label_source", "draw", "weight")
 # Where a label is from, in the column label_source → words for it.
 LABEL_SOURCES = {"hand": "by hand", "weak": "by weak sources"}
 
-_USUAL: dict[str, Any] = {"certainty": np.nan, "label": None, "draw": "", "weight": np.nan}
+# What a row has that says nothing else: it makes no label.
+_USUAL = {"status": "overruled", "label": None, "draw": "", "certainty": np.nan, "weight": np.nan}
 
 
 def answer_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

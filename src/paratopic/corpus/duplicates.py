@@ -22,6 +22,9 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
 # Two texts are near-duplicates when the Jaccard index of their sets of three-word sequences is at
 # least this. One changed word in twenty leaves 0.71; texts written separately stay below 0.2.
 NEAR_DUPLICATE = 0.5
@@ -35,12 +38,10 @@ _STEP = 5_000_000
 
 # Says which pairs belong together, (m,), from the number of features that the two share, and the
 # numbers that the one and the other have, (m,) each.
-_Close = Callable[
-    [npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.bool_]
-]
+_Close = Callable[[Integers, Integers, Integers], Booleans]
 
 
-def near_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+def near_duplicates(texts: Sequence[str]) -> Integers:
     """Number texts so that near-duplicates share a number.
 
     Two texts also share a number when a chain of near-duplicates connects them.
@@ -67,9 +68,7 @@ def near_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     return groups[numbers]
 
 
-def article_groups(
-    articles: npt.NDArray[np.int64], duplicates: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def article_groups(articles: Integers, duplicates: Integers) -> Integers:
     """Number paragraphs so that those of an article, and of its copies, share a number.
 
     Two articles are copies when more than half of the distinct paragraphs of both are
@@ -107,9 +106,7 @@ def article_groups(
     return groups[numbers][articles]
 
 
-def components(
-    row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.int64]:
+def components(row: Integers, column: Integers, n: int) -> Integers:
     """Number n nodes so that connected ones share a number, from 0 in order of appearance.
 
     >>> components(np.array([0]), np.array([2]), 3).tolist()
@@ -125,9 +122,7 @@ def components(
     return pd.factorize(numbers)[0].astype(np.int64)
 
 
-def _connect(
-    features: sparse.csr_matrix, sizes: npt.NDArray[np.int64], close: _Close
-) -> npt.NDArray[np.int64]:
+def _connect(features: sparse.csr_matrix, sizes: Integers, close: _Close) -> Integers:
     """Number n rows so that chains of close ones share a number.
 
     Parameters
@@ -152,7 +147,7 @@ def _connect(
     return components(row, column, len(sizes))
 
 
-def _rarer_half(features: sparse.csr_matrix, sizes: npt.NDArray[np.int64]) -> sparse.csc_matrix:
+def _rarer_half(features: sparse.csr_matrix, sizes: Integers) -> sparse.csc_matrix:
     """Features of each row without its more frequent half, and without those of a single row."""
     n_rows = np.bincount(features.indices, minlength=features.shape[1])
     row = np.repeat(np.arange(len(sizes)), np.diff(features.indptr))
@@ -166,9 +161,7 @@ def _rarer_half(features: sparse.csr_matrix, sizes: npt.NDArray[np.int64]) -> sp
     return sparse.csc_matrix((np.ones(kept.sum(), np.int32), (row[kept], column[kept])), shape)
 
 
-def _unconnected(
-    rare: sparse.csc_matrix, numbers: npt.NDArray[np.int64]
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def _unconnected(rare: sparse.csc_matrix, numbers: Integers) -> Iterator[tuple[Integers, Integers]]:
     """Pairs of rows with a common feature and different numbers, some at a time.
 
     Of a feature's rows, those that share the number of the first are not paired with each other: so
@@ -197,12 +190,8 @@ def _unconnected(
 
 
 def _close_pairs(
-    features: sparse.csr_matrix,
-    sizes: npt.NDArray[np.int64],
-    close: _Close,
-    row: npt.NDArray[np.int64],
-    column: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    features: sparse.csr_matrix, sizes: Integers, close: _Close, row: Integers, column: Integers
+) -> tuple[Integers, Integers]:
     """Those of the pairs that are close."""
     # The larger has to share half of its features, which the smaller must have.
     possible = 2 * np.minimum(sizes[row], sizes[column]) >= np.maximum(sizes[row], sizes[column])
@@ -217,9 +206,7 @@ def _close_pairs(
     return row[chosen], column[chosen]
 
 
-def _number_words(
-    texts: Sequence[str],
-) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int32]]]:
+def _number_words(texts: Sequence[str]) -> tuple[Integers, list[npt.NDArray[np.int32]]]:
     """Number the words of texts, without case and punctuation, in order of appearance.
 
     Returns

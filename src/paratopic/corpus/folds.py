@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.duplicates import article_groups, near_duplicates
+from paratopic.corpus.duplicates import Booleans, Integers, article_groups, near_duplicates
 from paratopic.corpus.table import has_hand_label, targets_of
 from paratopic.project.errors import UserError, plural
 
@@ -92,7 +91,7 @@ def make_folds(
         No paragraph has a topic, or fewer than two topics have two distinct paragraphs.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    by_hand = _by_hand(rows)
+    by_hand = has_hand_label(rows).to_numpy()
     names = sorted({name for label in rows["topic"][by_hand] for name in label})
     every = pd.DataFrame(targets_of(rows["topic"], names), columns=names)
     has = every & by_hand[:, None]
@@ -103,22 +102,19 @@ def make_folds(
     messages += _not_measurable(has.drop(columns=list(counts)), groups, split_unit)
     n_dealt, reduced = _choose_number(n_folds, holdout, counts, split_unit)
     dealt = by_hand & (has[list(counts)].any(axis=1) | ~has.any(axis=1)).to_numpy()
-    targets = has.to_numpy()
+    n_used = n_dealt if holdout is None else 1
     about = pd.DataFrame({"id": rows["id"], "group": groups, "duplicates": duplicates})
     tables = []
     for repeat in range(n_repeats if holdout is None else 1):
         fold = np.full(len(rows), ALWAYS_TRAIN, dtype=np.int64)
-        own = np.random.SeedSequence((seed, repeat)).generate_state(1)[0]
-        fold[dealt] = deal(targets[dealt], groups[dealt], n_dealt, int(own))
+        own = int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])
+        fold[dealt] = deal(has.to_numpy()[dealt], groups[dealt], n_dealt, own)
         if holdout is not None:
             fold = _hold_out_share(fold, n_dealt, holdout)
-        if not by_hand.all():
-            n = n_dealt if holdout is None else 1
-            fold = _deal_others(fold, by_hand, groups, n, int(own))
+        fold = _deal_others(fold, by_hand, groups, n_used, own)
         tables.append(about.assign(repeat=repeat, fold=fold))
     table = pd.concat(tables, ignore_index=True)
     messages += reduced + _untrained_topics(table, every)
-    n_used = n_dealt if holdout is None else 1
     return Folds(table, split_unit, n_used, len(tables), tuple(messages))
 
 
@@ -133,15 +129,13 @@ def no_folds(rows: pd.DataFrame, why: str) -> Folds:
     numbers = np.arange(len(rows))
     table = pd.DataFrame({"id": rows["id"], "group": numbers, "duplicates": numbers})
     known = "by their definitions"
-    if not _by_hand(rows).all():
+    if not has_hand_label(rows).all():
         known += " and weak labels"
     message = f"{why}; models know the topics only {known}, and nothing is measured"
     return Folds(table.assign(repeat=0, fold=ALWAYS_TRAIN), "nothing", 0, 0, (message,))
 
 
-def deal(
-    targets: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], n_folds: int, seed: int
-) -> npt.NDArray[np.int64]:
+def deal(targets: Booleans, groups: Integers, n_folds: int, seed: int) -> Integers:
     """Deal rows to folds with similar shares of each topic, without dividing a group.
 
     Parameters
@@ -174,7 +168,7 @@ def deal(
     return fold
 
 
-def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> Integers:
     """Numbers of the groups of paragraphs, (n,), from the table of `Folds`."""
     group = table.drop_duplicates("id").set_index("id")["group"]
     return group.loc[list(ids)].to_numpy()
@@ -182,7 +176,7 @@ def groups_of(table: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.int64]:
 
 def iterate_folds(
     table: pd.DataFrame, ids: Sequence[str]
-) -> Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+) -> Iterator[tuple[int, int, Integers, Integers]]:
     """Walk over repeats and folds.
 
     A training part leaves out the rows of groups that are held out, and near-duplicates of rows
@@ -207,7 +201,7 @@ def iterate_folds(
             yield int(str(repeat)), number, np.flatnonzero(~near), np.flatnonzero(held_out)
 
 
-def _refuse_too_few(has: pd.DataFrame, duplicates: npt.NDArray[np.int64]) -> None:
+def _refuse_too_few(has: pd.DataFrame, duplicates: Integers) -> None:
     """Raise `TooFewLabels` unless two topics have two distinct paragraphs each."""
     if not len(has.columns):
         raise TooFewLabels(
@@ -227,8 +221,8 @@ def _refuse_too_few(has: pd.DataFrame, duplicates: npt.NDArray[np.int64]) -> Non
 
 
 def _choose_groups(
-    article: pd.Series, has: pd.DataFrame, duplicates: npt.NDArray[np.int64]
-) -> tuple[str, npt.NDArray[np.int64], list[str]]:
+    article: pd.Series, has: pd.DataFrame, duplicates: Integers
+) -> tuple[str, Integers, list[str]]:
     """Group by article where there are enough, else by paragraph.
 
     An article is counted if it has a topic in a paragraph that no other article has: whichever
@@ -253,14 +247,12 @@ def _choose_groups(
     return "paragraph", duplicates, [f"{why}: expect lower figures on new articles"]
 
 
-def _groups_per_topic(has: pd.DataFrame, groups: npt.NDArray[np.int64]) -> dict[str, int]:
+def _groups_per_topic(has: pd.DataFrame, groups: Integers) -> dict[str, int]:
     """Number of groups that each topic is in."""
     return {name: len(set(groups[has[name]])) for name in sorted(map(str, has))}
 
 
-def _measurable(
-    has: pd.DataFrame, groups: npt.NDArray[np.int64], duplicates: npt.NDArray[np.int64]
-) -> dict[str, int]:
+def _measurable(has: pd.DataFrame, groups: Integers, duplicates: Integers) -> dict[str, int]:
     """Topics that can be learnt and held out at once, each with the number of its groups.
 
     They are in two groups or more, and not by the same text.
@@ -270,7 +262,7 @@ def _measurable(
     return {name: n for name, n in counts.items() if min(n, distinct[name]) >= 2}
 
 
-def _not_measurable(has: pd.DataFrame, groups: npt.NDArray[np.int64], split_unit: str) -> list[str]:
+def _not_measurable(has: pd.DataFrame, groups: Integers, split_unit: str) -> list[str]:
     """Messages about topics that are not measurable."""
     messages = []
     for name, n in _groups_per_topic(has, groups).items():
@@ -310,18 +302,9 @@ def _nearest_share(share: float, n_folds: int) -> Fraction:
     return max(Fraction(str(share)).limit_denominator(n_folds), Fraction(1, n_folds))
 
 
-def _by_hand(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """(n,) which rows have a label by hand: all of them where no column says otherwise."""
-    return has_hand_label(rows).to_numpy() if "label_source" in rows else np.ones(len(rows), bool)
-
-
 def _deal_others(
-    fold: npt.NDArray[np.int64],
-    by_hand: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64],
-    n_folds: int,
-    seed: int,
-) -> npt.NDArray[np.int64]:
+    fold: Integers, by_hand: Booleans, groups: Integers, n_folds: int, seed: int
+) -> Integers:
     """Deal rows with weak answers: with the hand labels of their group, or else at random.
 
     Where a share is held out once, the others only train.
@@ -344,9 +327,7 @@ def _deal_others(
     return np.where(by_hand, fold, of_group[group])
 
 
-def _hold_out_share(
-    fold: npt.NDArray[np.int64], n_folds: int, holdout: float
-) -> npt.NDArray[np.int64]:
+def _hold_out_share(fold: Integers, n_folds: int, holdout: float) -> Integers:
     """Hold out as many of the first folds together, as fold 0, as come nearest to a share.
 
     Whole groups make uneven folds, so that the folds are not counted but their rows.
@@ -357,11 +338,8 @@ def _hold_out_share(
 
 
 def _deal_iteratively(
-    targets: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64],
-    n_folds: int,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+    targets: Booleans, groups: Integers, n_folds: int, rng: np.random.Generator
+) -> Integers:
     """Deal rows with several topics by iterative stratification, in whole groups.
 
     The method is that of Sechidis, Tsoumakas & Vlahavas 2011, "On the Stratification of Multi-Label
@@ -371,12 +349,8 @@ def _deal_iteratively(
     """
     numbers, group_of = np.unique(groups, return_inverse=True)
     # Rows of each group: with each topic, with none of them, and in all.
-    counts = np.zeros((len(numbers), targets.shape[1] + 2))
-    np.add.at(
-        counts,
-        group_of,
-        np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))]),
-    )
+    of_rows = np.column_stack([targets, ~targets.any(axis=1), np.ones(len(targets))])
+    counts = pd.DataFrame(of_rows).groupby(groups).sum().to_numpy()
     lacking = np.tile(counts.sum(axis=0) / n_folds, (n_folds, 1))
     fold_of = np.full(len(numbers), ALWAYS_TRAIN, dtype=np.int64)
     left = np.ones(len(numbers), dtype=bool)
@@ -401,9 +375,8 @@ def _untrained_topics(table: pd.DataFrame, has: pd.DataFrame) -> list[str]:
     for _, _, train, held_out in iterate_folds(table, ids):
         lacking = has.iloc[held_out].any() & ~has.iloc[train].any()
         untrained |= set(has.columns[lacking])
-    if not untrained:
-        return []
-    return [
+    message = (
         f"{', '.join(sorted(untrained))}: some folds leave no example to learn from, so models "
         "cannot predict the topic there"
-    ]
+    )
+    return [message] if untrained else []

@@ -15,13 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paratopic.corpus.answers import (
-    answer_rows,
-    read_answer_rows,
-    weak_answers_on,
-    with_labels,
-)
-from paratopic.corpus.duplicates import near_duplicates
+from paratopic.corpus.answers import answer_rows, read_answer_rows, weak_answers_on, with_labels
+from paratopic.corpus.duplicates import Booleans, Integers, near_duplicates
 from paratopic.corpus.folds import groups_of
 from paratopic.corpus.table import has_hand_label, read_paragraphs, read_parquet, targets_of
 from paratopic.project.passages import Passage, as_passage
@@ -53,13 +48,11 @@ class Pool:
         return tuple(dict.fromkeys(self.unlabelled["text"]))
 
     @cached_property
-    def _duplicates(self) -> npt.NDArray[np.int64]:
+    def _duplicates(self) -> Integers:
         """(n + m,) numbers of near-duplicates. Only folds need them, and they take long to find."""
         return near_duplicates([*self.labelled["text"], *self.unlabelled["text"]])
 
-    def beside(
-        self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
-    ) -> tuple[str, ...]:
+    def beside(self, train: Integers, held_out: Integers) -> tuple[str, ...]:
         """Select the texts that may teach a model that is measured on held-out rows.
 
         Left out are near-duplicates of these rows, labelled articles that have no label in the
@@ -105,7 +98,7 @@ class Labelled:
         return self.topics.names
 
     @cached_property
-    def by_hand(self) -> npt.NDArray[np.bool_]:
+    def by_hand(self) -> Booleans:
         """(n,) which labels are by hand. Only these are evaluated."""
         return has_hand_label(self.rows).to_numpy()
 
@@ -115,7 +108,7 @@ class Labelled:
         return self.of(self.by_hand)
 
     @cached_property
-    def targets(self) -> npt.NDArray[np.bool_]:
+    def targets(self) -> Booleans:
         """(n, k) which topics the paragraphs have."""
         return targets_of(self.rows["topic"], self.names)
 
@@ -146,7 +139,7 @@ class Labelled:
         return weak_answers_on(self.rows, self.answers)
 
     @cached_property
-    def groups(self) -> npt.NDArray[np.int64]:
+    def groups(self) -> Integers:
         """Numbers of the groups of the rows, (n,)."""
         return groups_of(self.folds, list(self.rows["id"]))
 
@@ -156,7 +149,7 @@ class Labelled:
         column = self.rows.get("passage", self.rows["text"])
         return [as_passage(text) for text in column]
 
-    def of(self, part: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Labelled:
+    def of(self, part: Booleans | Integers | slice) -> Labelled:
         """Select paragraphs, by their numbers or by whether they are wanted."""
         return replace(self, rows=self.rows.iloc[part])
 
@@ -170,9 +163,7 @@ class Labelled:
         """
         return self.of(self.by_hand & self.rows["id"].isin(scores["id"]).to_numpy())
 
-    def apart(
-        self, train: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64]
-    ) -> tuple[list[Passage], list[Passage]]:
+    def apart(self, train: Integers, held_out: Integers) -> tuple[list[Passage], list[Passage]]:
         """Texts to learn from and texts that are held out, neither of which reads the other.
 
         Where articles are held out whole, that is so by itself. Where an article has paragraphs of

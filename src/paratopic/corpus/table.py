@@ -101,9 +101,10 @@ def targets_of(labels: Iterable[Collection[str]], names: Sequence[str]) -> npt.N
 def has_hand_label(rows: pd.DataFrame) -> pd.Series:
     """Say which rows have a label by hand, (n,). Only these are evaluated.
 
-    The answers of weak sources train models and measure nothing.
+    The answers of weak sources train models and measure nothing. Without a column `label_source`,
+    all labels are by hand.
     """
-    return rows["label_source"] == "hand"
+    return rows.get("label_source", pd.Series("hand", rows.index)) == "hand"
 
 
 def write_paragraphs(frame: pd.DataFrame, path: Path) -> None:

@@ -11,18 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from paratopic.labels.log import (
-    UNNAMED,
-    Label,
-    locked,
-    one_line,
-    read_table,
-    rewrite,
-    tidy,
-)
+from paratopic.labels.log import UNNAMED, Label, locked, one_line, read_table, rewrite, tidy
 from paratopic.project.errors import UserError
 from paratopic.project.params import Labels
 from paratopic.project.topics import ModeName, TieRule, Topics, join_cell, topics_in_words
@@ -188,14 +181,14 @@ def disputes(lines: Sequence[Label], paragraphs: Iterable[str], topics: Topics) 
     counting = by_paragraph(current(lines, topics))
     messages = []
     for paragraph, lines_on_it in by_paragraph(in_todays_names(lines, topics)).items():
-        cells = _cells_by_annotator(lines_on_it, topics)
-        if len({cell for each in cells.values() for cell in each}) > 1:
-            given = "; ".join(
-                f"{annotator or UNNAMED}: {', then '.join(dict.fromkeys(each))}"
-                for annotator, each in cells.items()
-            )
+        in_order = sorted(lines_on_it, key=lambda line: (line.annotator, line.time, line.cell))
+        if len({_shown(line.names, topics) for line in in_order}) > 1:
+            given = []
+            for annotator, each in groupby(in_order, key=lambda line: line.annotator):
+                cells = dict.fromkeys(_shown(line.names, topics) for line in each)
+                given.append(f"{annotator or UNNAMED}: {', then '.join(cells)}")
             verdict = _verdict(counting.get(paragraph, []), topics)
-            messages.append(f"{paragraph} – {given} → {verdict}")
+            messages.append(f"{paragraph} – {'; '.join(given)} → {verdict}")
     return messages
 
 
@@ -266,24 +259,14 @@ def _resolve_each(answers: Sequence[Label], topics: Topics) -> tuple[tuple[str, 
     known = sorted(votes, key=lambda name: _place(name, topics))
     counted = tuple(name for name in known if 2 * votes[name] >= len(answers))
     if any(2 * votes[name] == len(answers) for name in counted):
-        reason: Reason = "tie"
-    else:
-        reason = "agreed" if set(votes.values()) <= {len(answers)} else "majority"
-    return counted, reason
+        return counted, "tie"
+    return counted, "agreed" if set(votes.values()) <= {len(answers)} else "majority"
 
 
 def _place(name: str, topics: Topics) -> tuple[int, str]:
     """Rank of a topic: the order of the codebook, unknown ones last by name."""
     known = topics.names
     return (known.index(name), "") if name in known else (len(known), name)
-
-
-def _cells_by_annotator(lines: Sequence[Label], topics: Topics) -> dict[str, list[str]]:
-    """Annotator → their answers as messages show them, the earliest first."""
-    cells: dict[str, list[str]] = {}
-    for line in sorted(lines, key=lambda line: (line.annotator, line.time, line.cell)):
-        cells.setdefault(line.annotator, []).append(_shown(line.names, topics))
-    return cells
 
 
 def _verdict(answers: Sequence[Label], topics: Topics) -> str:

@@ -1,7 +1,7 @@
 """Labelled paragraphs as a dataset for others: a table, the answers and a card.
 
 The library `datasets` opens its folder, and so does a project, as a source. Nothing is sent here
-(`cli.publish` does).
+(`cli.publish` does). The text of the card is in dataset.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, Features, List, Value
-from huggingface_hub import DatasetCardData
+from huggingface_hub import DatasetCard, DatasetCardData
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.labels.answers import in_todays_names
@@ -23,9 +23,10 @@ from paratopic.project.files import sha256, write_text
 from paratopic.project.sources import NONE
 from paratopic.project.topics import NO_TOPIC, Topics
 
+TEMPLATE = Path(__file__).with_name("dataset.md")
 TABLE, ANSWERS, CARD = "paragraphs.parquet", "answers.parquet", "README.md"
-# Columns of the answers. Without names there are no notes, which may have some.
-OF_ANSWERS = ("paragraph", "topics", "annotator", "when", "drawn", "note")
+# What the answers have of lines. Without names there are no notes, which may have some.
+OF_LINES = ["paragraph", "cell", "annotator", "when", "drawn", "note"]
 # Columns of the table, to which the label comes.
 _COLUMNS = ("id", "article", "title", "heading", "position", "text")
 
@@ -99,11 +100,7 @@ def _label(topics: Topics) -> str:
 
 def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
     """The answers on the paragraphs."""
-    rows = [
-        (line.paragraph, line.cell, line.annotator, line.when, line.drawn, line.note)
-        for line in lines
-    ]
-    answers = pd.DataFrame(rows, columns=OF_ANSWERS)
+    answers = pd.DataFrame(list(lines), columns=OF_LINES).rename(columns={"cell": "topics"})
     if not anonymous:
         return answers
     names = [name for name in answers["annotator"].unique() if name]
@@ -112,46 +109,28 @@ def _answers(lines: Sequence[Label], anonymous: bool) -> pd.DataFrame:
 
 
 def _card(folder: Path, data: Labelled, about: About, answers: pd.DataFrame) -> str:
-    rows, topics = data.rows, data.topics
+    topics = data.topics
     configs = [{"config_name": "paragraphs", "data_files": TABLE, "default": True}]
     if len(answers):
         configs.append({"config_name": "answers", "data_files": ANSWERS})
-    head = DatasetCardData(
-        pretty_name=about.name,
-        language=about.language,
-        license=about.license,
-        task_categories=["text-classification"],
-        tags=["paratopic"],
-        configs=configs,
-    )
-    of = {topic.name: " ".join(topic.definition.split()) for topic in topics.topics}
-    no_topic = NO_TOPIC if topics.mode == "single" else NONE  # what an empty list is read as
-    parts = [
-        f"---\n{head.to_yaml()}\n---\n",
-        f"# {about.name}\n",
-        f"{plural(len(rows), 'labelled paragraph')} of "
-        f"{plural(rows['article'].nunique(), 'article')}. SHA-256 of {TABLE}: "
-        f"`{sha256(folder / TABLE)}`.\n",
-        "| topic | paragraphs | definition |\n|---|---|---|",
-        *(
-            f"| {name} | {n} | {of.get(name, '').replace('|', chr(92) + '|')} |"
-            for name, n in data.counts.items()
+    card = DatasetCard.from_template(
+        DatasetCardData(
+            pretty_name=about.name,
+            language=about.language,
+            license=about.license,
+            task_categories=["text-classification"],
+            tags=["paratopic"],
+            configs=configs,
         ),
-        "",
-    ]
-    if len(answers):
-        n_annotators = answers["annotator"].replace("", None).nunique()
-        parts += [
-            f"`{ANSWERS}` has {plural(len(answers), 'answer')} of "
-            f"{plural(n_annotators, 'named annotator')}.\n"
-        ]
-    parts += [
-        f"- license: {about.license or 'not given'}",
-        *(f"- from {source}" for source in about.sources),
-        "",
-        '```python\nfrom datasets import load_dataset\n\ndata = load_dataset("this/folder")\n```\n',
-        "In a project of paratopic, it is read by the source "
-        f"`dataset://this/folder?label={_label(topics)}&group=article`, with `{no_topic}` in "
-        "`prepare.no_topic`.\n",
-    ]
-    return "\n".join(parts)
+        template_path=str(TEMPLATE),
+        about=about,
+        rows=data.rows,
+        counts=data.counts,
+        definition_of={topic.name: topic.definition for topic in topics.topics},
+        answers=answers,
+        digest=sha256(folder / TABLE),
+        label=_label(topics),
+        no_topic=NO_TOPIC if topics.mode == "single" else NONE,  # what an empty list is read as
+        plural=plural,
+    )
+    return f"{card}\n"

@@ -17,6 +17,7 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -47,7 +48,6 @@ LLM, EFFORT = "llm-", ("seconds", "tokens_read", "tokens_written")
 # Time of a line that has none.
 NEVER = datetime.min.replace(tzinfo=UTC)
 
-_INSTANT = timedelta(microseconds=1)
 # Content of a new file.
 _HEADER = f"{','.join(_OWN)}\n".encode()
 # Unicode categories of control characters, and of halves of characters that JSON can carry.
@@ -55,10 +55,6 @@ _UNWRITABLE = ("Cc", "Cs")
 
 # Characters of a cell that every reader of CSV in Python takes.
 LONGEST_CELL = 131_072
-# Resolved path → the size up to which a file is known to be UTF-8, and the `END` bytes before that,
-# which tell whether it was written anew since.
-_CHECKED: dict[Path, tuple[int, bytes]] = {}
-END = 512
 
 
 @dataclass(frozen=True)
@@ -117,13 +113,30 @@ class Label:
 
     @property
     def time(self) -> datetime:
-        """Time of the answer; a line without one is earlier than all others."""
-        return parse_when(self.when, self.where)
+        """Time of the answer, which `when` has to tell; `NEVER` where it is empty."""
+        try:
+            time = datetime.fromisoformat(self.when) if self.when else NEVER
+        except ValueError:
+            raise UserError(
+                f'{self.where}: "{self.when}" is not an ISO 8601 time; write 2025-09-15T10:00:00Z, '
+                "or leave it empty"
+            ) from None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
     @property
     def chance(self) -> float | None:
-        """The number in `drawn`; None where there is none."""
-        return parse_drawn(self.drawn, self.where)
+        """The number in `drawn`; None where it is "article" or empty, which are all it may be."""
+        if self.drawn in ("", ARTICLE):
+            return None
+        chance = math.nan
+        with suppress(ValueError):
+            chance = float(self.drawn)
+        if not 0 < chance < math.inf:
+            raise UserError(
+                f'{self.where}: "{self.drawn}" in the column drawn is neither a positive number '
+                f'nor "{ARTICLE}"; copy it from the sheet of `paratopic suggest`, or leave it empty'
+            )
+        return chance
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], str, datetime, str]:
@@ -131,65 +144,10 @@ class Label:
         return self.paragraph, self.names, self.annotator, self.time, self.note
 
 
-def parse_when(when: str, where: str) -> datetime:
-    """Read the time of a line; `NEVER` for "".
-
-    Parameters
-    ----------
-    when
-        ISO 8601 date or time.
-    where
-        File and line, for the error message.
-
-    Raises
-    ------
-    UserError
-        It is not an ISO 8601 date or time.
-    """
-    if not when:
-        return NEVER
-    try:
-        time = datetime.fromisoformat(when)
-    except ValueError:
-        raise UserError(
-            f'{where}: "{when}" is not an ISO 8601 time; write 2025-09-15T10:00:00Z, or leave it '
-            "empty"
-        ) from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def after(time: datetime) -> str:
     """The next instant as `Label.when`; "" after `NEVER`."""
-    return "" if time == NEVER else (time + _INSTANT).isoformat(timespec="microseconds")
-
-
-def parse_drawn(drawn: str, where: str) -> float | None:
-    """Read how a paragraph was drawn (`Label.drawn`): the chance; None for "article" and "".
-
-    Parameters
-    ----------
-    drawn
-        A positive number, "article" or "".
-    where
-        File and line, for the error message.
-
-    Raises
-    ------
-    UserError
-        It is none of these.
-    """
-    if drawn in ("", ARTICLE):
-        return None
-    try:
-        chance = float(drawn)
-    except ValueError:
-        chance = math.nan
-    if not 0 < chance < math.inf:
-        raise UserError(
-            f'{where}: "{drawn}" in the column drawn is neither a positive number nor "{ARTICLE}"; '
-            "copy it from the sheet of `paratopic suggest`, or leave it empty"
-        )
-    return chance
+    later = time + timedelta(microseconds=1)
+    return "" if time == NEVER else later.isoformat(timespec="microseconds")
 
 
 def cell_of(names: Iterable[str] | None) -> str:
@@ -227,6 +185,12 @@ def one_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def checked(label: Label) -> Label:
+    """The label, if its time and its chance can be read; a `UserError` says that one cannot."""
+    _ = label.time, label.chance
+    return label
+
+
 def tidy(label: Label) -> Label:
     """The label as `append` writes it: each cell on one line, without blanks at its ends."""
     text, annotator, note = map(one_line, (label.text, label.annotator, label.note))
@@ -259,9 +223,10 @@ def read_table(path: Path) -> tuple[list[str], list[Label]]:
 def append(path: Path, label: Label) -> Label:
     """Add one line at the end of labels.csv; it is on the disk when this returns.
 
-    The lines before it stay as they are, and are not read: that takes as long with 50,000 of them
-    as with 1,000. Only where something is missing, a column is added to the header, a line end to
-    the last line, or another encoding becomes UTF-8; then the version before is kept as `backup`.
+    The lines before it stay as they are, and are not parsed: with 50,000 of them that takes a
+    hundredth of a second. Only where something is missing, a column is added to the header, a line
+    end to the last line, or another encoding becomes UTF-8; then the version before is kept as
+    `backup`.
 
     The line's time is now.
 
@@ -277,52 +242,33 @@ def append(path: Path, label: Label) -> Label:
         The disk is full, or the file cannot be written. The file is left as it was.
     """
     with locked(path):
-        return append_locked(path, label)
-
-
-def append_locked(path: Path, label: Label) -> Label:
-    """Add one line as `append` does, by a caller that holds the lock (`locked`)."""
-    label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
-    needed = (*_OWN, *dict(label.more))
-    if path.exists() and (header := _header_of(path, needed)):
-        columns, separator = header
-        _add(path, _csv([label], columns, csv.QUOTE_ALL, separator).encode())
+        label = replace(tidy(label), when=datetime.now(UTC).isoformat(timespec="microseconds"))
+        needed = (*_OWN, *dict(label.more))
+        data = path.read_bytes() if path.exists() else b""
+        if header := _header_of(data, needed):
+            _add(path, _csv([label], *header).encode())
+            return label
+        text = _decode(data or _HEADER, path)
+        columns, _ = _parse(text, path)
+        missing = [name for name in needed if name not in columns]
+        line = _csv([label], [*columns, *missing], find_separator(text, COLUMNS[0])).encode()
+        _replace(path, _appendable(text, missing).encode() + line)
         return label
-    text = _decode(path.read_bytes() if path.exists() else _HEADER, path)
-    columns, _ = _parse(text, path)
-    missing = [name for name in needed if name not in columns]
-    line = _csv([label], [*columns, *missing], csv.QUOTE_ALL, _separator(text)).encode()
-    _keep(path)
-    _replace(path, _appendable(text, missing).encode() + line)
-    return label
 
 
-def _header_of(path: Path, needed: Iterable[str]) -> tuple[list[str], str] | None:
+def _header_of(data: bytes, needed: Iterable[str]) -> tuple[list[str], str] | None:
     """Columns and separator of a file to which a line can be added as it is; else None.
 
-    It is UTF-8, has the needed columns, and its last line ends. What this process has checked
-    before is not read again.
+    It is UTF-8, has the needed columns, and its last line ends.
     """
-    checked, end = _CHECKED.get(path.resolve(), (0, b""))
-    with path.open("rb") as file:
-        header = file.readline()
-        file.seek(checked - len(end))
-        data = file.read()
-        if not data.startswith(end):  # the file was written anew
-            file.seek(0)
-            data, end = file.read(), b""
-        size = file.tell()
     try:
-        data[len(end) :].decode()
-        names = header.decode("utf-8-sig").rstrip("\r\n")
-        separator = _separator(names)
-        columns = next(csv.reader([names], delimiter=separator, strict=True))
+        header = data.decode("utf-8-sig").partition("\n")[0].rstrip("\r")
+        separator = find_separator(header, COLUMNS[0])
+        columns = next(csv.reader([header], delimiter=separator, strict=True))
     except (ValueError, StopIteration, csv.Error):
         return None
-    if not data.endswith(b"\n") or not set(needed) <= set(columns):
-        return None
-    _CHECKED[path.resolve()] = size, data[-END:]
-    return columns, separator
+    is_whole = data.endswith(b"\n") and set(needed) <= set(columns)
+    return (columns, separator) if is_whole else None
 
 
 def _add(path: Path, line: bytes) -> None:
@@ -339,10 +285,10 @@ def _add(path: Path, line: bytes) -> None:
 
 
 def locked(path: Path) -> BaseFileLock:
-    """Keep other programs from writing to labels.csv: ``with locked(path): ...``."""
+    """Keep others from writing to labels.csv, until this thread leaves the last `with` of it."""
     path = path.resolve()  # one lock for a file and all links to it
     path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+    return FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)
 
 
 def backup(path: Path) -> Path:
@@ -367,11 +313,9 @@ def rewrite(path: Path, columns: Sequence[str], lines: Sequence[Label]) -> None:
     """
     further = dict.fromkeys(name for line in lines for name, _ in line.more)
     wanted = list(dict.fromkeys([*columns, *_OWN, *further]))
-    separator = _separator(_decode(path.read_bytes(), path)) if path.exists() else ","
-    header = io.StringIO()
-    csv.writer(LineFeeds(header), delimiter=separator).writerow(wanted)
-    _keep(path)
-    _replace(path, (header.getvalue() + _csv(lines, wanted, csv.QUOTE_MINIMAL, separator)).encode())
+    before = _decode(path.read_bytes(), path) if path.exists() else ""
+    separator = find_separator(before, COLUMNS[0])
+    _replace(path, _csv(lines, wanted, separator, is_whole=True).encode())
 
 
 def _decode(data: bytes, path: Path) -> str:
@@ -381,10 +325,6 @@ def _decode(data: bytes, path: Path) -> str:
             "prepare.labels to a .csv file, and add these to it (`paratopic import`)"
         )
     return decode(data, str(path))
-
-
-def _separator(text: str) -> str:
-    return find_separator(text, "paragraph")
 
 
 def _parse(text: str, path: Path) -> tuple[list[str], list[Label]]:
@@ -399,16 +339,13 @@ def _label(where: str, row: dict[str, str]) -> Label:
     if not own["paragraph"]:
         raise UserError(f"{where}: a line needs the id of a paragraph")
     more = tuple((name, cell) for name, cell in row.items() if name not in _OWN and cell)
-    label = Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more)
-    parse_when(label.when, where)
-    parse_drawn(label.drawn, where)
-    return label
+    return checked(Label(where, own.pop("paragraph"), own.pop("topics"), **own, more=more))
 
 
 def _appendable(text: str, missing: Sequence[str]) -> str:
     """The text with further columns in its header, and a line end at its end."""
     if missing:
-        separator = _separator(text)
+        separator = find_separator(text, COLUMNS[0])
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         next(reader)
         header = "".join(islice(io.StringIO(text, newline=""), reader.line_num))
@@ -417,15 +354,14 @@ def _appendable(text: str, missing: Sequence[str]) -> str:
     return text if text.endswith(("\n", "\r")) else text + "\n"
 
 
-def _keep(path: Path) -> None:
-    """Keep the file as it is as its backup."""
+def _replace(path: Path, data: bytes) -> None:
+    """Replace the file, on the disk when this returns, and keep the version before as its backup.
+
+    A link stays one, and so do permissions.
+    """
     if path.exists():
         with aside(backup(path)) as draft:
             draft.write_bytes(path.read_bytes())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace the file, on the disk when this returns; a link stays one, and so do permissions."""
     target = path.resolve()
     with aside(target) as draft, draft.open("wb") as file:
         if target.exists():
@@ -442,10 +378,14 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _csv(
-    lines: Iterable[Label], columns: Sequence[str], quoting: Literal[0, 1], separator: str
+    lines: Iterable[Label], columns: Sequence[str], separator: str, is_whole: bool = False
 ) -> str:
+    """Lines as they are added to a file; or the whole file, with its header."""
+    quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_whole else csv.QUOTE_ALL
     text = io.StringIO()
     writer = csv.DictWriter(LineFeeds(text), columns, quoting=quoting, delimiter=separator)
+    if is_whole:
+        writer.writeheader()
     for line in lines:
         own = {"paragraph": line.paragraph, "topics": line.cell, "text": inert(line.text)}
         own |= {name: getattr(line, name) for name in OPTIONAL} | {"note": inert(line.note)}

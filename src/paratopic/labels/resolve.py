@@ -85,7 +85,7 @@ def resolve_answers(
     judged = {answer.paragraph for answer in current.answers}
     given = answer_rows(weak_answers(frame, of_sources, topics, judged))
     trusted = learn_sources(frame, given, topics, params.evaluate.confidence)
-    answers = _in_order(_together(answers, _taught(given, frame, trusted)), paragraphs)
+    answers = _in_order(answers, _taught(given, frame, trusted), paragraphs)
     return Resolved(answers, current.answers, trusted, messages)
 
 
@@ -149,49 +149,40 @@ def check_meanings(sources: Iterable[Source | str], topics: Topics) -> None:
                 _today(split_cell(meant), topics, where)
 
 
-def _together(*answers: pd.DataFrame) -> pd.DataFrame:
-    filled = [each for each in answers if not each.empty]
-    return pd.concat(filled, ignore_index=True) if filled else answers[0]
-
-
-def _in_order(answers: pd.DataFrame, paragraphs: pd.DataFrame) -> pd.DataFrame:
+def _in_order(
+    of_people: pd.DataFrame, of_sources: pd.DataFrame, paragraphs: pd.DataFrame
+) -> pd.DataFrame:
     """The answers by paragraph, kind and source, so that the order of files changes no result."""
     place = {id_: row for row, id_ in enumerate(paragraphs["id"])}
-    columns = [answers[name] for name in ("paragraph", "kind", "source", "topics")]
-    keys = [(place[id_], *rest) for id_, *rest in zip(*columns, strict=True)]
-    return answers.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
+    rows: list[Any] = of_people.to_dict("records") + of_sources.to_dict("records")
+    rows.sort(key=lambda row: (place[row["paragraph"]], row["kind"], row["source"], row["topics"]))
+    return answer_rows(rows)
 
 
-def _row(answer: Label, status: str, label: Sequence[str] | None = None) -> dict[str, Any]:
+def _row(answer: Label, status: str, label: list[str] | None = None) -> dict[str, Any]:
     """A person's answer as a row."""
-    return {
-        "paragraph": answer.paragraph,
-        "source": answer.annotator,
-        "kind": "person",
-        "topics": list(answer.names),
-        "status": status,
-        "label": None if label is None else list(label),
-    }
+    row = {"paragraph": answer.paragraph, "source": answer.annotator, "kind": "person"}
+    return row | {"topics": list(answer.names), "status": status, "label": label}
 
 
 def _of_people(
     labels: Iterable[Label], topics: Topics, ties: TieRule
-) -> tuple[list[dict[str, Any]], dict[Reason, list[str]]]:
-    """Rows of people's answers; and how labels were chosen → paragraph ids."""
+) -> tuple[list[dict[str, Any]], Counter[Reason]]:
+    """Rows of people's answers; and how many labels were chosen in which way."""
     rows: list[dict[str, Any]] = []
-    paragraphs: dict[Reason, list[str]] = {}
-    for paragraph, answers in by_paragraph(labels).items():
+    chosen_by: Counter[Reason] = Counter()
+    for answers in by_paragraph(labels).values():
         for answer in answers:
             _check(answer, topics)
         chosen, reason = resolve(answers, topics)
         counted = set(topics.counted(chosen))
-        label = None if (reason, ties) == ("tie", "leave_out") else chosen
+        label = None if (reason, ties) == ("tie", "leave_out") else list(chosen)
         for answer in answers:
             agrees = set(topics.counted(answer.names)) == counted
             status = "tie" if reason == "tie" else "counts" if agrees else "outvoted"
             rows.append(_row(answer, status, label))
-        paragraphs.setdefault(reason, []).append(paragraph)
-    return rows, paragraphs
+        chosen_by[reason] += 1
+    return rows, chosen_by
 
 
 def _of_tables(
@@ -199,8 +190,7 @@ def _of_tables(
 ) -> list[dict[str, Any]]:
     """Rows of the raw answers of tables."""
     rows = []
-    each = answers.itertuples(index=False, name=None)
-    for paragraph, source, cell, given, draw, where in each:
+    for paragraph, source, cell, given, draw, where in answers.itertuples(index=False, name=None):
         try:
             meaning = _today(given, topics, where)
         except UserError as error:
@@ -210,13 +200,11 @@ def _of_tables(
                 "it means a topic of another name, say so in prepare.sources: "
                 f"{{path: {source}, labels: {{{shown}: {topics.names[0]}}}}}"
             ) from None
-        status = "retired" if meaning.retired else "counts"
+        names, status = list(meaning.names), "retired" if meaning.retired else "counts"
         status = "overruled" if paragraph in replaced else status
-        names = list(meaning.names)
         row = {"paragraph": paragraph, "source": source, "kind": "table", "topics": names}
-        row |= {"status": status, "draw": draw}
-        row["label"] = names if status == "counts" else None
-        rows.append(row)
+        label = names if status == "counts" else None
+        rows.append(row | {"status": status, "label": label, "draw": draw})
     return rows
 
 
@@ -230,12 +218,12 @@ def _today(names: Sequence[str], topics: Topics, where: str) -> Meaning:
 
 def _weighed(answers: pd.DataFrame, frame: pd.DataFrame, lines: Sequence[Label]) -> pd.DataFrame:
     """The answers with how their paragraphs were drawn, where they make a label."""
-    draw, weight = weigh_sample(frame, lines)
     of_label = answers["paragraph"].where(answers["label"].notna())
-    return answers.assign(
-        draw=of_label.map(dict(zip(frame["id"], draw, strict=True))).fillna(""),
-        weight=of_label.map(dict(zip(frame["id"], weight, strict=True))).astype(np.float64),
+    draw, weight = (
+        of_label.map(dict(zip(frame["id"], column, strict=True)))
+        for column in weigh_sample(frame, lines)
     )
+    return answers.assign(draw=draw.fillna(""), weight=weight.astype(np.float64))
 
 
 def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.DataFrame:
@@ -244,12 +232,9 @@ def _taught(given: pd.DataFrame, frame: pd.DataFrame, trusted: Sources) -> pd.Da
     Where there are none, they have nothing to teach, and are left out.
     """
     lesson, names = teach(frame, given, trusted), np.array(trusted.topics.names, dtype=object)
-    has_none = (frame["label_source"] == "none").to_numpy()
-    is_taught = has_none & (lesson.weights > 0).any(axis=1)
-    label_of = {
-        id_: names[has].tolist()
-        for id_, has in zip(frame["id"][is_taught], lesson.targets[is_taught], strict=True)
-    }
+    is_taught = (frame["label_source"] == "none").to_numpy() & (lesson.weights > 0).any(axis=1)
+    taught = zip(frame["id"][is_taught], lesson.targets[is_taught], strict=True)
+    label_of = {id_: names[has].tolist() for id_, has in taught}
     if not label_of:
         return given[:0]
     labels = [label_of.get(id_) for id_ in given["paragraph"]]
@@ -285,15 +270,20 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
     lost = []
     for label in labels:
         article = label.paragraph.rpartition(":")[0]
-        if article in articles:
-            nearest = _most_alike(label.text, frame[frame["article"] == article])
-        else:
-            same = frame[texts.str.startswith(" ".join(label.text.split()))]
-            if same.empty or not label.text:
-                absent[article] += 1
-                continue
-            nearest = same.iloc[0]
-        lost.append(_lost(label, nearest))
+        words = " ".join(label.text.split())
+        is_like = (
+            frame["article"] == article if article in articles else texts.str.startswith(words)
+        )
+        if article not in articles and not (words and is_like.any()):
+            absent[article] += 1
+            continue
+        lost.append(f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph')
+        if words:
+            # Of these, the one whose beginning is most like the label's first words.
+            beginnings = [text[: len(words)] for text in texts[is_like]]
+            (nearest,) = difflib.get_close_matches(words, beginnings, n=1, cutoff=0)
+            now = frame[is_like].iloc[beginnings.index(nearest)]
+            lost[-1] += f'; most similar now: {now["id"]} "{first_words(now["text"])}"'
     if lost:
         raise UserError("\n".join([*lost, "Give these lines the new id, or remove them."]))
     return absent
@@ -301,7 +291,7 @@ def _absent_articles(labels: Sequence[Label], frame: pd.DataFrame) -> Counter[st
 
 def _messages(
     absent: Mapping[str, int],
-    disputed: Mapping[Reason, Sequence[str]],
+    disputed: Mapping[Reason, int],
     topics: Topics,
     ties: TieRule,
 ) -> list[str]:
@@ -309,29 +299,13 @@ def _messages(
         f"article {article} is not among the sources ({plural(count, 'label')} ignored)"
         for article, count in sorted(absent.items())
     ]
-    if majority := disputed.get("majority"):
-        disputed_ones = plural(len(majority), "disputed paragraph gets", "disputed paragraphs get")
+    if majority := disputed["majority"]:
+        disputed_ones = plural(majority, "disputed paragraph gets", "disputed paragraphs get")
         messages.append(f"{disputed_ones} the answer of most annotators")
-    if tied := disputed.get("tie"):
+    if tied := disputed["tie"]:
         how = label_in_a_tie(ties, topics.mode)
         messages.append(
-            f"{plural(len(tied), 'tie')} between annotators, {how} (prepare.ties: {ties}). "
+            f"{plural(tied, 'tie')} between annotators, {how} (prepare.ties: {ties}). "
             "Another answer settles a tie; `paratopic review` lists all ties."
         )
     return messages
-
-
-def _lost(label: Label, nearest: pd.Series | None) -> str:
-    message = f'{label.where}: {label.paragraph} "{label.text}" is no longer a paragraph'
-    if nearest is None:
-        return message
-    return f'{message}; most similar now: {nearest["id"]} "{first_words(nearest["text"])}"'
-
-
-def _most_alike(words: str, frame: pd.DataFrame) -> pd.Series | None:
-    """The paragraph whose beginning is most like the first words of a label; None without words."""
-    if not words:
-        return None
-    beginnings = [text[: len(words)] for text in frame["text"]]
-    (nearest,) = difflib.get_close_matches(words, beginnings, n=1, cutoff=0)
-    return frame.iloc[beginnings.index(nearest)]

@@ -68,9 +68,8 @@ def weigh_sample(frame: pd.DataFrame, lines: Iterable[Label]) -> tuple[pd.Series
         draw[hand.index[hand["text"].map(chance_of).notna()]] = "paragraph"
     elif len(of_articles):
         n_labelled = of_articles.groupby("article")["id"].transform("size")
-        weight[of_articles.index] = (
-            of_articles["article"].map(frame["article"].value_counts()) / n_labelled
-        )
+        n_paragraphs = of_articles["article"].map(frame["article"].value_counts())
+        weight[of_articles.index] = n_paragraphs / n_labelled
         draw[of_articles.index] = ARTICLE
     return draw, weight
 

@@ -87,17 +87,12 @@ def effort_of(lines: Iterable[Label], settings: Labels) -> dict[str, dict[str, f
     -------
     Name of a source → seconds and, where its prices are known, cost.
     """
-    of_sources: dict[str, list[list[float]]] = {}
-    for line in of_weak_sources(lines, settings):
-        cells = dict(line.more)
-        try:
-            row = [float(cells[name]) for name in EFFORT]
-        except (KeyError, ValueError):
-            continue
-        of_sources.setdefault(line.annotator, []).append(row)
+    of_sources = of_weak_sources(lines, settings)
+    rows = [[line.annotator, *map(dict(line.more).get, EFFORT)] for line in of_sources]
+    table = pd.DataFrame(rows, columns=["source", *EFFORT]).set_index("source")
+    means = 1000 * table.apply(pd.to_numeric, errors="coerce").dropna().groupby("source").mean()
     effort = {}
-    for name, rows in sorted(of_sources.items()):
-        seconds, *tokens = (1000 * sum(column) / len(rows) for column in zip(*rows, strict=True))
+    for name, seconds, *tokens in means.itertuples(name=None):
         effort[name] = {"seconds": round(seconds, 1)}
         if price := settings.prices.get(name.removeprefix(LLM)):
             effort[name]["cost"] = cost(tokens, price)

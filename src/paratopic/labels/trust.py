@@ -11,6 +11,7 @@ A question has K outcomes, numbered from 0, one of which is true of each paragra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,23 +141,17 @@ def learn_trust(
     np.add.at(answered, (answers.source, answers.outcome), 1)
     frequencies = _shares(table, answered, labelled, len(known))
     weighted = _as_of_all(table, frequencies / labelled)
-    mean, low, high = (np.zeros((n_sources, k)) for _ in range(3))
-    for source in range(n_sources):
-        for kind in np.unique(kinds):
-            of_kind, tail = kinds == kind, (1 - confidence) / 2
-            as_they_are, as_of_all = (
-                _Mixture(
-                    np.einsum("kk->k", counts)[of_kind],
-                    counts.sum(axis=1)[of_kind],
-                    (1 + 1 / k) / 2,
-                )
-                for counts in (table[source], weighted[source])
-            )
-            mean[source, of_kind] = as_of_all.mean
-            # How frequent outcomes are is not certain either: the interval allows for both.
-            both_of = as_they_are, as_of_all
-            low[source, of_kind] = np.min([each.quantiles(tail) for each in both_of], axis=0)
-            high[source, of_kind] = np.max([each.quantiles(1 - tail) for each in both_of], axis=0)
+    (mean, low, high), tail = np.zeros((3, n_sources, k)), (1 - confidence) / 2
+    for source, kind in product(range(n_sources), np.unique(kinds)):
+        of_kind = kinds == kind
+        as_they_are, as_of_all = (
+            _worth(np.diag(counts)[of_kind], counts.sum(axis=1)[of_kind], (1 + 1 / k) / 2, tail)
+            for counts in (table[source], weighted[source])
+        )
+        mean[source, of_kind] = as_of_all[0]
+        # How frequent outcomes are is not certain either: the interval allows for both.
+        low[source, of_kind] = np.minimum(as_they_are[1], as_of_all[1])
+        high[source, of_kind] = np.maximum(as_they_are[2], as_of_all[2])
     # Where an answer is wrong, the truth is what it was before, and else as frequent as ever.
     others = np.broadcast_to(frequencies, (k, k)) * ~np.eye(k, dtype=bool)
     share = others / others.sum(axis=1, keepdims=True)
@@ -223,7 +218,7 @@ def combine(answers: Answers, trust: Trust, n: int) -> Consensus:
     return Consensus(truth, weight[:, 0], ratio * trust.frequencies / trust.labelled)
 
 
-class _Mixture:
+def _worth(right: Array, compared: Array, assumed: float, tail: float) -> tuple[Array, ...]:
     """Shares of answers that are right, each a mixture of Beta distributions.
 
     Parameters
@@ -232,32 +227,29 @@ class _Mixture:
         (t,) numbers of answers that are right, and of all that can be compared.
     assumed
         Mean before any comparison.
+
+    Returns
+    -------
+    (t,) means, and the values below and above which the share `tail` of each distribution lies.
     """
+    mean, strength = (each.ravel() for each in np.meshgrid(MEANS, STRENGTHS))
+    prior = mean * strength, (1 - mean) * strength
+    a, b = prior[0] + right[:, None], prior[1] + (compared - right)[:, None]
+    log = (betaln(a, b) - betaln(*prior)).sum(axis=0)
+    right_before, wrong_before = ASSUMED * assumed, ASSUMED * (1 - assumed)
+    log += (right_before - 1) * np.log(mean) + (wrong_before - 1) * np.log1p(-mean)
+    weights: Array = softmax(log)
+    kept = weights > 1e-6 * weights.max()
+    a, b, weights = a[:, kept], b[:, kept], weights[kept] / weights[kept].sum()
 
-    def __init__(self, right: Array, compared: Array, assumed: float) -> None:
-        mean, strength = (each.ravel() for each in np.meshgrid(MEANS, STRENGTHS))
-        a, b = mean * strength, (1 - mean) * strength
-        self._a = a + right[:, None]
-        self._b = b + (compared - right)[:, None]
-        log = (betaln(self._a, self._b) - betaln(a, b)).sum(axis=0)
-        before = ASSUMED * assumed, ASSUMED * (1 - assumed)
-        log += (before[0] - 1) * np.log(mean) + (before[1] - 1) * np.log1p(-mean)
-        weights: Array = softmax(log)
-        kept = weights > 1e-6 * weights.max()
-        self._a, self._b = self._a[:, kept], self._b[:, kept]
-        self._weights = weights[kept] / weights[kept].sum()
+    def quantile(a: Array, b: Array, share: float) -> float:
+        return brentq(lambda x: float(betainc(a, b, x) @ weights) - share, 0, 1, xtol=1e-4)
 
-    @property
-    def mean(self) -> Array:
-        """(t,) means."""
-        return np.asarray((self._a / (self._a + self._b)) @ self._weights)
-
-    def quantiles(self, share: float) -> list[float]:
-        """The values below which a share of each distribution lies."""
-        return [
-            brentq(lambda x, a=a, b=b: betainc(a, b, x) @ self._weights - share, 0, 1, xtol=1e-4)
-            for a, b in zip(self._a, self._b, strict=True)
-        ]
+    low, high = (
+        np.array([quantile(*both, share) for both in zip(a, b, strict=True)])
+        for share in (tail, 1 - tail)
+    )
+    return (a / (a + b)) @ weights, low, high
 
 
 def _shares(table: Array, answered: Integers, labelled: Array, n_known: int) -> Array:
@@ -337,19 +329,17 @@ def _copies(answers: Answers, posterior: Array, n: int, n_sources: int) -> Array
     k = posterior.shape[1]
     given = np.full((n_sources, n), UNKNOWN)
     given[answers.source, answers.row] = answers.outcome
-    for one in range(n_sources):
-        for other in range(one):
-            both = (given[one] != UNKNOWN) & (given[other] != UNKNOWN)
-            if not both.any():
-                continue
-            # Outcomes of the other given the truth, by Bayes' rule.
-            often = np.bincount(given[other][both], minlength=k)
-            joint = posterior[other] * often[:, None]
-            of_truth = joint / np.maximum(joint.sum(axis=0), 1e-12)
-            chance = (posterior[one] * of_truth).sum(axis=1)[given[one][both]].mean()
-            same = (given[one] == given[other])[both].sum()
-            agree = (same + ASSUMED) / (both.sum() + ASSUMED)
-            copies[one, other] = copies[other, one] = np.clip(
-                (agree - chance) / max(1 - chance, 1e-12), 0, 1
-            )
+    for other, one in combinations(range(n_sources), 2):
+        both = (given[one] != UNKNOWN) & (given[other] != UNKNOWN)
+        if not both.any():
+            continue
+        # Outcomes of the other given the truth, by Bayes' rule.
+        often = np.bincount(given[other][both], minlength=k)
+        joint = posterior[other] * often[:, None]
+        of_truth = joint / np.maximum(joint.sum(axis=0), 1e-12)
+        chance = (posterior[one] * of_truth).sum(axis=1)[given[one][both]].mean()
+        same = (given[one] == given[other])[both].sum()
+        agree = (same + ASSUMED) / (both.sum() + ASSUMED)
+        share = (agree - chance) / max(1 - chance, 1e-12)
+        copies[one, other] = copies[other, one] = np.clip(share, 0, 1)
     return copies

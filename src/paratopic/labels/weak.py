@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,10 +57,9 @@ def weak_answers(
     """
     answers: dict[str, list[dict[str, Any]]] = {}
     for line in current(lines, topics):
-        topics.check(line.names, line.where)
-        row = _row(line.annotator, "model", line.names)
-        row["certainty"] = certainty_of(line)
-        answers.setdefault(line.paragraph, []).append(row)
+        names = list(topics.check(line.names, line.where))
+        row = {"source": line.annotator, "kind": "model", "topics": names}
+        answers.setdefault(line.paragraph, []).append(row | {"certainty": certainty_of(line)})
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
     search = topics.rules()
@@ -68,13 +68,13 @@ def weak_answers(
         # Of a paragraph without a label that people are divided on, nothing is learnt.
         if not is_hand and id_ in judged:
             continue
-        rows = list(answers.get(id_, ()))
+        rows = [*answers.get(id_, ())]
         if is_hand or article not in seen:
             named = topics.of_heading(section_heading(heading, title))
-            rows += [_row(HEADINGS, "heading", [named])] if named else []
+            rows += [{"source": HEADINGS, "kind": "heading", "topics": [named]}] if named else []
         names = search(text)
         each = [[name] for name in names] if topics.mode == "single" else [names] if names else []
-        rows += [_row(RULES, "rule", given) for given in each]
+        rows += [{"source": RULES, "kind": "rule", "topics": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)
 
 
@@ -89,20 +89,15 @@ def certainty_of(line: Label) -> float | None:
     cell = dict(line.more).get("certainty", "").strip()
     if not cell:
         return None
-    try:
+    certainty = math.nan
+    with suppress(ValueError):
         certainty = float(cell)
-    except ValueError:
-        certainty = math.nan
     if not 0 <= certainty <= 1:
         raise UserError(
             f'{line.where}: "{cell}" in the column certainty is not a number from 0 to 1; correct '
             "it, or leave it empty"
         )
     return certainty
-
-
-def _row(source: str, kind: str, topics: Sequence[str]) -> dict[str, Any]:
-    return {"source": source, "kind": kind, "topics": list(topics), "status": "overruled"}
 
 
 class Lesson(NamedTuple):
@@ -155,17 +150,15 @@ class Sources:
         rows = []
         for number, name in enumerate(self.names):
             for topic, trust, outcome, outcomes in self._given():
-                if answers := int(trust.answered[number, outcome]):
-                    labels = dict(zip(outcomes, trust.table[number, outcome].tolist(), strict=True))
+                at = number, outcome
+                if answers := int(trust.answered[at]):
+                    labels = dict(zip(outcomes, trust.table[at].astype(int).tolist(), strict=True))
                     right = labels.pop(topic)
-                    row = {"source": name, "topic": topic, "answers": answers}
-                    row |= {"compared": int(right + sum(labels.values())), "right": int(right)}
-                    row |= {"trust": float(trust.mean[number, outcome])}
-                    row |= {"low": float(trust.low[number, outcome])}
-                    row |= {"high": float(trust.high[number, outcome])}
-                    row["counts"] = not trust.worthless[number, outcome]
-                    row["instead"] = {other: int(n) for other, n in labels.items() if n}
-                    rows.append(row)
+                    compared = right + sum(labels.values())
+                    trusted = [float(each[at]) for each in (trust.mean, trust.low, trust.high)]
+                    instead = {other: n for other, n in labels.items() if n}
+                    counts = not trust.worthless[at]
+                    rows.append([name, topic, answers, compared, right, *trusted, counts, instead])
         return pd.DataFrame(rows, columns=_COLUMNS)
 
     def _given(self) -> Iterator[tuple[str, Trust, int, Sequence[str]]]:
@@ -255,8 +248,7 @@ def _questions(
     """Of each question, the truth as people gave it, the answers, and the kinds of the outcomes."""
     k, by_hand = len(topics.names), has_hand_label(rows).to_numpy()
     row, certainty = weak["row"].to_numpy(np.int64), weak["certainty"].to_numpy(np.float64)
-    number_of = {name: number for number, name in enumerate(names)}
-    source = np.array([number_of[name] for name in weak["source"]], dtype=np.int64)
+    source = pd.Index(names).get_indexer(pd.Index(weak["source"]))
     labels = rows["topics"].where(by_hand, None)
     of_people, of_sources = (
         targets_of([topics.counted(label or ()) for label in column], topics.names)
