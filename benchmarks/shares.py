@@ -27,7 +27,7 @@ from tables import RESULTS, read
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
 from paratopic.evaluation.population import in_articles, without_topics
-from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
+from paratopic.evaluation.shares import LEAST_LABELS, Estimate, Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.files import write_json
@@ -105,14 +105,14 @@ def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
     return Sample(probabilities, labelled, truth[labelled], np.ones(len(labelled)))
 
 
-def counted(drawn: Sample) -> list[Share]:
+def counted(drawn: Sample) -> list[Estimate]:
     """Shares of the most probable outcomes, with the interval of as many independent texts."""
     answers = MODE.predicted(drawn.probabilities[:, :-1], (1.0,))
     values = MODE.outcomes(answers).mean(axis=0)
     return _as_sample(values, len(answers))
 
 
-def mean_probability(drawn: Sample) -> list[Share]:
+def mean_probability(drawn: Sample) -> list[Estimate]:
     """Mean probabilities, with the interval of as many independent texts."""
     return _as_sample(drawn.probabilities.mean(axis=0), len(drawn.probabilities))
 
@@ -123,14 +123,14 @@ def of_labels(drawn: Sample, masses: Array) -> Part:
     return shares.shares(blind, masses, CONFIDENCE)
 
 
-def _as_sample(values: Array, n: int) -> list[Share]:
+def _as_sample(values: Array, n: int) -> list[Estimate]:
     ends = shares.wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
-    return [Share(*map(float, each)) for each in zip(values, *ends, strict=True)]
+    return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 
 def figures(
     drawn: Sample, truth: Array, periods: Array, documents: Integers
-) -> Iterator[tuple[str, str, list[Share], Array]]:
+) -> Iterator[tuple[str, str, list[Estimate], Array]]:
     """Kind of share, method, the shares and their true values."""
     everything = np.ones(len(truth))
     if (drawn.n_articles(everything) or 0) >= LEAST_LABELS:

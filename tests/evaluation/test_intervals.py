@@ -16,7 +16,6 @@ from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     EXPONENT,
     LEAST_FOR_ECE,
-    Estimate,
     answer_estimates,
     design_effects,
     difference,
@@ -37,6 +36,7 @@ from paratopic.evaluation.outcomes import (
     of_one_topic,
     outcomes,
 )
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import one_hot
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import ModeName, Topics

@@ -18,7 +18,6 @@ from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation.intervals import (
     Difference,
-    Estimate,
     difference,
     measure,
     share_estimates,
@@ -26,6 +25,7 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName

@@ -20,8 +20,8 @@ from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.population import Corpus, Counted
 from paratopic.evaluation.shares import (
     LEAST_LABELS,
+    Estimate,
     Part,
-    Share,
     difference,
     errors_differ,
     shares,
@@ -282,7 +282,7 @@ def _changes(
         pairs = [(known[-1], known[0])]
     lines: list[dict[str, object]] = []
 
-    def add(what: str, changes: Sequence[Share]) -> None:
+    def add(what: str, changes: Sequence[Estimate]) -> None:
         for topic, change in zip(corpus.outcomes, changes, strict=True):
             ends = {"low": change.low, "high": change.high}
             lines.append({"what": what, "topic": topic, "change": change.value} | ends)

@@ -35,6 +35,7 @@ from paratopic.evaluation.metrics import (
     value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import Array, Scores, Targets, squared_distances
 
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
@@ -58,15 +59,6 @@ LIKE_OTHERS = 4.0
 ALIKE, ALIKE_ARTICLES = 0.1, 2
 # The expected calibration error of fewer paragraphs is mostly chance.
 LEAST_FOR_ECE = 200
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval; `low` and `high` are None where a figure has none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)

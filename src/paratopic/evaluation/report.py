@@ -14,7 +14,7 @@ import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import Estimate, difference, measure
+from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.outcomes import (
     Answered,
     Outcomes,
@@ -25,6 +25,7 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.promise import NEVER, Promise
 from paratopic.inference.scores import topical

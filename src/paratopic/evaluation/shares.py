@@ -111,10 +111,10 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share of a corpus, a difference of two, or the change of one for each unit of time.
+class Estimate:
+    """A figure with its interval; `low` and `high` are None where it has none.
 
-    Its interval is None where labels are too few for one.
+    Here it is a share of a corpus, a difference of two, or the change of one for each unit of time.
     """
 
     value: float
@@ -137,15 +137,15 @@ class Part:
         Whether all of its texts are labelled, so that its shares are a count.
     """
 
-    shares: tuple[Share, ...]
+    shares: tuple[Estimate, ...]
     n_labels: int
     borrowed: bool = False
     counted: bool = False
 
 
-def _shares(*ends: Array) -> tuple[Share, ...]:
+def _shares(*ends: Array) -> tuple[Estimate, ...]:
     """Shares from their values and the ends of their intervals, if they have any; (K,) each."""
-    return tuple(Share(*map(float, each)) for each in zip(*ends, strict=True))
+    return tuple(Estimate(*map(float, each)) for each in zip(*ends, strict=True))
 
 
 def shares(sample: Sample, masses: Array, confidence: float) -> Part:
@@ -229,20 +229,20 @@ def errors_differ(sample: Sample, masses: Sequence[Array]) -> float | None:
     return min(1.0, float(chances.min() * known.sum()))
 
 
-def difference(one: Share, other: Share) -> Share:
+def difference(one: Estimate, other: Estimate) -> Estimate:
     """The share of one part minus that of another, whose texts are others.
 
     The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
     """
     value = one.value - other.value
     if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Share(value)
+        return Estimate(value)
     low = value - np.hypot(one.value - one.low, other.high - other.value)
     high = value + np.hypot(one.high - one.value, other.value - other.low)
-    return Share(value, float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
-def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Share, ...]:
+def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
     """Change of each outcome's share for each unit of time: the slope of a line through the texts.
 
     Parameters
