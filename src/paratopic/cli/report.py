@@ -18,7 +18,7 @@ from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
 from paratopic.evaluation.outcomes import confusions
-from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
+from paratopic.evaluation.page import OnRequest, Weaknesses
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
@@ -108,12 +108,7 @@ def _write_figures(folder: Path, comparison: Mapping[str, Any]) -> None:
     if not comparison["models"]:
         raise UserError("there are no figures: nothing was held out, so nothing was measured")
     models = [read_report(name) for name in read_params().models]
-    names = write_figures(
-        folder,
-        comparison,
-        {model.name: (model.metrics, model.reliability, model.risk_coverage) for model in models},
-        {model.name: confusion(model) for model in models},
-    )
+    names = write_figures(folder, comparison, models)
     print(f"{folder}: {', '.join(names)}, each as SVG, PNG and PDF")
 
 

@@ -72,6 +72,35 @@ class OutOfFold:
     alone: pd.DataFrame | None = None
 
 
+@dataclass(frozen=True)
+class ModelReport:
+    """What is reported of one trained model.
+
+    Parameters
+    ----------
+    shipped
+        Content of final.json: about the model that ships.
+    metrics
+        Content of metrics.json.
+    tables
+        Name of a CSV file → its rows: those of `build_report`, and final, the history of the model
+        that ships.
+    """
+
+    name: str
+    shipped: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def confusions(self) -> dict[str, dict[str, int]]:
+        """Number of paragraphs: topic of the label → topic of the answer → count."""
+        return {
+            str(label): dict(zip(rows["answer"], rows["count"].tolist(), strict=True))
+            for label, rows in self.tables["confusion"].groupby("label", sort=False)
+        }
+
+
 def abstention(
     answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
