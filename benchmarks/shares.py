@@ -26,7 +26,7 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
-from paratopic.evaluation.population import in_articles, without_topics
+from paratopic.evaluation.population import in_articles, with_out_of_fold
 from paratopic.evaluation.shares import LEAST_LABELS, Estimate, Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
@@ -74,17 +74,11 @@ def sample(
     answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
     apart = score_apart(data, fit, seed)
     raw = apart[topics.scores].to_numpy(dtype=np.float64)
-    place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    answers[place] = scores[topics.scores].to_numpy()
-    beside = pd.Index(rows["id"]).get_indexer(apart["id"])
-    answers[beside] = apply_calibration(raw, calibration, MODE)
-    numbers = np.sort(np.concatenate([place, beside]))
+    apart[topics.scores] = apply_calibration(raw, calibration, MODE)
+    number_of = pd.Series(range(len(rows)), rows["id"])
+    probabilities = with_out_of_fold(answers, data, scores, apart, number_of)
+    numbers = np.sort(number_of.loc[[*scores["id"], *apart["id"]]].unique())
     truth = outcomes(rows.iloc[numbers], names)
-    measured, unmeasured = (
-        set(rows["label"].to_numpy()[each].tolist()) for each in (place, beside)
-    )
-    hidden = np.array([name in unmeasured - measured for name in names])
-    probabilities = without_topics(MODE.complete(answers), hidden)
     return Sample(probabilities, numbers, truth, np.ones(len(numbers)))
 
 
@@ -133,7 +127,7 @@ def figures(
 ) -> Iterator[tuple[str, str, list[Estimate], Array]]:
     """Kind of share, method, the shares and their true values."""
     everything = np.ones(len(truth))
-    if (drawn.n_articles(everything) or 0) >= LEAST_LABELS:
+    if drawn.articles is not None and len(np.unique(drawn.articles)) >= LEAST_LABELS:
         of_each = in_articles(truth, documents, truth.shape[1] - 1)
         whole = of_documents(drawn, of_each, documents)
         every, true = np.ones(len(of_each)), of_each.mean(axis=0)

@@ -164,8 +164,8 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         table = findings.table
         topics = table["topic"].tolist()
         figure, axes = _axes(6, 0.8 + 0.35 * len(topics))
-        _whiskers(axes, topics, table, MARKS[0][0])
-        _from_zero(axes, False, _end(table))
+        _whiskers(axes, topics, table, MARKS[0][0], 0.0, "")
+        _from_zero(axes, False, table, NO_TOPIC)
         return figure
     # One series has no name.
     table, by_time = findings.parts.assign(**{"": ""}), findings.is_time
@@ -187,7 +187,7 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
             else:
                 offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
                 _whiskers(axes, names, rows, mark[0], offset, name)
-        _from_zero(axes, by_time, _end(table, topic))
+        _from_zero(axes, by_time, table, topic)
     for axes in grid[len(topics) - across : len(topics)]:
         axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
@@ -202,26 +202,24 @@ def share_chart(findings: Findings, topic: str) -> Figure:
     rows = table[table["topic"] == topic]
     figure, axes = _axes(*SMALL)
     _band(axes, list(rows.iloc[:, 0]), rows, MARKS[0], "")
-    _from_zero(axes, True, _end(table, topic))
+    _from_zero(axes, True, table, topic)
     return figure
 
 
-def _from_zero(axes: Axes, upwards: bool, end: float) -> None:
-    """Let an axis of shares begin at 0, and write them in per cent."""
+def _from_zero(axes: Axes, upwards: bool, table: pd.DataFrame, topic: str) -> None:
+    """Let an axis of a topic's shares begin at 0, and write them in per cent.
+
+    All topics have the same axis; none of the topics has one with room for it, too.
+    """
+    if topic != NO_TOPIC:
+        table = table[table["topic"] != NO_TOPIC]
     axis, limit = (axes.yaxis, axes.set_ylim) if upwards else (axes.xaxis, axes.set_xlim)
-    limit(0, end)
+    limit(0, min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0))
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 # Marks and lines that a print in grey tells apart.
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
-
-
-def _end(table: pd.DataFrame, topic: str = NO_TOPIC) -> float:
-    """Where the axis of a topic's shares ends: all topics have the same one."""
-    if topic != NO_TOPIC:
-        table = table[table["topic"] != NO_TOPIC]
-    return min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
 
 
 def _band(
@@ -238,12 +236,7 @@ def _band(
 
 
 def _whiskers(
-    axes: Axes,
-    names: Sequence[str],
-    rows: pd.DataFrame,
-    mark: str,
-    offset: float = 0.0,
-    label: str = "",
+    axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: str, offset: float, label: str
 ) -> None:
     """Shares as points, a line for each name, with whiskers for their intervals."""
     places = np.arange(len(names)) + offset

@@ -18,7 +18,6 @@ import pandas as pd
 
 from paratopic.corpus.metadata import values_of
 from paratopic.evaluation.intervals import write_p
-from paratopic.evaluation.metrics import ratio
 from paratopic.evaluation.population import Corpus, Counted
 from paratopic.evaluation.shares import (
     LEAST_LABELS,
@@ -30,7 +29,7 @@ from paratopic.evaluation.shares import (
     shares_of_parts,
     trend,
 )
-from paratopic.inference.scores import Array
+from paratopic.inference.scores import Array, ratio
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC

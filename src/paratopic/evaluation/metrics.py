@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metrics import metrics_in
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
@@ -117,11 +117,6 @@ def risk_coverage(confidence: Array, right: Targets) -> tuple[Array, Array]:
     given = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~right[order])
     return (given / len(order))[last], (wrong / given)[last]
-
-
-def ratio(part: Array, whole: Array) -> Array:
-    """`part / whole`, and 0 where `whole` is 0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
+from paratopic.inference.scores import Array, Integers, Targets, ratio, topical
 from paratopic.project.errors import plural
 from paratopic.project.topics import NONE, Topics
 
@@ -82,12 +82,6 @@ class Outcomes:
     def present(self) -> Targets:
         """Whether each topic has a true example that counts, (k,)."""
         return topical(self.true[self.counts > 0].T)
-
-
-def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
-    """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
-    mode = mode_of("single")
-    return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
 
 
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -164,9 +158,7 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
     counts = np.zeros((part.max(initial=-1) + 1, targets.shape[1]))
     np.add.at(counts, part, targets[pd.Index(ids).get_indexer(pd.Index(held_out["id"]))])
     possible = counts.sum(axis=0) * targets.sum(axis=0)
-    lost = np.zeros(len(possible))
-    np.divide((counts**2).sum(axis=0), possible, out=lost, where=possible > 0)
-    return 1 - lost
+    return 1 - ratio((counts**2).sum(axis=0), possible)
 
 
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ No file is written here, and nothing is plotted: `figures` does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,7 +121,7 @@ def abstention(
     if 0 < is_topical.sum() < len(true):
         of_repeats = np.tile(is_topical, len(scores))
         auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
-    effect = {
+    effect: dict[str, Any] = {
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
@@ -149,10 +149,7 @@ def naming(
 
 # Mode → what the thresholds do: from outcomes of the answers, topic names and what stage score made
 # to a part of metrics.json.
-EFFECTS: Mapping[str, Callable[[Outcomes, Sequence[str], OutOfFold], dict[str, dict[str, Any]]]] = {
-    "single": abstention,
-    "multi": naming,
-}
+EFFECTS = {"single": abstention, "multi": naming}
 
 
 def build_report(

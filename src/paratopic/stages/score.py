@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
@@ -46,33 +47,29 @@ def main() -> None:
         measured = cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
-    by_definitions = None
+    tables: dict[str, pd.DataFrame] = {}
     if topics.descriptions and by_paragraph:
-        by_definitions = score_by_definitions(data, fit, params.seed)
+        scores = score_by_definitions(data, fit, params.seed)
+        # In mode single the most probable outcome, as `predict` answers without labels.
+        alike = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
+        multi = topics.mode == "multi"
+        tables[BY_DEFINITIONS] = with_expected_thresholds(scores, topics) if multi else alike
     apart = score_apart(data, fit, params.seed)
     if not is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    scores, calibration = calibrate_rows(data, measured.scores, promise)
-    reads_context = not measured.alone.equals(measured.scores)
-    if reads_context:
-        alone, of_alone = calibrate_rows(data, measured.alone, promise)
+    tables["scores.parquet"], calibration = calibrate_rows(data, measured.scores, promise)
+    if not measured.alone.equals(measured.scores):
+        tables[ALONE], of_alone = calibrate_rows(data, measured.alone, promise)
         calibration = replace(calibration, alone=of_alone)
+    if len(apart):
+        raw = apart[topics.scores].to_numpy(dtype=np.float64)
+        apart[topics.scores] = apply_calibration(raw, calibration, mode_of(topics.mode))
+        tables[APART] = apart
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
-        if by_definitions is not None:
-            if topics.mode == "multi":
-                by_definitions = with_expected_thresholds(by_definitions, topics)
-            else:  # the most probable outcome, as `predict` answers without labels
-                by_definitions[topics.thresholds] = 1.0
-            by_definitions.to_parquet(draft / BY_DEFINITIONS, index=False)
-        scores.to_parquet(draft / "scores.parquet", index=False)
-        if reads_context:
-            alone.to_parquet(draft / ALONE, index=False)
-        if len(apart):
-            raw = apart[topics.scores].to_numpy(dtype=np.float64)
-            apart[topics.scores] = apply_calibration(raw, calibration, mode_of(topics.mode))
-            apart.to_parquet(draft / APART, index=False)
+        for file, table in tables.items():
+            table.to_parquet(draft / file, index=False)
         files.write_csv(draft / "history.csv", measured.history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     shutil.rmtree(checkpoints, ignore_errors=True)
