@@ -101,9 +101,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
     part = part.of(mode.informative(part.targets))
-    repeats = _repeats(part.rows, scores)
-    probabilities = mode.conditional(_stack(repeats, topics.scores))
-    predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
+    probabilities = mode.conditional(_stack(part, scores, topics.scores))
+    predicted = mode.best_guess(probabilities, _stack(part, scores, topics.thresholds))
     return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
 
 
@@ -116,9 +115,8 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
-    repeats = _repeats(part.rows, scores)
-    probabilities = _stack(repeats, topics.scores)
-    predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
+    probabilities = _stack(part, scores, topics.scores)
+    predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
     true, of_all = (mode.outcomes(each.targets) for each in (part, data))
     complete = np.stack([mode.complete(repeat) for repeat in probabilities])
     answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
@@ -186,14 +184,11 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     return mean.assign(repeat=0).reset_index()
 
 
-def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows' scores in each repeat."""
-    return [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
-
-
-def _stack(repeats: list[pd.DataFrame], columns: list[str]) -> Array:
-    """Columns of each repeat's table, (r, n, columns)."""
-    return np.stack([table[columns].to_numpy(dtype=np.float64) for table in repeats])
+def _stack(part: Labelled, scores: pd.DataFrame, columns: list[str]) -> Array:
+    """Columns of the scores of n paragraphs in each repeat, (r, n, columns)."""
+    repeats = [table.set_index("id") for _, table in scores.groupby("repeat")]
+    tables = [table.reindex(part.rows["id"])[columns] for table in repeats]
+    return np.stack([table.to_numpy(dtype=np.float64) for table in tables])
 
 
 @dataclass(frozen=True)

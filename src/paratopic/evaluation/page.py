@@ -11,8 +11,7 @@ import html
 import io
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paratopic.corpus.table import passages, targets_of
-from paratopic.evaluation.figures import (
-    COLOURS,
-    FONT,
-    STYLED,
-    reliability_chart,
-    risk_coverage_chart,
-    share_chart,
-    training_chart,
-)
-from paratopic.evaluation.findings import BORROWED, COUNT, METHOD, Overview, counting, notes
-from paratopic.evaluation.report import ModelReport, gained, reads
+from paratopic.evaluation import figures, findings, report
+from paratopic.evaluation.report import ModelReport
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
@@ -49,39 +39,6 @@ EXCERPT, BESIDE = 900, 200
 N_PROBABLE = 6
 
 
-@dataclass(frozen=True)
-class Weaknesses:
-    """Where the champion goes wrong.
-
-    Parameters
-    ----------
-    confusions
-        What is mistaken for what, in words, the most frequent first.
-    slices
-        A line that says whether any slice is worse, and a line for each that is.
-    nearest
-        Finds the labelled paragraph that is most like a text, and is not the text
-        (`inference.neighbours.Neighbour`); None where there is none.
-    """
-
-    confusions: Sequence[str]
-    slices: Sequence[str]
-    nearest: Callable[[str], Any]
-
-
-@dataclass(frozen=True)
-class OnRequest:
-    """The sections that are made when somebody asks for the page: they need the champion loaded.
-
-    Instead of a section, there may be a line that says what is missing for it. `labels` says what
-    the labels are a sample of.
-    """
-
-    shares: Overview | str
-    labels: str
-    weaknesses: Weaknesses | str
-
-
 def render_page(
     topics: Topics,
     prepared: Mapping[str, Any],
@@ -90,7 +47,7 @@ def render_page(
     models: Sequence[ModelReport],
     paragraphs: pd.DataFrame,
     reviewed: pd.DataFrame,
-    on_request: OnRequest | None = None,
+    on_request: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the page.
 
@@ -102,6 +59,12 @@ def render_page(
         From `review.rank_doubtful`; no rows where no label is by hand.
     on_request
         Sections that need the champion to be loaded; None, the default, for a page without them.
+        These are `shares` (a `findings.Overview`), `labels` (what the labels are a sample of) and
+        `weaknesses`, where the champion goes wrong: `confusions` (what is mistaken for what, in
+        words, the most frequent first), `slices` (a line that says whether any slice is worse, and
+        a line for each that is) and `nearest` (finds the labelled paragraph that is most like a
+        text, an `inference.neighbours.Neighbour` or None). In place of shares or weaknesses there
+        may be a line that says what is missing for them.
 
     Returns
     -------
@@ -110,7 +73,7 @@ def render_page(
     models = sorted(models, key=lambda model: model.name != comparison["champion"])
     metrics, sources = metrics_in(topics.mode), comparison.get("sources", {})
     lead = comparison["differences"].get(f"{comparison['champion']} - dummy", {})
-    known = {key for figures in comparison["models"].values() for key in figures}
+    known = {key for measured in comparison["models"].values() for key in measured}
     of_training = [f"{model.name}: {note}" for model in models for note in model.shipped["notes"]]
     templates = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -128,31 +91,22 @@ def render_page(
         models=models,
         metrics=[metric for key, metric in metrics.items() if key in known],
         compared=metrics[HEADLINE[topics.mode]],
-        colours=COLOURS,
-        reads=reads,
-        gained=gained,
         why_none_is_sure=why_none_is_sure,
         better_than_dummy=bool(lead) and lead["significant"] and lead["value"] > 0,
         kinds=KINDS,
         # The page calls these where there is something to show.
-        reliability_chart=reliability_chart,
-        risk_coverage_chart=risk_coverage_chart,
-        share_chart=share_chart,
-        training_chart=training_chart,
+        figures=figures,
+        findings=findings,
+        report=report,
         risks=risks,
         worst=lambda: worst(models, topics, paragraphs),
         on_request=on_request,
-        borrowed=BORROWED,
-        counted=COUNT,
-        share_notes=notes,
-        counting=counting("paragraphs", copies=True),
-        share_method=METHOD,
         doubtful=reviewed[reviewed["reason"] != ""].to_dict("records"),
         n_unsure=int(reviewed["unsure"].sum()),
     )
 
 
-@STYLED
+@figures.STYLED
 def as_svg(chart: Figure, title: str) -> str:
     """A chart as an SVG element of the page.
 
@@ -172,9 +126,10 @@ def as_svg(chart: Figure, title: str) -> str:
     inside = re.sub(r' (clip-path="|transform="rotate\(-0 )[^"]*"', "", inside)
     inside = re.sub(r'<g id="[^" ]*">', "<g>", inside)
     inside = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", inside)
-    inside = re.sub(r"\s+", " ", inside).replace("> <", "><").replace(f"'{FONT}'", "system-ui")
+    inside = re.sub(r"\s+", " ", inside).replace("> <", "><")
+    inside = inside.replace(f"'{figures.FONT}'", "system-ui")
     inside = re.sub(r"\d+\.\d\d+(?=[^<>]*>)", lambda number: f"{float(number[0]):.1f}", inside)
-    for name, colour in COLOURS.items():
+    for name, colour in figures.COLOURS.items():
         inside = inside.replace(colour, f"var(--{name})")
     return f'<svg {box} role="img" aria-label="{html.escape(title)}">{inside}'
 

@@ -16,7 +16,6 @@ from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
 from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.outcomes import (
-    Answered,
     Outcomes,
     answer_outcomes,
     answered,
@@ -28,7 +27,7 @@ from paratopic.evaluation.outcomes import (
 from paratopic.evaluation.shares import Estimate
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.promise import NEVER, Promise
-from paratopic.inference.scores import topical
+from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.params import Evaluate
 
 # Columns of the tables where nothing was held out.
@@ -196,11 +195,12 @@ def build_report(
     measured["confidence"] = settings.confidence
     about["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
     once = outcomes(data, mean_over_repeats(scores, topics))
+    certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {
         "confusion": confusion(answers, topics),
         "precision_recall": precision_recall_table(once, topics.names),
         "reliability": reliability_table(once),
-        "risk_coverage": risk_coverage_table(answers),
+        "risk_coverage": risk_coverage(certainty, right),
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
@@ -249,12 +249,27 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
-def risk_coverage_table(answers: Answered) -> pd.DataFrame:
-    """Columns coverage and risk: the share of mistakes among the most certain answers."""
-    coverage, risk = metrics.risk_coverage(
-        answers.table["certainty"].to_numpy(), answers.table["right"].to_numpy()
-    )
-    return pd.DataFrame({"coverage": coverage, "risk": risk})
+def risk_coverage(confidence: Array, right: Targets) -> pd.DataFrame:
+    """Risk at each coverage, if the most confident answers are given first.
+
+    The curve is that of El-Yaniv & Wiener (2010).
+
+    Parameters
+    ----------
+    confidence
+        (n,) confidence of each answer.
+    right
+        (n,) whether each answer is right.
+
+    Returns
+    -------
+    A row for each distinct confidence. coverage: the share of the answers that are given; risk: the
+    share of wrong answers among those given.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    given = np.arange(1, len(order) + 1)
+    curve = {"coverage": given / len(order), "risk": np.cumsum(~right[order]) / given}
+    return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 
 def reads(context: Mapping[str, float]) -> str:

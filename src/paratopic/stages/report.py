@@ -5,11 +5,12 @@ Sections that need the champion to be loaded are left out: `paratopic report --o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in
-from paratopic.evaluation.page import OnRequest, render_page
+from paratopic.evaluation.page import render_page
 from paratopic.evaluation.report import ModelReport
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
@@ -31,7 +32,7 @@ def main() -> None:
     print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
 
 
-def page(params: Params, on_request: OnRequest | None = None) -> str:
+def page(params: Params, on_request: Mapping[str, Any] | None = None) -> str:
     """Make the page of what other stages wrote in the current directory."""
     frame = read_labelled_paragraphs()
     rows, scores = read_scores(labelled_in(frame, params.topics), params.models)

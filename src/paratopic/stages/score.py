@@ -17,20 +17,11 @@ from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.terminal import bar
+from paratopic.training import crossval
 from paratopic.training.calibration import (
     apply_calibration,
     calibrate_rows,
     with_expected_thresholds,
-)
-from paratopic.training.crossval import (
-    cross_validate,
-    fitter,
-    is_first_process,
-    labelled_for,
-    n_fits,
-    processes_for,
-    score_apart,
-    score_by_definitions,
 )
 
 
@@ -40,22 +31,22 @@ def main() -> None:
     params, kind = read_params(), KINDS[name]
     topics = params.topics
     checkpoints = CHECKPOINTS / name
-    fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
-    started, total = time.monotonic(), n_fits(data.folds)
-    processes = processes_for(kind, len(data.rows))
+    fit, data = crossval.fitter(kind, params, checkpoints), crossval.labelled_for(kind, params)
+    started, total = time.monotonic(), crossval.n_fits(data.folds)
+    processes = crossval.processes_for(kind, len(data.rows))
     with bar(f"{name}: fit", total) as advance:
-        measured = cross_validate(data, fit, params.seed, advance, processes)
+        measured = crossval.cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
     tables: dict[str, pd.DataFrame] = {}
     if topics.descriptions and by_paragraph:
-        scores = score_by_definitions(data, fit, params.seed)
+        scores = crossval.score_by_definitions(data, fit, params.seed)
         # In mode single the most probable outcome, as `predict` answers without labels.
         alike = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
         multi = topics.mode == "multi"
         tables[BY_DEFINITIONS] = with_expected_thresholds(scores, topics) if multi else alike
-    apart = score_apart(data, fit, params.seed)
-    if not is_first_process():
+    apart = crossval.score_apart(data, fit, params.seed)
+    if not crossval.is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     tables["scores.parquet"], calibration = calibrate_rows(data, measured.scores, promise)
