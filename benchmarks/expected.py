@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,8 +142,8 @@ def figures(
     likeness = np.array([vectors[text] for text in texts]) @ trained.centre - trained.usual
     n_articles = rows["article"].nunique() if documents else len(texts)
     answers = Answers(len(texts), float(certainty.sum()), float(likeness.sum()), n_articles)
-    share, _ = expect(trained.calibration.certainty, answers, CONFIDENCE)
-    value, low, high = share or (None, None, None)
+    share = expect(trained.calibration.certainty, answers, CONFIDENCE)
+    value, low, high = (None, None, None) if isinstance(share, str) else astuple(share)
     right = (predicted == targets_of(rows["topic"], names)).all(axis=1)
     return {
         "true": float(right.mean()),

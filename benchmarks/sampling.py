@@ -28,8 +28,8 @@ from paratopic.annotation.sampling import draw_mixed, draw_random, unlabelled
 from paratopic.annotation.suggestion import choose
 from paratopic.corpus.folds import TooFewLabels, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.intervals import answer_estimates
-from paratopic.evaluation.metrics import Tally, value_of
+from paratopic.evaluation.intervals import share_estimates
+from paratopic.evaluation.metrics import Tally, shares_of_answers, value_of
 from paratopic.evaluation.outcomes import answer_outcomes
 from paratopic.evaluation.shares import Sample, shares
 from paratopic.inference.modes import mode_of
@@ -111,7 +111,9 @@ def project(
         data = Labelled(part, topics, folds)
         scores, calibration = calibrated(data, scored, params)
         answered = answer_outcomes(data, scores)
-        figure = answer_estimates(answered, CONFIDENCE, 300, seed)["answer_accuracy"]
+        figure = share_estimates(answered, shares_of_answers(answered), CONFIDENCE, 300, seed)[
+            "answer_accuracy"
+        ]
         probabilities = apply_calibration(raw, calibration, MODE)
         given = MODE.predicted(probabilities, calibration.thresholds)
         predicted = MODE.outcomes(given)[~labelled]

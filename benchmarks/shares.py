@@ -26,8 +26,8 @@ from tables import RESULTS, read
 
 from paratopic.corpus.folds import TooFewLabels
 from paratopic.evaluation import shares
-from paratopic.evaluation.population import in_articles, without_topics
-from paratopic.evaluation.shares import LEAST_LABELS, Part, Sample, Share
+from paratopic.evaluation.population import in_articles, with_out_of_fold
+from paratopic.evaluation.shares import LEAST_LABELS, Estimate, Part, Sample
 from paratopic.inference.modes import mode_of
 from paratopic.inference.scores import Array, Integers
 from paratopic.project.files import write_json
@@ -74,17 +74,11 @@ def sample(
     answers = apply_calibration(model.predict_proba(list(rows["text"])), calibration, MODE)
     apart = score_apart(data, fit, seed)
     raw = apart[topics.scores].to_numpy(dtype=np.float64)
-    place = pd.Index(rows["id"]).get_indexer(scores["id"])
-    answers[place] = scores[topics.scores].to_numpy()
-    beside = pd.Index(rows["id"]).get_indexer(apart["id"])
-    answers[beside] = apply_calibration(raw, calibration, MODE)
-    numbers = np.sort(np.concatenate([place, beside]))
+    apart[topics.scores] = apply_calibration(raw, calibration, MODE)
+    number_of = pd.Series(range(len(rows)), rows["id"])
+    probabilities = with_out_of_fold(answers, data, scores, apart, number_of)
+    numbers = np.sort(number_of.loc[[*scores["id"], *apart["id"]]].unique())
     truth = outcomes(rows.iloc[numbers], names)
-    measured, unmeasured = (
-        set(rows["label"].to_numpy()[each].tolist()) for each in (place, beside)
-    )
-    hidden = np.array([name in unmeasured - measured for name in names])
-    probabilities = without_topics(MODE.complete(answers), hidden)
     return Sample(probabilities, numbers, truth, np.ones(len(numbers)))
 
 
@@ -105,14 +99,14 @@ def of_documents(drawn: Sample, truth: Array, documents: Integers) -> Sample:
     return Sample(probabilities, labelled, truth[labelled], np.ones(len(labelled)))
 
 
-def counted(drawn: Sample) -> list[Share]:
+def counted(drawn: Sample) -> list[Estimate]:
     """Shares of the most probable outcomes, with the interval of as many independent texts."""
     answers = MODE.predicted(drawn.probabilities[:, :-1], (1.0,))
     values = MODE.outcomes(answers).mean(axis=0)
     return _as_sample(values, len(answers))
 
 
-def mean_probability(drawn: Sample) -> list[Share]:
+def mean_probability(drawn: Sample) -> list[Estimate]:
     """Mean probabilities, with the interval of as many independent texts."""
     return _as_sample(drawn.probabilities.mean(axis=0), len(drawn.probabilities))
 
@@ -123,17 +117,17 @@ def of_labels(drawn: Sample, masses: Array) -> Part:
     return shares.shares(blind, masses, CONFIDENCE)
 
 
-def _as_sample(values: Array, n: int) -> list[Share]:
+def _as_sample(values: Array, n: int) -> list[Estimate]:
     ends = shares.wilson(values, np.full(len(values), float(n)), CONFIDENCE, 1.96)
-    return [Share(*map(float, each)) for each in zip(values, *ends, strict=True)]
+    return [Estimate(*map(float, each)) for each in zip(values, *ends, strict=True)]
 
 
 def figures(
     drawn: Sample, truth: Array, periods: Array, documents: Integers
-) -> Iterator[tuple[str, str, list[Share], Array]]:
+) -> Iterator[tuple[str, str, list[Estimate], Array]]:
     """Kind of share, method, the shares and their true values."""
     everything = np.ones(len(truth))
-    if (drawn.n_articles(everything) or 0) >= LEAST_LABELS:
+    if drawn.articles is not None and len(np.unique(drawn.articles)) >= LEAST_LABELS:
         of_each = in_articles(truth, documents, truth.shape[1] - 1)
         whole = of_documents(drawn, of_each, documents)
         every, true = np.ones(len(of_each)), of_each.mean(axis=0)

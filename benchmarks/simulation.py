@@ -8,7 +8,7 @@ tuned here, and topics have no descriptions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +22,7 @@ from tables import Table
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.folds import ALWAYS_TRAIN, groups_of, iterate_folds, make_folds
 from paratopic.corpus.labelled import Labelled
-from paratopic.evaluation.outcomes import Outcomes, learnt_shares, of_one_topic
+from paratopic.evaluation.outcomes import Outcomes, learnt_shares
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import Mode, mode_of
@@ -241,12 +241,17 @@ def out_of_fold(
         known = least_squares(each[np.ix_(train, train)], each[np.ix_(test, train)], labels[train])
         scores[repeat, test, : known.shape[1]] = known
         shares.append(len(train) / len(ids))
-    measured = is_held_out(folds, ids)
-    outcome = of_one_topic(
-        labels[measured], pd.factorize(groups[measured])[0].astype(np.int64), scores[:, measured]
+    measured, mode = is_held_out(folds, ids), mode_of("single")
+    true, own = one_hot(labels, scores.shape[2]), scores[:, measured]
+    return Outcomes(
+        mode,
+        true[measured],
+        pd.factorize(groups[measured])[0].astype(np.int64),
+        own,
+        mode.candidates(own),
+        float(np.mean(shares)),
+        learnt_shares(true, folds, ids),
     )
-    of_topics = learnt_shares(one_hot(labels, scores.shape[2]), folds, ids)
-    return replace(outcome, train_share=float(np.mean(shares)), topic_shares=of_topics)
 
 
 def is_held_out(folds: pd.DataFrame, ids: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -16,7 +16,10 @@ from paratopic.annotation.context import Suggestion
 from paratopic.corpus.answers import answer_rows, with_labels, write_answer_rows
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import targets_of, write_paragraphs
+from paratopic.evaluation.outcomes import Outcomes
 from paratopic.inference.context import ContextWeights
+from paratopic.inference.modes import mode_of
+from paratopic.inference.scores import Array, Integers, one_hot
 from paratopic.labels.answers import CurrentAnswers
 from paratopic.labels.resolve import check_meanings, join_labels
 from paratopic.project.params import read_params
@@ -90,6 +93,12 @@ def paragraph_table(**columns: Sequence[object] | pd.Series) -> pd.DataFrame:
         "weight": [np.nan] * n,
     }
     return pd.DataFrame(usual | columns)
+
+
+def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
+    """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
+    mode = mode_of("single")
+    return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
 
 
 def weak_table(ids: Iterable[str], given: Iterable[Mapping[str, Sequence[str]]]) -> pd.DataFrame:

@@ -21,7 +21,8 @@ from paratopic.evaluation.comparison import (
     majority_scores,
     unmeasured,
 )
-from paratopic.evaluation.intervals import Difference, Estimate
+from paratopic.evaluation.intervals import Difference
+from paratopic.evaluation.shares import Estimate
 from paratopic.labels.summary import describe_beside
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName, Topics
@@ -182,12 +183,13 @@ def test_a_source_and_the_model_are_measured_on_the_same_paragraphs() -> None:
     measured = beside_model(data, scores, Evaluate(0.95, 100), 99, 0)
     assert list(measured) == ["llm-m"]
     beside = measured["llm-m"]
-    assert beside.n == 20 and beside.model.value == 1.0
+    assert beside["n"] == 20 and beside["model"].value == 1.0
     # Of security 5 of 10 are answered as trade: F1 of 2/3 and 0.8.
-    assert beside.source.value == np.mean([2 / 3, 0.8])
-    assert beside.lead.value == 1 - beside.source.value
+    assert beside["source"].value == np.mean([2 / 3, 0.8])
+    assert beside["lead"].value == 1 - beside["source"].value
+    written = {name: asdict(beside[name]) for name in ("source", "model", "lead")} | {"n": 20}
     (line,) = describe_beside(
-        {"llm-m": asdict(beside)}, "baseline", {"llm-m": {"seconds": 812.3, "cost": 0.214}}
+        {"llm-m": written}, "baseline", {"llm-m": {"seconds": 812.3, "cost": 0.214}}
     )
     assert line.startswith(
         "macro-F1 on the 20 paragraphs that llm-m and people answered: llm-m 0.733"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,23 @@ from scipy.stats import binomtest
 
 from paratopic.evaluation import figures
 from paratopic.evaluation.page import as_svg
+from paratopic.evaluation.report import ModelReport
+from paratopic.project.topics import NONE
 
 BINS = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 1.0], "n": [10, 30]})
 METRICS: dict[str, Any] = {
     "mode": "single",
+    "confidence": 0.95,
     "abstention": {"sure": {"target": 0.9}},
 }
 CURVE = pd.DataFrame({"coverage": [0.25, 0.5, 0.75, 1.0], "risk": [0.0, 0.5, 1 / 3, 0.25]})
+
+
+def report(
+    metrics: dict[str, Any] = METRICS, name: str = "baseline", **tables: pd.DataFrame
+) -> ModelReport:
+    usual = {"reliability": BINS, "risk_coverage": CURVE}
+    return ModelReport(name, {}, metrics, usual | tables)
 
 
 def history(x: str, values: list[float], folds: int = 1) -> pd.DataFrame:
@@ -33,7 +44,8 @@ def history(x: str, values: list[float], folds: int = 1) -> pd.DataFrame:
 
 
 def training(past: pd.DataFrame, final: pd.DataFrame | None = None) -> Figure:
-    chart = figures.training_chart("baseline", past, past.iloc[:0, 2:] if final is None else final)
+    final = past.iloc[:0, 2:] if final is None else final
+    chart = figures.training_chart(report(training=past, final=final))
     assert chart is not None
     return chart
 
@@ -49,8 +61,7 @@ def legend(chart: Figure) -> list[str]:
 
 
 def test_reliability_has_a_diagonal_wilsons_intervals_and_numbers_of_answers() -> None:
-    bins = BINS.assign(n=[10, 39])
-    chart = figures.reliability_chart("baseline", bins, 0.95)
+    chart = figures.reliability_chart(report(reliability=BINS.assign(n=[10, 39])))
     axes = axes_of(chart)
     assert axes.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert [text.get_text() for text in axes.texts] == ["n", "10", "39"]
@@ -67,7 +78,7 @@ def test_risk_ends_at_the_share_of_mistakes() -> None:
     several = {**METRICS, "mode": "multi"}
     del several["abstention"]
     for metrics, guides in ((METRICS, ["allowed if sure"]), (several, [])):
-        chart = figures.risk_coverage_chart({"baseline": (CURVE, metrics)})
+        chart = figures.risk_coverage_chart([report(metrics)])
         assert legend(chart) == [*guides, "baseline"]
         assert axes_of(chart).lines[-1].get_xydata().tolist()[-1] == [1, 0.25]
 
@@ -92,9 +103,9 @@ def test_there_may_be_one_candidate() -> None:
 
 def test_losses_that_were_not_measured_make_no_chart() -> None:
     past = history("C", [1.0, 10.0]).assign(log_loss=float("nan"))
-    assert figures.training_chart("baseline", past, past[["C", "log_loss"]]) is None
-    empty = pd.DataFrame(columns=["repeat", "fold"])
-    assert figures.training_chart("transformer", empty, pd.DataFrame(columns=["step"])) is None
+    empty = pd.DataFrame(columns=["repeat", "fold"]), pd.DataFrame(columns=["step"])
+    for histories, final in ((past, past[["C", "log_loss"]]), empty):
+        assert figures.training_chart(report(training=histories, final=final)) is None
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
@@ -121,7 +132,7 @@ def test_a_picture_says_why_there_is_nothing_in_it(tmp_path: Path) -> None:
 
 def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> None:
     def written() -> tuple[str, bytes]:
-        chart = figures.reliability_chart("baseline", BINS, 0.95)
+        chart = figures.reliability_chart(report())
         svg, path = as_svg(chart, "title"), tmp_path / "chart.png"
         figures._write(path, chart, "title")
         return svg, path.read_bytes()
@@ -133,7 +144,7 @@ def test_pictures_do_not_depend_on_the_settings_of_the_user(tmp_path: Path) -> N
 
 
 def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
-    chart = figures.reliability_chart("baseline", BINS, 0.95)
+    chart = figures.reliability_chart(report())
     first, second = (as_svg(chart, title) for title in ("first", "<second>"))
     ids = [re.findall(r' id="([^"]*)"', svg) for svg in (first, second)]
     assert ids[0] and not {*ids[0]} & {*ids[1]}
@@ -151,21 +162,17 @@ def test_charts_inside_a_page_share_nothing_but_its_colours_and_font() -> None:
 def test_charts_for_a_paper_are_files_in_each_format(tmp_path: Path) -> None:
     f1 = {"value": 0.5, "low": 0.3, "high": 0.8}
     topics = {"trade": {"support": 3, "f1": f1}, "rare": {"support": 0, "f1": f1}}
-    report = {**METRICS, "confidence": 0.95, "topics": topics}
     comparison = {"mode": "single", "models": {"baseline": {"answer_macro_f1": f1}}}
-    counts = {"trade": {"trade": 2, "(none)": 1}, "(none)": {"trade": 0, "(none)": 4}}
-    names = figures.write_figures(
-        tmp_path / "paper",
-        comparison,
-        {"baseline": (report, BINS, CURVE)},
-        {"baseline": counts},
-    )
+    counts = [("trade", "trade", 2), ("trade", NONE, 1), (NONE, "trade", 0), (NONE, NONE, 4)]
+    confusion = pd.DataFrame(counts, columns=["label", "answer", "count"])
+    model = report(METRICS | {"topics": topics}, confusion=confusion)
+    names = figures.write_figures(tmp_path / "paper", comparison, [model])
     assert names == ["comparison", "topics", "risk", "reliability-baseline", "confusion-baseline"]
     written = {path.name for path in (tmp_path / "paper").iterdir()}
     assert written == {f"{name}.{form}" for name in names for form in ("svg", "png", "pdf")}
-    cells = axes_of(figures.confusion_chart("baseline", counts)).texts
+    cells = axes_of(figures.confusion_chart(model)).texts
     assert [cell.get_text() for cell in cells] == ["2", "1", "4"]
     # Lines of models are told apart in a print without colours.
-    both = {name: (CURVE, report) for name in ("baseline", "transformer")}
+    both = [model, replace(model, name="transformer")]
     lines = axes_of(figures.risk_coverage_chart(both)).lines
     assert len({line.get_linestyle() for line in lines}) == 3

@@ -129,7 +129,7 @@ def test_periods_follow_each_other_and_what_has_no_date_comes_last() -> None:
     whole = corpus(frame, dated(frame))
     months = group(whole.rows, ["month"])
     assert months.keys == (("2025-04",), ("2025-09",), (UNKNOWN,))
-    assert [months.times[key] for key in months.keys[:2]] == [24303, 24308]
+    assert np.diff([months.times[key] for key in months.keys[:2]]) == 5
     assert np.sum(months.members, axis=0).tolist() == [1] * N
     pairs = group(whole.rows, ["month", "source"])
     assert ("2025-04", "Post") in pairs.keys and not pairs.times

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.evaluation.forecast import EXPONENT, CurvePoint, coming, forecast
-from paratopic.evaluation.intervals import Estimate
-from paratopic.evaluation.outcomes import Outcomes, of_one_topic
+from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.shares import Estimate
+from tests.samples import of_one_topic
 
 
 def with_errors(n: int, wrong: int, k: int = 2) -> Outcomes:

@@ -16,8 +16,6 @@ from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     EXPONENT,
     LEAST_FOR_ECE,
-    Estimate,
-    answer_estimates,
     design_effects,
     difference,
     estimates,
@@ -26,7 +24,14 @@ from paratopic.evaluation.intervals import (
     share_estimates,
     with_all,
 )
-from paratopic.evaluation.metrics import Tally, learnt_of_topics, n_rows, shares_of, value_of
+from paratopic.evaluation.metrics import (
+    Tally,
+    learnt_of_topics,
+    n_rows,
+    shares_of,
+    shares_of_answers,
+    value_of,
+)
 from paratopic.evaluation.outcomes import (
     FEW,
     FEW_OF_A_TOPIC,
@@ -34,13 +39,13 @@ from paratopic.evaluation.outcomes import (
     answer_outcomes,
     cautions,
     learnt_shares,
-    of_one_topic,
     outcomes,
 )
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import one_hot
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.topics import ModeName, Topics
-from tests.samples import held_out
+from tests.samples import held_out, of_one_topic
 
 
 def made(
@@ -183,7 +188,7 @@ def test_an_unused_topic_of_the_codebook_changes_nothing() -> None:
 def test_a_topic_of_two_paragraphs_is_little_known_among_many_others() -> None:
     true = [0] * 40 + [1] * 40 + [2] * 2
     outcome = made(true, [true], 3)
-    estimate = estimates(outcome, 0.95, 4000, 1) | answer_estimates(outcome, 0.95, 4000, 1)
+    estimate = measure(outcome, outcome, 0.95, 4000, 1)
     # Golden: Beta(x + 1/2, 1/2) of x hits in as many tests, worth fewer.
     low = stats.beta(2 / DESIGN_EFFECT + 0.5, 0.5).ppf(0.025)
     assert bounds(estimate["recall", 2])[0] == pytest.approx(low, abs=0.05)
@@ -261,7 +266,7 @@ def answered(labels: list[list[str]], scores: list[list[float]]) -> Outcomes:
 def test_answers_include_none_by_hand() -> None:
     # Right: x, and none; wrong: y for none, and none for y.
     outcome = answered([["x"], [], [], ["y"]], [[0.6, 0.1], [0.1, 0.1], [0.2, 0.7], [0.1, 0.4]])
-    measured = answer_estimates(outcome, 0.95, 500, 1)
+    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
     assert outcome.true.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     assert measured["answer_accuracy"].value == 0.5
     assert measured["answer_macro_f1"].value == pytest.approx((1 + 0 + 0.5) / 3)
@@ -272,7 +277,8 @@ def test_answers_include_none_by_hand() -> None:
 
 
 def test_no_prediction_has_no_precision() -> None:
-    measured = answer_estimates(answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]]), 0.95, 500, 1)
+    outcome = answered([["x"], []], [[0.3, 0.1], [0.1, 0.1]])
+    measured = share_estimates(outcome, shares_of_answers(outcome), 0.95, 500, 1)
     assert "precision" not in measured
     assert measured["coverage"].value == 0
 

@@ -16,6 +16,7 @@ from paratopic.inference.scores import (
     classes,
     log_losses,
     one_hot,
+    ratio,
     squared_distances,
 )
 
@@ -33,8 +34,8 @@ def test_as_scikit_learn_has_them(seed: int, n: int, k: int) -> None:
     of_topics = hit, n_predicted, n_true = counts(one_hot(true, k), one_hot(predicted, k))
     labels = list(range(k))
     expected = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
-    assert metrics.ratio(hit, n_predicted) == pytest.approx(expected[0])
-    assert metrics.ratio(hit, n_true) == pytest.approx(expected[1])
+    assert ratio(hit, n_predicted) == pytest.approx(expected[0])
+    assert ratio(hit, n_true) == pytest.approx(expected[1])
     assert metrics.f1(*of_topics) == pytest.approx(expected[2])
     assert n_true.tolist() == expected[3].tolist()
     assert metrics.macro_f1(*of_topics, n_true > 0) == pytest.approx(

@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 
 from paratopic.evaluation import page
-from paratopic.evaluation.page import Bar, ModelReport
+from paratopic.evaluation.report import ModelReport
 from paratopic.project.topics import NONE, Topics
 
 SINGLE = Topics("single", ("trade", "security"))
 MULTI = Topics("multi", ("trade", "security"))
-EMPTY = pd.DataFrame()
 
 
 def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
@@ -26,7 +25,7 @@ def report(rows: list[tuple[str, str, float, float]]) -> ModelReport:
         text=predictions["id"],
         right=predictions["label"] == predictions["answer"],
     )
-    return ModelReport("baseline", {}, {}, predictions, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
+    return ModelReport("baseline", {}, {}, {"predictions": predictions})
 
 
 def article(texts: list[str]) -> pd.DataFrame:
@@ -49,28 +48,29 @@ ONE_TOPIC = report(
 
 def test_mistakes_come_by_the_probability_of_the_label() -> None:
     mistakes = page.worst([ONE_TOPIC], SINGLE, article(["first", "x", "y", "word " * 99, "last"]))
-    assert [m.id for m in mistakes] == ["p1", "p4", "p2"]
+    assert [m["id"] for m in mistakes] == ["p1", "p4", "p2"]
     first, second, third = mistakes
-    assert (first.before, first.after) == ("first", "y")
+    assert (first["before"], first["after"]) == ("first", "y")
     # Neighbours are cut between words, on the side that is far from the paragraph.
-    assert second.after == "" and second.before == "… " + " ".join(["word"] * 39)
-    assert third.after == " ".join(["word"] * 39) + " …"
-    assert (first.label, first.answers) == ("trade", {"baseline": "security"})
+    assert second["after"] == "" and second["before"] == "… " + " ".join(["word"] * 39)
+    assert third["after"] == " ".join(["word"] * 39) + " …"
+    assert (first["label"], first["answers"]) == ("trade", {"baseline": "security"})
     # None of the topics has what the topics leave.
-    assert [(b.name, b.labelled) for b in second.bars] == [
-        *(("security", False), ("trade", False), (NONE, True))
+    assert second["bars"] == [
+        ("security", 0.6, False),
+        ("trade", 0.2, False),
+        (NONE, pytest.approx(0.2), True),
     ]
-    assert [b.probability for b in second.bars] == pytest.approx([0.6, 0.2, 0.2])
 
 
 def test_a_mistake_shows_each_topic_of_its_label() -> None:
     rows = [("trade;security", "trade;security", 0.9, 0.9), ("trade", "trade;security", 0.9, 0.45)]
     (mistake,) = page.worst([report(rows)], MULTI, article(["x", "y"]))
-    assert mistake.bars == [Bar("trade", 0.9, True), Bar("security", 0.45, False)]
+    assert mistake["bars"] == [("trade", 0.9, True), ("security", 0.45, False)]
 
 
 def test_the_risk_at_a_coverage_is_that_of_the_answers_up_to_it() -> None:
     curve = pd.DataFrame({"coverage": [1 / 3, 2 / 3, 1.0], "risk": [0.0, 0.5, 1 / 3]})
-    risks = page._risks([replace(ONE_TOPIC, risk_coverage=curve)])
+    risks = page.risks([replace(ONE_TOPIC, tables={"risk_coverage": curve})])
     of_model = {share: of["baseline"] for share, of in risks.items()}
     assert of_model == {0.25: None, 0.5: 0.0, 0.75: 0.5, 1.0: 1 / 3}

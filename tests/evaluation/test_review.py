@@ -45,7 +45,8 @@ def frame(labels: list[list[str]], texts: list[str] | None = None) -> pd.DataFra
 
 def scores(given: list[list[float]], repeat: int = 0) -> pd.DataFrame:
     table = pd.DataFrame(given, columns=TOPICS.scores)
-    return table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
+    table = table.assign(id=[f"p{i:03}" for i in range(len(given))], repeat=repeat, fold=0)
+    return table.assign(**dict.fromkeys(TOPICS.thresholds, 1.0))
 
 
 def test_doubt_is_the_probability_of_topics_that_the_label_lacks() -> None:
@@ -148,7 +149,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     likely = np.full((3, n), 0.1 / (n - 1))
     likely[:, params.topics.names.index("trade")] = 0.9
     table = pd.DataFrame(likely, columns=params.topics.scores)
-    table = table.assign(id=rows["id"], repeat=0, fold=0, threshold=0.5)
+    table = table.assign(id=rows["id"], repeat=0, **dict.fromkeys(params.topics.thresholds, 0.5))
     for model in params.models:
         path = SCORES / model / "scores.parquet"
         path.parent.mkdir(parents=True)

@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from paratopic.evaluation.shares import (
     LEAST_LABELS,
+    Estimate,
     Sample,
-    Share,
     difference,
     errors_differ,
     shares,
@@ -43,7 +43,7 @@ def drawn(n: int, n_labels: int, seed: int, bias: float = 0.0) -> tuple[Sample, 
     return Sample(predicted, rows, truth[rows], np.ones(n_labels)), truth
 
 
-def covers(share: Share, value: float) -> bool:
+def covers(share: Estimate, value: float) -> bool:
     assert share.low is not None and share.high is not None
     return share.low <= value <= share.high
 
@@ -66,7 +66,7 @@ def test_next_to_its_ends_it_is_that_of_brown_cai_and_dasgupta() -> None:
 def test_a_difference_has_newcombes_interval() -> None:
     # 56 of 70 against 48 of 80: table II of Newcombe 1998, method 10.
     ends = wilson(np.array([56 / 70, 48 / 80]), np.array([70.0, 80.0]), 0.95, QUANTILE)
-    one, other = (Share(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
+    one, other = (Estimate(v, lo, hi) for v, lo, hi in zip((0.8, 0.6), *ends, strict=True))
     gap = difference(one, other)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 

@@ -16,7 +16,7 @@ from paratopic import load
 from paratopic.annotation.label_studio import configuration
 from paratopic.bulk import jobs
 from paratopic.corpus.folds import deal
-from paratopic.evaluation.intervals import answer_estimates, difference, estimates
+from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.metrics import Metric
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.review import CONTRADICTED, rank_doubtful
@@ -170,7 +170,7 @@ def outcomes(seed: int = 0, n: int = 60) -> Outcomes:
 
 def test_figures_are_scikit_learns() -> None:
     outcome = outcomes()
-    measured = estimates(outcome, 0.95, 500, 1) | answer_estimates(outcome, 0.95, 500, 1)
+    measured = measure(outcome, outcome, 0.95, 500, 1)
     repeats = [
         (outcome.true, predicted, scores)
         for predicted, scores in zip(outcome.predicted, outcome.scores, strict=True)

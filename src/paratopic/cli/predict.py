@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -392,10 +392,10 @@ def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
 
     _note_changes(model)
     known = model.calibration.certainty
-    share, reason = expect(known, done.all_answers, CONFIDENCE)
-    if share is None:
+    share = expect(known, done.all_answers, CONFIDENCE)
+    if isinstance(share, str):
         print(
-            f"The share of right answers cannot be estimated, because {reason}. Label some of "
+            f"The share of right answers cannot be estimated, because {share}. Label some of "
             "these texts (`paratopic suggest`), and train again."
         )
     else:
@@ -411,10 +411,10 @@ def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     expected = f"% expected to be right ({CONFIDENCE:.0%} interval)"
     table = Table(by, "answers", expected, box=box.SIMPLE_HEAD)
     for part, answers in sorted(done.answers.items()):
-        share, reason = expect(known, answers, CONFIDENCE)
-        cell = f"unknown, because {reason}"
-        if share is not None:
-            value, low, high = (f"{100 * end:.0f}" for end in (share.value, share.low, share.high))
+        share = expect(known, answers, CONFIDENCE)
+        cell = f"unknown, because {share}"
+        if not isinstance(share, str):
+            value, low, high = (f"{100 * end:.0f}" for end in astuple(share))
             cell = f"{value} ({low}–{high})"
         table.add_row(part, f"{answers.texts:,}", cell)
     terminal().print(table)

@@ -18,7 +18,6 @@ from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
 from paratopic.evaluation.outcomes import confusions
-from paratopic.evaluation.page import OnRequest, Weaknesses, confusion
 from paratopic.inference.promise import why_none_is_sure
 from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_beside, describe_sources, sources_that_label
@@ -108,37 +107,35 @@ def _write_figures(folder: Path, comparison: Mapping[str, Any]) -> None:
     if not comparison["models"]:
         raise UserError("there are no figures: nothing was held out, so nothing was measured")
     models = [read_report(name) for name in read_params().models]
-    names = write_figures(
-        folder,
-        comparison,
-        {model.name: (model.metrics, model.reliability, model.risk_coverage) for model in models},
-        {model.name: confusion(model) for model in models},
-    )
+    names = write_figures(folder, comparison, models)
     print(f"{folder}: {', '.join(names)}, each as SVG, PNG and PDF")
 
 
-def _on_request() -> OnRequest:
+def _on_request() -> dict[str, Any]:
     """The sections that need the champion to be loaded, or why they are missing."""
     try:
         champion, scores = read_champion()
         project = read_project()
     except UserError as error:
-        return OnRequest(str(error), "", str(error))
+        return {"shares": str(error), "labels": "", "weaknesses": str(error)}
     frame, confidence = project.paragraphs, project.params.evaluate.confidence
-    return OnRequest(
-        _or_why(lambda: overview(read_corpus(project.params, champion, scores), confidence)),
-        describe_sample(sample_of(frame), int(project.labelled.by_hand.sum())),
-        _or_why(lambda: _weaknesses(project, champion, scores)),
-    )
+    n_by_hand = int(project.labelled.by_hand.sum())
+    return {
+        "shares": _or_why(
+            lambda: overview(read_corpus(project.params, champion, scores), confidence)
+        ),
+        "labels": describe_sample(sample_of(frame), n_by_hand),
+        "weaknesses": _or_why(lambda: _weaknesses(project, champion, scores)),
+    }
 
 
-def _weaknesses(project: Project, champion: str, scores: pd.DataFrame) -> Weaknesses:
+def _weaknesses(project: Project, champion: str, scores: pd.DataFrame) -> dict[str, Any]:
     answers, labelled = answers_of(project, scores), labelled_by(champion)
-    return Weaknesses(
-        confusions(answers, project.params.topics),
-        slices_of(project, answers, []),
-        labelled.nearest_other if labelled else lambda text: None,
-    )
+    return {
+        "confusions": confusions(answers, project.params.topics),
+        "slices": slices_of(project, answers, []),
+        "nearest": labelled.nearest_other if labelled else lambda text: None,
+    }
 
 
 def _or_why(make: Callable[[], Made]) -> Made | str:

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from paratopic.corpus.folds import iterate_folds
 from paratopic.corpus.labelled import Labelled
+from paratopic.corpus.table import targets_of
 from paratopic.evaluation.intervals import (
     Difference,
-    Estimate,
     difference,
     measure,
     share_estimates,
@@ -26,6 +27,7 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.metrics import Metric, shares_of, shares_of_answers
 from paratopic.evaluation.outcomes import Outcomes, answer_outcomes, cautions, outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import Compare, Evaluate
 from paratopic.project.topics import ModeName
@@ -40,24 +42,6 @@ class Pair(NamedTuple):
 
     model: str
     simpler: str
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A weak source and the champion on the same paragraphs.
-
-    Parameters
-    ----------
-    n
-        Number of paragraphs with a hand label, out-of-fold scores and an answer of the source.
-    source, model
-        Macro-F1 of the answers of each.
-    """
-
-    n: int
-    source: Estimate
-    model: Estimate
-    lead: Difference
 
 
 @dataclass(frozen=True)
@@ -76,7 +60,7 @@ class Comparison:
     cautions
         What readers of the figures have to know where labels are few.
     sources
-        Name of a weak source → it and the champion.
+        Name of a weak source → it and the champion, from `beside_model`.
     """
 
     mode: ModeName
@@ -87,7 +71,7 @@ class Comparison:
     leads: dict[Pair, Difference]
     reason: str
     cautions: Sequence[str] = ()
-    sources: Mapping[str, Beside] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def compare(
@@ -261,42 +245,29 @@ def as_json(
     alpha
         Level at which differences are significant, such as 0.05.
     """
-    about = {
-        "mode": comparison.mode,
-        "n": comparison.n,
-        "labels": "hand",
-        "split_unit": split["split_unit"],
-        "n_folds": split["n_folds"],
-        "n_repeats": split["n_repeats"],
-        "notes": [*split["messages"], *comparison.cautions],
-    }
-    if not comparison.n:
-        about = {key: about[key] for key in ("mode", "n", "split_unit", "notes")}
-    of_pairs = {"differences": comparison.differences, "leads": comparison.leads}
-    content = about | {
-        "models": {
-            name: {metric: asdict(estimate) for metric, estimate in measured.items()}
-            for name, measured in comparison.models.items()
-        },
-        **{
-            name: {
-                f"{pair.model} - {pair.simpler}": asdict(d) | {"significant": d.p <= alpha}
-                for pair, d in differences.items()
-            }
-            for name, differences in of_pairs.items()
-        },
-        "champion": comparison.champion,
-        "reason": comparison.reason,
-        "annotators": annotators,
-    }
-    if comparison.sources:
-        content["sources"] = {name: asdict(each) for name, each in comparison.sources.items()}
-    return content
+    content = asdict(comparison)
+    about = {"mode": comparison.mode, "n": comparison.n}
+    if comparison.n:
+        about["labels"] = "hand"
+        about |= {name: split[name] for name in ("split_unit", "n_folds", "n_repeats")}
+    about["split_unit"] = split["split_unit"]
+    about["notes"] = [*split["messages"], *comparison.cautions]
+    differences, leads = (
+        {
+            " - ".join(pair): lead | {"significant": lead["p"] <= alpha}
+            for pair, lead in content[name].items()
+        }
+        for name in ("differences", "leads")
+    )
+    about |= {"models": content["models"], "differences": differences, "leads": leads}
+    about |= {"champion": comparison.champion, "reason": comparison.reason}
+    about["annotators"] = annotators
+    return about | ({"sources": content["sources"]} if comparison.sources else {})
 
 
 def beside_model(
     data: Labelled, scores: pd.DataFrame, settings: Evaluate, n_permutations: int, seed: int
-) -> dict[str, Beside]:
+) -> dict[str, dict[str, Any]]:
     """Measure each weak source that answered for at least `LEAST` evaluated paragraphs.
 
     Parameters
@@ -306,14 +277,11 @@ def beside_model(
 
     Returns
     -------
-    Name of a source → figures, by name.
+    Name of a source → n, the number of paragraphs with a hand label, out-of-fold scores and an
+    answer of the source; source and model, the macro-F1 of the answers of each; and lead, their
+    `Difference`.
     """
     topics, part = data.topics, data.measured(scores)
-    ids, weak = list(part.rows["id"]), part.weak_answers
-    given: dict[str, dict[str, set[str]]] = {}
-    for row, source, names in zip(weak["row"], weak["source"], weak["topics"], strict=True):
-        of_source = given.setdefault(source, {})
-        of_source.setdefault(ids[row], set()).update(topics.counted(names))
 
     def macro_f1(answers: Outcomes) -> Estimate:
         key: Metric = HEADLINE[topics.mode]
@@ -321,17 +289,19 @@ def beside_model(
         return share_estimates(answers, share, settings.confidence, settings.n_draws, seed)[key]
 
     measured = {}
-    for name, answers in sorted(given.items()):
-        if len(answers) < LEAST:
+    for name, answers in part.weak_answers.groupby("source"):
+        has = targets_of(answers["topics"].map(topics.counted), topics.names)
+        given = pd.DataFrame(has, columns=topics.scores, dtype=np.float64)
+        given = given.groupby(part.rows["id"].iloc[answers["row"]].to_numpy()).max()
+        if len(given) < LEAST:
             continue
-        of_model = scores[scores["id"].isin(answers.keys())]
-        chosen = [answers[id_] for id_ in of_model["id"]]
+        of_model = scores[scores["id"].isin(given.index)]
         # The same in each repeat; no source was shown a label of the paragraph's own article.
-        table = of_model[["id", "repeat"]].assign(**dict.fromkeys(topics.thresholds, 0.5))
-        for column, topic in zip(topics.scores, topics.names, strict=True):
-            table[column] = [float(topic in each) for each in chosen]
+        table = given.loc[of_model["id"]].assign(**dict.fromkeys(topics.thresholds, 0.5))
+        table = table.assign(id=table.index, repeat=of_model["repeat"].to_numpy())
         model = answer_outcomes(data, of_model)
         source = replace(answer_outcomes(data, table), train_share=1.0, topic_shares=None)
         lead = difference(model, source, settings.confidence, n_permutations, seed)
-        measured[name] = Beside(len(answers), macro_f1(source), macro_f1(model), lead)
+        figures = {"source": macro_f1(source), "model": macro_f1(model), "lead": lead}
+        measured[str(name)] = {"n": len(given)} | figures
     return measured

@@ -12,12 +12,10 @@ does not allow for. Nothing is read here, and pandas is not needed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import stdtrit
 
-from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, wilson
+from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Estimate, wilson
 from paratopic.inference.calibration import Answers, Certainty
 
 # The models of the folds share training paragraphs, and the final model is another one; as for
@@ -33,22 +31,7 @@ WIDEST = 0.8
 LEAST_SPREAD = 0.001
 
 
-class Interval(NamedTuple):
-    """A share, 0 to 1, and the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Expected(NamedTuple):
-    """The share of right answers, or else the reason why it cannot be told."""
-
-    share: Interval | None
-    reason: str = ""
-
-
-def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expected:
+def expect(known: Certainty | None, answers: Answers, confidence: float) -> Estimate | str:
     """Estimate the share of right answers.
 
     Parameters
@@ -57,11 +40,15 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expe
         How certain and how right the model was on the labelled paragraphs; None if it has none.
     answers
         The answers, at least one.
+
+    Returns
+    -------
+    The share, 0 to 1, with its interval; or the reason why it cannot be told.
     """
     if known is None or known.n_labels < LEAST_LABELS or known.n_groups < LEAST_ARTICLES:
-        return Expected(None, "the model has too few labelled paragraphs")
+        return "the model has too few labelled paragraphs"
     if answers.likeness / answers.texts < LEAST_LIKENESS:
-        return Expected(None, "the texts differ too much from the labelled paragraphs")
+        return "the texts differ too much from the labelled paragraphs"
     certainty = answers.certainty / answers.texts
     value = float(np.clip(certainty + known.right - known.mean, 0.0, 1.0))
     spread = max(value * (1 - value), LEAST_SPREAD)
@@ -75,5 +62,5 @@ def expect(known: Certainty | None, answers: Answers, confidence: float) -> Expe
     size = np.array([spread / variance])
     (low,), (high,) = wilson(np.array([value]), size, confidence, quantile)
     if high - low > WIDEST:
-        return Expected(None, f"the interval would be from {low:.0%} to {high:.0%}")
-    return Expected(Interval(value, float(low), float(high)))
+        return f"the interval would be from {low:.0%} to {high:.0%}"
+    return Estimate(value, float(low), float(high))

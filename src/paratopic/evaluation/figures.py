@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import NormalDist
 from textwrap import shorten
 from typing import Any
 
@@ -21,6 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from paratopic.evaluation.findings import Findings
+from paratopic.evaluation.report import ModelReport
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside
 from paratopic.project.kinds import KINDS
@@ -103,10 +103,7 @@ def _headline(comparison: Mapping[str, Any], confidence: float) -> tuple[Figure,
 
 
 def write_figures(
-    folder: Path,
-    comparison: Mapping[str, Any],
-    models: Mapping[str, tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]],
-    confusions: Mapping[str, Mapping[str, Mapping[str, int]]],
+    folder: Path, comparison: Mapping[str, Any], models: Sequence[ModelReport]
 ) -> list[str]:
     """Write the charts of the report for a paper: each as SVG, PNG and PDF.
 
@@ -114,26 +111,21 @@ def write_figures(
     ----------
     comparison
         Content of comparison.json.
-    models
-        Model → content of metrics.json, and the files reliability.csv and risk_coverage.csv.
 
     Returns
     -------
     Names of the charts, which the files have, too.
     """
-    reports = {name: report for name, (report, _, _) in models.items()}
-    confidence = next(iter(reports.values()))["confidence"]
-    curves = {name: (curve, report) for name, (report, _, curve) in models.items()}
+    confidence = models[0].metrics["confidence"]
     charts = {
         "comparison": _headline(comparison, confidence),
-        "topics": (topic_chart(reports), f"F1 by topic, {confidence:.0%} intervals"),
-        "risk": (risk_coverage_chart(curves), "Risk by coverage, the most certain first"),
+        "topics": (topic_chart(models), f"F1 by topic, {confidence:.0%} intervals"),
+        "risk": (risk_coverage_chart(models), "Risk by coverage, the most certain first"),
     }
-    for name, (_, bins, _) in models.items():
-        chart = reliability_chart(name, bins, confidence)
-        charts[f"reliability-{name}"] = chart, f"{name}: accuracy by confidence"
-        chart = confusion_chart(name, confusions[name])
-        charts[f"confusion-{name}"] = chart, f"{name}: label and answer"
+    for model in models:
+        name = model.name
+        charts[f"reliability-{name}"] = reliability_chart(model), f"{name}: accuracy by confidence"
+        charts[f"confusion-{name}"] = confusion_chart(model), f"{name}: label and answer"
     folder.mkdir(parents=True, exist_ok=True)
     for name, (chart, title) in charts.items():
         for form in WITHOUT:
@@ -172,12 +164,13 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
         table = findings.table
         topics = table["topic"].tolist()
         figure, axes = _axes(6, 0.8 + 0.35 * len(topics))
-        _whiskers(axes, topics, table, MARKS[0][0])
-        _from_zero(axes, False, _end(table))
+        _whiskers(axes, topics, table, MARKS[0][0], 0.0, "")
+        _from_zero(axes, False, table, NO_TOPIC)
         return figure
-    table, by_time = findings.parts, findings.is_time
-    topics, names = (list(dict.fromkeys(table[column])) for column in ("topic", columns[0]))
-    series = list(dict.fromkeys(table[columns[1]])) if len(columns) > 1 else [""]
+    # One series has no name.
+    table, by_time = findings.parts.assign(**{"": ""}), findings.is_time
+    divided = ("topic", columns[0], columns[1] if len(columns) > 1 else "")
+    topics, names, series = (table[column].unique().tolist() for column in divided)
     across = min(3, len(topics))
     down = -(-len(topics) // across)
     high = SMALL[1] if by_time else 0.8 + 0.25 * len(names) * len(series)
@@ -187,16 +180,14 @@ def _share_charts(findings: Findings, columns: Sequence[str]) -> Figure:
     for axes, topic in zip(grid, topics, strict=False):
         axes.set_title(topic, loc="left")
         for number, name in enumerate(series):
-            part = table[table["topic"] == topic]
-            if name:
-                part = part[part[columns[1]] == name]
+            part = table[(table["topic"] == topic) & (table[divided[2]] == name)]
             rows, mark = part.set_index(columns[0]).reindex(names), MARKS[number]
             if by_time:
                 _band(axes, names, rows, mark, name)
             else:
                 offset = 0.8 * ((number + 0.5) / len(series) - 0.5)
                 _whiskers(axes, names, rows, mark[0], offset, name)
-        _from_zero(axes, by_time, _end(table, topic))
+        _from_zero(axes, by_time, table, topic)
     for axes in grid[len(topics) - across : len(topics)]:
         axes.tick_params(labelbottom=True)
     for axes in grid[len(topics) :]:
@@ -211,26 +202,24 @@ def share_chart(findings: Findings, topic: str) -> Figure:
     rows = table[table["topic"] == topic]
     figure, axes = _axes(*SMALL)
     _band(axes, list(rows.iloc[:, 0]), rows, MARKS[0], "")
-    _from_zero(axes, True, _end(table, topic))
+    _from_zero(axes, True, table, topic)
     return figure
 
 
-def _from_zero(axes: Axes, upwards: bool, end: float) -> None:
-    """Let an axis of shares begin at 0, and write them in per cent."""
+def _from_zero(axes: Axes, upwards: bool, table: pd.DataFrame, topic: str) -> None:
+    """Let an axis of a topic's shares begin at 0, and write them in per cent.
+
+    All topics have the same axis; none of the topics has one with room for it, too.
+    """
+    if topic != NO_TOPIC:
+        table = table[table["topic"] != NO_TOPIC]
     axis, limit = (axes.yaxis, axes.set_ylim) if upwards else (axes.xaxis, axes.set_xlim)
-    limit(0, end)
+    limit(0, min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0))
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 # Marks and lines that a print in grey tells apart.
 MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))), ("P", (0, (1, 1))))
-
-
-def _end(table: pd.DataFrame, topic: str = NO_TOPIC) -> float:
-    """Where the axis of a topic's shares ends: all topics have the same one."""
-    if topic != NO_TOPIC:
-        table = table[table["topic"] != NO_TOPIC]
-    return min(1.0, 1.08 * float(table[["share", "high"]].max().max()) or 1.0)
 
 
 def _band(
@@ -247,12 +236,7 @@ def _band(
 
 
 def _whiskers(
-    axes: Axes,
-    names: Sequence[str],
-    rows: pd.DataFrame,
-    mark: str,
-    offset: float = 0.0,
-    label: str = "",
+    axes: Axes, names: Sequence[str], rows: pd.DataFrame, mark: str, offset: float, label: str
 ) -> None:
     """Shares as points, a line for each name, with whiskers for their intervals."""
     places = np.arange(len(names)) + offset
@@ -283,65 +267,53 @@ def _marks(axes: Axes, x: Any, y: Any, low: pd.Series, mark: str, label: str) ->
 
 
 @STYLED
-def reliability_chart(model: str, bins: pd.DataFrame, confidence: float) -> Figure:
+def reliability_chart(model: ModelReport) -> Figure:
     """Accuracy by confidence: a point with its interval, and its number of answers, for each bin.
 
-    Parameters
-    ----------
-    bins
-        Columns confidence, accuracy and n.
+    The interval is Wilson's (1927, J. American Statistical Association 22, 209-212).
     """
+    from scipy.stats import binomtest  # slow to load
+
     figure, axes = _shares("confidence", "accuracy")
     _guide(axes, (0, 1), "confidence is accuracy")
     above = axes.get_xaxis_transform()
     axes.text(-0.02, 1.03, "n", transform=above, color=DIM, ha="right")
+    confidence, bins = model.metrics["confidence"], model.tables["reliability"]
     label = f"accuracy of n answers, {confidence:.0%} interval"
-    table = _with_intervals(bins, confidence)[["confidence", "accuracy", "n", "low", "high"]]
-    for number, (x, y, n, low, high) in enumerate(table.to_numpy(dtype=np.float64).tolist()):
-        axes.vlines(x, low, high, color=COLOURS[model], linewidth=2, alpha=0.5)
-        tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n:.0f}"
-        _point(axes, x, y, model, gid=tip, label=label)
+    columns = (bins[name].tolist() for name in ("confidence", "accuracy", "n"))
+    for number, (x, y, n) in enumerate(zip(*columns, strict=True)):
+        low, high = binomtest(round(y * n), n).proportion_ci(confidence, "wilson")
+        axes.vlines(x, low, high, color=COLOURS[model.name], linewidth=2, alpha=0.5)
+        tip = f"confidence {x:.0%}, accuracy {y:.0%} ({low:.0%} to {high:.0%}), n = {n}"
+        _point(axes, x, y, model.name, gid=tip, label=label)
         # Neighbours take turns in two rows, so that their numbers never touch.
         place = 1.09 if number % 2 else 1.03
-        axes.text(x, place, f"{n:.0f}", transform=above, color=DIM, ha="center")
+        axes.text(x, place, str(n), transform=above, color=DIM, ha="center")
     return _legend(figure, axes)
 
 
 @STYLED
-def risk_coverage_chart(
-    models: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
-) -> Figure:
-    """Risk by coverage, the most certain answers first.
-
-    Parameters
-    ----------
-    models
-        Model → columns coverage and risk, and the content of metrics.json.
-    """
+def risk_coverage_chart(models: Sequence[ModelReport]) -> Figure:
+    """Risk by coverage, the most certain answers first."""
     figure, axes = _shares("coverage", "risk")
-    for (name, (curve, metrics)), (_, line) in zip(models.items(), MARKS, strict=False):
-        if metrics["mode"] == "single":
-            allowed = 1 - metrics["abstention"]["sure"]["target"]
+    for model, (_, line) in zip(models, MARKS, strict=False):
+        if model.metrics["mode"] == "single":
+            allowed = 1 - model.metrics["abstention"]["sure"]["target"]
             _guide(axes, (allowed, allowed), "allowed if sure")
-        style = {"ls": line, "ds": "steps-post", "label": name}
-        _curve(axes, curve, "coverage", "risk", COLOURS[name], **style)
+        style = {"ls": line, "ds": "steps-post", "label": model.name}
+        curve = model.tables["risk_coverage"]
+        _curve(axes, curve, "coverage", "risk", COLOURS[model.name], **style)
     return _legend(figure, axes)
 
 
 @STYLED
-def training_chart(model: str, history: pd.DataFrame, final: pd.DataFrame) -> Figure | None:
+def training_chart(model: ModelReport) -> Figure | None:
     """Histories of the folds, their mean and that of the model that ships; None for no history.
 
     C, of which each candidate is some times the one before, has a logarithmic axis.
-
-    Parameters
-    ----------
-    history
-        Columns repeat, fold, x and y.
-    final
-        Columns x and y, of the model that ships.
     """
-    history, final = history.dropna(), final.dropna()
+    # Columns of the first: repeat, fold, x and y; of the other x and y.
+    history, final = (model.tables[name].dropna() for name in ("training", "final"))
     if history.empty and final.empty:
         return None
     x, y = (history if final.empty else final).columns[-2:]
@@ -353,7 +325,7 @@ def training_chart(model: str, history: pd.DataFrame, final: pd.DataFrame) -> Fi
         mean = history.groupby(x)[[y]].mean().reset_index()
         _curve(axes, mean, x, y, INK, label="mean of the folds")
     if len(final):
-        _curve(axes, final.sort_values(x), x, y, COLOURS[model], label="the final model")
+        _curve(axes, final.sort_values(x), x, y, COLOURS[model.name], label="the final model")
     axes.set(xlabel=x, ylabel=y.replace("_", " "))
     if x == "C":
         candidates = sorted({*history.get(x, ()), *final.get(x, ())})
@@ -364,38 +336,33 @@ def training_chart(model: str, history: pd.DataFrame, final: pd.DataFrame) -> Fi
 
 
 @STYLED
-def topic_chart(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+def topic_chart(models: Sequence[ModelReport]) -> Figure:
     """Plot F1 by topic with its interval, a mark for each model."""
-    topics = next(iter(models.values()))["topics"]
+    topics = models[0].metrics["topics"]
     figure, axes = _axes(6, 1.1 + 0.25 * len(topics) * len(models))
-    for number, (model, metrics) in enumerate(models.items()):
+    for number, model in enumerate(models):
         offset, (mark, _) = 0.6 * ((number + 0.5) / len(models) - 0.5), MARKS[number]
-        for line, name in enumerate(topics):
-            f1, y = metrics["topics"][name]["f1"], line + offset
-            if metrics["topics"][name]["support"]:
-                axes.hlines(y, f1["low"], f1["high"], color=COLOURS[model], alpha=0.5)
-                _point(axes, f1["value"], y, model, marker=mark, label=model)
+        for line, measured in enumerate(model.metrics["topics"].values()):
+            f1, y = measured["f1"], line + offset
+            if measured["support"]:
+                axes.hlines(y, f1["low"], f1["high"], color=COLOURS[model.name], alpha=0.5)
+                _point(axes, f1["value"], y, model.name, marker=mark, label=model.name)
     _name_lines(axes, [f"{_short(name)} (n = {of['support']})" for name, of in topics.items()])
     axes.set(xlim=(0, 1), xlabel="F1")
     return _legend(figure, axes)
 
 
 @STYLED
-def confusion_chart(model: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Plot a confusion matrix: labels in rows, answers in columns, shaded by share of the row.
-
-    Parameters
-    ----------
-    counts
-        Topic of the label → topic of the answer → number of paragraphs.
-    """
+def confusion_chart(model: ModelReport) -> Figure:
+    """Plot a confusion matrix: labels in rows, answers in columns, shaded by share of the row."""
+    counts = model.confusions
     names = list(counts)
     figure, axes = _axes(2 + 0.5 * len(names), 1.6 + 0.4 * len(names))
     for line, row in enumerate(counts.values()):
         total = max(1, sum(row.values()))
         for place, count in enumerate(row.values()):
             corner, alpha = (place - 0.5, line - 0.5), 0.5 * count / total
-            axes.add_patch(Rectangle(corner, 1, 1, fc=COLOURS[model], alpha=alpha, lw=0))
+            axes.add_patch(Rectangle(corner, 1, 1, fc=COLOURS[model.name], alpha=alpha, lw=0))
             if count:
                 bold = "bold" if place == line else "normal"
                 axes.text(place, line, str(count), ha="center", va="center", fontweight=bold)
@@ -424,15 +391,6 @@ def comparison_chart(estimates: Mapping[str, Mapping[str, Any]], confidence: flo
     _name_lines(axes, list(estimates))
     axes.set(xlim=(0, 1), xlabel=f"{confidence:.0%} interval")
     return figure
-
-
-def _with_intervals(bins: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Add the ends of Wilson's interval (1927, J. American Statistical Association 22, 209-212)."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    n, right = bins["n"], bins["accuracy"]
-    centre = (right + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(right * (1 - right) / n + (z / (2 * n)) ** 2)
-    return bins.assign(low=(centre - half).clip(lower=0), high=(centre + half).clip(upper=1))
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +21,15 @@ from paratopic.evaluation.intervals import write_p
 from paratopic.evaluation.population import Corpus, Counted
 from paratopic.evaluation.shares import (
     LEAST_LABELS,
+    Estimate,
     Part,
-    Share,
     difference,
     errors_differ,
     shares,
     shares_of_parts,
     trend,
 )
-from paratopic.inference.scores import Array
+from paratopic.inference.scores import Array, ratio
 from paratopic.project.errors import UserError
 from paratopic.project.periods import PERIODS, UNKNOWN, values_by
 from paratopic.project.topics import NO_TOPIC
@@ -75,22 +76,6 @@ class Grouping:
     members: tuple[Array, ...]
     times: Mapping[tuple[str, ...], float]
 
-    @property
-    def names(self) -> list[str]:
-        """Name of each part: "2025-09", or "2025-09, The Times" of two columns."""
-        return [", ".join(key) for key in self.keys]
-
-    @property
-    def known(self) -> list[int]:
-        """Numbers of the parts without an empty cell."""
-        return [number for number, key in enumerate(self.keys) if UNKNOWN not in key]
-
-    @property
-    def unit(self) -> str:
-        """The unit of the times: "each month", or "volume + 1" of a column with numbers."""
-        column = self.columns[0]
-        return f"each {UNITS[column]}" if column in PERIODS else f"{column} + 1"
-
 
 def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
     """Divide paragraphs by the values of columns.
@@ -106,16 +91,12 @@ def group(rows: pd.DataFrame, columns: Sequence[str]) -> Grouping:
         There is no such column, or no date in it.
     """
     keys = list(zip(*(values_of(rows, name) for name in columns), strict=True))
-    counts = pd.Series(keys).value_counts()
+    counts = Counter(keys)
     known = [key for key in set(keys) if UNKNOWN not in key]
     times = _times(columns[0], known) if len(columns) == 1 else {}
-    if times:
-        ordered = sorted(known, key=times.__getitem__)
-    elif len(columns) == 1:
-        ordered = sorted(known, key=lambda key: (-counts[key], key))
-    else:
-        ordered = sorted(known)
-    ordered += sorted(set(keys) - set(known))
+    # In the order of time; else of one column the most frequent value comes first.
+    rank = {key: times.get(key, -counts[key] if len(columns) == 1 else 0) for key in known}
+    ordered = sorted(known, key=lambda key: (rank[key], key)) + sorted(set(keys) - set(known))
     members = tuple(np.array([key == name for key in keys], dtype=np.float64) for name in ordered)
     return Grouping(tuple(columns), tuple(ordered), members, times)
 
@@ -148,13 +129,8 @@ def _times(column: str, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...]
 
 
 def _time(value: str) -> float:
-    """A whole number, or a period in years, months or days: "2025-09" is month 24308."""
-    if value.count("-", 1) == 0:
-        return float(value)
-    if value.count("-") == 1:
-        year, month = map(int, value.split("-"))
-        return 12.0 * year + month - 1
-    return float(np.datetime64(value, "D").astype(np.int64))
+    """A whole number, or the years, months or days from 1970 to a period: "1971-09" is month 20."""
+    return float(np.datetime64(value).astype(np.int64) if "-" in value[1:] else value)
 
 
 @dataclass(frozen=True)
@@ -216,45 +192,41 @@ def find(
         A column or part does not exist.
     """
 
-    def masses(members: Array) -> Array:
-        return corpus.masses(members, copies)
-
     everything = np.ones(len(corpus.rows))
-    whole = shares(corpus, masses(everything), confidence)
-    names = list(columns) or [ALL]
-    table = [_lines(corpus, [ALL] * len(names), names, everything, whole)]
+    whole = shares(corpus, corpus.masses(everything, copies), confidence)
+    table = [_lines(corpus, dict.fromkeys(columns, ALL), everything, whole)]
     if not columns:
-        return Findings(pd.concat(table, ignore_index=True), pd.DataFrame(columns=CHANGES))
+        return Findings(table[0], pd.DataFrame(columns=CHANGES))
     grouping = group(corpus.rows, columns)
-    of_parts = [masses(members) for members in grouping.members]
+    of_parts = [corpus.masses(members, copies) for members in grouping.members]
     parts = shares_of_parts(corpus, of_parts, confidence)
     for key, members, part in zip(grouping.keys, grouping.members, parts, strict=True):
-        table.append(_lines(corpus, key, names, members, part))
+        table.append(_lines(corpus, dict(zip(columns, key, strict=True)), members, part))
     changes = _changes(corpus, grouping, parts, of_parts, confidence, compare)
     differ = errors_differ(corpus, of_parts)
     is_time = bool(grouping.times or group(corpus.rows, columns[:1]).times)
     return Findings(pd.concat(table, ignore_index=True), changes, differ, is_time)
 
 
-def _lines(
-    corpus: Corpus, key: Sequence[str], columns: Sequence[str], members: Array, part: Part
-) -> pd.DataFrame:
-    """Lines of a part in the table of findings."""
+def _lines(corpus: Corpus, key: Mapping[str, object], members: Array, part: Part) -> pd.DataFrame:
+    """Lines of a part in the table of findings; `key` has its values of the columns."""
     rows = corpus.rows[members > 0]
     own = BORROWED if part.borrowed else OWN if part.shares[0].low is not None else FEW
-    own = COUNT if part.counted else own
-    about = dict(zip(columns, key, strict=True)) if columns != [ALL] else {}
     size = {} if corpus.counted == "articles" else {"paragraphs": len(rows)}
-    size |= {"articles": rows["article"].nunique()}
-    return pd.DataFrame(
-        [
-            about
-            | {"topic": topic, "share": share.value, "low": share.low, "high": share.high}
-            | size
-            | {"labels": part.n_labels, "rests_on": own}
-            for topic, share in zip(corpus.outcomes, part.shares, strict=True)
-        ]
-    ).astype({"low": float, "high": float})
+    size |= {"articles": rows["article"].nunique(), "labels": part.n_labels}
+    lines = _of_outcomes(corpus, key, "share", part.shares)
+    return lines.assign(**size, rests_on=COUNT if part.counted else own)
+
+
+def _of_outcomes(
+    corpus: Corpus, key: Mapping[str, object], name: str, estimates: Sequence[Estimate]
+) -> pd.DataFrame:
+    """A line for each outcome: the key, topic, its estimate in a column `name`, low and high."""
+    lines = [
+        {**key, "topic": topic, name: each.value, "low": each.low, "high": each.high}
+        for topic, each in zip(corpus.outcomes, estimates, strict=True)
+    ]
+    return pd.DataFrame(lines).astype({"low": float, "high": float})
 
 
 # Columns of the changes.
@@ -269,81 +241,66 @@ def _changes(
     confidence: float,
     compare: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    names, known = grouping.names, grouping.known
-    pairs: list[tuple[int, int]] = []
+    names = [", ".join(key) for key in grouping.keys]
+    known = [number for number, key in enumerate(grouping.keys) if UNKNOWN not in key]
+    if compare is None and len(known) > 1 and (grouping.times or len(known) == 2):
+        compare = names[known[-1]], names[known[0]]
+    changes: dict[str, Sequence[Estimate]] = {}
     if compare is not None:
         for name in compare:
             if name not in names:
                 raise UserError(
                     f"--compare {name}: there is no such value; the values are {', '.join(names)}"
                 )
-        pairs = [(names.index(compare[0]), names.index(compare[1]))]
-    elif len(known) > 1 and (grouping.times or len(known) == 2):
-        pairs = [(known[-1], known[0])]
-    lines: list[dict[str, object]] = []
-
-    def add(what: str, changes: Sequence[Share]) -> None:
-        for topic, change in zip(corpus.outcomes, changes, strict=True):
-            ends = {"low": change.low, "high": change.high}
-            lines.append({"what": what, "topic": topic, "change": change.value} | ends)
-
-    for one, other in pairs:
-        both = zip(parts[one].shares, parts[other].shares, strict=True)
-        add(f"{names[one]} minus {names[other]}", [difference(a, b) for a, b in both])
+        both = zip(*(parts[names.index(name)].shares for name in compare), strict=True)
+        changes[" minus ".join(compare)] = [difference(one, other) for one, other in both]
     if len(known) > 2 and grouping.times:
-        total, times = (np.zeros(len(masses[0])) for _ in range(2))
-        for part in known:
-            total += masses[part]
-            times += masses[part] * grouping.times[grouping.keys[part]]
-        times = np.divide(times, total, out=np.zeros_like(times), where=total > 0)
-        add(f"trend, {grouping.unit}", trend(corpus, total, times, confidence))
-    return pd.DataFrame(lines, columns=CHANGES).astype({"low": float, "high": float})
+        total = np.sum([masses[part] for part in known], axis=0)
+        weighted = [masses[part] * grouping.times[grouping.keys[part]] for part in known]
+        times = ratio(np.sum(weighted, axis=0), total)
+        column = grouping.columns[0]
+        # A column with numbers has no unit of its own.
+        unit = f"each {UNITS[column]}" if column in PERIODS else f"{column} + 1"
+        changes[f"trend, {unit}"] = trend(corpus, total, times, confidence)
+    tables = [
+        _of_outcomes(corpus, {"what": what}, "change", each) for what, each in changes.items()
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CHANGES)
 
 
 def sentence(findings: Findings, corpus: Corpus, confidence: float) -> str:
     """A sentence to cite: the clearest change, or else the largest share of a topic."""
-    n_labels = int(findings.table["labels"].iloc[0])
     units, labels, has, of = "paragraphs", "labels", "are about", "about"
     if corpus.counted == "articles":
         units, labels = "articles", "labelled articles"
         has, of = "have a paragraph about", "with a paragraph about"
-    interval, basis = (
-        f"{confidence:.0%} interval",
-        (
-            f"estimated from predictions for all {len(corpus.rows):,} {units} and {n_labels:,} "
-            f"{labels} drawn at random"
-        ),
-    )
+    n_labels, n = findings.table["labels"].iloc[0], f"{len(corpus.rows):,} {units}"
+    basis = f"estimated from predictions for all {n} and {n_labels:,} {labels} drawn at random."
+    what = f"share of the {corpus.counted}"
     changes = findings.changes[~findings.changes["what"].str.startswith("trend")]
     changes = changes[changes["low"].notna() & (changes["topic"] != NO_TOPIC)]
     if len(changes):
         row = max(changes.to_dict("records"), key=_clarity)
         one, other = row["what"].split(" minus ")
         change, low, high = (100 * row[name] for name in ("change", "low", "high"))
-        interval = f"({interval} {low:+.0f} to {high:+.0f})"
+        interval = f"({confidence:.0%} interval {low:+.0f} to {high:+.0f})"
         if low <= 0 <= high:
             return (
-                f"To cite: no topic's share of the {corpus.counted} differs significantly between "
-                f"{other} and {one}; the share of {row['topic']} differs most, by {change:+.0f} "
-                f"points {interval}, {basis}."
+                f"To cite: no topic's {what} differs significantly between {other} and {one}; "
+                f"the share of {row['topic']} differs most, by {change:+.0f} points {interval}, "
+                f"{basis}"
             )
         return (
-            f"To cite: the share of the {corpus.counted} {of} {row['topic']} is {abs(change):.0f} "
-            f"points {'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, "
-            f"{basis}."
+            f"To cite: the {what} {of} {row['topic']} is {abs(change):.0f} points "
+            f"{'higher' if change > 0 else 'lower'} in {one} than in {other} {interval}, {basis}"
         )
     whole = findings.table.iloc[: len(corpus.outcomes)].to_dict("records")
     row = max((row for row in whole if row["topic"] != NO_TOPIC), key=lambda row: row["share"])
     share, low, high = (100 * row[name] for name in ("share", "low", "high"))
+    begin = f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']}"
     if row["rests_on"] == COUNT:
-        return (
-            f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']}, by the labels "
-            f"of all {len(corpus.rows):,} {units}."
-        )
-    return (
-        f"To cite: {share:.0f} % of the {corpus.counted} {has} {row['topic']} ({interval} "
-        f"{low:.0f} to {high:.0f} %), {basis}."
-    )
+        return f"{begin}, by the labels of all {n}."
+    return f"{begin} ({confidence:.0%} interval {low:.0f} to {high:.0f} %), {basis}"
 
 
 def _clarity(row: Mapping[Hashable, Any]) -> float:

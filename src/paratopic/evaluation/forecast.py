@@ -19,7 +19,6 @@ from scipy.special import expit, logit
 from paratopic.evaluation.intervals import (
     DESIGN_EFFECT,
     LEAST_LEARNT,
-    Estimate,
     design_effects,
     few_groups,
     independent,
@@ -27,6 +26,7 @@ from paratopic.evaluation.intervals import (
 )
 from paratopic.evaluation.metrics import Tally, learnt_of_topics, of_topics, parts_of, value_of
 from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import Array, Targets
 
 # Odds of macro-F1 usually grow with the number of labels to this power, and models stray from it by

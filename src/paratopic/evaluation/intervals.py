@@ -35,6 +35,7 @@ from paratopic.evaluation.metrics import (
     value_of,
 )
 from paratopic.evaluation.outcomes import Outcomes
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.scores import Array, Scores, Targets, squared_distances
 
 # Number of draws at a time, and of weights in them at most: more than ten thousand paragraphs take
@@ -61,15 +62,6 @@ LEAST_FOR_ECE = 200
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval; `low` and `high` are None where a figure has none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
 class Difference:
     """Macro-F1 of one model minus that of another.
 
@@ -92,21 +84,29 @@ class Difference:
 def measure(
     forced: Outcomes, answers: Outcomes, confidence: float, n_draws: int, seed: int
 ) -> dict[Metric, Estimate]:
-    """Every metric of a model's answers, and of its forced topics, with its interval."""
-    return answer_estimates(answers, confidence, n_draws, seed) | estimates(
-        forced, confidence, n_draws, seed
-    )
-
-
-def estimates(
-    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[Metric, Estimate]:
-    """Every metric of the topics, with its interval.
+    """Every metric of a model's answers, and of its forced topics, with its interval.
 
     Parameters
     ----------
     confidence
         Confidence of the intervals, such as 0.95.
+
+    Returns
+    -------
+    Means over repeats. Keys are (precision, N), (recall, N) and (f1, N) for each class number N;
+    in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
+    topic) and precision (share of these answers that are right; missing if there are none). In mode
+    multi the metrics of the topics are those of the answers, too. And the keys of `estimates`.
+    """
+    wish = confidence, n_draws, seed
+    of_answers = share_estimates(answers, shares_of_answers(answers), *wish)
+    return of_answers | estimates(forced, *wish)
+
+
+def estimates(
+    outcomes: Outcomes, confidence: float, n_draws: int, seed: int
+) -> dict[Metric, Estimate]:
+    """Every metric of the topics, with its interval; parameters as for `measure`.
 
     Returns
     -------
@@ -120,21 +120,6 @@ def estimates(
     if len(outcomes.true) >= LEAST_FOR_ECE:
         measured["ece"] = Estimate(value_of(outcomes, Tally.calibration_error))
     return measured
-
-
-def answer_estimates(
-    answers: Outcomes, confidence: float, n_draws: int, seed: int
-) -> dict[Metric, Estimate]:
-    """Every metric of the answers, with its interval; parameters as for `estimates`.
-
-    Returns
-    -------
-    Means over repeats. Keys are (precision, N), (recall, N) and (f1, N) for each class number N;
-    in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
-    topic) and precision (share of these answers that are right; missing if there are none). In mode
-    multi the metrics of the topics are those of the answers, too.
-    """
-    return share_estimates(answers, shares_of_answers(answers), confidence, n_draws, seed)
 
 
 def share_estimates(

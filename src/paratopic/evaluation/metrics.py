@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from paratopic.evaluation.outcomes import Outcomes
-from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Integers, Scores, Targets, ratio
 from paratopic.project.metrics import metrics_in
 
 # Name of a metric; with a class number, that topic's: "macro_f1", ("f1", 0).
@@ -91,37 +91,6 @@ def calibration_error(counts: Array, confidence: Array, hit: Array) -> Array:
     """
     gap: Array = np.abs(confidence - hit).sum(axis=-1) / counts.sum(axis=-1)
     return gap
-
-
-def risk_coverage(confidence: Array, right: Targets) -> tuple[Array, Array]:
-    """Risk at each coverage, if the most confident answers are given first.
-
-    The curve is that of El-Yaniv & Wiener (2010).
-
-    Parameters
-    ----------
-    confidence
-        (n,) confidence of each answer.
-    right
-        (n,) whether each answer is right.
-
-    Returns
-    -------
-    coverage
-        (m,) share of the answers that are given, one for each of m distinct confidences.
-    risk
-        (m,) share of wrong answers among those given.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    last = np.append(np.diff(confidence[order]) != 0, True)
-    given = np.arange(1, len(order) + 1)
-    wrong = np.cumsum(~right[order])
-    return (given / len(order))[last], (wrong / given)[last]
-
-
-def ratio(part: Array, whole: Array) -> Array:
-    """`part / whole`, and 0 where `whole` is 0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 @dataclass(frozen=True)
@@ -317,12 +286,9 @@ def shares_of_answers(answers: Outcomes) -> dict[Metric, Proportion]:
     for topic in range(answers.k):
         if answers.topic_shares is not None:
             learnt = float(answers.topic_shares[topic])
-        for name, figure, sizes in (
-            ("precision", _precision, predicted),
-            ("recall", _recall, support),
-            ("f1", _f1, support),
-        ):
-            shares[name, topic] = Proportion(partial(figure, topic), sizes[[topic]], learnt)
+        for name, sizes in (("precision", predicted), ("recall", support), ("f1", support)):
+            figure = partial(_of_topic, name, topic)
+            shares[name, topic] = Proportion(figure, sizes[[topic]], learnt)
     return shares
 
 
@@ -338,13 +304,9 @@ def _in_mode(shares: Mapping[str, Proportion], outcomes: Outcomes) -> dict[Metri
     return {key: share for key, share in shares.items() if key in keys and share.sizes.any()}
 
 
-def _precision(topic: int, tally: Tally) -> Array:
-    return ratio(tally.hit, tally.predicted)[:, topic]
-
-
-def _recall(topic: int, tally: Tally) -> Array:
-    return ratio(tally.hit, tally.true)[:, topic]
-
-
-def _f1(topic: int, tally: Tally) -> Array:
-    return f1(tally.hit, tally.predicted, tally.true)[:, topic]
+def _of_topic(name: str, topic: int, tally: Tally) -> Array:
+    """Precision, recall or F1 of a topic, (d,)."""
+    hit, predicted, true = (part[:, topic] for part in (tally.hit, tally.predicted, tally.true))
+    if name == "f1":
+        return f1(hit, predicted, true)
+    return ratio(hit, predicted if name == "precision" else true)

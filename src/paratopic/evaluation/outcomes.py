@@ -19,7 +19,7 @@ import pandas as pd
 from paratopic.corpus.folds import ALWAYS_TRAIN
 from paratopic.corpus.labelled import Labelled
 from paratopic.inference.modes import Mode, mode_of
-from paratopic.inference.scores import Array, Integers, Targets, one_hot, topical
+from paratopic.inference.scores import Array, Integers, Targets, ratio, topical
 from paratopic.project.errors import plural
 from paratopic.project.topics import NONE, Topics
 
@@ -84,12 +84,6 @@ class Outcomes:
         return topical(self.true[self.counts > 0].T)
 
 
-def of_one_topic(true: Integers, groups: Integers, scores: Array) -> Outcomes:
-    """Outcomes in mode single, from class numbers (n,); the most probable topic is predicted."""
-    mode = mode_of("single")
-    return Outcomes(mode, one_hot(true, scores.shape[2]), groups, scores, mode.candidates(scores))
-
-
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """Join labels, folds and out-of-fold scores, to see how well a model tells topics apart.
 
@@ -107,9 +101,8 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
     part = part.of(mode.informative(part.targets))
-    repeats = _repeats(part.rows, scores)
-    probabilities = mode.conditional(_stack(repeats, topics.scores))
-    predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
+    probabilities = mode.conditional(_stack(part, scores, topics.scores))
+    predicted = mode.best_guess(probabilities, _stack(part, scores, topics.thresholds))
     return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
 
 
@@ -122,9 +115,8 @@ def answer_outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     """
     topics, mode = data.topics, mode_of(data.topics.mode)
     part = data.measured(scores)
-    repeats = _repeats(part.rows, scores)
-    probabilities = _stack(repeats, topics.scores)
-    predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
+    probabilities = _stack(part, scores, topics.scores)
+    predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
     true, of_all = (mode.outcomes(each.targets) for each in (part, data))
     complete = np.stack([mode.complete(repeat) for repeat in probabilities])
     answers = np.stack([mode.outcomes(repeat) for repeat in predicted])
@@ -164,9 +156,7 @@ def learnt_shares(targets: Targets, folds: pd.DataFrame, ids: Sequence[str]) -> 
     counts = np.zeros((part.max(initial=-1) + 1, targets.shape[1]))
     np.add.at(counts, part, targets[pd.Index(ids).get_indexer(pd.Index(held_out["id"]))])
     possible = counts.sum(axis=0) * targets.sum(axis=0)
-    lost = np.zeros(len(possible))
-    np.divide((counts**2).sum(axis=0), possible, out=lost, where=possible > 0)
-    return 1 - lost
+    return 1 - ratio((counts**2).sum(axis=0), possible)
 
 
 def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
@@ -194,14 +184,11 @@ def mean_over_repeats(scores: pd.DataFrame, topics: Topics) -> pd.DataFrame:
     return mean.assign(repeat=0).reset_index()
 
 
-def _repeats(rows: pd.DataFrame, scores: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows' scores in each repeat."""
-    return [part.set_index("id").reindex(rows["id"]) for _, part in scores.groupby("repeat")]
-
-
-def _stack(repeats: list[pd.DataFrame], columns: list[str]) -> Array:
-    """Columns of each repeat's table, (r, n, columns)."""
-    return np.stack([table[columns].to_numpy(dtype=np.float64) for table in repeats])
+def _stack(part: Labelled, scores: pd.DataFrame, columns: list[str]) -> Array:
+    """Columns of the scores of n paragraphs in each repeat, (r, n, columns)."""
+    repeats = [table.set_index("id") for _, table in scores.groupby("repeat")]
+    tables = [table.reindex(part.rows["id"])[columns] for table in repeats]
+    return np.stack([table.to_numpy(dtype=np.float64) for table in tables])
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from paratopic.corpus.answers import JOINED
-from paratopic.corpus.labelled import labelled_in
+from paratopic.corpus.labelled import Labelled, labelled_in
 from paratopic.corpus.metadata import with_metadata
 from paratopic.corpus.table import SCHEMA, passages, targets_of
 from paratopic.evaluation.shares import LEAST_ARTICLES, LEAST_LABELS, Sample, size_of
 from paratopic.inference.modes import mode_of
-from paratopic.inference.scores import Array, Integers, Scores, Targets
+from paratopic.inference.scores import Array, Integers, Scores
 from paratopic.project.errors import UserError, plural
 from paratopic.project.topics import NO_TOPIC, Topics
 
@@ -106,71 +106,81 @@ def corpus_of(
         Nothing tells how the labelled paragraphs were chosen, so that they are no sample; or they
         are too few for any interval.
     """
-    labels = labelled_in(frame, topics).hand.rows
+    hand, k = labelled_in(frame, topics).hand, len(topics.names)
     apart = scores[:0] if apart is None else apart
     of_articles = counted == "articles"
-    known = pd.concat([scores[["id", *topics.scores]], apart[["id", *topics.scores]]])
-    rows = _whole_articles(frame, labels) if of_articles else _labelled_texts(labels, known)
-    mode, names = mode_of(topics.mode), list(topics.names)
-    text = pd.factorize(frame["text"])[0].astype(np.int64)
-    number_of = pd.Series(text, frame["id"])
-    number = number_of.loc[known["id"]].to_numpy()
-    out_of_fold = known.groupby(number)[topics.scores].mean().astype(np.float64)
-    probabilities = predict(passages(frame, np.unique(text, return_index=True)[1])).copy()
-    probabilities[out_of_fold.index] = out_of_fold.to_numpy()
-    measured, unmeasured = (
-        {name for label in labels["topic"][labels["id"].isin(each["id"])] for name in label}
-        for each in (scores, apart)
-    )
-    hidden = np.array([name in unmeasured - measured for name in names])
-    probabilities = without_topics(mode.complete(probabilities), hidden)
-    outcomes = (*names, NO_TOPIC) if probabilities.shape[1] > len(names) else tuple(names)
-    truth = mode.outcomes(targets_of(rows["topic"], names)).astype(np.float64)
+    if of_articles:
+        rows = _whole_articles(frame, hand.rows)
+    else:
+        rows = _labelled_texts(hand.rows, {*scores["id"], *apart["id"]})
+    place = pd.factorize(frame["text"])[0].astype(np.int64)
+    number_of, everything = pd.Series(place, frame["id"]), with_metadata(frame, about)
+    predicted = predict(passages(frame, np.unique(place, return_index=True)[1]))
+    probabilities = with_out_of_fold(predicted, hand, scores, apart, number_of)
+    outcomes = (*topics.names, NO_TOPIC)[: probabilities.shape[1]]
+    truth = mode_of(topics.mode).outcomes(targets_of(rows["topic"], topics.names)).astype(float)
+    labelled, weights = number_of.loc[rows["id"]].to_numpy(), rows["weight"].to_numpy(np.float64)
     articles = pd.factorize(rows["article"])[0].astype(np.int64)
-    everything = with_metadata(frame, about)
-    if not of_articles:
-        return Corpus(
-            probabilities=probabilities,
-            labelled=number_of.loc[rows["id"]].to_numpy(),
-            truth=truth,
-            weights=rows["weight"].to_numpy(dtype=np.float64),
-            articles=articles if _by_article(rows) else None,
-            rows=everything,
-            place=text,
-            outcomes=outcomes,
-            counted=counted,
-        )
-    number, order = pd.factorize(frame["article"])
-    labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
+    if of_articles:
+        number, order = pd.factorize(frame["article"])
+        probabilities = in_articles(probabilities[place], number, k)
+        truth = in_articles(truth, articles, k)
+        labelled = pd.Index(order).get_indexer(rows["article"].unique()).astype(np.int64)
+        weights, place = np.ones(len(labelled)), np.arange(len(order))
+        everything = _article_rows(everything)
     return Corpus(
-        probabilities=in_articles(probabilities[text], number, len(names)),
+        probabilities=probabilities,
         labelled=labelled,
-        truth=in_articles(truth, articles, len(names)),
-        weights=np.ones(len(labelled)),
-        rows=_article_rows(everything),
-        place=np.arange(len(order)),
+        truth=truth,
+        weights=weights,
+        articles=None if of_articles or not _by_article(rows) else articles,
+        rows=everything,
+        place=place,
         outcomes=outcomes,
         counted=counted,
     )
 
 
-def without_topics(probabilities: Array, hidden: Targets) -> Array:
-    """Probabilities (N, K) in which some topics, (k,) bool, have none, but count as no topic.
+def with_out_of_fold(
+    predicted: Scores,
+    hand: Labelled,
+    scores: pd.DataFrame,
+    apart: pd.DataFrame,
+    number_of: pd.Series,
+) -> Array:
+    """Probabilities of the outcomes of N texts, out-of-fold where they are labelled, (N, K).
 
+    Topics that only labels in no fold have get none: their probability counts as that of no topic.
     So a topic's share rests on its labels alone, and shares of outcomes that exclude each other sum
     to 1 as before.
+
+    Parameters
+    ----------
+    predicted
+        (N, k) probabilities of the topics by the model that ships.
+    hand, scores, apart
+        The paragraphs with a label by hand, and their scores as of `corpus_of`.
+    number_of
+        Id of each paragraph → number of its text.
     """
-    changed, k = probabilities.copy(), len(hidden)
-    changed[:, k:] += probabilities[:, :k][:, hidden].sum(axis=1, keepdims=True)
-    changed[:, :k][:, hidden] = 0.0
-    return changed
+    topics, probabilities, k = hand.topics, predicted.copy(), predicted.shape[1]
+    known = pd.concat([each[["id", *topics.scores]] for each in (scores, apart)])
+    of_texts = known.groupby(number_of.loc[known["id"]].to_numpy())[topics.scores].mean()
+    probabilities[of_texts.index] = of_texts.to_numpy(dtype=np.float64)
+    measured, there = (
+        hand.targets[hand.rows["id"].isin(each["id"])].any(axis=0) for each in (scores, known)
+    )
+    hidden, complete = there & ~measured, mode_of(topics.mode).complete(probabilities)
+    complete[:, k:] += complete[:, :k][:, hidden].sum(axis=1, keepdims=True)
+    complete[:, :k][:, hidden] = 0.0
+    return complete
 
 
-def _labelled_texts(labels: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def _labelled_texts(labels: pd.DataFrame, scored: set[str]) -> pd.DataFrame:
     """Each labelled text that stands for the corpus once, with its weight."""
     rows = labels[labels["weight"].notna()]
     _check_sample(rows)
-    rows = rows[rows["id"].isin(scores["id"])]  # of a share that was held out
+    rows = rows[rows["id"].isin(scored)]  # of a share that was held out
     rows = rows.assign(weight=rows.groupby("text")["weight"].transform("sum"))
     rows = rows.drop_duplicates("text", ignore_index=True)
     _check_sample(rows)

@@ -5,7 +5,7 @@ No file is written here, and nothing is plotted: `figures` does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,9 +14,8 @@ import pandas as pd
 
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import metrics
-from paratopic.evaluation.intervals import Estimate, difference, measure
+from paratopic.evaluation.intervals import difference, measure
 from paratopic.evaluation.outcomes import (
-    Answered,
     Outcomes,
     answer_outcomes,
     answered,
@@ -25,9 +24,10 @@ from paratopic.evaluation.outcomes import (
     mean_over_repeats,
     outcomes,
 )
+from paratopic.evaluation.shares import Estimate
 from paratopic.inference.calibration import Calibration
 from paratopic.inference.promise import NEVER, Promise
-from paratopic.inference.scores import topical
+from paratopic.inference.scores import Array, Targets, topical
 from paratopic.project.params import Evaluate
 
 # Columns of the tables where nothing was held out.
@@ -71,6 +71,35 @@ class OutOfFold:
     alone: pd.DataFrame | None = None
 
 
+@dataclass(frozen=True)
+class ModelReport:
+    """What is reported of one trained model.
+
+    Parameters
+    ----------
+    shipped
+        Content of final.json: about the model that ships.
+    metrics
+        Content of metrics.json.
+    tables
+        Name of a CSV file → its rows: those of `build_report`, and final, the history of the model
+        that ships.
+    """
+
+    name: str
+    shipped: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def confusions(self) -> dict[str, dict[str, int]]:
+        """Number of paragraphs: topic of the label → topic of the answer → count."""
+        return {
+            str(label): dict(zip(rows["answer"], rows["count"].tolist(), strict=True))
+            for label, rows in self.tables["confusion"].groupby("label", sort=False)
+        }
+
+
 def abstention(
     answers: Outcomes, names: Sequence[str], out_of_fold: OutOfFold
 ) -> dict[str, dict[str, Any]]:
@@ -91,7 +120,7 @@ def abstention(
     if 0 < is_topical.sum() < len(true):
         of_repeats = np.tile(is_topical, len(scores))
         auroc = float(roc_auc_score(of_repeats, scores.sum(axis=-1).ravel()))
-    effect = {
+    effect: dict[str, Any] = {
         "auroc_topical": auroc,
         "sure": {
             "threshold": threshold if threshold < NEVER else None,
@@ -119,10 +148,7 @@ def naming(
 
 # Mode → what the thresholds do: from outcomes of the answers, topic names and what stage score made
 # to a part of metrics.json.
-EFFECTS: Mapping[str, Callable[[Outcomes, Sequence[str], OutOfFold], dict[str, dict[str, Any]]]] = {
-    "single": abstention,
-    "multi": naming,
-}
+EFFECTS = {"single": abstention, "multi": naming}
 
 
 def build_report(
@@ -169,11 +195,12 @@ def build_report(
     measured["confidence"] = settings.confidence
     about["notes"] = " · ".join([*split["messages"], *cautions(forced, topics.names)])
     once = outcomes(data, mean_over_repeats(scores, topics))
+    certainty, right = (answers.table[name].to_numpy() for name in ("certainty", "right"))
     tables = {
         "confusion": confusion(answers, topics),
         "precision_recall": precision_recall_table(once, topics.names),
         "reliability": reliability_table(once),
-        "risk_coverage": risk_coverage_table(answers),
+        "risk_coverage": risk_coverage(certainty, right),
         "training": out_of_fold.history,
         "predictions": answers.table,
     }
@@ -222,12 +249,27 @@ def reliability_table(outcome: Outcomes) -> pd.DataFrame:
     return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
-def risk_coverage_table(answers: Answered) -> pd.DataFrame:
-    """Columns coverage and risk: the share of mistakes among the most certain answers."""
-    coverage, risk = metrics.risk_coverage(
-        answers.table["certainty"].to_numpy(), answers.table["right"].to_numpy()
-    )
-    return pd.DataFrame({"coverage": coverage, "risk": risk})
+def risk_coverage(confidence: Array, right: Targets) -> pd.DataFrame:
+    """Risk at each coverage, if the most confident answers are given first.
+
+    The curve is that of El-Yaniv & Wiener (2010).
+
+    Parameters
+    ----------
+    confidence
+        (n,) confidence of each answer.
+    right
+        (n,) whether each answer is right.
+
+    Returns
+    -------
+    A row for each distinct confidence. coverage: the share of the answers that are given; risk: the
+    share of wrong answers among those given.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    given = np.arange(1, len(order) + 1)
+    curve = {"coverage": given / len(order), "risk": np.cumsum(~right[order]) / given}
+    return pd.DataFrame(curve)[np.append(np.diff(confidence[order]) != 0, True)]
 
 
 def reads(context: Mapping[str, float]) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from paratopic.corpus.duplicates import near_duplicates
 from paratopic.corpus.labelled import Labelled
 from paratopic.corpus.table import read_parquet, targets_of
+from paratopic.evaluation.outcomes import mean_over_repeats
 from paratopic.inference.scores import Array, Targets
 from paratopic.project.files import outdated
 from paratopic.project.paths import SCORES
@@ -41,7 +42,8 @@ def read_scores(data: Labelled, models: Sequence[str]) -> tuple[pd.DataFrame, li
     paths = [SCORES / model / "scores.parquet" for model in models]
     scores = [read_parquet(path) for path in paths]
     for path, table in zip(paths, scores, strict=True):
-        if not (set(topics.scores) <= set(table.columns) and table["id"].isin(ids).all()):
+        columns = {*topics.scores, *topics.thresholds}
+        if not (columns <= {*table.columns} and table["id"].isin(ids).all()):
             raise outdated(path)
     return data.hand.rows.reset_index(drop=True), scores
 
@@ -63,9 +65,9 @@ def rank_doubtful(
     rows
         Hand-labelled paragraphs: id, text and topics (a list, empty for none of the topics).
     scores
-        One table for each model, as the score stage writes them: id, repeat, a column of scores
-        for each topic and, in mode multi, a column of thresholds for each topic. For a paragraph
-        without scores, only its near-duplicates count.
+        One table for each model, as the score stage writes them: id, repeat, and a column of
+        scores and one of thresholds for each topic. For a paragraph without scores, only its
+        near-duplicates count.
 
     Returns
     -------
@@ -109,12 +111,14 @@ def rank_contradicted(data: Labelled, scores: Sequence[pd.DataFrame]) -> pd.Data
 
 def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
     """What the mean scores of models say of each label: as `rank_doubtful`, and contradicted."""
-    mean = _mean_scores(scores, topics)
+    mean = mean_over_repeats(pd.concat(scores), topics).set_index("id")
     scored = rows["id"].isin(mean.index).to_numpy()
     mean = mean.reindex(rows["id"], fill_value=0.0)
-    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
+    probabilities, thresholds = (
+        mean[columns].to_numpy(dtype=np.float64) for columns in (topics.scores, topics.thresholds)
+    )
     has = targets_of(rows["topics"], topics.names)
-    doubt, contradicted = _JUDGES[topics.mode](mean, has, topics)
+    doubt, contradicted = _JUDGES[topics.mode](probabilities, has, thresholds)
     confidence = probabilities.max(axis=1)
     best = np.array(topics.names, dtype=object)[probabilities.argmax(axis=1)]
     return pd.DataFrame(
@@ -130,37 +134,26 @@ def _judged(rows: pd.DataFrame, scores: Sequence[pd.DataFrame], topics: Topics) 
     )
 
 
-def _mean_scores(scores: Sequence[pd.DataFrame], topics: Topics) -> pd.DataFrame:
-    """Means over models and repeats: a row for each scored paragraph, its id as the index."""
-    table = pd.concat(scores)
-    # Thresholds of single topics are there in mode multi only.
-    columns = [name for name in (*topics.scores, *topics.thresholds) if name in table]
-    return table.groupby("id")[columns].mean()
-
-
-def _judge_whole(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:
+def _judge_whole(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:
     """Mode single: contradicted if the most probable topic is not one of the label's topics."""
-    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
     highest = probabilities.max(axis=1)
     doubt = np.where(has.any(axis=1), 1 - (probabilities * has).sum(axis=1), highest)
     return doubt, ~has[np.arange(len(has)), probabilities.argmax(axis=1)]
 
 
-def _judge_each(mean: pd.DataFrame, has: Targets, topics: Topics) -> tuple[Array, Targets]:
+def _judge_each(probabilities: Array, has: Targets, thresholds: Array) -> tuple[Array, Targets]:
     """Mode multi: contradicted if a topic is predicted and missing, or present and not predicted.
 
     Between a topic's threshold and one half, neither contradicts the label.
     """
-    probabilities = mean[topics.scores].to_numpy(dtype=np.float64)
-    thresholds = mean[topics.thresholds].to_numpy(dtype=np.float64)
     doubt = np.where(has, 1 - probabilities, probabilities).max(axis=1)
     superfluous = has & (probabilities < np.minimum(thresholds, PROBABLE))
     missing = ~has & (probabilities >= np.maximum(thresholds, PROBABLE))
     return doubt, (superfluous | missing).any(axis=1)
 
 
-# Mode → function from the models' mean scores (a row for each label), the topics that labels have
-# (n, k) and the codebook to the doubt about each label (n,), and whether scores contradict it (n,).
+# Mode → function from the models' mean probabilities, the topics that labels have and the mean
+# thresholds, all (n, k), to the doubt about each label (n,), and whether scores contradict it (n,).
 _JUDGES = {"single": _judge_whole, "multi": _judge_each}
 
 

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import chdtrc, gammaincinv, stdtrit
 
-from paratopic.inference.scores import Array, Integers
+from paratopic.inference.scores import Array, Integers, ratio
 
 # With fewer labels of its own, a group has no interval; with fewer labelled articles, if articles
 # were drawn, nothing has one.
@@ -37,11 +37,6 @@ EXTRA, EXTRA_OF_TREND = 2.0, 0.5
 def size_of(weights: Array) -> int:
     """Number of labels, (n,) weights: those that were not drawn at random count in part."""
     return int(np.minimum(weights, 1.0).sum() + ROUNDING)
-
-
-def _is_few(n_labels: int, n_articles: int | None) -> bool:
-    """Whether labels, or articles that were drawn, are too few for an interval."""
-    return n_labels < LEAST_LABELS or (n_articles is not None and n_articles < LEAST_ARTICLES)
 
 
 @dataclass(frozen=True)
@@ -103,18 +98,23 @@ class Sample:
         unknown[self.labelled] = 0.0
         return unknown
 
-    def n_articles(self, masses: Array) -> int | None:
-        """Number of articles that were drawn in a part of the corpus, or None."""
-        if self.articles is None:
-            return None
-        return len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
+    def units(self, masses: Array) -> int:
+        """Number of labels in a part, or of articles if these were drawn; 0 if too few for any
+        interval.
+        """
+        n_labels, least = self.size(masses), 0
+        units = n_labels
+        if self.articles is not None:
+            units = len(np.unique(self.articles[self.weights * masses[self.labelled] > 0]))
+            least = LEAST_ARTICLES
+        return units if n_labels >= LEAST_LABELS and units >= least else 0
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share of a corpus, a difference of two, or the change of one for each unit of time.
+class Estimate:
+    """A figure with its interval; `low` and `high` are None where it has none.
 
-    Its interval is None where labels are too few for one.
+    Here it is a share of a corpus, a difference of two, or the change of one for each unit of time.
     """
 
     value: float
@@ -137,15 +137,15 @@ class Part:
         Whether all of its texts are labelled, so that its shares are a count.
     """
 
-    shares: tuple[Share, ...]
+    shares: tuple[Estimate, ...]
     n_labels: int
     borrowed: bool = False
     counted: bool = False
 
 
-def _shares(*ends: Array) -> tuple[Share, ...]:
+def _shares(*ends: Array) -> tuple[Estimate, ...]:
     """Shares from their values and the ends of their intervals, if they have any; (K,) each."""
-    return tuple(Share(*map(float, each)) for each in zip(*ends, strict=True))
+    return tuple(Estimate(*map(float, each)) for each in zip(*ends, strict=True))
 
 
 def shares(sample: Sample, masses: Array, confidence: float) -> Part:
@@ -166,17 +166,16 @@ def shares(sample: Sample, masses: Array, confidence: float) -> Part:
         n = int(np.count_nonzero(masses[sample.labelled]))
         return Part(_shares(values, values, values), n, counted=True)
     weights = sample.weights * masses[sample.labelled]
-    n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
+    n_labels, units = sample.size(masses), sample.units(masses)
     everywhere = masses @ sample.probabilities / masses.sum()
     if not n_labels:
         return Part(_shares(everywhere), 0, borrowed=True)
     of_labels = weights / weights.sum()
     values = sample.factor * everywhere + of_labels @ sample.residuals
     values = np.clip(values, 0.0, 1.0)
-    if _is_few(n_labels, n_articles):
+    if not units:
         return Part(_shares(values), n_labels)
     sizes = _sizes(sample, masses, weights, values)
-    units = n_labels if n_articles is None else n_articles
     quantile = float(stdtrit(units - 1, (1 + confidence) / 2))
     return Part(_shares(values, *wilson(values, sizes, confidence, quantile)), n_labels)
 
@@ -198,9 +197,7 @@ def shares_of_parts(sample: Sample, masses: Sequence[Array], confidence: float) 
         mean = overall.mean
         if part.n_labels:
             own = _correction(sample, mass)
-            noise = overall.variance / own.size
-            total = spread + noise
-            shrinkage = np.divide(spread, total, out=np.zeros_like(spread), where=spread > 0)
+            shrinkage = ratio(spread, spread + overall.variance / own.size)
             mean = shrinkage * own.mean + (1 - shrinkage) * overall.mean
         known, unknown = mass[sample.labelled] @ sample.truth, sample.unknown(mass)
         others = unknown @ np.clip(sample.factor * sample.probabilities + mean, 0.0, 1.0)
@@ -229,20 +226,20 @@ def errors_differ(sample: Sample, masses: Sequence[Array]) -> float | None:
     return min(1.0, float(chances.min() * known.sum()))
 
 
-def difference(one: Share, other: Share) -> Share:
+def difference(one: Estimate, other: Estimate) -> Estimate:
     """The share of one part minus that of another, whose texts are others.
 
     The interval combines those of both shares (Newcombe 1998, Statistics in Medicine 17, 873-890).
     """
     value = one.value - other.value
     if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Share(value)
+        return Estimate(value)
     low = value - np.hypot(one.value - one.low, other.high - other.value)
     high = value + np.hypot(one.high - one.value, other.value - other.low)
-    return Share(value, float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
-def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Share, ...]:
+def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tuple[Estimate, ...]:
     """Change of each outcome's share for each unit of time: the slope of a line through the texts.
 
     Parameters
@@ -251,7 +248,7 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
         (N,) times of the texts; those with mass 0 may have any.
     """
     weights = sample.weights * masses[sample.labelled]
-    n_labels, n_articles = sample.size(masses), sample.n_articles(masses)
+    n_labels, units = sample.size(masses), sample.units(masses)
     times = np.where(masses > 0, times, 0.0)
     away = times - masses @ times / masses.sum()
     spread = float(masses @ away**2) / masses.sum()
@@ -263,12 +260,12 @@ def trend(sample: Sample, masses: Array, times: Array, confidence: float) -> tup
     leverage = away[sample.labelled] / spread
     leans = leverage[:, None] * centred
     slopes = slopes + of_labels @ leans
-    if _is_few(n_labels, n_articles):
+    if not units:
         return _shares(slopes)
     contributions = of_labels[:, None] * (leans - of_labels @ leans)
-    extra, units = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum(), n_labels
+    extra = EXTRA_OF_TREND / n_labels * ((of_labels * leverage) ** 2).sum()
     if sample.articles is not None:
-        contributions, units = _by_article(contributions, sample.articles), n_articles or 0
+        contributions = summed(contributions, sample.articles)
     noise = (contributions**2).sum(axis=0) + extra
     error = np.sqrt(units / (units - 2) * noise)
     reach = stdtrit(units - 2, (1 + confidence) / 2) * error
@@ -356,8 +353,8 @@ def _sizes(sample: Sample, masses: Array, weights: Array, values: Array) -> Arra
         # What is labelled is known: of a corpus that is labelled as a whole nothing is uncertain.
         unknown = 1 - sample.size(masses) / (np.count_nonzero(masses) + 1)
         return sizes / unknown
-    by_article = _by_article(of_labels[:, None] * residuals, sample.articles)
-    n_articles = sample.n_articles(masses) or 0
+    by_article = summed(of_labels[:, None] * residuals, sample.articles)
+    n_articles = sample.units(masses)
     variance = n_articles / (n_articles - 1) * (by_article**2).sum(axis=0)
     independent = np.divide(
         values * (1 - values), variance, out=np.full_like(values, np.inf), where=variance > 0
@@ -366,9 +363,9 @@ def _sizes(sample: Sample, masses: Array, weights: Array, values: Array) -> Arra
     return fewer
 
 
-def _by_article(contributions: Array, articles: Integers) -> Array:
-    """Sums of rows (n, K) over articles, (articles, K)."""
-    numbers = np.unique(articles, return_inverse=True)[1]
-    summed = np.zeros((numbers.max() + 1, contributions.shape[1]))
-    np.add.at(summed, numbers, contributions)
-    return summed
+def summed(values: Array, groups: Integers) -> Array:
+    """Sums of rows (n, K) over groups, such as articles, (groups, K)."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    sums = np.zeros((numbers.max() + 1, values.shape[1]))
+    np.add.at(sums, numbers, values)
+    return sums

@@ -22,6 +22,7 @@ import pandas as pd
 from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.evaluation.intervals import DESIGN_EFFECT, few_groups, interval, write_p
 from paratopic.evaluation.outcomes import Answered
+from paratopic.evaluation.shares import summed
 from paratopic.inference.scores import Array, Integers, Targets
 from paratopic.project.errors import UserError, plural
 from paratopic.project.periods import PERIODS
@@ -240,19 +241,12 @@ def _design_effects(gaps_of: Array, right: Array, groups: Integers) -> Array:
     """
     sizes = np.bincount(groups)[:, None]
     errors = (right - right.mean())[:, None]
-    between = (_summed(gaps_of, groups) / sizes)[groups]
+    between = (summed(gaps_of, groups) / sizes)[groups]
     # A gap that all groups have within them is no noise.
     parts = gaps_of * errors - ((gaps_of - between) * errors).mean(axis=0)
-    together, alone = (_summed(parts, groups) ** 2).sum(axis=0), (parts**2).sum(axis=0)
+    together, alone = (summed(parts, groups) ** 2).sum(axis=0), (parts**2).sum(axis=0)
     effects = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
     return np.asarray(np.maximum(effects, 1.0))
-
-
-def _summed(values: Array, groups: Integers) -> Array:
-    """Sums of values (n, s) in each group, (groups, s)."""
-    sums = np.zeros((int(groups.max()) + 1, values.shape[1]))
-    np.add.at(sums, groups, values)
-    return sums
 
 
 def _permuted(right: Array, gaps_of: Array, seed: int) -> Array:

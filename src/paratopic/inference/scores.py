@@ -68,6 +68,11 @@ def conditional(scores: Array) -> Array:
     return np.asarray(np.divide(scores, total, out=alike, where=total > 0))
 
 
+def ratio(part: Array, whole: Array) -> Array:
+    """`part / whole`, and 0 where `whole` is 0."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
 def topical(targets: Targets) -> Targets:
     """Whether each row has any topic, (n,)."""
     return np.asarray(targets.any(axis=-1))

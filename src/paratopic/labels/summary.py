@@ -114,7 +114,7 @@ def describe_beside(
     Parameters
     ----------
     measured
-        Name of a source → `evaluation.comparison.Beside`, as in comparison.json.
+        Name of a source → its figures, from `evaluation.comparison.beside_model`.
     champion
         Name of the model that it is beside.
     effort

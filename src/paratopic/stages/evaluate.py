@@ -80,13 +80,9 @@ def read_out_of_fold(folder: Path, promise: Promise, topics: Topics) -> OutOfFol
     of_topics = {*topics.scores} <= {*scores} and len(calibration.shift) == n_logits
     if not of_topics and len(scores):
         raise files.outdated(path)
-    return OutOfFold(
-        scores=scores,
-        history=files.read_csv(folder / "history.csv", "stage score"),
-        calibration=calibration,
-        promise=promise,
-        alone=read_parquet(alone) if alone.exists() else None,
-    )
+    history = files.read_csv(folder / "history.csv", "stage score")
+    read_alone = read_parquet(alone) if alone.exists() else None
+    return OutOfFold(scores, history, calibration, promise, read_alone)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ Sections that need the champion to be loaded are left out: `paratopic report --o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
-
-import pandas as pd
 
 from paratopic.corpus.answers import read_labelled_paragraphs
 from paratopic.corpus.labelled import labelled_in
-from paratopic.evaluation.page import ModelReport, OnRequest, render_page
+from paratopic.evaluation.page import render_page
+from paratopic.evaluation.report import ModelReport
 from paratopic.evaluation.review import rank_doubtful, read_scores
 from paratopic.project import errors, files
 from paratopic.project.params import Params, read_params
@@ -19,6 +19,11 @@ from paratopic.project.paths import COMPARISON, FINAL, MODEL_REPORTS, PAGE, PREP
 
 # Columns whose cells are texts, also where they look like numbers, or are words like "null".
 TEXTS = dict.fromkeys(("id", "article", "heading", "text", "answer", "label"), str)
+# Name of a table with such columns, or without them → how it is read.
+TABLES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("predictions", "confusion"), {"keep_default_na": False, "dtype": TEXTS}),
+    **dict.fromkeys(("reliability", "risk_coverage", "training", "final"), {}),
+}
 
 
 def main() -> None:
@@ -27,7 +32,7 @@ def main() -> None:
     print(f"{PAGE}: {PAGE.stat().st_size / 1000:.0f} kB")
 
 
-def page(params: Params, on_request: OnRequest | None = None) -> str:
+def page(params: Params, on_request: Mapping[str, Any] | None = None) -> str:
     """Make the page of what other stages wrote in the current directory."""
     frame = read_labelled_paragraphs()
     rows, scores = read_scores(labelled_in(frame, params.topics), params.models)
@@ -52,19 +57,14 @@ def read_report(name: str) -> ModelReport:
         A file is missing or damaged.
     """
     folder = MODEL_REPORTS / name
-
-    def table(name: str, **options: Any) -> pd.DataFrame:
-        return files.read_csv(folder / f"{name}.csv", "`dvc repro`", **options)
-
     return ModelReport(
-        name=name,
-        shipped=files.read_json(folder / FINAL, f"stage train@{name}"),
-        metrics=files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
-        **{
-            name: table(name, keep_default_na=False, dtype=TEXTS)
-            for name in ("predictions", "confusion")
+        name,
+        files.read_json(folder / FINAL, f"stage train@{name}"),
+        files.read_json(folder / "metrics.json", f"stage evaluate@{name}"),
+        {
+            table: files.read_csv(folder / f"{table}.csv", "`dvc repro`", **options)
+            for table, options in TABLES.items()
         },
-        **{name: table(name) for name in ("reliability", "risk_coverage", "training", "final")},
     )
 
 

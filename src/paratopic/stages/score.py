@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 
 from paratopic.inference.modes import mode_of
 from paratopic.inference.promise import Promise
@@ -16,20 +17,11 @@ from paratopic.project.kinds import KINDS
 from paratopic.project.params import read_params
 from paratopic.project.paths import ALONE, APART, BY_DEFINITIONS, CHECKPOINTS, SCORES, SPLIT
 from paratopic.project.terminal import bar
+from paratopic.training import crossval
 from paratopic.training.calibration import (
     apply_calibration,
     calibrate_rows,
     with_expected_thresholds,
-)
-from paratopic.training.crossval import (
-    cross_validate,
-    fitter,
-    is_first_process,
-    labelled_for,
-    n_fits,
-    processes_for,
-    score_apart,
-    score_by_definitions,
 )
 
 
@@ -39,40 +31,36 @@ def main() -> None:
     params, kind = read_params(), KINDS[name]
     topics = params.topics
     checkpoints = CHECKPOINTS / name
-    fit, data = fitter(kind, params, checkpoints), labelled_for(kind, params)
-    started, total = time.monotonic(), n_fits(data.folds)
-    processes = processes_for(kind, len(data.rows))
+    fit, data = crossval.fitter(kind, params, checkpoints), crossval.labelled_for(kind, params)
+    started, total = time.monotonic(), crossval.n_fits(data.folds)
+    processes = crossval.processes_for(kind, len(data.rows))
     with bar(f"{name}: fit", total) as advance:
-        measured = cross_validate(data, fit, params.seed, advance, processes)
+        measured = crossval.cross_validate(data, fit, params.seed, advance, processes)
     # Figures of few articles speak of these alone: then what definitions teach is to decide.
     by_paragraph = files.read_json(SPLIT, "stage split")["split_unit"] == "paragraph"
-    by_definitions = None
+    tables: dict[str, pd.DataFrame] = {}
     if topics.descriptions and by_paragraph:
-        by_definitions = score_by_definitions(data, fit, params.seed)
-    apart = score_apart(data, fit, params.seed)
-    if not is_first_process():
+        scores = crossval.score_by_definitions(data, fit, params.seed)
+        # In mode single the most probable outcome, as `predict` answers without labels.
+        alike = scores.assign(**dict.fromkeys(topics.thresholds, 1.0))
+        multi = topics.mode == "multi"
+        tables[BY_DEFINITIONS] = with_expected_thresholds(scores, topics) if multi else alike
+    apart = crossval.score_apart(data, fit, params.seed)
+    if not crossval.is_first_process():
         return
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
-    scores, calibration = calibrate_rows(data, measured.scores, promise)
-    reads_context = not measured.alone.equals(measured.scores)
-    if reads_context:
-        alone, of_alone = calibrate_rows(data, measured.alone, promise)
+    tables["scores.parquet"], calibration = calibrate_rows(data, measured.scores, promise)
+    if not measured.alone.equals(measured.scores):
+        tables[ALONE], of_alone = calibrate_rows(data, measured.alone, promise)
         calibration = replace(calibration, alone=of_alone)
+    if len(apart):
+        raw = apart[topics.scores].to_numpy(dtype=np.float64)
+        apart[topics.scores] = apply_calibration(raw, calibration, mode_of(topics.mode))
+        tables[APART] = apart
     with files.aside(SCORES / name) as draft:
         draft.mkdir()
-        if by_definitions is not None:
-            if topics.mode == "multi":
-                by_definitions = with_expected_thresholds(by_definitions, topics)
-            else:  # the most probable outcome, as `predict` answers without labels
-                by_definitions[topics.thresholds] = 1.0
-            by_definitions.to_parquet(draft / BY_DEFINITIONS, index=False)
-        scores.to_parquet(draft / "scores.parquet", index=False)
-        if reads_context:
-            alone.to_parquet(draft / ALONE, index=False)
-        if len(apart):
-            raw = apart[topics.scores].to_numpy(dtype=np.float64)
-            apart[topics.scores] = apply_calibration(raw, calibration, mode_of(topics.mode))
-            apart.to_parquet(draft / APART, index=False)
+        for file, table in tables.items():
+            table.to_parquet(draft / file, index=False)
         files.write_csv(draft / "history.csv", measured.history)
         files.write_json(draft / "calibration.json", asdict(calibration), digits=10)
     shutil.rmtree(checkpoints, ignore_errors=True)
