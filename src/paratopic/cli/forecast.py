@@ -11,8 +11,7 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion
 from paratopic.corpus.labelled import Labelled
@@ -25,7 +24,7 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
-from paratopic.project.terminal import bar
+from paratopic.project.terminal import bar, terminal
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import (
     advance_from,
@@ -41,13 +40,15 @@ SHARES = (0.25, 0.5)
 CONFIDENCE = 0.8
 MORE = (25, 50, 100, 200)
 
-More = Annotated[
-    list[int] | None,
-    typer.Option(min=1, help="How many more labels; repeat for several. [default: 25 50 100 200]"),
-]
 
-
-def forecast(more: More = None) -> None:
+def forecast(
+    more: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="How many more labels; repeat for several. [default: 25 50 100 200]"
+        ),
+    ] = None,
+) -> None:
     """Forecast the champion's macro-F1 with more labels of the same kind.
 
     To measure the trend, the champion is trained on a quarter and on half of the labels.
@@ -69,13 +70,13 @@ def forecast(more: More = None) -> None:
         curve, measured, labels, sizes, CONFIDENCE, wish.n_draws, params.seed
     )
     title = metrics_in(params.topics.mode)["macro_f1"].title
-    table = Table(title=f"Forecast: {champion}")
-    for column in ("labels", title, f"{CONFIDENCE:.0%} interval"):
-        table.add_column(column, justify="right")
+    columns = "labels", title, f"{CONFIDENCE:.0%} interval"
+    right = [Column(name, justify="right") for name in columns]
+    table = Table(*right, title=f"Forecast: {champion}")
     for size, estimate in zip(sizes, estimates, strict=True):
         interval = f"{estimate.low:.3f}–{estimate.high:.3f}"
         table.add_row(f"{size:,}", f"{estimate.value:.3f}", interval)
-    Console(highlight=False).print(table)
+    terminal().print(table)
     number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
     now = value_of(measured, Tally.macro_f1)
     print(
