@@ -15,7 +15,7 @@ import typer
 from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.context import Suggestion, in_context
-from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
+from paratopic.annotation.sampling import draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
 from paratopic.labels.summary import cost
@@ -85,7 +85,9 @@ def annotate(
             "note: these texts, with what is around them, leave this machine: they are sent to %s",
             chat.host,
         )
-    answers = ask_all(chat, prompt, items, concurrency, lambda: account.goes_on)
+    answers = ask_all(
+        chat, prompt, items, concurrency, lambda: account.reaches and not account.is_useless
+    )
     _keep(answers, project.labels_file, annotator, prompt, len(items), account)
     if account.is_useless:
         raise UserError(
@@ -112,6 +114,8 @@ class _Account:
         Number of questions that may be under way.
     expected
         What a question should cost.
+    n, n_answers
+        Number of answers and errors, and of answers alone.
     problem
         What was wrong with the last error; "" for none.
     """
@@ -121,21 +125,16 @@ class _Account:
     concurrency: int
     expected: float = 0.0
     spent: float = 0.0
+    n: int = 0
     n_answers: int = 0
-    n_errors: int = 0
     problem: str = ""
 
     def add(self, answer: Answer) -> None:
         """Count an answer, and pay for it."""
         self.spent += self.cost(answer.tokens)
+        self.n += 1
         self.n_answers += answer.topics is not None
-        self.n_errors += answer.topics is None
         self.problem = answer.problem or self.problem
-
-    @property
-    def n(self) -> int:
-        """Number of answers and errors."""
-        return self.n_answers + self.n_errors
 
     def cost(self, tokens: tuple[int, int]) -> float:
         """Cost of tokens read and written."""
@@ -156,12 +155,7 @@ class _Account:
     @property
     def is_useless(self) -> bool:
         """Whether there are errors alone, and enough of them."""
-        return self.n_errors >= MOST_ERRORS and not self.n_answers
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether to ask another question."""
-        return self.reaches and not self.is_useless
+        return self.n >= MOST_ERRORS and not self.n_answers
 
 
 def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Suggestion]:
@@ -180,7 +174,7 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
     at_random = draw_random(frame, judged, len(frame), project.params.seed)
-    drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
+    drawn = dict.fromkeys(by_hand, "") | at_random
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
 
@@ -208,10 +202,10 @@ def _keep(
             log.warning("note: stopped; the same command goes on from here")
         finally:
             seconds = time.monotonic() - started
+            n_answers, n_errors = account.n_answers, account.n - account.n_answers
             print(
-                f"{annotator}: {plural(account.n_answers, 'answer')} in {labels}, "
-                f"{plural(account.n_errors, 'error')}, {account.shown(account.spent)}, "
-                f"{seconds:.0f} s"
+                f"{annotator}: {plural(n_answers, 'answer')} in {labels}, "
+                f"{plural(n_errors, 'error')}, {account.shown(account.spent)}, {seconds:.0f} s"
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -27,8 +26,6 @@ from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
 from paratopic.project.paths import MODELS
 from paratopic.project.topics import NONE
-
-log = logging.getLogger(__name__)
 
 # Kinds of mistakes that are printed.
 MOST_KINDS = 20
@@ -108,11 +105,7 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
 
 def labelled_by(champion: str) -> Neighbourhood | None:
     """The labelled paragraphs as the champion reads them; None and a note where it is missing."""
-    try:
-        return neighbourhood(load(str(MODELS / champion)))
-    except UserError as error:
-        log.warning("note: similar labelled paragraphs are not shown: %s", error)
-        return None
+    return neighbourhood(lambda: load(str(MODELS / champion)))
 
 
 def _verdicts(listed: pd.DataFrame, labelled: Neighbourhood | None) -> Iterator[str]:
