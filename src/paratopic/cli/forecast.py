@@ -13,14 +13,14 @@ import pandas as pd
 import typer
 from rich.table import Column, Table
 
-from paratopic.cli.project import read_champion
+from paratopic.cli.project import check_measured, read_champion
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.inference.promise import Promise
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
@@ -55,11 +55,7 @@ def forecast(
     """
     params = read_params()
     champion, scores = read_champion()
-    if scores.empty:
-        raise UserError(
-            "nothing has been measured yet, so there is no trend to forecast from: label more "
-            "paragraphs, and run `dvc repro`"
-        )
+    check_measured(scores, "there is no trend to forecast from")
     data = labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
     curve = _curve(params, champion, data, scores)
@@ -98,15 +94,14 @@ def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -
     fit = fitter(kind, params)
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     processes = processes_for(kind, n_labels)
-    tables, total = [], n_fits(first.folds)
+    tables, total = {1.0: known[known["repeat"] == 0]}, n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             step = partial(advance_from, number * total, advance)
             scores = cross_validate(first, fit, params.seed, step, processes, share).scores
-            tables.append((share, calibrate_rows(first, scores, promise)[0]))
-    tables.append((1.0, known[known["repeat"] == 0]))
+            tables[share] = calibrate_rows(first, scores, promise)[0]
     curve = []
-    for share, table in tables:
+    for share, table in sorted(tables.items()):
         of_share = outcomes(first, table)
         curve.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
     return curve

@@ -58,7 +58,8 @@ def import_labels(
 def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
     drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
-    labelled = project.judged | {label.paragraph for imported in read for label in imported.labels}
+    answered = {label.paragraph for imported in read for label in imported.labels}
+    labelled = answered | project.answers_on.keys()
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the paragraph drawn just before has none. Unless Label "

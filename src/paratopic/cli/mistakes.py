@@ -12,6 +12,7 @@ from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import (
     Again,
     Project,
+    check_measured,
     print_listing,
     read_champion,
     read_project,
@@ -23,7 +24,7 @@ from paratopic.evaluation.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import plural
 from paratopic.project.paths import MODELS
 from paratopic.project.topics import NONE
 
@@ -78,11 +79,7 @@ def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
     UserError
         Nothing is measured.
     """
-    if scores.empty:
-        raise UserError(
-            "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
-            "run `dvc repro`"
-        )
+    check_measured(scores, "no mistakes are known")
     return answered(read_with_folds(project.params.topics), scores)
 
 

@@ -92,25 +92,15 @@ class Project:
         """What people answered, as far as it counts today."""
         return read_answers(of_people(self.lines, self.params.labels), self.params.topics)
 
-    @property
-    def answers(self) -> list[Label]:
-        """People's answers that count: the latest of each annotator on each paragraph."""
-        return self.current.answers
-
-    @cached_property
-    def judged(self) -> set[str]:
-        """Ids of the paragraphs with an answer that counts."""
-        return {line.paragraph for line in self.answers}
-
     @cached_property
     def answers_on(self) -> Mapping[str, Sequence[Label]]:
-        """Id of each paragraph → people's answers on it that count."""
-        return by_paragraph(self.answers)
+        """Id of each paragraph that people answered on → their answers that count."""
+        return by_paragraph(self.current.answers)
 
     @property
     def tied(self) -> dict[str, list[Label]]:
         """Id of each paragraph on which annotators are divided → their answers."""
-        of_all, ids = tied(self.answers, self.params.topics), self.paragraphs["id"]
+        of_all, ids = tied(self.current.answers, self.params.topics), self.paragraphs["id"]
         return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
     @cached_property
@@ -120,7 +110,7 @@ class Project:
         names = dict(zip(rows["paragraph"], rows["topics"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
         today, ids = self.params.topics.today, self.paragraphs["id"]
-        left = [id_ for id_ in ids if id_ in names and id_ not in self.judged]
+        left = [id_ for id_ in ids if id_ in names and id_ not in self.answers_on]
         # Since stage prepare, the name may have come back.
         return {id_: why for id_ in left if (why := today(names[id_]).retired)}
 
@@ -167,6 +157,14 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     if changes := changes_since(read_params(), champion):
         raise UserError(f"{changes} changed since the last scores: run `dvc repro` first")
     return champion, scores
+
+
+def check_measured(scores: pd.DataFrame, so: str) -> None:
+    """Refuse scores of no paragraph; `so` says what follows from that."""
+    if scores.empty:
+        raise UserError(
+            f"nothing has been measured yet, so {so}: label more paragraphs, and run `dvc repro`"
+        )
 
 
 def note_changes() -> None:

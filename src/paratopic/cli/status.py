@@ -79,7 +79,7 @@ def _print_labels(project: Project) -> None:
     terminal().print(table)
     if by_hand := int(data.by_hand.sum()):
         print(describe_sample(sample_of(frame), by_hand))
-    annotators = Counter(line.annotator for line in project.answers if line.annotator)
+    annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"labelled by {name}: {plural(n, 'paragraph')}")
 

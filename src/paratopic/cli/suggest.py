@@ -208,7 +208,7 @@ def _chosen(
     project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
-    frame, judged, seed = project.paragraphs, project.judged, project.params.seed
+    frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
     if draw.articles:
         drawn = sampling.draw_articles(frame, judged, n, seed)
     elif draw.random or model is None:
@@ -278,7 +278,7 @@ def _unread(project: Project) -> list[str]:
 
 def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
     """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
-    known = {line.annotator for line in project.answers if line.paragraph in drawn}
+    known = {line.annotator for line in project.current.answers if line.paragraph in drawn}
     if others := sorted(name or UNNAMED for name in known - {annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
     return DRAWN if any(drawn.values()) else ""
