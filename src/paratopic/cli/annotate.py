@@ -15,7 +15,7 @@ import typer
 from paratopic.annotation.asking import Answer, Prompt, ask_all, expected_tokens, read_prompt
 from paratopic.annotation.chat import KEY, Chat
 from paratopic.annotation.context import Suggestion, in_context
-from paratopic.annotation.sampling import AT_RANDOM, draw_random, has_label
+from paratopic.annotation.sampling import draw_random, has_label
 from paratopic.cli.project import Project, read_project
 from paratopic.labels.log import EFFORT, LLM, Label, append, cell_of, first_words, one_line
 from paratopic.labels.summary import cost
@@ -73,11 +73,11 @@ def annotate(
     if not items:
         print(f"{annotator} has answered for every paragraph, with the prompt of {PROMPT}")
         return
-    account = _Account(settings.prices.get(model), budget, concurrency)
-    expected = account.cost(expected_tokens(prompt, items))
-    account.expected = expected / len(items)
+    run = _Run(annotator, prompt, settings.prices.get(model), budget, concurrency)
+    expected = run.cost(expected_tokens(prompt, items))
+    run.expected = expected / len(items)
     asking = f"{plural(len(items), 'paragraph')} to ask {model} about, with {PROMPT}"
-    print(f"{asking}: about {account.shown(expected)}")
+    print(f"{asking}: about {run.shown(expected)}")
     if estimate:
         return
     if not chat.is_here:
@@ -85,21 +85,21 @@ def annotate(
             "note: these texts, with what is around them, leave this machine: they are sent to %s",
             chat.host,
         )
-    answers = ask_all(chat, prompt, items, concurrency, lambda: account.goes_on)
-    _keep(answers, project.labels_file, annotator, prompt, len(items), account)
-    if account.is_useless:
+    answers = ask_all(chat, prompt, items, concurrency, lambda: run.goes_on)
+    run.keep(answers, project.labels_file, len(items))
+    if run.is_useless:
         raise UserError(
-            f"{annotator} gave no answer that is of use; the last one was {account.problem}. Try "
+            f"{annotator} gave no answer that is of use; the last one was {run.problem}. Try "
             f"another model, or change {PROMPT}"
         )
-    if (left := len(items) - account.n) and not account.reaches:
+    if (left := len(items) - run.n) and not run.reaches:
         print(f"the budget does not reach for the other {left}")
-    if account.n_answers:
+    if run.n_answers:
         print("`dvc repro` learns from them as far as they agree with people")
 
 
 @dataclass
-class _Account:
+class _Run:
     """What came, what is spent, and what may be: money if the model has a price, else tokens.
 
     Parameters
@@ -112,30 +112,66 @@ class _Account:
         Number of questions that may be under way.
     expected
         What a question should cost.
+    n, n_answers
+        Number of answers and errors, and of answers alone.
     problem
         What was wrong with the last error; "" for none.
     """
 
+    annotator: str
+    prompt: Prompt
     price: tuple[float, float] | None
     budget: float | None
     concurrency: int
     expected: float = 0.0
     spent: float = 0.0
+    n: int = 0
     n_answers: int = 0
-    n_errors: int = 0
     problem: str = ""
 
-    def add(self, answer: Answer) -> None:
-        """Count an answer, and pay for it."""
-        self.spent += self.cost(answer.tokens)
-        self.n_answers += answer.topics is not None
-        self.n_errors += answer.topics is None
-        self.problem = answer.problem or self.problem
+    def keep(self, answers: Iterable[Answer], labels: Path, n: int) -> None:
+        """Write each of n answers as it comes, count it, and pay for it.
 
-    @property
-    def n(self) -> int:
-        """Number of answers and errors."""
-        return self.n_answers + self.n_errors
+        Whatever ends the run, its sum is printed.
+        """
+        started = time.monotonic()
+        with bar(f"{self.annotator}: paragraph", n) as advance:
+            try:
+                for answer in answers:
+                    self.spent += self.cost(answer.tokens)
+                    self.n += 1
+                    self.n_answers += answer.topics is not None
+                    self.problem = answer.problem or self.problem
+                    append(labels, self._line(answer))
+                    advance(self.n)
+            except KeyboardInterrupt:
+                log.warning("note: stopped; the same command goes on from here")
+            finally:
+                seconds, errors = (
+                    time.monotonic() - started,
+                    plural(self.n - self.n_answers, "error"),
+                )
+                print(
+                    f"{self.annotator}: {plural(self.n_answers, 'answer')} in {labels}, {errors}, "
+                    f"{self.shown(self.spent)}, {seconds:.0f} s"
+                )
+
+    def _line(self, answer: Answer) -> Label:
+        """An answer as a line of labels.csv, with what it was asked and what it took."""
+        sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
+        effort = map(str, (round(answer.seconds, 3), *answer.tokens))
+        more = {"certainty": sure, "prompt": self.prompt.digest}
+        more |= dict(zip(EFFORT, effort, strict=True))
+        return Label(
+            self.annotator,
+            answer.item.id,
+            cell_of(answer.topics),
+            first_words(answer.item.text),
+            self.annotator,
+            note=f"error: {answer.problem}" if answer.problem else "",
+            drawn=answer.item.drawn,
+            more=tuple(more.items()),
+        )
 
     def cost(self, tokens: tuple[int, int]) -> float:
         """Cost of tokens read and written."""
@@ -156,7 +192,7 @@ class _Account:
     @property
     def is_useless(self) -> bool:
         """Whether there are errors alone, and enough of them."""
-        return self.n_errors >= MOST_ERRORS and not self.n_answers
+        return self.n >= MOST_ERRORS and not self.n_answers
 
     @property
     def goes_on(self) -> bool:
@@ -169,7 +205,7 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
 
     Those with an error come last.
     """
-    frame, judged = project.paragraphs, project.judged
+    frame, judged = project.paragraphs, project.answers_on
     lines = [
         line
         for line in project.lines
@@ -180,53 +216,6 @@ def _to_ask(project: Project, annotator: str, prompt: str, n: int) -> list[Sugge
     by_hand = frame["id"][has_label(frame, judged)]
     # The same order each time, so that what was asked is a beginning of it.
     at_random = draw_random(frame, judged, len(frame), project.params.seed)
-    drawn = dict.fromkeys(by_hand, "") | dict.fromkeys(at_random, AT_RANDOM)
+    drawn = dict.fromkeys(by_hand, "") | at_random
     left = sorted((id_ for id_ in drawn if id_ not in answered), key=asked.__contains__)
     return in_context(frame, {id_: drawn[id_] for id_ in left[:n]})
-
-
-def _keep(
-    answers: Iterable[Answer],
-    labels: Path,
-    annotator: str,
-    prompt: Prompt,
-    n: int,
-    account: _Account,
-) -> None:
-    """Write each of n answers as it comes, and count it.
-
-    Whatever ends the run, its sum is printed.
-    """
-    started = time.monotonic()
-    with bar(f"{annotator}: paragraph", n) as advance:
-        try:
-            for answer in answers:
-                account.add(answer)
-                append(labels, _line(annotator, answer, prompt))
-                advance(account.n)
-        except KeyboardInterrupt:
-            log.warning("note: stopped; the same command goes on from here")
-        finally:
-            seconds = time.monotonic() - started
-            print(
-                f"{annotator}: {plural(account.n_answers, 'answer')} in {labels}, "
-                f"{plural(account.n_errors, 'error')}, {account.shown(account.spent)}, "
-                f"{seconds:.0f} s"
-            )
-
-
-def _line(annotator: str, answer: Answer, prompt: Prompt) -> Label:
-    """An answer as a line of labels.csv, with what it was asked and what it took."""
-    sure = "" if answer.certainty is None else f"{answer.certainty:.4f}"
-    effort = map(str, (round(answer.seconds, 3), *answer.tokens))
-    more = [("certainty", sure), ("prompt", prompt.digest), *zip(EFFORT, effort, strict=True)]
-    return Label(
-        annotator,
-        answer.item.id,
-        cell_of(answer.topics),
-        first_words(answer.item.text),
-        annotator,
-        note=f"error: {answer.problem}" if answer.problem else "",
-        drawn=answer.item.drawn,
-        more=tuple(more),
-    )

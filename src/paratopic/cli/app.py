@@ -61,11 +61,12 @@ class _Late(TyperGroup):
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
         command = named_object(f"paratopic.cli.{PLACES.get(name, f'{name}:{name}')}")
-        if not isinstance(command, typer.Typer):
-            alone = typer.Typer(add_completion=False)
-            alone.command(name)(command)
-            command = alone
-        return name, typer.main.get_command(command), args[1:]
+        if isinstance(command, typer.Typer):
+            command.info.help = COMMANDS[name]
+            return name, typer.main.get_group(command), args[1:]
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(command)
+        return name, typer.main.get_command(alone), args[1:]
 
 
 app = typer.Typer(cls=_Late, no_args_is_help=True, pretty_exceptions_enable=False)

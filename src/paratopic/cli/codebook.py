@@ -6,6 +6,7 @@ labels stay as they are written, and git takes a change back.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -18,11 +19,7 @@ from paratopic.project.errors import UserError, plural
 from paratopic.project.params import Params, parse_params, read_text
 from paratopic.project.paths import PARAGRAPHS, PARAMS
 
-codebook = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    help="Change the topics of a project that has labels; the labels follow.",
-)
+codebook = typer.Typer(no_args_is_help=True)
 
 
 @codebook.command()
@@ -107,16 +104,13 @@ def _edited(text: str, params: Params, change: Change) -> str:
         The change makes no codebook, or the text has a form that cannot be edited.
     """
     topics = change.topics(params.topics)
-    try:
+    with suppress(UserError, LookupError, StopIteration):
         new_text = edited(text, change, params.topics)
         new = parse_params(new_text)
-        is_right = new.topics.topics == topics.topics and new.topics.retired == topics.retired
-        is_right &= replace(new, topics=params.topics) == params
-    except (UserError, LookupError, StopIteration):
-        is_right = False
-    if not is_right:
-        raise UserError(
-            f"{PARAMS}: the codebook cannot be edited as it is written; write each topic as a line "
-            "`- name: …` with its definition and heading below it, without anchors"
-        )
-    return new_text
+        read = new.topics.topics, new.topics.retired, replace(new, topics=params.topics)
+        if read == (topics.topics, topics.retired, params):
+            return new_text
+    raise UserError(
+        f"{PARAMS}: the codebook cannot be edited as it is written; write each topic as a line "
+        "`- name: …` with its definition and heading below it, without anchors"
+    )

@@ -11,21 +11,20 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from paratopic.cli.project import read_champion
+from paratopic.cli.project import check_measured, read_champion
 from paratopic.corpus.labelled import Labelled
 from paratopic.evaluation import forecast as curves
 from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.inference.promise import Promise
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
-from paratopic.project.terminal import bar
+from paratopic.project.terminal import bar, terminal
 from paratopic.training.calibration import calibrate_rows
 from paratopic.training.crossval import (
     advance_from,
@@ -41,24 +40,22 @@ SHARES = (0.25, 0.5)
 CONFIDENCE = 0.8
 MORE = (25, 50, 100, 200)
 
-More = Annotated[
-    list[int] | None,
-    typer.Option(min=1, help="How many more labels; repeat for several. [default: 25 50 100 200]"),
-]
 
-
-def forecast(more: More = None) -> None:
+def forecast(
+    more: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="How many more labels; repeat for several. [default: 25 50 100 200]"
+        ),
+    ] = None,
+) -> None:
     """Forecast the champion's macro-F1 with more labels of the same kind.
 
     To measure the trend, the champion is trained on a quarter and on half of the labels.
     """
     params = read_params()
     champion, scores = read_champion()
-    if scores.empty:
-        raise UserError(
-            "nothing has been measured yet, so there is no trend to forecast from: label more "
-            "paragraphs, and run `dvc repro`"
-        )
+    check_measured(scores, "there is no trend to forecast from")
     data = labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
     curve = _curve(params, champion, data, scores)
@@ -69,13 +66,13 @@ def forecast(more: More = None) -> None:
         curve, measured, labels, sizes, CONFIDENCE, wish.n_draws, params.seed
     )
     title = metrics_in(params.topics.mode)["macro_f1"].title
-    table = Table(title=f"Forecast: {champion}")
-    for column in ("labels", title, f"{CONFIDENCE:.0%} interval"):
-        table.add_column(column, justify="right")
+    columns = "labels", title, f"{CONFIDENCE:.0%} interval"
+    right = [Column(name, justify="right") for name in columns]
+    table = Table(*right, title=f"Forecast: {champion}")
     for size, estimate in zip(sizes, estimates, strict=True):
         interval = f"{estimate.low:.3f}–{estimate.high:.3f}"
         table.add_row(f"{size:,}", f"{estimate.value:.3f}", interval)
-    Console(highlight=False).print(table)
+    terminal().print(table)
     number, estimate = list(zip(numbers, estimates, strict=True))[: len(MORE) // 2][-1]
     now = value_of(measured, Tally.macro_f1)
     print(
@@ -97,15 +94,14 @@ def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -
     fit = fitter(kind, params)
     promise = Promise(params.calibrate.precision, params.calibrate.confidence)
     processes = processes_for(kind, n_labels)
-    tables, total = [], n_fits(first.folds)
+    tables, total = {1.0: known[known["repeat"] == 0]}, n_fits(first.folds)
     with bar(f"{champion}: fit", total * len(SHARES)) as advance:
         for number, share in enumerate(SHARES):
             step = partial(advance_from, number * total, advance)
             scores = cross_validate(first, fit, params.seed, step, processes, share).scores
-            tables.append((share, calibrate_rows(first, scores, promise)[0]))
-    tables.append((1.0, known[known["repeat"] == 0]))
+            tables[share] = calibrate_rows(first, scores, promise)[0]
     curve = []
-    for share, table in tables:
+    for share, table in sorted(tables.items()):
         of_share = outcomes(first, table)
         curve.append(CurvePoint(share * of_share.train_share * n_labels, of_share))
     return curve

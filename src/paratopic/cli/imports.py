@@ -18,18 +18,16 @@ from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.labels.answers import merge
 from paratopic.project.errors import plural
 
-Exports = Annotated[
-    list[Path],
-    typer.Argument(help="Label Studio's JSON export, CSV or .xlsx."),
-]
-DefaultAnnotator = Annotated[
-    str | None,
-    typer.Option(help="Annotator of the labels that name none; default: your login name."),
-]
 log = logging.getLogger(__name__)
 
 
-def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
+def import_labels(
+    paths: Annotated[list[Path], typer.Argument(help="Label Studio's JSON export, CSV or .xlsx.")],
+    annotator: Annotated[
+        str | None,
+        typer.Option(help="Annotator of the labels that name none; default: your login name."),
+    ] = None,
+) -> None:
     """Add labels from other files to the project's labels.csv.
 
     The order of the files does not matter, and labels that are already there are not added again.
@@ -60,9 +58,8 @@ def import_labels(paths: Exports, annotator: DefaultAnnotator = None) -> None:
 def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -> None:
     """Say how many paragraphs were answered although the one drawn before them was not."""
     drawn_after = dict(chain.from_iterable(imported.drawn_after.items() for imported in read))
-    if not drawn_after:
-        return
-    labelled = project.judged | {label.paragraph for imported in read for label in imported.labels}
+    answered = {label.paragraph for imported in read for label in imported.labels}
+    labelled = answered | project.answers_on.keys()
     if n_early := sum(id_ not in labelled for id_ in drawn_after.values()):
         log.warning(
             "note: %s an answer although the paragraph drawn just before has none. Unless Label "
@@ -75,8 +72,7 @@ def _warn_of_another_order(project: Project, read: Collection[ImportedLabels]) -
 def _merge(project: Project, path: Path, imported: ImportedLabels, annotator: str) -> None:
     """Add the labels of a file to labels.csv, and report."""
     ranks = {id_: rank for rank, id_ in enumerate(project.paragraphs["id"])}
-    target = project.labels_file
-    params = project.params
+    target, params = project.labels_file, project.params
     merged = merge(target, imported.labels, annotator, ranks, params.topics, params.labels)
     for problem in imported.problems:
         print(problem, file=sys.stderr)

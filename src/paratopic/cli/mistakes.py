@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -13,7 +12,8 @@ from paratopic.cli.predict import neighbourhood
 from paratopic.cli.project import (
     Again,
     Project,
-    lines_of,
+    check_measured,
+    print_listing,
     read_champion,
     read_project,
     write_again,
@@ -24,30 +24,25 @@ from paratopic.evaluation.slices import columns_of, find_slices, in_words
 from paratopic.inference.loading import load
 from paratopic.inference.neighbours import Neighbourhood
 from paratopic.labels.log import UNNAMED, first_words
-from paratopic.project.errors import UserError, plural
+from paratopic.project.errors import plural
 from paratopic.project.paths import MODELS
-from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import NONE
-
-log = logging.getLogger(__name__)
 
 # Kinds of mistakes that are printed.
 MOST_KINDS = 20
 REASON = "the model says otherwise"
 
-By = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Column to look for slices in: length, position, heading, annotator, year, month, or "
-        "any column of metadata; repeat for several. Default: all.",
-        show_default=False,
-    ),
-]
-
 
 def mistakes(
     n: Annotated[int, typer.Option(min=1, help="List at most this many mistakes.")] = 20,
-    by: By = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column to look for slices in: length, position, heading, annotator, year, month, "
+            "or any column of metadata; repeat for several. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
     out: Again = None,
 ) -> None:
     """List the champion's wrong out-of-fold answers, and the slices where it does worse.
@@ -59,6 +54,7 @@ def mistakes(
     answers = answers_of(project, scores)
     slices = slices_of(project, answers, by or [])
     listed, n_wrong = answers.mistakes.head(n), len(answers.mistakes)
+    listed = listed.rename(columns={"id": "paragraph"})
     n_answers = plural(len(answers.table), "answer")
     print(f"{champion}: {n_wrong} of {n_answers} wrong ({len(listed)} listed)")
     kinds = confusions(answers, project.params.topics)
@@ -67,13 +63,12 @@ def mistakes(
     if len(kinds) > MOST_KINDS:
         print(f"  and {plural(len(kinds) - MOST_KINDS, 'rarer kind')}")
     if n_wrong:
-        details = _details(listed, project, labelled_by(champion))
-        terminal(highlight=False).print(listing(details))
+        verdicts = _verdicts(listed, labelled_by(champion))
+        print_listing(project, listed.assign(verdict=list(verdicts)))
     print("\n  ".join(slices))
     if out is not None:
-        rows = listed[["id", "most_probable", "confidence"]]
-        rows = rows.set_axis(["paragraph", "suggestion", "confidence"], axis="columns")
-        write_again(project, rows.assign(reason=REASON), champion, out)
+        listed = listed.rename(columns={"most_probable": "suggestion"})
+        write_again(project, listed.assign(reason=REASON), champion, out)
 
 
 def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
@@ -84,11 +79,7 @@ def answers_of(project: Project, scores: pd.DataFrame) -> Answered:
     UserError
         Nothing is measured.
     """
-    if scores.empty:
-        raise UserError(
-            "nothing has been measured yet, so no mistakes are known: label more paragraphs, and "
-            "run `dvc repro`"
-        )
+    check_measured(scores, "no mistakes are known")
     return answered(read_with_folds(project.params.topics), scores)
 
 
@@ -111,26 +102,18 @@ def slices_of(project: Project, answers: Answered, columns: Sequence[str]) -> li
 
 def labelled_by(champion: str) -> Neighbourhood | None:
     """The labelled paragraphs as the champion reads them; None and a note where it is missing."""
-    try:
-        return neighbourhood(load(str(MODELS / champion)))
-    except UserError as error:
-        log.warning("note: similar labelled paragraphs are not shown: %s", error)
-        return None
+    return neighbourhood(lambda: load(str(MODELS / champion)))
 
 
-def _details(
-    listed: pd.DataFrame, project: Project, labelled: Neighbourhood | None
-) -> Iterator[tuple[str, list[str]]]:
-    """The line of each label in its file, the paragraph, the answer, and what is most like it."""
-    names = project.in_words(list(listed["id"]))
+def _verdicts(listed: pd.DataFrame, labelled: Neighbourhood | None) -> Iterator[str]:
+    """The label and the answer of each mistake, and the labelled paragraph most like it."""
     for row in listed.to_dict("records"):
         answer, label = (row[name] or NONE for name in ("answer", "label"))
         verdict = f"label: {label}, answer: {answer} (certainty {row['certainty']:.2f})"
-        details = [names[row["id"]], row["text"], verdict]
         if labelled and (near := labelled.nearest_other(row["text"])):
             topics = "; ".join(near.topics) or NONE
-            details.append(
-                f"most similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
+            verdict += (
+                f"\nmost similar (≈ {near.similarity:.2f}): {near.id}, labelled {topics}: "
                 f"{first_words(near.text)}"
             )
-        yield lines_of(project.answers_on.get(row["id"], [])), details
+        yield verdict

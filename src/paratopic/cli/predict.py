@@ -13,8 +13,8 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, astuple
 from itertools import zip_longest
 from pathlib import Path
@@ -22,10 +22,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from paratopic.bulk import jobs
+from paratopic.bulk import cluster, jobs
 from paratopic.bulk.formats import find_inputs
 from paratopic.bulk.table import WRITERS, predict_table
 from paratopic.inference.loading import load
@@ -66,62 +66,50 @@ TABLES = (".csv", ".xlsx", ".jsonl", ".parquet")
 # Number of characters that are shown of a labelled paragraph.
 N_CHARACTERS = 80
 
-Files = Annotated[
-    list[str],
-    typer.Argument(
-        help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard input."
-    ),
-]
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
-        "also tables (.csv, .xlsx, .jsonl, .parquet), folders and globs."
-    ),
-]
 ModelName = Annotated[
     str | None, typer.Option(help="A model's folder or MLflow URI; default: the champion.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
-Why = Annotated[
-    bool,
-    typer.Option(
-        help="Show what each sentence adds to the logit of the most probable topic, and the most "
-        "similar labelled paragraphs of the project."
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder for the results, with one file in the same format for each input; or one "
-        "table for all of them (.csv, .xlsx, .parquet)."
-    ),
-]
-TextColumnName = Annotated[str, typer.Option(help="Name of a table's column that holds the texts.")]
-Resume = Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")]
-By = Annotated[
-    str | None,
-    typer.Option(
-        help="With --out: also print the share of answers that are expected to be right in each "
-        "year, month or date, or for each value of a column."
-    ),
-]
-EngineName = Annotated[
-    Literal["local", "ray"],
-    typer.Option(help="Where --out is computed: here, or on a Ray cluster (RAY_ADDRESS)."),
 ]
 
 
 def predict(
-    paths: Inputs,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Articles (.txt, .md, .html, .docx, .pdf); - reads standard input. With --out "
+            "also tables (.csv, .xlsx, .jsonl, .parquet), folders and globs."
+        ),
+    ],
     model: ModelName = None,
-    as_json: AsJson = False,
-    why: Why = False,
-    out: Out = None,
-    text: TextColumnName = "text",
-    resume: Resume = False,
-    engine: EngineName = "local",
-    by: By = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    why: Annotated[
+        bool,
+        typer.Option(
+            help="Show what each sentence adds to the logit of the most probable topic, and the "
+            "most similar labelled paragraphs of the project."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the results, with one file in the same format for each input; or one "
+            "table for all of them (.csv, .xlsx, .parquet)."
+        ),
+    ] = None,
+    text: Annotated[
+        str, typer.Option(help="Name of a table's column that holds the texts.")
+    ] = "text",
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Where --out is computed: here, or on a Ray cluster (RAY_ADDRESS)."),
+    ] = "local",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="With --out: also print the share of answers that are expected to be right in "
+            "each year, month or date, or for each value of a column."
+        ),
+    ] = None,
 ) -> None:
     """Predict topics for the paragraphs of articles, or for the rows of tables.
 
@@ -138,7 +126,7 @@ def predict(
     if by is not None:
         raise UserError(f"--by {by} needs --out: name a table or a folder for the results")
     _check_articles(paths, engine)
-    labelled = neighbourhood(loaded) if why else None
+    labelled = neighbourhood(lambda: loaded) if why else None
     for article in map(_read_article, paths):
         started = time.monotonic()
         rows = _rows(loaded, paragraphs_of(article), why, labelled)
@@ -153,13 +141,23 @@ def predict(
             log.warning(warning)
 
 
-def paragraphs(paths: Files) -> None:
+def paragraphs(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Articles (.txt, .md, .html, .docx, .pdf), folders and globs; - reads standard "
+            "input."
+        ),
+    ],
+) -> None:
     """Print lines for seeds/labels.csv; replace each "?" with the paragraph's topics."""
     from paratopic.labels.log import cell_of, first_words  # of the extra train
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names: set[str] = set()
-    for path in _article_files(paths):
+    articles, left_out = find_files([path for path in paths if path != "-"], SUFFIXES)
+    list_left_out(left_out)
+    for path in [*map(str, articles), *(["-"] if "-" in paths else [])]:
         if Path(path).suffix.lower() in TABLES:
             raise UserError(
                 f"{path} is a table: list it in prepare.sources of params.yaml, where a column may "
@@ -174,22 +172,6 @@ def paragraphs(paths: Files) -> None:
         names.add(article.name)
         for paragraph in paragraphs_of(article):
             writer.writerow([paragraph.id, cell_of(None), inert(first_words(paragraph.text))])
-
-
-def _article_files(paths: list[str]) -> list[str]:
-    """The files that paths, folders and globs stand for; - stands for itself.
-
-    Files of folders that are not articles are listed on stderr.
-    """
-    files: list[str] = []
-    for path in paths:
-        if path == "-":
-            files.append(path)
-        else:
-            articles, left_out = find_files([path], SUFFIXES)
-            files += map(str, articles)
-            list_left_out(left_out)
-    return files
 
 
 def _read_article(path: str) -> Article:
@@ -238,10 +220,10 @@ def _rows(
     return list(map(_Row, paragraphs, languages, answers, reasons, alike))
 
 
-def neighbourhood(model: Model) -> Neighbourhood | None:
+def neighbourhood(load_model: Callable[[], Model]) -> Neighbourhood | None:
     """The labelled paragraphs of the project that the current directory lies in, if there are any.
 
-    Where they cannot be compared, a note on stderr says why.
+    Where a model cannot compare them, a note on stderr says why.
     """
     root = root_with(PARAGRAPHS)
     if root is None:
@@ -253,6 +235,7 @@ def neighbourhood(model: Model) -> Neighbourhood | None:
         rows = table[table["topics"].notna()]
         if rows.empty:
             return None
+        model = load_model()
         with waiting("reading the labelled paragraphs"):
             return Neighbourhood(model, *(list(rows[name]) for name in ("id", "topics", "text")))
     except (ImportError, UserError) as error:  # pandas is for training
@@ -264,10 +247,8 @@ def _print_json(rows: Sequence[_Row]) -> None:
     for row in rows:
         line = asdict(row.paragraph) | asdict(row.answer) | {jobs.LANGUAGE: row.language}
         if row.reason is not None:
-            parts = asdict(row.reason)
-            names = "logits", "base", "sentences", "tokens", "context"
-            nearest = list(map(asdict, row.nearest))
-            line["why"] = {name: parts[name] for name in names} | {"nearest": nearest}
+            line["why"] = asdict(row.reason) | {"nearest": list(map(asdict, row.nearest))}
+            del line["why"]["prediction"]
         print(json.dumps(line, ensure_ascii=False))
 
 
@@ -333,7 +314,8 @@ def _predict_files(
         raise UserError(f"--text {column!r}: this name is not UTF-8, so no column has it")
     inputs = find_inputs(paths)
     try:
-        with _started(engine) as started, bar("predict", 1) as show:
+        engine_of = cluster.started() if engine == "ray" else nullcontext(jobs.local)
+        with engine_of as started, bar("predict", 1) as show:
 
             def advance(rows: int, share: float) -> None:
                 show(share, f"{rows:,} rows")
@@ -361,9 +343,9 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
     """Print how often each topic was predicted, beside its share of the labels."""
     texts = done.all_answers.texts
     known = [f"{100 * share:.0f}" for share in model.calibration.shares]
-    table = Table("answer", box=box.SIMPLE_HEAD)
-    for column in ("count", "% of answers", "% of labels"):
-        table.add_column(column, justify="right")
+    columns = "count", "% of answers", "% of labels"
+    right = [Column(name, justify="right") for name in columns]
+    table = Table("answer", *right, box=box.SIMPLE_HEAD)
     for name, count, of_labels in zip_longest([*model.classes_, "none"], done.counts, known):
         if count is not None:
             table.add_row(name, f"{count:,}", f"{100 * count / texts:.0f}", of_labels or "")
@@ -376,21 +358,16 @@ def _print_counts(model: Model, done: jobs.Done) -> None:
         print(warning)
 
 
-def _note_changes(model: Model) -> None:
-    """Print it where the project whose model this is has other texts, labels or settings now."""
-    if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
-        try:
-            from paratopic.cli.project import note_changes
-        except ModuleNotFoundError:  # an install for prediction alone trains no models
-            return
-        note_changes()
-
-
 def _print_expected(model: Model, done: jobs.Done, by: str | None) -> None:
     """Print how many of the answers are expected to be right, of all and of each part."""
     from paratopic.evaluation.expected import expect
 
-    _note_changes(model)
+    # Where the project whose model this is has other texts, labels or settings now.
+    if model.folder.resolve().is_relative_to(MODELS.resolve()) and PREPARED.exists():
+        with suppress(ModuleNotFoundError):  # an install for prediction alone trains no models
+            from paratopic.cli.project import note_changes
+
+            note_changes()
     known = model.calibration.certainty
     share = expect(known, done.all_answers, CONFIDENCE)
     if isinstance(share, str):
@@ -424,11 +401,3 @@ def _of_languages(model: Model, counts: Mapping[str, int]) -> str:
     """A warning if some texts, counted by language, are in one that the model is not for, or ""."""
     unread = others(counts, model.languages, "texts", "the model is for")
     return f"warning: {unread}: do not rely on the answers for them." if unread else ""
-
-
-def _started(engine: str) -> AbstractContextManager[jobs.Engine]:
-    if engine == "local":
-        return nullcontext(jobs.local)
-    from paratopic.bulk import cluster
-
-    return cluster.started()

@@ -6,7 +6,7 @@ Which labels count is decided in `labels`.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,9 +26,7 @@ from paratopic.corpus.table import read_paragraphs, read_parquet
 from paratopic.labels.answers import (
     CurrentAnswers,
     by_paragraph,
-    current,
     of_people,
-    of_weak_sources,
     read_answers,
     tied,
 )
@@ -43,14 +41,15 @@ from paratopic.project.paths import (
     DATA,
     LOCK,
     METADATA,
+    MODEL_REPORTS,
     PARAGRAPHS,
     PARAMS,
     PREPARED,
     SCORES,
 )
+from paratopic.project.terminal import listing, terminal
 from paratopic.reading.sources import digests_of
 
-Count = Annotated[int, typer.Option(min=1, help="How many paragraphs.")]
 Again = Annotated[
     Path | None,
     typer.Option(
@@ -58,8 +57,6 @@ Again = Annotated[
         ".csv or .xlsx (a spreadsheet, `paratopic label`).",
     ),
 ]
-# Why a paragraph is to be labelled again that annotators do not agree on.
-TIE = "a tie between annotators"
 
 
 @dataclass(frozen=True)
@@ -91,40 +88,19 @@ class Project:
         return Labelled(labelled_rows(self.paragraphs, topics), topics, answers=self.answered)
 
     @cached_property
-    def by_people(self) -> list[Label]:
-        """The lines of people."""
-        return of_people(self.lines, self.params.labels)
-
-    @cached_property
     def current(self) -> CurrentAnswers:
         """What people answered, as far as it counts today."""
-        return read_answers(self.by_people, self.params.topics)
-
-    @property
-    def answers(self) -> list[Label]:
-        """People's answers that count: the latest of each annotator on each paragraph."""
-        return self.current.answers
-
-    @property
-    def judged(self) -> set[str]:
-        """Ids of the paragraphs with an answer that counts."""
-        return {line.paragraph for line in self.answers}
+        return read_answers(of_people(self.lines, self.params.labels), self.params.topics)
 
     @cached_property
     def answers_on(self) -> Mapping[str, Sequence[Label]]:
-        """Id of each paragraph → people's answers on it that count."""
-        return by_paragraph(self.answers)
-
-    @cached_property
-    def of_sources(self) -> list[Label]:
-        """The answers of weak sources that count."""
-        lines = of_weak_sources(self.lines, self.params.labels)
-        return current(lines, self.params.topics)
+        """Id of each paragraph that people answered on → their answers that count."""
+        return by_paragraph(self.current.answers)
 
     @property
     def tied(self) -> dict[str, list[Label]]:
         """Id of each paragraph on which annotators are divided → their answers."""
-        of_all, ids = tied(self.answers, self.params.topics), self.paragraphs["id"]
+        of_all, ids = tied(self.current.answers, self.params.topics), self.paragraphs["id"]
         return {id_: of_all[id_] for id_ in ids if id_ in of_all}
 
     @cached_property
@@ -133,15 +109,10 @@ class Project:
         rows = self.answered[self.answered["status"] == "retired"]
         names = dict(zip(rows["paragraph"], rows["topics"], strict=True))
         names |= {line.paragraph: line.names for line in self.current.retired}
-        today = self.params.topics.today
+        today, ids = self.params.topics.today, self.paragraphs["id"]
+        left = [id_ for id_ in ids if id_ in names and id_ not in self.answers_on]
         # Since stage prepare, the name may have come back.
-        reasons = {id_: why for id_, each in names.items() if (why := today(each).retired)}
-        judged, ids = self.judged, self.paragraphs["id"]
-        return {id_: reasons[id_] for id_ in ids if id_ in reasons and id_ not in judged}
-
-    def in_words(self, ids: Collection[str]) -> dict[str, str]:
-        """Id of each paragraph → the id with what the paragraph is from."""
-        return in_words(self.about, ids)
+        return {id_: why for id_ in left if (why := today(names[id_]).retired)}
 
     @property
     def labels_file(self) -> Path:
@@ -168,6 +139,11 @@ def read_project() -> Project:
     return Project(params, with_labels(read_paragraphs(PARAGRAPHS), answered), answered, lines)
 
 
+def champion_name() -> str:
+    """Name of the champion; "" where no models were compared yet."""
+    return str(read_json(COMPARISON, "`dvc repro`").get("champion")) if COMPARISON.exists() else ""
+
+
 def read_champion() -> tuple[str, pd.DataFrame]:
     """Name of the champion, and its calibrated out-of-fold scores.
 
@@ -183,12 +159,19 @@ def read_champion() -> tuple[str, pd.DataFrame]:
     return champion, scores
 
 
+def check_measured(scores: pd.DataFrame, so: str) -> None:
+    """Refuse scores of no paragraph; `so` says what follows from that."""
+    if scores.empty:
+        raise UserError(
+            f"nothing has been measured yet, so {so}: label more paragraphs, and run `dvc repro`"
+        )
+
+
 def note_changes() -> None:
     """Print that a project's figures are older than its texts, labels or settings, if they are."""
     if not (PARAMS.exists() and PREPARED.exists()):
         return
-    champion = read_json(COMPARISON, "`dvc repro`").get("champion") if COMPARISON.exists() else ""
-    if changes := changes_since(read_params(), str(champion)):
+    if changes := changes_since(read_params(), champion_name()):
         print(f"note: {changes} changed since these figures were made: run `dvc repro`")
 
 
@@ -249,6 +232,12 @@ def _at(values: Any, key: str) -> Any:
     return values
 
 
+def measured(model: str) -> dict[str, Any] | None:
+    """metrics.json of a model; None where there is none, as of the dummy."""
+    path = MODEL_REPORTS / model / "metrics.json"
+    return read_json(path, "`dvc repro`") if path.exists() else None
+
+
 def lines_of(answers: Iterable[Label]) -> str:
     """Where the answers on a paragraph are in labels.csv: "line 7, 9".
 
@@ -256,6 +245,25 @@ def lines_of(answers: Iterable[Label]) -> str:
     """
     lines = ", ".join(answer.line for answer in answers)
     return f"line {lines}" if lines else "table"
+
+
+def print_listing(project: Project, rows: pd.DataFrame) -> None:
+    """Print where labels are, and beside each its paragraph and what there is to say of it.
+
+    Parameters
+    ----------
+    rows
+        Columns paragraph (id), text, verdict and, where labels are not people's, where.
+    """
+    if rows.empty:
+        return
+    names, answers_on = in_words(project.about, list(rows["paragraph"])), project.answers_on
+    listed = []
+    for row in rows.to_dict("records"):
+        id_ = row["paragraph"]
+        where = row["where"] if "where" in row else lines_of(answers_on.get(id_, []))
+        listed.append((where, (names[id_], row["text"], row["verdict"])))
+    terminal().print(listing(listed))
 
 
 def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path) -> None:
@@ -267,13 +275,11 @@ def write_again(project: Project, doubtful: pd.DataFrame, models: str, out: Path
         Columns paragraph (id), suggestion (a topic, "" for none), confidence (its probability) and
         reason.
     """
-    rows = doubtful.to_dict("records")
-    scores = [{row["suggestion"]: row["confidence"]} if row["suggestion"] else {} for row in rows]
     paragraphs = in_context(project.paragraphs, dict.fromkeys(doubtful["paragraph"], ""))
-    suggestions = [
-        replace(paragraph, scores=own, reason=row["reason"])
-        for paragraph, own, row in zip(paragraphs, scores, rows, strict=True)
-    ]
+    suggestions = []
+    for paragraph, row in zip(paragraphs, doubtful.to_dict("records"), strict=True):
+        scores = {row["suggestion"]: row["confidence"]} if row["suggestion"] else {}
+        suggestions.append(replace(paragraph, scores=scores, reason=row["reason"]))
     written = formats.write_tasks(out, suggestions, project.params.topics, models)
     listed = plural(len(suggestions), "paragraph")
     print(f"{listed} to label again: {', '.join(map(str, written))}")

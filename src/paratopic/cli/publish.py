@@ -24,11 +24,7 @@ from paratopic.project.paths import PARAGRAPHS
 from paratopic.project.sources import datasets_on_hub
 from paratopic.reading.datasets import LOCAL
 
-publish = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    help="Write a model or the labels for others: a folder, or on a hub.",
-)
+publish = typer.Typer(no_args_is_help=True)
 To = Annotated[str, typer.Option(help="A folder to write, or hf://OWNER/NAME to send it to a hub.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Public = Annotated[

@@ -10,10 +10,16 @@ from typing import Annotated, Any, TypeVar
 
 import pandas as pd
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from paratopic.cli.mistakes import answers_of, labelled_by, slices_of
-from paratopic.cli.project import Project, note_changes, read_champion, read_project
+from paratopic.cli.project import (
+    Project,
+    measured,
+    note_changes,
+    read_champion,
+    read_project,
+)
 from paratopic.cli.shares import read_corpus
 from paratopic.evaluation.figures import write_figures
 from paratopic.evaluation.findings import overview
@@ -25,7 +31,7 @@ from paratopic.project import files
 from paratopic.project.errors import UserError, plural
 from paratopic.project.metrics import HEADLINE, metrics_in
 from paratopic.project.params import read_params
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED, WHOLE_PAGE
+from paratopic.project.paths import COMPARISON, PREPARED, WHOLE_PAGE
 from paratopic.project.terminal import terminal
 from paratopic.stages.report import page, read_report
 
@@ -70,33 +76,27 @@ def report(
 
 
 def _print(comparison: Mapping[str, Any]) -> None:
-    console = terminal()
-    people = comparison.get("annotators")
+    console, champion = terminal(), comparison["champion"]
     if comparison["models"]:
         console.print(_table(comparison))
-    if people:
-        console.print(_agreement(people))
-    prepared = files.read_json(PREPARED, "stage prepare")
-    effort = prepared.get("effort", {})
-    beside = describe_beside(comparison.get("sources", {}), comparison["champion"], effort)
-    for line in [*describe_sources(sources_that_label(prepared)), *beside]:
-        console.print(line)
-    for note in comparison["notes"]:
-        console.print(f"note: {note}")
+    people, prepared = comparison.get("annotators"), files.read_json(PREPARED, "stage prepare")
+    lines = [_agreement(people)] if people else []
+    lines += describe_sources(sources_that_label(prepared))
+    lines += describe_beside(comparison.get("sources", {}), champion, prepared.get("effort", {}))
+    lines += [f"note: {note}" for note in comparison["notes"]]
     compared = metrics_in(comparison["mode"])[HEADLINE[comparison["mode"]]]
     for names, difference in comparison["differences"].items():
         verdict = "significant" if difference["significant"] else "not significant"
-        console.print(
-            f"{names}: {difference['value']:+.3f} {compared.title}, "
-            f"p = {difference['p']:.4f}, {verdict}"
-        )
-    console.print(f"champion: {comparison['champion']}: {comparison['reason']}")
+        change = f"{difference['value']:+.3f} {compared.title}"
+        lines.append(f"{names}: {change}, p = {difference['p']:.4f}, {verdict}")
+    lines.append(f"champion: {champion}: {comparison['reason']}")
     for name in comparison["models"]:
-        path = MODEL_REPORTS / name / "metrics.json"
-        if path.exists():  # the dummy has none
-            console.print(f"{name}: {_thresholds(files.read_json(path, '`dvc repro`'))}")
-    console.print("Next:")
-    steps = _next_steps()
+        if figures := measured(name):
+            lines.append(f"{name}: {_thresholds(figures)}")
+    console.print(*lines, "Next:", sep="\n")
+    steps = NEXT
+    if ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV"):
+        steps = {f"source {ACTIVATE}": "first, in every new terminal"} | NEXT
     width = max(map(len, steps))
     for step, purpose in steps.items():
         console.print(f"  {step:<{width}}  {purpose}", highlight=False)
@@ -148,13 +148,11 @@ def _or_why(make: Callable[[], Made]) -> Made | str:
 
 def _table(comparison: Mapping[str, Any]) -> Table:
     """A column for each model, with intervals where it has them."""
-    models, table = comparison["models"], Table(title="Out-of-fold figures")
-    table.add_column("")
-    for name in models:
-        champion = name == comparison["champion"]
-        table.add_column(
-            f"{name}\n(champion)" if champion else name, style="bold" if champion else None
-        )
+    models, champion = comparison["models"], comparison["champion"]
+    columns = [
+        Column(f"{name}\n(champion)", style="bold") if name == champion else name for name in models
+    ]
+    table = Table("", *columns, title="Out-of-fold figures")
     for metric in metrics_in(comparison["mode"]).values():
         cells = [_cell(figures.get(metric.key)) for figures in models.values()]
         if metric.in_terminal and any(cells):
@@ -184,34 +182,23 @@ def _agreement(people: Mapping[str, Any]) -> str:
     return f"annotators ({n}): {'; '.join(parts) or 'not measured'}"
 
 
-def _thresholds(measured: Mapping[str, Any]) -> str:
-    """What a model's thresholds do, from its metrics.json."""
-    if measured["mode"] == "multi":
-        numbers = measured["naming"]
+def _thresholds(figures: Mapping[str, Any]) -> str:
+    """What a model's thresholds do, and what is promised of sure predictions."""
+    if figures["mode"] == "multi":
+        numbers = figures["naming"]
         return (
             f"predicts {numbers['named_a_paragraph']:.2f} topics per paragraph; "
             f"people chose {numbers['topics_a_paragraph']:.2f}"
         )
-    coverage = f"predicts a topic for {measured['coverage']['value']:.0%} of paragraphs (coverage)"
-    if "precision" not in measured:
+    coverage = f"predicts a topic for {figures['coverage']['value']:.0%} of paragraphs (coverage)"
+    if "precision" not in figures:
         return coverage
-    right = f"{measured['precision']['value']:.0%} of these topics are right (precision)"
-    return f"{coverage}; {right}. {_sure(measured)}"
-
-
-def _sure(measured: Mapping[str, Any]) -> str:
-    """What is promised of sure predictions."""
-    numbers = measured["abstention"]["sure"]
-    if numbers["threshold"] is None:
-        return f"No prediction is marked sure: {why_none_is_sure(measured)}."
-    return (
-        f"{numbers['coverage']:.0%} of paragraphs get a prediction that is marked sure; at least "
-        f"{numbers['target']:.0%} of these are promised to be right."
+    sure = figures["abstention"]["sure"]
+    promise = (
+        f"{sure['coverage']:.0%} of paragraphs get a prediction that is marked sure; at least "
+        f"{sure['target']:.0%} of these are promised to be right"
     )
-
-
-def _next_steps() -> dict[str, str]:
-    """`NEXT`, after the activation of the project's environment where the user has none active."""
-    if ACTIVATE.exists() and not os.environ.get("VIRTUAL_ENV"):
-        return {f"source {ACTIVATE}": "first, in every new terminal"} | NEXT
-    return NEXT
+    if sure["threshold"] is None:
+        promise = f"No prediction is marked sure: {why_none_is_sure(figures)}"
+    right = f"{figures['precision']['value']:.0%} of these topics are right (precision)"
+    return f"{coverage}; {right}. {promise}."

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import islice
 from typing import Annotated
 
 import pandas as pd
 import typer
 
 from paratopic.cli.project import (
-    TIE,
     Again,
     Project,
     lines_of,
     note_changes,
+    print_listing,
     read_project,
     write_again,
 )
 from paratopic.evaluation.review import rank_contradicted, rank_doubtful, read_scores
+from paratopic.labels.answers import current, of_weak_sources
 from paratopic.labels.log import UNNAMED, first_words
 from paratopic.project.errors import UserError, plural
-from paratopic.project.terminal import listing, terminal
 from paratopic.project.topics import topics_in_words
+
+# Why a paragraph is to be labelled again that annotators do not agree on.
+TIE = "a tie between annotators"
 
 
 def review(
@@ -37,90 +38,73 @@ def review(
     project = read_project()
     models, topics = project.params.models, project.params.topics
     note_changes()
-    tied = _print_ties(project, n)
+    ties = _ties(project)
+    tied = _printed(ties, project, n)
+    if len(ties):
+        left_out = project.params.prepare.ties == "leave_out"
+        until = " Until then, the paragraph has no label." if left_out else ""
+        n_ties = plural(len(ties), "tie")
+        print(f"{n_ties} ({len(tied)} listed). Another answer settles a tie.{until}")
     rows, scores = read_scores(project.labelled, models)
-    if rows.empty and not tied:
+    if rows.empty and ties.empty:
         raise UserError(
             "there is nothing to review: no paragraph has a hand label. Label some "
             "(`paratopic label`), then run `dvc repro`"
         )
-    doubtful = _print_doubtful(rank_doubtful(rows, scores, topics), project, tied, n)
-    contradicted = rank_contradicted(project.labelled, scores)
-    of_sources = _print_contradicted(contradicted, project, n)
-    if out is not None:
-        unsettled = pd.DataFrame(
-            {"paragraph": tied, "suggestion": "", "confidence": 0.0, "reason": TIE}
-        )
-        listed = pd.concat([unsettled, doubtful, of_sources]).drop_duplicates("paragraph")
-        write_again(project, listed, " and ".join(models), out)
-
-
-def _print_ties(project: Project, n: int) -> list[str]:
-    """Print who gave which topics in the first n ties; returns the ids of their paragraphs."""
-    ties = project.tied
-    listed = dict(islice(ties.items(), n))
-    if ties:
-        text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
-        names, rows = project.in_words(listed), []
-        for id_, answers in listed.items():
-            given = "; ".join(
-                f"{a.annotator or UNNAMED}: {topics_in_words(a.names)}" for a in answers
-            )
-            details = names[id_], first_words(text_of[id_]), f"{given}: {TIE}"
-            rows.append((lines_of(answers), details))
-        terminal().print(listing(rows))
-        left_out = project.params.prepare.ties == "leave_out"
-        until = " Until then, the paragraph has no label." if left_out else ""
-        n_ties = plural(len(ties), "tie")
-        print(f"{n_ties} ({len(listed)} listed). Another answer settles a tie.{until}")
-    return list(listed)
-
-
-def _print_doubtful(
-    ranked: pd.DataFrame, project: Project, tied: Collection[str], n: int
-) -> pd.DataFrame:
-    """Print the first n labels that are doubtful and not tied; returns them."""
-    doubtful = ranked[(ranked["reason"] != "") & ~ranked["paragraph"].isin(tied)]
-    where = [lines_of(project.answers_on.get(id_, [])) for id_ in doubtful["paragraph"]]
-    listed = doubtful.assign(where=where).head(n)
-    _print_rows(listed, project)
+    ranked = rank_doubtful(rows, scores, topics)
+    is_doubtful = (ranked["reason"] != "") & ~ranked["paragraph"].isin(tied["paragraph"])
+    doubtful = _printed(ranked[is_doubtful], project, n)
     n_labels = plural(len(ranked), "hand label")
-    print(f"{len(doubtful)} of {n_labels} doubtful ({len(listed)} listed)")
+    print(f"{is_doubtful.sum()} of {n_labels} doubtful ({len(doubtful)} listed)")
     if n_unsure := int(ranked["unsure"].sum()):
         others = plural(n_unsure, "label names", "labels name")
         print(
             f"{others} a topic where the models find no topic probable. The models are unsure "
             "there, which does not make a label doubtful (see `paratopic errors`)."
         )
-    return listed
-
-
-def _print_contradicted(contradicted: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
-    """Print the first n answers of weak sources that the models contradict; returns them."""
-    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in project.of_sources}
-    # Rules and headings are in the codebook.
-    where = [
-        in_file.get((str(id_), str(source)), str(source))
-        for id_, source in zip(contradicted["paragraph"], contradicted["source"], strict=True)
-    ]
-    reason = [f"the models contradict {source}" for source in contradicted["source"]]
-    listed = contradicted.assign(reason=reason, where=where).head(n)
-    _print_rows(listed, project)
+    contradicted = _contradicted(project, scores)
+    of_sources = _printed(contradicted, project, n)
     if len(contradicted):
         n_answers = plural(len(contradicted), "answer")
-        print(f"the models contradict {n_answers} of weak sources ({len(listed)} listed)")
-    return listed
+        print(f"the models contradict {n_answers} of weak sources ({len(of_sources)} listed)")
+    if out is not None:
+        listed = pd.concat([tied, doubtful, of_sources]).drop_duplicates("paragraph")
+        write_again(project, listed, " and ".join(models), out)
 
 
-def _print_rows(doubtful: pd.DataFrame, project: Project) -> None:
-    """Print where each label is, and its paragraph, the label and why it is doubtful."""
-    if doubtful.empty:
-        return
-    names, rows = project.in_words(list(doubtful["paragraph"])), []
-    for row in doubtful.to_dict("records"):
-        label = topics_in_words(row["topics"])
+def _ties(project: Project) -> pd.DataFrame:
+    """Paragraphs on which annotators are divided, and in column given who gave which topics."""
+    text_of = dict(zip(project.paragraphs["id"], project.paragraphs["text"], strict=True))
+    ties = project.tied
+    given = [
+        "; ".join(f"{a.annotator or UNNAMED}: {topics_in_words(a.names)}" for a in answers)
+        for answers in ties.values()
+    ]
+    rows = {"paragraph": list(ties), "text": [text_of[id_] for id_ in ties], "given": given}
+    return pd.DataFrame(rows).assign(suggestion="", confidence=0.0, reason=TIE)
+
+
+def _contradicted(project: Project, scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """Answers of weak sources that the models contradict, with where each is."""
+    lines = of_weak_sources(project.lines, project.params.labels)
+    answers = current(lines, project.params.topics)
+    in_file = {(line.paragraph, line.annotator): lines_of([line]) for line in answers}
+    table = rank_contradicted(project.labelled, scores)
+    sources = list(map(str, table["source"]))
+    # Rules and headings are in the codebook.
+    keys = zip(table["paragraph"], sources, strict=True)
+    where = [in_file.get((str(id_), source), source) for id_, source in keys]
+    return table.assign(reason=[f"the models contradict {name}" for name in sources], where=where)
+
+
+def _printed(rows: pd.DataFrame, project: Project, n: int) -> pd.DataFrame:
+    """Print the first n rows: each paragraph, its label and why it is doubtful; returns them."""
+    listed, verdicts = rows.head(n), []
+    for row in listed.to_dict("records"):
+        label = row["given"] if "given" in row else topics_in_words(row["topics"])
         if row["suggestion"]:
             label += f" (suggestion: {row['suggestion']} {row['confidence']:.2f})"
-        details = names[row["paragraph"]], first_words(row["text"]), f"{label}: {row['reason']}"
-        rows.append((row["where"], details))
-    terminal().print(listing(rows))
+        verdicts.append(f"{label}: {row['reason']}")
+    shown = listed.assign(text=listed["text"].map(first_words), verdict=verdicts)
+    print_listing(project, shown)
+    return listed

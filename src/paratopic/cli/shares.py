@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 from paratopic.cli.project import read_champion
 from paratopic.corpus.answers import read_labelled_paragraphs
@@ -40,43 +39,38 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 # More outcomes than this are lines of the table, not columns.
 MOST_ACROSS = 6
 
-By = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Column to divide the paragraphs by: year, month or date, or any column of metadata; "
-        "repeat for a second one."
-    ),
-]
-Compare = Annotated[
-    tuple[str, str] | None,
-    typer.Option(
-        help="Two values of the column of --by: the first minus the second. Default: the last "
-        "period minus the first.",
-        show_default=False,
-    ),
-]
-Of = Annotated[
-    Counted,
-    typer.Option(
-        help="What the shares are of: paragraphs, words, or articles. An article has a topic if "
-        "any of its paragraphs has it."
-    ),
-]
-Distinct = Annotated[
-    bool, typer.Option("--distinct", help="Count copies of a text once for each value of --by.")
-]
-Outs = Annotated[
-    list[Path] | None,
-    typer.Option(help="File to write: .csv, .json, .png or .svg; repeat for several."),
-]
-
 
 def shares(
-    by: By = None,
-    compare: Compare = None,
-    of: Of = "paragraphs",
-    distinct: Distinct = False,
-    out: Outs = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column to divide the paragraphs by: year, month or date, or any column of "
+            "metadata; repeat for a second one."
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Two values of the column of --by: the first minus the second. Default: the last "
+            "period minus the first.",
+            show_default=False,
+        ),
+    ] = None,
+    of: Annotated[
+        Counted,
+        typer.Option(
+            help="What the shares are of: paragraphs, words, or articles. An article has a topic "
+            "if any of its paragraphs has it."
+        ),
+    ] = "paragraphs",
+    distinct: Annotated[
+        bool,
+        typer.Option("--distinct", help="Count copies of a text once for each value of --by."),
+    ] = False,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="File to write: .csv, .json, .png or .svg; repeat for several."),
+    ] = None,
 ) -> None:
     """Estimate how much of the project is about each topic, with confidence intervals.
 
@@ -101,15 +95,10 @@ def shares(
     corpus = read_corpus(params, *read_champion(), of)
     copies = not distinct
     estimated = findings.find(corpus, columns, confidence, copies=copies, compare=compare)
-    terminal(highlight=False).print(_table(estimated, columns, corpus, confidence))
-    for line in (
-        *notes(estimated),
-        sentence(estimated, corpus, confidence),
-        *outlook(estimated, corpus),
-        findings.counting(of, copies),
-        findings.METHOD,
-    ):
-        print(line)
+    terminal().print(_table(estimated, columns, corpus, confidence))
+    cited = sentence(estimated, corpus, confidence)
+    method = findings.counting(of, copies), findings.METHOD
+    print(*notes(estimated), cited, *outlook(estimated, corpus), *method, sep="\n")
     title = f"Shares of the {of} with {confidence:.0%} intervals (hollow: no interval)"
     for path in outs:
         _write(path, estimated, columns, title)
@@ -142,8 +131,7 @@ def read_corpus(
 def _predict(champion: str, texts: Sequence[Any]) -> Scores:
     """Probabilities of the distinct texts by the champion; kept, because they may take minutes."""
     model = load(str(MODELS / champion))
-    read = [path.read_bytes() for path in (PARAGRAPHS, MODELS / champion / MANIFEST)]
-    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in read)).hexdigest()
+    digest = " ".join(map(files.sha256, (PARAGRAPHS, MODELS / champion / MANIFEST)))
     try:
         kept = pq.read_table(PREDICTED)
         if (kept.schema.metadata or {}).get(b"of") == digest.encode():
@@ -165,26 +153,21 @@ def _predict(champion: str, texts: Sequence[Any]) -> Scores:
 
 def _table(findings: Findings, columns: Sequence[str], corpus: Corpus, confidence: float) -> Table:
     """A line for each group, or for each topic if there is one group or are many topics."""
-    table, outcomes = findings.table, corpus.outcomes
-    title = f"% of {corpus.counted}, {confidence:.0%} intervals"
-    shown = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in columns:
-        shown.add_column(name)
-    if columns and len(outcomes) <= MOST_ACROSS:
-        for topic in outcomes:
-            shown.add_column("none" if topic == NO_TOPIC else topic, justify="right")
-        shown.add_column("labels", justify="right")
-        for _, part in table.groupby(list(columns), sort=False):
-            lines = part.to_dict("records")
-            key = [str(lines[0][name]) for name in columns]
-            shown.add_row(*key, *map(_cell, lines), f"{lines[0]['labels']:,}")
-        return shown
-    shown.add_column("topic")
-    for name in ("share", "labels"):
-        shown.add_column(name, justify="right")
-    for line in table.to_dict("records"):
-        key = [str(line[name]) for name in columns]
-        shown.add_row(*key, line["topic"], _cell(line), f"{line['labels']:,}")
+    by_group = columns and len(corpus.outcomes) <= MOST_ACROSS
+    names = ["none" if name == NO_TOPIC else name for name in corpus.outcomes]
+    keys = [*columns] if by_group else [*columns, "topic"]
+    figures = [*names, "labels"] if by_group else ["share", "labels"]
+    shown = Table(
+        *keys,
+        *(Column(name, justify="right") for name in figures),
+        title=f"% of {corpus.counted}, {confidence:.0%} intervals",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for _, part in findings.table.groupby(keys, sort=False):
+        lines = part.to_dict("records")
+        key = [str(lines[0][name]) for name in keys]
+        shown.add_row(*key, *map(_cell, lines), f"{lines[0]['labels']:,}")
     return shown
 
 

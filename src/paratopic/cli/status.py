@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
+from rich.table import Column, Table
 
-from paratopic.cli.project import Project, note_changes, read_project
+from paratopic.cli.project import (
+    Project,
+    champion_name,
+    measured,
+    note_changes,
+    read_project,
+)
 from paratopic.corpus.duplicates import article_groups, near_duplicates
 from paratopic.corpus.folds import LEAST_FOLDS
 from paratopic.corpus.labelled import Labelled
@@ -20,7 +26,7 @@ from paratopic.labels.sample import describe_sample, sample_of
 from paratopic.labels.summary import describe_sources, sources_that_label
 from paratopic.project import files
 from paratopic.project.errors import plural
-from paratopic.project.paths import COMPARISON, MODEL_REPORTS, PREPARED
+from paratopic.project.paths import PREPARED
 from paratopic.project.terminal import terminal
 from paratopic.project.topics import NO_TOPIC
 
@@ -36,13 +42,10 @@ def status() -> None:
     frame, topics = project.paragraphs, project.params.topics
     unlabelled = frame[frame["label_source"] == "none"]
     _print_labels(project)
-    for line in describe_sources(sources_that_label(prepared)):
-        print(line)
-    print(f"not labelled: {describe_size(unlabelled)}")
-    if notes := missing(project.labelled, _measured()):
-        print("Missing:")
-        for note in notes:
-            print(f"  {note}")
+    worth = describe_sources(sources_that_label(prepared))
+    print(*worth, f"not labelled: {describe_size(unlabelled)}", sep="\n")
+    if notes := missing(project.labelled, measured(champion_name())):
+        print("Missing:", *notes, sep="\n  ")
     if n_tied := len(project.tied):
         given = label_in_a_tie(project.params.prepare.ties, topics.mode)
         tied = plural(n_tied, "paragraph")
@@ -68,26 +71,17 @@ def _print_labels(project: Project) -> None:
     """Print how many labels each topic has, whether they are a sample, and who gave them."""
     frame, data = project.paragraphs, project.labelled
     counts = count_labels(data)
-    table = Table("topic", title=f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled")
-    for column in counts:
-        table.add_column(str(column), justify="right")
+    columns = [Column(str(name), justify="right") for name in counts]
+    title = f"{len(data.rows)} of {plural(len(frame), 'paragraph')} labelled"
+    table = Table("topic", *columns, title=title)
     for topic, row in counts.iterrows():
         table.add_row(str(topic), *map(str, row))
-    terminal(highlight=False).print(table)
+    terminal().print(table)
     if by_hand := int(data.by_hand.sum()):
         print(describe_sample(sample_of(frame), by_hand))
-    annotators = Counter(line.annotator for line in project.answers if line.annotator)
+    annotators = Counter(line.annotator for line in project.current.answers if line.annotator)
     for name, n in annotators.most_common():
         print(f"labelled by {name}: {plural(n, 'paragraph')}")
-
-
-def _measured() -> dict[str, Any] | None:
-    """metrics.json of the champion; None where nothing was measured."""
-    if not COMPARISON.exists():
-        return None
-    champion = files.read_json(COMPARISON, "`dvc repro`").get("champion")
-    path = MODEL_REPORTS / str(champion) / "metrics.json"
-    return files.read_json(path, "`dvc repro`") if path.exists() else None
 
 
 def count_labels(data: Labelled) -> pd.DataFrame:
@@ -108,7 +102,7 @@ def count_labels(data: Labelled) -> pd.DataFrame:
 
 
 def missing(data: Labelled, measured: Mapping[str, Any] | None) -> list[str]:
-    """Say what more labels would allow, the nearest first, by what is `_measured`."""
+    """Say what more labels would allow, the nearest first, by the champion's metrics.json."""
     topics, hand = data.topics, data.hand
     counts, notes = hand.counts, []
     if few := [name for name in topics.names if counts[name] < 2]:

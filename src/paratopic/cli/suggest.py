@@ -5,13 +5,11 @@ What is worth labelling, and what files look like, is decided in `annotation`.
 
 from __future__ import annotations
 
-import csv
 import logging
 import secrets
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,29 +18,27 @@ import typer
 
 from paratopic.annotation import context, formats, page, sampling, suggestion
 from paratopic.annotation.context import Suggestion, in_context, with_predictions
-from paratopic.annotation.sampling import draw_articles, draw_random
 from paratopic.cli.predict import ModelName
-from paratopic.cli.project import Count, Project, name_of_user, read_project
+from paratopic.cli.project import Project, name_of_user, read_project
 from paratopic.corpus.metadata import values_of, with_metadata
 from paratopic.inference.loading import load
 from paratopic.inference.model import Model
+from paratopic.labels.answers import by_paragraph
 from paratopic.labels.log import NEVER, UNNAMED, after
 from paratopic.labels.weak import gain_of_labels
 from paratopic.project.errors import UserError, plural
+from paratopic.project.files import printable, read_json
 from paratopic.project.params import read_params
-from paratopic.project.paths import SKIPPED
+from paratopic.project.paths import PREPARED
 from paratopic.project.terminal import waiting
 from paratopic.reading.files import SUFFIXES, find_files
 
-Tasks = Annotated[
-    Path | None,
-    typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
-]
 Sheet = Annotated[
     Path | None,
     typer.Argument(help="CSV or .xlsx with the paragraphs to label (from `paratopic suggest`)."),
 ]
 Annotator = Annotated[str | None, typer.Option(help="Who labels; default: your login name.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
 Blinding = Annotated[
     bool | None,
     typer.Option(
@@ -69,7 +65,6 @@ By = Annotated[
         show_default=False,
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")]
 # Why what the model thinks is hidden where labels are to measure it.
 DRAWN = "paragraphs are drawn at random"
 # Why a paragraph is suggested that weak sources do not agree on.
@@ -103,15 +98,13 @@ class Draw:
             option = "--articles" if self.articles else "--by"
             raise UserError(f"{option} says what to draw at random; add --random")
 
-    @property
-    def reason_to_hide(self) -> str:
-        """Why what the model thinks is hidden by default; "" if it is not."""
-        return DRAWN if self.random or self.mixed else ""
-
 
 def suggest(
-    n: Count = 50,
-    out: Tasks = None,
+    n: Annotated[int, typer.Option(min=1, help="How many paragraphs.")] = 50,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write tasks for Label Studio (.json) or a spreadsheet (.csv, .xlsx)."),
+    ] = None,
     model: ModelName = None,
     blind: Blinding = None,
     random: Random = False,
@@ -124,16 +117,13 @@ def suggest(
     Without --out, they are printed as CSV. `paratopic label` opens them in a browser.
     """
     draw = Draw(random, mixed, articles, by)
-    project, hidden = read_project(), _hides(blind, draw.reason_to_hide)
-    suggestions, shown = _suggestions(project, n, draw, model, hidden)
+    project = read_project()
+    suggestions, shown = _suggestions(project, n, draw, model, blind)
     if out is None:
         sys.stdout.write(formats.sheet(suggestions))
         return
-    topics = project.params.topics
-    if shown is None:
-        written = formats.write_tasks(out, suggestions, topics, "")
-    else:
-        written = formats.write_tasks(out, suggestions, topics, shown.kind, shown.explain)
+    kind, explain = (shown.kind, shown.explain) if shown else ("", None)
+    written = formats.write_tasks(out, suggestions, project.params.topics, kind, explain)
     picked = plural(len(suggestions), "paragraph")
     print(f"{picked} to label: {', '.join(map(str, written))}")
 
@@ -163,8 +153,7 @@ def label(
     token = secrets.token_urlsafe(16)  # other users of this machine cannot guess the address
     with page.listen(greeting, port, token) as listener:
         if path is None:
-            hidden = _hides(blind, draw.reason_to_hide)
-            suggestions, shown = _suggestions(project, n, draw, model, hidden)
+            suggestions, shown = _suggestions(project, n, draw, model, blind)
         else:
             drawn = formats.read_drawn(path, project.paragraphs)
             hidden = _hides(blind, _reason_to_hide(project, drawn, name))
@@ -178,7 +167,7 @@ def label(
 
 
 def _suggestions(
-    project: Project, n: int, draw: Draw, model: str | None, hidden: bool
+    project: Project, n: int, draw: Draw, model: str | None, blind: bool | None
 ) -> tuple[list[Suggestion], Model | None]:
     """At least one suggestion, and the model whose opinion they show; None if it is hidden.
 
@@ -188,6 +177,7 @@ def _suggestions(
         No paragraph is left to label, stage prepare has not read those that are, or a model is
         needed and there is none.
     """
+    hidden = _hides(blind, DRAWN if draw.random or draw.mixed else "")
     suggesting = None if draw.random and hidden else load(model)
     names = project.params.topics.names
     if suggesting and (gone := [name for name in suggesting.classes_ if name not in names]):
@@ -198,7 +188,7 @@ def _suggestions(
         )
     with waiting("reading the unlabelled paragraphs"):
         suggestions = _chosen(project, n, draw, suggesting, hidden)
-    if unread := _unread_articles(project):
+    if unread := _unread(project):
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         message = f"not read yet: {unread[0]}{more}; `dvc repro prepare` reads new sources"
         if not suggestions:
@@ -218,22 +208,30 @@ def _chosen(
     project: Project, n: int, draw: Draw, model: Model | None, hidden: bool
 ) -> list[Suggestion]:
     """At most n paragraphs that are drawn, or suggested by a model, which may be hidden."""
-    frame, seed, shown = project.paragraphs, project.params.seed, None if hidden else model
-    judged = project.judged
-    if draw.random or model is None:
-        return _in_context(project, _drawn_at_random(project, judged, n, draw), shown)
-    first = [] if draw.mixed else _to_label_again(project, n, model)
-    left_out = judged | {item.id for item in first}
-    gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
-    suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
-    if draw.mixed:
+    frame, judged, seed = project.paragraphs, set(project.answers_on), project.params.seed
+    if draw.articles:
+        drawn = sampling.draw_articles(frame, judged, n, seed)
+    elif draw.random or model is None:
+        strata = None
+        if draw.by is not None:
+            rows = with_metadata(frame, project.about)
+            strata = pd.Series(values_of(rows, draw.by), rows["id"])
+        drawn = sampling.draw_random(frame, judged, n, seed, strata)
+    else:
+        first = [] if draw.mixed else _to_label_again(project, n, model)
+        left_out = judged | {item.id for item in first}
+        gains, disputed = gain_of_labels(frame, project.answered, project.params.topics)
+        suggestions = suggestion.suggest(frame, left_out, model, n - len(first), seed, gains)
+        if not draw.mixed:
+            is_disputed = set(frame["id"][disputed])
+            suggestions = first + [
+                replace(item, reason=DISPUTED) if item.id in is_disputed else item
+                for item in suggestions
+            ]
+            return context.blind(suggestions) if hidden else suggestions
         ids = [item.id for item in suggestions]
-        return _in_context(project, sampling.draw_mixed(frame, judged, ids, n, seed), shown)
-    is_disputed = set(frame["id"][disputed])
-    suggestions = first + [
-        replace(item, reason=DISPUTED) if item.id in is_disputed else item for item in suggestions
-    ]
-    return context.blind(suggestions) if hidden else suggestions
+        drawn = sampling.draw_mixed(frame, judged, ids, n, seed)
+    return _in_context(project, drawn, None if hidden else model)
 
 
 def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
@@ -241,28 +239,12 @@ def _to_label_again(project: Project, n: int, model: Model) -> list[Suggestion]:
 
     An answer in a sheet has no time. So that it replaces those before it, it gets the next one.
     """
-    ids = list(project.retired)[:n]
-    latest: dict[str, datetime] = {}
-    for line in project.lines:
-        latest[line.paragraph] = max(line.time, latest.get(line.paragraph, NEVER))
-    return [
-        replace(item, reason=project.retired[item.id], when=after(latest.get(item.id, NEVER)))
-        for item in _in_context(project, dict.fromkeys(ids, ""), model)
-    ]
-
-
-def _drawn_at_random(
-    project: Project, judged: Collection[str], n: int, draw: Draw
-) -> dict[str, str]:
-    """Id of each paragraph that is drawn → how it was drawn."""
-    frame, seed = project.paragraphs, project.params.seed
-    if draw.articles:
-        return draw_articles(frame, judged, n, seed)
-    strata = None
-    if draw.by is not None:
-        rows = with_metadata(frame, project.about)
-        strata = pd.Series(values_of(rows, draw.by), rows["id"])
-    return draw_random(frame, judged, n, seed, strata)
+    lines_on, ids = by_paragraph(project.lines), list(project.retired)[:n]
+    again = []
+    for item in _in_context(project, dict.fromkeys(ids, ""), model):
+        latest = max((line.time for line in lines_on.get(item.id, ())), default=NEVER)
+        again.append(replace(item, reason=project.retired[item.id], when=after(latest)))
+    return again
 
 
 def _in_context(
@@ -284,26 +266,19 @@ def _hides(blind: bool | None, reason: str) -> bool:
     return bool(reason) if blind is None else blind
 
 
-def _unread_articles(project: Project) -> list[Path]:
-    """Articles among the sources that stage prepare has not read yet."""
+def _unread(project: Project) -> list[str]:
+    """Files among the sources that stage prepare has not read yet."""
     try:
         paths, _ = find_files(project.params.prepare.paths, SUFFIXES)
     except UserError:
         return []  # what was prepared can be labelled where its sources are not
-    read = set(project.paragraphs["article"])
-    if SKIPPED.exists():
-        with SKIPPED.open(encoding="utf-8", newline="") as file:
-            read |= {row.get("article", "") for row in csv.DictReader(file)}
-    return [
-        path
-        for path in paths
-        if path.suffix.lower() in SUFFIXES and not read & {path.stem, str(path)}
-    ]
+    read = read_json(PREPARED, "stage prepare")["read"]
+    return [name for name in map(printable, paths) if name not in read]
 
 
 def _reason_to_hide(project: Project, drawn: Mapping[str, str], annotator: str) -> str:
     """Why the annotator of a sheet is not to see what the model thinks; "" where there is none."""
-    known = {line.annotator for line in project.answers if line.paragraph in drawn}
+    known = {line.annotator for line in project.current.answers if line.paragraph in drawn}
     if others := sorted(name or UNNAMED for name in known - {annotator}):
         return f"{', '.join(others)} labelled some of these paragraphs too"
     return DRAWN if any(drawn.values()) else ""

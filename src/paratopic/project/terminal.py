@@ -40,12 +40,9 @@ class Advance(Protocol):
     def __call__(self, done: float, note: str = "") -> None: ...
 
 
-def terminal(highlight: bool = True) -> Console:
-    """Stdout, on which names and texts are as they are, whatever brackets and colons they have.
-
-    Numbers and the like have colours, unless `highlight` is False.
-    """
-    return Console(highlight=highlight, markup=False, emoji=False)
+def terminal() -> Console:
+    """Stdout, on which names and texts are as they are, whatever brackets and colons they have."""
+    return Console(markup=False, emoji=False)
 
 
 def listing(rows: Iterable[tuple[str, Iterable[str]]]) -> Table:
