@@ -10,10 +10,8 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date, time, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,16 +96,18 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
     predict, done = job.engine(job.model, work), Done()
     parts: list[Part] = []
+
+    def show(rows: int) -> None:
+        advance(done.rows + rows, (done.rows + rows) / n_rows)
+
     for path, chunk in chunks:
-        ahead = partial(_ahead, advance, done.rows, n_rows)
-        answers = predict_chunk(predict, chunk, job.added, ahead)
+        answers = predict_chunk(predict, chunk, job.added, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
-        own = format_of(path).columns(chunk.rows)
         parts.append(Part(path, chunk.rows, source, answers, job.added))
-        done = done.add(job.model, answers, own, job.by)
+        done = done.add(job, answers, format_of(path).columns(chunk.rows))
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
-    return replace(done, input=len(job.inputs))
+    return done
 
 
 def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk[Any]]]:
@@ -144,10 +144,6 @@ def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
                     f"{path}, row {row}: a cell of .xlsx holds {MOST_CHARACTERS:,} characters, "
                     f"{name} has more; name a .csv file, such as {out.with_suffix('.csv')}"
                 )
-
-
-def _ahead(advance: Advance, rows: int, n_rows: int, more: int) -> None:
-    advance(rows + more, (rows + more) / n_rows)
 
 
 def _rows(parts: Sequence[Part], own: Sequence[Columns]) -> Iterator[list[object]]:
