@@ -282,7 +282,7 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
             columns = predict_chunk(predict, chunk, job.added, show)
             _write_shard(out, number, shard, job, chunk, columns)
             needed = {"article", GROUP, "date", job.by or ""}
-            done = done.add(job, columns, format_of(path).columns_named(chunk.rows, needed))
+            done = done.add(job, columns, format_of(path).columns(chunk.rows, needed))
             done = replace(done, shards=done.shards + 1)
             share = share_done(sizes, number, chunk.share)
             advance(done.rows, share)

@@ -24,6 +24,7 @@ from paratopic.reading.files import list_skipped
 from paratopic.tables.shards import (
     Chunk,
     Columns,
+    JsonLines,
     Types,
     inert_value,
     require_pyarrow,
@@ -136,7 +137,8 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
 
 def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
     """Refuse a text that would not fit a cell of a workbook."""
-    start = first + (2 if path.suffix.lower() in _WITH_HEADER else 1)
+    # A spreadsheet counts the rows of other tables from 2, because the header is row 1.
+    start = first + (1 if isinstance(format_of(path), JsonLines) else 2)
     for name, values in columns.items():
         for row, value in enumerate(map(_cell, values), start):
             if isinstance(value, str) and length(value) > MOST_CHARACTERS:
@@ -244,7 +246,5 @@ def _texts(values: Sequence[object]) -> pa.Array:
     return pa.array([None if value is None else printable(_text(value)) for value in values])
 
 
-# Suffixes of tables whose rows a spreadsheet counts from 2, because the header is row 1.
-_WITH_HEADER = (".csv", ".xlsx", ".parquet")
 # Suffix of a table → what writes it.
 WRITERS = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}
