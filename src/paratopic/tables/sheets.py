@@ -20,7 +20,7 @@ from statistics import mode
 from typing import NamedTuple, TextIO
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
+from paratopic.project.files import read_decoded
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
@@ -63,11 +63,7 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
         numbered = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
         (where, header), *others = _without_title(numbered)
         return _sheet(header, where, others, required)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return read_csv(decode(data, str(path)), path, required, "row")
+    return read_csv(read_decoded(path), path, required, "row")
 
 
 def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
