@@ -60,10 +60,13 @@ def test_a_bad_codebook_is_refused() -> None:
     assert Topics("single", (Topic("trade", "In: tariffs."), Topic("tech"))).descriptions == ()
 
 
-def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:
-    assert topics.of_heading("Trade and Security") == "trade"
-    assert topics.of_heading("On national SECURITY") == "security"
-    assert topics.of_heading("Conclusion") is None
+def test_headings_match_in_upper_or_lower_case_in_the_order_of_the_codebook(topics: Topics) -> None:
+    for heading, names in (
+        ("Security and Trade", ["trade", "security"]),
+        ("On national SECURITY", ["security"]),
+        ("Conclusion", []),
+    ):
+        assert list(topics.matching("heading", heading)) == names
 
 
 def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
@@ -84,7 +87,7 @@ def test_the_dominant_topic_counts_alone_in_mode_single() -> None:
 def test_a_heading_pattern_that_never_ends_is_refused() -> None:
     topics = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
     with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
-        topics.of_heading("a" * 60 + "!")
+        list(topics.matching("heading", "a" * 60 + "!"))
 
 
 def test_an_accent_may_be_stored_in_either_form() -> None:
