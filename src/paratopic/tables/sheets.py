@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import mode
 from typing import NamedTuple, TextIO
@@ -60,9 +60,8 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
         The file cannot be read, or lacks a column; or a row has too few or too many cells.
     """
     if path.suffix.lower() == ".xlsx":
-        numbered = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
-        (where, header), *others = _without_title(numbered)
-        return _sheet(header, where, others, required)
+        rows = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
+        return _sheet(rows, required)
     return read_csv(read_decoded(path), path, required, "row")
 
 
@@ -90,8 +89,7 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
             f"{path}, {unit} {number + 1}: this {unit} cannot be read ({error}); quotes stand "
             'around a whole cell, and a quote inside it is written ""'
         ) from None
-    (where, header), *others = _without_title(rows) or [(f"{path}, {unit} 1", [])]
-    return _sheet(header, where, others, required)
+    return _sheet(rows or [(f"{path}, {unit} 1", [])], required)
 
 
 def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
@@ -102,12 +100,8 @@ def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[st
     return rows[header:] if of_header > ALIKE * len(sizes[header:]) else rows
 
 
-def _sheet(
-    columns: list[str],
-    where: str,
-    rows: Iterable[tuple[str, list[str]]],
-    required: Sequence[str],
-) -> Sheet:
+def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
+    (where, columns), *rows = _without_title(rows)
     for column in required:
         if column not in columns:
             raise UserError(
@@ -125,8 +119,7 @@ def _sheet(
             )
         if len(cells) > len(columns):
             raise UserError(f"{place}: more cells than columns; quote a cell with the separator")
-        cells = cells + [""] * (len(columns) - len(cells))
-        named.append((place, dict(zip(columns, cells, strict=True))))
+        named.append((place, dict(zip_longest(columns, cells, fillvalue=""))))
     return Sheet(columns, named)
 
 
