@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from paratopic.bulk.formats import GROUP, files_read, format_of, skipped_in, with_context
+from paratopic.bulk.formats import GROUP, files_read, format_of, with_context
 from paratopic.inference.calibration import Answers
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
@@ -399,7 +399,7 @@ def _write_shard(
 ) -> None:
     """Write a shard; beside the first of an article, its parts that are no paragraphs."""
     path = job.inputs[number]
-    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped_in(chunk)]
+    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]
     if lines:
         write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
     with aside(out / _shard_name(number, shard, path)) as draft:

@@ -16,7 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of, skipped_in
+from paratopic.bulk.formats import FORMATS, format_of
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
@@ -130,7 +130,7 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        list_skipped(printable(path), skipped_in(chunk))
+        list_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 

@@ -51,12 +51,15 @@ class Chunk(Generic[Rows]):
         The text of each row, and what is wrong with it; None for a row that can be answered.
     share
         Share of the input that has been read up to the end of these rows, 0 to 1.
+    skipped
+        Parts of the input that are no rows, such as the byline of an article; none by default.
     """
 
     rows: Rows
     texts: Sequence[Any]
     errors: Sequence[str | None]
     share: float
+    skipped: Sequence[Any] = ()
 
 
 class BulkFormat(Protocol[Rows]):
