@@ -174,7 +174,7 @@ def _text(value: object) -> str:
 
 def _values(parts: Sequence[Part]) -> list[Columns]:
     """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
-    own = [part.source | format_of(part.input).values(part.rows) for part in parts]
+    own = [part.source | format_of(part.input).columns(part.rows, typed=True) for part in parts]
     for path in dict.fromkeys(part.input for part in parts):
         if format_of(path) is FORMATS[".csv"]:
             of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]

@@ -91,16 +91,17 @@ class BulkFormat(Protocol[Rows]):
         """Write the rows of a chunk with further columns, in formats with types of these types."""
         ...
 
-    def columns(self, rows: Rows, names: Collection[str] | None = None) -> Columns:
-        """The rows' own columns of these names, by default all; cells are texts where it has cells.
+    def columns(self, rows: Rows, names: Collection[str] = (), typed: bool = False) -> Columns:
+        """The rows' own columns.
 
-        Others may be there, too, where they cost nothing.
+        Parameters
+        ----------
+        names
+            Columns that are needed; by default all. Others may be there, too.
+        typed
+            Whether numbers and dates are such where the file has them; by default, cells are texts.
         """
         ...
-
-    def values(self, rows: Rows) -> Columns:
-        """The rows' own columns, with numbers and dates where the file has them."""
-        return self.columns(rows)
 
 
 class Parquet(BulkFormat["pa.Table"]):
@@ -138,12 +139,9 @@ class Parquet(BulkFormat["pa.Table"]):
 
         pq.write_table(with_columns(rows, columns, types), path)
 
-    def columns(self, rows: pa.Table, names: Collection[str] | None = None) -> Columns:
-        asked = [name for name in rows.schema.names if names is None or name in names]
-        return {name: _values(rows[name], "string") for name in asked}
-
-    def values(self, rows: pa.Table) -> Columns:
-        return {name: _values(rows[name], "timestamp[us]") for name in rows.schema.names}
+    def columns(self, rows: pa.Table, names: Collection[str] = (), typed: bool = False) -> Columns:
+        asked = [name for name in rows.schema.names if not names or name in names]
+        return {name: _values(rows[name], "timestamp[us]" if typed else "string") for name in asked}
 
 
 class Cells(NamedTuple):
@@ -191,11 +189,9 @@ class Csv(BulkFormat[Cells]):
             for row, values in zip(rows.rows, added, strict=True):
                 writer.writerow(map(inert_value, [*map(shown, row), *values]))
 
-    def columns(self, rows: Cells, names: Collection[str] | None = None) -> Columns:
-        return {name: list(map(shown, cells)) for name, cells in self.values(rows).items()}
-
-    def values(self, rows: Cells) -> Columns:
-        return {name: [row[n] for row in rows.rows] for n, name in enumerate(rows.header)}
+    def columns(self, rows: Cells, names: Collection[str] = (), typed: bool = False) -> Columns:
+        cells = ((name, [row[n] for row in rows.rows]) for n, name in enumerate(rows.header))
+        return {name: values if typed else list(map(shown, values)) for name, values in cells}
 
 
 class Xlsx(Csv):
@@ -253,7 +249,7 @@ class JsonLines(BulkFormat[list[str]]):
                 separator = "" if row == "{}" else ", "
                 file.write(f"{row[:-1]}{separator}{added[1:]}\n")
 
-    def columns(self, rows: list[str], names: Collection[str] | None = None) -> Columns:
+    def columns(self, rows: list[str], names: Collection[str] = (), typed: bool = False) -> Columns:
         values = [json.loads(row) for row in rows]
         keys = dict.fromkeys(key for row in values for key in row)
         return {key: [row.get(key) for row in values] for key in keys}
@@ -281,8 +277,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written."""
     items = iter(items)
     yield list(islice(items, SHARD))
-    while batch := list(islice(items, SHARD)):
-        yield batch
+    yield from iter(lambda: list(islice(items, SHARD)), [])
 
 
 def _check_columns(path: Path, names: Sequence[str], column: str, added: Collection[str]) -> None:
