@@ -8,11 +8,6 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics, split_cell
 
 
-def test_the_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
-    assert topics.names == ("trade", "technology", "security")
-    assert topics.write([[True, False, True], [False] * 3]) == ["trade;security", ""]
-
-
 def test_bare_names_are_topics_without_a_definition() -> None:
     topics = Topics("single", ("World", Topic("Sci/Tech", "Science.")))
     assert topics.names == ("World", "Sci/Tech")
@@ -76,12 +71,6 @@ def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or
         "Armies.",
     )
     assert Topics("single", (trade, "security")).descriptions == ()
-
-
-def test_the_dominant_topic_counts_alone_in_mode_single() -> None:
-    for names in ((), ("security",), ("security", "trade")):
-        assert Topics("single", ("trade", "security")).counted(names) == names[:1]
-        assert Topics("multi", ("trade", "security")).counted(names) == names
 
 
 def test_a_heading_pattern_that_never_ends_is_refused() -> None:

@@ -428,15 +428,13 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     return done / max(1, sum(sizes))
 
 
-def _articles(own: Columns, n: int) -> list[object]:
+def _articles(own: Columns, n: int) -> Sequence[object]:
     """What names the article of each of n rows: of tables the group, without which rows are alone.
 
     Rows of an article that a table has in several shards count once in each.
     """
-    for name in ("article", GROUP):
-        if name in own:
-            return [str(cell) for cell in own[name]]
-    return list(range(n))
+    named = (list(map(str, own[name])) for name in ("article", GROUP) if name in own)
+    return next(named, range(n))
 
 
 def _topics(model: Model) -> str:
