@@ -292,9 +292,8 @@ def _check_taken(path: Path, names: Sequence[str], added: Collection[str]) -> No
     for name in names:
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
-    repeated = {name for name in names if list(names).count(name) > 1}
-    if repeated:
-        raise UserError(f"{path} has two columns {min(repeated)}; rename one")
+        if names.count(name) > 1:
+            raise UserError(f"{path} has two columns {name}; rename one")
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:
