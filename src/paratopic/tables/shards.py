@@ -80,7 +80,6 @@ class BulkFormat(Protocol[Rows]):
         UserError
             The file cannot be read, lacks the column, or already has one that would be added.
         """
-        ...
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Refuse an input that cannot be read to its end, before anything is predicted."""
@@ -89,7 +88,6 @@ class BulkFormat(Protocol[Rows]):
 
     def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
         """Write the rows of a chunk with further columns, in formats with types of these types."""
-        ...
 
     def columns(self, rows: Rows, names: Collection[str] = (), typed: bool = False) -> Columns:
         """The rows' own columns.
@@ -101,7 +99,6 @@ class BulkFormat(Protocol[Rows]):
         typed
             Whether numbers and dates are such where the file has them; by default, cells are texts.
         """
-        ...
 
 
 class Parquet(BulkFormat["pa.Table"]):
