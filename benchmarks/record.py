@@ -62,7 +62,7 @@ def code_digest(script: Path) -> str:
     while ahead:
         path = ahead.pop()
         files.add(path)
-        imported = installed.imported(path)
+        imported = installed.imported(path.read_text(encoding="utf-8"))
         names |= imported
         ahead |= set(filter(Path.is_file, (path.with_name(f"{name}.py") for name in imported)))
         ahead -= files

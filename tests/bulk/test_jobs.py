@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.tables.shards import Parquet
 from paratopic.tables.workbook import Tab, write_workbook
-from tests.bulk.bulk_runs import Interrupted, predict, read_rows, read_shards
-from tests.documents import PAGE, save
+from tests.bulk.bulk_runs import Interrupted, predict, read_shards
+from tests.documents import PAGE, save, write_table
 from tests.programs import Cli
 
 pytestmark = pytest.mark.usefixtures("small_shards")
+Run = Callable[..., list[dict[str, Any]]]
 
 
 def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path) -> None:
@@ -62,15 +64,15 @@ def test_parquet_keeps_its_columns_and_their_types(model: Model, tmp_path: Path)
     assert output["sure"].to_pylist()[2] is None
 
 
-def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: Path) -> None:
+def test_csv_keeps_its_cells_and_bad_rows_get_an_error(
+    model: Model, run: Run, tmp_path: Path
+) -> None:
     cells = [["id", "text"], ["007", 'a "tariff",\nrose'], ["1"], ["2", "the army", "more"]]
     with (tmp_path / "in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([*cells, [], ["", "a chip"]])
     with (tmp_path / "in.csv").open("ab") as file:
         file.write(b"5,caf\xe9\n")
-    done = predict(model, [tmp_path / "in.csv"], tmp_path / "out")
-    assert (done.rows, done.errors) == (5, 3)
-    rows = read_rows(tmp_path / "out")
+    rows = run(tmp_path / "in.csv", errors=3)
     assert [row["id"] for row in rows] == ["007", "1", "2", "", "5"]
     assert rows[0]["text"] == 'a "tariff",\nrose'
     assert [row["predicted_topic"] != "" for row in rows] == [True, False, False, True, False]
@@ -83,10 +85,8 @@ def test_csv_keeps_its_cells_and_bad_rows_get_an_error(model: Model, tmp_path: P
 
 
 def test_csv_keeps_what_separates_its_cells(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    path.write_text('n;text\n1,5;a "tariff", up\n2;"the; army"\n', encoding="utf-8-sig")
-    done = predict(model, [path], tmp_path / "out")
-    assert (done.rows, done.errors) == (2, 0)
+    path = save(tmp_path, "in.csv", '\ufeffn;text\n1,5;a "tariff", up\n2;"the; army"\n')
+    predict(model, [path], tmp_path / "out")
     (shard,) = read_shards(tmp_path / "out").values()
     assert [row[:3] for row in csv.reader(shard.decode().splitlines(), delimiter=";")] == [
         ["n", "text", "predicted_topic"],
@@ -105,22 +105,17 @@ def test_a_workbook_gives_the_bytes_of_the_same_csv_file(model: Model, tmp_path:
     assert read_shards(tmp_path / "xlsx") == read_shards(tmp_path / "csv")
 
 
-def test_a_damaged_workbook_is_a_row_with_an_error(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "a.xlsx").write_bytes(b"PK")
-    done = predict(model, [tmp_path / "a.xlsx"], tmp_path / "out")
-    assert (done.rows, done.errors) == (1, 1)
-    assert "a.xlsx: is not a whole workbook" in read_rows(tmp_path / "out")[0]["error"]
+def test_a_damaged_workbook_is_a_row_with_an_error(run: Run, tmp_path: Path) -> None:
+    (row,) = run(save(tmp_path, "a.xlsx", b"PK"), errors=1)
+    assert "a.xlsx: is not a whole workbook" in row["error"]
 
 
 def test_json_lines_that_are_not_objects_are_kept_with_an_error(
-    model: Model, tmp_path: Path
+    model: Model, run: Run, tmp_path: Path
 ) -> None:
     good = [{"text": "a tariff", "n": [1, {"deep": None}]}, {"text": 7}, {"title": "x"}]
     written = [json.dumps(row) for row in good] + ["", "{", "[1]", '{"text": "the army"}']
-    (tmp_path / "in.jsonl").write_text("\n".join(written) + "\n")
-    done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
-    assert (done.rows, done.errors) == (6, 4)
-    rows = read_rows(tmp_path / "out")
+    rows = run(save(tmp_path, "in.jsonl", "\n".join(written) + "\n"), errors=4)
     assert rows[0]["n"] == [1, {"deep": None}]
     assert [rows[0]["sure"], rows[1]["sure"]] == [model.predict("a tariff").sure, None]
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
@@ -135,7 +130,7 @@ def test_json_lines_that_are_not_objects_are_kept_with_an_error(
 
 
 def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
-    model: Model, tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
@@ -145,16 +140,14 @@ def test_articles_become_paragraphs_and_a_damaged_one_a_row_with_an_error(
     (folder / "picture.png").write_bytes(b"")
     inputs = find_inputs([str(folder), str(folder / "*.txt")])
     assert [path.name for path in inputs] == ["a.md", "b.txt", "c.txt"]
-    done = predict(model, inputs, tmp_path / "out")
-    assert (done.rows, done.errors) == (4, 1)
-    rows = read_rows(tmp_path / "out")
+    rows = run(*inputs, errors=1)
     assert [row["text"] for row in rows[1:3]] == ["The tariff rose.", "The navy left."]
     assert rows[0]["article"] == "a" and "a.md" in rows[0]["error"]
     assert rows[1]["heading"] == "Tariffs"
 
 
 def test_paragraphs_have_the_fields_of_their_article_as_columns(
-    model: Model, tmp_path: Path
+    model: Model, run: Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -163,8 +156,7 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
     sheet = folder / "metadata.csv"
     sheet.write_text("article,source,title,error\nb,Post,x,y\n")
     inputs = find_inputs([str(folder)])
-    predict(model, inputs, tmp_path / "out")
-    first, second = read_rows(tmp_path / "out")
+    first, second = run(*inputs)
     assert first["date"] == "2025-09-15" and "source" not in first
     # Columns of paragraphs and of predictions keep their meaning.
     assert (second["source"], second["title"], second["error"]) == ("Post", "", None)
@@ -176,12 +168,9 @@ def test_paragraphs_have_the_fields_of_their_article_as_columns(
     assert not (tmp_path / "other").exists()
 
 
-def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "page.html").write_text(PAGE, encoding="utf-8")
-    (tmp_path / "in" / "plain.txt").write_text("The tariff rose.\n")
-    done = predict(model, find_inputs([str(tmp_path / "in")]), tmp_path / "out")
-    assert (done.rows, done.errors) == (4, 0)
+def test_skipped_parts_are_listed_beside_the_shards(run: Run, tmp_path: Path) -> None:
+    articles = {"page.html": PAGE, "plain.txt": "The tariff rose.\n"}
+    assert len(run(*(save(tmp_path, name, text) for name, text in articles.items()))) == 4
     names = ["00000-page-00000.jsonl", "00001-plain-00000.jsonl"]
     assert list(read_shards(tmp_path / "out")) == names
     (skipped,) = tmp_path.glob("out/_skipped*")
@@ -192,13 +181,9 @@ def test_skipped_parts_are_listed_beside_the_shards(model: Model, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["in.parquet", "in.csv", "in.jsonl"])
-def test_an_empty_table_gives_an_empty_shard(model: Model, tmp_path: Path, name: str) -> None:
-    frame = pd.DataFrame({"text": pd.Series([], dtype="string")})
-    frame.to_parquet(tmp_path / "in.parquet")
-    frame.to_csv(tmp_path / "in.csv", index=False)
-    (tmp_path / "in.jsonl").write_text("\n")
-    done = predict(model, [tmp_path / name], tmp_path / "out")
-    assert done.rows == 0
+def test_an_empty_table_gives_an_empty_shard(run: Run, tmp_path: Path, name: str) -> None:
+    path = write_table(pd.DataFrame({"text": pd.Series([], dtype="string")}), tmp_path / name)
+    assert run(path) == []
     assert list(read_shards(tmp_path / "out")) == [f"00000-in-00000{Path(name).suffix}"]
 
 
@@ -277,7 +262,7 @@ def test_a_run_whose_parquet_is_damaged_meanwhile_is_resumed_when_it_is_put_back
 
 
 def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
-    model: Model, tmp_path: Path
+    model: Model, run: Run, tmp_path: Path
 ) -> None:
     lines = [
         r'{"text": "a tariff \ud83d"}',
@@ -287,10 +272,8 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
         "[" * 1_000_000,
         '{"text": "the army"}',
     ]
-    (tmp_path / "in.jsonl").write_text("\n".join(lines))
-    done = predict(model, [tmp_path / "in.jsonl"], tmp_path / "out")
-    assert done == predict(model, [tmp_path / "in.jsonl"], tmp_path / "out", resume=True)
-    rows = read_rows(tmp_path / "out")
+    rows = run(path := save(tmp_path, "in.jsonl", "\n".join(lines)), errors=5)
+    assert predict(model, [path], tmp_path / "out", resume=True).rows == len(rows)
     half = "half of a surrogate pair, which is no character"
     assert [row["error"] and row["error"].split(" (")[0] for row in rows] == [
         *(f"line {number}: {half}" for number in (1, 2, 3, 4)),
@@ -301,21 +284,18 @@ def test_half_a_character_or_deep_nesting_makes_an_error_of_its_row_alone(
     assert rows[5]["confidence"] == model.predict("the army").confidence
 
 
-def test_csv_holds_no_formulas(model: Model, tmp_path: Path) -> None:
+def test_csv_holds_no_formulas(run: Run, tmp_path: Path) -> None:
     formulas = "=1+1~+cmd|' /C calc'!A0~-2+3~@SUM(1)~\t=1~\r=1~＝1+1~'=1~ =1".split("~")
     harmless = ["-1", "+1.5e-3", "-0,5%", "1=1", "-", ""]
     cells = [*formulas, *harmless]
     with (tmp_path / "in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["=x", "text"], *([cell, "a tariff"] for cell in cells)])
-    predict(model, [tmp_path / "in.csv"], tmp_path / "out")
-    written = [row["'=x"] for row in read_rows(tmp_path / "out")]
+    written = [row["'=x"] for row in run(tmp_path / "in.csv")]
     assert written == [*(f"'{formula}" for formula in formulas), *harmless]
 
 
-def test_names_of_shards_fit_into_a_folder(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / f"{'é' * 120}.csv"
-    path.write_text("text\na tariff\n")
-    assert predict(model, [path], tmp_path / "out").rows == 1
+def test_names_of_shards_fit_into_a_folder(run: Run, tmp_path: Path) -> None:
+    assert len(run(save(tmp_path, f"{'é' * 120}.csv", "text\na tariff\n"))) == 1
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 
 import pytest
@@ -148,6 +149,17 @@ def test_a_codebook_in_brackets_is_edited_too(change: Change, codebook: list[str
     text = after(BRACKETS, change)
     assert list(topics_of(text).names) == codebook
     assert text.endswith("} # the end\n")
+
+
+def test_lists_may_be_in_brackets_or_lines_in_any_order() -> None:
+    entries = "codebook:\n  - name: trade\n    was:\n      - x\n  - security\n  - technology\n"
+    for body in (
+        "codebook: [trade, security, technology]\n",
+        f"retired:\n  y:\n  - trade\n{entries}",
+    ):
+        text = "topics:\n" + textwrap.indent(f"mode: single\n{body}", "  ")
+        for change in (Change("drop", ("security",)), Change("rename", ("trade",), ("tax",))):
+            assert topics_of(after(text, change)) == change.topics(topics_of(text))
 
 
 @pytest.mark.parametrize(

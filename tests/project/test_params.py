@@ -95,11 +95,15 @@ def test_a_bad_key_is_refused_by_name(tmp_path: Path, old: str, new: str, messag
         (b"%YAML 2.0\n---\nseed: 1", "params.yaml, line 1: is not valid YAML"),
         (b"%YAML 1.5\n---\nseed: 1", "params.yaml: is not valid YAML"),
         (b"", "params.yaml: the file: Input should be an object"),
+        (None, "params.yaml not found: run this in the project's root"),
     ],
 )
-def test_a_file_without_params_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_without_params_is_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
     path = tmp_path / "params.yaml"
-    path.write_bytes(content)
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_params(path)
 
@@ -122,11 +126,6 @@ def test_any_bytes_are_params_or_one_message_a_key(
         read_params(path)
     except UserError as error:
         assert all(line.startswith(str(path)) for line in str(error).splitlines())
-
-
-def test_a_missing_file_is_reported_with_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="project's root"):
-        read_params(tmp_path / "params.yaml")
 
 
 def test_a_source_is_a_path_or_says_what_the_columns_of_a_table_are(tmp_path: Path) -> None:

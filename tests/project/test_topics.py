@@ -8,11 +8,6 @@ from paratopic.project.errors import UserError
 from paratopic.project.topics import Topic, Topics, split_cell
 
 
-def test_the_order_of_the_codebook_is_the_order_of_the_classes(topics: Topics) -> None:
-    assert topics.names == ("trade", "technology", "security")
-    assert topics.write([[True, False, True], [False] * 3]) == ["trade;security", ""]
-
-
 def test_bare_names_are_topics_without_a_definition() -> None:
     topics = Topics("single", ("World", Topic("Sci/Tech", "Science.")))
     assert topics.names == ("World", "Sci/Tech")
@@ -60,10 +55,13 @@ def test_a_bad_codebook_is_refused() -> None:
     assert Topics("single", (Topic("trade", "In: tariffs."), Topic("tech"))).descriptions == ()
 
 
-def test_headings_give_the_first_topic_that_matches(topics: Topics) -> None:
-    assert topics.of_heading("Trade and Security") == "trade"
-    assert topics.of_heading("On national SECURITY") == "security"
-    assert topics.of_heading("Conclusion") is None
+def test_headings_match_in_upper_or_lower_case_in_the_order_of_the_codebook(topics: Topics) -> None:
+    for heading, names in (
+        ("Security and Trade", ["trade", "security"]),
+        ("On national SECURITY", ["security"]),
+        ("Conclusion", []),
+    ):
+        assert list(topics.matching("heading", heading)) == names
 
 
 def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or_none() -> None:
@@ -75,16 +73,10 @@ def test_descriptions_are_what_comes_before_the_doubtful_cases_for_all_topics_or
     assert Topics("single", (trade, "security")).descriptions == ()
 
 
-def test_the_dominant_topic_counts_alone_in_mode_single() -> None:
-    for names in ((), ("security",), ("security", "trade")):
-        assert Topics("single", ("trade", "security")).counted(names) == names[:1]
-        assert Topics("multi", ("trade", "security")).counted(names) == names
-
-
 def test_a_heading_pattern_that_never_ends_is_refused() -> None:
     topics = Topics("single", (Topic("trade", "Trade.", "(a|aa)+$"), "security"))
     with pytest.raises(UserError, match='the heading pattern of "trade" takes more than 1 s'):
-        topics.of_heading("a" * 60 + "!")
+        list(topics.matching("heading", "a" * 60 + "!"))
 
 
 def test_an_accent_may_be_stored_in_either_form() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from paratopic.project.errors import UserError
 from paratopic.project.passages import BESIDE, table_passages
 from paratopic.reading.article import (
     Paragraph,
-    Skipped,
     article_passages,
     paragraphs_of,
     skipped_of,
@@ -41,13 +40,6 @@ from paratopic.tables.shards import (
 GROUP, POSITION = "group", "position"
 
 
-@dataclass(frozen=True)
-class ArticleChunk(Chunk[list[str]]):
-    """Rows of an article, and its parts that are no paragraphs, which its first shard has."""
-
-    skipped: Sequence[Skipped] = ()
-
-
 class Articles(JsonLines):
     """Articles of any format, written as JSON lines, one per paragraph.
 
@@ -59,13 +51,13 @@ class Articles(JsonLines):
         """Whatever is wrong with an article is an error of its row, but not with metadata.csv."""
         article_fields(path, {})
 
-    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[ArticleChunk]:
+    def read(self, path: Path, column: str, added: Collection[str]) -> Iterator[Chunk[list[str]]]:
         try:
             article = read_file(path)
             paragraphs = paragraphs_of(article)
         except UserError as error:
             row = json.dumps({"article": path.stem, "text": None}, ensure_ascii=False)
-            yield ArticleChunk([row], [None], [str(error)], 1.0)
+            yield Chunk([row], [None], [str(error)], 1.0)
             return
         taken = {*added, *(field.name for field in fields(Paragraph))}
         about = article_fields(path, article.fields)
@@ -76,13 +68,8 @@ class Articles(JsonLines):
                 json.dumps(asdict(paragraph) | own, ensure_ascii=False) for paragraph, _ in batch
             ]
             texts = [passage for _, passage in batch]
-            yield ArticleChunk(rows, texts, [None] * len(rows), 1.0, skipped)
+            yield Chunk(rows, texts, [None] * len(rows), 1.0, skipped)
             skipped = []
-
-
-def skipped_in(chunk: Chunk[Any]) -> Sequence[Skipped]:
-    """The parts of an article that are no paragraphs; given with its first shard."""
-    return chunk.skipped if isinstance(chunk, ArticleChunk) else ()
 
 
 # Suffix of an input → its format.
@@ -129,30 +116,24 @@ def with_context(chunk: Chunk[Rows], columns: Columns) -> Chunk[Rows]:
     n = len(chunk.texts)
     texts = [text if isinstance(text, str) else None for text in chunk.texts]
     groups, positions = (columns.get(name, [None] * n) for name in (GROUP, POSITION))
-    places = [
-        None if _is_empty(group) else _number(position)
-        for group, position in zip(groups, positions, strict=True)
-    ]
+    places = list(map(_place, groups, positions))
     beside = {
         name: [value if isinstance(value, str) else "" for value in columns[name]]
         for name in BESIDE
         if name in columns
     }
     rows = [row for row, text in enumerate(texts) if text is not None]
-    passages = table_passages(texts, list(map(str, groups)), places, beside, rows)
-    read = dict(enumerate(chunk.texts)) | dict(zip(rows, passages, strict=True))
-    return replace(chunk, texts=list(read.values()))
+    passages = iter(table_passages(texts, list(map(str, groups)), places, beside, rows))
+    read = [next(passages) if isinstance(text, str) else text for text in chunk.texts]
+    return replace(chunk, texts=read)
 
 
-def _is_empty(value: Any) -> bool:
-    """Whether a cell names no group, so that its row stands alone."""
-    return value is None or value != value or not str(value).strip()  # NaN is not itself
-
-
-def _number(value: Any) -> float | None:
-    """A position as a number; None for what is none."""
+def _place(group: Any, position: Any) -> float | None:
+    """Place of a row in its group; None for a row that has none, and so stands alone."""
+    if group is None or group != group or not str(group).strip():  # NaN is not itself
+        return None
     try:
-        number = float(value)
+        place = float(position)
     except (TypeError, ValueError, OverflowError):
         return None
-    return None if math.isnan(number) else number
+    return None if math.isnan(place) else place

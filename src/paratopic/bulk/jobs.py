@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from paratopic.bulk.formats import GROUP, files_read, format_of, skipped_in, with_context
+from paratopic.bulk.formats import GROUP, files_read, format_of, with_context
 from paratopic.inference.calibration import Answers
 from paratopic.inference.folder import digest_of
 from paratopic.inference.model import Model, topic_cell
@@ -56,7 +56,7 @@ FORMAT = 6
 DIGITS = 9
 # Name of the column with the language of a text; tables may have one of their own.
 LANGUAGE = "text_language"
-_SHARD = re.compile(r"(\d{5,})-.*-(\d{5,})\.\w+", re.DOTALL)
+_SHARD = re.compile(r"(\d{5,})-.*-\d{5,}\.\w+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Done:
     rows: int = 0
     errors: int = 0
     shards: int = 0
-    counts: tuple[int, ...] = ()
+    counts: Sequence[int] = ()
     answers: dict[str, Answers] = field(default_factory=dict)
     languages: Mapping[str, int] = field(default_factory=dict)
 
@@ -96,44 +96,36 @@ class Done:
         """Whether some text has a value to divide the answers by."""
         return list(self.answers) != [UNKNOWN]
 
-    def add(self, model: Model, columns: Columns, own: Columns, by: str | None) -> Done:
+    def add(self, job: Job, columns: Columns, own: Columns) -> Done:
         """Count the rows that columns were added to, and what was predicted for them.
 
         Parameters
         ----------
         own
             The rows' own columns, of one shard of an input: at least those that name articles,
-            dates and the values of `by`, if there are any.
+            dates and the values of `Job.by`, if there are any.
         """
-        errors, n = columns["error"], len(columns["error"])
-        n_errors = sum(error is not None for error in errors)
+        n, classes, mode = len(columns["error"]), job.model.classes_, mode_of(job.model.mode)
+        n_errors = n - columns["error"].count(None)
         done = replace(self, rows=self.rows + n, errors=self.errors + n_errors)
-        mode, topics = mode_of(model.mode), columns[_topics(model)]
         known = [row for row, windows in enumerate(columns["windows"]) if windows]
         if not known:
             return done
-        each = [[columns[f"score_{topic}"][row] for topic in model.classes_] for row in known]
-        scores = np.array(each, dtype=np.float64)
-        answers = [split_cell(topics[row] or "") for row in known]
-        predicted = np.array([[name in answer for name in model.classes_] for answer in answers])
-        outcomes = mode.outcomes(predicted).sum(axis=0)
-        counts = outcomes + (self.counts or np.zeros_like(outcomes))
-        certainty = mode.certainty(scores, predicted).tolist()
-        parts = [""] * n if by is None else values_by(own, by, n)
+        scores = np.array([[columns[f"score_{topic}"][row] for topic in classes] for row in known])
+        answers = [split_cell(columns[_topics(job.model)][row] or "") for row in known]
+        predicted = np.array([[name in answer for name in classes] for answer in answers])
+        counts = mode.outcomes(predicted).sum(axis=0) + (self.counts or 0)
+        parts = [""] * n if job.by is None else values_by(own, job.by, n)
         articles = _articles(own, n)
         sums, seen = dict(self.answers), set()
-        for row, right in zip(known, certainty, strict=True):
-            part, likeness = parts[row], columns[LIKENESS][row]
-            is_new = (part, articles[row]) not in seen
-            seen.add((part, articles[row]))
-            sums[part] = sums.get(part, Answers()) + Answers(1, right, likeness, is_new)
-        for part, total in sums.items():
-            certain, likeness = round(total.certainty, DIGITS), round(total.likeness, DIGITS)
-            sums[part] = replace(total, certainty=certain, likeness=likeness)
+        for row, right in zip(known, mode.certainty(scores, predicted).tolist(), strict=True):
+            place = parts[row], articles[row]
+            answer = Answers(1, right, columns[LIKENESS][row], articles=place not in seen)
+            sums[parts[row]] = sums.get(parts[row], Answers()) + answer
+            seen.add(place)
         languages = Counter(self.languages)
         languages.update(columns[LANGUAGE][row] or "" for row in known)
-        counted = tuple(counts.tolist())
-        return replace(done, counts=counted, answers=sums, languages=dict(languages))
+        return replace(done, counts=counts.tolist(), answers=sums, languages=dict(languages))
 
 
 @dataclass(frozen=True)
@@ -280,27 +272,28 @@ def _predict_files(job: Job, out: Path, resume: bool, advance: Advance) -> Done:
     share = share_done(sizes, done.input)
     advance(done.rows, share)
     predict = job.engine(job.model, work)
+
+    def show(rows: int) -> None:
+        advance(done.rows + rows, share)
+
     for number, of_input in groupby(work.chunks(), key=itemgetter(0)):
         path = job.inputs[number]
         for _, shard, chunk in of_input:
-            _write_skipped(out, number, path, chunk)
-            ahead = partial(_ahead, advance, done.rows, share)
-            columns = predict_chunk(predict, chunk, job.added, ahead)
+            columns = predict_chunk(predict, chunk, job.added, show)
             _write_shard(out, number, shard, job, chunk, columns)
             needed = {"article", GROUP, "date", job.by or ""}
-            own = format_of(path).columns_named(chunk.rows, needed)
-            done = done.add(job.model, columns, own, job.by)
+            done = done.add(job, columns, format_of(path).columns(chunk.rows, needed))
             done = replace(done, shards=done.shards + 1)
             share = share_done(sizes, number, chunk.share)
             advance(done.rows, share)
-        done = replace(done, input=number + 1)
-        write_json(out / PROGRESS, asdict(done), digits=DIGITS)
+        write_json(out / PROGRESS, asdict(replace(done, input=number + 1)), digits=DIGITS)
+        done = _read_progress(out / PROGRESS)  # as a run that is resumed does
     return done
 
 
 def _plan(job: Job) -> dict[str, Any]:
     """What has to be the same when a run is resumed."""
-    files = [(path, path.stat()) for path in files_read(job.inputs)]
+    inputs = [(str(path), path.stat()) for path in files_read(job.inputs)]
     return {
         "model": digest_of(job.model.folder),
         "column": job.column,
@@ -308,8 +301,8 @@ def _plan(job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "rows_a_shard": shards.SHARD,
         "inputs": [
-            {"path": str(path), "size": stat.st_size, "modified": stat.st_mtime_ns}
-            for path, stat in files
+            {"path": path, "size": stat.st_size, "modified": stat.st_mtime_ns}
+            for path, stat in inputs
         ],
     }
 
@@ -324,18 +317,17 @@ def _begin(job: Job, out: Path, resume: bool) -> Done:
         raise UserError(
             f"{out} is not empty: name another folder, or continue the run in it with --resume"
         )
+    plan = _plan(job)
     # A folder with nothing but a plan is as good as empty: its run wrote no shard.
-    fresh = all(path.name == PLAN or path in drafts for path in present)
-    if not fresh:
-        _check_plan(out, _plan(job))
+    if any(path.name != PLAN and path not in drafts for path in present):
+        _check_plan(out, plan)
     for draft in drafts:
         draft.unlink()
-    if fresh:
-        write_json(out / PLAN, _plan(job))
+    write_json(out / PLAN, plan)
     if not (out / PROGRESS).exists():
         return Done()
     done = _read_progress(out / PROGRESS)
-    written = sum(_is_before(path, done, job.inputs) for path in out.iterdir())
+    written = sum(_is_before(path, done) for path in present)
     if written != done.shards:
         raise UserError(
             f"{out} cannot be resumed: of {done.shards} files that were written {written} are "
@@ -348,20 +340,17 @@ def _read_progress(path: Path) -> Done:
     values = read_json(path, "the run that is resumed")
     try:
         answers = {part: Answers(**each) for part, each in values["answers"].items()}
-        return Done(**values | {"counts": tuple(values["counts"]), "answers": answers})
+        return Done(**values | {"answers": answers})
     except (AttributeError, KeyError, TypeError):
         raise UserError(f"{path} is damaged; name another folder") from None
 
 
-def _is_before(path: Path, done: Done, inputs: Sequence[Path]) -> bool:
+def _is_before(path: Path, done: Done) -> bool:
     """Whether a file is a shard of an input before the one that is next."""
     match = _SHARD.fullmatch(path.name)
-    if match is None:
-        return False
-    number, shard = map(int, match.groups())
-    is_of_run = number < done.input and path.name == _shard_name(number, shard, inputs[number])
+    is_before = match is not None and int(match[1]) < done.input
     # JSON lines alone may be none.
-    return is_of_run and (path.suffix == ".jsonl" or path.stat().st_size > 0)
+    return is_before and (path.suffix == ".jsonl" or path.stat().st_size > 0)
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
@@ -377,9 +366,12 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 
 
 def predict_chunk(
-    predict: Predict, chunk: Chunk[Any], names: Iterable[str], advance: Callable[[int], None]
+    predict: Predict, chunk: Chunk[Any], names: Iterable[str], show: Callable[[int], None]
 ) -> Columns:
-    """The columns that are added to a chunk's rows; a row with an error has nothing but that."""
+    """The columns that are added to a chunk's rows; a row with an error has nothing but that.
+
+    The number of its rows that are done is shown after each step.
+    """
     columns: Columns = {name: [None] * len(chunk.texts) for name in names}
     columns["error"] = list(chunk.errors)
     started = time.monotonic()
@@ -387,7 +379,7 @@ def predict_chunk(
         for name, values in predict(texts).items():
             for row, value in zip(rows, values, strict=True):
                 columns[name][row] = value
-        advance(rows[-1] + 1)
+        show(rows[-1] + 1)
     windows = sum(filter(None, columns["windows"]))
     seconds = time.monotonic() - started
     log.info("%d rows, %d windows: %.2f s", len(chunk.texts), windows, seconds)
@@ -405,18 +397,15 @@ def _steps(chunk: Chunk[Any]) -> Iterator[tuple[list[int], list[Text]]]:
 def _write_shard(
     out: Path, number: int, shard: int, job: Job, chunk: Chunk[Any], columns: Columns
 ) -> None:
+    """Write a shard; beside the first of an article, its parts that are no paragraphs."""
     path = job.inputs[number]
+    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in chunk.skipped]
+    if lines:
+        write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
     with aside(out / _shard_name(number, shard, path)) as draft:
         format_of(path).write(draft, chunk.rows, columns, job.added)
         with draft.open("r+b") as file:  # on the disk before the progress that counts it
             os.fsync(file.fileno())
-
-
-def _write_skipped(out: Path, number: int, path: Path, chunk: Chunk[Any]) -> None:
-    """List the parts of an article that are not paragraphs, beside its shards."""
-    lines = [json.dumps(asdict(part), ensure_ascii=False) + "\n" for part in skipped_in(chunk)]
-    if lines:
-        write_text(out / f"_skipped-{number:05}-{_short_stem(path)}.jsonl", "".join(lines))
 
 
 def _shard_name(number: int, shard: int, path: Path) -> str:
@@ -439,19 +428,13 @@ def share_done(sizes: Sequence[int], number: int, part: float = 0.0) -> float:
     return done / max(1, sum(sizes))
 
 
-def _ahead(advance: Advance, rows: int, share: float, more: int) -> None:
-    advance(rows + more, share)
-
-
-def _articles(own: Columns, n: int) -> list[object]:
+def _articles(own: Columns, n: int) -> Sequence[object]:
     """What names the article of each of n rows: of tables the group, without which rows are alone.
 
     Rows of an article that a table has in several shards count once in each.
     """
-    for name in ("article", GROUP):
-        if name in own:
-            return [str(cell) for cell in own[name]]
-    return list(range(n))
+    named = (list(map(str, own[name])) for name in ("article", GROUP) if name in own)
+    return next(named, range(n))
 
 
 def _topics(model: Model) -> str:

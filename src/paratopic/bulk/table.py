@@ -10,15 +10,13 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date, time, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paratopic.bulk.formats import FORMATS, format_of, skipped_in
+from paratopic.bulk.formats import FORMATS, format_of
 from paratopic.bulk.jobs import Advance, Done, Job, Work, predict_chunk, share_done
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, printable
@@ -26,6 +24,7 @@ from paratopic.reading.files import list_skipped
 from paratopic.tables.shards import (
     Chunk,
     Columns,
+    JsonLines,
     Types,
     inert_value,
     require_pyarrow,
@@ -98,16 +97,18 @@ def predict_table(job: Job, out: Path, advance: Advance) -> Done:
     n_rows = sum(len(chunk.texts) for _, chunk in chunks)
     predict, done = job.engine(job.model, work), Done()
     parts: list[Part] = []
+
+    def show(rows: int) -> None:
+        advance(done.rows + rows, (done.rows + rows) / n_rows)
+
     for path, chunk in chunks:
-        ahead = partial(_ahead, advance, done.rows, n_rows)
-        answers = predict_chunk(predict, chunk, job.added, ahead)
+        answers = predict_chunk(predict, chunk, job.added, show)
         source = {SOURCE: [printable(path)] * len(chunk.texts)} if SOURCE in taken else {}
-        own = format_of(path).columns(chunk.rows)
         parts.append(Part(path, chunk.rows, source, answers, job.added))
-        done = done.add(job.model, answers, own, job.by)
+        done = done.add(job, answers, format_of(path).columns(chunk.rows))
     with aside(out) as draft:
         WRITERS[out.suffix.lower()](draft, parts)
-    return replace(done, input=len(job.inputs))
+    return done
 
 
 def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk[Any]]]:
@@ -129,14 +130,15 @@ def _read(work: Work, out: Path, advance: Advance) -> Iterator[tuple[Path, Chunk
                 f"at most, and the inputs have more; name {out.with_suffix('.parquet')}, or a "
                 f"folder, such as {out.with_suffix('')}"
             )
-        list_skipped(printable(path), skipped_in(chunk))
+        list_skipped(printable(path), chunk.skipped)
         advance(0, share_done(sizes, number, chunk.share))
         yield path, chunk
 
 
 def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
     """Refuse a text that would not fit a cell of a workbook."""
-    start = first + (2 if path.suffix.lower() in _WITH_HEADER else 1)
+    # A spreadsheet counts the rows of other tables from 2, because the header is row 1.
+    start = first + (1 if isinstance(format_of(path), JsonLines) else 2)
     for name, values in columns.items():
         for row, value in enumerate(map(_cell, values), start):
             if isinstance(value, str) and length(value) > MOST_CHARACTERS:
@@ -144,10 +146,6 @@ def _check_lengths(columns: Columns, path: Path, first: int, out: Path) -> None:
                     f"{path}, row {row}: a cell of .xlsx holds {MOST_CHARACTERS:,} characters, "
                     f"{name} has more; name a .csv file, such as {out.with_suffix('.csv')}"
                 )
-
-
-def _ahead(advance: Advance, rows: int, n_rows: int, more: int) -> None:
-    advance(rows + more, (rows + more) / n_rows)
 
 
 def _rows(parts: Sequence[Part], own: Sequence[Columns]) -> Iterator[list[object]]:
@@ -176,7 +174,7 @@ def _text(value: object) -> str:
 
 def _values(parts: Sequence[Part]) -> list[Columns]:
     """The own columns of each part, with numbers and dates: in CSV, of which it has the texts."""
-    own = [part.source | format_of(part.input).values(part.rows) for part in parts]
+    own = [part.source | format_of(part.input).columns(part.rows, typed=True) for part in parts]
     for path in dict.fromkeys(part.input for part in parts):
         if format_of(path) is FORMATS[".csv"]:
             of_input = [c for part, c in zip(parts, own, strict=True) if part.input == path]
@@ -248,7 +246,5 @@ def _texts(values: Sequence[object]) -> pa.Array:
     return pa.array([None if value is None else printable(_text(value)) for value in values])
 
 
-# Suffixes of tables whose rows a spreadsheet counts from 2, because the header is row 1.
-_WITH_HEADER = (".csv", ".xlsx", ".parquet")
 # Suffix of a table → what writes it.
 WRITERS = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}

@@ -62,7 +62,6 @@ def weak_answers(
         answers.setdefault(line.paragraph, []).append(row | {"certainty": certainty_of(line)})
     by_hand = has_hand_label(frame)
     seen = set(frame["article"][frame["id"].isin(list(judged))])
-    search = topics.rules()
     columns = [frame[name] for name in ("id", "article", "heading", "title", "text")]
     for is_hand, id_, article, heading, title, text in zip(by_hand, *columns, strict=True):
         # Of a paragraph without a label that people are divided on, nothing is learnt.
@@ -70,9 +69,9 @@ def weak_answers(
             continue
         rows = [*answers.get(id_, ())]
         if is_hand or article not in seen:
-            named = topics.of_heading(section_heading(heading, title))
+            named = next(topics.matching("heading", section_heading(heading, title)), None)
             rows += [{"source": HEADINGS, "kind": "heading", "topics": [named]}] if named else []
-        names = search(text)
+        names = list(topics.matching("pattern", text))
         each = [[name] for name in names] if topics.mode == "single" else [names] if names else []
         rows += [{"source": RULES, "kind": "rule", "topics": given} for given in each]
         yield from ({"paragraph": id_} | row for row in rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,8 +24,8 @@ _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)\b)[a-z][a-z_]*", re.I
 # A text that stays the same if it is folded over several lines.
 _FOLDABLE = re.compile(r"[!-~\u00a1-\u024f]+(?: [!-~\u00a1-\u024f]+)*")
 LONGEST_LINE = 100
-# Keys of a topic that are regular expressions.
-PATTERNS = "heading", "pattern"
+# A part of a text, from one place to another, and what stands there instead.
+Edit = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,6 @@ class Change:
         except ValueError as error:
             raise UserError(f"{self.kind}: {error}") from None
 
-    def kept(self, name: str) -> str | None:
-        """Name that a topic of the codebook after the change had before; None for a new one."""
-        if name not in self.into:
-            return name
-        return self.names[0] if self.kind == "rename" else None
-
     def _check(self, known: Collection[str]) -> None:
         """Refuse unknown names, and new names that are there already."""
         for name in self.names:
@@ -112,36 +106,23 @@ class Change:
                     f'the codebook has no topic "{name}"{nearest(name, known)}; it has '
                     f"{', '.join(known)}"
                 )
+        remedy = "take another name, or put topics together with `paratopic codebook merge`"
+        if self.kind == "split":
+            remedy = "the parts of a split need new names, so that a label tells which is meant"
         for name in self.into:
             if name in known and not (self.kind == "merge" and name in self.names):
-                raise UserError(
-                    f'the codebook has a topic "{name}" already; '
-                    + (
-                        "the parts of a split need new names, so that a label tells which is meant"
-                        if self.kind == "split"
-                        else "take another name, or put topics together with `paratopic codebook "
-                        "merge`"
-                    )
-                )
+                raise UserError(f'the codebook has a topic "{name}" already; {remedy}')
 
     def _new(self, known: Mapping[str, Topic]) -> list[Topic]:
         """What takes the place of the first topic."""
         first = known[self.names[0]]
-        names = [name for old in self.names for name in (*known[old].was, old)]
-        was = tuple(name for name in names if name not in self.into)
-        match self.kind:
-            case "rename":
-                return [replace(first, name=self.into[0], was=was)]
-            case "merge":
-                merged = _merged(self.into[0], [known[name] for name in self.names])
-                return [replace(merged, was=was)]
-            case "split":
-                defined = bool(first.definition)
-                return [
-                    Topic(name, first_definition(name) if defined else "") for name in self.into
-                ]
-            case "drop":
-                return []
+        if self.opens:
+            defined = bool(first.definition)
+            return [Topic(name, first_definition(name) if defined else "") for name in self.into]
+        new = first if self.kind == "rename" else _merged([known[name] for name in self.names])
+        was = [name for old in self.names for name in (*known[old].was, old)]
+        was = [name for name in was if name not in self.into]
+        return [replace(new, name=self.into[0], was=tuple(was))]
 
 
 def first_definition(name: str) -> str:
@@ -161,75 +142,81 @@ def written(topic: Topic, indent: str) -> str:
       - name: trade
         definition: "Trade."
     """
+    cells, deeper = _cells(topic), f"{indent}    "
     if topic == Topic(topic.name):
-        return f"{indent}- {scalar(topic.name)}\n"
-    lines = [f"{indent}- name: {scalar(topic.name)}"]
-    if topic.was:
-        lines.append(f"{indent}  was: {_listed(topic.was)}")
-    if topic.definition:
-        lines += _definition(topic.definition, f"{indent}  ")
-    for key in PATTERNS:
-        if pattern := getattr(topic, key):
-            lines.append(f"{indent}  {key}: {_verbatim(pattern)}")
-    return "\n".join(lines) + "\n"
+        return f"{indent}- {cells['name']}\n"
+    is_long = len(f"{indent}  definition: {cells.get('definition')}") > LONGEST_LINE
+    if is_long and _FOLDABLE.fullmatch(topic.definition):
+        width = LONGEST_LINE - len(deeper)
+        folded = textwrap.fill(
+            topic.definition, width, break_long_words=False, break_on_hyphens=False
+        )
+        cells["definition"] = f">-\n{textwrap.indent(folded, deeper)}"
+    lines = [f"{key}: {cell}" for key, cell in cells.items()]
+    return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
 
 
 def edited(text: str, change: Change, before: Topics) -> str:
     """Edit the codebook in the text of params.yaml.
 
     Comments go with the entry that they stand before, but for those above the first one, which
-    stay. In a codebook in brackets comments are lost.
+    stay. In a codebook in brackets comments are lost, unless a topic is renamed.
     """
+    from ruamel.yaml import YAML
+
     after = change.topics(before)
-    entries = [(topic, change.kept(topic.name)) for topic in after.topics]
-    new = {name: parts for name, parts in after.retired.items() if name not in before.retired}
-    section = _value(_root(text), "topics")
-    codebook = _value(section, "codebook")
-    nodes = {_name_node(node).value: node for node in codebook.value}
-    of_kept = {kept: topic for topic, kept in entries if kept is not None}
-    begin, end = codebook.start_mark.index, codebook.end_mark.index
-    if codebook.flow_style:
-        bodies = [
-            _with_names(text, nodes[kept], topic, nodes[kept].start_mark.index, _end(nodes[kept]))
-            if kept is not None
-            else _in_brackets(topic)
-            for topic, kept in entries
-        ]
-        listed = f"{text[:begin]}[{', '.join(bodies)}]"
+    text = text if text.endswith("\n") else f"{text}\n"
+    # Nodes know where they stand in the text.
+    section = _values(YAML(typ="safe", pure=True).compose(text))["topics"]
+    codebook = _values(section)["codebook"]
+    new = [topic for topic in after.topics if topic not in before.topics]
+    if change.kind == "rename":
+        (node,) = (each for each in codebook.value if _name_node(each).value == change.names[0])
+        edits = _with_names(text, node, new[0])
     else:
-        begin = text.rfind("\n", 0, begin) + 1
-        pieces, end = {}, begin
-        for name, node in nodes.items():
-            start, end = end, _line_end(text, _end(node))
-            if name in of_kept:
-                piece = _with_names(text, node, of_kept[name], start, end)
-                pieces[name] = piece if piece.endswith("\n") else f"{piece}\n"
-        indent = " " * codebook.start_mark.column
-        block = "".join(
-            pieces[kept] if kept is not None else written(topic, indent) for topic, kept in entries
-        )
-        listed = f"{text[:begin]}{block}"
-    return f"{listed}{_with_retired(text[end:], section, end, new)}"
+        edits = [_with_entries(text, codebook, change.names, new)]
+    retired = {name: parts for name, parts in after.retired.items() if name not in before.retired}
+    if retired:
+        edits.append(_with_retired(text, section, _end(codebook), retired))
+    for begin, end, instead in sorted(edits, reverse=True):
+        text = text[:begin] + instead + text[end:]
+    return text
 
 
-def _with_retired(rest: str, section: Any, begin: int, new: Mapping[str, Sequence[str]]) -> str:
-    """The text after the codebook, which begins there in the file, with further retired names."""
-    if not new:
-        return rest
-    lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in new.items()]
-    there = next((value for key, value in section.value if key.value == "retired"), None)
+def _with_entries(text: str, codebook: Any, gone: Sequence[str], new: Sequence[Topic]) -> Edit:
+    """The entries of the codebook with new ones at the place of the first of those that go."""
+    is_block = not codebook.flow_style
+    begin, indent = codebook.start_mark.index, " " * codebook.start_mark.column
+    if is_block:
+        begin -= len(indent)
+    end, pieces = begin, []
+    for node in codebook.value:
+        name = _name_node(node).value
+        start = end if is_block else node.start_mark.index
+        end = _line_end(text, _end(node)) if is_block else _end(node)
+        if name == gone[0]:
+            pieces += [written(t, indent) if is_block else _in_brackets(t) for t in new]
+        elif name not in gone:
+            pieces.append(text[start:end])
+    if is_block:
+        return begin, end, "".join(pieces)
+    return begin, _end(codebook), f"[{', '.join(pieces)}]"
+
+
+def _with_retired(text: str, section: Any, end: int, retired: Mapping[str, Sequence[str]]) -> Edit:
+    """Further retired names, beside those that are there or else after the codebook's end."""
+    lines = [f"{scalar(name)}: {_listed(parts)}" for name, parts in retired.items()]
+    there = _values(section).get("retired")
+    if there is not None and there.flow_style:
+        place, listed = _end(there) - 1, ", ".join(lines)
+        return place, place, f", {listed}" if there.value else listed
     if there is None and section.flow_style:
-        return f", retired: {{{', '.join(lines)}}}{rest}"
+        return end, end, f", retired: {{{', '.join(lines)}}}"
     if there is None:
-        indent = " " * section.value[0][0].start_mark.column
-        return f"{indent}retired:\n" + "".join(f"{indent}  {line}\n" for line in lines) + rest
-    place = _end(there) - begin
-    if there.flow_style:
-        comma = ", " if there.value else ""
-        return f"{rest[: place - 1]}{comma}{', '.join(lines)}{rest[place - 1 :]}"
-    place = _line_end(rest, place)
-    indent = " " * there.start_mark.column
-    return rest[:place] + "".join(f"{indent}{line}\n" for line in lines) + rest[place:]
+        lines = ["retired:", *(f"  {line}" for line in lines)]
+    place = _line_end(text, end if there is None else _end(there))
+    indent = " " * (section if there is None else there).start_mark.column
+    return place, place, "".join(f"{indent}{line}\n" for line in lines)
 
 
 def _line_end(text: str, place: int) -> int:
@@ -238,71 +225,55 @@ def _line_end(text: str, place: int) -> int:
     return len(text) if line_end < 0 else line_end + 1
 
 
-def _merged(name: str, topics: Sequence[Topic]) -> Topic:
+def _merged(topics: Sequence[Topic]) -> Topic:
     """One topic for several: descriptions first, then doubtful cases, and patterns that any has."""
     descriptions = [topic.description for topic in topics]
     cases = [topic.definition.strip().removeprefix(topic.description) for topic in topics]
     definition = " ".join(part.strip() for part in [*descriptions, *cases] if part.strip())
     heading, pattern = (
-        "|".join(filter(None, (getattr(topic, key) for topic in topics))) for key in PATTERNS
+        "|".join(filter(None, (getattr(topic, key) for topic in topics)))
+        for key in ("heading", "pattern")
     )
-    return Topic(name, definition, heading, pattern)
+    return Topic(topics[0].name, definition, heading, pattern)
 
 
-def _root(text: str) -> Any:
-    """The node of the whole file, which knows where each part stands in the text."""
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True).compose(text)
-
-
-def _value(node: Any, key: str) -> Any:
-    return next(value for name, value in node.value if name.value == key)
+def _values(node: Any) -> dict[str, Any]:
+    """Key → the node of its value, in that of a mapping."""
+    return {key.value: value for key, value in node.value}
 
 
 def _name_node(entry: Any) -> Any:
     """The node of an entry's name, which is the entry itself where there is nothing else."""
-    if isinstance(entry.value, str):
-        return entry
-    return next(value for key, value in entry.value if key.value == "name")
+    return entry if isinstance(entry.value, str) else _values(entry)["name"]
 
 
 def _end(node: Any) -> int:
     """Where a node's last character stands; a block's own end is at what comes next."""
     if isinstance(node.value, str) or node.flow_style:
         return int(node.end_mark.index)
-    return max(_end(value) for _, value in node.value)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last)
 
 
-def _with_names(text: str, node: Any, topic: Topic, begin: int, end: int) -> str:
-    """A part of the text with an entry in it, which gets the names of a topic."""
-    name, was = _name_node(node), f"was: {_listed(topic.was)}"
-    edits = [(name.start_mark.index, name.end_mark.index, scalar(topic.name))]
-    keys = {} if node is name else {key.value: value for key, value in node.value}
-    if name.value == topic.name:
-        return text[begin:end]
-    if "was" in keys:
-        edits.append((keys["was"].start_mark.index, _end(keys["was"]), _listed(topic.was)))
-    elif topic.was and node is name:
-        edits[0] = (*edits[0][:2], f"{{name: {scalar(topic.name)}, {was}}}")
-    elif topic.was and node.flow_style:
-        edits[0] = (*edits[0][:2], f"{scalar(topic.name)}, {was}")
-    elif topic.was:
-        place = _line_end(text, name.end_mark.index)
-        edits.append((place, place, f"{' ' * node.start_mark.column}{was}\n"))
-    for first, last, new in sorted(edits, reverse=True):
-        text = text[:first] + new + text[last:]
-        end += len(new) - (last - first)
-    return text[begin:end]
+def _with_names(text: str, node: Any, topic: Topic) -> list[Edit]:
+    """An entry with the name of a topic and its former ones."""
+    name, was, written_name = _name_node(node), _listed(topic.was), scalar(topic.name)
+    begin, end = name.start_mark.index, name.end_mark.index
+    if node is name:
+        return [(begin, end, f"{{name: {written_name}, was: {was}}}")]
+    there = _values(node).get("was")
+    if there is not None:
+        return [(begin, end, written_name), (there.start_mark.index, _end(there), was)]
+    if node.flow_style:
+        return [(begin, end, f"{written_name}, was: {was}")]
+    place, indent = _line_end(text, end), " " * node.start_mark.column
+    return [(begin, end, written_name), (place, place, f"{indent}was: {was}\n")]
 
 
 def _in_brackets(topic: Topic) -> str:
-    if topic == Topic(topic.name):
-        return scalar(topic.name)
-    parts = {key: getattr(topic, key) for key in ("name", "definition", *PATTERNS)}
-    cells = [f"{key}: {_quoted(part)}" for key, part in parts.items() if part]
-    cells += [f"was: {_listed(topic.was)}"] if topic.was else []
-    return "{" + ", ".join(cells) + "}"
+    cells = _cells(topic)
+    listed = ", ".join(f"{key}: {cell}" for key, cell in cells.items())
+    return cells["name"] if topic == Topic(topic.name) else f"{{{listed}}}"
 
 
 def scalar(text: str) -> str:
@@ -312,22 +283,6 @@ def scalar(text: str) -> str:
     ('body', '"16"')
     """
     return text if _PLAIN.fullmatch(text) else _quoted(text)
-
-
-def _definition(definition: str, indent: str) -> list[str]:
-    quoted = f"{indent}definition: {_quoted(definition)}"
-    if len(quoted) <= LONGEST_LINE or not _FOLDABLE.fullmatch(definition):
-        return [quoted]
-    deeper = f"{indent}  "
-    folded = textwrap.wrap(
-        definition,
-        LONGEST_LINE,
-        initial_indent=deeper,
-        subsequent_indent=deeper,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [f"{indent}definition: >-", *folded]
 
 
 def _verbatim(pattern: str) -> str:
@@ -341,3 +296,18 @@ def _listed(names: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _cells(topic: Topic) -> dict[str, str]:
+    """Keys of a topic's entry → what is written there, on one line; for all that it has."""
+    return {key: write(value) for key, write in _WRITE.items() if (value := getattr(topic, key))}
+
+
+# Key of a topic → what writes its value.
+_WRITE: dict[str, Callable[[Any], str]] = {
+    "name": scalar,
+    "was": _listed,
+    "definition": _quoted,
+    "heading": _verbatim,
+    "pattern": _verbatim,
+}

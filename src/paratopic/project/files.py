@@ -186,8 +186,9 @@ def write_json(path: Path, values: Mapping[str, Any], digits: int = 6) -> None:
         6 decimals a report is the same on all of them. Numbers that a model computes with need
         more.
     """
-    text = json.dumps(_rounded(values, digits), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    exact = json.dumps(values, allow_nan=False)
+    rounded = json.loads(exact, parse_float=lambda number: round(float(number), digits))
+    write_text(path, json.dumps(rounded, indent=2, ensure_ascii=False) + "\n")
 
 
 def sha256(path: Path) -> str:
@@ -290,6 +291,14 @@ def decode(data: bytes, source: str) -> str:
     return text
 
 
+def read_decoded(path: Path) -> str:
+    """Read a text file in any encoding; a `UserError` says that it cannot be read, see `decode`."""
+    try:
+        return decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
     """Text that is not UTF-8 from its byte `first` on, and its most probable encoding."""
     for encoding in ("cp1252", "mac_roman"):
@@ -313,13 +322,3 @@ def _guess(data: bytes, source: str, first: int) -> tuple[str, str]:
         encoding,
     )
     return text, encoding
-
-
-def _rounded(value: Any, digits: int) -> Any:
-    if isinstance(value, float):
-        return round(value, digits)
-    if isinstance(value, Mapping):
-        return {key: _rounded(item, digits) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item, digits) for item in value]
-    return value

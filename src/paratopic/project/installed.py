@@ -10,18 +10,17 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from tokenize import COMMENT, DEDENT, INDENT, NEWLINE, NL, STRING, generate_tokens
 from typing import Any
 
 from paratopic.project.kinds import KINDS
 
 PACKAGE = Path(__file__).parents[1]
-_BEFORE_STATEMENTS = (
-    *(tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT),
-)
+# What a statement may stand after.
+_BEFORE = {NEWLINE, NL, COMMENT, INDENT, DEDENT}
 
 
 # What a module imports by the names in `kinds`: module → entries of the kind.
@@ -100,7 +99,11 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
         for path in sorted(package.glob("*/**/*.py"))
         if path.name != "__init__.py"
     }
-    return {name: _imports(path, package.name) & paths.keys() for name, path in paths.items()}
+    arrows = {}
+    for module, path in paths.items():
+        names = (name.partition(".") for name in imported(path.read_text(encoding="utf-8")))
+        arrows[module] = {below for first, _, below in names if first == package.name}
+    return {module: names & paths.keys() for module, names in arrows.items()}
 
 
 def closure(modules: Iterable[str], arrows: Mapping[str, set[str]]) -> set[str]:
@@ -126,7 +129,12 @@ def digest(modules: Iterable[str], package: Path = PACKAGE, more: str = "") -> s
     """
     total = hashlib.sha256(more.encode())
     for module in sorted(modules):
-        total.update(f"{module}\0{_digest(_path(module, package))}\0".encode())
+        path = package.joinpath(*module.split(".")).with_suffix(".py")
+        source = path.read_text(encoding="utf-8")
+        total.update(f"{module}\0{code(source)}\0".encode())
+        for template in sorted(path.parent.iterdir()):
+            if template.is_file() and template.suffix != ".py" and f'"{template.name}"' in source:
+                total.update(template.read_bytes())
     return total.hexdigest()[:12]
 
 
@@ -141,19 +149,17 @@ def code(source: str) -> str:
     """
     lines = source.split("\n")
     kept = set()  # lines inside strings, whose blank lines and ends belong to the string
-    is_first = True  # of its statement
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    for token, following in zip(tokens, tokens[1:], strict=False):
-        is_text = token.type == tokenize.STRING and following.type == tokenize.NEWLINE
+    tokens = list(generate_tokens(io.StringIO(source).readline))
+    before = [NEWLINE, *(token.type for token in tokens)]
+    # From the end, so that what is cut out moves nothing that comes next.
+    for previous, token, following in reversed([*zip(before, tokens, tokens[1:], strict=False)]):
+        is_text = token.type == STRING and following.type == NEWLINE
         (first, start), (last, end) = token.start, token.end
-        if token.type == tokenize.COMMENT or (is_text and is_first):
-            rest = lines[last - 1][end:]
-            lines[first - 1] = lines[first - 1][:start]
+        if token.type == COMMENT or (is_text and previous in _BEFORE):
+            lines[first - 1] = lines[first - 1][:start] + lines[last - 1][end:]
             lines[first:last] = [""] * (last - first)
-            lines[last - 1] += rest
         elif last > first and token.string.strip():
             kept |= set(range(first, last))
-        is_first = token.type in _BEFORE_STATEMENTS
     return "\n".join(
         line if number in kept else line.rstrip()
         for number, line in enumerate(lines, start=1)
@@ -161,36 +167,12 @@ def code(source: str) -> str:
     )
 
 
-def _digest(path: Path) -> str:
-    """Digest of a module's code, and of the files beside it that it names: its templates."""
-    source = path.read_text(encoding="utf-8")
-    total = hashlib.sha256(code(source).encode())
-    for template in sorted(path.parent.iterdir()):
-        if template.is_file() and template.suffix != ".py" and f'"{template.name}"' in source:
-            total.update(template.read_bytes())
-    return total.hexdigest()
-
-
-def _path(module: str, package: Path) -> Path:
-    return package.joinpath(*module.split(".")).with_suffix(".py")
-
-
-def _imports(path: Path, package: str) -> set[str]:
-    """Dotted names below the package of what a module imports, and of what these lie in."""
-    names = (name.partition(".") for name in imported(path))
-    return {below for first, _, below in names if first == package}
-
-
-def imported(path: Path) -> frozenset[str]:
-    """Dotted names of what a file of Python imports when it runs, and of what these lie in.
+@cache
+def imported(source: str) -> frozenset[str]:
+    """Dotted names of what the source of a module imports when it runs, and of what these lie in.
 
     What is imported from a module may be a module itself, or a name in it.
     """
-    return _imported(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _imported(source: str) -> frozenset[str]:
     parts = [name.split(".") for name in _imports_below(ast.parse(source))]
     return frozenset(".".join(words[:n]) for words in parts for n in range(1, len(words) + 1))
 

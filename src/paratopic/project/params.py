@@ -207,10 +207,7 @@ def read_params(path: Path = PARAMS) -> Params:
 
 def parse_params(text: str, path: Path = PARAMS) -> Params:
     """Read and check the text of params.yaml; see `read_params`."""
-    try:
-        values = _plain(_parse_yaml(text, path), f"{path}")
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply, or a part of it contains itself") from None
+    values = _parse_yaml(text, path)
     sections = {}
     if isinstance(values, dict):
         sections = {name: values.pop(name) for name in KINDS if name in values}
@@ -292,9 +289,11 @@ def _parse_yaml(text: str, path: Path) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
-        return yaml.load(text)
-    except RecursionError:
+        return _plain(yaml.load(text), f"{path}")
+    except UserError:
         raise
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply, or a part of it contains itself") from None
     except Exception as error:  # a YAMLError, but of some files ruamel raises others
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else f"{path}"

@@ -47,18 +47,16 @@ class Passage:
     title: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("before", "after"):
-            value = getattr(self, name)
-            if not isinstance(value, Iterable):
+        for name in ("text", "before", "after", "heading", "title"):
+            value, is_side = getattr(self, name), name in ("before", "after")
+            if is_side and not isinstance(value, Iterable):
                 raise TypeError(f"{name} is {type(value).__name__}, not a sequence of str")
-            texts = (value,) if isinstance(value, str) else tuple(value)
-            object.__setattr__(self, name, texts)
-        parts = {name: [getattr(self, name)] for name in ("text", "heading", "title")}
-        parts |= {"before": [*self.before], "after": [*self.after]}
-        for name, values in parts.items():
-            for text in values:
+            texts = tuple(value) if is_side and not isinstance(value, str) else (value,)
+            for text in texts:
                 if not isinstance(text, str):
                     raise TypeError(f"{name} is {type(text).__name__}, not str")
+            if is_side:
+                object.__setattr__(self, name, texts)
 
 
 # A text alone, or with what stands around it.

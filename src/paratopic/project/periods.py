@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 
 # Periods that follow from the column date → number of its characters that name one.
 PERIODS = {"year": 4, "month": 7, "date": 10}
@@ -27,24 +28,22 @@ def values_by(columns: Mapping[str, Sequence[object]], name: str, n: int) -> lis
     """
     if name in PERIODS and (name not in columns or name == "date"):
         starts = [_written(cell)[: PERIODS[name]] for cell in columns.get("date", [""] * n)]
-        period_of = {start: start if _is_period(start, name) else UNKNOWN for start in set(starts)}
-        return [period_of[start] for start in starts]
+        return [_period(start, name) for start in starts]
     return [_written(cell) or UNKNOWN for cell in columns.get(name, [""] * n)]
 
 
-def _is_period(text: str, name: str) -> bool:
-    """Whether a text is a period in ISO form.
+@cache
+def _period(start: str, name: str) -> str:
+    """The beginning of a date, if it is a period in ISO form.
 
-    >>> _is_period("2025-09", "month"), _is_period("2025-02-30", "date")
-    (True, False)
+    >>> _period("2025-09", "month"), _period("2025-02-30", "date")
+    ('2025-09', '(unknown)')
     """
-    if len(text) != PERIODS[name] or not _ISO.fullmatch(text):
-        return False
     try:
-        date.fromisoformat(f"{text}-01-01"[: PERIODS["date"]])
+        date.fromisoformat(f"{start}-01-01"[: PERIODS["date"]])
     except ValueError:
-        return False
-    return True
+        return UNKNOWN
+    return start if len(start) == PERIODS[name] and _ISO.fullmatch(start) else UNKNOWN
 
 
 def _written(cell: object) -> str:

@@ -13,14 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -78,11 +71,11 @@ def bar(label: str, total: int) -> Iterator[Advance]:
     """
     console, is_terminal = _stderr()
     if not is_terminal:
-        yield _Lines(console, label, total)
+        yield _lines(console, label, total)
         return
     with Progress(
         TextColumn(label),
-        _Done(),
+        TextColumn("{task.fields[amount]}"),
         BarColumn(),
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
@@ -91,8 +84,12 @@ def bar(label: str, total: int) -> Iterator[Advance]:
         refresh_per_second=REDRAWS,
         speed_estimate_period=MEASURED,
     ) as progress:
-        task = progress.add_task(label, total=total, note="")
-        yield lambda done, note="": progress.update(task, completed=done, note=note)
+        task = progress.add_task(label, total=total, note="", amount=_done(0, total))
+
+        def advance(done: float, note: str = "") -> None:
+            progress.update(task, completed=done, note=note, amount=_done(done, total))
+
+        yield advance
 
 
 def _stderr() -> tuple[Console, bool]:
@@ -121,29 +118,21 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-class _Done(ProgressColumn):
-    """How much is done, beside the bar."""
-
-    def render(self, task: Task) -> Text:
-        return Text(_done(task.completed, task.total or 1))
-
-
-class _Lines:
+def _lines(console: Console, label: str, total: int) -> Advance:
     """Progress in lines: "transformer: fit 3 of 15, about 4 min left"."""
+    n_lines = total if 1 < total <= MOST_LINES else TENTHS
+    started = when = time.monotonic()
+    shown = 0
 
-    def __init__(self, console: Console, label: str, total: int) -> None:
-        self._console, self._label, self._total = console, label, total
-        self._n_lines = total if 1 < total <= MOST_LINES else TENTHS
-        self._started = self._when = time.monotonic()
-        self._shown = 0
-
-    def __call__(self, done: float, note: str = "") -> None:
+    def advance(done: float, note: str = "") -> None:
         """Print a line if there is news."""
-        part, now = int(done * self._n_lines / self._total), time.monotonic()
-        is_news = part > self._shown or (self._when == self._started and done > 0)
-        if is_news and part < self._n_lines and now - self._when >= APART:
-            self._shown, self._when = part, now
-            left = (now - self._started) * (self._total - done) / done
-            line = f"{self._label} {_done(done, self._total)}"
-            words = ", ".join(filter(None, [line, note, f"about {_time(left)} left"]))
-            self._console.print(words, highlight=False, soft_wrap=True)
+        nonlocal shown, when
+        part, now = int(done * n_lines / total), time.monotonic()
+        is_news = part > shown or (when == started and done > 0)
+        if is_news and part < n_lines and now - when >= APART:
+            shown, when = part, now
+            left = f"about {_time((now - started) * (total - done) / done)} left"
+            words = ", ".join(filter(None, [f"{label} {_done(done, total)}", note, left]))
+            console.print(words, highlight=False, soft_wrap=True)
+
+    return advance

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
@@ -37,9 +36,8 @@ _TAKEN = ("", "?", NO_TOPIC, f"({NO_TOPIC})", NONE)
 # Characters that the name of a topic must not have: labels are written on one line.
 _REFUSED = re.compile(rf"[{SEPARATOR}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# Seconds that the search for a pattern may take, in a heading or a text and in all texts together:
-# some patterns backtrack for ever.
-LONGEST_SEARCH, LONGEST_SEARCHES = 1.0, 60.0
+# Seconds that the search for a pattern may take in a heading or a text: some backtrack for ever.
+LONGEST_SEARCH = 1.0
 
 # Where the doubtful cases of a definition begin.
 _CASES = re.compile(r"(?:^|\s)(?:In|Out):")
@@ -246,7 +244,7 @@ class Topics:
             return [self._today[name]]
         return [part for each in self.retired[name] for part in self._parts(each, seen)]
 
-    @property
+    @cached_property
     def topics(self) -> tuple[Topic, ...]:
         """The codebook's entries in class order."""
         return tuple(Topic(t) if isinstance(t, str) else t for t in self.codebook)
@@ -329,42 +327,19 @@ class Topics:
                 )
         return names
 
-    def of_heading(self, heading: str) -> str | None:
-        """The first topic whose pattern matches a heading; None where no pattern does.
+    def matching(self, key: Literal["heading", "pattern"], text: str) -> Iterator[str]:
+        """Names of the topics whose pattern of this key is found in a heading or a text, in order.
 
         Raises
         ------
         UserError
             A pattern takes longer than `LONGEST_SEARCH`.
         """
+        what = "heading pattern" if key == "heading" else "pattern"
         for topic in self.topics:
-            what = f'heading pattern of "{topic.name}"'
-            if topic.heading and _found(topic.heading, heading, what):
-                return topic.name
-        return None
-
-    def rules(self) -> Callable[[str], list[str]]:
-        """Make what finds the topics whose `pattern` is in a text, in class order.
-
-        Raises
-        ------
-        UserError
-            While it is called: a pattern takes longer than `LONGEST_SEARCH` in a text, or than
-            `LONGEST_SEARCHES` in all texts together.
-        """
-        rules = [topic for topic in self.topics if topic.pattern]
-        left = dict.fromkeys((topic.name for topic in rules), LONGEST_SEARCHES)
-
-        def find(text: str) -> list[str]:
-            names = []
-            for topic in rules:
-                started = time.monotonic()
-                if _found(topic.pattern, text, f'pattern of "{topic.name}"', left[topic.name]):
-                    names.append(topic.name)
-                left[topic.name] -= time.monotonic() - started
-            return names
-
-        return find
+            pattern = getattr(topic, key)
+            if pattern and _found(pattern, text, f'{what} of "{topic.name}"'):
+                yield topic.name
 
     def write(self, targets: Iterable[Iterable[bool]]) -> list[str]:
         """Write cells of labels, one for each row of targets (n, k).
@@ -387,8 +362,8 @@ def _check_name(name: str) -> None:
         )
 
 
-def _found(pattern: str, text: str, what: str, left: float = LONGEST_SEARCH) -> bool:
-    """Whether a pattern is found in a text, in at most `LONGEST_SEARCH` and the seconds left.
+def _found(pattern: str, text: str, what: str) -> bool:
+    """Whether a pattern is found in a text, in at most `LONGEST_SEARCH`.
 
     Raises
     ------
@@ -399,14 +374,9 @@ def _found(pattern: str, text: str, what: str, left: float = LONGEST_SEARCH) -> 
 
     where = f"params.yaml, topics.codebook: the {what}"
     try:
-        seconds = min(LONGEST_SEARCH, max(left, 1e-3))
-        return regex.search(pattern, text, regex.IGNORECASE, timeout=seconds) is not None
+        return regex.search(pattern, text, regex.IGNORECASE, timeout=LONGEST_SEARCH) is not None
     except TimeoutError:
-        most = (
-            f'{LONGEST_SEARCH:g} s on "{text[:60]}"'
-            if left >= LONGEST_SEARCH
-            else f"{LONGEST_SEARCHES:g} s on all paragraphs"
-        )
-        raise UserError(f"{where} takes more than {most}; simplify it") from None
+        slow = f'more than {LONGEST_SEARCH:g} s on "{text[:60]}"'
+        raise UserError(f"{where} takes {slow}; simplify it") from None
     except regex.error as error:
         raise UserError(f"{where} cannot be searched for: {error}") from None

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
+from paratopic.project.files import read_decoded
 from paratopic.tables.sheets import read_sheet
 
 # Name of a column → its values.
@@ -58,14 +58,10 @@ def _read_sheet(path: Path, whole: Collection[str]) -> Table:
 
 
 def _read_jsonl(path: Path, whole: Collection[str]) -> Table:
-    try:
-        text = decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     rows: list[dict[str, object]] = []
     wheres: list[str] = []
     # Not `splitlines`, which ends lines at characters that JSON has within strings.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(read_decoded(path).split("\n"), start=1):
         if not line.strip():
             continue
         wheres.append(f"{path}, line {number}")
@@ -133,15 +129,8 @@ def _named(value: object, by_number: Mapping[object, object]) -> object:
 def is_read(field: pa.Field) -> bool:
     """Whether a column has a simple type that is no bytes."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    is_simple = pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or _is_string(kind)
-    return is_simple and not is_bytes
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    """Whether a type is one of those of strings."""
-    types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    is_text = kind in (pa.string(), pa.large_string(), pa.string_view())
+    return bool(is_text or pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def _as_texts(column: pa.ChunkedArray) -> list[object]:

@@ -11,10 +11,10 @@ import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from paratopic.project.errors import UserError
 from paratopic.project.files import inert
@@ -51,12 +51,15 @@ class Chunk(Generic[Rows]):
         The text of each row, and what is wrong with it; None for a row that can be answered.
     share
         Share of the input that has been read up to the end of these rows, 0 to 1.
+    skipped
+        Parts of the input that are no rows, such as the byline of an article; none by default.
     """
 
     rows: Rows
     texts: Sequence[Any]
     errors: Sequence[str | None]
     share: float
+    skipped: Sequence[Any] = ()
 
 
 class BulkFormat(Protocol[Rows]):
@@ -77,7 +80,6 @@ class BulkFormat(Protocol[Rows]):
         UserError
             The file cannot be read, lacks the column, or already has one that would be added.
         """
-        ...
 
     def check(self, path: Path, column: str, added: Collection[str]) -> None:
         """Refuse an input that cannot be read to its end, before anything is predicted."""
@@ -86,19 +88,17 @@ class BulkFormat(Protocol[Rows]):
 
     def write(self, path: Path, rows: Rows, columns: Columns, types: Types) -> None:
         """Write the rows of a chunk with further columns, in formats with types of these types."""
-        ...
 
-    def columns(self, rows: Rows) -> Columns:
-        """The rows' own columns, with cells as texts where the file has cells."""
-        ...
+    def columns(self, rows: Rows, names: Collection[str] = (), typed: bool = False) -> Columns:
+        """The rows' own columns.
 
-    def columns_named(self, rows: Rows, names: Collection[str]) -> Columns:
-        """Those of `columns` that have one of these names; others are not even converted."""
-        return {name: cells for name, cells in self.columns(rows).items() if name in names}
-
-    def values(self, rows: Rows) -> Columns:
-        """The rows' own columns, with numbers and dates where the file has them."""
-        return self.columns(rows)
+        Parameters
+        ----------
+        names
+            Columns that are needed; by default all. Others may be there, too.
+        typed
+            Whether numbers and dates are such where the file has them; by default, cells are texts.
+        """
 
 
 class Parquet(BulkFormat["pa.Table"]):
@@ -136,28 +136,20 @@ class Parquet(BulkFormat["pa.Table"]):
 
         pq.write_table(with_columns(rows, columns, types), path)
 
-    def columns(self, rows: pa.Table) -> Columns:
-        return {name: _values(rows[name], "string") for name in rows.schema.names}
-
-    def columns_named(self, rows: pa.Table, names: Collection[str]) -> Columns:
-        return self.columns(rows.select([name for name in rows.schema.names if name in names]))
-
-    def values(self, rows: pa.Table) -> Columns:
-        return {name: _values(rows[name], "timestamp[us]") for name in rows.schema.names}
+    def columns(self, rows: pa.Table, names: Collection[str] = (), typed: bool = False) -> Columns:
+        asked = [name for name in rows.schema.names if not names or name in names]
+        return {name: _values(rows[name], "timestamp[us]" if typed else "string") for name in asked}
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Rows of a CSV file or a workbook.
+class Cells(NamedTuple):
+    """Rows of a CSV file, or of a workbook with texts, numbers, booleans, dates and times.
 
-    Each row has as many cells as the header. Of a workbook, `values` are what the cells have:
-    texts, numbers, booleans, dates and times.
+    Each row has as many cells as the header.
     """
 
     header: list[str]
-    rows: list[list[str]]
+    rows: list[list[object]]
     separator: str = ","
-    values: Sequence[Sequence[object]] = ()
 
 
 class Csv(BulkFormat[Cells]):
@@ -192,10 +184,11 @@ class Csv(BulkFormat[Cells]):
             writer.writerow(map(inert_value, [*rows.header, *columns]))
             added = zip(*columns.values(), strict=True)
             for row, values in zip(rows.rows, added, strict=True):
-                writer.writerow([inert_value(cell) for cell in (*row, *values)])
+                writer.writerow(map(inert_value, [*map(shown, row), *values]))
 
-    def columns(self, rows: Cells) -> Columns:
-        return {name: [row[n] for row in rows.rows] for n, name in enumerate(rows.header)}
+    def columns(self, rows: Cells, names: Collection[str] = (), typed: bool = False) -> Columns:
+        cells = ((name, [row[n] for row in rows.rows]) for n, name in enumerate(rows.header))
+        return {name: values if typed else list(map(shown, values)) for name, values in cells}
 
 
 class Xlsx(Csv):
@@ -208,19 +201,14 @@ class Xlsx(Csv):
         try:
             (_, names), *rows = read_values(path)
         except UserError as error:
-            yield Chunk(Cells([column], [[""]], values=[[None]]), [None], [str(error)], 1.0)
+            yield Chunk(Cells([column], [[None]]), [None], [str(error)], 1.0)
             return
         header = list(map(shown, names))
         _check_columns(path, header, column, added)
         done = 0
-        for batch in batches(values for _, values in rows):
+        for batch in batches(cells for _, cells in rows):
             done += len(batch)
-            cells = [list(map(shown, values)) for values in batch]
-            chunk = _cells_chunk(header, cells, ",", column, done / max(1, len(rows)))
-            yield replace(chunk, rows=replace(chunk.rows, values=batch))
-
-    def values(self, rows: Cells) -> Columns:
-        return {name: [row[n] for row in rows.values] for n, name in enumerate(rows.header)}
+            yield _cells_chunk(header, batch, ",", column, done / max(1, len(rows)))
 
 
 class JsonLines(BulkFormat[list[str]]):
@@ -258,10 +246,10 @@ class JsonLines(BulkFormat[list[str]]):
                 separator = "" if row == "{}" else ", "
                 file.write(f"{row[:-1]}{separator}{added[1:]}\n")
 
-    def columns(self, rows: list[str]) -> Columns:
+    def columns(self, rows: list[str], names: Collection[str] = (), typed: bool = False) -> Columns:
         values = [json.loads(row) for row in rows]
-        names = dict.fromkeys(name for row in values for name in row)
-        return {name: [row.get(name) for row in values] for name in names}
+        keys = dict.fromkeys(key for row in values for key in row)
+        return {key: [row.get(key) for row in values] for key in keys}
 
 
 def require_pyarrow(path: Path) -> None:
@@ -286,8 +274,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into lists of `SHARD`; no items give one empty list, so that a shard is written."""
     items = iter(items)
     yield list(islice(items, SHARD))
-    while batch := list(islice(items, SHARD)):
-        yield batch
+    yield from iter(lambda: list(islice(items, SHARD)), [])
 
 
 def _check_columns(path: Path, names: Sequence[str], column: str, added: Collection[str]) -> None:
@@ -302,9 +289,8 @@ def _check_taken(path: Path, names: Sequence[str], added: Collection[str]) -> No
     for name in names:
         if name in added:
             raise UserError(f"{path} has a column {name}, which prediction would add; rename it")
-    repeated = {name for name in names if list(names).count(name) > 1}
-    if repeated:
-        raise UserError(f"{path} has two columns {min(repeated)}; rename one")
+        if names.count(name) > 1:
+            raise UserError(f"{path} has two columns {name}; rename one")
 
 
 def _values(column: pa.ChunkedArray, times: str) -> list[object]:
@@ -330,13 +316,13 @@ def _text_error(text: object) -> str | None:
 
 
 def _cells_chunk(
-    header: list[str], rows: list[list[str]], separator: str, column: str, share: float
+    header: list[str], rows: Iterable[Sequence[object]], separator: str, column: str, share: float
 ) -> Chunk[Cells]:
     """The rows of one shard of a CSV file or a workbook."""
     width, place = len(header), header.index(column)
-    errors = [_cells_error(row, width) for row in rows]
-    cells = [(row + [""] * width)[:width] for row in rows]  # too few or too many have an error
-    texts = [None if error else row[place] for row, error in zip(cells, errors, strict=True)]
+    errors = [_cells_error(list(map(shown, row)), width) for row in rows]
+    cells = [[*row, *[""] * width][:width] for row in rows]  # too few or too many have an error
+    texts = [None if error else shown(row[place]) for row, error in zip(cells, errors, strict=True)]
     return Chunk(Cells(header, cells, separator), texts, errors, share)
 
 
@@ -378,25 +364,24 @@ def _json_object(
 
     ``[1]`` on line 6 → ``{"line": [1]}``, as JSON and as values, "line 6: not a JSON object".
     """
-    error, written = None, ""
     try:
         written = line.decode(json.detect_encoding(line)).strip()
-        values = json.loads(written)
+        values, error = json.loads(written), None
         if not isinstance(values, dict):
-            values, error = {"line": values}, f"line {number}: not a JSON object"
+            error = "not a JSON object"
         elif taken := [name for name in added if name in values]:
-            error = f"line {number}: has a key {taken[0]}, which prediction would add; rename it"
-            values = {"line": values}
+            error = f"has a key {taken[0]}, which prediction would add; rename it"
+        values = {"line": values} if error else values
         row = json.dumps(values, ensure_ascii=False)
     except (ValueError, RecursionError) as problem:  # bytes that are not UTF-8, too
-        values = {"line": line.decode(errors="replace")}
-        error = f"line {number}: not JSON ({problem})"
+        values, error = {"line": line.decode(errors="replace")}, f"not JSON ({problem})"
         row = json.dumps(values, ensure_ascii=False)
     try:
         row.encode()
     except UnicodeEncodeError:  # half of an emoji, left where a text was cut off
-        error = f"line {number}: half of a surrogate pair, which is no character"
+        error = "half of a surrogate pair, which is no character"
         row = row.encode(errors="replace").decode()
+    if error:
+        return row, values, f"line {number}: {error}"
     # As they are written, numbers keep all their digits. A lone \r would end a line for some.
-    is_kept = values and error is None and "\r" not in written
-    return written if is_kept else row, values, error
+    return written if values and "\r" not in written else row, values, None

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import mode
 from typing import NamedTuple, TextIO
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import decode
+from paratopic.project.files import read_decoded
 from paratopic.tables.workbook import read_workbook
 
 _LINE_END = re.compile(r"[\r\n]")
@@ -60,14 +60,9 @@ def read_sheet(path: Path, required: Sequence[str]) -> Sheet:
         The file cannot be read, or lacks a column; or a row has too few or too many cells.
     """
     if path.suffix.lower() == ".xlsx":
-        numbered = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
-        (where, header), *others = _without_title(numbered)
-        return _sheet(header, where, others, required)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return read_csv(decode(data, str(path)), path, required, "row")
+        rows = [(f"{path}, row {number}", cells) for number, cells in read_workbook(path)]
+        return _sheet(rows, required)
+    return read_csv(read_decoded(path), path, required, "row")
 
 
 def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line") -> Sheet:
@@ -94,8 +89,7 @@ def read_csv(text: str, path: Path, required: Sequence[str], unit: str = "line")
             f"{path}, {unit} {number + 1}: this {unit} cannot be read ({error}); quotes stand "
             'around a whole cell, and a quote inside it is written ""'
         ) from None
-    (where, header), *others = _without_title(rows) or [(f"{path}, {unit} 1", [])]
-    return _sheet(header, where, others, required)
+    return _sheet(rows or [(f"{path}, {unit} 1", [])], required)
 
 
 def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
@@ -106,12 +100,8 @@ def _without_title(rows: list[tuple[str, list[str]]]) -> list[tuple[str, list[st
     return rows[header:] if of_header > ALIKE * len(sizes[header:]) else rows
 
 
-def _sheet(
-    columns: list[str],
-    where: str,
-    rows: Iterable[tuple[str, list[str]]],
-    required: Sequence[str],
-) -> Sheet:
+def _sheet(rows: list[tuple[str, list[str]]], required: Sequence[str]) -> Sheet:
+    (where, columns), *rows = _without_title(rows)
     for column in required:
         if column not in columns:
             raise UserError(
@@ -129,8 +119,7 @@ def _sheet(
             )
         if len(cells) > len(columns):
             raise UserError(f"{place}: more cells than columns; quote a cell with the separator")
-        cells = cells + [""] * (len(columns) - len(cells))
-        named.append((place, dict(zip(columns, cells, strict=True))))
+        named.append((place, dict(zip_longest(columns, cells, fillvalue=""))))
     return Sheet(columns, named)
 
 
