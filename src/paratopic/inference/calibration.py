@@ -118,12 +118,11 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    others = ("sure", "certainty", "alone")
-    numbers = {name: tuple(part) for name, part in values.items() if name not in others}
-    _, certainty, alone = map(values.get, others)
-    return Calibration(
-        **numbers,
-        sure=float(values.get("sure", NEVER)),
-        certainty=None if certainty is None else Certainty(**certainty),
-        alone=None if alone is None else read_calibration(alone),
-    )
+    parts: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in values.items()
+    }
+    if parts.get("certainty") is not None:
+        parts["certainty"] = Certainty(**parts["certainty"])
+    if parts.get("alone") is not None:
+        parts["alone"] = read_calibration(parts["alone"])
+    return Calibration(**parts)
