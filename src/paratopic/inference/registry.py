@@ -88,8 +88,9 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def store_errors() -> tuple[type[Exception], ...]:
-    """What is raised where a store of MLflow cannot be read, is damaged or is half made."""
+@contextmanager
+def reported(problem: str, advice: str = "") -> Iterator[None]:
+    """Ask a store of MLflow in the block; if it cannot be read, a `UserError` says what and why."""
     from mlflow.exceptions import MlflowException
 
     errors: list[type[Exception]] = [MlflowException, OSError]
@@ -98,7 +99,11 @@ def store_errors() -> tuple[type[Exception], ...]:
         from sqlalchemy.exc import SQLAlchemyError
 
         errors += [CommandError, SQLAlchemyError]
-    return tuple(errors)
+    try:
+        yield
+    except tuple(errors) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{problem}: {reason}{advice}") from None
 
 
 @contextmanager
@@ -157,12 +162,7 @@ def fetch(uri: str, root: Path) -> Path:
         raise UserError(f"{uri}: there is no MLflow store at {database}; `dvc repro` makes it")
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
-    try:
-        with asking(store):
-            path = Path(download_artifacts(uri, dst_path=target))
-    except store_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None
+    with reported(f"{uri} cannot be loaded from MLflow at {store}"), asking(store):
+        path = Path(download_artifacts(uri, dst_path=target))
     # A logged model wraps the folder that was saved in data/.
-    inside = sorted(path.glob("data/*"))
-    return inside[0] if inside else path
+    return next(path.glob("data/*"), path)

@@ -14,10 +14,10 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from paratopic.inference.registry import open_store, set_defaults, store_errors, store_uri
+from paratopic.inference.registry import open_store, reported, set_defaults, store_uri
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.tracking import view
@@ -64,11 +64,8 @@ def main(port: int | None = None) -> None:
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    try:
+    with reported(f"MLflow at {uri} cannot be read"):
         experiment = open_store(uri).get_experiment_by_name(name)
-    except store_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
     if experiment is None:
         raise UserError(
             f"MLflow at {uri} has no experiment {name}: `dvc repro` trains the models and logs "
@@ -113,14 +110,12 @@ def _free_port(wanted: int | None) -> int:
 
 
 def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with closing(http.client.HTTPConnection(HOST, port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
 
 
 def _open(address: str) -> None:
