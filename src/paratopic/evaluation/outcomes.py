@@ -109,7 +109,7 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     part = part.of(mode.informative(part.targets))
     repeats = _repeats(part.rows, scores)
     probabilities = mode.conditional(_stack(repeats, topics.scores))
-    predicted = mode.best_guess(probabilities, _stack(repeats, topics.thresholds))
+    predicted = mode.predicted(probabilities, _stack(repeats, topics.thresholds))
     return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
 
 
