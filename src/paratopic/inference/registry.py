@@ -14,12 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from paratopic.project.errors import UserError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 # An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
 # creation of a new database's tables is not logged.
@@ -73,15 +69,6 @@ def _mend_places(database: Path, artifacts: Path) -> None:
                 )
 
 
-def open_store(uri: str) -> MlflowClient:
-    """Client of a store. The file of a local database is made if it is missing."""
-    from mlflow import MlflowClient
-
-    if uri.startswith("sqlite:///") and "?" not in uri:
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
-
-
 def set_defaults() -> None:
     """Set the environment variables of `SETTINGS` that the user has not set."""
     for name, value in SETTINGS.items():
@@ -116,16 +103,11 @@ def asking(store: str) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    registry = os.environ.get("MLFLOW_REGISTRY_URI")
     mlflow.set_tracking_uri(store)
-    mlflow.set_registry_uri(store)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
-        mlflow.set_registry_uri(registry)
-        if registry is None:  # MLflow sets the variable, but does not take it back
-            os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def fetch(uri: str, root: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import asking, open_store, reported, set_defaults
+from paratopic.inference.registry import asking, reported, set_defaults
 from paratopic.tracking import pyfunc, view
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def write_runs(
         The store cannot be reached or written to.
     """
     set_defaults()
+    from mlflow import MlflowClient
+
     advice = (
         "\nModels and reports are safe on disk; `dvc repro` writes the missing runs as soon as the "
         "store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, move that "
@@ -138,7 +140,7 @@ def write_runs(
     lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
     written = 0
     with reported(f"MLflow at {uri} cannot be written to", advice), lock:
-        client = open_store(uri)
+        client = MlflowClient(uri)
         experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
         for record in records:
             run = _present(client, experiment_id, record)
