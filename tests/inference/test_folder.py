@@ -26,10 +26,13 @@ from tests.inference.conftest import Make
 from tests.programs import run_cli
 from tests.samples import KINDS, READING, TARIFF, fit, in_articles
 
-MANIFEST = """
+MANIFEST = b"""
 {"format": %d, "kind": "%s", "settings": {}, "calibration": {},
  "topics": {"mode": "single", "codebook": []}, "files": {}}
 """
+
+
+DAMAGED = [b"", b"{", b"{}", b"[]", b"[" * 1_000_000, b"<html>", b"\xff\xfe{"]
 
 
 def test_a_packed_model_has_only_what_prediction_reads_and_answers_the_same(
@@ -45,7 +48,7 @@ def test_a_packed_model_has_only_what_prediction_reads_and_answers_the_same(
     assert run_cli(monkeypatch, "pack", "--model", str(folder), str(out)) == 0
     assert f"{out}: 5 files of {folder}, 0." in capsys.readouterr().out
     names = {path.name for path in out.iterdir()}
-    assert names == {*prediction_files(folder), CARD}
+    assert names == {*prediction_files(trained[1].name), CARD}
     texts = [TARIFF, "tariff " * 300, "", "☃ unheard-of"]
     assert load(out).predict(texts) == load(folder).predict(texts)
     for name in names:
@@ -105,20 +108,17 @@ def test_a_missing_or_changed_file_is_reported_by_name(
     ("manifest", "message"),
     [
         (None, "has no paratopic.json"),
-        ("{", "damaged, or not the manifest"),
-        ("{}", "damaged, or not the manifest"),
-        ("[]", "damaged, or not the manifest"),
-        ("[" * 1_000_000, "damaged, or not the manifest"),
-        (MANIFEST % (99, "baseline"), "format 99"),
-        (MANIFEST % (5, "baseline"), "format 5"),
-        (MANIFEST % (3, "forest"), "kind 'forest'"),
+        *((text, "damaged, or not the manifest") for text in DAMAGED),
+        (MANIFEST % (99, b"baseline"), "format 99"),
+        (MANIFEST % (5, b"baseline"), "format 5"),
+        (MANIFEST % (3, b"forest"), "kind 'forest'"),
     ],
 )
 def test_a_folder_that_is_not_a_model_is_refused(
-    tmp_path: Path, manifest: str | None, message: str
+    tmp_path: Path, manifest: bytes | None, message: str
 ) -> None:
     if manifest is not None:
-        (tmp_path / "paratopic.json").write_text(manifest)
+        (tmp_path / "paratopic.json").write_bytes(manifest)
     with pytest.raises(UserError, match=message):
         load(tmp_path)
 
@@ -158,10 +158,9 @@ CERTAIN = asdict(Certainty(0.8, 0.7, noise=0.001, between=0.0, n_labels=50.0, n_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (setting("files", to={}), "which prediction reads, is not listed"),
+        (setting("files", to={}), "not those that prediction reads"),
         (setting("files", to=["head.safetensors"]), "damaged, or not the manifest"),
-        (setting("files", "../secret.txt", to="0"), r"'../secret.txt' is not the plain name"),
-        (setting("files", "/etc/passwd", to="0"), r"'/etc/passwd' is not the plain name"),
+        (setting("files", "../secret.txt", to="0"), r"'../secret.txt'\], .* not those"),
         (setting("kind", to=["baseline"]), "damaged, or not the manifest"),
         (setting("settings", to=None), "cannot be loaded as a"),
         (setting("topics", "codebook", to=[]), "at least two topics"),
@@ -230,10 +229,3 @@ def test_what_is_no_file_is_refused(baseline_folder: Path, tmp_path: Path) -> No
         os.mkfifo(folder / name)  # whoever opens it waits for ever
         with pytest.raises(UserError, match=f"{message} {name}"):
             load(folder)
-
-
-@pytest.mark.parametrize("text", [b"", b"{", b"<html>", b"[]", b"\xff\xfe{", b'{"files": 7}'])
-def test_a_manifest_that_cannot_be_read_is_a_message(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / MANIFEST_NAME).write_bytes(text)
-    with pytest.raises(UserError, match="is damaged, or not the manifest"):
-        prediction_files(tmp_path)

@@ -33,7 +33,7 @@ EXTREME_LOGITS = st.integers(3, 5).flatmap(lambda n: arrays(n, -1e4, 1e4))
 MODE = {
     *("name", "answer_column", "n_logits", "probabilities", "scores", "complete", "logits"),
     *("centred", "sharpen", "combine_windows", "window_weights", "outcomes", "candidates"),
-    *("predicted", "best_guess", "certainty", "cell", "informative", "conditional"),
+    *("predicted", "certainty", "cell", "informative", "conditional"),
     *("losses", "likeliest_mistake", "doubt"),
 }
 
@@ -90,7 +90,6 @@ def test_predicted_topics_are_candidates_that_reach_the_threshold(
     none = np.maximum(1 - scores.sum(axis=1, keepdims=True), 0) if mode is SINGLE else 1.0
     np.testing.assert_array_equal(predicted, candidates & (scores >= threshold * none))
     np.testing.assert_array_equal(mode.predicted(scores, [0.0]), candidates)
-    assert not (predicted & ~mode.best_guess(scores, np.array([threshold]))).any()
     if mode is SINGLE:
         assert (candidates.sum(axis=1) == 1).all()
 
@@ -110,7 +109,7 @@ def test_in_mode_single_a_topic_is_predicted_by_its_odds_against_none_and_its_th
     # Given that there is a topic, none is impossible.
     forced = SINGLE.predicted(SINGLE.conditional(scores), (0.1, 1.0))
     np.testing.assert_array_equal(forced, [first] * 4)
-    np.testing.assert_array_equal(SINGLE.best_guess(scores, np.array((0.1, 1.0))), forced)
+    np.testing.assert_array_equal(SINGLE.candidates(scores, (0.1, 1.0)), forced)
 
 
 def test_an_answer_is_right_as_often_as_its_topics_say() -> None:

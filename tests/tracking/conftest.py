@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from paratopic.inference.registry import SETTINGS
-from paratopic.tracking.runs import Dataset, Record, RunComparison
+from paratopic.tracking.runs import Record, described
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
     """Records of a baseline, and of a transformer, which is the same model with better figures."""
     rows = pd.DataFrame({"id": ["a"], "text": ["Tariffs"], "topic": ["trade"]})
     summary = folder / "summary.md"
-    summary.write_text("# RunComparison\n", encoding="utf-8")
+    summary.write_text("# Comparison\n", encoding="utf-8")
     baseline = Record(
         part="baseline",
         state="s1",
@@ -54,17 +54,22 @@ def records_of(model: Path, folder: Path) -> tuple[Record, Record]:
         params={"seed": "1", "baseline.strengths": "[1.0]"},
         metrics={"answer_macro_f1": 0.6875, "answer_macro_f1_low": 0.5, "f1_Sci_Tech": 0.25},
         tags={"model": "baseline", "mode": "single", "n": "21", "mlflow.source.name": "dvc.yaml"},
-        comparison=RunComparison("c1", "baseline", "The champion is the baseline.", (summary,)),
         model=model,
         card="# A card",
         steps={"training/loss": [3.0, 2.0, 1.0]},
-        dataset=Dataset(rows, "paragraphs", "data/paragraphs.parquet", "d1g35t"),
-        predictions=Dataset(
+        dataset=described(rows, "paragraphs", Path("data/paragraphs.parquet"), "d1g35t"),
+        predictions=described(
             pd.DataFrame({"text": ["Tariffs"], "answer": ["trade"], "label": ["trade"]}),
             "baseline predictions",
-            "reports/models/baseline/predictions.csv",
+            Path("reports/models/baseline/predictions.csv"),
             "d1g36t",
+            targets="label",
+            predictions="answer",
         ),
+        compared="c1",
+        champion="baseline",
+        verdict="The champion is the baseline.",
+        comparison=(summary,),
     )
     return baseline, replace(
         baseline,

@@ -89,15 +89,12 @@ def test_a_new_comparison_replaces_the_old_one_of_a_run_but_not_in_a_trial(
     def compared(digest: str, champion: str, trial: bool = False) -> str:
         summary = tmp_path / "summary.md"
         summary.write_text(digest, encoding="utf-8")
-        both = [
-            replace(x, comparison=replace(x.comparison, digest=digest, champion=champion))
-            for x in (baseline, transformer)
-        ]
+        both = [replace(x, compared=digest, champion=champion) for x in (baseline, transformer)]
         write_runs(uri, "compared", both, tmp_path / "runs", trial)
         run = runs_in(uri, "compared")["transformer · abc"]
         path = client.download_artifacts(run.info.run_id, "comparison/summary.md")
         assert run.data.tags[COMPARED] == Path(path).read_text(encoding="utf-8")
-        assert run.data.tags["mlflow.note.content"] == baseline.comparison.text
+        assert run.data.tags["mlflow.note.content"] == baseline.verdict
         return f"{run.data.tags[COMPARED]}: {run.data.tags['champion']}"
 
     assert compared("c1", "baseline") == "c1: no"
@@ -202,9 +199,7 @@ def test_a_champion_is_a_registered_version_with_its_figures_and_card(
     uri: str, baseline: Record, transformer: Record, tmp_path: Path
 ) -> None:
     client = MlflowClient(uri)
-    better = replace(
-        transformer, comparison=replace(transformer.comparison, champion="transformer")
-    )
+    better = replace(transformer, champion="transformer")
 
     def champion(*records: Record, trial: bool = False) -> tuple[str, str]:
         write_runs(uri, "r", records, tmp_path / "runs", trial)

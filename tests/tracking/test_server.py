@@ -26,7 +26,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param
 
-from paratopic.inference.registry import open_store
 from paratopic.tracking.runs import COMPARED, PART, STATE, Record, write_runs
 from paratopic.tracking.ui import QUIET, _answers, _free_port
 from tests.tracking.conftest import records_of
@@ -94,7 +93,7 @@ def write(uri: str, experiment: str, model: Path, folder: Path, barrier: Barrier
     """Write the runs of a project to a store as soon as all projects are ready to."""
     folder.mkdir()
     baseline, transformer = records_of(model, folder)
-    open_store(uri).search_experiments(max_results=1)
+    MlflowClient(uri).search_experiments(max_results=1)
     barrier.wait()
     return write_runs(uri, experiment, [baseline, transformer], folder / "mlruns")
 

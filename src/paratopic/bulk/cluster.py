@@ -91,7 +91,7 @@ def engine(model: Model, work: Work) -> Predict:
     context.target_max_block_size = 1  # so that each row, a step, is a task of its own
     context.enable_progress_bars = context.print_on_execution_start = False
     this_machine = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    names = prediction_files(model.folder)
+    names = prediction_files(model.kind)
     model_files = ray.put({name: np.fromfile(model.folder / name, np.uint8) for name in names})
     with DataContext.current(context):
         rows = iter(

@@ -11,6 +11,7 @@ import typer
 from paratopic.cli.predict import ModelName
 from paratopic.inference.folder import CARD, is_card_of, prediction_files
 from paratopic.inference.loading import load
+from paratopic.inference.model import Model
 from paratopic.project.errors import UserError
 from paratopic.project.files import aside, written_by
 from paratopic.project.paths import MODEL_CARD, MODEL_REPORTS
@@ -23,17 +24,17 @@ def pack(out: Out, model: ModelName = None) -> None:
 
     The copy gives the same answers. The files that only sentence-transformers needs are left out.
     """
-    folder = load(model).folder
+    loaded = load(model)
     if out.exists():
         raise UserError(f"{out} exists already; name another folder")
     with aside(out) as draft:
         draft.mkdir()
-        copy_model(folder, draft)
+        copy_model(loaded, draft)
     sizes = [path.stat().st_size for path in out.iterdir()]
-    print(f"{out}: {len(sizes)} files of {folder}, {sum(sizes) / 1e6:.1f} MB")
+    print(f"{out}: {len(sizes)} files of {loaded.folder}, {sum(sizes) / 1e6:.1f} MB")
 
 
-def copy_model(folder: Path, target: Path) -> None:
+def copy_model(model: Model, target: Path) -> None:
     """Copy the files of a model that prediction reads to an empty folder, and check the copy.
 
     Its card goes with them: that of its project, or else the one in its folder.
@@ -43,7 +44,8 @@ def copy_model(folder: Path, target: Path) -> None:
     UserError
         The card is out of date.
     """
-    for name in prediction_files(folder):
+    folder = model.folder
+    for name in prediction_files(model.kind):
         shutil.copyfile(folder / name, target / name)
     card = folder.parents[1] / MODEL_REPORTS / folder.name / MODEL_CARD
     if card.exists():

@@ -38,9 +38,9 @@ def publish_model(
     to: To, model: ModelName = None, yes: Yes = False, public: Public = False
 ) -> None:
     """Publish a model: the files that prediction reads, and its card."""
-    folder = load(model).folder
-    made = _publish(to, "model", lambda draft: copy_model(folder, draft), yes, public)
-    print(f'load("{made}#sha256:{digest_of(folder)}") opens it')
+    loaded = load(model)
+    made = _publish(to, "model", lambda draft: copy_model(loaded, draft), yes, public)
+    print(f'load("{made}#sha256:{digest_of(loaded.folder)}") opens it')
 
 
 @publish.command("labels")

@@ -102,7 +102,7 @@ def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
     part = data.measured(scores)
     part = part.of(mode.informative(part.targets))
     probabilities = mode.conditional(_stack(part, scores, topics.scores))
-    predicted = mode.best_guess(probabilities, _stack(part, scores, topics.thresholds))
+    predicted = mode.predicted(probabilities, _stack(part, scores, topics.thresholds))
     return _beside_truth(data, part, part.targets, data.targets, probabilities, predicted)
 
 

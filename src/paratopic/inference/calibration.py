@@ -6,6 +6,7 @@ right, `evaluation.expected` estimates the share of right answers on other texts
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,12 +63,7 @@ class Answers:
     articles: int = 0
 
     def __add__(self, other: Answers) -> Answers:
-        return Answers(
-            self.texts + other.texts,
-            self.certainty + other.certainty,
-            self.likeness + other.likeness,
-            self.articles + other.articles,
-        )
+        return Answers(*map(operator.add, vars(self).values(), vars(other).values()))
 
 
 @dataclass(frozen=True)
@@ -118,12 +114,11 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     >>> read_calibration({"scale": [2.0], "shift": [0.0], "thresholds": [0.5]}).thresholds
     (0.5,)
     """
-    others = ("sure", "certainty", "alone")
-    numbers = {name: tuple(part) for name, part in values.items() if name not in others}
-    _, certainty, alone = map(values.get, others)
-    return Calibration(
-        **numbers,
-        sure=float(values.get("sure", NEVER)),
-        certainty=None if certainty is None else Certainty(**certainty),
-        alone=None if alone is None else read_calibration(alone),
-    )
+    parts: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in values.items()
+    }
+    if parts.get("certainty") is not None:
+        parts["certainty"] = Certainty(**parts["certainty"])
+    if parts.get("alone") is not None:
+        parts["alone"] = read_calibration(parts["alone"])
+    return Calibration(**parts)

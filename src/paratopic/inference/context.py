@@ -102,21 +102,15 @@ def surroundings(texts: Sequence[Text], weights: ContextWeights) -> Surroundings
     number: dict[str, int] = {}
     own = [number.setdefault(text, len(number)) for text in plain(texts)]
     entries = [
-        (row, number.setdefault(text, len(number)), weight, PARTS.index(part))
+        (row, number.setdefault(text, len(number)), PARTS.index(part), weight)
         for row, passage in enumerate(texts)
         if isinstance(passage, Passage)
         for part, weight, text in weights.parts(passage)
         if weight and text.strip()
     ]
-    row, column, weight, part = zip(*entries, strict=True) if entries else ((), (), (), ())
-    return Surroundings(
-        list(number),
-        np.array(own, dtype=np.int64),
-        np.array(row, dtype=np.int64),
-        np.array(column, dtype=np.int64),
-        np.array(weight, dtype=np.float64),
-        np.array(part, dtype=np.int64),
-    )
+    table = np.array(entries, dtype=np.float64).reshape(-1, 4)
+    row, column, part = table[:, :3].T.astype(np.int64)
+    return Surroundings(list(number), np.array(own, dtype=np.int64), row, column, table[:, 3], part)
 
 
 def around(read: Surroundings, embeddings: Array) -> Array:

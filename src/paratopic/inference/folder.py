@@ -8,13 +8,12 @@ the kinds of model themselves. Those of a stranger can take all time or memory; 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
 
 from paratopic.inference.calibration import Calibration, read_calibration
 from paratopic.inference.modes import mode_of
@@ -45,20 +44,15 @@ FORMAT = 11
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 # Largest number in a calibration: with more, logits could overflow.
 LARGEST = 1e9
-# A name that can lead nowhere but into the folder.
-PLAIN_NAME = re.compile(r"\w[\w.-]*")
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The part of a manifest that describes the model.
 
-    Parameters
+    Attributes
     ----------
     kind
         ``"baseline"`` or ``"transformer"``.
-    definitions
-        Topic name → definition, in class order.
     languages
         Codes of the languages that the model is for; empty where they are not known.
     settings
@@ -66,8 +60,7 @@ class Manifest:
     """
 
     kind: str
-    mode: ModeName
-    definitions: dict[str, str]
+    topics: Topics
     calibration: Calibration
     languages: tuple[str, ...]
     settings: dict[str, Any]
@@ -109,8 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     UserError
-        The folder does not exist or is not a paratopic model; a file that prediction reads is not
-        listed by a plain name, missing or damaged; or a number is out of bounds. The message names
+        The folder does not exist or is not a paratopic model; a file that prediction reads is
+        missing or damaged; other files are listed; or a number is out of bounds. The message names
         the file.
     """
     if not folder.is_dir():
@@ -118,7 +111,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} is not a paratopic model: it has no {MANIFEST}")
-    with _checked(path):
+    try:
         values = json.loads(path.read_text(encoding="utf-8"))
         version, kind = values["format"], values["kind"]
         if version != FORMAT or kind not in KINDS:
@@ -126,8 +119,14 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{path}: this version of paratopic cannot read format {version}, kind {kind!r} "
                 f"(it reads format {FORMAT}, kinds {', '.join(KINDS)}); train the model again"
             )
-        manifest = _parse(values)
-        files = _checksums(values["files"], classifier_of(kind).FILES)
+        files, manifest = dict(values["files"]), _parse(values)
+        if {*files} != {*classifier_of(kind).FILES}:
+            raise ValueError(f"files are {[*files]}, which are not those that prediction reads")
+    except _DAMAGE as error:
+        raise UserError(
+            f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
+            "model again"
+        ) from None
     for name, checksum in files.items():
         if not (folder / name).is_file():
             raise UserError(
@@ -140,29 +139,46 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def prediction_files(folder: Path) -> list[str]:
-    """Names of the files that prediction reads from a model's folder, as its manifest lists them.
+def _parse(values: Mapping[str, Any]) -> Manifest:
+    mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
+    if mode not in get_args(ModeName):
+        raise ValueError(f"topics.mode is {mode!r}")
+    topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
+    calibration = read_calibration(values["calibration"])
+    for part in filter(None, (calibration, calibration.alone)):
+        _check_calibration(part, topics)
+    languages = tuple(values["languages"])
+    if not set(languages) <= set(NAMES):
+        raise ValueError(f"languages are {languages!r}")
+    return Manifest(values["kind"], topics, calibration, languages, values["settings"])
 
-    Raises
-    ------
-    UserError
-        The manifest is damaged.
-    """
-    path = folder / MANIFEST
-    with _checked(path):
-        return [MANIFEST, *dict(json.loads(path.read_text(encoding="utf-8"))["files"])]
+
+def _check_calibration(calibration: Calibration, topics: Topics) -> None:
+    """Raise a ValueError unless the numbers fit a model of these topics."""
+    k = len(topics.names)
+    n_logits = mode_of(topics.mode).n_logits(k)
+    scale, shift, thresholds = calibration.scale, calibration.shift, calibration.thresholds
+    for name, numbers, sizes in (
+        ("scale", scale, (1, n_logits)),
+        ("shift", shift, (1, n_logits)),
+        ("thresholds", thresholds, (1, k)),
+        ("shares", calibration.shares, (0, n_logits)),
+    ):
+        if len(numbers) not in sizes:
+            raise ValueError(f"calibration has {len(numbers)} numbers as {name}")
+    certainty = calibration.certainty
+    of_answers = astuple(certainty) if certainty else ()
+    shares = *calibration.shares, *of_answers[:2]
+    every = [*scale, *shift, *thresholds, calibration.sure, *shares, *of_answers]
+    if not (np.abs(every) <= LARGEST).all():
+        raise ValueError("calibration: a number is not finite, or too large")
+    if max(shares, default=0) > 1 or min((*shares, *of_answers), default=0) < 0:
+        raise ValueError("calibration: a share is not from 0 to 1, or another number is negative")
 
 
-@contextmanager
-def _checked(path: Path) -> Iterator[None]:
-    """Read a manifest in the block; a UserError says that it is damaged."""
-    try:
-        yield
-    except _DAMAGE as error:
-        raise UserError(
-            f"{path} is damaged, or not the manifest of a paratopic model ({error!r}); train the "
-            "model again"
-        ) from None
+def prediction_files(kind: str) -> list[str]:
+    """Names of the files that prediction reads from the folder of a kind of model."""
+    return [MANIFEST, *classifier_of(kind).FILES]
 
 
 def digest_of(folder: Path) -> str:
@@ -180,55 +196,6 @@ def is_card_of(card: str, folder: Path) -> bool:
     return all(f"\n{key}: {value}\n" in card for key, value in card_mark(folder).items())
 
 
-def _parse(values: Mapping[str, Any]) -> Manifest:
-    mode, codebook = values["topics"]["mode"], values["topics"]["codebook"]
-    if mode not in get_args(ModeName):
-        raise ValueError(f"topics.mode is {mode!r}")
-    topics = Topics(mode, tuple(Topic(topic["name"], topic["definition"]) for topic in codebook))
-    calibration = read_calibration(values["calibration"])
-    for part in filter(None, (calibration, calibration.alone)):
-        _check_calibration(part, mode, len(topics.names))
-    definitions = {topic.name: topic.definition for topic in topics.topics}
-    languages = tuple(values["languages"])
-    if not set(languages) <= set(NAMES):
-        raise ValueError(f"languages are {languages!r}")
-    return Manifest(values["kind"], mode, definitions, calibration, languages, values["settings"])
-
-
-def _check_calibration(calibration: Calibration, mode: ModeName, k: int) -> None:
-    """Raise a ValueError unless the numbers fit a model of k topics."""
-    n_logits = mode_of(mode).n_logits(k)
-    numbers = asdict(replace(calibration, alone=None)) | {"alone": (), "sure": (calibration.sure,)}
-    of_answers = numbers.pop("certainty") or {}
-    every = chain(of_answers.values(), *numbers.values())
-    if not all(abs(number) <= LARGEST for number in every):
-        raise ValueError("calibration: a number is not finite, or too large")
-    for name, sizes in (
-        ("scale", (1, n_logits)),
-        ("shift", (1, n_logits)),
-        ("thresholds", (1, k)),
-        ("shares", (0, n_logits)),
-    ):
-        if len(numbers[name]) not in sizes:
-            raise ValueError(f"calibration has {len(numbers[name])} numbers as {name}")
-    shares = [*calibration.shares, *(of_answers[name] for name in ("mean", "right") if of_answers)]
-    if not all(0 <= share <= 1 for share in shares):
-        raise ValueError("calibration: a share is not between 0 and 1")
-    if any(value < 0 for value in of_answers.values()):
-        raise ValueError("calibration: a variance or a number of labels is negative")
-
-
 def classifier_of(kind: str) -> Any:
     """The class that answers from a folder of a kind, an `inference.model.Classifier`."""
     return named_object(KINDS[kind].classifier)
-
-
-def _checksums(files: Mapping[str, str], needed: Iterable[str]) -> dict[str, str]:
-    """The checksum of each listed file; those that prediction reads have to be among them."""
-    for name in files:
-        if not PLAIN_NAME.fullmatch(name):
-            raise ValueError(f"files: {name!r} is not the plain name of a file in the folder")
-    for name in needed:
-        if name not in files:
-            raise ValueError(f"files: {name!r}, which prediction reads, is not listed")
-    return dict(files)

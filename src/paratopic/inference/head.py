@@ -93,13 +93,10 @@ def read_head(path: Path) -> LinearHead:
 
     weights = load_file(path)
     head = LinearHead(**{name: weights[name] for name in LinearHead._fields})
-    r, d = head.coef.shape
-    shapes = (
-        *(head.slope.shape, head.intercept.shape, head.descriptions.shape[1:]),
-        *(head.centre.shape, head.usual.shape),
-    )
-    if shapes != ((r,), (r,), (d,), (d,), (1,)):
-        raise ValueError(f"weights of {head.coef.shape} do not fit {shapes}")
+    (r, d), k = head.coef.shape, len(head.descriptions)
+    shapes = [part.shape for part in head]
+    if shapes != [(r, d), (r,), (r,), (k, d), (d,), (1,)]:
+        raise ValueError(f"weights of {shapes} do not fit each other")
     finite = (head.coef, head.slope, head.descriptions, head.centre, head.usual)
     if not all(np.isfinite(part).all() for part in finite):
         raise ValueError("weights are not finite")

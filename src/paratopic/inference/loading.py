@@ -13,14 +13,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
 from paratopic.inference.folder import (
     MANIFEST,
-    PLAIN_NAME,
     classifier_of,
     digest_of,
     prediction_files,
@@ -32,6 +32,7 @@ from paratopic.inference.prediction import Prediction
 from paratopic.inference.registry import fetch
 from paratopic.project.errors import UserError
 from paratopic.project.hub import COMMIT, HUB, check_repository, parse_repository
+from paratopic.project.kinds import KINDS
 from paratopic.project.passages import Text
 from paratopic.project.paths import CHAMPION, root_with
 
@@ -142,21 +143,18 @@ def _folder(
 
 def _champion(path: Path) -> Path:
     try:
-        name = json.loads(path.read_text(encoding="utf-8"))["champion"]
-        if not PLAIN_NAME.fullmatch(name):
-            raise ValueError(name)
+        return path.parent / KINDS[json.loads(path.read_text(encoding="utf-8"))["champion"]].name
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} is neither a model's folder nor a champion file") from None
-    return path.parent / str(name)
 
 
 def _load(folder: Path) -> Model:
-    manifest = read_manifest(folder)
-    mode, definitions = manifest.mode, manifest.definitions
+    kind, topics, calibration, languages, settings = read_manifest(folder)
+    mode = mode_of(topics.mode)
     try:
-        classifier = classifier_of(manifest.kind)(folder, mode_of(mode), manifest.settings)
+        classifier = classifier_of(kind)(folder, mode, settings)
         # Pieces that do not fit together, or weights that are no numbers, show in an answer.
-        logits, n_logits = classifier.read([PROBE]).logits, mode_of(mode).n_logits(len(definitions))
+        logits, n_logits = classifier.read([PROBE]).logits, mode.n_logits(len(topics.names))
         if logits.shape != (1, n_logits) or np.isnan(logits).any():
             raise ValueError(f"it gives {logits.tolist()} as {n_logits} logits")
     except (ImportError, KeyboardInterrupt, SystemExit):
@@ -164,52 +162,40 @@ def _load(folder: Path) -> Model:
     # Each library has its own for a file that it cannot read; panics of Rust are no `Exception`.
     except BaseException as error:
         raise UserError(
-            f"{folder} cannot be loaded as a {manifest.kind} ({error!r}); train the model again"
+            f"{folder} cannot be loaded as a {kind} ({error!r}); train the model again"
         ) from None
-    calibration, languages = manifest.calibration, manifest.languages
-    return Model(manifest.kind, folder, mode, definitions, calibration, languages, classifier)
+    definitions = {topic.name: topic.definition for topic in topics.topics}
+    return Model(kind, folder, mode.name, definitions, calibration, languages, classifier)
 
 
 def _fetch_from_hub(address: str) -> Path:
     """Download a model to the cache of the hub's library, and return its folder.
 
-    Only files that its manifest lists are fetched: data that run no code. Without network, a commit
+    Only files that prediction reads are fetched: data that run no code. Without network, a commit
     that was fetched before is taken from the cache, unless it is damaged there; branches and tags
-    are looked up each time. A
-    UserError says so if no revision is named, or the hub has no such model or cannot be reached.
+    are looked up each time. A UserError says so if no revision is named, or the hub has no such
+    model or cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     repository = parse_repository(address)
-    if not repository.revision:
+    name, revision = repository
+    if not revision:
         raise UserError(f"{address}: write the commit after the name, such as {address}@COMMIT")
 
-    def download(names: list[str], cached: bool, anew: bool) -> Path:
-        name, revision = repository
-        folder = snapshot_download(
-            name,
-            revision=revision,
-            allow_patterns=names,
-            local_files_only=cached,
-            force_download=anew,
-        )
-        return Path(folder)
-
-    def whole(cached: bool = False, anew: bool = False) -> Path:
-        folder = download([MANIFEST], cached, anew)
+    def whole(**how: Any) -> Path:
+        names = sorted({*chain.from_iterable(map(prediction_files, KINDS))})
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=names, **how))
         if not (folder / MANIFEST).exists():
             raise UserError(f"{repository} is not a paratopic model: it has no {MANIFEST}")
-        # What a stranger's manifest lists besides is refused when it is read.
-        names = [name for name in prediction_files(folder) if PLAIN_NAME.fullmatch(name)]
-        folder = download(names, cached, anew)
         read_manifest(folder)  # a file in the cache may be damaged
         return folder
 
-    if COMMIT.fullmatch(repository.revision):
+    if COMMIT.fullmatch(revision):
         with suppress(LocalEntryNotFoundError, UserError):
-            return whole(cached=True)
+            return whole(local_files_only=True)
     check_repository(repository, "model")
     with suppress(UserError):
         return whole()
-    return whole(anew=True)
+    return whole(force_download=True)

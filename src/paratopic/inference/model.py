@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress
 from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn, Protocol, overload
 
@@ -18,7 +18,7 @@ from paratopic.inference.calibration import Calibration
 from paratopic.inference.context import ContextWeights
 from paratopic.inference.modes import mode_of
 from paratopic.inference.prediction import Contributions, Explanation, Prediction, explain
-from paratopic.inference.scores import Array, Features, Integers, Reading, Scores
+from paratopic.inference.scores import Array, Features, Integers, Reading, Scores, Targets
 from paratopic.project.passages import Passage, Text, article_passages, as_passage, plain
 from paratopic.project.topics import ModeName
 
@@ -168,17 +168,19 @@ class Model:
     def _predictions(self, answers: _Scored) -> list[Prediction]:
         rows = zip(
             answers.scores.tolist(),
+            answers.predicted.tolist(),
             answers.windows.tolist(),
-            self._topics(answers),
             answers.sure_from.tolist(),
             strict=True,
         )
-        predictions = []
-        for row, n_windows, topics, sure_from in rows:
-            scores = dict(zip(self.classes_, row, strict=True))
+        predictions, classes = [], self.classes_
+        for row, is_predicted, n_windows, sure_from in rows:
+            scores = dict(zip(classes, row, strict=True))
+            found = compress(classes, is_predicted)
+            topics = tuple(sorted(found, key=scores.__getitem__, reverse=True))
+            confidence = scores[topics[0]] if topics else max(row)
+            sure = bool(topics) and confidence >= sure_from
             topic = topics[0] if topics else None
-            confidence = max(row) if topic is None else scores[topic]
-            sure = topic is not None and confidence >= sure_from
             predictions.append(Prediction(topic, confidence, scores, n_windows, topics, sure))
         return predictions
 
@@ -231,10 +233,10 @@ class Model:
         prediction, passage = self.predict(text), _encodable(text)
         if not passage.text.strip():
             return Explanation(prediction, {}, {}, [], [], {})
-        contributions = self._classifier.contributions(passage)
-        calibrated = contributions.calibrated(self._calibration_of(self.context.reads(passage)))
-        original = text.text if isinstance(text, Passage) else text
-        return explain(original, prediction, self.classes_, mode_of(self.mode), calibrated)
+        read, alone = self._calibrations
+        calibration = read if self.context.reads(passage) else alone
+        parts, mode = self._classifier.contributions(passage), mode_of(self.mode)
+        return explain(plain([text])[0], prediction, self.classes_, mode, parts, calibration)
 
     def embed(self, texts: Sequence[Text]) -> Features:
         """Compute what the model's head reads of texts alone: embeddings, or TF-IDF.
@@ -264,37 +266,25 @@ class Model:
         """Scores of texts, blank ones among them."""
         filled = [number for number, text in enumerate(plain(texts)) if text.strip()]
         passages = [_encodable(texts[number]) for number in filled]
-        in_context = np.zeros(len(texts), dtype=bool)
-        in_context[filled] = [self.context.reads(passage) for passage in passages]
+        in_context = np.zeros((len(texts), 1), dtype=bool)
+        in_context[filled, 0] = [self.context.reads(passage) for passage in passages]
         scores = np.zeros((len(texts), len(self.classes_)))
         windows = np.zeros(len(texts), dtype=np.int64)
         likeness = np.zeros(len(texts))
+        mode, (read, alone) = mode_of(self.mode), self._calibrations
         if filled:
             logits, windows[filled], likeness[filled] = self._classifier.read(passages)
-            for is_read in (True, False):
-                rows = in_context[filled] == is_read
-                calibration = self._calibration_of(is_read)
-                logits[rows] = calibration.apply(logits[rows])
-            scores[filled] = mode_of(self.mode).scores(logits)
-        alone, read = (self._calibration_of(is_read) for is_read in (False, True))
-        thresholds = np.where(in_context[:, None], read.thresholds, alone.thresholds)
-        sure_from = np.where(in_context, read.sure, alone.sure)
-        return _Scored(scores, windows, thresholds, sure_from, likeness)
+            logits = np.where(in_context[filled], read.apply(logits), alone.apply(logits))
+            scores[filled] = mode.scores(logits)
+        predicted = mode.predicted(scores, np.where(in_context, read.thresholds, alone.thresholds))
+        predicted &= windows[:, None] > 0
+        sure_from = np.where(in_context[:, 0], read.sure, alone.sure)
+        return _Scored(scores, predicted, windows, sure_from, likeness)
 
-    def _calibration_of(self, in_context: bool) -> Calibration:
-        """Calibration of texts with something read around them, or of texts alone."""
-        return self.calibration if in_context else self.calibration.alone or self.calibration
-
-    def _topics(self, answers: _Scored) -> list[tuple[str, ...]]:
-        """Topics predicted for each text, the most probable first."""
-        predicted = mode_of(self.mode).predicted(answers.scores, answers.thresholds)
-        predicted &= answers.windows[:, None] > 0
-        order = np.argsort(-answers.scores, axis=1, kind="stable")
-        ranked = np.take_along_axis(predicted, order, axis=1)
-        classes = self.classes_
-        names = [classes[column] for column in order[ranked].tolist()]
-        ends = np.cumsum(ranked.sum(axis=1)).tolist()
-        return [tuple(names[start:end]) for start, end in pairwise([0, *ends])]
+    @property
+    def _calibrations(self) -> tuple[Calibration, Calibration]:
+        """Calibrations of texts with something read around them, and of texts alone."""
+        return self.calibration, self.calibration.alone or self.calibration
 
 
 class _Scored(NamedTuple):
@@ -302,15 +292,15 @@ class _Scored(NamedTuple):
 
     Attributes
     ----------
-    scores, thresholds
-        (n, k) probabilities, and (n, k) or (n, 1) thresholds of the topics.
+    scores, predicted
+        (n, k) probabilities of the topics, and whether they are predicted.
     windows, sure_from, likeness
         (n,) numbers of windows, lowest probabilities of sure predictions, and likeness.
     """
 
     scores: Scores
+    predicted: Targets
     windows: Integers
-    thresholds: Array
     sure_from: Array
     likeness: Array
 

@@ -140,15 +140,12 @@ class Single:
         """Which topics are predicted, (..., k).
 
         It is the topic whose probability is largest in proportion to its threshold, if it is at
-        least its threshold times as probable as none of the topics.
+        least its threshold times as probable as none of the topics. Of `conditional` scores it
+        always is.
         """
         none = np.maximum(1 - scores.sum(axis=-1, keepdims=True), 0)
         likely = scores >= np.asarray(thresholds) * none
         return np.asarray(self.candidates(scores, thresholds) & likely)
-
-    def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
-        """Which topics are predicted, (..., k), where a model may not withhold its answer."""
-        return self.candidates(scores, thresholds)
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """Probability that each answer is right, (n,), from scores and predicted topics (n, k)."""
@@ -237,9 +234,6 @@ class Multi:
     def predicted(self, scores: Scores, thresholds: Array | Sequence[float]) -> Targets:
         """Which topics reach their thresholds, (..., k)."""
         return np.asarray(scores >= np.asarray(thresholds))
-
-    def best_guess(self, scores: Scores, thresholds: Array) -> Targets:
-        return self.predicted(scores, thresholds)
 
     def certainty(self, scores: Scores, predicted: Targets) -> Array:
         """That all topics of an answer are right, as if they were independent."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from paratopic.inference.model import Model
+from paratopic.inference.scores import Features
 
 # Number of paragraphs that are found for a text.
 N_NEIGHBOURS = 3
@@ -34,6 +36,7 @@ class Neighbour:
     similarity: float
 
 
+@dataclass(frozen=True)
 class Neighbourhood:
     """Labelled paragraphs as a model reads them.
 
@@ -43,27 +46,25 @@ class Neighbourhood:
         Id, topics and text of each of n labelled paragraphs, at least one.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        ids: Sequence[str],
-        topics: Sequence[Sequence[str]],
-        texts: Sequence[str],
-    ) -> None:
-        self._model = model
-        self._ids, self._topics, self._texts = ids, topics, texts
-        self._features = model.embed(texts)
+    model: Model
+    ids: Sequence[str]
+    topics: Sequence[Sequence[str]]
+    texts: Sequence[str]
+
+    @cached_property
+    def _features(self) -> Features:
+        return self.model.embed(self.texts)
 
     def nearest(self, text: str) -> list[Neighbour]:
         """Find the paragraphs that are most like a text, the most similar first.
 
         A text that is labelled itself is among them.
         """
-        products = self._model.embed([text]) @ self._features.T
+        products = self.model.embed([text]) @ self._features.T
         similarity = products if isinstance(products, np.ndarray) else products.toarray()
         rows = np.argsort(-similarity[0], kind="stable")[:N_NEIGHBOURS]
         return [
-            Neighbour(self._ids[row], tuple(self._topics[row]), self._texts[row], near)
+            Neighbour(self.ids[row], tuple(self.topics[row]), self.texts[row], near)
             for row, near in zip(rows.tolist(), similarity[0, rows].tolist(), strict=True)
         ]
 

@@ -10,6 +10,7 @@ import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -92,14 +93,14 @@ class EncoderClassifier:
         by_part = around(in_parts, self.embed(read.texts))  # of the sum of embeddings
         sums = np.array([parts.sum(axis=0) for parts in tokens]) + by_part.sum(axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        coefs = [self._head.effective(row) for row in sums / norms]
         logits = self._head.logits(sums / norms)
         weights = self._mode.window_weights(logits, lengths)
         adding: dict[tuple[int, int], Array] = {}
         of_parts = np.zeros((len(PARTS), logits.shape[1]))
-        for window, parts, coef, weight, norm in zip(
-            windows, tokens, coefs, weights, norms, strict=True
+        for window, parts, row, norm, weight in zip(
+            windows, tokens, sums, norms, weights, strict=True
         ):
+            coef = self._head.effective(row / norm)
             of_parts += by_part @ coef.T / norm * weight
             shares = parts @ coef.T / norm * weight
             for span, special, share in zip(
@@ -196,14 +197,10 @@ def read_windows(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[list[
     owner
         (n windows,) number of the text that each window belongs to.
     """
-    windows: list[list[int]] = []
-    owner: list[int] = []
     encodings: list[Encoding] = tokenizer.encode_batch_fast(list(texts))
-    for number, encoding in enumerate(encodings):
-        for window in (encoding, *encoding.overflowing):
-            windows.append(window.ids)
-            owner.append(number)
-    return windows, np.array(owner, dtype=np.int64)
+    of_texts = [[encoding, *encoding.overflowing] for encoding in encodings]
+    owner = [number for number, windows in enumerate(of_texts) for _ in windows]
+    return [window.ids for window in chain(*of_texts)], np.array(owner, dtype=np.int64)
 
 
 class OnnxModel:
@@ -216,9 +213,8 @@ class OnnxModel:
 
     def __init__(self, path: Path) -> None:
         self._model, self._path = path.read_bytes(), path
-        self._sessions: dict[int, InferenceSession] = {}  # by number of threads
+        _sessions[self] = {}
         self._open(n_processors())
-        _opened.add(self)
 
     def run(self, windows: Sequence[Sequence[int]]) -> Array:
         """Embed windows of token ids, (n windows, d); those of one length without padding."""
@@ -253,7 +249,7 @@ class OnnxModel:
         return np.asarray(parts[0], dtype=np.float64)
 
     def _open(self, threads: int) -> InferenceSession:
-        session = self._sessions.get(threads)
+        session = _sessions[self].get(threads)
         if session is None:
             import onnxruntime
 
@@ -269,14 +265,13 @@ class OnnxModel:
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=["SkipLayerNormFusion"],  # which is slower than its parts
             )
-            self._sessions[threads] = session
+            _sessions[self][threads] = session
         return session
 
-    def close_threads(self) -> None:
-        """Close the sessions that have threads of their own; they are opened again when needed."""
-        for threads in list(self._sessions):
-            if threads > 1:
-                self._sessions.pop(threads, None)
+
+# The open sessions of each model by their number of threads.
+_sessions: weakref.WeakKeyDictionary[OnnxModel, dict[int, InferenceSession]]
+_sessions = weakref.WeakKeyDictionary()
 
 
 def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
@@ -296,8 +291,7 @@ def batches(lengths: Sequence[int], tokens: int) -> list[Integers]:
 
 def n_processors() -> int:
     """Number of processors that this process may use, which can be fewer than the machine has."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
@@ -306,12 +300,11 @@ def thread_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_processors(), thread_name_prefix="paratopic")
 
 
-_opened: weakref.WeakSet[OnnxModel] = weakref.WeakSet()
-
-
 def _close_threads() -> None:
-    for model in list(_opened):
-        model.close_threads()
+    """Close the sessions that have threads of their own; they are opened again when needed."""
+    for sessions in list(_sessions.values()):
+        for threads in [number for number in sessions if number > 1]:
+            sessions.pop(threads, None)
 
 
 if hasattr(os, "register_at_fork"):

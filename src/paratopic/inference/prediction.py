@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -95,12 +95,6 @@ class Contributions(NamedTuple):
     logits: Array
     context: Array
 
-    def calibrated(self, calibration: Calibration) -> Contributions:
-        """What is added to the calibrated logits."""
-        scale = calibration.scale
-        logits = calibration.apply(self.logits)
-        return Contributions(self.spans, self.shares * scale, logits, self.context * scale)
-
 
 @dataclass(frozen=True)
 class Share:
@@ -164,13 +158,16 @@ def explain(
     classes: Sequence[str],
     mode: Mode,
     contributions: Contributions,
+    calibration: Calibration,
 ) -> Explanation:
     """Put the contributions of tokens together; logits that are not finite are left out."""
     spans, shares, logits, context = contributions
+    logits, scale = calibration.apply(logits), calibration.scale
     known = np.isfinite(logits)
-    shares, logits = mode.centred(shares, known)[:, known], mode.centred(logits, known)[known]
-    context = mode.centred(context, known)[:, known]
-    topics = [name for name, is_known in zip((*classes, NONE), known, strict=False) if is_known]
+    shares, logits, context = (
+        mode.centred(each, known)[..., known] for each in (shares * scale, logits, context * scale)
+    )
+    topics = list(compress((*classes, NONE), known))
 
     def by_topic(values: Array) -> dict[str, float]:
         return dict(zip(topics, values.tolist(), strict=True))
@@ -182,16 +179,13 @@ def explain(
     begins = [start for start, _ in borders]
     # What a tokenizer makes of white space in front of the first one belongs to it.
     sentence = (np.searchsorted(begins, spans[:, 0], side="right") - 1).clip(0)
-    parts = [
-        share(start, end, shares[sentence == number].sum(axis=0))
-        for number, (start, end) in enumerate(borders)
-    ]
+    sums = [shares[sentence == number].sum(axis=0) for number in range(len(borders))]
     base = logits - shares.sum(axis=0) - context.sum(axis=0)
     return Explanation(
         prediction,
         by_topic(logits),
         by_topic(base),
-        parts,
+        [share(*border, row) for border, row in zip(borders, sums, strict=True)],
         [share(start, end, row) for (start, end), row in zip(spans.tolist(), shares, strict=True)],
         {part: by_topic(row) for part, row in zip(PARTS, context, strict=True) if row.any()},
     )

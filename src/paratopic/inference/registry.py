@@ -14,12 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from paratopic.project.errors import UserError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 # An unreachable server is reported after seconds; MLflow's own defaults wait for minutes. The
 # creation of a new database's tables is not logged.
@@ -73,23 +69,15 @@ def _mend_places(database: Path, artifacts: Path) -> None:
                 )
 
 
-def open_store(uri: str) -> MlflowClient:
-    """Client of a store. The file of a local database is made if it is missing."""
-    from mlflow import MlflowClient
-
-    if uri.startswith("sqlite:///") and "?" not in uri:
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
-
-
 def set_defaults() -> None:
     """Set the environment variables of `SETTINGS` that the user has not set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
-def store_errors() -> tuple[type[Exception], ...]:
-    """What is raised where a store of MLflow cannot be read, is damaged or is half made."""
+@contextmanager
+def reported(problem: str, advice: str = "") -> Iterator[None]:
+    """Ask a store of MLflow in the block; if it cannot be read, a `UserError` says what and why."""
     from mlflow.exceptions import MlflowException
 
     errors: list[type[Exception]] = [MlflowException, OSError]
@@ -98,7 +86,11 @@ def store_errors() -> tuple[type[Exception], ...]:
         from sqlalchemy.exc import SQLAlchemyError
 
         errors += [CommandError, SQLAlchemyError]
-    return tuple(errors)
+    try:
+        yield
+    except tuple(errors) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{problem}: {reason}{advice}") from None
 
 
 @contextmanager
@@ -111,16 +103,11 @@ def asking(store: str) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    registry = os.environ.get("MLFLOW_REGISTRY_URI")
     mlflow.set_tracking_uri(store)
-    mlflow.set_registry_uri(store)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
-        mlflow.set_registry_uri(registry)
-        if registry is None:  # MLflow sets the variable, but does not take it back
-            os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def fetch(uri: str, root: Path) -> Path:
@@ -157,12 +144,7 @@ def fetch(uri: str, root: Path) -> Path:
         raise UserError(f"{uri}: there is no MLflow store at {database}; `dvc repro` makes it")
     target = tempfile.mkdtemp(prefix="paratopic-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
-    try:
-        with asking(store):
-            path = Path(download_artifacts(uri, dst_path=target))
-    except store_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{uri} cannot be loaded from MLflow at {store}: {reason}") from None
+    with reported(f"{uri} cannot be loaded from MLflow at {store}"), asking(store):
+        path = Path(download_artifacts(uri, dst_path=target))
     # A logged model wraps the folder that was saved in data/.
-    inside = sorted(path.glob("data/*"))
-    return inside[0] if inside else path
+    return next(path.glob("data/*"), path)

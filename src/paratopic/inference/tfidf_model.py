@@ -100,22 +100,16 @@ class BaselineClassifier:
         # Few characters become several words when they are cleaned.
         cleaned = [clean(text[start:end]).split() for start, end in spans]
         token = np.repeat(np.arange(len(spans)), [len(words) for words in cleaned])
-        words = list(chain.from_iterable(cleaned))
         read = surroundings([passage], self.context)
         each = self._union.transform(read.texts)
         own, parts = each[read.own], _read_into(read, read.part, len(PARTS)) @ each
         total = own + sparse.csr_matrix(parts.sum(axis=0))
         scale = _scale(own, total)
         coef = self._head.effective(total.multiply(scale)) * scale
+        word, column, part = self._union.occurrences(list(chain.from_iterable(cleaned)))
+        of_one = part * own.toarray()[0, column] / np.bincount(column, part)[column]
         shares = np.zeros((len(spans), len(coef)))
-        first = 0
-        for feature in self._union.features.values():
-            of_feature = own[:, first : first + len(feature.terms)].toarray()[0]
-            word, column, part = feature.occurrences(words)
-            count = np.bincount(column, part, minlength=len(of_feature))
-            each = (part * of_feature[column] / count[column])[:, None] * coef.T[first + column]
-            np.add.at(shares, token[word], each)
-            first += len(of_feature)
+        np.add.at(shares, token[word], of_one[:, None] * coef.T[column])
         logits = self._head.logits(total.multiply(scale))[0]
         return Contributions(spans, shares, logits, np.asarray(parts @ coef.T))
 
@@ -185,10 +179,10 @@ class TfIdf:
     def __init__(self, terms: Sequence[str], idf: Array, keywords: Mapping[str, Any]) -> None:
         self.terms, self.idf, self._keywords = terms, idf, keywords
         self._column = {term: number for number, term in enumerate(terms)}
-        self._range = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
+        self._sizes = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
+        self._of_words = {"word": True, "char_wb": False}[keywords["analyzer"]]
         # A language has few words: most of a text's words were split before.
-        self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._split_word)
-        self._count = {"word": self._words, "char_wb": self._characters}[keywords["analyzer"]]
+        self._columns_of_word = functools.lru_cache(CACHED_WORDS)(self._find_columns)
 
     def __reduce__(self) -> tuple[type[TfIdf], tuple[Any, ...]]:
         # What words were split before cannot be copied to another process.
@@ -198,7 +192,7 @@ class TfIdf:
         """Compute the features of n texts, (n, n terms)."""
         return self._weigh(self.count(texts))
 
-    def occurrences(self, words: Sequence[str]) -> tuple[Integers, Integers, Array]:
+    def occurrences(self, words: Sequence[str]) -> Iterator[tuple[int, int, float]]:
         """Find each occurrence of a term in a text, word by word.
 
         Parameters
@@ -206,29 +200,29 @@ class TfIdf:
         words
             The m words of the text as white space parts them, which `clean` has prepared.
 
-        Returns
-        -------
-        word, column, part
-            Number of a word, column of a term that it is part of, and how much of one occurrence of
-            the term it is. For each term the parts add up to its count.
+        Yields
+        ------
+        Number of a word, column of a term that it is part of, and how much of one occurrence of the
+        term it is. For each term the parts add up to its count.
         """
-        rows: list[tuple[int, str, float]] = []
-        if self._count == self._words:
-            pieces = [(at, piece) for at, word in enumerate(words) for piece in _WORD.findall(word)]
-            for n in self._range:
-                for piece in zip(*(pieces[start:] for start in range(n)), strict=False):
-                    term = " ".join(name for _, name in piece)
-                    rows += ((at, term, 1 / n) for at, _ in piece)
-        else:
+        if not self._of_words:
             for at, word in enumerate(words):
-                rows += ((at, term, 1.0) for term in _char_ngrams(f" {word} ", self._range))
-        known = [(at, self._column[term], part) for at, term, part in rows if term in self._column]
-        table = np.array(known, dtype=np.float64).reshape(-1, 3)
-        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
+                yield from ((at, column, 1.0) for column in self._columns_of_word(word))
+            return
+        owner = [at for at, word in enumerate(words) for _ in _WORD.findall(word)]
+        owners = (owner[at : at + n] for n in self._sizes for at in range(len(owner) - n + 1))
+        for term, of_term in zip(self._ngrams(" ".join(words)), owners, strict=True):
+            if term in self._column:
+                yield from ((at, self._column[term], 1 / len(of_term)) for at in of_term)
 
     def count(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Count the terms of n texts, (n, n terms)."""
-        counts = self._count(texts)
+        if self._of_words:
+            return _table(map(self._find_columns, texts), len(self.terms))
+        number: dict[str, int] = {}
+        words = [[number.setdefault(word, len(number)) for word in text.split()] for text in texts]
+        terms = _table(map(self._columns_of_word, number), len(self.terms))
+        counts: sparse.csr_matrix = _table(words, len(number)) @ terms
         counts.sort_indices()
         return counts
 
@@ -257,13 +251,9 @@ class TfIdf:
         -------
         The fitted transform, and the features of the texts, (n, n terms).
         """
-        sizes = range(keywords["ngram_range"][0], keywords["ngram_range"][1] + 1)
-        found: set[str] = set()
-        if keywords["analyzer"] == "word":
-            found.update(*(_word_ngrams(_WORD.findall(text), sizes) for text in texts))
-        else:
-            words = set(chain.from_iterable(text.split() for text in texts))
-            found.update(*(_char_ngrams(f" {word} ", sizes) for word in words))
+        empty = cls((), np.zeros(0), keywords)
+        pieces = set(chain.from_iterable(map(empty._pieces, texts)))
+        found = set(chain.from_iterable(map(empty._ngrams, pieces)))
         terms = np.array(sorted(found), dtype=object)
         counts = cls(terms.tolist(), np.ones(len(terms)), keywords).count(texts)
         frequency = np.bincount(counts.indices, minlength=len(terms))
@@ -272,28 +262,22 @@ class TfIdf:
         fitted = cls(terms[kept].tolist(), idf, keywords)
         return fitted, fitted._weigh(counts[:, kept])
 
-    def _words(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        return _table(
-            (self._columns(_word_ngrams(_WORD.findall(text), self._range)) for text in texts),
-            len(self._column),
-        )
+    def _pieces(self, text: str) -> list[str]:
+        """Parts of a text that no n-gram reaches beyond: of characters, it is in one word."""
+        return [text] if self._of_words else text.split()
 
-    def _characters(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        number: dict[str, int] = {}
-        words_of_texts = _table(
-            [[number.setdefault(word, len(number)) for word in text.split()] for text in texts],
-            None,
-        )
-        terms_of_words = _table(map(self._columns_of_word, number), len(self._column))
-        counts: sparse.csr_matrix = words_of_texts @ terms_of_words
-        return counts
+    def _ngrams(self, piece: str) -> Iterable[str]:
+        """N-grams of each size: of words, "a b c" in sizes 1 and 2 → a, b, c, a b, b c."""
+        if not self._of_words:
+            return _char_ngrams(f" {piece} ", self._sizes)
+        words = _WORD.findall(piece)
+        ngrams = (zip(*(words[at:] for at in range(n)), strict=False) for n in self._sizes)
+        return map(" ".join, chain.from_iterable(ngrams))
 
-    def _split_word(self, word: str) -> list[int]:
-        return self._columns(_char_ngrams(f" {word} ", self._range))
-
-    def _columns(self, ngrams: Iterable[str]) -> list[int]:
-        """Columns of the n-grams that are terms."""
-        return [column for column in map(self._column.get, ngrams) if column is not None]
+    def _find_columns(self, piece: str) -> list[int]:
+        """Columns of a piece's n-grams that are terms."""
+        found = map(self._column.get, self._ngrams(piece))
+        return [column for column in found if column is not None]
 
 
 class TfIdfUnion:
@@ -323,6 +307,16 @@ class TfIdfUnion:
         features: sparse.csr_matrix = sparse.hstack(parts, format="csr")
         return features
 
+    def occurrences(self, words: Sequence[str]) -> tuple[Integers, Integers, Array]:
+        """Words, columns and parts of each occurrence of a term; see `TfIdf.occurrences`."""
+        found: list[tuple[int, int, float]] = []
+        first = 0
+        for feature in self.features.values():
+            found += [(at, first + column, part) for at, column, part in feature.occurrences(words)]
+            first += len(feature.terms)
+        table = np.array(found, dtype=np.float64).reshape(-1, 3)
+        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
+
 
 def clean(text: str) -> str:
     """Lower a text's case and strip its accents, as scikit-learn's strip_accents="unicode" does.
@@ -335,12 +329,6 @@ def clean(text: str) -> str:
         return text
     parts = unicodedata.normalize("NFKD", text)
     return "".join(part for part in parts if not unicodedata.combining(part))
-
-
-def _word_ngrams(words: list[str], sizes: range) -> Iterator[str]:
-    """N-grams of words of each size: "a b c" in sizes 1 and 2 → a, b, c, a b, b c."""
-    ngrams = (zip(*(words[start:] for start in range(n)), strict=False) for n in sizes)
-    return map(" ".join, chain.from_iterable(ngrams))
 
 
 def _char_ngrams(word: str, sizes: range) -> list[str]:
@@ -358,8 +346,8 @@ def _char_ngrams(word: str, sizes: range) -> list[str]:
     return ngrams
 
 
-def _table(rows: Iterable[Sequence[int]], width: int | None) -> sparse.csr_matrix:
-    """Count how often each number occurs in each row: (n rows, width), or as wide as needed."""
+def _table(rows: Iterable[Sequence[int]], width: int) -> sparse.csr_matrix:
+    """Count how often each number occurs in each row, (n rows, width)."""
     from scipy import sparse
 
     columns: list[int] = []
@@ -367,9 +355,7 @@ def _table(rows: Iterable[Sequence[int]], width: int | None) -> sparse.csr_matri
     for row in rows:
         columns += row
         ends.append(len(columns))
-    if width is None:
-        width = max(columns, default=-1) + 1
-    ones = np.ones(len(columns))
-    table = sparse.csr_matrix((ones, columns, ends), shape=(len(ends) - 1, width))
+    shape = len(ends) - 1, width
+    table = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape)
     table.sum_duplicates()
     return table

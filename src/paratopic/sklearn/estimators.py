@@ -6,8 +6,8 @@ the pipeline does (`stages`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ Label = Hashable
 Labels = npt.NDArray[Any]
 
 
+@dataclass(eq=False, repr=False)
 class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """A kind of model that is not trained yet.
 
@@ -62,20 +63,12 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Labels in their order; numbers of the columns of y if texts have several topics.
     """
 
-    def __init__(
-        self,
-        kind: str = "baseline",
-        *,
-        definitions: Mapping[Any, str] | None = None,
-        none: Label | None = None,
-        settings: Mapping[str, Any] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.kind = kind
-        self.definitions = definitions
-        self.none = none
-        self.settings = settings
-        self.random_state = random_state
+    kind: str = "baseline"
+    _: KW_ONLY
+    definitions: Mapping[Any, str] | None = None
+    none: Label | None = None
+    settings: Mapping[str, Any] | None = None
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: Iterable[Text], y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
         """Fit the model.
@@ -104,16 +97,21 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"{self.kind!r} is no kind of model; there are {', '.join(KINDS)}")
         texts, y = listed(X), self._checked(y)
         check_consistent_length(texts, y, groups)
-        self.classes_ = self._classes(y)
-        topics = self._topics
-        targets = y.astype(bool) if self._is_multi else y[:, None] == np.array(topics)[None]
+        is_multi = self._mode == "multi"
+        seen = list(range(y.shape[1])) if is_multi else np.unique(y).tolist()
+        self.classes_ = np.unique([*seen, *(self.definitions or ())])
+        topics: list[Label] = self.classes_.tolist()
+        self._topics = topics = [label for label in topics if is_multi or label != self.none]
+        targets = y.astype(bool) if is_multi else y[:, None] == np.array(topics)[None]
         if len(topics) < 2:
             raise ValueError(
                 f"y has {len(topics)} class of topics, and a classifier needs two at least"
             )
-        defined = self.definitions or {}
+        defined = dict.fromkeys(topics, "") if self.definitions is None else self.definitions
+        if lacking := [label for label in topics if label not in defined]:
+            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
         # Any label can be a topic that is named by its number.
-        codebook = [Topic(str(i), defined.get(label, "")) for i, label in enumerate(topics)]
+        codebook = [Topic(str(i), defined[label]) for i, label in enumerate(topics)]
         params = with_settings(_usual(), self.kind, self.settings or {})
         params = replace(params, topics=Topics(self._mode, tuple(codebook)))
         of = np.arange(len(texts)) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -136,7 +134,7 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             An item is not a text.
         """
         check_is_fitted(self)
-        scores, columns = self._fitted.predict_proba(listed(X)), list(self._topics)
+        scores, columns = self._fitted.predict_proba(listed(X)), self._topics
         mode = mode_of(self._mode)
         if self._mode == "single" and len(columns) < len(self.classes_):
             scores, columns = mode.complete(scores), [*columns, self.none]
@@ -169,28 +167,11 @@ class TopicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if y is None:
             raise ValueError("this classifier requires y to be passed, but the target y is None")
         check_classification_targets(y)
-        self._is_multi = type_of_target(y) == "multilabel-indicator"
-        if not self._is_multi:
+        several = type_of_target(y) == "multilabel-indicator"
+        self._mode: ModeName = "multi" if several else "single"
+        if not several:
             return np.asarray(column_or_1d(y, warn=True))
         return np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-
-    def _classes(self, y: Labels) -> Labels:
-        seen = list(range(y.shape[1])) if self._is_multi else np.unique(y).tolist()
-        if self.definitions is None:
-            return np.array(seen)
-        topics = [label for label in seen if self._is_multi or label != self.none]
-        if lacking := [label for label in topics if label not in self.definitions]:
-            raise ValueError(f"definitions: every label needs one, and {lacking[0]!r} has none")
-        return np.unique([*seen, *self.definitions])
-
-    @property
-    def _mode(self) -> ModeName:
-        return "multi" if self._is_multi else "single"
-
-    @property
-    def _topics(self) -> Sequence[Label]:
-        labels: list[Label] = self.classes_.tolist()
-        return [label for label in labels if self._is_multi or label != self.none]
 
 
 @cache

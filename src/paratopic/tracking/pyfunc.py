@@ -65,13 +65,12 @@ class ServedModel:
             answers = self._model.predict(texts)
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        table = pd.DataFrame([answer.scores for answer in answers], columns=self._model.classes_)
-        table = table.add_prefix("score_")
-        table.insert(0, "sure", np.array([answer.sure for answer in answers], dtype=bool))
-        table.insert(0, "confidence", [answer.confidence for answer in answers])
+        first, *others = columns(self._model)
+        rows = [(answer.confidence, answer.sure, *answer.scores.values()) for answer in answers]
+        table = pd.DataFrame(rows, columns=others).astype({"sure": bool})
         # Of type object, so that a text without a topic has None, not NaN.
         topics = pd.Series([topic_cell(self._model, answer) for answer in answers], dtype=object)
-        table.insert(0, columns(self._model)[0], topics)
+        table.insert(0, first, topics)
         return table
 
 

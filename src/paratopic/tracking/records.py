@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paratopic.corpus.labelled import read_labelled
 from paratopic.project import files
@@ -34,8 +34,11 @@ from paratopic.project.paths import (
     SCORES,
 )
 from paratopic.project.topics import join_cell
-from paratopic.tracking.runs import Dataset, Record, RunComparison
+from paratopic.tracking.runs import Record, described
 from paratopic.tracking.view import main_metrics
+
+if TYPE_CHECKING:
+    from mlflow.data.pandas_dataset import PandasDataset
 
 # Characters that MLflow refuses in the name of a metric, and the slash: what comes before it is the
 # heading of a group of metrics.
@@ -61,8 +64,8 @@ def state_of(outputs: Mapping[str, str], name: str) -> str:
     States of the pipeline that differ only in the other model, or in params that changed nothing,
     share it.
     """
-    card = MODEL_REPORTS / name / MODEL_CARD
-    own = [outputs[str(path)] for path in (MODELS / name, _metrics_file(name), card)]
+    files_of = MODEL_REPORTS / name / "metrics.json", MODEL_REPORTS / name / MODEL_CARD
+    own = [outputs[str(path)] for path in (MODELS / name, *files_of)]
     return hashlib.sha256(" ".join(own).encode()).hexdigest()[:16]
 
 
@@ -73,7 +76,7 @@ def git_tags() -> dict[str, str]:
     """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", ".", f":!{LOCK}", f":!{REPORTS}")
-    if commit is None or changes is None:
+    if commit is None:
         return {"git_commit": "unknown"}
     user = _git("config", "user.name")
     return {
@@ -115,7 +118,7 @@ def records(params: Params, outputs: Mapping[str, str], experiment: str | None) 
     rows = rows.assign(topic=rows["topic"].map(join_cell))
     both = "".join(outputs[str(path)] for path in (PARAGRAPHS, ANSWERS))
     digest = hashlib.sha256(both.encode()).hexdigest()[:32]
-    dataset = Dataset(rows, PARAGRAPHS.stem, str(PARAGRAPHS), digest)
+    dataset = described(rows, PARAGRAPHS.stem, PARAGRAPHS, digest)
     return [_record(name, params, outputs, tags, comparison, dataset) for name in params.models]
 
 
@@ -146,13 +149,14 @@ def _record(
     outputs: Mapping[str, str],
     tags: Mapping[str, str],
     comparison: Mapping[str, Any],
-    dataset: Dataset,
+    dataset: PandasDataset,
 ) -> Record:
     """The record of one model, from its reports and its folder."""
     folder, state = MODEL_REPORTS / name, state_of(outputs, name)
-    predictions = folder / "predictions.csv"
-    report = files.read_json(_metrics_file(name), "stage evaluate")
-    reports = [path for path in sorted(folder.glob("[!.]*")) if path.suffix]
+    predictions, champion = folder / "predictions.csv", comparison["champion"]
+    verdict = f"The champion is the {champion}: {comparison['reason']}."
+    report = files.read_json(folder / "metrics.json", "stage evaluate")
+    reports = sorted(folder.glob("[!.]*.*"))
     about: dict[str, str] = {
         key: str(report[key]) for key in ("n", "labels", "split_unit") if key in report
     }
@@ -176,26 +180,19 @@ def _record(
         model=MODELS / name,
         card=card,
         dataset=dataset,
-        predictions=Dataset(
+        predictions=described(
             files.read_csv(predictions, "stage evaluate", keep_default_na=False),
             f"{name} {predictions.stem}",
-            str(predictions),
+            predictions,
             outputs[str(predictions)],
+            targets="label",
+            predictions="answer",
         ),
-        comparison=_comparison(report["notes"], comparison, outputs[str(COMPARISON)]),
+        compared=outputs[str(COMPARISON)],
+        champion=champion,
+        verdict="\n\n".join(filter(None, (verdict, report["notes"]))),
+        comparison=(PAGE, COMPARISON, PICTURE),
     )
-
-
-def _comparison(notes: str, comparison: Mapping[str, Any], digest: str) -> RunComparison:
-    """What a model's run says of the comparison."""
-    champion = comparison["champion"]
-    verdict = f"The champion is the {champion}: {comparison['reason']}."
-    text = "\n\n".join(filter(None, (verdict, notes)))
-    return RunComparison(digest, champion, text, (PAGE, COMPARISON, PICTURE))
-
-
-def _metrics_file(name: str) -> Path:
-    return MODEL_REPORTS / name / "metrics.json"
 
 
 def _training_steps(folder: Path) -> dict[str, list[float]]:

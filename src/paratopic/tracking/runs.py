@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from filelock import FileLock
 
-from paratopic.inference.registry import asking, open_store, set_defaults, store_errors
-from paratopic.project.errors import UserError
+from paratopic.inference.registry import asking, reported, set_defaults
 from paratopic.tracking import pyfunc, view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.data.pandas_dataset import PandasDataset
     from mlflow.entities import DatasetInput, Run
 
 # Tags of a run: the model, and the digest of what it and its metrics are.
@@ -46,42 +46,16 @@ LONGEST = 5000
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A table with its name, its source and its digest, as an input of a run."""
-
-    rows: pd.DataFrame
-    name: str
-    source: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class RunComparison:
-    """What a model's run holds of the comparison that the model is part of.
-
-    Another model may change while this one stays the same: the run is kept then, and this part of
-    it written again.
-
-    Parameters
-    ----------
-    champion
-        Name of the model that it chose.
-    text
-        Its result in words, in Markdown: the run's description.
-    """
-
-    digest: str
-    champion: str
-    text: str
-    files: Sequence[Path] = ()
-
-
-@dataclass(frozen=True)
 class Record:
     """The content of one run.
 
+    Another model may change while this one stays the same: the run is kept then, and what it holds
+    of the comparison of both is written again.
+
     Parameters
     ----------
+    part
+        Name of the model.
     state
         Digest of the model and its metrics: a store holds each state of a model once.
     params, metrics, tags
@@ -90,6 +64,11 @@ class Record:
         Folder of the trained model, stored so that MLflow can load and serve it.
     predictions
         What the model answers out-of-fold, and the label. It is shown as a table, too.
+    compared, champion, verdict
+        Digest of the comparison, the name of the model that it chose, and its result in words, in
+        Markdown: the run's description.
+    comparison
+        Files of the comparison.
     steps
         Metric name → its value at each step, from step 1.
     files
@@ -102,13 +81,27 @@ class Record:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    comparison: RunComparison
     model: Path
     card: str
-    dataset: Dataset
-    predictions: Dataset
+    dataset: PandasDataset
+    predictions: PandasDataset
+    compared: str
+    champion: str
+    verdict: str
+    comparison: Sequence[Path] = ()
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     files: Sequence[tuple[Path, str]] = ()
+
+
+def described(
+    rows: pd.DataFrame, name: str, source: Path, digest: str, **columns: str
+) -> PandasDataset:
+    """A table as an input of a run; `columns` are for `mlflow.models.evaluate`."""
+    import mlflow.data
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a path that two kinds of source could read
+        return mlflow.data.from_pandas(rows, str(source), name=name, digest=digest, **columns)
 
 
 def write_runs(
@@ -137,28 +130,27 @@ def write_runs(
         The store cannot be reached or written to.
     """
     set_defaults()
-    try:
-        with FileLock(artifacts.with_name(f".{artifacts.name}.lock")):
-            client = open_store(uri)
-            experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
-            written = 0
-            for record in records:
-                run = _present(client, experiment_id, record)
-                if run is None:
-                    run = _write(client, experiment_id, record)
-                    written += 1
-                elif not trial and run.data.tags.get(COMPARED) != record.comparison.digest:
-                    _compare(client, run.info.run_id, record)
-                if record.part == record.comparison.champion and not trial:
-                    _promote(client, experiment, run, record.card)
-    except store_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"MLflow at {uri} cannot be written to: {reason}\n"
-            "Models and reports are safe on disk; `dvc repro` writes the missing runs as soon as "
-            "the store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, "
-            "move that file away: a new one is made, with the runs of these models."
-        ) from None
+    from mlflow import MlflowClient
+
+    advice = (
+        "\nModels and reports are safe on disk; `dvc repro` writes the missing runs as soon as the "
+        "store answers (MLFLOW_TRACKING_URI is its address). If its database is damaged, move that "
+        "file away: a new one is made, with the runs of these models."
+    )
+    lock = FileLock(artifacts.with_name(f".{artifacts.name}.lock"))
+    written = 0
+    with reported(f"MLflow at {uri} cannot be written to", advice), lock:
+        client = MlflowClient(uri)
+        experiment_id = _experiment_id(client, experiment, artifacts, records[0].tags["mode"])
+        for record in records:
+            run = _present(client, experiment_id, record)
+            if run is None:
+                run = _write(client, experiment_id, record)
+                written += 1
+            elif not trial and run.data.tags.get(COMPARED) != record.compared:
+                _compare(client, run.info.run_id, record)
+            if record.part == record.champion and not trial:
+                _promote(client, experiment, run, record.card)
     return written
 
 
@@ -188,7 +180,9 @@ def _present(client: MlflowClient, experiment_id: str, record: Record) -> Run | 
         if run.info.status == "FINISHED":
             return run
         # The process that wrote it was ended.
-        _delete_models(client, run)
+        of_run = f"source_run_id = '{run.info.run_id}'"
+        for model in client.search_logged_models([experiment_id], of_run):
+            client.delete_logged_model(model.model_id)
         client.delete_run(run.info.run_id)
     return None
 
@@ -198,14 +192,12 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
     tags = {PART: record.part, STATE: record.state, DATA: record.dataset.digest}
     run = client.create_run(experiment_id, tags={**record.tags, **tags}, run_name=record.name)
     run_id = run.info.run_id
-    columns = {"targets": "label", "predictions": "answer"}  # for `mlflow.models.evaluate`
-    inputs = [_input(record.dataset, "train"), _input(record.predictions, "eval", **columns)]
-    client.log_inputs(run_id, inputs)
+    client.log_inputs(run_id, [_input(record.dataset, "train"), _input(record.predictions, "eval")])
     model_id = _log_model(client, run, record)
     _log_figures(client, run, record, model_id)
     for path, place in record.files:
         client.log_artifact(run_id, str(path), place or None)
-    client.log_table(run_id, record.predictions.rows, "predictions.json")
+    client.log_table(run_id, record.predictions.df, "predictions.json")
     _compare(client, run_id, record)
     client.set_terminated(run_id)
     return client.get_run(run_id)
@@ -213,26 +205,19 @@ def _write(client: MlflowClient, experiment_id: str, record: Record) -> Run:
 
 def _compare(client: MlflowClient, run_id: str, record: Record) -> None:
     """Write the comparison to a model's run, in place of the one before."""
-    comparison = record.comparison
-    for path in comparison.files:
+    for path in record.comparison:
         client.log_artifact(run_id, str(path), "comparison")
-    client.set_tag(run_id, "champion", "yes" if record.part == comparison.champion else "no")
-    client.set_tag(run_id, view.DESCRIPTION, comparison.text)
-    client.set_tag(run_id, COMPARED, comparison.digest)  # at last: the others are there then
+    client.set_tag(run_id, "champion", "yes" if record.part == record.champion else "no")
+    client.set_tag(run_id, view.DESCRIPTION, record.verdict)
+    client.set_tag(run_id, COMPARED, record.compared)  # at last: the others are there then
 
 
-def _input(dataset: Dataset, context: str, **columns: str) -> DatasetInput:
-    """A dataset as MLflow takes it, with what it is for."""
-    import mlflow.data
+def _input(dataset: PandasDataset, context: str) -> DatasetInput:
+    """A dataset with what it is for."""
     from mlflow import entities
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a path that two kinds of source could read
-        described = mlflow.data.from_pandas(
-            dataset.rows, dataset.source, name=dataset.name, digest=dataset.digest, **columns
-        )
     tags = [entities.InputTag("mlflow.data.context", context)]
-    return entities.DatasetInput(entities.Dataset.from_dictionary(described.to_dict()), tags)
+    return entities.DatasetInput(entities.Dataset.from_dictionary(dataset.to_dict()), tags)
 
 
 def _log_figures(client: MlflowClient, run: Run, record: Record, model_id: str) -> None:
@@ -282,35 +267,18 @@ def _log_model(client: MlflowClient, run: Run, record: Record) -> str:
     return str(logged.model_id)
 
 
-def _delete_models(client: MlflowClient, run: Run) -> None:
-    """Delete the models that were logged with a run."""
-    query = f"source_run_id = '{run.info.run_id}'"
-    for model in client.search_logged_models([run.info.experiment_id], query):
-        client.delete_logged_model(model.model_id)
-
-
 def _promote(client: MlflowClient, name: str, run: Run, card: str) -> None:
     """Register a run's model as a version, and point the alias "champion" to it.
 
     Main metrics of the run become tags of the version, and the model's card its description. The
     registered model is created if it is missing.
     """
-    from mlflow.exceptions import MlflowException
-
-    about = "Topics of paragraphs. The alias champion is the version to predict with."
-    registered = client.search_registered_models(f"name = '{name}'")
-    if not registered:
+    if not client.search_registered_models(f"name = '{name}'"):
+        about = "Topics of paragraphs. The alias champion is the version to predict with."
         client.create_registered_model(name, description=about)
-    elif not registered[0].description:
-        client.update_registered_model(name, about)
     versions = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
     version = str(versions[0].version) if versions else _register(client, name, run, card)
-    try:
-        present = str(client.get_model_version_by_alias(name, ALIAS).version)
-    except MlflowException:  # there is no such alias yet
-        present = ""
-    if present != version:
-        client.set_registered_model_alias(name, ALIAS, version)
+    client.set_registered_model_alias(name, ALIAS, version)
 
 
 def _register(client: MlflowClient, name: str, run: Run, card: str) -> str:

@@ -14,10 +14,10 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from paratopic.inference.registry import open_store, set_defaults, store_errors, store_uri
+from paratopic.inference.registry import reported, set_defaults, store_uri
 from paratopic.project.errors import UserError
 from paratopic.project.params import read_params
 from paratopic.tracking import view
@@ -54,21 +54,17 @@ def main(port: int | None = None) -> None:
         _open(view.address(uri, experiment_id, tags))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends in any case
-    try:
-        with _server(uri, port) as (address, process):
-            _open(view.address(address, experiment_id, tags))
-            process.wait()
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt), _server(uri, port) as (address, process):
+        _open(view.address(address, experiment_id, tags))
+        process.wait()
 
 
 def _experiment(uri: str, name: str) -> tuple[str, dict[str, str]]:
     """Id and tags of the experiment that the pipeline logs to."""
-    try:
-        experiment = open_store(uri).get_experiment_by_name(name)
-    except store_errors() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"MLflow at {uri} cannot be read: {reason}") from None
+    from mlflow import MlflowClient
+
+    with reported(f"MLflow at {uri} cannot be read"):
+        experiment = MlflowClient(uri).get_experiment_by_name(name)
     if experiment is None:
         raise UserError(
             f"MLflow at {uri} has no experiment {name}: `dvc repro` trains the models and logs "
@@ -98,29 +94,24 @@ def _server(uri: str, wanted: int | None) -> Iterator[tuple[str, subprocess.Pope
 
 def _free_port(wanted: int | None) -> int:
     """The port that is wanted; by default MLflow's usual one, or any other where that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for port in (PORT, 0) if wanted is None else (wanted,):
         try:
-            probe.bind((HOST, PORT if wanted is None else wanted))
+            with socket.create_server((HOST, port)) as probe:
+                return int(probe.getsockname()[1])
         except OSError as error:
-            if wanted is not None:
-                raise UserError(
-                    f"--port {wanted}: cannot be used ({error.strerror}); name another one, or 0 "
-                    "for a free one"
-                ) from None
-            probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+            reason = os.strerror(error.errno or 0)
+    raise UserError(
+        f"--port {wanted}: cannot be used ({reason}); name another one, or 0 for a free one"
+    )
 
 
 def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with closing(http.client.HTTPConnection(HOST, port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
 
 
 def _open(address: str) -> None:
