@@ -204,12 +204,12 @@ def _many_accents() -> re.Pattern[str]:
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
     """The heading and the text of each body segment."""
-    kept = (segment for segment in segments if segment.kind != "skipped")
     heading = ""
-    for kind, group in groupby(kept, lambda segment: segment.kind):
-        if kind == "heading":
-            texts = (HEADING_MARK.sub("", segment.text, count=1) for segment in group)
-            heading = HEADING_SEPARATOR.join(texts)
-        else:
-            for segment in group:
-                yield heading, segment.text
+    above: list[str] = []  # headings since the last body
+    for segment in segments:
+        if segment.kind == "heading":
+            above.append(HEADING_MARK.sub("", segment.text, count=1))
+        elif segment.kind == "body":
+            heading = HEADING_SEPARATOR.join(above) or heading
+            above.clear()
+            yield heading, segment.text
