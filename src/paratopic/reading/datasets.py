@@ -52,7 +52,7 @@ class Address:
     config: str | None = None
     split: str = "train"
     sample: int | None = None
-    keys: Mapping[str, str | None] = field(default_factory=dict)
+    keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
@@ -135,8 +135,7 @@ def with_address(source: Source, address: Address) -> Source:
             raise UserError(
                 f"prepare.sources: {key} is in the address {address} and beside it; remove one"
             )
-    columns: dict[str, Any] = {**address.keys}
-    return replace(source, **columns)
+    return replace(source, **address.keys)
 
 
 def read_dataset(address: Address, whole: Collection[str]) -> Table:
