@@ -265,8 +265,8 @@ def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> 
     for row, pair in enumerate(zip(after, texts, strict=True)):
         if pair[0] and pair in row_of:  # each is next to the other
             edges.append((row, row_of[pair]))
-    row, column = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    runs = components(row, column, len(texts))
+    ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    runs = components(ends[:, 0], ends[:, 1], len(texts))
     sizes = np.bincount(runs)
     return [f"run-{run}" if sizes[run] > 1 else "" for run in runs.tolist()]
 
