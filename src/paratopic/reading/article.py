@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate, groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import HEADING_SEPARATOR, Passage, section_heading
@@ -26,8 +26,7 @@ HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
 MOST_CHARACTERS = 10_000_000
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A piece of an article: a heading, a body paragraph, or skipped text, which is neither.
 
     Parameters

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import compress, pairwise
 
 from paratopic.project.files import INVISIBLE, without_controls
@@ -68,20 +67,20 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
     >>> [segment.kind for segment in segments]
     ['heading', 'body']
     """
-    cleaned = [replace(segment, text=clean_line(segment.text)) for segment in segments]
+    cleaned = [segment._replace(text=clean_line(segment.text)) for segment in segments]
     marked = [segment for segment in cleaned if segment.text]
     kept = [number for number, segment in enumerate(marked) if segment.kind != "skipped"]
     certain = {place for place, number in enumerate(kept) if marked[number].kind == "heading"}
     why = reasons([marked[number].text for number in kept], certain)
     for number, reason in zip(kept, why, strict=True):
         if reason:
-            marked[number] = replace(marked[number], kind="skipped", reason=reason)
+            marked[number] = marked[number]._replace(kind="skipped", reason=reason)
     kept = [number for number in kept if marked[number].kind != "skipped"]
     headings = set(compress(kept, _are_headings([marked[number] for number in kept])))
     last_body = max((number for number in kept if number not in headings), default=-1)
     for number in kept:
         is_heading = number in headings and number < last_body
-        marked[number] = replace(marked[number], kind="heading" if is_heading else "body")
+        marked[number] = marked[number]._replace(kind="heading" if is_heading else "body")
     return marked
 
 
