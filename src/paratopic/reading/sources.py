@@ -109,7 +109,7 @@ def read_sources(
         Skipped(printable(path), 0, "", UNNAMED if _is_table(path) else why)
         for path, why in left_out
     ]
-    notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
+    notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
     notes += [_hint(path) for path, _ in left_out if _is_table(path)]
     read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
     read += [_read_source(dataset.path, no_topic, dataset) for dataset in datasets]
