@@ -253,6 +253,5 @@ def _on_disk(address: Address) -> Any:
         return data[address.split]
     if path.is_dir():
         return datasets.load_dataset(str(path), address.config, split=address.split)
-    return datasets.load_dataset(
-        str(path.parent), data_files={"train": path.name}, split=address.split
-    )
+    files = {"train": path.name}
+    return datasets.load_dataset(str(path.parent), data_files=files, split=address.split)

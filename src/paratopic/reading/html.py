@@ -36,17 +36,12 @@ CELL_WORDS = 12
 # Tag, role or id of an element → the region of the page that it is. Text of these regions is never
 # part of an article.
 _EXCLUDED = {
-    "aside": "aside",
     "button": "form",
-    "caption": CAPTION,
-    "complementary": "aside",
-    "contentinfo": "footer",
     "dialog": "dialog",
-    "figcaption": CAPTION,
-    "footer": "footer",
-    "nav": "navigation",
-    "navigation": "navigation",
-    "toc": "navigation",
+    **dict.fromkeys(("aside", "complementary"), "aside"),
+    **dict.fromkeys(("caption", "figcaption"), CAPTION),
+    **dict.fromkeys(("contentinfo", "footer"), "footer"),
+    **dict.fromkeys(("nav", "navigation", "toc"), "navigation"),
 }
 # Text of these regions is part of the article where trafilatura says so.
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}

@@ -229,9 +229,8 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
         # Rows of the column that has fewer of them, to the left or to the right of x.
         rows = min(most_left[x - 1], most_right[x])
         end = x
-        if rows >= COLUMN_ROWS:
-            while end < len(cover) and CROSSING * cover[end] <= rows:
-                end += 1
+        while rows >= COLUMN_ROWS and end < len(cover) and CROSSING * cover[end] <= rows:
+            end += 1
         if end > x and end - x >= 0.7 * size and end < len(cover) - least:
             gutters.append((x + end) / 2)
             x = end + least

@@ -102,8 +102,9 @@ def read_sources(
         inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
         hints = [_hint(path) for path in inside if _is_table(path) and path.resolve() not in own]
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
-    every: list[Path | str] = [*paths, *(dataset.path for dataset in datasets)]
-    _refuse_same_names(every)
+    named: list[tuple[Path | str, Source | None]] = [(path, source_of.get(path)) for path in paths]
+    named += [(dataset.path, dataset) for dataset in datasets]
+    _refuse_same_names([path for path, _ in named])
     left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
     skipped = [
         Skipped(printable(path), 0, "", UNNAMED if _is_table(path) else why)
@@ -111,14 +112,13 @@ def read_sources(
     ]
     notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
     notes += [_hint(path) for path, _ in left_out if _is_table(path)]
-    read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
-    read += [_read_source(dataset.path, no_topic, dataset) for dataset in datasets]
+    read = [_read_source(path, no_topic, source) for path, source in named]
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
     if not filled:
         unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
-        named = ", ".join(entry.path for entry in (*entries, *datasets))
-        what = f"prepare.sources: there is no paragraph in {named}"
+        all_paths = ", ".join(entry.path for entry in (*entries, *datasets))
+        what = f"prepare.sources: there is no paragraph in {all_paths}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
 
@@ -203,9 +203,7 @@ def _divided(sources: Iterable[Source | str]) -> tuple[list[Source], list[Source
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
     """The tables whose columns or labels are named, with their entries."""
     source_of: dict[Path, Source] = {}
-    for entry in entries:
-        if entry == Source(entry.path):
-            continue
+    for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
             if path.suffix.lower() not in LOADERS:
                 raise UserError(
