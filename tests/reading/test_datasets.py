@@ -17,7 +17,7 @@ import pytest
 
 from paratopic.project.errors import UserError
 from paratopic.project.sources import Source
-from paratopic.reading.datasets import parse_address, read_rows, with_address
+from paratopic.reading.datasets import parse_address, read_dataset, with_address
 from paratopic.reading.sources import read_sources
 from paratopic.reading.tables import read_table
 from tests.hub import running
@@ -134,8 +134,8 @@ def test_a_folder_may_have_the_name_of_a_format(
     Path("data.csv").write_text("text\nwrong\n")
     Path("csv/data.csv").write_text("text\nright\n")
     for address in ("dataset://csv/data.csv", "dataset://csv"):
-        rows = read_rows(parse_address(address), ["text"], lambda _: True)
-        assert rows.table["text"].to_pylist() == ["right"]
+        rows = read_dataset(parse_address(address), ["text"])
+        assert rows.columns["text"] == ["right"]
 
 
 def test_a_sample_is_evenly_spaced_and_keeps_the_rows_numbers(
@@ -205,10 +205,10 @@ def test_a_key_is_named_once() -> None:
 READ = """
 import sys
 from paratopic.project.errors import UserError
-from paratopic.reading.datasets import parse_address, read_rows
+from paratopic.reading.datasets import parse_address, read_dataset
 for address in sys.argv[1:]:
     try:
-        print(read_rows(parse_address(address), ["text"], lambda _: True).table["text"].to_pylist())
+        print(read_dataset(parse_address(address), ["text"]).columns["text"])
     except UserError as error:
         print(error)
 """

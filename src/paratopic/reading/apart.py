@@ -16,8 +16,8 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -80,8 +80,7 @@ def _ask(question: list[object], data: bytes) -> tuple[bytes, bytes]:
     assert _child.stdin and _child.stdout
     try:
         with suppress(BrokenPipeError):
-            _child.stdin.write(json.dumps(question).encode() + b"\n")
-            _child.stdin.write(data)
+            _child.stdin.writelines([json.dumps(question).encode(), b"\n", data])
             _child.stdin.flush()
         reply, fields = _child.stdout.readline(), _child.stdout.readline()
     except BaseException:  # such as Ctrl+C, after which the next reply would be to this question
@@ -117,7 +116,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Reply to the questions on stdin until it is closed."""
-    replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    replies, sys.stdout = sys.stdout, sys.stderr
     sys.setrecursionlimit(10_000)  # elements may be nested 2,048 deep
     logging.disable()
     warnings.simplefilter("ignore")
@@ -125,58 +124,48 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    replies.write(b"ready\n")
-    replies.flush()
+    print("ready", file=replies, flush=True)
     for question in sys.stdin.buffer:
         suffix, source, seconds, size = json.loads(question)
         data = sys.stdin.buffer.read(size)
         reply = _reply(suffix, data, source, seconds)
-        replies.write(json.dumps(reply).encode() + b"\n")
-        replies.flush()
+        print(json.dumps(reply), file=replies, flush=True)
         fields = _fields(suffix, data, seconds) if reply[0] == "read" else {}
-        replies.write(json.dumps(fields).encode() + b"\n")
-        replies.flush()
+        print(json.dumps(fields), file=replies, flush=True)
 
 
 def _reply(suffix: str, data: bytes, source: str, seconds: float) -> tuple[str, Any]:
-    """What became of a file, and its segments or a message. Ends the process at a limit."""
+    """What became of a file, and its segments or a message."""
     try:
-        read, _ = _readers(suffix)
-        with _at_most(seconds):
-            segments = read(data, source)
-            return "read", [(segment.kind, segment.text, segment.reason) for segment in segments]
-    except MemoryError:
-        os._exit(1)
+        return "read", _limited(seconds, _readers(suffix)[0], data, source)
     except ImportError as error:
         what = f"{suffix} needs {error.name}: pip install 'paratopic[articles]'"
         return "refused", f"{source}: {what}"
     except UserError as error:
-        if isinstance(error.__context__, MemoryError):  # which the reader took for damage
-            os._exit(1)
         return "refused", str(error)
     except Exception:
         return "failed", traceback.format_exc()
 
 
 def _fields(suffix: str, data: bytes, seconds: float) -> dict[str, str]:
-    """What the document of a file that can be read is from. Ends the process at a limit."""
+    """What the document of a file that can be read is from."""
     try:
-        _, read = _readers(suffix)
-        with _at_most(seconds):
-            return document_fields(read(data))
-    except MemoryError:
-        os._exit(1)
+        return document_fields(_limited(seconds, _readers(suffix)[1], data))
     except Exception:  # odd files raise any error inside the libraries
         return {}
 
 
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """End the process if a block takes longer, even while a library in C is at work."""
+def _limited(seconds: float, read: Callable[..., Any], *arguments: object) -> Any:
+    """What a reader returns; too much time or memory ends the process, even inside a C library."""
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
-            yield
+            return read(*arguments)
+        except (MemoryError, UserError) as error:
+            # A reader may have taken a lack of memory for damage.
+            if MemoryError in (type(error), type(error.__context__)):
+                os._exit(1)
+            raise
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate, groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from paratopic.project.errors import UserError
 from paratopic.project.passages import HEADING_SEPARATOR, Passage, section_heading
@@ -26,8 +26,7 @@ HEADING_MARK = re.compile(r"#{1,6} (?=\S)")
 MOST_CHARACTERS = 10_000_000
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A piece of an article: a heading, a body paragraph, or skipped text, which is neither.
 
     Parameters
@@ -204,12 +203,12 @@ def _many_accents() -> re.Pattern[str]:
 
 def _bodies(segments: Iterable[Segment]) -> Iterator[tuple[str, str]]:
     """The heading and the text of each body segment."""
-    kept = (segment for segment in segments if segment.kind != "skipped")
     heading = ""
-    for kind, group in groupby(kept, lambda segment: segment.kind):
-        if kind == "heading":
-            texts = (HEADING_MARK.sub("", segment.text, count=1) for segment in group)
-            heading = HEADING_SEPARATOR.join(texts)
-        else:
-            for segment in group:
-                yield heading, segment.text
+    above: list[str] = []  # headings since the last body
+    for segment in segments:
+        if segment.kind == "heading":
+            above.append(HEADING_MARK.sub("", segment.text, count=1))
+        elif segment.kind == "body":
+            heading = HEADING_SEPARATOR.join(above) or heading
+            above.clear()
+            yield heading, segment.text

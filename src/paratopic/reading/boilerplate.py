@@ -9,7 +9,7 @@ German, French, Spanish and Chinese.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 BYLINE = "byline"
 DATE = "date alone"
@@ -73,88 +73,76 @@ _DASH = r"(?: ?[-–—|·•])"
 _IMAGE = r"(?:Photo|Photograph|Image|Picture|Illustration|Video)"
 _SOCIAL = r"(?:Facebook|Twitter|X|LinkedIn|WhatsApp|Telegram|Reddit|Instagram|Bluesky|YouTube)"
 
-# Reason, greatest number of words, and pattern of the whole text. These apply everywhere.
-_EVERYWHERE = (
-    (BYLINE, 60, rf"\(?{_CREDIT}(?:[;,.]? (?:and )?{_CREDIT})*\.?\)?\.?"),
-    (BYLINE, 16, rf"(?:Written |Reported )?[Bb]y {_PEOPLE}(?:,| for|{_DASH}) {_AGENCY}"),
-    (BYLINE, 20, rf"(?:Written |Reported )?[Bb]y {_PEOPLE},? {_ROLE}"),
-    (BYLINE, 12, rf"(?:[Bb]y )?{_PERSON}(?: ?[,|–—:(-])? ?{_EMAIL}\)?"),
-    (BYLINE, 6, rf"(?:(?:Contact|E-?mail)(?: the (?:author|reporter|writer))?:? )?{_EMAIL}"),
-    (
-        DATE,
-        16,
+# Reason and greatest number of words → pattern of the whole text. These apply everywhere.
+_EVERYWHERE = {
+    (BYLINE, 60): rf"\(?{_CREDIT}(?:[;,.]? (?:and )?{_CREDIT})*\.?\)?\.?",
+    (BYLINE, 20): rf"(?:Written |Reported )?[Bb]y {_PEOPLE},? {_ROLE}",
+    (BYLINE, 16): rf"(?:Written |Reported )?[Bb]y {_PEOPLE}(?:,| for|{_DASH}) {_AGENCY}",
+    (BYLINE, 12): rf"(?:[Bb]y )?{_PERSON}(?: ?[,|–—:(-])? ?{_EMAIL}\)?",
+    (BYLINE, 6): rf"(?:(?:Contact|E-?mail)(?: the (?:author|reporter|writer))?:? )?{_EMAIL}",
+    (DATE, 16): (
         r"(?:First |Last )?(?:[Pp]ublished|[Uu]pdated|[Pp]osted|[Mm]odified)(?: on| at)?:? "
-        + _STAMP,
+        rf"{_STAMP}|{_PLACE}, {_STAMP} \({_AGENCY}\){_DASH}?"
     ),
-    (DATE, 16, rf"{_PLACE}, {_STAMP} \({_AGENCY}\){_DASH}?"),
-    (DATE, 5, r"\d{1,2}[ -]min(?:ute)?s? read"),
-    (CAPTION, 70, r"(?:FILE PHOTO\b|FILE ?[-–—:] |(?:Image|Media) (?:source|caption)[,:]).+"),
-    (CAPTION, 60, rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))?: .+|(?:Credit|Caption): .+"),
-    (CAPTION, 30, rf"(?:{_IMAGE}s? by|{_IMAGE} courtesy(?: of)?:?) {_NAME}.*"),
-    # 'The yard in May. Image: Harbour Press.'
-    (CAPTION, 60, rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit)s?: [^.!?:]{{2,60}}[)\]]?\.?"),
-    (
-        CAPTION,
-        70,
+    (DATE, 5): r"\d{1,2}[ -]min(?:ute)?s? read",
+    (CAPTION, 70): (
+        r"(?:FILE PHOTO\b|FILE ?[-–—:] |(?:Image|Media) (?:source|caption)[,:]).+|"
         rf".*(?:\b(?:AP Photo|REUTERS)/{_PERSON}|/(?:Reuters|AFP)|(?:/|\bvia |: |\()Getty Images)"
-        r"[)\]]?\.?",
+        r"[)\]]?\.?"
     ),
-    (
-        CALL,
-        30,
+    # The last: 'The yard in May. Image: Harbour Press.'
+    (CAPTION, 60): (
+        rf"{_IMAGE}s?(?: ?(?:credits?|source|caption))?: .+|(?:Credit|Caption): .+|"
+        rf"(?:.*[.!?”\"')\]] )[(\[]?(?:{_IMAGE}|Credit)s?: [^.!?:]{{2,60}}[)\]]?\.?"
+    ),
+    (CAPTION, 30): rf"(?:{_IMAGE}s? by|{_IMAGE} courtesy(?: of)?:?) {_NAME}.*",
+    (CALL, 40): (
+        r"(?:(?:Please )?(?:Sign up|Subscribe)\b.*"
+        r"\b(?:newsletters?|e-?mails?|alerts?|briefings?|inbox|podcast|channel)|"
+        r"Get .*\b(?:newsletters?|(?:in|to) your inbox))\b.*"
+    ),
+    (CALL, 30): (
         r"(?:Read|Watch|Listen|See|Learn) (?:more|next|also|now)"
-        r"(?: ?[:|–—-] ?.*| (?:about|on|at|from|here)\b.*)?[.…»>→]?",
-    ),
-    (
-        CALL,
-        30,
+        r"(?: ?[:|–—-] ?.*| (?:about|on|at|from|here)\b.*)?[.…»>→]?|"
         r"(?:See also|Also read|More on this(?: story)?|Related (?:articles?|stories|story|links)|"
         r"Related(?= ?[:|])|You may also like|Most (?:read|viewed)|Recommended (?:for you|stories)|"
-        r"Editor[s'’]+ picks?|What to read next)(?: ?[:|] ?.*)?",
+        r"Editor[s'’]+ picks?|What to read next)(?: ?[:|] ?.*)?"
     ),
-    (CALL, 2, r"Advertisement|ADVERTISEMENT|Sponsored [Cc]ontent|Paid [Pp]ost|Back to top"),
-    (CALL, 6, r"(?:Story|Article) continues below(?: (?:the )?advertisement)?\.?"),
-    (CALL, 6, r"Continue reading(?: the main story| below)?[.…»→]*|Skip (?:to|past) [\w ]+"),
-    (
-        CALL,
-        10,
+    (CALL, 25): rf"(?:Follow|Join|Find|Like) (?:us|@\w+|our [\w ]+) on (?:our )?{_SOCIAL}\b.*",
+    (CALL, 15): (
+        r"(?:Click here|Leave a (?:comment|reply))\b.*|Listen to this (?:article|story).*"
+    ),
+    (CALL, 10): (
         r"(?:Share|Tweet|Email|Print|Save|Copy)(?: or save)? (?:this|the) "
         r"(?:article|story|page|post|link)(?: (?:on|via|with) .*)?[.!:]?|"
-        rf"Share (?:on|via) (?:{_SOCIAL}|[Ee]-?mail)",
+        rf"Share (?:on|via) (?:{_SOCIAL}|[Ee]-?mail)"
     ),
-    (CALL, 25, rf"(?:Follow|Join|Find|Like) (?:us|@\w+|our [\w ]+) on (?:our )?{_SOCIAL}\b.*"),
-    (
-        CALL,
-        40,
-        r"(?:Please )?(?:Sign up|Subscribe)\b.*"
-        r"\b(?:newsletters?|e-?mails?|alerts?|briefings?|inbox|podcast|channel)\b.*|"
-        r"Get .*\b(?:newsletters?|(?:in|to) your inbox)\b.*",
+    (CALL, 6): (
+        r"(?:Story|Article) continues below(?: (?:the )?advertisement)?\.?|"
+        r"Continue reading(?: the main story| below)?[.…»→]*|Skip (?:to|past) [\w ]+"
     ),
-    (CALL, 3, r"(?:Sign up|Subscribe|Log in)(?: now| today| here)?[.!]?"),
-    (CALL, 15, r"Click here\b.*|Leave a (?:comment|reply)\b.*|Listen to this (?:article|story).*"),
-    (NOTICE, 60, r"(?:©|\([cC]\) ?\d{4}|Copyright (?:©|\(c\)|\d{4})).*"),
-    (NOTICE, 15, r"(?:.*[.,|–-] ?)?All rights reserved\.?"),
-    (NOTICE, 15, r"Our Standards: .*Trust Principles.*"),
-    (
-        NOTICE,
-        40,
+    (CALL, 3): r"(?:Sign up|Subscribe|Log in)(?: now| today| here)?[.!]?",
+    (CALL, 2): r"Advertisement|ADVERTISEMENT|Sponsored [Cc]ontent|Paid [Pp]ost|Back to top",
+    (NOTICE, 60): (
+        r"(?:©|\([cC]\) ?\d{4}|Copyright (?:©|\(c\)|\d{4})|"
+        r"(?:We|This (?:web)?site) uses? cookies\b).*"
+    ),
+    (NOTICE, 40): (
         r"(?:This|The) (?:article|story|piece) (?:was )?(?:first |originally )"
-        r"(?:published|appeared) (?:in|on|at|by)\b.*",
+        r"(?:published|appeared) (?:in|on|at|by)\b.*"
     ),
-    (NOTICE, 60, r"(?:We|This (?:web)?site) uses? cookies\b.*"),
-    (LINK, 1, r"[(<]?(?:https?://|www\.)\S+"),
-)
+    (NOTICE, 15): (r"(?:.*[.,|–-] ?)?All rights reserved\.?|Our Standards: .*Trust Principles.*"),
+    (LINK, 1): r"[(<]?(?:https?://|www\.)\S+",
+}
 
 # These apply only between the first segment, which may be the title, and the first body paragraph.
-_OPENING = (
-    (BYLINE, 14, rf"(?:Written |Reported |Words )?(?:[Bb]y|BY):? {_PEOPLE}(?:{_DASH} {_STAMP})?"),
-    (DATE, 12, rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?"),
-)
+_OPENING = {
+    (BYLINE, 14): (rf"(?:Written |Reported |Words )?(?:[Bb]y|BY):? {_PEOPLE}(?:{_DASH} {_STAMP})?"),
+    (DATE, 12): rf"(?:{_PLACE},?{_DASH}? )?{_STAMP}{_DASH}?",
+}
 
-_Rules = Sequence[tuple[str, int, re.Pattern[str]]]
 _EVERYWHERE_RULES, _OPENING_RULES = (
-    [(reason, most_words, re.compile(rule)) for reason, most_words, rule in rules]
-    for rules in (_EVERYWHERE, _OPENING)
+    {key: re.compile(rule) for key, rule in rules.items()} for rules in (_EVERYWHERE, _OPENING)
 )
 
 _MARKDOWN = re.compile(r"^(?:#{1,6} |[-*•|] )?[*_]*|[*_]*$")  # marks around a text
@@ -197,11 +185,12 @@ def reasons(texts: Sequence[str], headings: Collection[int] = ()) -> list[str]:
     return all_reasons
 
 
-def _reason(text: str, rules: _Rules) -> str:
+def _reason(text: str, rules: Mapping[tuple[str, int], re.Pattern[str]]) -> str:
     if len(text) > MOST_CHARACTERS:
         return ""
     bare = _MARKDOWN.sub("", text)
     n_words = len(bare.split())
-    return next(
-        (reason for reason, most, rule in rules if n_words <= most and rule.fullmatch(bare)), ""
+    fitting = (
+        reason for (reason, most), rule in rules.items() if n_words <= most and rule.fullmatch(bare)
     )
+    return next(fitting, "")

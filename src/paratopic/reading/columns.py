@@ -23,21 +23,11 @@ from paratopic.tables.files import Columns, cell_text
 
 # Key → names of columns that it may stand for, the likeliest first.
 NAMES = {
-    "text": ("text", "body", "paragraph", "sentence", "content", "passage"),
-    "label": (
-        "label",
-        "topic",
-        "topics",
-        "labels",
-        "class",
-        "category",
-        "theme",
-        "subject",
-        "code",
-    ),
-    "id": ("id", "uid", "key", "identifier", "nr", "number"),
-    "date": ("date", "day", "published", "datetime", "timestamp", "time", "year"),
-    "group": ("group", "article", "document", "doc", "speech", "story", "url"),
+    "text": "text body paragraph sentence content passage".split(),
+    "label": "label topic topics labels class category theme subject code".split(),
+    "id": "id uid key identifier nr number".split(),
+    "date": "date day published datetime timestamp time year".split(),
+    "group": "group article document doc speech story url".split(),
 }
 # Names of labels that mean none of the topics.
 NO_TOPIC = ("none", "other", "others", "no topic", "none of the topics", "n/a", "na", "-")
@@ -88,9 +78,8 @@ def propose(columns: Columns, path: str) -> Proposal:
             f"{path}: there is no column of texts; the columns are {', '.join(columns)}"
         )
     keys: dict[str, Any] = {key: _entry(key, name, cells) for key, name in chosen.items()}
-    label = chosen["label"]
-    labels, topics = _topics(cells[label]) if label is not None else ({}, [])
     columns_of = {key: name for key, name in chosen.items() if name is not None}
+    labels, topics = _topics(cells.get(columns_of.get("label", ""), []))
     return Proposal(Source(path, **keys, labels=labels), columns_of, topics)
 
 
@@ -99,26 +88,20 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     chosen: dict[str, str | None] = {}
 
     def choose(key: str, fits: Callable[[Sequence[str]], bool], others: Iterable[str] = ()) -> None:
-        free = [name for name in cells if name not in chosen.values()]
-        named = sorted(
-            (rank, name) for name in free if (rank := _rank(name, NAMES[key])) is not None
-        )
-        candidates = [*(name for _, name in named), *(name for name in others if name in free)]
-        chosen[key] = next((name for name in candidates if fits(cells[name])), None)
+        named = sorted((rank, name) for name in cells if (rank := _rank(name, NAMES[key])))
+        candidates = [*(name for _, name in named), *others]
+        free = (name for name in candidates if name not in chosen.values())
+        chosen[key] = next((name for name in free if fits(cells[name])), None)
 
     longest = max(cells, key=lambda name: sum(map(len, cells[name])))
     choose("text", lambda values: _is_text(values, cells[longest]), [longest])
     dated = [name for name in cells if _share(cells[name], _is_day) > 0.5]
     choose("date", lambda values: _share(values, iso_date) > 0.5, dated)
-    are_ids = [
-        name
-        for name in cells
-        if all(map(_ID.fullmatch, cells[name])) and _rank(name, NAMES["date"]) is None
-    ]
-    choose("id", _are_distinct, are_ids)
+    of_ids = [name for name in cells if all(map(_ID.fullmatch, cells[name]))]
+    choose("id", _are_distinct, [name for name in of_ids if not _rank(name, NAMES["date"])])
     fewest = sorted(cells, key=lambda name: len(set(cells[name])))
     choose("label", _are_labels, [name for name in fewest if _are_labels(cells[name], False)])
-    repeated_ids = [name for name in cells if _rank(name, NAMES["id"]) is not None]
+    repeated_ids = [name for name in cells if _rank(name, NAMES["id"])]
     choose("group", lambda values: 1 < len(set(values)) < len(values), repeated_ids)
     date = chosen["date"]
     if chosen["group"] is None and date is not None:
@@ -128,8 +111,8 @@ def _chosen(cells: dict[str, list[str]]) -> dict[str, str | None]:
     is_whole = re.compile(r"-?\d{1,18}").fullmatch
     if not (chosen["group"] and all(map(is_whole, cells.get("position", ())))):
         chosen["position"] = None
-    drawn = cells.get("drawn", [])
-    if not all(cell in DRAWS for cell in drawn) or ("article" in drawn and not chosen["group"]):
+    drawn = {*cells.get("drawn", ())}
+    if not drawn <= DRAWS.keys() or ("article" in drawn and not chosen["group"]):
         chosen["drawn"] = None
     return chosen
 
@@ -147,12 +130,9 @@ def _rank(name: str, known: Sequence[str]) -> tuple[int, int] | None:
     >>> _rank("Topic", ("label", "topic")), _rank("main_topic", ("label", "topic"))
     ((0, 1), (1, 1))
     """
-    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    parts = [part for part in re.split(r"[\W_]+", words.lower()) if part]
-    for place, word in enumerate(known):
-        if parts == [word]:
-            return 0, place
-    return next(((1, place) for place, word in enumerate(known) if word in parts), None)
+    words = re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
+    ranks = ((int(words != [word]), place) for place, word in enumerate(known) if word in words)
+    return min(ranks, default=None)
 
 
 def _is_text(values: Sequence[str], longest: Sequence[str]) -> bool:
@@ -209,8 +189,7 @@ def _topics(cells: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             while name in name_of.values():
                 name += " 2"
             name_of[_alike(label)] = name
-    names = {label: name_of[_alike(label)] for label in topical}
-    meant = {label: names.get(label, NONE) for label in ranked}
+    meant = {label: name_of.get(_alike(label), NONE) for label in ranked}
     mapped = {k: v for k, v in sorted(meant.items()) if k != v or v == NONE}
     return mapped, list(name_of.values())
 

@@ -12,15 +12,14 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
-
-import pyarrow as pa
 
 from paratopic.project.errors import UserError
 from paratopic.project.hub import COMMIT, HUB, Repository, check_repository, parse_repository
 from paratopic.project.sources import KEYS, Source
 from paratopic.project.topics import nearest
+from paratopic.tables.files import Table, arrow_columns, is_read
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Address:
     config: str | None = None
     split: str = "train"
     sample: int | None = None
-    keys: Mapping[str, str | None] = field(default_factory=dict)
+    keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
@@ -68,27 +67,6 @@ class Address:
         """
         names = (Path(self.place).stem, self.config, self.split.partition("[")[0])
         return "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names if name)
-
-
-class Rows(NamedTuple):
-    """The rows of a dataset.
-
-    Parameters
-    ----------
-    table
-        Those of its columns that were asked for.
-    numbers
-        The number of each row in the dataset, from 0.
-    names
-        All of its columns.
-    class_names
-        Column whose numbers, or lists of them, stand for names → the names, in their order.
-    """
-
-    table: pa.Table
-    numbers: Sequence[int]
-    names: list[str]
-    class_names: dict[str, list[str]]
 
 
 def is_address(path: str) -> bool:
@@ -157,16 +135,14 @@ def with_address(source: Source, address: Address) -> Source:
             raise UserError(
                 f"prepare.sources: {key} is in the address {address} and beside it; remove one"
             )
-    columns: dict[str, Any] = {**address.keys}
-    return replace(source, **columns)
+    return replace(source, **address.keys)
 
 
-def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
+def read_dataset(address: Address, whole: Collection[str]) -> Table:
     """Read the rows of a dataset; values within objects have columns such as ``json.label``.
 
-    The dataset is mapped into memory. Only the rows of a sample are copied from there. Columns
-    that are named by `whole` are read whatever their type, others if `is_read` says so of their
-    field of an Arrow schema.
+    The dataset is mapped into memory. Only the rows of a sample are copied from there. Columns are
+    read as `tables.files.arrow_columns` does.
 
     Raises
     ------
@@ -178,11 +154,12 @@ def read_rows(address: Address, whole: Collection[str], is_read: Any) -> Rows:
     schema = data.features.arrow_schema
     kept = [each.name for each in schema if each.name in whole or is_read(each)]
     numbers = _spaced(len(data), address.sample or len(data))
-    table = data.select_columns(kept).select(numbers).with_format("arrow")[:]
+    rows = data.select_columns(kept).select(numbers).with_format("arrow")[:]
     # Of a list, the feature says what its items are.
     items = {name: getattr(item, "feature", item) for name, item in data.features.items()}
     class_names = {name: list(i.names) for name, i in items.items() if hasattr(i, "names")}
-    return Rows(table, numbers, list(schema.names), class_names)
+    columns = arrow_columns(rows, schema.names, whole, class_names)
+    return Table(columns, [f"{address}, row {number}" for number in numbers])
 
 
 def _spaced(n: int, most: int) -> Sequence[int]:
@@ -230,11 +207,10 @@ def _on_hub(address: Address) -> Any:
                 f"note: {address}: the hub cannot be reached; the configuration "
                 f"{copy.config.name} is read, which is the only one in the cache"
             )
-    if copy is None:
-        copy = datasets.load_dataset_builder(
-            address.place, address.config, revision=address.revision
-        )
-        copy.download_and_prepare()
+        else:
+            place, revision = address.place, address.revision
+            copy = datasets.load_dataset_builder(place, address.config, revision=revision)
+            copy.download_and_prepare()
     return copy.as_dataset(split=address.split)
 
 
@@ -277,6 +253,5 @@ def _on_disk(address: Address) -> Any:
         return data[address.split]
     if path.is_dir():
         return datasets.load_dataset(str(path), address.config, split=address.split)
-    return datasets.load_dataset(
-        str(path.parent), data_files={"train": path.name}, split=address.split
-    )
+    files = {"train": path.name}
+    return datasets.load_dataset(str(path.parent), data_files=files, split=address.split)

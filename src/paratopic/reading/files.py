@@ -61,7 +61,7 @@ def find_files(
     files: list[Path] = []
     left_out: dict[Path, str] = {}
     for pattern in patterns:
-        matches = list(_matches(pattern, suffixes))
+        matches = _matches(pattern, suffixes)
         # Not by the methods of Path, which raise an OSError on names that are too long.
         is_file = os.path.exists(pattern) and not os.path.isdir(pattern)
         if all(reason for _, reason in matches) and not is_file:
@@ -119,18 +119,14 @@ def _article(
     return Article(name, tuple(classify(segments)), fields or {})
 
 
-def _matches(pattern: str, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
+def _matches(pattern: str, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     """The files that a pattern stands for, each with the reason to leave it out, if any."""
-    path = Path(pattern)
     # Not by the methods of Path, which raise an OSError on names that are too long.
     if os.path.isdir(pattern):
-        yield from _folder_content(path, suffixes)
-    elif os.path.exists(pattern):
-        yield path, _name_problem(path)
-    else:
-        for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
-            if match.is_file():
-                yield match, _name_problem(match)
+        return list(_folder_content(Path(pattern), suffixes))
+    globbed = filter(os.path.isfile, sorted(glob.glob(pattern, recursive=True)))
+    paths = map(Path, [pattern] if os.path.exists(pattern) else globbed)
+    return [(path, _name_problem(path)) for path in paths]
 
 
 def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, str]]:
@@ -144,13 +140,11 @@ def _folder_content(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[P
         # Locks of office programs begin with ~$.
         if path.name.startswith((".", "~$")) or path.name == SHEET:
             continue
+        page = str(path).removesuffix("_files")
         if not path.is_dir():
             yield path, _file_problem(path, suffixes)
         # A browser saved the pictures and scripts of 'news.html' beside it in 'news_files'.
-        elif path.name.endswith("_files") and any(
-            path.with_name(path.name.removesuffix("_files") + suffix).exists()
-            for suffix in (".html", ".htm")
-        ):
+        elif page != str(path) and any(os.path.exists(page + end) for end in (".html", ".htm")):
             yield path, "part of a saved web page"
         else:
             yield from _folder_content(path, suffixes)
@@ -160,9 +154,8 @@ def _file_problem(path: Path, suffixes: Collection[str]) -> str:
     """The reason to leave out a file of a folder; "" for none."""
     if path.suffix.lower() not in suffixes:
         return "a file of another kind"
-    if not path.is_file():  # a pipe, say, which would be waited for, or a link to nothing
-        return "not a file"
-    return _name_problem(path)
+    # A pipe, say, would be waited for; a link may lead to nothing.
+    return _name_problem(path) if path.is_file() else "not a file"
 
 
 def _name_problem(path: Path) -> str:

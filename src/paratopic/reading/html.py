@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -35,22 +36,19 @@ CELL_WORDS = 12
 # Tag, role or id of an element → the region of the page that it is. Text of these regions is never
 # part of an article.
 _EXCLUDED = {
-    "aside": "aside",
     "button": "form",
-    "caption": CAPTION,
-    "complementary": "aside",
-    "contentinfo": "footer",
     "dialog": "dialog",
-    "figcaption": CAPTION,
-    "footer": "footer",
-    "nav": "navigation",
-    "navigation": "navigation",
-    "toc": "navigation",
+    **dict.fromkeys(("aside", "complementary"), "aside"),
+    **dict.fromkeys(("caption", "figcaption"), CAPTION),
+    **dict.fromkeys(("contentinfo", "footer"), "footer"),
+    **dict.fromkeys(("nav", "navigation", "toc"), "navigation"),
 }
 # Text of these regions is part of the article where trafilatura says so.
 _DOUBTFUL = {"banner": "header", "form": "form", "header": "header"}
 # Tag of an element → what its text is inside of.
 _INSIDE: dict[str, Literal["li", "td"]] = {"li": "li", "td": "td", "th": "td"}
+# Tag of a heading → its level.
+_LEVELS = {f"h{level}": level for level in range(1, 7)}
 # Tags of elements whose text a browser does not show as text.
 _WITHOUT_TEXT = set("script style noscript template svg head iframe object select textarea".split())
 # Tags of elements that begin and end a block of text.
@@ -66,7 +64,8 @@ _DATES = {
     "min_date": f"{FIRST_YEAR}-01-01",
     "max_date": f"{LAST_YEAR}-12-31",
 }
-_HEADING_TAG = re.compile(r"h[1-6]")
+# What stands for <br> while text is collected, and two or more in a row. No tree has NUL.
+_BREAK, _TWO_BREAKS = "\0", re.compile(r"\0(?:\s*\0)+")
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.I
 )
@@ -104,7 +103,7 @@ def html_segments(data: bytes, source: str) -> list[Segment]:
     """
     tree = parse(_decode_page(data, source), source)
     blocks = blocks_of(tree)
-    in_main = _are_in_main(blocks, _main_elements(tree, source))
+    in_main = _are_in_main(blocks, tree, source)
     if not any(in_main):
         raise UserError(
             f"{source}: no article found in this page. Where a script writes its text, save it "
@@ -145,59 +144,43 @@ def parse(page: str, source: str) -> Any:
 
 
 def blocks_of(tree: Any) -> list[Block]:
-    """Cut the text of a tree of HTML (an lxml element) into blocks, in document order."""
-    collector = _BlockCollector()
-    collector.collect(tree, Block())
-    return collector.blocks
+    """Cut the text of a tree of HTML (an lxml element) into blocks, in document order.
+
+    A block ends where a block element begins or ends, and at two <br> in a row.
+    """
+    blocks: list[Block] = []
+    pieces: list[str] = []  # text since the last block ended
+
+    def end_block(place: Block) -> None:
+        for part in _TWO_BREAKS.split("".join(pieces)):
+            if text := " ".join(part.replace(_BREAK, " ").split()):
+                blocks.append(replace(place, text=text))
+        pieces.clear()
+
+    def collect(element: Any, place: Block) -> None:
+        """Collect the text of an element that stands at the place of a block without text."""
+        if element.tag == "br":
+            pieces.append(_BREAK)
+        if element.tag in _WITHOUT_TEXT or _is_reference(element):
+            return
+        is_block = element.tag in _BLOCK_TAGS
+        if is_block:
+            end_block(place)
+            place = _place(element, place)
+        pieces.append(element.text or "")
+        for child in element:
+            collect(child, place)
+            pieces.append(child.tail or "")
+        if is_block:
+            end_block(place)
+
+    collect(tree, Block())
+    return blocks
 
 
 def to_segments(blocks: Sequence[Block], kept: Sequence[bool]) -> list[Segment]:
     """Turn blocks into segments, given which of them belong to the article."""
     return merge_skipped(map(_segment, blocks, kept), separate=OUTSIDE)
-
-
-class _BlockCollector:
-    """Walks a tree of HTML and cuts its text into blocks.
-
-    A block ends where a block element begins or ends, and at two <br> in a row.
-    """
-
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-        self._pieces: list[str] = []  # text since the last block ended
-        self._breaks = 0  # <br> elements since the last text
-
-    def collect(self, element: Any, place: Block) -> None:
-        """Collect the text of an element that stands at the place of a block without text."""
-        if element.tag == "br":
-            self._breaks += 1
-            self._pieces.append(" ")
-        if element.tag in _WITHOUT_TEXT or _is_reference(element):
-            return
-        is_block = element.tag in _BLOCK_TAGS
-        if is_block:
-            self._end_block(place)
-            place = _place(element, place)
-        self._add_text(element.text, place)
-        for child in element:
-            self.collect(child, place)
-            self._add_text(child.tail, place)
-        if is_block:
-            self._end_block(place)
-
-    def _add_text(self, text: str | None, place: Block) -> None:
-        if text and text.strip():
-            if self._breaks > 1:
-                self._end_block(place)
-            self._breaks = 0
-        self._pieces.append(text or "")
-
-    def _end_block(self, place: Block) -> None:
-        text = " ".join("".join(self._pieces).split())
-        self._pieces.clear()
-        self._breaks = 0
-        if text:
-            self.blocks.append(replace(place, text=text))
 
 
 def _as_written(date: str, page: str) -> str:
@@ -216,17 +199,15 @@ def _decode_page(data: bytes, source: str) -> str:
     """The text of a page, decoded as it declares, or else by its bytes."""
     declared = _CHARSET.search(data[:4096])
     if declared and not data.startswith(codecs.BOM_UTF8):
-        try:
+        with suppress(LookupError, UnicodeDecodeError):  # the declaration is wrong
             codec = codecs.lookup(declared[1].decode()).name
             # Browsers read these two as Windows' superset of them, and so do authors mean them.
             return data.decode("cp1252" if codec in ("ascii", "iso8859-1") else codec)
-        except (LookupError, UnicodeDecodeError):
-            pass  # the declaration is wrong
     return decode(data, source)
 
 
-def _main_elements(tree: Any, source: str) -> list[Any]:
-    """All elements of the tree that trafilatura extracts from a page, the root first."""
+def _are_in_main(blocks: Sequence[Block], tree: Any, source: str) -> list[bool]:
+    """Whether the text of each block of a tree is in what trafilatura extracts from it."""
     try:
         document = trafilatura.bare_extraction(tree, include_comments=False)
     except Exception as error:  # odd pages raise any error inside trafilatura
@@ -234,11 +215,7 @@ def _main_elements(tree: Any, source: str) -> list[Any]:
             f"{source}: cannot be read as a web page ({error}). Copy its text into a .txt file."
         ) from None
     assert not isinstance(document, dict)  # a dict comes only where one is asked for
-    return [] if document is None else list(document.body.iter())
-
-
-def _are_in_main(blocks: Sequence[Block], elements: Sequence[Any]) -> list[bool]:
-    """Whether the text of each block is in the main text, whose elements are given."""
+    elements = () if document is None else document.body.iter()  # the root first
     texts = [_without_space("".join(element.itertext())) for element in elements]
     whole, alone = "".join(texts[:1]), set(texts)
 
@@ -260,8 +237,7 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
     first, last = (texts[0], texts[-1]) if texts else (in_main.index(True), -1)
     above = enumerate(blocks[:first])
     titles = [n for n, block in above if block.level == 1 and not block.excluded]
-    title = titles[-1] if titles else None  # the last h1 above the first text
-    start = first if title is None else title
+    start = titles[-1] if titles else first  # the title is the last h1 above the first text
     kept = list(in_main)
     next_kept = False
     for n, block in reversed(list(enumerate(blocks))):
@@ -269,7 +245,7 @@ def _with_headings(blocks: Sequence[Block], in_main: Sequence[bool]) -> list[boo
             continue
         if block.level:
             has_text = next_kept or (in_main[n] and n < last)
-            kept[n] = n == title or (n > start and has_text)
+            kept[n] = n in titles[-1:] or (n > start and has_text)
         next_kept = kept[n]
     return kept
 
@@ -298,9 +274,8 @@ def _is_reference(element: Any) -> bool:
 def _place(element: Any, outer: Block) -> Block:
     """The place of the text inside an element that itself stands at the place `outer`."""
     tag, role, id_ = element.tag, element.get("role") or "", element.get("id") or ""
-    place = replace(outer, inside=_INSIDE.get(tag, outer.inside))
-    if _HEADING_TAG.fullmatch(tag):
-        place = replace(place, level=int(tag[1]))
+    inside, level = _INSIDE.get(tag, outer.inside), _LEVELS.get(tag, outer.level)
+    place = replace(outer, inside=inside, level=level)
     # The notes of Word documents, and of wikis.
     is_note = id_.startswith(("footnote-", "endnote-")) or "references" in _classes(element)
     excluded = _EXCLUDED.get(tag) or _EXCLUDED.get(role)

@@ -10,13 +10,14 @@ import functools
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from paratopic.project.errors import UserError
-from paratopic.project.files import INVISIBLE, printable, without_controls
+from paratopic.project.files import printable
+from paratopic.reading.structure import clean_line
 from paratopic.tables.sheets import read_sheet
 
 # A file with fields of the articles in its folder, one article a row.
@@ -62,25 +63,17 @@ def article_fields(path: Path, in_document: Mapping[str, str]) -> dict[str, Fiel
         an article twice, or has a date that is none.
     """
     in_name = date_in_name(path.stem)
-    return {
-        name: Field(value, origin)
-        for fields, origin in (
-            ({DATE: in_name} if in_name else {}, IN_NAME),
-            (in_document, IN_DOCUMENT),
-            (_in_sheet(path), IN_SHEET),
-        )
-        for name, value in fields.items()
-    }
+    fields = {DATE: Field(in_name, IN_NAME)} if in_name else {}
+    fields |= {name: Field(value, IN_DOCUMENT) for name, value in in_document.items()}
+    return fields | {name: Field(value, IN_SHEET) for name, value in _in_sheet(path).items()}
 
 
-def check_sheets(paths: Iterable[Path]) -> list[str]:
+def check_sheets(paths: Collection[Path]) -> list[str]:
     """Check each metadata.csv beside articles as `article_fields` does; note absent articles."""
-    folders: dict[Path, None] = {}
     for path in paths:
-        folders[path.parent] = None
         _in_sheet(path)
     notes = []
-    for folder in folders:
+    for folder in dict.fromkeys(path.parent for path in paths):
         files = list(folder.iterdir()) if (rows := _rows_of(folder)) else []
         present = {_plain(name) for file in files for name in (file.name, file.stem)}
         if absent := [name for name in rows if name not in present]:
@@ -104,17 +97,13 @@ def iso_date(text: str) -> str | None:
     if match := _DATE.fullmatch(text):
         return _valid(match[1], match[3], match[4])
     if match := _YEAR_LAST.fullmatch(text):
-        day, month = (match[1], match[3]) if match[2] == "." else _day_and_month(match[1], match[3])
-        return _valid(match[4], month, day) if day else None
+        one, by, other, year = match.groups()
+        day_first, month_first = _valid(year, other, one), _valid(year, one, other)
+        if by == "." or not month_first:
+            return day_first
+        return None if day_first else month_first
     match = _COMPACT.fullmatch(text)
     return _valid(*match.groups()) if match else None
-
-
-def _day_and_month(one: str, other: str) -> tuple[str, str]:
-    """Which of two numbers is the day and which the month; "" where either could be."""
-    if int(one) > 12 >= int(other):
-        return one, other
-    return (other, one) if int(other) > 12 >= int(one) else ("", "")
 
 
 def date_in_name(name: str) -> str | None:
@@ -135,8 +124,7 @@ def cleaned(text: str) -> str:
     >>> cleaned(" Harbour\\x00\\nPress ")
     'Harbour Press'
     """
-    text = without_controls(printable(text[: 10 * LONGEST]).translate(INVISIBLE))
-    return " ".join(text.split())[:LONGEST].rstrip()
+    return clean_line(printable(text[: 10 * LONGEST]))[:LONGEST].rstrip()
 
 
 def document_fields(values: Mapping[str, object]) -> dict[str, str]:
@@ -161,15 +149,12 @@ def _in_sheet(path: Path) -> Mapping[str, str]:
     names = dict.fromkeys((_plain(path.name), _plain(path.stem)))
     named = [rows[name] for name in names if name in rows]
     if len(named) > 1:
-        raise _twice(path.name, named[0].where, named[1].where)
-    return named[0].fields if named else {}
+        raise _twice(path.name, named[0][0], named[1][0])
+    return named[0][1] if named else {}
 
 
-class _Row(NamedTuple):
-    """A row of a metadata.csv: where it is, and its fields."""
-
-    where: str
-    fields: dict[str, str]
+# File and number of a row of a metadata.csv, and its fields.
+_Row = tuple[str, dict[str, str]]
 
 
 def _rows_of(folder: Path) -> Mapping[str, _Row]:
@@ -198,7 +183,7 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
         if not article:
             raise UserError(f"{where}: names no article; write the name of its file")
         if article in rows:
-            raise _twice(article, rows[article].where, where)
+            raise _twice(article, rows[article][0], where)
         fields = {name: cell for name, cell in fields.items() if name not in (ARTICLE, ID)}
         if DATE in fields and (day := iso_date(fields[DATE])):
             fields[DATE] = day
@@ -207,7 +192,7 @@ def _read_rows(path: Path, modified: int, size: int) -> Mapping[str, _Row]:
                 f'{where}: the date "{fields[DATE]}" cannot be read; write it as 2025-09-15, '
                 "2025-09 or 2025"
             )
-        rows[article] = _Row(where, fields)
+        rows[article] = where, fields
     return rows
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
 
 from paratopic.project.errors import UserError
 from paratopic.reading.article import Segment, merge_skipped
@@ -59,10 +58,6 @@ class Block:
     lines: list[Line]
     reason: str = ""
 
-    @property
-    def first(self) -> Line:
-        return self.lines[0]
-
 
 def pdf_segments(data: bytes, source: str) -> list[Segment]:
     """Cut a PDF into segments.
@@ -82,9 +77,9 @@ def pdf_segments(data: bytes, source: str) -> list[Segment]:
     blocks: list[Block] = []
     for page, layout in zip(pages, layouts, strict=True):
         blocks += [Block([line], RUNNING) for line in page if id(line) in running]
-        blocks += _blocks(layout, usual)
+        blocks += _blocks(layout, usual, body)
     hyphens = Hyphens(lines)
-    segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts, body)]
+    segments = [_segment(block, hyphens, body) for block in _continued(blocks, layouts)]
     empty = [number for number, page in enumerate(pages, start=1) if not page]
     return merge_skipped(segments) + [Segment("skipped", f"page {n}", PICTURE) for n in empty]
 
@@ -162,20 +157,20 @@ class _Page:
         """Where the lines of the same column and type as a line begin and end."""
         kind = line.column, line.bold, line.size
         if kind not in self._margins:
-            alike = [
-                other
-                for other in self.lines
-                if other.column == line.column and _same_type(line, other)
-            ]
-            left = min((other.left for other in alike), default=line.left)
-            right = max((other.right for other in alike), default=line.right)
-            self._margins[kind] = left, right
+            column = [other for other in self.lines if other.column == line.column]
+            alike = [line, *(other for other in column if _same_type(line, other))]
+            self._margins[kind] = min(o.left for o in alike), max(o.right for o in alike)
         return self._margins[kind]
 
     def is_indented(self, line: Line) -> bool:
         """Whether a line begins to the right of other lines of its column."""
         left, _ = self.margins(line)
         return line.left > left + 0.8 * line.size
+
+    def is_full(self, line: Line, following: Line) -> bool:
+        """Whether the first word of the next line would not have fitted on a line."""
+        _, right = self.margins(line)
+        return line.right + 0.2 * line.size + following.first > right - 0.3 * line.size
 
     @cached_property
     def indents_blocks(self) -> bool:
@@ -252,23 +247,21 @@ def _usual_distance(pages: Iterable[Sequence[Line]], body: float) -> float:
     return min(often, default=0.0) / (body or 1.0)
 
 
-def _blocks(page: _Page, usual: float) -> list[Block]:
-    """The paragraphs and headings of one page."""
+def _blocks(page: _Page, usual: float, body: float) -> list[Block]:
+    """The paragraphs and headings of one page, and its small print."""
     blocks: list[Block] = []
     for line in page.lines:
         if blocks and _continues(blocks[-1].lines[-1], line, page, usual):
             blocks[-1].lines.append(line)
         else:
-            blocks.append(Block([line]))
+            blocks.append(Block([line], SMALL if line.size <= SMALLER * body else ""))
     return blocks
 
 
 def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
     """Whether two lines of a page belong to the same paragraph; see `_usual_distance`."""
-    if not _same_type(line, following):
-        return False
     distance = line.top - following.top
-    if distance > PITCH * (usual or 1.3) * line.size:
+    if not _same_type(line, following) or distance > PITCH * (usual or 1.3) * line.size:
         return False
     if distance <= 0:  # the next column
         return _may_continue(line, following, page, page)
@@ -276,18 +269,15 @@ def _continues(line: Line, following: Line, page: _Page, usual: float) -> bool:
         return False
     if _BULLET.match(following.text) and _ENDED.search(line.text):
         return False
-    return _breaks_sentence(line, following) or _is_full(line, following, page)
+    return _breaks_sentence(line, following) or page.is_full(line, following)
 
 
 def _may_continue(line: Line, following: Line, page: _Page, following_page: _Page) -> bool:
     """Whether a paragraph may continue beyond the end of a column or page."""
     if not _same_type(line, following):
         return False
-    if _breaks_sentence(line, following):
-        return True
-    if _BULLET.match(following.text):
-        return False
-    return not following_page.is_indented(following) and _is_full(line, following, page)
+    begins = _BULLET.match(following.text) or following_page.is_indented(following)
+    return _breaks_sentence(line, following) or (not begins and page.is_full(line, following))
 
 
 def _same_type(line: Line, other: Line) -> bool:
@@ -299,46 +289,33 @@ def _breaks_sentence(line: Line, following: Line) -> bool:
     return not _ENDED.search(line.text) and following.text[0].islower()
 
 
-def _is_full(line: Line, following: Line, page: _Page) -> bool:
-    """Whether the first word of the next line would not have fitted on a line."""
-    _, right = page.margins(line)
-    return line.right + 0.2 * line.size + following.first > right - 0.3 * line.size
-
-
-def _continued(blocks: Sequence[Block], pages: Sequence[_Page], body: float) -> list[Block]:
+def _continued(blocks: Sequence[Block], pages: Sequence[_Page]) -> list[Block]:
     """Join the paragraphs that the end of a page, a caption or a running header has cut."""
     joined: list[Block] = []
-    open_block: Block | None = None  # the last block that is body text
+    body = Block([])  # the last block that is body text
     for block in blocks:
-        if block.reason or block.first.size <= SMALLER * body:
-            joined.append(block)
-        elif open_block is not None and _is_cut(
-            open_block, block, pages, interrupted=open_block is not joined[-1]
-        ):
-            open_block.lines += block.lines
-        else:
-            joined.append(block)
-            open_block = block
+        if not block.reason:
+            if body.lines and _is_cut(body, block, pages, is_next=body is joined[-1]):
+                body.lines += block.lines
+                continue
+            body = block
+        joined.append(block)
     return joined
 
 
-def _is_cut(block: Block, following: Block, pages: Sequence[_Page], interrupted: bool) -> bool:
-    """Whether two blocks are one paragraph; `interrupted`: whether others stand between them."""
-    last, first = block.lines[-1], following.first
+def _is_cut(block: Block, following: Block, pages: Sequence[_Page], is_next: bool) -> bool:
+    """Whether two blocks are one paragraph; `is_next`: whether no other stands between them."""
+    last, first = block.lines[-1], following.lines[0]
     if last.page != first.page and _may_continue(last, first, pages[last.page], pages[first.page]):
         return True
-    return interrupted and _breaks_sentence(last, first) and _same_type(last, first)
+    return not is_next and _breaks_sentence(last, first) and _same_type(last, first)
 
 
 def _segment(block: Block, hyphens: Hyphens, body: float) -> Segment:
     text = hyphens.join_all(line.text for line in block.lines)
     if block.reason:
         return Segment("skipped", text, block.reason)
-    if block.first.size <= SMALLER * body:
-        return Segment("skipped", text, SMALL)
-    stands_out = block.first.size >= LARGER * body or (
-        all(line.bold for line in block.lines) and not _ENDED.search(text)
-    )
+    is_bold = all(line.bold for line in block.lines) and not _ENDED.search(text)
+    stands_out = is_bold or block.lines[0].size >= LARGER * body
     is_short = len(text.split()) <= HEADING_WORDS and re.search(r"[^\W\d_]", text)
-    kind: Literal["heading", "body"] = "heading" if stands_out and is_short else "body"
-    return Segment(kind, text)
+    return Segment("heading" if stands_out and is_short else "body", text)

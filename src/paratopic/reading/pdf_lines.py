@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 
 from pdfminer.converter import PDFPageAggregator
-from pdfminer.layout import LAParams, LTChar, LTPage, LTTextLine
+from pdfminer.layout import LAParams, LTAnno, LTChar, LTPage, LTTextLine
 from pdfminer.pdfdocument import PDFDocument, PDFEncryptionError
 from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 from pdfminer.pdfpage import PDFPage
@@ -150,16 +150,14 @@ def _piece(item: LTTextLine, page: int, height: float) -> Line:
 
 def _text(line: LTTextLine) -> str:
     """A line's text without the "spaces" over which the next letter is printed: soft hyphens."""
-    texts = []
-    for item, following in pairwise([*line, None]):
-        is_overprinted = (
-            isinstance(item, LTChar)
-            and isinstance(following, LTChar)
-            and item.get_text() == " "
-            and following.x0 < item.x0 + 0.3 * item.width
-        )
-        texts.append("" if is_overprinted or item is None else item.get_text())
-    return "".join([*texts, " "])
+
+    def is_overprinted(item: LTChar | LTAnno, following: LTChar | LTAnno) -> bool:
+        if not (isinstance(item, LTChar) and isinstance(following, LTChar)):
+            return False
+        return item.get_text() == " " and following.x0 < item.x0 + 0.3 * item.width
+
+    pairs = pairwise([*line, LTAnno("\n")])
+    return "".join(item.get_text() for item, other in pairs if not is_overprinted(item, other))
 
 
 def _lines(pieces: Sequence[Line], gutters: Sequence[float]) -> list[Line]:
@@ -231,9 +229,8 @@ def _gutters(pieces: Sequence[Line]) -> list[float]:
         # Rows of the column that has fewer of them, to the left or to the right of x.
         rows = min(most_left[x - 1], most_right[x])
         end = x
-        if rows >= COLUMN_ROWS:
-            while end < len(cover) and CROSSING * cover[end] <= rows:
-                end += 1
+        while rows >= COLUMN_ROWS and end < len(cover) and CROSSING * cover[end] <= rows:
+            end += 1
         if end > x and end - x >= 0.7 * size and end < len(cover) - least:
             gutters.append((x + end) / 2)
             x = end + least

@@ -91,34 +91,34 @@ def read_sources(
         beside an article cannot be read, keys name columns of a file that is no table, or no source
         holds a paragraph.
     """
-    both = [Source(source) if isinstance(source, str) else source for source in sources]
-    entries = [entry for entry in both if not is_address(entry.path)]
-    datasets = [entry for entry in both if is_address(entry.path)]
+    entries, datasets = _divided(sources)
     patterns = [entry.path for entry in entries]
     own = {file.resolve() for file in own_files}
     try:
         paths, left_out = find_files(patterns, SUFFIXES)
         source_of = _sources_of_tables(entries)
     except UserError as error:
-        hints = [_hint(path) for path in _tables_in(patterns) if path.resolve() not in own]
+        folders = map(Path, filter(os.path.isdir, patterns))
+        inside = [path for folder in folders for path in sorted(folder.rglob("*"))]
+        hints = [_hint(path) for path in inside if _is_table(path) and path.resolve() not in own]
         raise UserError("\n".join([f"prepare.sources: {error}", *hints])) from None
-    _refuse_same_names([*paths, *(dataset.path for dataset in datasets)])
-    left_out = [
-        (path, UNNAMED if path.suffix.lower() in LOADERS else reason)
-        for path, reason in left_out
-        if path.resolve() not in own
+    named: list[tuple[Path | str, Source | None]] = [(path, source_of.get(path)) for path in paths]
+    named += [(dataset.path, dataset) for dataset in datasets]
+    _refuse_same_names([path for path, _ in named])
+    left_out = [(path, why) for path, why in left_out if path.resolve() not in own]
+    skipped = [
+        Skipped(printable(path), 0, "", UNNAMED if _is_table(path) else why)
+        for path, why in left_out
     ]
-    skipped = [Skipped(printable(path), 0, "", reason) for path, reason in left_out]
-    notes = check_sheets(path for path in paths if path.suffix.lower() in SUFFIXES)
-    notes += [_hint(path) for path, reason in left_out if reason == UNNAMED]
-    read = [_read_source(path, no_topic, source_of.get(path)) for path in paths]
-    read += [_read_source(dataset.path, no_topic, dataset) for dataset in datasets]
+    notes = check_sheets([path for path in paths if path.suffix.lower() in SUFFIXES])
+    notes += [_hint(path) for path, _ in left_out if _is_table(path)]
+    read = [_read_source(path, no_topic, source) for path, source in named]
     skipped += [part for source in read for part in source.skipped]
     filled = [source for source in read if not source.frame.empty]
     if not filled:
         unreadable = [f"{s.article}: {s.reason}" for s in skipped if _kind(s) == UNREADABLE]
-        all_paths = [*patterns, *(dataset.path for dataset in datasets)]
-        what = f"prepare.sources: there is no paragraph in {', '.join(all_paths)}"
+        all_paths = ", ".join(entry.path for entry in (*entries, *datasets))
+        what = f"prepare.sources: there is no paragraph in {all_paths}"
         raise UserError("\n".join([what, *unreadable]))
     return _together(filled, skipped, notes)
 
@@ -129,8 +129,7 @@ def digests_of(sources: Sequence[Source | str], *others: Path) -> dict[str, str]
     By these it is seen later whether figures are of other files than there are. Files that a folder
     has beside them, and datasets with an address, are not among them.
     """
-    both = [Source(source) if isinstance(source, str) else source for source in sources]
-    patterns = [entry.path for entry in both if not is_address(entry.path)]
+    patterns = [entry.path for entry in _divided(sources)[0]]
     paths = [*find_files(patterns, SUFFIXES)[0], *others]
     beside = {path.with_name(SHEET) for path in paths}
     every = sorted({*paths, *beside})
@@ -194,12 +193,17 @@ def _together(sources: Sequence[Sources], skipped: list[Skipped], notes: Sequenc
     return Sources(frame, answers, skipped, metadata, origins, notes)
 
 
+def _divided(sources: Iterable[Source | str]) -> tuple[list[Source], list[Source]]:
+    """The sources that are paths, and those that are addresses of datasets."""
+    both = [Source(source) if isinstance(source, str) else source for source in sources]
+    entries = [entry for entry in both if not is_address(entry.path)]
+    return entries, [entry for entry in both if is_address(entry.path)]
+
+
 def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
     """The tables whose columns or labels are named, with their entries."""
     source_of: dict[Path, Source] = {}
-    for entry in entries:
-        if entry == Source(entry.path):
-            continue
+    for entry in (entry for entry in entries if entry != Source(entry.path)):
         for path in find_files([entry.path], SUFFIXES)[0]:
             if path.suffix.lower() not in LOADERS:
                 raise UserError(
@@ -212,14 +216,8 @@ def _sources_of_tables(entries: Sequence[Source]) -> dict[Path, Source]:
     return source_of
 
 
-def _tables_in(patterns: Sequence[str]) -> list[Path]:
-    """Tables in those of the sources that are folders."""
-    return [
-        path
-        for folder in filter(os.path.isdir, patterns)
-        for path in sorted(Path(folder).rglob("*"))
-        if path.suffix.lower() in LOADERS and path.name != SHEET
-    ]
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in LOADERS and path.name != SHEET
 
 
 def _hint(table: Path) -> str:
@@ -231,15 +229,14 @@ def _hint(table: Path) -> str:
 
 def _read_source(path: Path | str, no_topic: Sequence[str], source: Source | None) -> Sources:
     """What a file holds, or the dataset that a str is the address of."""
-    suffix = "" if isinstance(path, str) else path.suffix.lower()
-    if isinstance(path, str) or suffix in LOADERS:
-        frame, answers, fields = read_labelled_table(path, no_topic, source)
-        counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
-        origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})
-        return Sources(frame, answers, [], fields, origins)
-    if suffix in SUFFIXES:
+    if isinstance(path, Path) and path.suffix.lower() in SUFFIXES:
         return _read_article(path)
-    raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+    if isinstance(path, Path) and path.suffix.lower() not in LOADERS:
+        raise UserError(f"{path}: sources are {', '.join([*SUFFIXES, *LOADERS])}")
+    frame, answers, fields = read_labelled_table(path, no_topic, source)
+    counts = {name: frame["article"][fields[name].notna()].nunique() for name in fields}
+    origins = Counter({(str(name), IN_TABLE): count for name, count in counts.items()})
+    return Sources(frame, answers, [], fields, origins)
 
 
 def _read_article(path: Path) -> Sources:

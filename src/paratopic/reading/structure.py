@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import compress, pairwise
 
 from paratopic.project.files import INVISIBLE, without_controls
 from paratopic.reading.article import HEADING_MARK, Segment
@@ -45,10 +44,10 @@ def plain_segments(text: str) -> list[Segment]:
     ['Trade', 'Talks went on.']
     """
     lines = [clean_line(line) for line in text.splitlines()]
-    wrapping = _Wrapping(lines)
+    joins = _wrapping(lines)
     texts: list[list[str]] = []
     for line, following in pairwise(["", *lines]):
-        if line and following and wrapping.joins(line, following):
+        if line and following and joins(line, following):
             # 'long-' and 'term' are one word, but 'short-' and 'and a long one' are not.
             hyphenated = re.search(r"\w-$", line) and re.match(r"(?!and |or |to )\w", following)
             texts[-1] += [following] if hyphenated else [" ", following]
@@ -68,20 +67,20 @@ def classify(segments: Sequence[Segment]) -> list[Segment]:
     >>> [segment.kind for segment in segments]
     ['heading', 'body']
     """
-    cleaned = [replace(segment, text=clean_line(segment.text)) for segment in segments]
-    marked = _skip_boilerplate([segment for segment in cleaned if segment.text])
+    cleaned = [segment._replace(text=clean_line(segment.text)) for segment in segments]
+    marked = [segment for segment in cleaned if segment.text]
     kept = [number for number, segment in enumerate(marked) if segment.kind != "skipped"]
-    rules = _HeadingRules([segment.text for segment in marked if segment.kind == "body"])
-    headings = {
-        number
-        for number in kept
-        if marked[number].kind == "heading"
-        or rules.is_heading(marked[number].text, first=number == kept[0])
-    }
+    certain = {place for place, number in enumerate(kept) if marked[number].kind == "heading"}
+    why = reasons([marked[number].text for number in kept], certain)
+    for number, reason in zip(kept, why, strict=True):
+        if reason:
+            marked[number] = marked[number]._replace(kind="skipped", reason=reason)
+    kept = [number for number in kept if marked[number].kind != "skipped"]
+    headings = set(compress(kept, _are_headings([marked[number] for number in kept])))
     last_body = max((number for number in kept if number not in headings), default=-1)
     for number in kept:
         is_heading = number in headings and number < last_body
-        marked[number] = replace(marked[number], kind="heading" if is_heading else "body")
+        marked[number] = marked[number]._replace(kind="heading" if is_heading else "body")
     return marked
 
 
@@ -132,83 +131,75 @@ def is_title_case(text: str) -> bool:
     )
 
 
-def _skip_boilerplate(segments: Sequence[Segment]) -> list[Segment]:
-    """Mark the segments that are boilerplate by their words as skipped."""
-    marked = list(segments)
-    kept = [number for number, segment in enumerate(segments) if segment.kind != "skipped"]
-    texts = [segments[number].text for number in kept]
-    headings = {n for n, number in enumerate(kept) if segments[number].kind == "heading"}
-    for number, text, reason in zip(kept, texts, reasons(texts, headings), strict=True):
-        if reason:
-            marked[number] = Segment("skipped", text, reason)
-    return marked
+def _are_headings(segments: Sequence[Segment]) -> list[bool]:
+    """Whether each segment of an article is a heading, by its kind or by its text."""
+    texts = [segment.text for segment in segments if segment.kind == "body"]
+    labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
 
+    def is_utterance(text: str) -> bool:
+        # 'President Trump: Yes' looks like 'Trade Talks: Why Spain', but a speaker's name recurs.
+        return is_speech(text) or (":" in text and labels[text.partition(":")[0]] > 2)
 
-class _HeadingRules:
-    """Rules by which the segments of one article are headings, given the texts of all of them."""
+    # In a transcript, a short line without a full stop is speech rather than a heading.
+    is_transcript = sum(map(is_utterance, texts)) > 2
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._labels = Counter(text.partition(":")[0] for text in texts if ":" in text)
-        # In a transcript, a short line without a full stop is speech rather than a heading.
-        self._transcript = sum(map(self._is_utterance, texts)) > 2
-
-    def is_heading(self, text: str, first: bool) -> bool:
-        """Whether a text is a heading; `first` is whether it is the first of the article."""
+    def is_heading(text: str, most_words: int) -> bool:
         if HEADING_MARK.match(text):
             return True
         if (
-            n_words(text) > (TITLE_WORDS if first else HEADING_WORDS)
+            n_words(text) > most_words
             or not _LETTER.search(text)
             or text[0].islower()
             or _BULLET.match(text)
-            or self._is_utterance(text)
+            or is_utterance(text)
         ):
             return False
         if _TITLE_CASE_END.search(text):
-            return not self._transcript and is_title_case(text)
-        return not _BODY_END.search(text) and (not self._transcript or is_title_case(text))
+            return not is_transcript and is_title_case(text)
+        return not _BODY_END.search(text) and (not is_transcript or is_title_case(text))
 
-    def _is_utterance(self, text: str) -> bool:
-        # 'President Trump: Yes' looks like 'Trade Talks: Why Spain', but a speaker's name recurs.
-        return is_speech(text) or (":" in text and self._labels[text.partition(":")[0]] > 2)
+    return [
+        segment.kind == "heading"
+        or is_heading(segment.text, HEADING_WORDS if number else TITLE_WORDS)
+        for number, segment in enumerate(segments)
+    ]
 
 
-class _Wrapping:
-    """How the lines of a document are wrapped, if they are.
+def _wrapping(lines: Sequence[str]) -> Callable[[str, str], bool]:
+    """Make what tells whether two neighbouring lines of a document belong to the same paragraph.
 
     A line's *reach* is the length it would have with the first word of the next line. Where it
     exceeds the longest line, the line had to be broken. A document is wrapped when a third of its
     line breaks or more fall inside a sentence: before a small letter, or where a line had to be
     broken and no sentence ends. The other breaks may be the ends of short paragraphs.
     """
+    breaks = [pair for pair in pairwise(lines) if all(pair)]
+    # A single word that is longer than the line, such as a URL, says nothing about the width.
+    width = max((len(line) for line in lines if " " in line), default=0)
+    inside = sum(
+        _continues(following) or (_reach(line, following) > width and _is_open(line))
+        for line, following in breaks
+    )
+    is_wrapped = width in WRAP_WIDTHS and 3 * inside >= len(breaks)
+    # Most programs fill each line as far as it goes; some, and people, break it earlier. So a line
+    # was wrapped if it reaches as far as the shortest line that surely was. Lines less than half
+    # full do not count, nor does one break in fifty: a paragraph that starts with a small letter
+    # must not set the limit.
+    sure = sorted(
+        _reach(line, following)
+        for line, following in breaks
+        if _continues(following) and 2 * len(line) >= width
+    )
+    limit = min([width + 1, *sure[len(sure) // 50 :]])
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        breaks = [pair for pair in pairwise(lines) if all(pair)]
-        # A single word that is longer than the line, such as a URL, says nothing about the width.
-        width = max((len(line) for line in lines if " " in line), default=0)
-        inside = sum(
-            _continues(following) or (_reach(line, following) > width and _is_open(line))
-            for line, following in breaks
-        )
-        self._wrapped = width in WRAP_WIDTHS and 3 * inside >= len(breaks)
-        # Most programs fill each line as far as it goes; some, and people, break it earlier. So a
-        # line was wrapped if it reaches as far as the shortest line that surely was. Lines less
-        # than half full do not count, nor does one break in fifty: a paragraph that starts with a
-        # small letter must not set the limit.
-        sure = sorted(
-            _reach(line, following)
-            for line, following in breaks
-            if _continues(following) and 2 * len(line) >= width
-        )
-        self._limit = min([width + 1, *sure[len(sure) // 50 :]])
-
-    def joins(self, line: str, following: str) -> bool:
-        """Whether two neighbouring lines belong to the same paragraph."""
-        if not self._wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(following):
+    def joins(line: str, following: str) -> bool:
+        if not is_wrapped or HEADING_MARK.match(line) or HEADING_MARK.match(following):
             return False
         if is_speech(following) and not _is_open(line):
             return False
-        return _continues(following) or _reach(line, following) >= self._limit
+        return _continues(following) or _reach(line, following) >= limit
+
+    return joins
 
 
 def _reach(line: str, following: str) -> int:

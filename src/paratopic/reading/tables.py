@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from itertools import compress
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -27,9 +28,9 @@ from paratopic.project.passages import BESIDE
 from paratopic.project.sources import KEYS, NONE, Source
 from paratopic.project.topics import join_cell
 from paratopic.reading.article import number_repeats, paragraph_id
-from paratopic.reading.datasets import is_address, parse_address, read_rows, with_address
+from paratopic.reading.datasets import is_address, parse_address, read_dataset, with_address
 from paratopic.reading.metadata import DATE, ID, cleaned, iso_date
-from paratopic.tables.files import LOADERS, Columns, Table, arrow_columns, cell_text, is_read
+from paratopic.tables.files import LOADERS, Columns, Table, cell_text
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +104,11 @@ def read_labelled_table(
         ids = number_repeats(paragraph_id(name, text) for text in texts)
     groups = beside.get("group") or _runs(texts, before, after)
     articles = [f"{name}/{group}" if group else id_ for id_, group in zip(ids, groups, strict=True)]
-    rows = {
-        "id": ids,
-        "article": articles,
-        "title": beside.get("title", none),
-        "heading": beside.get("heading", none),
-        "position": _positions(path, articles, beside, wheres),
-        "ordered": "position" in beside,
-        "text": texts,
-        "before": before,
-        "after": after,
-    }
+    rows = {"title": none, "heading": none, **beside, "id": ids, "article": articles, "text": texts}
+    rows |= {"before": before, "after": after}
+    frame = pd.DataFrame(rows, columns=SCHEMA.names)
+    frame["ordered"] = "position" in beside
+    frame["position"] = _positions(path, articles, beside, wheres)
     draws = list(map(_draw, beside.get(DRAWN, none), wheres))
     cells = map(_label, columns.get("label", none), wheres)
     answers = [
@@ -121,11 +116,7 @@ def read_labelled_table(
         for id_, cell, draw, where in zip(ids, cells, draws, wheres, strict=True)
         if cell not in ("", "?")  # nobody has decided yet
     ]
-    return LabelledTable(
-        pd.DataFrame(rows, columns=SCHEMA.names),
-        pd.DataFrame(answers, columns=RAW),
-        _fields(columns),
-    )
+    return LabelledTable(frame, pd.DataFrame(answers, columns=RAW), _fields(columns))
 
 
 def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
@@ -142,17 +133,9 @@ def read_table(path: Path | str, whole: Collection[str] = ()) -> Table:
     UserError
         The file or dataset cannot be read, or has two columns of the same name.
     """
-    if not is_address(str(path)):
-        return LOADERS[Path(path).suffix.lower()](Path(path), whole)
-    address = parse_address(str(path))
-    rows = read_rows(address, whole, is_read)
-    columns = arrow_columns(rows.table, rows.names, whole, rows.class_names)
-    for name in rows.class_names:
-        columns[name] = [
-            join_cell(map(str, names)) or NONE if isinstance(names, list) else names
-            for names in columns[name]
-        ]
-    return Table(columns, [f"{address}, row {row}" for row in rows.numbers])
+    if is_address(str(path)):
+        return read_dataset(parse_address(str(path)), whole)
+    return LOADERS[Path(path).suffix.lower()](Path(path), whole)
 
 
 def table_name(path: Path | str) -> str:
@@ -173,16 +156,13 @@ def _read(path: Path | str, source: Source) -> tuple[Source, Table]:
         return source, Table(columns, wheres)
     if len(wheres) == address.sample:
         log.warning("%s: a sample of %s is read", address, plural(len(wheres), "row"))
-    kept = [row for row, text in enumerate(columns["text"]) if not _is_blank(text)]
-    if n_left_out := len(wheres) - len(kept):
+    texts = ("" if text is None else str(text) for text in columns["text"])
+    has_text = [without_controls(text).strip() != "" for text in texts]
+    if n_left_out := has_text.count(False):
         rows = plural(n_left_out, "row has no text and is", "rows have no text and are")
         log.warning("%s: %s left out", source.path, rows)
-    columns = {name: [values[row] for row in kept] for name, values in columns.items()}
-    return source, Table(columns, [wheres[row] for row in kept])
-
-
-def _is_blank(text: object) -> bool:
-    return text is None or (isinstance(text, str) and not without_controls(text).strip())
+    columns = {name: list(compress(values, has_text)) for name, values in columns.items()}
+    return source, Table(columns, list(compress(wheres, has_text)))
 
 
 def _by_key(columns: Columns, path: Path | str, source: Source) -> Columns:
@@ -282,13 +262,11 @@ def _runs(texts: Sequence[str], before: Sequence[str], after: Sequence[str]) -> 
         if text in other
     ]
     row_of = {pair: row for row, pair in enumerate(zip(texts, before, strict=True))}
-    for row, (text, next_text) in enumerate(zip(texts, after, strict=True)):
-        if next_text and (next_text, text) in row_of:  # each is next to the other
-            edges.append((row, row_of[next_text, text]))
-    if not edges:
-        return [""] * len(texts)
-    row, column = np.array(edges, dtype=np.int64).T
-    runs = components(row, column, len(texts))
+    for row, pair in enumerate(zip(after, texts, strict=True)):
+        if pair[0] and pair in row_of:  # each is next to the other
+            edges.append((row, row_of[pair]))
+    ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    runs = components(ends[:, 0], ends[:, 1], len(texts))
     sizes = np.bincount(runs)
     return [f"run-{run}" if sizes[run] > 1 else "" for run in runs.tolist()]
 

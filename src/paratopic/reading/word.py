@@ -15,11 +15,9 @@ from paratopic.reading.html import blocks_of, parse, to_segments
 # The first bytes of an OLE file: an old .doc, or an encrypted .docx.
 _OLE = b"\xd0\xcf\x11\xe0"
 
-_STYLES = """
-p[style-name='caption'] => figcaption:fresh
-p[style-name='Caption'] => figcaption:fresh
-p[style-name='Title'] => h1:fresh
-"""
+# Styles, whose names mammoth compares without capitals; and pictures, which it need not unpack.
+_STYLES = "p[style-name='Caption'] => figcaption:fresh\np[style-name='Title'] => h1:fresh"
+_NO_PICTURE = mammoth.images.img_element(lambda image: {})
 
 # The part of a document that has its properties, and the most bytes of it that are read.
 _PROPERTIES, _MOST_BYTES = "docProps/core.xml", 1_000_000
@@ -39,18 +37,16 @@ def word_segments(data: bytes, source: str) -> list[Segment]:
             f"{source}: is encrypted, or an old .doc. Save it as .docx without a password."
         )
     try:
-        html = mammoth.convert_to_html(
-            BytesIO(data),
-            style_map=_STYLES,
-            convert_image=mammoth.images.img_element(lambda image: {}),
-        ).value
+        converted = mammoth.convert_to_html(
+            BytesIO(data), style_map=_STYLES, convert_image=_NO_PICTURE
+        )
     except Exception as error:  # mammoth passes on whatever zipfile and the XML parser raise
         raise UserError(
             f"{source}: is not a whole Word document ({error}). Save it again as .docx."
         ) from None
-    if not html:
+    if not converted.value:
         raise UserError(f"{source}: holds no text. Give a document with at least one paragraph.")
-    blocks = blocks_of(parse(html, source))
+    blocks = blocks_of(parse(converted.value, source))
     return to_segments(blocks, kept=[True] * len(blocks))
 
 
