@@ -11,6 +11,7 @@ from typing import Any
 
 # Text of a paragraph → the bytes of a reply, or the status of a refusal.
 Script = Callable[[str, dict[str, Any], int], bytes | int]
+Serve = Callable[[Script], "Server"]
 
 
 def reply(text: str | None, **more: Any) -> bytes:

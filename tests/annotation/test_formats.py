@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import (
-    Explain,
-    Suggestion,
-    blind,
-    in_context,
-    with_predictions,
-)
+from paratopic.annotation.context import Explain, Suggestion, blind, in_context, with_predictions
 from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.inference.loading import load
 from paratopic.inference.prediction import Explanation
@@ -35,7 +28,8 @@ from paratopic.project.topics import Topic, Topics
 from paratopic.reading.article import paragraphs_of
 from paratopic.reading.sources import frame_of
 from paratopic.tables.workbook import Tab, read_workbook, write_workbook
-from tests.samples import plain_article
+from tests.documents import save
+from tests.samples import TOPICS, plain_article
 
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("trade"),
@@ -57,30 +51,24 @@ FIELDS = {
     **dict.fromkeys(["id", "text", "paragraph"], ODD),
 }
 
-Read = Callable[[str, str], formats.ImportedLabels]
 ONE = plain_article("one", "Trade\n\nTariffs rose on all goods.\n\nThe navy, sailed.\n\nIt rained.")
 
 
-@pytest.fixture
-def frame() -> pd.DataFrame:
-    return frame_of(paragraphs_of(ONE))
+FRAME = frame_of(paragraphs_of(ONE))
+IDS = list(FRAME["id"])
+SCORES = dict(zip(TOPICS.names, (0.2, 0.3, 0.5), strict=True))
+SUGGESTIONS = [
+    Suggestion(r["id"], "one", "Trade", r["text"], ("before",), ("after", "more"), SCORES)
+    for r in FRAME.to_dict("records")
+]
 
 
-@pytest.fixture
-def read(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> Read:
-    """Read the answers in a file of this name and content."""
-
-    def read(name: str, content: str) -> formats.ImportedLabels:
-        path = tmp_path / name
-        path.write_text(content, encoding="utf-8")
-        return formats.read_answers(path, frame, topics)
-
-    return read
+def read(path: Path, topics: Topics = TOPICS) -> formats.ImportedLabels:
+    return formats.read_answers(path, FRAME, topics)
 
 
-@pytest.fixture
-def ids(frame: pd.DataFrame) -> list[str]:
-    return list(frame["id"])
+def write(path: Path, items: list[Suggestion] = SUGGESTIONS, *explain: Explain) -> list[Path]:
+    return formats.write_tasks(path, items, TOPICS, "baseline", *explain)
 
 
 def rows_of(imported: formats.ImportedLabels) -> list[tuple[str, str, str, str, str]]:
@@ -100,22 +88,22 @@ def annotation(dominant: list[str], *others: str, by: Any = 1, **more: Any) -> d
     return {"completed_by": by, "updated_at": "2025-09-15T10:00:00Z", "result": result} | more
 
 
-def test_reading_a_label_studio_export(read: Read, tmp_path: Path, ids: list[str]) -> None:
+def test_reading_a_label_studio_export(tmp_path: Path) -> None:
     tasks = [
-        task(ids[0], annotation(["security"], "trade"), annotation(["trade"], by={"email": "bo"})),
-        task(ids[1], annotation([NONE])),
-        task(ids[2]),
-        task(ids[2], annotation(["trade"], was_cancelled=True), annotation([])),
+        task(IDS[0], annotation(["security"], "trade"), annotation(["trade"], by={"email": "bo"})),
+        task(IDS[1], annotation([NONE])),
+        task(IDS[2]),
+        task(IDS[2], annotation(["trade"], was_cancelled=True), annotation([])),
         task("one:gone", annotation(["trade"])),
-        task(ids[2], annotation(["trad"])),
-        task(ids[2], annotation([NONE], "trade")),
+        task(IDS[2], annotation(["trad"])),
+        task(IDS[2], annotation([NONE], "trade")),
     ]
-    imported = read("export.json", json.dumps(tasks))
+    imported = read(save(tmp_path, "export.json", json.dumps(tasks)))
     when = "2025-09-15T10:00:00Z"
     assert rows_of(imported) == [
-        (ids[0], "security;trade", "label-studio-1", when, "why so"),
-        (ids[0], "trade", "bo", when, "why so"),
-        (ids[1], "", "label-studio-1", when, "why so"),
+        (IDS[0], "security;trade", "label-studio-1", when, "why so"),
+        (IDS[0], "trade", "bo", when, "why so"),
+        (IDS[1], "", "label-studio-1", when, "why so"),
     ]
     assert imported.labels[0].text == "Tariffs rose on all goods."
     assert imported.left_out == {"undecided": 2, "skipped by the annotator": 1}
@@ -130,27 +118,25 @@ def test_reading_a_label_studio_export(read: Read, tmp_path: Path, ids: list[str
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", ""])
-def test_reading_a_sheet_with_any_separator_or_a_workbook(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics, separator: str
-) -> None:
+def test_reading_a_sheet_with_any_separator_or_a_workbook(tmp_path: Path, separator: str) -> None:
     path = tmp_path / ("sheet.csv" if separator else "sheet.xlsx")
     rows = [
         ["paragraph", "topics", "text", "annotator", "when"],
-        [ids[0], "security; trade", "Tariffs, all", "ann", "2025-09-15"],
-        [ids[1], "", "", "", ""],
-        [ids[2], "?", "", "", ""],
+        [IDS[0], "security; trade", "Tariffs, all", "ann", "2025-09-15"],
+        [IDS[1], "", "", "", ""],
+        [IDS[2], "?", "", "", ""],
         ["one:gone", "trade", "", "", ""],
-        [ids[2], "trad", "", "", ""],
+        [IDS[2], "trad", "", "", ""],
     ]
     if separator:
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             csv.writer(file, delimiter=separator).writerows(rows)
     else:
         write_workbook(path, Tab([[cell or None for cell in row] for row in rows]))
-    imported = formats.read_answers(path, frame, topics)
+    imported = read(path)
     assert rows_of(imported) == [
-        (ids[0], "security;trade", "ann", "2025-09-15", ""),
-        (ids[1], "", "", "", ""),
+        (IDS[0], "security;trade", "ann", "2025-09-15", ""),
+        (IDS[1], "", "", "", ""),
     ]
     assert imported.left_out == {"undecided": 1}
     assert [problem.split(": ")[0] for problem in imported.problems] == [
@@ -158,42 +144,36 @@ def test_reading_a_sheet_with_any_separator_or_a_workbook(
     ]
 
 
-def test_a_workbook_with_a_blank_row_or_of_another_form(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str], topics: Topics
-) -> None:
+def test_a_workbook_with_a_blank_row_or_of_another_form(tmp_path: Path) -> None:
     path = tmp_path / "sheet.xlsx"
     rows: list[list[object]] = [["paragraph", "topics"], [None, None], ["one:gone", "trade"]]
     other: list[list[object]] = [["id", "topics"]]
     write_workbook(path, Tab(rows))
-    (problem,) = formats.read_answers(path, frame, topics).problems
+    (problem,) = read(path).problems
     assert problem.startswith(f"{path}, row 3: ")
-    longer: list[list[object]] = [*rows, [ids[2], "trade", "more"]]
+    longer: list[list[object]] = [*rows, [IDS[2], "trade", "more"]]
     for wrong, message in (
         (longer, "row 4: more cells than columns"),
         (other, 'row 1: there is no column "paragraph"'),
     ):
         write_workbook(path, Tab(wrong))
         with pytest.raises(UserError, match=message):
-            formats.read_answers(path, frame, topics)
+            read(path)
 
 
-def test_a_sheet_as_a_workbook_has_the_same_cells(
-    tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
-) -> None:
-    (path,) = formats.write_tasks(tmp_path / "sheet.xlsx", suggestions, topics, "baseline")
+def test_a_sheet_as_a_workbook_has_the_same_cells(tmp_path: Path) -> None:
+    (path,) = write(tmp_path / "sheet.xlsx")
     rows = [cells for _, cells in read_workbook(path)]
-    in_csv = list(csv.reader(io.StringIO(formats.sheet(suggestions))))
+    in_csv = list(csv.reader(io.StringIO(formats.sheet(SUGGESTIONS))))
     assert rows == [["0.5" if cell == "0.50" else cell for cell in row] for row in in_csv]
     shown = dict(zip(in_csv[0], in_csv[2], strict=True))
     assert (shown["topics"], shown["suggestion"], shown["confidence"]) == ("?", "security", "0.50")
     assert shown["text"] == "The navy, sailed."
-    assert formats.read_drawn(path, frame) == dict.fromkeys(frame["id"], "")
+    assert formats.read_drawn(path, FRAME) == dict.fromkeys(FRAME["id"], "")
 
 
-def test_a_workbook_is_ready_to_be_filled_in(
-    tmp_path: Path, suggestions: list[Suggestion], topics: Topics
-) -> None:
-    (path,) = formats.write_tasks(tmp_path / "sheet.xlsx", suggestions, topics, "baseline")
+def test_a_workbook_is_ready_to_be_filled_in(tmp_path: Path) -> None:
+    (path,) = write(tmp_path / "sheet.xlsx")
     sheet, codebook = openpyxl.load_workbook(path).worksheets
     assert (sheet.title, codebook.title) == ("paragraphs", "codebook")
     assert sheet.freeze_panes == codebook.freeze_panes == "A2"
@@ -202,29 +182,25 @@ def test_a_workbook_is_ready_to_be_filled_in(
     assert isinstance(sheet["F2"].value, float)
     (choice,) = sheet.data_validations.dataValidation
     assert (str(choice.sqref), choice.formula1) == ("B2:B4", "codebook!$A$2:$A$6")
-    assert [cell.value for cell in codebook["A"][1:6]] == [*topics.names, NONE, "?"]
+    assert [cell.value for cell in codebook["A"][1:6]] == [*TOPICS.names, NONE, "?"]
     assert not choice.showErrorMessage  # a cell may have several topics
     assert codebook["A2"].value == "trade" and codebook["B2"].value == "About trade."
 
 
-def test_topics_are_read_from_a_sheet_as_people_write_them(read: Read, ids: list[str]) -> None:
-    imported = read(
-        "sheet.csv",
-        "paragraph,topics,suggestion\n"
-        f"{ids[0]}, Trade ;SECURITY,\n{ids[1]},None,trade\n{ids[2]},,trade\n{ids[2]},?,trade\n",
-    )
+def test_topics_are_read_from_a_sheet_as_people_write_them(tmp_path: Path) -> None:
+    rows = f"{IDS[0]}, Trade ;SECURITY,\n{IDS[1]},None,trade\n{IDS[2]},,trade\n{IDS[2]},?,trade\n"
+    imported = read(save(tmp_path, "sheet.csv", f"paragraph,topics,suggestion\n{rows}"))
     assert [label.cell for label in imported.labels] == ["trade;security", ""]
     assert imported.left_out == {'empty (write "none" for none of the topics)': 1, "undecided": 1}
-    (problem,) = read("sheet.csv", f"paragraph,topics\n{ids[0]},trade;none\n").problems
+    both = save(tmp_path, "sheet.csv", f"paragraph,topics\n{IDS[0]},trade;none\n")
+    (problem,) = read(both).problems
     assert "(none of the topics) and trade are both chosen" in problem
 
 
-def test_a_topic_that_is_called_none_is_that_topic(
-    tmp_path: Path, frame: pd.DataFrame, ids: list[str]
-) -> None:
-    path = tmp_path / "sheet.csv"
-    path.write_text(f"paragraph,topics\n{ids[0]},none\n{ids[1]},us\n{ids[2]},Us\n")
-    imported = formats.read_answers(path, frame, Topics("single", ("None", "us", "US")))
+def test_a_topic_that_is_called_none_is_that_topic(tmp_path: Path) -> None:
+    rows = f"paragraph,topics\n{IDS[0]},none\n{IDS[1]},us\n{IDS[2]},Us\n"
+    path = save(tmp_path, "sheet.csv", rows)
+    imported = read(path, Topics("single", ("None", "us", "US")))
     assert [label.cell for label in imported.labels] == ["None", "us"]
     assert 'unknown topic "Us"' in imported.problems[0]
 
@@ -245,22 +221,19 @@ def test_a_topic_that_is_called_none_is_that_topic(
         ("x.json", "", "x.json"),
     ],
 )
-def test_a_file_of_another_format_is_an_error(
-    read: Read, name: str, content: str, message: str
+def test_a_missing_file_and_one_of_another_format_are_errors(
+    tmp_path: Path, name: str, content: str, message: str
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        read(name, content)
-
-
-def test_a_missing_file_is_an_error(tmp_path: Path, frame: pd.DataFrame, topics: Topics) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        formats.read_answers(tmp_path / "gone.csv", frame, topics)
+        read(tmp_path / "gone.csv")
+    with pytest.raises(UserError, match=message):
+        read(save(tmp_path, name, content))
 
 
 @settings(max_examples=50)
 @given(st.sampled_from([".json", ".csv"]), st.data())
 def test_any_content_is_answers_or_one_message(
-    tmp_path_factory: pytest.TempPathFactory, topics: Topics, suffix: str, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
     if suffix == ".csv":
@@ -272,7 +245,7 @@ def test_any_content_is_answers_or_one_message(
         document = data.draw(st.fixed_dictionaries({}, optional=FIELDS))
         path.write_text(json.dumps([document]))
     try:
-        imported = formats.read_answers(path, frame_of(paragraphs_of(ONE)), topics)
+        imported = read(path)
     except UserError as error:
         assert str(error).startswith(str(path))
     else:
@@ -289,39 +262,28 @@ def test_no_cell_of_a_sheet_is_a_formula_and_each_is_read_as_it_was(cell: str) -
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(A1)", "'@SUM(1)", "- a list"])
 def test_a_paragraph_like_a_formula_is_read_as_it_was_from_a_sheet(
-    tmp_path: Path, topics: Topics, text: str
+    tmp_path: Path, text: str
 ) -> None:
-    path = tmp_path / "sheet.csv"
+    (path,) = write(tmp_path / "sheet.csv", [Suggestion("=evil:1", "=evil", "", text, (), ())])
+    written = path.read_text(encoding="utf-8")
+    assert f"'{text}" in written
+    path = save(tmp_path, "sheet.csv", written.replace("?", "trade"))
     frame = pd.DataFrame({"id": ["=evil:1"], "text": [text]})
-    formats.write_tasks(path, [Suggestion("=evil:1", "=evil", "", text, (), ())], topics, "")
-    assert f"'{text}" in path.read_text(encoding="utf-8")
-    path.write_text(path.read_text(encoding="utf-8").replace("?", "trade"), encoding="utf-8")
-    (label,) = formats.read_answers(path, frame, topics).labels
+    (label,) = formats.read_answers(path, frame, TOPICS).labels
     assert (label.paragraph, label.cell) == ("=evil:1", "trade")
 
 
-@pytest.fixture
-def suggestions(frame: pd.DataFrame, topics: Topics) -> list[Suggestion]:
-    scores = dict(zip(topics.names, (0.2, 0.3, 0.5), strict=True))
-    return [
-        Suggestion(r["id"], "one", "Trade", r["text"], ("before",), ("after", "more"), scores)
-        for r in frame.to_dict("records")
-    ]
-
-
-def test_label_studio_tasks_carry_the_model_s_suggestion(
-    tmp_path: Path, suggestions: list[Suggestion], topics: Topics
-) -> None:
-    tasks, config = formats.write_tasks(tmp_path / "tasks.json", suggestions, topics, "transformer")
+def test_label_studio_tasks_carry_the_model_s_suggestion(tmp_path: Path) -> None:
+    tasks, config = write(tmp_path / "tasks.json")
     first = json.loads(tasks.read_text(encoding="utf-8"))[0]
-    assert first["data"]["paragraph"] == suggestions[0].id
+    assert first["data"]["paragraph"] == SUGGESTIONS[0].id
     assert first["data"]["after"] == "after\n\nmore"
     (prediction,) = first["predictions"]
-    assert (prediction["score"], prediction["model_version"]) == (0.5, "transformer")
+    assert (prediction["score"], prediction["model_version"]) == (0.5, "baseline")
     root = ElementTree.fromstring(config.read_text(encoding="utf-8"))
     controls = {item.get("name"): item for item in root.iter("Choices")}
-    assert [c.get("value") for c in controls["dominant"]] == [*topics.names, NONE]
-    assert [c.get("value") for c in controls["others"]] == list(topics.names)
+    assert [c.get("value") for c in controls["dominant"]] == [*TOPICS.names, NONE]
+    assert [c.get("value") for c in controls["others"]] == list(TOPICS.names)
     # The prediction uses controls and names of the configuration.
     (choice,) = prediction["result"]
     assert controls[choice["from_name"]].get("toName") == choice["to_name"]
@@ -333,16 +295,14 @@ def test_label_studio_tasks_carry_the_model_s_suggestion(
 
 
 def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_shown(
-    tmp_path: Path, suggestions: list[Suggestion], topics: Topics, baseline_folder: Path
+    tmp_path: Path, baseline_folder: Path
 ) -> None:
     text = "It rained on the talks. The tariff on goods and the quota rose."
-    shown = with_predictions(
-        [replace(suggestions[0], text=text, passage=text)], load(baseline_folder).predict([text])
-    )
+    item = replace(SUGGESTIONS[0], text=text, passage=text)
+    shown = with_predictions([item], load(baseline_folder).predict([text]))
 
     def why(items: list[Suggestion], *explain: Explain) -> str:
-        path = tmp_path / "tasks.json"
-        formats.write_tasks(path, items, topics, "baseline", *explain)
+        path, _ = write(tmp_path / "tasks.json", items, *explain)
         written: str = json.loads(path.read_text(encoding="utf-8"))[0]["data"]["why"]
         return written
 
@@ -350,14 +310,13 @@ def test_label_studio_tasks_carry_the_strongest_sentence_where_suggestions_are_s
         raise UserError("this model cannot say why")
 
     explain = load(baseline_folder).explain
-    assert why(shown, explain) == (
-        "Strongest evidence for trade: The tariff on goods and the quota rose."
-    )
+    told = "Strongest evidence for trade: The tariff on goods and the quota rose."
+    assert why(shown, explain) == told
     assert why(blind(shown), explain) == why(shown) == why(shown, cannot) == ""
 
 
 def test_label_studio_tasks_carry_the_title_and_are_explained_in_context(
-    tmp_path: Path, suggestions: list[Suggestion], topics: Topics, baseline_folder: Path
+    tmp_path: Path, baseline_folder: Path
 ) -> None:
     asked: list[Text] = []
 
@@ -365,12 +324,12 @@ def test_label_studio_tasks_carry_the_title_and_are_explained_in_context(
         asked.append(text)
         return load(baseline_folder).explain(text)
 
-    passage = Passage(suggestions[0].text, "Before.", "After.", "Trade", "Talks open")
-    items = [replace(suggestions[0], passage=passage), suggestions[1]]
-    tasks, _ = formats.write_tasks(tmp_path / "a.json", items, topics, "baseline", explain)
+    passage = Passage(SUGGESTIONS[0].text, "Before.", "After.", "Trade", "Talks open")
+    items = [replace(SUGGESTIONS[0], passage=passage), SUGGESTIONS[1]]
+    tasks, _ = write(tmp_path / "a.json", items, explain)
     written = json.loads(tasks.read_text(encoding="utf-8"))
     assert [task["data"]["title"] for task in written] == ["Talks open", ""]
-    assert asked == [passage, suggestions[1].text]
+    assert asked == [passage, SUGGESTIONS[1].text]
 
 
 def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:
@@ -381,50 +340,41 @@ def test_quotes_in_a_definition_are_escaped_in_the_configuration() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json"])
-def test_how_a_paragraph_was_drawn_comes_back(
-    tmp_path: Path, frame: pd.DataFrame, topics: Topics, suffix: str
-) -> None:
-    drawn = dict(zip(frame["id"], ["17.1", "article", ""], strict=True))
-    (path, *_) = formats.write_tasks(
-        tmp_path / f"tasks{suffix}", in_context(frame, drawn), topics, ""
-    )
+def test_how_a_paragraph_was_drawn_comes_back(tmp_path: Path, suffix: str) -> None:
+    drawn = dict(zip(FRAME["id"], ["17.1", "article", ""], strict=True))
+    (path, *_) = write(tmp_path / f"tasks{suffix}", in_context(FRAME, drawn))
     if suffix == ".json":
         tasks = json.loads(path.read_text(encoding="utf-8"))
         answered = [each | {"annotations": [annotation(["trade"])]} for each in tasks]
         path.write_text(json.dumps(answered), encoding="utf-8")
     else:
-        assert formats.read_drawn(path, frame) == drawn
-        unfilled = formats.read_answers(path, frame, topics)
-        assert not unfilled.labels and unfilled.left_out == {"undecided": len(frame)}
-        rows = (
-            read_workbook(path) if suffix == ".xlsx" else list(enumerate(csv.reader(path.open())))
-        )
-        write_workbook(
-            path := tmp_path / "filled.xlsx",
-            Tab([[{"?": "trade", "17.1": 17.1}.get(c, c) for c in cells] for _, cells in rows]),
-        )
-    imported = formats.read_answers(path, frame, topics)
+        assert formats.read_drawn(path, FRAME) == drawn
+        unfilled = read(path)
+        assert not unfilled.labels and unfilled.left_out == {"undecided": len(FRAME)}
+        if suffix == ".xlsx":
+            rows = [cells for _, cells in read_workbook(path)]
+        else:
+            rows = list(csv.reader(path.open()))
+        filled = [[{"?": "trade", "17.1": 17.1}.get(cell, cell) for cell in row] for row in rows]
+        write_workbook(path := tmp_path / "filled.xlsx", Tab(filled))
+    imported = read(path)
     assert {label.paragraph: label.drawn for label in imported.labels} == drawn
     assert {label.cell for label in imported.labels} == {"trade"}
 
 
-def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(
-    read: Read, tmp_path: Path, frame: pd.DataFrame, ids: list[str]
-) -> None:
-    path = tmp_path / "sheet.csv"
-    lines = "".join(f"{id_},trade,{drawn}\n" for id_, drawn in zip(ids, ("1", "x"), strict=False))
-    imported = read(path.name, f"paragraph,topics,drawn\n{lines}")
-    assert [label.paragraph for label in imported.labels] == ids[:1]
+def test_how_a_paragraph_was_drawn_is_checked_in_a_sheet(tmp_path: Path) -> None:
+    rows = f"paragraph,topics,drawn\n{IDS[0]},trade,1\n{IDS[1]},trade,x\n"
+    path = save(tmp_path, "sheet.csv", rows)
+    imported = read(path)
+    assert [label.paragraph for label in imported.labels] == IDS[:1]
     (problem,) = imported.problems
     assert f'{path}, row 3: "x" in the column drawn is neither' in problem
     with pytest.raises(UserError, match='row 3: "x" in the column drawn is neither'):
-        formats.read_drawn(path, frame)
+        formats.read_drawn(path, FRAME)
 
 
-def test_reading_which_paragraphs_a_sheet_lists(
-    tmp_path: Path, frame: pd.DataFrame, suggestions: list[Suggestion], topics: Topics
-) -> None:
-    (path,) = formats.write_tasks(tmp_path / "out.csv", suggestions[::-1], topics, "baseline")
-    assert list(formats.read_drawn(path, frame)) == list(frame["id"])[::-1]
+def test_reading_which_paragraphs_a_sheet_lists(tmp_path: Path) -> None:
+    (path,) = write(tmp_path / "out.csv", SUGGESTIONS[::-1])
+    assert list(formats.read_drawn(path, FRAME)) == list(FRAME["id"])[::-1]
     with pytest.raises(UserError, match="row 2: the sources have no paragraph one:"):
-        formats.read_drawn(path, frame[:1])
+        formats.read_drawn(path, FRAME[:1])

@@ -101,16 +101,13 @@ def chosen(name: str, *choices: str) -> dict[str, Any]:
 def test_suggestions_are_annotated_exported_and_imported(
     call: Call, tmp_path: Path, topics: Topics
 ) -> None:
-    frame = FRAME
     scores = dict(zip(topics.names, (0.2, 0.5, 0.3), strict=True))
     suggestions = [
         Suggestion(row["id"], "news", "Trade", row["text"], (), ("More.",), scores)
-        for row in frame.to_dict("records")
+        for row in FRAME.to_dict("records")
     ]
-    tasks, config_file = formats.write_tasks(
-        tmp_path / "tasks.json", suggestions, topics, "baseline"
-    )
-
+    path = tmp_path / "tasks.json"
+    tasks, config_file = formats.write_tasks(path, suggestions, topics, "baseline")
     config = config_file.read_text(encoding="utf-8")
     project = call("POST", "/api/projects", {"title": "round trip", "label_config": config})
     written = json.loads(tasks.read_text(encoding="utf-8"))
@@ -118,7 +115,7 @@ def test_suggestions_are_annotated_exported_and_imported(
     assert (imported["task_count"], imported["prediction_count"]) == (4, 4)
     there = call("GET", f"/api/tasks?project={project['id']}&fields=all")["tasks"]
     task_of = {task["data"]["paragraph"]: task for task in there}
-    first, second, third, fourth = frame["id"]
+    first, second, third, fourth = FRAME["id"]
     (prediction,) = task_of[first]["predictions"]
     assert prediction["result"][0]["value"]["choices"] == ["technology"]
     assert prediction["model_version"] == "baseline"
@@ -139,7 +136,7 @@ def test_suggestions_are_annotated_exported_and_imported(
         export = tmp_path / "export.json"
         path = f"/api/projects/{project['id']}/export?exportType=JSON&download_all_tasks=true"
         export.write_text(json.dumps(call("GET", path)), encoding="utf-8")
-        imported_labels = formats.read_answers(export, frame, topics)
+        imported_labels = formats.read_answers(export, FRAME, topics)
         assert not imported_labels.problems
         assert imported_labels.left_out == {"skipped by the annotator": 1}
         return merge(

@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def session(path: Path, topics: Topics) -> page.Session:
-    return page.Session(path, "ann", suggestions(topics), lambda: topics)
+def session(path: Path) -> page.Session:
+    return session_of(path)
+
+
+def session_of(path: Path, name: str = "ann", drawn: str = "") -> page.Session:
+    items = [replace(item, drawn=drawn) for item in suggestions(TOPICS)]
+    return page.Session(path, name, items, lambda: TOPICS)
 
 
 @pytest.fixture
@@ -81,9 +85,8 @@ def test_an_answer_is_in_the_file_before_it_is_confirmed(client: TestClient, pat
     assert [item["answer"] is None for item in state["items"]] == [False, False, True]
 
 
-def test_an_answer_says_how_the_paragraph_was_drawn(path: Path, topics: Topics) -> None:
-    items = [replace(item, drawn="0.3") for item in suggestions(topics)]
-    session = page.Session(path, "ann", items, lambda: topics)
+def test_an_answer_says_how_the_paragraph_was_drawn(path: Path) -> None:
+    session = session_of(path, drawn="0.3")
     session.save(trade("news:0"))
     (line,) = read_lines(path)
     assert line.drawn == "0.3"
@@ -96,24 +99,19 @@ def test_undo_brings_back_the_answer_before(client: TestClient, path: Path) -> N
     undone = client.post("/undo", json=SHOWN).json()
     assert (undone["answer"]["topics"], undone["undone"]["topics"]) == (["trade"], ["security"])
     assert answers_in(path) == [("news:0", "trade", "ann", "")]
-    trade = {"topics": ["trade"], "note": ""}
-    assert client.post("/undo", json=SHOWN).json() == {
-        "id": "news:0",
-        "answer": None,
-        "undone": trade,
-    }
+    first = {"id": "news:0", "answer": None, "undone": {"topics": ["trade"], "note": ""}}
+    assert client.post("/undo", json=SHOWN).json() == first
     assert answers_in(path) == []
     assert client.post("/undo", json=SHOWN).status_code == 409
     assert len(read_lines(path)) == 4  # no line is removed from the file
 
 
-def test_undo_leaves_the_answer_of_another_window(path: Path, topics: Topics) -> None:
-    one, other = (page.Session(path, "ann", suggestions(topics), lambda: topics) for _ in range(2))
-    shown = page.Shown(**SHOWN)
+def test_undo_leaves_the_answer_of_another_window(path: Path) -> None:
+    one, other = session_of(path), session_of(path)
     one.save(trade("news:0"))
     other.save(page.Answer(**answer("news:0", "security")))
     with pytest.raises(UserError, match="news:0 was answered anew in another window"):
-        one.undo(shown)
+        one.undo(page.Shown(**SHOWN))
     assert answers_in(path) == [("news:0", "security", "ann", "")]
     assert one.state()["items"][0]["answer"]["topics"] == ("security",)
 
@@ -134,10 +132,10 @@ def trade(paragraph: str) -> page.Answer:
     return page.Answer(id=paragraph, topics=["trade"], note="", **SHOWN)
 
 
-def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path, topics: Topics) -> None:
-    page.Session(path, "ann", suggestions(topics), lambda: topics).save(trade("news:0"))
-    page.Session(path, "bo", suggestions(topics), lambda: topics).save(trade("news:1"))
-    shown = page.Session(path, "ann", suggestions(topics), lambda: topics).state()["items"]
+def test_only_the_annotator_s_own_earlier_answers_are_shown(path: Path) -> None:
+    session_of(path).save(trade("news:0"))
+    session_of(path, "bo").save(trade("news:1"))
+    shown = session_of(path).state()["items"]
     assert [item["answer"] for item in shown] == [{"topics": ("trade",), "note": ""}, None, None]
 
 
@@ -174,14 +172,14 @@ def test_after_a_change_of_the_codebook_nothing_is_saved_before_it_is_shown(
 INVALID = [
     answer("news:9", "trade"),
     answer("news:0", "trad"),
-    {"id": "news:0", "topics": "trade", "note": ""} | SHOWN,
-    {"id": "news:0", "topics": ["trade"], "note": None} | SHOWN,
+    answer("news:0") | {"topics": "trade"},
+    answer("news:0", "trade") | {"note": None},
     {"id": "news:0", "topics": ["trade"], "note": ""},
     {"id": "news:0"},
-    {"id": ["news:0"], "topics": [], "note": ""} | SHOWN,
+    answer("news:0") | {"id": ["news:0"]},
     answer("news:0", "trade", note="n" * 200_000),
     answer("news:0", "\ud800"),
-    {"id": "\ud800", "topics": [], "note": ""} | SHOWN,
+    answer("\ud800"),
     [],
 ]
 
@@ -241,9 +239,7 @@ def test_a_port_in_use_is_an_error() -> None:
             page.listen("", port)
 
 
-def test_the_address_is_printed_before_the_page_is_served(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_address_is_printed_before_serving(capsys: pytest.CaptureFixture[str]) -> None:
     with page.listen("Label at {address} (…)", 0, "t0ken") as listener:
         host, port = listener.getsockname()
         assert capsys.readouterr().out == f"Label at http://{host}:{port}/t0ken (…)\n"
@@ -285,27 +281,12 @@ def test_a_killed_server_loses_no_label_and_can_be_restarted(path: Path) -> None
     assert answers_in(path) == [("news:0", "trade", "ann", ""), ("news:1", "trade", "ann", "")]
 
 
-@contextmanager
-def serving(session: page.Session) -> Iterator[str]:
-    """Run a server; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        page.application(session), lifespan="off", ws="none", log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
 class Browser:
     """The page in Chromium, read by the ids of its elements and driven by its keys."""
 
     def __init__(self, driver: webdriver.Chrome, address: str) -> None:
         self.driver, self.wait = driver, WebDriverWait(driver, 20)
+        self.address = address
         driver.get(address)
         self.wait_for("count", "labelled")  # before the paragraphs are there, keys do nothing
 
@@ -343,16 +324,17 @@ return elements.filter((element) => !shows(element)).map((element) => element.te
 """
 
 
+Open = Callable[[page.Session], Browser]
+
+
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     if not (BROWSER and DRIVER):
         pytest.skip("there is no chromium and chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
-    for word in (
-        *("headless", "no-sandbox", "disable-gpu", "disable-background-networking"),
-        "window-size=1280,900",
-    ):
+    words = "headless no-sandbox disable-gpu disable-background-networking window-size=1280,900"
+    for word in words.split():
         options.add_argument(f"--{word}")
     # No name is resolved, so that anything that needs the network fails.
     options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
@@ -365,12 +347,6 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         driver.quit()
 
 
-@pytest.fixture
-def address(session: page.Session) -> Iterator[str]:
-    with serving(session) as address:
-        yield address
-
-
 def messages(driver: webdriver.Chrome) -> list[dict[str, Any]]:
     """New messages of the browser's console, but for those about the browser's own pages."""
     log: Any = driver  # selenium has no types for this method
@@ -379,9 +355,30 @@ def messages(driver: webdriver.Chrome) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def browser(address: str, chromium: webdriver.Chrome) -> Browser:
-    messages(chromium)  # forgets those of earlier tests
-    return Browser(chromium, address)
+def opened(chromium: webdriver.Chrome) -> Iterator[Open]:
+    """Run a server of a session, and open its page."""
+    started = []
+
+    def open_page(session: page.Session) -> Browser:
+        listener = socket.create_server(("127.0.0.1", 0))
+        app = page.application(session)
+        config = uvicorn.Config(app, lifespan="off", ws="none", log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        started.append((server, thread))
+        messages(chromium)  # forgets those of earlier tests
+        return Browser(chromium, f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    yield open_page
+    for server, thread in started:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def browser(opened: Open, session: page.Session) -> Browser:
+    return opened(session)
 
 
 def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> None:
@@ -391,11 +388,10 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     assert "About trade." in browser.shown("topics") and "50 %" in browser.shown("topics")
     browser.wait_for("count", "0 of 3 labelled")
 
-    browser.press(Keys.ENTER)
-    browser.wait_for("message", "Choose a topic")
-    browser.press("31n")
-    browser.press("12 u, why")  # in the note, keys are letters
-    browser.press(Keys.ENTER)
+    browser.press("n")
+    browser.press("12 u, 3 or 0? so" + Keys.ENTER)  # in the note, keys are letters
+    browser.wait_for("message", "Choose a topic first")
+    browser.press("31" + Keys.ENTER)  # the note is left
     browser.wait_for("count", "1 of 3 labelled")
     browser.wait_for("text", "rose</b> 1 times")
     browser.press("s")
@@ -403,13 +399,13 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     browser.press("10" + Keys.ENTER)  # none of the topics replaces a chosen topic
     browser.wait_for("count", "2 of 3 labelled")
     browser.wait_for("text", "rose</b> 1 times")
-    expected = [("news:0", "security;trade", "ann", "12 u, why"), ("news:2", "", "ann", "")]
-    assert answers_in(path) == expected
+    first = ("news:0", "security;trade", "ann", "12 u, 3 or 0? so")
+    assert answers_in(path) == [first, ("news:2", "", "ann", "")]
 
     browser.press("u")
     browser.wait_for("text", "rose</b> 2 times")
     browser.wait_for("count", "1 of 3 labelled")
-    assert answers_in(path) == expected[:1]
+    assert answers_in(path) == [first]
     browser.driver.refresh()
     browser.wait_for("count", "labelled")
     browser.wait_for("text", "rose</b> 1 times")  # the first without an answer
@@ -419,25 +415,13 @@ def test_labelling_by_keyboard_in_a_browser(browser: Browser, path: Path) -> Non
     assert messages(browser.driver) == []
 
 
-def test_topics_may_have_the_names_of_properties(
-    tmp_path: Path, chromium: webdriver.Chrome
-) -> None:
+def test_topics_may_have_the_names_of_properties(path: Path, opened: Open) -> None:
     topics = Topics("single", (Topic("constructor"), Topic("toString"), Topic("driver")))
-    session = page.Session(tmp_path / "l.csv", "ann", blind(suggestions(topics)), lambda: topics)
-    with serving(session) as address:
-        browser = Browser(chromium, address)
-        browser.press("2" + Keys.ENTER)
-        browser.wait_for("count", "1 of 3 labelled")
-    assert [line.cell for line in read_lines(tmp_path / "l.csv")] == ["toString"]
-
-
-def test_enter_leaves_a_note_although_no_topic_is_chosen(browser: Browser, path: Path) -> None:
-    browser.press("n")
-    browser.press("3 or 0? so" + Keys.ENTER)
-    browser.wait_for("message", "Choose a topic first")
-    browser.press("3" + Keys.ENTER)
+    session = page.Session(path, "ann", blind(suggestions(topics)), lambda: topics)
+    browser = opened(session)
+    browser.press("2" + Keys.ENTER)
     browser.wait_for("count", "1 of 3 labelled")
-    assert answers_in(path) == [("news:0", "security", "ann", "3 or 0? so")]
+    assert [line.cell for line in read_lines(path)] == ["toString"]
 
 
 def test_once_all_is_labelled_nothing_changes_before_a_paragraph_is_opened(
@@ -485,27 +469,22 @@ def test_one_of_many_topics_is_found_by_its_name(wide: Browser, path: Path) -> N
     assert answers_in(path) == [("news:0", cell, "ann", "")]
 
 
-def test_the_page_shows_a_changed_codebook_before_it_saves(
-    chromium: webdriver.Chrome, path: Path
-) -> None:
+def test_the_page_shows_a_changed_codebook_before_it_saves(opened: Open, path: Path) -> None:
     now = [TOPICS]
-    messages(chromium)
-    session = page.Session(path, "ann", suggestions(TOPICS), lambda: now[0])
-    with serving(session) as address:
-        browser = Browser(chromium, address)
-        browser.press(Keys.ARROW_RIGHT + "1n")
-        browser.press("why")
-        now[0] = Change("split", ("trade",), ("tariffs", "deals")).topics(TOPICS)
-        browser.press(Keys.ENTER)
-        browser.wait_for("message", "Not saved: the codebook has changed.")
-        assert browser.chosen() == [] and not path.exists()
-        assert "tariffs" in browser.shown("topics")
-        browser.wait_for("text", "rose</b> 1 times")
-        browser.press(Keys.ESCAPE)
-        browser.press("2" + Keys.ENTER)
-        browser.wait_for("count", "1 of 3 labelled")
+    browser = opened(page.Session(path, "ann", suggestions(TOPICS), lambda: now[0]))
+    browser.press(Keys.ARROW_RIGHT + "1n")
+    browser.press("why")
+    now[0] = Change("split", ("trade",), ("tariffs", "deals")).topics(TOPICS)
+    browser.press(Keys.ENTER)
+    browser.wait_for("message", "Not saved: the codebook has changed.")
+    assert browser.chosen() == [] and not path.exists()
+    assert "tariffs" in browser.shown("topics")
+    browser.wait_for("text", "rose</b> 1 times")
+    browser.press(Keys.ESCAPE)
+    browser.press("2" + Keys.ENTER)
+    browser.wait_for("count", "1 of 3 labelled")
     assert answers_in(path) == [("news:1", "deals", "ann", "why")]
-    assert messages(chromium) == []
+    assert messages(browser.driver) == []
 
 
 def test_undo_gives_the_chosen_topics_and_the_note_back(browser: Browser, path: Path) -> None:
@@ -591,43 +570,39 @@ def test_why_is_asked_of_what_stands_around_the_paragraph_too(
 
 
 def test_w_shades_the_sentences_that_speak_for_the_suggestion(
-    chromium: webdriver.Chrome, explained: page.Session
+    chromium: webdriver.Chrome, opened: Open, explained: page.Session
 ) -> None:
-    messages(chromium)
-
     def shades() -> list[float]:
         style = "getComputedStyle(mark).getPropertyValue('--share')"
         marks = "[...document.querySelectorAll('#text mark')]"
         found: list[float] = chromium.execute_script(f"return {marks}.map(mark => +{style})")
         return found
 
-    with serving(explained) as address:
-        browser = Browser(chromium, address)
-        assert shades() == []
-        browser.press("w")
-        browser.wait_for("message", "Shaded sentences support trade.")
-        rain, tariffs = shades()
-        expected = explained.why("news:0")["sentences"][1]["share"]
-        assert rain < tariffs == pytest.approx(min(1, expected))
-        assert browser.shown("text") == TWO_SENTENCES
-        drawn = "getComputedStyle(document.querySelectorAll('mark')[1]).backgroundColor"
-        assert chromium.execute_script(f"return {drawn}") != "rgba(0, 0, 0, 0)"
-        browser.press("w")
-        browser.wait.until(lambda _: shades() == [])
-        button = chromium.find_element(By.ID, "why")
-        chromium.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
-        button.click()
-        browser.wait.until(lambda _: len(shades()) == 2)
-        browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
-        browser.wait_for("model", "hidden")
-        browser.press("w")
-        browser.press(Keys.ARROW_LEFT)
-        browser.wait_for("place", "1 / 3")
-        assert shades() == []  # asked for anew
-        assert not chromium.find_element(By.ID, "message").text
-        browser.press(Keys.ARROW_RIGHT)
-        browser.wait_for("place", "2 / 3")
-        assert not chromium.find_element(By.ID, "why").is_displayed()
+    browser = opened(explained)
+    assert shades() == []
+    browser.press("w")
+    browser.wait_for("message", "Shaded sentences support trade.")
+    rain, tariffs = shades()
+    expected = explained.why("news:0")["sentences"][1]["share"]
+    assert rain < tariffs == pytest.approx(min(1, expected))
+    assert browser.shown("text") == TWO_SENTENCES
+    drawn = "getComputedStyle(document.querySelectorAll('mark')[1]).backgroundColor"
+    assert chromium.execute_script(f"return {drawn}") != "rgba(0, 0, 0, 0)"
+    browser.press("w")
+    browser.wait.until(lambda _: shades() == [])
+    button = chromium.find_element(By.ID, "why")
+    chromium.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    browser.wait.until(lambda _: len(shades()) == 2)
+    browser.press(Keys.ARROW_RIGHT)  # to a paragraph whose suggestion is hidden
+    browser.wait_for("model", "hidden")
+    browser.press("w" + Keys.ARROW_LEFT)
+    browser.wait_for("place", "1 / 3")
+    assert shades() == []  # asked for anew
+    assert not browser.shown("message")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.wait_for("place", "2 / 3")
+    assert not chromium.find_element(By.ID, "why").is_displayed()
     assert messages(chromium) == []
 
 
@@ -642,27 +617,19 @@ def test_w_shades_the_sentences_that_speak_for_the_suggestion(
     ],
 )
 def test_the_page_says_what_the_model_predicts_and_whether_it_is_sure(
-    chromium: webdriver.Chrome,
-    topics: Topics,
-    path: Path,
-    mode: ModeName,
-    predicted: list[str] | None,
-    sure: bool,
-    told: str,
+    opened: Open, path: Path, mode: ModeName, predicted: list[str] | None, sure: bool, told: str
 ) -> None:
-    items = suggestions(topics)
+    items = suggestions(TOPICS)
     if predicted is None:
         items = blind(items)
     else:
         items = [replace(item, topics=tuple(predicted), sure=sure) for item in items]
-    session = page.Session(path, "ann", items, lambda: replace(topics, mode=mode))
-    with serving(session) as address:
-        browser = Browser(chromium, address)
-        assert browser.shown("model") == told
-        assert ("%" in browser.shown("topics")) == (predicted is not None)
-        browser.press("?")
-        browser.wait_for("keys", "write a note")
-        assert ("bars" in browser.shown("keys")) == (predicted is not None)
+    browser = opened(page.Session(path, "ann", items, lambda: replace(TOPICS, mode=mode)))
+    assert browser.shown("model") == told
+    assert ("%" in browser.shown("topics")) == (predicted is not None)
+    browser.press("?")
+    browser.wait_for("keys", "write a note")
+    assert ("bars" in browser.shown("keys")) == (predicted is not None)
 
 
 DEFINITION = (
@@ -678,21 +645,19 @@ LONG = (
 
 @pytest.fixture
 def wide(
-    request: pytest.FixtureRequest, chromium: webdriver.Chrome, path: Path
+    request: pytest.FixtureRequest, chromium: webdriver.Chrome, opened: Open, path: Path
 ) -> Iterator[Browser]:
     """The page with a long paragraph in a window of (width, height), with so many topics."""
     (width, height), n_topics = request.param
     names = [f"a topic with number {n}" for n in range(n_topics)]
-    item = Suggestion(
-        "news:0", "news", "A heading", LONG, (LONG, LONG), (LONG,), dict.fromkeys(names, 0.1)
-    )
+    scores = dict.fromkeys(names, 0.1)
+    item = Suggestion("news:0", "news", "A heading", LONG, (LONG, LONG), (LONG,), scores)
     topics = Topics("single", tuple(Topic(name, f"{name}: {DEFINITION}") for name in names))
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     unused: Any = print  # nothing is explained here, but the button is there
     items = [item, replace(item, id="news:1")]
-    with serving(page.Session(path, "ann", items, lambda: topics, unused)) as address:
-        yield Browser(chromium, address)
+    yield opened(page.Session(path, "ann", items, lambda: topics, unused))
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
@@ -701,17 +666,15 @@ SCREENS = [(1400, 757), (1920, 1080)]
 
 @pytest.mark.parametrize("wide", [(screen, n) for screen in SCREENS for n in (4, 9)], indirect=True)
 def test_topics_and_save_are_in_view_without_scrolling(wide: Browser) -> None:
-    assert (
-        wide.hidden(".topic, #note, #answer button, nav button, #help, #fold, #model, #why") == []
-    )
+    buttons = "#answer button, nav button, #help, #fold, #why"
+    assert wide.hidden(f".topic, #note, #model, {buttons}") == []
     top = "return document.getElementById('text').getBoundingClientRect().top / innerHeight"
     assert 0 < wide.driver.execute_script(top) < 0.5  # although a long paragraph stands before it
     wide.press("1" + Keys.ENTER)
     wide.wait_for("count", "1 of 2 labelled")
     assert wide.hidden(".topic, #note, #answer button") == []
     # Unfolded definitions scroll beside Save, not below it.
-    folded = "Out:" not in wide.shown("topics")
-    if folded:
+    if "Out:" not in wide.shown("topics"):  # they are folded
         wide.press("d")
     wide.wait_for("topics", "Out: limits on technology")
     assert wide.hidden("#note, #answer button") == []
@@ -723,8 +686,8 @@ def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None
     assert wide.driver.execute_script("return document.documentElement.scrollWidth") == 400
     first_topics = ".topic:nth-child(-n + 4)"
     assert wide.hidden(f"{first_topics}, #model, #why, #note, #answer button, nav button") == []
-    seen = "const box = document.getElementById('text').getBoundingClientRect(); return box.top"
-    assert 0 < wide.driver.execute_script(seen) < 300
+    top = "return document.getElementById('text').getBoundingClientRect().top"
+    assert 0 < wide.driver.execute_script(top) < 300
     assert not any(k.is_displayed() for k in wide.driver.find_elements(By.TAG_NAME, "kbd"))
     wide.driver.find_elements(By.CSS_SELECTOR, ".topic")[1].click()
     assert wide.hidden(".topic", scroll=True) == []
@@ -733,9 +696,7 @@ def test_the_page_can_be_used_400_pixels_wide(wide: Browser, path: Path) -> None
     assert answers_in(path) == [("news:0", "a topic with number 1", "ann", "")]
 
 
-def test_a_page_from_elsewhere_cannot_save_answers(
-    browser: Browser, address: str, path: Path
-) -> None:
+def test_a_page_from_elsewhere_cannot_save_answers(browser: Browser, path: Path) -> None:
     browser.press("1" + Keys.ENTER)
     browser.wait_for("count", "1 of 3 labelled")
     browser.driver.get("data:text/html,<title>evil</title>")
@@ -745,7 +706,7 @@ def test_a_page_from_elsewhere_cannot_save_answers(
         "const signal = AbortSignal.timeout(5000);"
         "const request = {method: 'POST', mode: 'no-cors', body: arguments[1], signal};"
         "fetch(arguments[0] + '/save', request).finally(() => { window.done = 1; })",
-        address,
+        browser.address,
         json.dumps(answer("news:1", "trade")),
     )
     browser.wait.until(lambda _: browser.driver.execute_script("return window.done"))

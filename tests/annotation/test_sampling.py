@@ -11,12 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.annotation.sampling import (
-    draw_articles,
-    draw_mixed,
-    draw_random,
-    unlabelled,
-)
+from paratopic.annotation.sampling import draw_articles, draw_mixed, draw_random, unlabelled
 from paratopic.labels.sample import RANDOM_SHARE
 from tests.samples import paragraph_table
 
@@ -86,8 +81,7 @@ def test_whole_articles_are_drawn_in_which_nothing_has_a_label() -> None:
     frame.loc[4, "text"] = "Text 3."  # a copy, of which the one that stands first is drawn
     orders = {tuple(draw_articles(frame, ["007"], 9, seed)) for seed in SEEDS}
     assert orders == {("001", "000", "004", "002"), ("004", "002", "001", "000")}
-    lengths = {len(draw_articles(frame, ["007"], 1, seed)) for seed in SEEDS}
-    assert lengths == {2}
+    assert {len(draw_articles(frame, ["007"], 1, seed)) for seed in SEEDS} == {2}
     assert set(draw_articles(frame, [], 9, 0).values()) == {"article"}
     assert draw_articles(frame, ["007", "000", "002"], 9, 0) == {}
 

@@ -137,12 +137,8 @@ def test_a_suggestion_that_is_made_of_a_text_is_read_alone() -> None:
 
 def test_a_suggestion_has_its_neighbours_and_scores(frame: pd.DataFrame, model: Model) -> None:
     ids = ["p00", "p18"]
-    answers = [
-        replace(answer, sure=sure)
-        for answer, sure in zip(
-            model.predict(frame.set_index("id")["text"][ids]), (True, False), strict=True
-        )
-    ]
+    one, other = model.predict(frame.set_index("id")["text"][ids])
+    answers = [replace(one, sure=True), replace(other, sure=False)]
     plain = in_context(frame, dict.fromkeys(ids, ""))
     first, later = with_predictions(plain, answers)
     article = frame[frame["article"] == "article0"]
@@ -192,19 +188,20 @@ def test_references_and_fragments_are_not_worth_a_label(texts: list[str], expect
 
 
 def test_what_recurs_in_many_articles_is_structure() -> None:
-    def texts(n_articles: int) -> list[str]:
-        notes = [f"Our desk in Lima wrote this story on day {day} of May." for day in range(99)]
-        own = [f"The {word} went on in the {word} hall, as ever." for word in WORDS]
-        return [text for n in range(n_articles) for text in (notes[n], own[n])]
-
-    def articles(n_articles: int) -> list[str]:
-        return [str(n) for n in range(n_articles) for _ in range(2)]
-
-    assert worth(texts(RECURRING), articles(RECURRING)) == [False, True] * RECURRING
+    texts = [
+        text
+        for day, word in enumerate(WORDS[:RECURRING])
+        for text in (
+            f"Our desk in Lima wrote this story on day {day} of May.",
+            f"The {word} went on in the {word} hall, as ever.",
+        )
+    ]
+    articles = [str(n // 2) for n in range(2 * RECURRING)]
+    assert worth(texts, articles) == [False, True] * RECURRING
     few = RECURRING - 1  # then the first is worth a label, and speaks for the others
-    assert worth(texts(few), articles(few)) == [True, True] + [False, True] * (few - 1)
-    copies = texts(1) * RECURRING  # of one article: nothing of it is structure
-    assert worth(copies, articles(RECURRING)) == [True, True]
+    assert worth(texts[:-2], articles[:-2]) == [True, True] + [False, True] * (few - 1)
+    copies = texts[:2] * RECURRING  # of one article: nothing of it is structure
+    assert worth(copies, articles) == [True, True]
 
 
 def test_what_is_like_a_labelled_text_comes_last(baseline_folder: Path) -> None:

@@ -22,7 +22,7 @@ from paratopic.project.sources import Source
 from paratopic.project.topics import Topics
 from paratopic.reading.tables import read_labelled_table, read_table
 from paratopic.tables.workbook import Tab, write_workbook
-from tests.documents import write_table
+from tests.documents import save, write_table
 from tests.samples import TOPICS, read_joined
 
 TABLE = pd.DataFrame(
@@ -33,12 +33,6 @@ TABLE = pd.DataFrame(
         "more": [0, 0, 0, 0],
     }
 )
-
-
-def write(folder: Path, content: str, name: str = "set.csv") -> Path:
-    path = folder / name
-    path.write_text(content, encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv;", "csv\t", "xlsx", "jsonl", "parquet"])
@@ -54,7 +48,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
 
 
 def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
-    path = write(tmp_path, "text,label\nTariffs,trade\nChips,\n")
+    path = save(tmp_path, "set.csv", "text,label\nTariffs,trade\nChips,\n")
     frame, _ = read_joined(path, TOPICS, [])
     assert frame["article"].tolist() == frame["id"].tolist()
     assert frame["label_source"].tolist() == ["hand", "none"]
@@ -80,11 +74,11 @@ def test_rows_without_a_group_are_articles_of_their_own(tmp_path: Path) -> None:
         (f"text,label,group,position\na,,g,{'9' * 30}\n", "row 2: the position is '999"),
         (
             "text,label,group,position\na,,g,1\nb,,h,1\nc,,g,01\n",
-            "row 4: .*row 2 is of its group and has the position 01 too",
+            "row 4: .*row 2 .* position 01 too",
         ),
         (
-            "text,label,drawn\nOne.,trade,1\nTwo.,trade,0.3\n",
-            r'set\.csv, row 3: drawn is "0\.3"; write 1 if the row',
+            "text,label,drawn\nA,trade,1\nB,trade,0.3\n",
+            r'set\.csv, row 3: drawn is "0\.3"; write 1 if',
         ),
     ],
 )
@@ -92,30 +86,25 @@ def test_a_bad_table_is_refused_with_its_row_or_column(
     tmp_path: Path, content: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message) as error:
-        read_joined(write(tmp_path, content), TOPICS, [])
+        read_joined(save(tmp_path, "set.csv", content), TOPICS, [])
     assert len(str(error.value).splitlines()) == 1
 
 
 def test_cells_stay_as_they_are_written(tmp_path: Path) -> None:
     codebook = Topics("single", ("1", "2", "NA", "007"))
-    path = write(tmp_path, "text,label,group\nNA,1,01\n007,,1.0\nnan,null,\nnull,007,NA\n")
+    path = save(
+        tmp_path, "set.csv", "text,label,group\nNA,1,01\n007,,1.0\nnan,null,\nnull,007,NA\n"
+    )
     frame, _ = read_joined(path, codebook, ["null"])
     assert frame["text"].tolist() == ["NA", "007", "nan", "null"]
     assert frame["topics"].tolist() == [["1"], None, [], ["007"]]
     assert frame["article"].tolist() == ["set/01", "set/1.0", frame["id"][2], "set/NA"]
 
 
-def test_a_cell_outside_the_columns_of_a_workbook_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "set.xlsx"
-    write_workbook(path, Tab([["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]]))
-    with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
-        read_joined(path, TOPICS, [])
-
-
 def test_numbers_of_jsonl_and_parquet(tmp_path: Path) -> None:
     codebook = Topics("single", ("1", "2"))
     lines = '{"text": "a", "label": 1}\n\n{"text": "b\u2028", "label": null}\n'
-    jsonl, parquet = write(tmp_path, lines, "a.jsonl"), tmp_path / "b.parquet"
+    jsonl, parquet = save(tmp_path, "a.jsonl", lines), tmp_path / "b.parquet"
     pd.DataFrame({"text": ["a", "b"], "label": [1, None]}).to_parquet(parquet)  # stored as 1.0
     for path in (jsonl, parquet):
         assert read_joined(path, codebook, [])[0]["topics"].tolist() == [["1"], None]
@@ -143,13 +132,13 @@ def test_numbers_of_names_in_parquet(tmp_path: Path) -> None:
     ],
 )
 def test_bad_lines_are_refused_with_their_number(tmp_path: Path, line: str, message: str) -> None:
-    path = write(tmp_path, '{"text": "a", "label": "trade"}\n' + line, "a.jsonl")
+    path = save(tmp_path, "a.jsonl", '{"text": "a", "label": "trade"}\n' + line)
     with pytest.raises(UserError, match=rf"a\.jsonl, {message}"):
         read_joined(path, TOPICS, [])
 
 
 def test_a_table_of_a_header_alone_has_no_rows(tmp_path: Path) -> None:
-    assert read_joined(write(tmp_path, "text,label\n"), TOPICS, [])[0].empty
+    assert read_joined(save(tmp_path, "set.csv", "text,label\n"), TOPICS, [])[0].empty
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
@@ -162,11 +151,9 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
             read_joined(path, TOPICS, [])
 
 
-def read(path: Path, **columns: list[object]) -> pd.DataFrame:
+def read(folder: Path, **columns: list[object]) -> pd.DataFrame:
     """Read an unlabelled table of these columns."""
-    rows = pd.DataFrame(columns).assign(label="")
-    path = path / "set.jsonl"
-    rows.to_json(path, orient="records", lines=True)
+    path = write_table(pd.DataFrame(columns).assign(label=""), folder / "set.jsonl")
     return read_joined(path, TOPICS, [])[0]
 
 
@@ -268,14 +255,15 @@ def test_headings_and_titles_are_kept(tmp_path: Path) -> None:
         heading=["Talks / Trade", None, 2024],
         title=["Talks", "Talks", ""],
     )
-    assert frame["heading"].tolist() == ["Talks / Trade", "", "2024"]
-    assert frame["title"].tolist() == ["Talks", "Talks", ""]
+    expected = [["Talks / Trade", "Talks"], ["", "Talks"], ["2024", ""]]
+    assert frame[["heading", "title"]].to_numpy().tolist() == expected
     around = [(passage.heading, passage.title) for passage in read_passages(frame)]
     assert around == [("Trade", "Talks"), ("", "Talks"), ("2024", "")]
     plain = read(tmp_path, text=["A"])
     assert plain[["title", "heading", "before", "after"]].to_numpy().tolist() == [[""] * 4]
 
 
+each_format = pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
 FIELDS = pd.DataFrame(
     {
         "id": ["x", "y"],
@@ -288,7 +276,7 @@ FIELDS = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
+@each_format
 def test_all_other_columns_are_fields(tmp_path: Path, suffix: str) -> None:
     path = write_table(FIELDS, tmp_path / f"set.{suffix}")
     frame, fields = read_joined(path, TOPICS, [])
@@ -300,14 +288,13 @@ def test_all_other_columns_are_fields(tmp_path: Path, suffix: str) -> None:
 
 
 def test_fields_of_json_lines_are_what_is_neither_a_list_nor_an_object(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
     rows: list[dict[str, object]] = [
         {"n": 1.5, "b": True, "list": [1], "\ud800": "\ud800", " n\t": "", "": "x", "nan": None},
         {"n": None, "object": {"a": 1}, "only": "x" * 5000},
     ]
     labelled = [{"text": "A", "label": None} | row for row in rows]
-    path.write_text("\n".join(map(json.dumps, labelled)).replace("null", "NaN"))
-    _, fields = read_joined(path, TOPICS, [])
+    lines = "\n".join(map(json.dumps, labelled)).replace("null", "NaN")
+    _, fields = read_joined(save(tmp_path, "a.jsonl", lines), TOPICS, [])
     assert [[*row.dropna().items()] for _, row in fields.iterrows()] == [
         [("n", "1.5"), ("b", "true"), ("\\ud800", "\\ud800")],
         [("only", "x" * 300)],
@@ -339,7 +326,9 @@ def test_parquet_gives_its_columns_of_simple_types(tmp_path: Path) -> None:
 
 
 def test_a_column_says_how_rows_were_drawn(tmp_path: Path) -> None:
-    path = write(tmp_path, "text,label,drawn\nOne.,trade,1\nTwo.,trade,article\nThree.,,\n")
+    path = save(
+        tmp_path, "set.csv", "text,label,drawn\nOne.,trade,1\nTwo.,trade,article\nThree.,,\n"
+    )
     rows, fields = read_joined(path, TOPICS, [])
     assert list(rows["draw"]) == ["paragraph", "article", ""]
     assert "drawn" not in fields
@@ -356,19 +345,11 @@ OWN = pd.DataFrame(
         "heading": ["not meant", "", ""],
     }
 )
-MEANT = Source(
-    "set.*",
-    text="body",
-    label="topic",
-    group="speech",
-    id="nr",
-    date="when",
-    heading=None,
-    labels={"Econ": "trade", "Other": "none"},
-)
+COLUMNS = {"text": "body", "label": "topic", "group": "speech", "id": "nr", "date": "when"}
+MEANT = Source("set.*", **COLUMNS, heading=None, labels={"Econ": "trade", "Other": "none"})
 
 
-@pytest.mark.parametrize("suffix", ["csv", "xlsx", "jsonl", "parquet"])
+@each_format
 def test_columns_and_labels_of_other_names(tmp_path: Path, suffix: str) -> None:
     path = write_table(OWN, tmp_path / f"set.{suffix}", ";")
     frame, fields = read_joined(path, TOPICS, [], MEANT)
@@ -395,14 +376,12 @@ def test_columns_and_labels_of_other_names(tmp_path: Path, suffix: str) -> None:
 def test_keys_that_do_not_fit_a_table_are_named(
     tmp_path: Path, source: Source, message: str
 ) -> None:
-    path = tmp_path / "set.csv"
-    OWN.to_csv(path, index=False)
     with pytest.raises(UserError, match=message):
-        read_joined(path, TOPICS, [], source)
+        read_joined(write_table(OWN, tmp_path / "set.csv"), TOPICS, [], source)
 
 
 def test_a_table_without_labels_is_read_unlabelled(tmp_path: Path) -> None:
-    path = write(tmp_path, "text,label\nA,what it is about\n")
+    path = save(tmp_path, "set.csv", "text,label\nA,what it is about\n")
     frame, fields = read_joined(path, TOPICS, [], Source("", label=None))
     assert frame["label_source"].tolist() == ["none"] and not list(fields)
 
@@ -421,8 +400,11 @@ def test_one_column_may_be_date_and_group_and_of_any_type(tmp_path: Path) -> Non
         assert frame["topics"].tolist() == [["trade"], []]
 
 
-def test_two_columns_of_a_name_in_parquet_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "set.parquet"
+def test_wrong_columns_of_other_formats_are_refused(tmp_path: Path) -> None:
+    book, path = tmp_path / "set.xlsx", tmp_path / "set.parquet"
+    write_workbook(book, Tab([["text", "label"], ["a", "trade"], ["b", "trade", None, "c"]]))
+    with pytest.raises(UserError, match=r"set\.xlsx, row 3: more cells than columns"):
+        read_joined(book, TOPICS, [])
     names = ["text", "label", "label"]
     pq.write_table(pa.table([pa.array([cell]) for cell in "abc"], names=names), path)
     with pytest.raises(UserError, match=r"set.parquet: there are two columns label; rename one"):
