@@ -75,9 +75,10 @@ def forecast_of(
         scores, _ = calibrated(data, raw, params)
         measured = outcomes(data, scores)
         curve.append(CurvePoint(share * measured.train_share * len(now), measured))
-    labels = targets_of(now["topic"], topics.names).sum(axis=0).astype(np.float64)
     measured = curve[-1].outcomes
-    (estimate,) = forecast(curve, measured, labels, [size], CONFIDENCE, BOOTSTRAP, seed)
+    if measured.too_few:
+        raise TooFewLabels(measured.too_few)
+    (estimate,) = forecast(curve, measured, [size], CONFIDENCE, BOOTSTRAP, seed)
     return estimate
 
 

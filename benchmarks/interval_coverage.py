@@ -155,16 +155,11 @@ def forecast_of(
     now, later = sets
     rows, each = known.rows.iloc[now], known.each[name][np.ix_(now, now)]
     folds = make_folds(rows, params.split.n_folds, 1, None, seed).table
-    names, labels = np.unique(known.label[now], return_inverse=True)
-    # The codebook has the topics of the second set too, which the first may lack.
-    k, curve = len(np.union1d(names, known.label[later])), []
+    labels, curve = known.label[now], []
     for share in (*SHARES, 1.0):
-        outcomes = out_of_fold(each, labels, folds, list(rows["id"]), share, k)
+        outcomes = out_of_fold(each, labels, folds, list(rows["id"]), share)
         curve.append(CurvePoint(outcomes.train_share * len(now), outcomes))
-    counts = np.bincount(labels, minlength=k).astype(np.float64)
-    (estimate,) = forecast(
-        curve, curve[-1].outcomes, counts, [len(later)], CONFIDENCE, BOOTSTRAP, seed
-    )
+    (estimate,) = forecast(curve, curve[-1].outcomes, [len(later)], CONFIDENCE, BOOTSTRAP, seed)
     assert estimate.low is not None and estimate.high is not None
     return estimate.low, estimate.high
 
@@ -173,6 +168,9 @@ def trial(
     known: Population, sets: Sequence[Integers], params: Params, seed: int
 ) -> tuple[dict[str, Interval], dict[str, float]]:
     """Intervals of each figure from one labelled set, and the true figures.
+
+    The classes of the table are the codebook. Macro-F1 has an interval and a forecast where the
+    project gives them.
 
     Raises
     ------
@@ -183,6 +181,7 @@ def trial(
     level, measured = params.evaluate.confidence, measure(known, now, params, seed)
     intervals, truth = {}, {}
     for name, outcomes in measured.outcomes.items():
+        is_given = measured.measured.all() and not outcomes.too_few
         true = quality(measured.answered[name], measured.measured)
         shares: dict[Metric, Proportion] = {
             key: share for key, share in shares_of(outcomes).items() if key in true
@@ -190,10 +189,12 @@ def trial(
         estimates = share_estimates(outcomes, shares, level, BOOTSTRAP, seed)
         for key, estimate in estimates.items():
             assert estimate.low is not None and estimate.high is not None
-            intervals[f"{key} {name}"] = estimate.low, estimate.high
             truth[f"{key} {name}"] = true[str(key)]
-        intervals[f"{FORECAST} {name}"] = forecast_of(known, name, sets, params, seed)
-        truth[f"{FORECAST} {name}"] = true_later(known, name, later)
+            if key != "macro_f1" or is_given:
+                intervals[f"{key} {name}"] = estimate.low, estimate.high
+        if is_given:
+            intervals[f"{FORECAST} {name}"] = forecast_of(known, name, sets, params, seed)
+            truth[f"{FORECAST} {name}"] = true_later(known, name, later)
     encoder, tfidf = (measured.outcomes[name] for name in (ENCODER, TFIDF))
     lead = difference(encoder, tfidf, level, PERMUTATIONS, seed)
     intervals[DIFFERENCE] = lead.low, lead.high
@@ -217,19 +218,20 @@ def lines_of(
 ) -> list[dict[str, Any]]:
     """How often the intervals of each figure hold the truth, and how wide they are."""
     lines = []
-    for name in trials[0][0] if trials else ():
-        low, high = np.array([intervals[name] for intervals, _ in trials]).T
-        true = np.array([truth[name] for _, truth in trials])
+    for name in dict.fromkeys(name for intervals, _ in trials for name in intervals):
+        given = [(*each[name], truth[name]) for each, truth in trials if name in each]
+        low, high, true = np.array(given).T
         inside = (low <= true) & (true <= high)
         # Of n draws that all hold, the error is that of one more, which does not.
-        share = (inside.sum() + 0.5) / (len(trials) + 1)
+        share = (inside.sum() + 0.5) / (len(given) + 1)
         lines.append(
             about
             | {
                 "figure": name,
-                "draws": len(trials),
+                "draws": len(given),
+                "of_draws": len(trials),
                 "coverage": inside.mean(),
-                "error": np.sqrt(share * (1 - share) / len(trials)),
+                "error": np.sqrt(share * (1 - share) / len(given)),
                 "below": (true < low).mean(),
                 "above": (true > high).mean(),
                 "width": (high - low).mean(),
@@ -299,7 +301,10 @@ def markdown(lines: list[dict[str, Any]]) -> str:
     for (table, n, of), part in frame.groupby(["table", "n", "of"], sort=False):
         cells = [
             f"{100 * line['coverage']:.0f} ± {100 * line['error']:.0f}, {line['width']:.2f}"
-            for _, line in part.set_index("figure").loc[names].iterrows()
+            + ("" if line["draws"] == line["of_draws"] else f" (given in {line['draws']:.0f})")
+            if line.notna().any()
+            else "none given"
+            for _, line in part.set_index("figure").reindex(names).iterrows()
         ]
         out.append(f"| {table} | {n} {of} | {' | '.join(cells)} |")
     return "\n".join(out)

@@ -216,7 +216,6 @@ def out_of_fold(
     folds: pd.DataFrame,
     ids: Sequence[str],
     share: float = 1.0,
-    k: int | None = None,
 ) -> Outcomes:
     """What cross-validation sees of least squares: the rows that are held out.
 
@@ -230,11 +229,9 @@ def out_of_fold(
         Folds of the rows, and their ids.
     share
         Share of the groups of a training part to learn from, 1.0 by default.
-    k
-        Number of classes. None, the default: as many as there are labels of.
     """
     groups = groups_of(folds, ids)
-    scores = np.full((folds["repeat"].nunique(), len(ids), k or labels.max() + 1), -np.inf)
+    scores = np.full((folds["repeat"].nunique(), len(ids), labels.max() + 1), -np.inf)
     shares = []
     for repeat, fold, train, test in iterate_folds(folds, ids):
         train = part(train, groups, share, (repeat, fold))

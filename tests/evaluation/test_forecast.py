@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paratopic.evaluation.forecast import EXPONENT, CurvePoint, coming, forecast
+from paratopic.evaluation.forecast import EXPONENT, CurvePoint, forecast
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.shares import Estimate
 from tests.samples import of_one_topic
@@ -28,9 +28,7 @@ def curve(n: int, *wrong: int) -> list[CurvePoint]:
 
 
 def forecast_of(points: list[CurvePoint], sizes: list[int], n_draws: int = 200) -> list[Estimate]:
-    measured = points[-1].outcomes
-    labels = measured.true.sum(axis=0).astype(np.float64)
-    return forecast(points, measured, labels, sizes, 0.8, n_draws, 1)
+    return forecast(points, points[-1].outcomes, sizes, 0.8, n_draws, 1)
 
 
 def odds(f1: float) -> float:
@@ -73,14 +71,14 @@ def test_any_curve_has_a_forecast(n: int, data: st.DataObject, k: int, confidenc
         for size in (0.2 * n, 0.8 * n)
     ]
     measured = points[-1].outcomes
-    labels, sizes = measured.true.sum(axis=0).astype(np.float64), [n, n + 1, 10 * n]
-    estimates = forecast(points, measured, labels, sizes, confidence, 50, 1)
+    sizes = [n, n + 1, 10 * n]
+    estimates = forecast(points, measured, sizes, confidence, 50, 1)
     for estimate in estimates:
         assert estimate.low is not None and estimate.high is not None
         assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     values = [estimate.value for estimate in estimates]
     assert values == sorted(values)
-    assert estimates == forecast(points, measured, labels, sizes, confidence, 50, 1)
+    assert estimates == forecast(points, measured, sizes, confidence, 50, 1)
 
 
 def test_what_folds_hold_out_counts_as_labels_to_come() -> None:
@@ -91,31 +89,3 @@ def test_what_folds_hold_out_counts_as_labels_to_come() -> None:
     half[-1] = replace(half[-1], outcomes=held_out)
     (now,), (twice,) = forecast_of(half, [100]), forecast_of(points, [200])
     assert now.value == pytest.approx(twice.value)
-
-
-def test_topics_come_as_often_as_rare_ones_are_found() -> None:
-    # Of 100 labels: two topics are measured, one has a label, two have none.
-    labels, known = np.array([60.0, 39, 1, 0, 0]), np.array([True, True, False, False, False])
-    assert coming(labels, known, 0).tolist() == [0, 0, 0]
-    one, *none = coming(labels, known, 1)
-    assert one == pytest.approx(1 - np.exp(-1))
-    # The two are as frequent together as the one: half a label each of a hundred more.
-    assert none == pytest.approx([1 - np.exp(-0.5) * 1.5] * 2)
-
-
-def test_topics_that_come_lower_the_forecast_and_widen_it() -> None:
-    points = curve(100, 40, 30, 20)
-    measured = points[-1].outcomes
-    wider = replace(
-        measured,
-        true=np.pad(measured.true, ((0, 0), (0, 2))),
-        predicted=np.pad(measured.predicted, ((0, 0), (0, 0), (0, 2))),
-        scores=np.pad(measured.scores, ((0, 0), (0, 0), (0, 2))),
-    )
-    labels = np.array([50.0, 50, 1, 0])
-    (few,), (more,) = (
-        forecast(points, outcomes, labels[: outcomes.k], [150], 0.8, 100, 1)
-        for outcomes in (measured, wider)
-    )
-    assert few.low is not None and more.low is not None
-    assert more.value < few.value and more.low < few.low

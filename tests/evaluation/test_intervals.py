@@ -347,7 +347,26 @@ def test_a_rare_topic_loses_more_of_its_labels_to_the_held_out_part() -> None:
 
 def test_readers_are_told_where_labels_are_few() -> None:
     true = [0] * FEW + [1] * FEW_OF_A_TOPIC + [2] * (FEW_OF_A_TOPIC - 1)
-    (rare,) = cautions(made(true, [true], 4), ["a", "b", "c", "d"])
+    (rare,) = cautions(made(true, [true], 3), ["a", "b", "c"])
     assert rare == "c: fewer than 5 labels, so its part of macro-F1 may be far off"
     (few,) = cautions(made([0, 1] * 10, [[0, 1] * 10], 2), ["a", "b"])
     assert few.startswith("probabilities are calibrated on 20 labels and may be far off")
+
+
+@pytest.mark.parametrize(
+    ("true", "why"),
+    [
+        ([0] * 40 + [1] * 40, "1 topic has no label that can be measured"),
+        ([0] * 40 + [1, 1, 2, 2], "half of the topics have fewer than 3 labels"),
+        ([0] * 40 + [1, 1, 2, 2, 2], ""),
+    ],
+)
+def test_macro_f1_has_an_interval_where_most_topics_have_labels(true: list[int], why: str) -> None:
+    outcome = made(true, [true], 3)
+    measured = measure(outcome, outcome, 0.95, 100, 1)
+    assert outcome.too_few == why
+    assert (measured["macro_f1"].low is None) == (measured["answer_macro_f1"].low is None)
+    assert (measured["macro_f1"].low is None) == bool(why)
+    assert bounds(measured["accuracy"])
+    told = f"macro-F1 has no interval: {why}" in cautions(outcome, ["a", "b", "c"])
+    assert told == bool(why)

@@ -20,7 +20,7 @@ from paratopic.evaluation.forecast import CurvePoint
 from paratopic.evaluation.metrics import Tally, value_of
 from paratopic.evaluation.outcomes import outcomes
 from paratopic.inference.promise import Promise
-from paratopic.project.errors import plural
+from paratopic.project.errors import UserError, plural
 from paratopic.project.kinds import KINDS
 from paratopic.project.metrics import metrics_in
 from paratopic.project.params import Params, read_params
@@ -58,13 +58,12 @@ def forecast(
     check_measured(scores, "there is no trend to forecast from")
     data = labelled_for(KINDS[champion], params)
     n_labels, measured = len(data.rows), outcomes(data, scores)
+    if measured.too_few:
+        raise UserError(f"macro-F1 has no forecast: {measured.too_few}; label more paragraphs")
     curve = _curve(params, champion, data, scores)
-    labels = data.targets.sum(axis=0).astype(float)
     numbers = sorted(set(more or MORE))
     sizes, wish = [n_labels + number for number in numbers], params.evaluate
-    estimates = curves.forecast(
-        curve, measured, labels, sizes, CONFIDENCE, wish.n_draws, params.seed
-    )
+    estimates = curves.forecast(curve, measured, sizes, CONFIDENCE, wish.n_draws, params.seed)
     title = metrics_in(params.topics.mode)["macro_f1"].title
     columns = "labels", title, f"{CONFIDENCE:.0%} interval"
     right = [Column(name, justify="right") for name in columns]
@@ -79,12 +78,7 @@ def forecast(
         f"{title}: {now:.3f} with today's {plural(n_labels, 'label')}. With {number} more, "
         f"expect {estimate.low:.2f} to {estimate.high:.2f}."
     )
-    come = float(curves.coming(labels, measured.present, number / n_labels).sum())
-    others = f" and about {come:.1f} more that these labels bring" if come >= 0.05 else ""
-    print(
-        f"This is about the {plural(int(measured.present.sum()), 'topic')} measured so far{others},"
-        " and for labels like those so far. Labels of new articles may differ."
-    )
+    print("This is for labels like those so far. Labels of new articles may differ.")
 
 
 def _curve(params: Params, champion: str, data: Labelled, known: pd.DataFrame) -> list[CurvePoint]:

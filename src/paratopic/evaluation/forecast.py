@@ -4,8 +4,7 @@ Errors fall with the number of labels roughly as a power law (Hestness et al. 20
 arXiv:1712.00409). Here it is a law of the odds of macro-F1, because errors themselves cannot follow
 one while nearly everything is wrong. Its exponent is read off models that learnt from nested shares
 of the labels, and leans on a usual one where these tell little. The next labels are taken to be
-like those so far, and some are the first ones of topics of the codebook that cannot be measured
-yet.
+like those so far.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from paratopic.evaluation.intervals import (
 from paratopic.evaluation.metrics import Tally, learnt_of_topics, of_topics, parts_of, value_of
 from paratopic.evaluation.outcomes import Outcomes
 from paratopic.evaluation.shares import Estimate
-from paratopic.inference.scores import Array, Targets
 
 # Odds of macro-F1 usually grow with the number of labels to this power, and models stray from it by
 # so much. It weighs so much beside a curve of one squared natural logarithm. All three were chosen
@@ -57,7 +55,6 @@ class CurvePoint:
 def forecast(
     curve: Sequence[CurvePoint],
     measured: Outcomes,
-    labels: Array,
     sizes: Sequence[int],
     confidence: float,
     n_draws: int,
@@ -71,8 +68,6 @@ def forecast(
         Two points or more of one repeat of cross-validation, the last of which has all labels.
     measured
         Outcomes with all labels, of all repeats.
-    labels
-        (k,) number of labels of each topic of the codebook by now.
 
     Returns
     -------
@@ -84,42 +79,14 @@ def forecast(
     variance, spread = independent(parts_of(measured, Tally.f1), of_topics(measured))
     effect = design_effects(measured, {"macro_f1": Tally.macro_f1}, n_draws, seed)["macro_f1"]
     noise = DESIGN_EFFECT * effect * variance
-    few, n_known = few_groups(measured, confidence) ** 2, int(measured.present.sum())
+    few = few_groups(measured, confidence) ** 2
     estimates = []
     for size in sizes:
         grown = np.log(size / now / learnt)
         f1 = float(expit(odds + exponent * grown))
-        come = coming(labels, measured.present, size / now - 1)
-        n_come = float(come.sum())
-        share = n_come / (n_known + n_come)
-        # F1 of a topic that comes is anything from 0 to that of the others.
-        later = f1 * (1 - share / 2)
-        total = noise * (1 - share) ** 2 + (f1 * share) ** 2 / 12
-        total += float((come * (1 - come)).sum()) * (f1 / 2 / (n_known + n_come)) ** 2
-        total += (f1 * (1 - f1) * grown * STRAY) ** 2
-        low, high = interval(later, spread / total / few, confidence)
-        estimates.append(Estimate(later, low, high))
+        total = noise + (f1 * (1 - f1) * grown * STRAY) ** 2
+        estimates.append(Estimate(f1, *interval(f1, spread / total / few, confidence)))
     return estimates
-
-
-def coming(labels: Array, known: Targets, more: float) -> Array:
-    """Probability that each topic that cannot be measured yet can be with more labels.
-
-    It takes two labels. A topic that has any goes on as often. Topics without one are as frequent
-    together as those with one label are (Good 1953, Biometrika 40, 237-264).
-
-    Parameters
-    ----------
-    labels, known
-        (k,) number of labels of each topic of the codebook, and whether it can be measured.
-    more
-        Number of further labels, as a share of those that there are.
-    """
-    rare, unseen = labels[~known & (labels > 0)], int((~known & (labels == 0)).sum())
-    seen_again = 1 - np.exp(-rare * more)
-    rate = float((labels == 1).sum()) * more / max(1, unseen)
-    twice = np.full(unseen, 1 - np.exp(-rate) * (1 + rate))
-    return np.concatenate([seen_again, twice])
 
 
 def _exponent(curve: Sequence[CurvePoint]) -> float:

@@ -97,10 +97,15 @@ def measure(
     in mode single also answer_macro_f1, answer_accuracy, coverage (share of rows whose answer is a
     topic) and precision (share of these answers that are right; missing if there are none). In mode
     multi the metrics of the topics are those of the answers, too. And the keys of `estimates`.
+    Macro-F1 has no interval where labels are too few (`Outcomes.too_few`).
     """
     wish = confidence, n_draws, seed
     of_answers = share_estimates(answers, shares_of_answers(answers), *wish)
-    return of_answers | estimates(forced, *wish)
+    measured = of_answers | estimates(forced, *wish)
+    if forced.too_few:
+        averages = {"macro_f1", "answer_macro_f1"} & measured.keys()
+        measured |= {key: Estimate(measured[key].value) for key in averages}
+    return measured
 
 
 def estimates(

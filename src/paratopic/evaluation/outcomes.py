@@ -26,6 +26,8 @@ from paratopic.project.topics import NONE, Topics
 # A topic with fewer labels is named beside macro-F1, and with fewer labels of all topics than the
 # second number, probabilities are called uncertain.
 FEW_OF_A_TOPIC, FEW = 5, 300
+# Where half of the topics have fewer labels, intervals of macro-F1 and forecasts hold too rarely.
+FEWEST_OF_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,16 @@ class Outcomes:
     def present(self) -> Targets:
         """Whether each topic has a true example that counts, (k,)."""
         return topical(self.true[self.counts > 0].T)
+
+    @property
+    def too_few(self) -> str:
+        """Why there is no interval of macro-F1 and no forecast; "" where labels are enough."""
+        n_labels = self.true.sum(axis=0)
+        if n_none := int((n_labels == 0).sum()):
+            have = plural(n_none, "topic has", "topics have")
+            return f"{have} no label that can be measured"
+        few = f"half of the topics have fewer than {FEWEST_OF_MOST} labels"
+        return few if np.median(n_labels) < FEWEST_OF_MOST else ""
 
 
 def outcomes(data: Labelled, scores: pd.DataFrame) -> Outcomes:
@@ -169,6 +181,8 @@ def cautions(outcomes: Outcomes, names: Sequence[str]) -> list[str]:
             f"{', '.join(few)}: fewer than {FEW_OF_A_TOPIC} labels, so {part} of macro-F1 may be "
             "far off"
         )
+    if outcomes.too_few:
+        messages.append(f"macro-F1 has no interval: {outcomes.too_few}")
     n = int(topical(outcomes.true).sum())
     if n < FEW:
         messages.append(

@@ -44,10 +44,10 @@ def main() -> None:
         return
     metric = metrics_in(params.topics.mode)[HEADLINE[params.topics.mode]]
     headline = metrics[metric.key]
-    print(
-        f"{name}: {metric.title} {headline['value']:.3f} "
-        f"({metrics['confidence']:.0%} interval {headline['low']:.3f} to {headline['high']:.3f})"
-    )
+    ends = "no interval"
+    if headline["low"] is not None:
+        ends = "{confidence:.0%} interval {low:.3f} to {high:.3f}".format(**metrics, **headline)
+    print(f"{name}: {metric.title} {headline['value']:.3f} ({ends})")
 
 
 def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -59,7 +59,8 @@ def main_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     if not metrics["n"]:
         return {}
     headline = HEADLINE[metrics["mode"]]
-    ends = {f"{headline}_{end}": metrics[headline][end] for end in ("low", "high")}
+    known = {end: metrics[headline][end] for end in ("low", "high")}
+    ends = {f"{headline}_{end}": value for end, value in known.items() if value is not None}
     main = [key for key, metric in metrics_in(metrics["mode"]).items() if metric.is_main]
     figures = {key: metrics[key]["value"] for key in main if key in metrics}
     return {headline: figures.pop(headline)} | ends | figures
