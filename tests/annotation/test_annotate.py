@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 from paratopic.annotation import chat
 from paratopic.labels.log import Label, append, read_lines
 from paratopic.project.paths import PROMPT
-from tests.annotation.chat_server import Server, reply
+from tests.annotation.chat_server import Serve, Server, reply
 from tests.programs import ROOT, Cli, run_cli
 from tests.samples import paragraph_table, write_labelled
 
@@ -37,10 +36,8 @@ def script(text: str, body: dict[str, Any], number: int) -> bytes:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(script)
-    yield server
-    server.close()
+def server(serve: Serve) -> Server:
+    return serve(script)
 
 
 def start_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,13 +121,13 @@ def test_an_annotator_that_would_count_as_a_person_is_refused(
 
 
 def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
-    here: Path, cli: Cli
+    serve: Serve, here: Path, cli: Cli
 ) -> None:
     def empty(text: str, body: dict[str, Any], number: int) -> bytes:
         fails = text in ("text p37", "text p38") and number == 1
         return reply("" if fails else '{"topic": "trade"}')
 
-    server = Server(empty)
+    server = serve(empty)
     words = options(server, "--concurrency", "1")
     cli(*words, "--n", "3")
     failed = [line for line in answers() if line.cell == "?"]
@@ -140,24 +137,23 @@ def test_what_gives_no_answer_is_paid_and_asked_about_again_after_all_others(
     assert [line.paragraph for line in answers()[-2:]] == ["p37", "p38"]
     assert "llm-m has answered for every paragraph" in cli(*words)
     assert server.asked.total() == 42 and len({line.paragraph for line in answers()}) == 40
-    server.close()
 
 
-def test_a_model_that_gives_no_answer_ends_the_run(here: Path, cli: Cli) -> None:
-    server = Server(lambda text, body, number: reply(""))
+def test_a_model_that_gives_no_answer_ends_the_run(serve: Serve, here: Path, cli: Cli) -> None:
+    server = serve(lambda text, body, number: reply(""))
     printed = cli(*options(server, "--concurrency", "1"), status=1)
-    server.close()
     assert "no answer that is of use; the last one was an empty answer" in printed
     assert server.asked.total() == len(answers()) == 10
 
 
-def test_a_budget_holds_where_questions_take_more_than_expected(here: Path, cli: Cli) -> None:
+def test_a_budget_holds_where_questions_take_more_than_expected(
+    serve: Serve, here: Path, cli: Cli
+) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 200}
     choice = {"message": {"content": '{"topic": "trade"}'}}
     dear = json.dumps({"choices": [choice], "usage": usage}).encode()
-    server = Server(lambda text, body, number: dear)
+    server = serve(lambda text, body, number: dear)
     cli(*options(server, "--budget", "12000"))
-    server.close()
     assert 6 <= server.asked.total() <= 10
 
 

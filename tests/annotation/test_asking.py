@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,24 +14,10 @@ from paratopic.annotation.chat import BadReply, Chat
 from paratopic.annotation.context import Suggestion
 from paratopic.project.errors import UserError
 from paratopic.project.passages import Passage
-from paratopic.project.topics import ModeName, Topic, Topics
-from tests.annotation.chat_server import Script, Server, reply
+from paratopic.project.topics import Topic, Topics
+from tests.annotation.chat_server import Serve, Server, reply
 
-Serve = Callable[[Script], Server]
 TOPICS = Topics("single", (Topic("trade", "Tariffs."), Topic("security", "Troops.")))
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[Server] = []
-
-    def start(script: Script) -> Server:
-        servers.append(Server(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def item(text: str) -> Suggestion:
@@ -46,9 +31,7 @@ def ask(server: Server, *texts: str, timeout: float = 5, **more: Any) -> dict[st
     return {answer.item.text: answer for answer in answers}
 
 
-def test_answers_are_read_with_their_certainty_and_tokens(
-    serve: Serve,
-) -> None:
+def test_answers_are_read_with_their_certainty_and_tokens(serve: Serve) -> None:
     logs = {"content": [{"logprob": -0.1}, {"logprob": -0.2}]}
 
     def script(text: str, body: dict[str, Any], number: int) -> bytes:
@@ -79,9 +62,7 @@ WRONG: dict[str, bytes | int] = {
 }
 
 
-def test_what_is_no_answer_is_an_error_and_the_others_go_on(
-    serve: Serve,
-) -> None:
+def test_what_is_no_answer_is_an_error_and_the_others_go_on(serve: Serve) -> None:
     right = reply('{"topic": "security"}')
     server = serve(lambda text, body, number: WRONG.get(text, right))
     answers = ask(server, *WRONG, "right")
@@ -110,22 +91,20 @@ def test_a_name_is_read_as_it_is_written_before_one_that_is_like_it() -> None:
         prompt.read("TRADE")
 
 
-def test_several_topics_are_in_the_order_of_the_codebook() -> None:
+def test_several_topics_are_in_the_order_of_the_codebook_and_none_is_an_answer() -> None:
     prompt = Prompt(DEFAULT, Topics("multi", TOPICS.codebook))
     assert prompt.read('{"topics": ["security", "trade"]}') == ("trade", "security")
+    assert prompt.read('{"topics": "none of the topics"}') == ()
+    assert Prompt(DEFAULT, TOPICS).read('{"topic": "none of the topics"}') == ()
 
 
-@pytest.mark.parametrize(("mode", "key"), [("single", "topic"), ("multi", "topics")])
-def test_none_of_the_topics_is_an_answer(mode: ModeName, key: str) -> None:
-    prompt = Prompt(DEFAULT, Topics(mode, TOPICS.codebook))
-    assert prompt.read(f'{{"{key}": "none of the topics"}}') == ()
-
-
-def test_a_wrong_answer_may_be_repeated_once(serve: Serve) -> None:
-    replies = [reply("Trade, I believe."), reply("trade")]
-    server = serve(lambda text, body, number: replies[number - 1])
+@pytest.mark.parametrize("replies", [[reply("Trade, I believe.")], [429, 503]])
+def test_a_wrong_answer_and_a_busy_server_are_asked_again(
+    serve: Serve, replies: list[bytes | int]
+) -> None:
+    server = serve(lambda text, body, number: [*replies, reply("trade")][number - 1])
     assert ask(server, "goods")["goods"].topics == ("trade",)
-    assert server.asked["goods"] == 2
+    assert server.asked["goods"] == len(replies) + 1
 
 
 def test_a_server_without_schemas_is_asked_without(serve: Serve) -> None:
@@ -133,12 +112,6 @@ def test_a_server_without_schemas_is_asked_without(serve: Serve) -> None:
     answers = ask(server, "one", "two", concurrency=1)
     assert {answer.topics for answer in answers.values()} == {("trade",)}
     assert server.asked == {"one": 2, "two": 1}
-
-
-def test_a_busy_server_is_asked_again(serve: Serve) -> None:
-    replies: list[bytes | int] = [429, 503, reply("trade")]
-    server = serve(lambda text, body, number: replies[number - 1])
-    assert ask(server, "goods")["goods"].topics == ("trade",) and server.asked["goods"] == 3
 
 
 def test_over_quota_the_run_ends_with_what_was_answered(serve: Serve) -> None:
@@ -157,7 +130,7 @@ def test_a_slow_server_does_not_hold_the_others_up(
     monkeypatch.setattr(chat_module, "TRIES", 1)
 
     def script(text: str, body: dict[str, Any], number: int) -> bytes:
-        time.sleep(2 if text == "slow" else 0)
+        time.sleep(2)
         return reply("trade")
 
     with pytest.raises(UserError, match="no answer in 0.3 s"):
