@@ -18,13 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paratopic.annotation import formats
-from paratopic.annotation.context import (
-    Explain,
-    Suggestion,
-    blind,
-    in_context,
-    with_predictions,
-)
+from paratopic.annotation.context import Explain, Suggestion, blind, in_context, with_predictions
 from paratopic.annotation.label_studio import NONE, configuration
 from paratopic.inference.loading import load
 from paratopic.inference.prediction import Explanation
