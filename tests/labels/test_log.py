@@ -103,6 +103,25 @@ def test_a_file_with_another_separator_keeps_it(path: Path, separator: str) -> N
     assert path.read_text(encoding="utf-8").splitlines()[0] == names
 
 
+@pytest.mark.parametrize("above", ["sep=,\n", "\n\n"])
+def test_columns_are_added_to_the_header_and_not_to_what_stands_above_it(
+    path: Path, above: str
+) -> None:
+    write(path, "a:1,trade,x", header=f"{above}{BY_HAND}")
+    for id_ in ("a:2", "a:3"):
+        append(path, Label("", id_, "trade", "y", "ann"))
+    assert [line.paragraph for line in read_lines(path)] == ["a:1", "a:2", "a:3"]
+    assert path.read_text(encoding="utf-8").startswith(f"{above}{BY_HAND},annotator")
+
+
+def test_a_file_with_a_title_that_could_not_be_read_again_is_left_as_it_was(path: Path) -> None:
+    write(path, "a:1,trade,x", "a:2,trade,y", header=f"Our labels,,\n{BY_HAND}")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match='line 1: there is no column "paragraph"'):
+        append(path, Label("", "a:3", "trade", "y", "ann"))
+    assert path.read_bytes() == before
+
+
 def test_a_workbook_and_a_missing_file_are_refused(path: Path) -> None:
     write_workbook(path.with_suffix(".xlsx"), Tab([["paragraph", "topics"]]))
     with pytest.raises(UserError, match=r"which a workbook does not allow: set prepare\.labels"):
