@@ -31,9 +31,7 @@ from paratopic.tables.sheets import LineFeeds, read_sheet
 from paratopic.tables.workbook import Tab, write_workbook
 
 # Columns of a sheet.
-SHEET = (
-    "paragraph topics text heading suggestion confidence reason annotator note drawn when".split()
-)
+SHEET = [*COLUMNS, *"heading suggestion confidence reason annotator note drawn when".split()]
 # Widths of the columns of a workbook, in characters, and that of all others.
 WIDTHS = {"paragraph": 24, "topics": 22, "text": 80, "heading": 24, "reason": 24, "note": 32}
 WIDTH = 16
